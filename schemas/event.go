@@ -1,0 +1,186 @@
+package schemas
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Type is what happened to a message, in one vocabulary for all providers.
+type Type string
+
+// The event types. Each has a topic of its own, EventTopic.
+const (
+	Processed    Type = "processed"    // the provider took the message from the sender
+	Delivered    Type = "delivered"    // the remote MTA answered 250 (RFC 5321, section 4.2.1)
+	Deferred     Type = "deferred"     // the provider will try again
+	Bounced      Type = "bounced"      // given up: BounceType says hard or soft
+	Blocked      Type = "blocked"      // refused by policy or reputation, or not even tried
+	Failed       Type = "failed"       // the message itself was at fault (template, content)
+	Opened       Type = "opened"       // the tracking pixel was fetched
+	Clicked      Type = "clicked"      // a tracked link was followed
+	Complained   Type = "complained"   // the recipient reported it as spam
+	Unsubscribed Type = "unsubscribed" // the recipient does not want this stream or list
+	Subscribed   Type = "subscribed"   // the recipient asked for it again
+	Other        Type = "other"        // the provider said something we have no word for
+)
+
+// Types returns every event type, in the order of a message's life. The caller
+// owns the slice.
+func Types() []Type {
+	return []Type{
+		Processed, Delivered, Deferred, Bounced, Blocked, Failed,
+		Opened, Clicked, Complained, Unsubscribed, Subscribed, Other,
+	}
+}
+
+// BounceType tells a permanent refusal from a passing one. Only bounced events
+// carry it.
+type BounceType string
+
+// The bounce types.
+const (
+	Hard BounceType = "hard"
+	Soft BounceType = "soft"
+)
+
+// Reason is why a message did not arrive.
+type Reason string
+
+// The reasons. CauseOf groups them.
+const (
+	InvalidRecipient      Reason = "invalid_recipient"      // the mailbox does not exist
+	MailboxInactive       Reason = "mailbox_inactive"       // it exists and is switched off
+	DomainNotFound        Reason = "domain_not_found"       // no MX and no address record
+	MailboxFull           Reason = "mailbox_full"           // quota
+	Reputation            Reason = "reputation"             // sender, IP or URL on a blocklist
+	Authentication        Reason = "authentication"         // SPF, DKIM, DMARC, reverse DNS
+	Policy                Reason = "policy"                 // relay denied, local rule
+	RateLimited           Reason = "rate_limited"           // too fast or too many
+	SpamContent           Reason = "spam_content"           // the text was taken for spam
+	TemplateError         Reason = "template_error"         // the provider could not render it
+	SuppressedBounce      Reason = "suppressed_bounce"      // not tried: it bounced before
+	SuppressedComplaint   Reason = "suppressed_complaint"   // not tried: it complained before
+	SuppressedUnsubscribe Reason = "suppressed_unsubscribe" // not tried: it unsubscribed before
+	Greylisted            Reason = "greylisted"             // come back in some minutes
+	Timeout               Reason = "timeout"                // the remote server did not answer
+	OtherReason           Reason = "other"                  // none of these
+)
+
+// Reasons returns every reason. The caller owns the slice.
+func Reasons() []Reason {
+	return []Reason{
+		InvalidRecipient, MailboxInactive, DomainNotFound, MailboxFull, Reputation,
+		Authentication, Policy, RateLimited, SpamContent, TemplateError,
+		SuppressedBounce, SuppressedComplaint, SuppressedUnsubscribe,
+		Greylisted, Timeout, OtherReason,
+	}
+}
+
+// Cause is who has to act on a Reason.
+type Cause string
+
+// The causes.
+const (
+	CauseRecipient Cause = "recipient" // the address: clean the list
+	CauseSender    Cause = "sender"    // our reputation, authentication or pace
+	CauseContent   Cause = "content"   // the text or the template
+	CauseProvider  Cause = "provider"  // the email provider did not even try
+	CauseNetwork   Cause = "network"   // nobody: it passes
+	CauseOther     Cause = "other"     // unknown
+)
+
+// Causes returns every cause. The caller owns the slice.
+func Causes() []Cause {
+	return []Cause{CauseRecipient, CauseSender, CauseContent, CauseProvider, CauseNetwork, CauseOther}
+}
+
+// CauseOf returns the group of r, CauseOther for a reason it does not know.
+func CauseOf(r Reason) Cause {
+	switch r {
+	case InvalidRecipient, MailboxInactive, DomainNotFound, MailboxFull:
+		return CauseRecipient
+	case Reputation, Authentication, Policy, RateLimited:
+		return CauseSender
+	case SpamContent, TemplateError:
+		return CauseContent
+	case SuppressedBounce, SuppressedComplaint, SuppressedUnsubscribe:
+		return CauseProvider
+	case Greylisted, Timeout:
+		return CauseNetwork
+	default:
+		return CauseOther
+	}
+}
+
+// Event is one thing that happened to one message for one recipient: the value
+// of a record in the topic EventTopic(prefix, Type). Absent fields are unknown.
+// Times travel as RFC 3339 in UTC with milliseconds; numbers that may exceed
+// 2^53 (Mailjet's MessageID) as strings.
+type Event struct {
+	// ID is a UUIDv8 (RFC 9562): 48 bits of Time in milliseconds, the rest a hash
+	// of what makes this event different from all others. The same event sent
+	// again by the provider has the same ID.
+	ID   string `json:"id"`
+	Type Type   `json:"type"`
+	// Time is when it happened, by the provider's clock.
+	Time time.Time `json:"time"`
+	// ReceivedAt is when the ingress took it. It differs between resends.
+	ReceivedAt time.Time `json:"received_at"`
+
+	Provider        string `json:"provider"`                    // "mailjet", ...
+	Source          string `json:"source"`                      // the configured account that received it
+	ProviderEvent   string `json:"provider_event,omitempty"`    // the provider's own word for Type
+	ProviderEventID string `json:"provider_event_id,omitempty"` // evidence only: may change on a resend
+
+	MessageID       string `json:"message_id,omitempty"`
+	Recipient       string `json:"recipient,omitempty"`
+	RecipientDomain string `json:"recipient_domain,omitempty"` // lower case A-label (RFC 5890)
+	// RecipientHash is 16 bytes of HMAC-SHA256(pepper, canonical address) in hex:
+	// the same person has the same hash whichever provider reports.
+	RecipientHash   string `json:"recipient_hash,omitempty"`
+	MailboxProvider string `json:"mailbox_provider,omitempty"` // "google", "microsoft", ...
+
+	Campaign string            `json:"campaign,omitempty"`
+	Tags     []string          `json:"tags,omitempty"`
+	Metadata map[string]string `json:"metadata,omitempty"`
+
+	BounceType BounceType `json:"bounce_type,omitempty"`
+	Reason     Reason     `json:"reason,omitempty"`
+	Cause      Cause      `json:"cause,omitempty"`
+	// Classifier is the version of the data file that gave Reason and Cause.
+	Classifier string `json:"classifier,omitempty"`
+	// Permanent says whether trying this address again is pointless; nil is unknown.
+	Permanent    *bool  `json:"permanent,omitempty"`
+	SMTPCode     int    `json:"smtp_code,omitempty"`     // RFC 5321, 200 to 599
+	EnhancedCode string `json:"enhanced_code,omitempty"` // RFC 3463, "5.1.1"
+	SMTPReply    string `json:"smtp_reply,omitempty"`
+
+	URL       string `json:"url,omitempty"`
+	IP        string `json:"ip,omitempty"`
+	UserAgent string `json:"user_agent,omitempty"`
+	Country   string `json:"country,omitempty"` // ISO 3166-1 alpha-2
+	// Machine says that a prefetch or a scanner did it, not a person; nil is unknown.
+	Machine *bool `json:"machine,omitempty"`
+
+	FeedbackSource string `json:"feedback_source,omitempty"` // feedback loop of a complaint
+	ListID         string `json:"list_id,omitempty"`
+	SendingIP      string `json:"sending_ip,omitempty"`
+
+	// Raw is the provider's item exactly as received (forms as an object).
+	Raw json.RawMessage `json:"raw,omitempty"`
+}
+
+// PartitionKey returns the Kafka record key of e. All events of a recipient
+// share it, so they stay in order and share a partition number across topics;
+// without a recipient the message ID does that, and without either the event's
+// own ID.
+func PartitionKey(e *Event) string {
+	switch {
+	case e.RecipientHash != "":
+		return e.RecipientHash
+	case e.MessageID != "":
+		return e.MessageID
+	default:
+		return e.ID
+	}
+}

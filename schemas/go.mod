@@ -1,0 +1,3 @@
+module github.com/mailstream/mailstream/schemas
+
+go 1.26.0

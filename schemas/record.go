@@ -1,0 +1,138 @@
+package schemas
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// SuppressionReason is why an address must not be mailed.
+type SuppressionReason string
+
+// The suppression reasons.
+const (
+	SuppressHardBounce  SuppressionReason = "hard_bounce"
+	SuppressSoftBounce  SuppressionReason = "soft_bounce"
+	SuppressComplaint   SuppressionReason = "complaint"
+	SuppressUnsubscribe SuppressionReason = "unsubscribe"
+	SuppressProvider    SuppressionReason = "provider_suppressed"
+	SuppressManual      SuppressionReason = "manual"
+)
+
+// ScopeAccount is the scope of an entry that holds for every stream.
+const ScopeAccount = "account"
+
+// Suppression is all that is known of one address: the value of a record in
+// SuppressionsTopic, keyed by Hash. Two records of one address merge by taking
+// the later of every stamp, entry by entry, so replays and reordering converge.
+type Suppression struct {
+	Hash string `json:"recipient_hash"`
+	// Address as first seen; absent once erased.
+	Address   string             `json:"address,omitempty"`
+	Entries   []SuppressionEntry `json:"entries"`
+	UpdatedAt time.Time          `json:"updated_at"` // when this record was written
+}
+
+// SuppressionEntry is one reason in one scope. It is active when AddedAt is not
+// before RemovedAt and ExpiresAt has not passed.
+type SuppressionEntry struct {
+	Scope  string            `json:"scope"` // ScopeAccount, "stream:<name>" or "list:<id>"
+	Reason SuppressionReason `json:"reason"`
+	// AddedAt is the latest event time that added it; zero (absent) when it was only removed.
+	AddedAt   time.Time `json:"added_at,omitzero"`
+	RemovedAt time.Time `json:"removed_at,omitzero"` // latest event time that lifted it
+	ExpiresAt time.Time `json:"expires_at,omitzero"` // end of the entry of AddedAt; zero: never
+	// Since is the event time of the first event of the present active period.
+	Since    time.Time `json:"since,omitzero"`
+	Evidence string    `json:"evidence,omitempty"` // Event.ID, or the API request, behind AddedAt
+	Provider string    `json:"provider,omitempty"`
+	Source   string    `json:"source,omitempty"`
+	Note     string    `json:"note,omitempty"`
+}
+
+// AlertState is where an alert is in its life.
+type AlertState string
+
+// The alert states.
+const (
+	AlertPending    AlertState = "pending"    // over the line, waiting for the rule's `for`
+	AlertFiring     AlertState = "firing"     // told
+	AlertRecovering AlertState = "recovering" // under the resolve line, waiting for its hold
+	AlertResolved   AlertState = "resolved"   // over
+)
+
+// Alert is the state of one rule for one key: the value of a record in
+// AlertsTopic, keyed by Fingerprint. It is also the durable outbox: what Notify
+// still lists has not been delivered.
+type Alert struct {
+	Fingerprint string            `json:"fingerprint"` // hex hash of Rule and Labels
+	Rule        string            `json:"rule"`
+	Incident    string            `json:"incident"` // one per firing period
+	Labels      map[string]string `json:"labels"`
+	State       AlertState        `json:"state"`
+	Value       float64           `json:"value"` // the rate, 0 to 1
+	Threshold   float64           `json:"threshold"`
+	Counts      AlertCounts       `json:"counts"`
+	Causes      map[string]int64  `json:"causes,omitempty"`  // blocked, by Cause
+	Reasons     []ReasonCount     `json:"reasons,omitempty"` // the top three, largest first
+	Window      string            `json:"window"`            // "15m0s"
+	Since       time.Time         `json:"since"`             // start of the state's incident
+	UpdatedAt   time.Time         `json:"updated_at"`
+	ResolvedAt  time.Time         `json:"resolved_at,omitzero"`
+	Notify      []Notification    `json:"notify,omitempty"`
+}
+
+// AlertCounts are the unique events in the window.
+type AlertCounts struct {
+	Delivered int64 `json:"delivered"`
+	Bounced   int64 `json:"bounced"`
+	Blocked   int64 `json:"blocked"`
+}
+
+// Total returns the denominator of the block rate.
+func (c AlertCounts) Total() int64 { return c.Delivered + c.Bounced + c.Blocked }
+
+// ReasonCount is one reason of blocked events and how often it came.
+type ReasonCount struct {
+	Reason Reason `json:"reason"`
+	Cause  Cause  `json:"cause"`
+	Count  int64  `json:"count"`
+	Sample string `json:"sample,omitempty"` // one SMTP reply, without the address
+}
+
+// Notification is one message owed to one receiver.
+type Notification struct {
+	Seq      int       `json:"seq"`      // 1 firing, 2 resolved
+	Kind     string    `json:"kind"`     // "firing" or "resolved"
+	Receiver string    `json:"receiver"` // "slack"
+	QueuedAt time.Time `json:"queued_at"`
+	SentAt   time.Time `json:"sent_at,omitzero"` // zero: still owed
+	Attempts int       `json:"attempts,omitempty"`
+	// Failed says why a receiver refused it for good; empty when sent or owed.
+	Failed string `json:"failed,omitempty"`
+}
+
+// DeadLetter is an item nobody could use: the value of a record in
+// DeadLetterTopic. Bytes are kept as they came so that it can be replayed.
+type DeadLetter struct {
+	ID         string    `json:"id"` // hash of Origin and Bytes: a retry has the same
+	Time       time.Time `json:"time"`
+	Service    string    `json:"service"` // who gave up: "ingress", "analytics", ...
+	Reason     string    `json:"reason"`  // closed set of the service
+	Detail     string    `json:"detail"`  // the error, without secrets or addresses
+	Provider   string    `json:"provider,omitempty"`
+	Source     string    `json:"source,omitempty"`
+	Origin     string    `json:"origin,omitempty"` // "topic/partition/offset" of a record
+	Bytes      []byte    `json:"bytes"`            // base64 in JSON
+	ReceivedAt time.Time `json:"received_at,omitzero"`
+}
+
+// Rate is a partial count on its way to the evaluator: the value of a record in
+// RatesTopic. Counts are cumulative for (Key, Pane, Partition), so the larger
+// of two records wins and a repeat changes nothing.
+type Rate struct {
+	Key       string          `json:"key"`       // alert key
+	Pane      int64           `json:"pane"`      // start of the pane, Unix seconds
+	Partition int32           `json:"partition"` // input partition it was counted on
+	Epoch     int64           `json:"epoch,omitempty"`
+	Detail    json.RawMessage `json:"detail"`
+}

@@ -1,0 +1,66 @@
+package schemas
+
+// DefaultTopicPrefix stands before every topic name unless configured.
+const DefaultTopicPrefix = "email."
+
+// Topic suffixes of the records that are no provider events.
+const (
+	deadLetterSuffix   = "dead-letter"
+	suppressionsSuffix = "suppressions"
+	alertsSuffix       = "alerts"
+	ratesSuffix        = "rates"
+)
+
+// EventTopic returns the topic of events of type t, "email.bounced".
+func EventTopic(prefix string, t Type) string { return prefix + string(t) }
+
+// DeadLetterTopic returns the topic of DeadLetter records.
+func DeadLetterTopic(prefix string) string { return prefix + deadLetterSuffix }
+
+// SuppressionsTopic returns the compacted topic of Suppression records, keyed
+// by recipient hash: the source of truth of who must not be mailed.
+func SuppressionsTopic(prefix string) string { return prefix + suppressionsSuffix }
+
+// AlertsTopic returns the compacted topic of Alert records, keyed by
+// fingerprint.
+func AlertsTopic(prefix string) string { return prefix + alertsSuffix }
+
+// RatesTopic returns the topic of Rate records, keyed by alert key: partial
+// counts on their way from the counters to the evaluator. It is internal to
+// alerting; other teams should not build on it.
+func RatesTopic(prefix string) string { return prefix + ratesSuffix }
+
+// EventTopics returns the topics of all event types, in the order of Types.
+func EventTopics(prefix string) []string {
+	types := Types()
+	topics := make([]string, len(types))
+	for i, t := range types {
+		topics[i] = EventTopic(prefix, t)
+	}
+	return topics
+}
+
+// Header keys of event records: CloudEvents 1.0 in Kafka's binary content mode
+// (CloudEvents Kafka protocol binding, section 3.2) and W3C trace context.
+const (
+	HeaderSpecVersion = "ce_specversion" // always SpecVersion
+	HeaderID          = "ce_id"          // Event.ID
+	HeaderSource      = "ce_source"      // CloudEventSource
+	HeaderType        = "ce_type"        // CloudEventType
+	HeaderTime        = "ce_time"        // Event.Time
+	HeaderContentType = "content-type"   // ContentTypeJSON
+	HeaderTraceparent = "traceparent"    // W3C Trace Context, when the request had one
+	// HeaderReplay marks a record that was published again from history. Alerting
+	// does not count it; everybody else treats it like the first one.
+	HeaderReplay = "mailstream-replay"
+
+	SpecVersion     = "1.0"
+	ContentTypeJSON = "application/json"
+)
+
+// CloudEventSource returns the value of HeaderSource for a configured source.
+func CloudEventSource(source string) string { return "/mailstream/" + source }
+
+// CloudEventType returns the value of HeaderType for t, whatever the prefix of
+// the topics.
+func CloudEventType(t Type) string { return "email." + string(t) }

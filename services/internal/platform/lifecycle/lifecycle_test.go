@@ -1,0 +1,104 @@
+package lifecycle_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+)
+
+func TestBackoff_StaysWithinItsBounds(t *testing.T) {
+	t.Parallel()
+	b := lifecycle.Backoff{Min: 100 * time.Millisecond, Max: 30 * time.Second}
+	for attempt := range 80 {
+		want := min(b.Max, b.Min<<min(max(attempt-1, 0), 20))
+		for range 50 {
+			if got := b.Next(attempt); got < want/2 || got > want {
+				t.Fatalf("Next(%d) = %s, want between %s and %s", attempt, got, want/2, want)
+			}
+		}
+	}
+}
+
+func TestSleep_EndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		if err := lifecycle.Sleep(ctx, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Sleep = %v, want deadline exceeded", err)
+		}
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("slept %s, want 1s", took)
+		}
+	})
+}
+
+type diary struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (d *diary) add(s string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lines = append(d.lines, s)
+}
+
+func (d *diary) task(name string, end error) lifecycle.Task {
+	ready := make(chan struct{})
+	return lifecycle.Task{Name: name, Ready: ready, Run: func(ctx context.Context) error {
+		d.add("run " + name)
+		if end != nil {
+			return end
+		}
+		close(ready)
+		<-ctx.Done()
+		d.add("end " + name)
+		return nil
+	}}
+}
+
+func TestRunInOrder_StopsInReverseWhenAsked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var d diary
+		done := make(chan error, 1)
+		go func() {
+			done <- lifecycle.RunInOrder(ctx, []lifecycle.Task{d.task("broker", nil), d.task("engine", nil), d.task("ingress", nil)}, nil, nil)
+		}()
+		synctest.Wait()
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("RunInOrder = %v, want nil", err)
+		}
+		want := []string{"run broker", "run engine", "run ingress", "end ingress", "end engine", "end broker"}
+		if diff := cmp.Diff(want, d.lines); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestRunInOrder_OneFaultStopsAll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var d diary
+		fault := errors.New("listen 127.0.0.1:8080: address in use")
+		err := lifecycle.RunInOrder(t.Context(), []lifecycle.Task{d.task("broker", nil), d.task("ingress", fault), d.task("never", nil)}, nil, nil)
+		if !errors.Is(err, fault) {
+			t.Errorf("RunInOrder = %v, want %v", err, fault)
+		}
+		if slices.Contains(d.lines, "run never") || !slices.Contains(d.lines, "end broker") {
+			t.Errorf("order of events: %v", d.lines)
+		}
+	})
+}

@@ -1,0 +1,89 @@
+package telemetry
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// The fields a log line may carry. Their keys stand here and nowhere else, so
+// that one query finds the same fact in every service. There is none for an
+// address, a body or a secret on purpose: a recipient is its hash.
+
+// Err is the fault, last on the line.
+func Err(err error) zap.Field { return zap.NamedError("err", err) }
+
+// Topic is a Kafka topic.
+func Topic(name string) zap.Field { return zap.String("topic", name) }
+
+// Partition is a Kafka partition.
+func Partition(p int32) zap.Field { return zap.Int32("partition", p) }
+
+// Offset is a Kafka offset.
+func Offset(o int64) zap.Field { return zap.Int64("offset", o) }
+
+// Group is a Kafka consumer group.
+func Group(name string) zap.Field { return zap.String("group", name) }
+
+// Broker is a Kafka broker's address.
+func Broker(addr string) zap.Field { return zap.String("broker", addr) }
+
+// EventID is schemas.Event.ID.
+func EventID(id string) zap.Field { return zap.String("event_id", id) }
+
+// Provider is an email provider's name.
+func Provider(name string) zap.Field { return zap.String("provider", name) }
+
+// Source is a configured source's name.
+func Source(name string) zap.Field { return zap.String("source", name) }
+
+// RecipientHash is schemas.Event.RecipientHash.
+func RecipientHash(hash string) zap.Field { return zap.String("recipient_hash", hash) }
+
+// Rows is how many rows, records or events a batch has.
+func Rows(n int) zap.Field { return zap.Int("rows", n) }
+
+// Bytes is a size in bytes.
+func Bytes(n int) zap.Field { return zap.Int("bytes", n) }
+
+// Attempt counts tries from 1.
+func Attempt(n int) zap.Field { return zap.Int("attempt", n) }
+
+// Duration is how long it took, in seconds.
+func Duration(d time.Duration) zap.Field { return zap.Float64("duration_s", d.Seconds()) }
+
+// Delay is how long until the next try, in seconds.
+func Delay(d time.Duration) zap.Field { return zap.Float64("delay_s", d.Seconds()) }
+
+// Status is an HTTP status code.
+func Status(code int) zap.Field { return zap.Int("status", code) }
+
+// Method is an HTTP method.
+func Method(m string) zap.Field { return zap.String("method", m) }
+
+// Path is the path of an HTTP request, without its query.
+func Path(p string) zap.Field { return zap.String("path", p) }
+
+// Addr is a listen address of ours.
+func Addr(a string) zap.Field { return zap.String("addr", a) }
+
+// Name is a named part: a task, a migration, a rule.
+func Name(n string) zap.Field { return zap.String("name", n) }
+
+// Version is a version of ours or of a peer.
+func Version(v string) zap.Field { return zap.String("version", v) }
+
+// Reason is one word of a closed set that says why.
+func Reason(r string) zap.Field { return zap.String("reason", r) }
+
+// Fate is what becomes of the work an error stopped.
+func Fate(f string) zap.Field { return zap.String("fate", f) }
+
+// Fingerprint is schemas.Alert.Fingerprint.
+func Fingerprint(f string) zap.Field { return zap.String("fingerprint", f) }
+
+// Incident is schemas.Alert.Incident.
+func Incident(i string) zap.Field { return zap.String("incident", i) }
+
+// Receiver is the name of a notification receiver.
+func Receiver(r string) zap.Field { return zap.String("receiver", r) }
