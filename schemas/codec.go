@@ -1,0 +1,236 @@
+package schemas
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// timeLayout is RFC 3339 in UTC with exactly three decimals, so that times sort
+// as text. Its result always has timeBytes bytes for the years 0 to 9999.
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+// metadataSortMax is how many metadata keys are sorted without an allocation.
+// Providers allow a few dozen at most; a message with more costs one slice.
+const metadataSortMax = 32
+
+// Decode reads the value of an event record. Unknown fields are ignored, so a
+// consumer keeps working when fields are added; an error names the fault and
+// never contains the record's text.
+func Decode(b []byte) (Event, error) {
+	var e Event
+	if err := json.Unmarshal(b, &e); err != nil {
+		return Event{}, fmt.Errorf("decode event: %w", err)
+	}
+	return e, nil
+}
+
+// MarshalJSON encodes e as AppendJSON does. encoding/json then compacts Raw;
+// call AppendJSON to keep it byte for byte.
+func (e Event) MarshalJSON() ([]byte, error) {
+	return AppendJSON(nil, &e), nil
+}
+
+// AppendJSON appends e as one JSON object to dst and returns it, without an
+// allocation of its own when dst has room. Fields come in the order of the
+// struct, metadata sorted by key, absent fields left out, times in UTC cut to
+// milliseconds. Invalid UTF-8 is replaced by U+FFFD, in Raw too; apart from
+// that Raw is copied as it is and must hold one JSON value.
+func AppendJSON(dst []byte, e *Event) []byte {
+	dst = append(dst, `{"id":`...)
+	dst = appendString(dst, e.ID)
+	dst = append(dst, `,"type":`...)
+	dst = appendString(dst, string(e.Type))
+	dst = append(dst, `,"time":`...)
+	dst = appendQuotedTime(dst, e.Time)
+	dst = append(dst, `,"received_at":`...)
+	dst = appendQuotedTime(dst, e.ReceivedAt)
+	dst = append(dst, `,"provider":`...)
+	dst = appendString(dst, e.Provider)
+	dst = append(dst, `,"source":`...)
+	dst = appendString(dst, e.Source)
+	dst = appendField(dst, `,"provider_event":`, e.ProviderEvent)
+	dst = appendField(dst, `,"provider_event_id":`, e.ProviderEventID)
+
+	dst = appendField(dst, `,"message_id":`, e.MessageID)
+	dst = appendField(dst, `,"recipient":`, e.Recipient)
+	dst = appendField(dst, `,"recipient_domain":`, e.RecipientDomain)
+	dst = appendField(dst, `,"recipient_hash":`, e.RecipientHash)
+	dst = appendField(dst, `,"mailbox_provider":`, e.MailboxProvider)
+
+	dst = appendField(dst, `,"campaign":`, e.Campaign)
+	dst = appendTags(dst, e.Tags)
+	dst = appendMetadata(dst, e.Metadata)
+
+	dst = appendVerdict(dst, e)
+
+	dst = appendField(dst, `,"url":`, e.URL)
+	dst = appendField(dst, `,"ip":`, e.IP)
+	dst = appendField(dst, `,"user_agent":`, e.UserAgent)
+	dst = appendField(dst, `,"country":`, e.Country)
+	dst = appendBool(dst, `,"machine":`, e.Machine)
+
+	dst = appendField(dst, `,"feedback_source":`, e.FeedbackSource)
+	dst = appendField(dst, `,"list_id":`, e.ListID)
+	dst = appendField(dst, `,"sending_ip":`, e.SendingIP)
+	if len(e.Raw) > 0 {
+		dst = append(dst, `,"raw":`...)
+		dst = appendRaw(dst, e.Raw)
+	}
+	return append(dst, '}')
+}
+
+// AppendTime appends t as events carry it: RFC 3339, UTC, cut to milliseconds.
+func AppendTime(dst []byte, t time.Time) []byte {
+	return t.UTC().AppendFormat(dst, timeLayout)
+}
+
+// appendVerdict appends the fields that say why a message did not arrive.
+func appendVerdict(dst []byte, e *Event) []byte {
+	dst = appendField(dst, `,"bounce_type":`, string(e.BounceType))
+	dst = appendField(dst, `,"reason":`, string(e.Reason))
+	dst = appendField(dst, `,"cause":`, string(e.Cause))
+	dst = appendField(dst, `,"classifier":`, e.Classifier)
+	dst = appendBool(dst, `,"permanent":`, e.Permanent)
+	if e.SMTPCode != 0 {
+		dst = append(dst, `,"smtp_code":`...)
+		dst = strconv.AppendInt(dst, int64(e.SMTPCode), 10)
+	}
+	dst = appendField(dst, `,"enhanced_code":`, e.EnhancedCode)
+	return appendField(dst, `,"smtp_reply":`, e.SMTPReply)
+}
+
+func appendField(dst []byte, name, value string) []byte {
+	if value == "" {
+		return dst
+	}
+	dst = append(dst, name...)
+	return appendString(dst, value)
+}
+
+func appendBool(dst []byte, name string, value *bool) []byte {
+	if value == nil {
+		return dst
+	}
+	dst = append(dst, name...)
+	return strconv.AppendBool(dst, *value)
+}
+
+func appendTags(dst []byte, tags []string) []byte {
+	if len(tags) == 0 {
+		return dst
+	}
+	dst = append(dst, `,"tags":[`...)
+	for i, tag := range tags {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, tag)
+	}
+	return append(dst, ']')
+}
+
+// appendMetadata sorts the keys, so that one event always has one encoding.
+func appendMetadata(dst []byte, metadata map[string]string) []byte {
+	if len(metadata) == 0 {
+		return dst
+	}
+	var room [metadataSortMax]string
+	keys := room[:0]
+	for key := range metadata {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	dst = append(dst, `,"metadata":{`...)
+	for i, key := range keys {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, key)
+		dst = append(dst, ':')
+		dst = appendString(dst, metadata[key])
+	}
+	return append(dst, '}')
+}
+
+func appendQuotedTime(dst []byte, t time.Time) []byte {
+	dst = append(dst, '"')
+	dst = AppendTime(dst, t)
+	return append(dst, '"')
+}
+
+// appendRaw copies raw, which is already JSON, and repairs only invalid UTF-8:
+// a record that is no UTF-8 would be no JSON (RFC 8259, section 8.1).
+func appendRaw(dst, raw []byte) []byte {
+	if utf8.Valid(raw) {
+		return append(dst, raw...)
+	}
+	for len(raw) > 0 {
+		r, size := utf8.DecodeRune(raw)
+		if r == utf8.RuneError && size == 1 {
+			dst = append(dst, "\ufffd"...)
+		} else {
+			dst = append(dst, raw[:size]...)
+		}
+		raw = raw[size:]
+	}
+	return dst
+}
+
+const hexDigits = "0123456789abcdef"
+
+// plain tells which bytes stand in a JSON string as they are. Bytes of 0x80 and
+// above are looked at as UTF-8.
+var plain = func() (table [256]bool) {
+	for c := 0x20; c < utf8.RuneSelf; c++ {
+		table[c] = c != '"' && c != '\\'
+	}
+	return table
+}()
+
+// appendString appends s as a JSON string.
+func appendString(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	start := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if plain[c] {
+			i++
+			continue
+		}
+		if c >= utf8.RuneSelf {
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && size == 1 {
+				dst = append(dst, s[start:i]...)
+				dst = append(dst, "\ufffd"...)
+				start = i + 1
+			}
+			i += size
+			continue
+		}
+		dst = append(dst, s[start:i]...)
+		dst = appendEscape(dst, c)
+		i++
+		start = i
+	}
+	dst = append(dst, s[start:]...)
+	return append(dst, '"')
+}
+
+func appendEscape(dst []byte, c byte) []byte {
+	switch c {
+	case '"', '\\':
+		return append(dst, '\\', c)
+	case '\n':
+		return append(dst, '\\', 'n')
+	case '\r':
+		return append(dst, '\\', 'r')
+	case '\t':
+		return append(dst, '\\', 't')
+	default:
+		return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&0xf])
+	}
+}
