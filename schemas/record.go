@@ -18,22 +18,35 @@ const (
 	SuppressManual      SuppressionReason = "manual"
 )
 
-// ScopeAccount is the scope of an entry that holds for every stream.
+// ScopeAccount is the scope of an entry that holds for every stream. An
+// unsubscribe from the account does not reach transactional streams.
 const ScopeAccount = "account"
 
+// Prefixes of the narrower scopes.
+const (
+	ScopeStreamPrefix = "stream:" // mail of one stream, "stream:marketing"
+	ScopeListPrefix   = "list:"   // mail to one list, "list:17", by the provider's list id
+)
+
 // Suppression is all that is known of one address: the value of a record in
-// SuppressionsTopic, keyed by Hash. Two records of one address merge by taking
-// the later of every stamp, entry by entry, so replays and reordering converge.
+// SuppressionsTopic, keyed by Hash. Two records of one address merge entry by
+// entry by taking the greater half of each (SuppressionEntry), so replays and
+// reordering converge; the newest record of a key holds everything.
 type Suppression struct {
 	Hash string `json:"recipient_hash"`
-	// Address as first seen; absent once erased.
+	// Address is canonical; absent once erased.
 	Address   string             `json:"address,omitempty"`
-	Entries   []SuppressionEntry `json:"entries"`
+	Entries   []SuppressionEntry `json:"entries"`    // in order of Scope, then Reason; no pair twice
 	UpdatedAt time.Time          `json:"updated_at"` // when this record was written
 }
 
-// SuppressionEntry is one reason in one scope. It is active when AddedAt is not
-// before RemovedAt and ExpiresAt has not passed.
+// SuppressionEntry is one reason in one scope. It is active when AddedAt is set
+// and not before RemovedAt, and ExpiresAt has not passed.
+//
+// It has two halves, each stamped in event time with milliseconds: what added
+// it last (AddedAt, ExpiresAt, Evidence, Provider, Source, Note) and what
+// lifted it last (RemovedAt, RemovedBy, RemovedNote). A merge takes each half
+// from the entry with the later stamp.
 type SuppressionEntry struct {
 	Scope  string            `json:"scope"` // ScopeAccount, "stream:<name>" or "list:<id>"
 	Reason SuppressionReason `json:"reason"`
@@ -41,12 +54,17 @@ type SuppressionEntry struct {
 	AddedAt   time.Time `json:"added_at,omitzero"`
 	RemovedAt time.Time `json:"removed_at,omitzero"` // latest event time that lifted it
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // end of the entry of AddedAt; zero: never
-	// Since is the event time of the first event of the present active period.
+	// Since is the earliest event time known to have added it at or after
+	// RemovedAt, the start of the present active period. Zero on an active entry
+	// means AddedAt. It belongs to RemovedAt: a later RemovedAt brings its own.
 	Since    time.Time `json:"since,omitzero"`
-	Evidence string    `json:"evidence,omitempty"` // Event.ID, or the API request, behind AddedAt
-	Provider string    `json:"provider,omitempty"`
-	Source   string    `json:"source,omitempty"`
-	Note     string    `json:"note,omitempty"`
+	Evidence string    `json:"evidence,omitempty"` // Event.ID, or "api:<id>" of the request, behind AddedAt
+	Provider string    `json:"provider,omitempty"` // of the event behind AddedAt
+	Source   string    `json:"source,omitempty"`   // of the event behind AddedAt
+	Note     string    `json:"note,omitempty"`     // what a person wrote with AddedAt
+
+	RemovedBy   string `json:"removed_by,omitempty"`   // Event.ID, or "api:<id>" of the request, behind RemovedAt
+	RemovedNote string `json:"removed_note,omitempty"` // what a person wrote with RemovedAt
 }
 
 // AlertState is where an alert is in its life.
