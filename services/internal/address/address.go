@@ -1,0 +1,152 @@
+// Package address turns an email address into the form by which Mailstream
+// knows it: canonical text, and a keyed hash that stands for the person where
+// the address itself should not travel. It does not check that the mailbox
+// exists, and it never rewrites the address that mail is sent to.
+package address
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+)
+
+// Limits of an address, in bytes. RFC 5321, section 4.5.3.1.3 allows a path of
+// 256 with its angle brackets; RFC 1035, section 2.3.4 a domain of 255 on the
+// wire, 253 as text. The local part is given more than RFC 5321's 64, because
+// real bounce reports carry longer ones (VERP).
+const (
+	bytesMax       = 512
+	domainBytesMax = 253
+)
+
+// HashBytes is the size of a recipient hash before hex.
+const HashBytes = 16
+
+// pepperBytesMin keeps the pepper from being guessed: 16 bytes are 128 bits.
+const pepperBytesMin = 16
+
+// ErrInvalid is what every refusal of Canonical wraps.
+var ErrInvalid = errors.New("not an email address")
+
+// Canonical returns the form of s that is the same for all spellings of one
+// mailbox: without display name and angle brackets, NFC, lower case, the domain
+// as A-labels (RFC 5890) without a trailing dot. RFC 5321, section 2.4 makes the
+// local part case-sensitive in theory; next to no server does, and providers
+// report in any case, so it is lowered too. Dots and +tags stay: they tell
+// mailboxes apart outside of consumer Gmail. The error holds no part of s.
+func Canonical(s string) (string, error) {
+	s = strings.TrimSpace(s)
+	if i := strings.LastIndexByte(s, '<'); i >= 0 && strings.HasSuffix(s, ">") {
+		s = strings.TrimSpace(s[i+1 : len(s)-1])
+	}
+	at := strings.LastIndexByte(s, '@')
+	if at <= 0 || at == len(s)-1 || len(s) > bytesMax {
+		return "", ErrInvalid
+	}
+	if plainLower(s) {
+		return s, nil
+	}
+	return canonicalSlow(s[:at], s[at+1:])
+}
+
+// plainLower says that s is canonical already, as nearly all are: lower-case
+// ASCII letters, digits and the few signs that need no thought.
+func plainLower(s string) bool {
+	dot := false
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '@', c == '-', c == '+', c == '_':
+		case c == '.':
+			dot = true
+		default:
+			return false
+		}
+	}
+	domain := s[strings.LastIndexByte(s, '@')+1:]
+	return dot && strings.Count(s, "@") == 1 && validASCIIDomain(domain)
+}
+
+// validASCIIDomain is the quick check for plain domains; what it refuses goes
+// the slow way.
+func validASCIIDomain(domain string) bool {
+	if len(domain) > domainBytesMax || strings.Contains(domain, "_") || strings.Contains(domain, "--") || strings.Contains(domain, "+") {
+		return false
+	}
+	labels := 0
+	for label := range strings.SplitSeq(domain, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		labels++
+	}
+	return labels >= 2
+}
+
+func canonicalSlow(local, domain string) (string, error) {
+	if !utf8.ValidString(local) || !utf8.ValidString(domain) || strings.ContainsFunc(local, forbidden) {
+		return "", ErrInvalid
+	}
+	local = strings.ToLower(norm.NFC.String(local))
+	// Underscores are no host names (RFC 1123), yet some mail domains have them.
+	profile := idna.New(idna.MapForLookup(), idna.BidiRule(), idna.VerifyDNSLength(true), idna.StrictDomainName(false))
+	domain, err := profile.ToASCII(strings.TrimSuffix(domain, "."))
+	if err != nil || domain == "" || strings.HasSuffix(domain, ".") || len(domain) > domainBytesMax || strings.ContainsFunc(domain, forbidden) {
+		return "", ErrInvalid
+	}
+	return local + "@" + strings.ToLower(domain), nil
+}
+
+// forbidden are the characters that no unquoted address has and that would let
+// two addresses look like one.
+func forbidden(r rune) bool {
+	return unicode.IsControl(r) || unicode.IsSpace(r) || r == '<' || r == '>' || r == ','
+}
+
+// Domain returns what stands behind the last @ of a canonical address.
+func Domain(canonical string) string {
+	return canonical[strings.LastIndexByte(canonical, '@')+1:]
+}
+
+// Hasher gives recipient hashes. It is safe for concurrent use.
+type Hasher struct {
+	macs sync.Pool // of *mac
+}
+
+type mac struct {
+	hash.Hash
+	sum [sha256.Size]byte
+}
+
+// NewHasher returns a hasher with the given pepper. All services of a deployment
+// need the same one, for ever: another pepper makes every known person a
+// stranger.
+func NewHasher(pepper config.Secret) (*Hasher, error) {
+	key := []byte(pepper.Reveal())
+	if len(key) < pepperBytesMin {
+		return nil, fmt.Errorf("make recipient hasher: the pepper has %d bytes, want at least %d", len(key), pepperBytesMin)
+	}
+	return &Hasher{macs: sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, key)} }}}, nil
+}
+
+// Hash returns the first HashBytes of HMAC-SHA256(pepper, canonical) in hex.
+func (h *Hasher) Hash(canonical string) string {
+	m := h.macs.Get().(*mac)
+	m.Reset()
+	m.Write([]byte(canonical))
+	sum := m.Sum(m.sum[:0])
+	text := hex.EncodeToString(sum[:HashBytes])
+	h.macs.Put(m)
+	return text
+}

@@ -1,0 +1,89 @@
+package address_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+)
+
+func TestCanonical(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ name, in, want string }{
+		{"as it should be", "ana@example.com", "ana@example.com"},
+		{"case and space", "  Ana.B+Tag@EXAMPLE.Com ", "ana.b+tag@example.com"},
+		{"display name", `"Ana, B" <Ana@Example.com>`, "ana@example.com"},
+		{"angle brackets", "<ana@example.com>", "ana@example.com"},
+		{"trailing dot", "ana@example.com.", "ana@example.com"},
+		{"U-label", "ana@Bücher.example", "ana@xn--bcher-kva.example"},
+		{"A-label", "ana@XN--BCHER-KVA.example", "ana@xn--bcher-kva.example"},
+		{"NFC", "a\u0308@example.com", "ä@example.com"},
+		{"two at signs", `a@b@example.com`, "a@b@example.com"},
+		{"slash stays", "a/b@example.com", "a/b@example.com"},
+		{"empty", "", ""}, {"no at", "ana", ""}, {"no local part", "@example.com", ""}, {"no domain", "ana@", ""},
+		{"space inside", "an a@example.com", ""}, {"newline", "ana\n@example.com", ""}, {"bad domain", "ana@exa mple.com", ""},
+		{"label too long", "ana@" + strings.Repeat("a", 64) + ".com", ""}, {"too long", strings.Repeat("a", 600) + "@example.com", ""},
+		{"not UTF-8", "\xff@example.com", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := address.Canonical(tc.in)
+			if got != tc.want || (err == nil) != (tc.want != "") {
+				t.Errorf("Canonical(%q) = %q, %v, want %q", tc.in, got, err, tc.want)
+			}
+			if err != nil && (!errors.Is(err, address.ErrInvalid) || (tc.in != "" && strings.Contains(err.Error(), tc.in))) {
+				t.Errorf("error %q", err)
+			}
+		})
+	}
+}
+
+func FuzzCanonical_IsItsOwnCanonicalForm(f *testing.F) {
+	for _, s := range []string{"ana@example.com", "A@Bücher.example.", "<a@b.c>", "a@b@c.d", "\xff@x.y", "a@-b.c"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		once, err := address.Canonical(s)
+		if err != nil {
+			return
+		}
+		if twice, err := address.Canonical(once); err != nil || twice != once {
+			t.Fatalf("Canonical(%q) = %q, whose canonical form is %q, %v", s, once, twice, err)
+		}
+	})
+}
+
+func TestHasher(t *testing.T) {
+	t.Parallel()
+	h, err := address.NewHasher(config.Literal("0123456789abcdef"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// printf ana@example.com | openssl dgst -sha256 -hmac 0123456789abcdef
+	const want = "4624055dbf2fe99933fb11cc1c00cc04"
+	for range 2 {
+		if got := h.Hash("ana@example.com"); got != want {
+			t.Errorf("Hash = %s, want %s", got, want)
+		}
+	}
+	if _, err := address.NewHasher(config.Literal("short")); err == nil || strings.Contains(err.Error(), "short\"") {
+		t.Errorf("short pepper: %v", err)
+	}
+}
+
+func BenchmarkHash(b *testing.B) {
+	h, err := address.NewHasher(config.Literal("0123456789abcdef"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		c, err := address.Canonical("ana.maria@example.com")
+		if err != nil {
+			b.Fatal(err)
+		}
+		h.Hash(c)
+	}
+}
