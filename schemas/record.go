@@ -1,7 +1,6 @@
 package schemas
 
 import (
-	"encoding/json"
 	"time"
 )
 
@@ -78,25 +77,50 @@ const (
 	AlertResolved   AlertState = "resolved"   // over
 )
 
+// AlertEnd is why a resolved alert is over.
+type AlertEnd string
+
+// The ends.
+const (
+	EndRecovered AlertEnd = "recovered"  // fresh mail got through again
+	EndNoTraffic AlertEnd = "no_traffic" // too little mail for too long to tell
+	EndRuleGone  AlertEnd = "rule_gone"  // the rule was taken out of the configuration
+)
+
 // Alert is the state of one rule for one key: the value of a record in
 // AlertsTopic, keyed by Fingerprint. It is also the durable outbox: what Notify
-// still lists has not been delivered.
+// still lists has not been delivered. Readers take a record only if its Version
+// is above the one they know; one that is not lost a race between two writers.
 type Alert struct {
 	Fingerprint string            `json:"fingerprint"` // hex hash of Rule and Labels
+	Version     int64             `json:"version"`     // from 1, never reused while the alert is known
+	Writer      string            `json:"writer,omitempty"`
 	Rule        string            `json:"rule"`
 	Incident    string            `json:"incident"` // one per firing period
 	Labels      map[string]string `json:"labels"`
-	State       AlertState        `json:"state"`
-	Value       float64           `json:"value"` // the rate, 0 to 1
-	Threshold   float64           `json:"threshold"`
-	Counts      AlertCounts       `json:"counts"`
-	Causes      map[string]int64  `json:"causes,omitempty"`  // blocked, by Cause
-	Reasons     []ReasonCount     `json:"reasons,omitempty"` // the top three, largest first
-	Window      string            `json:"window"`            // "15m0s"
-	Since       time.Time         `json:"since"`             // start of the state's incident
-	UpdatedAt   time.Time         `json:"updated_at"`
-	ResolvedAt  time.Time         `json:"resolved_at,omitzero"`
-	Notify      []Notification    `json:"notify,omitempty"`
+	// Group is what keeps the alerts of one mailbox provider on one evaluator: the
+	// key of its rates.
+	Group      string           `json:"group,omitempty"`
+	State      AlertState       `json:"state"`
+	StateSince time.Time        `json:"state_since,omitzero"`
+	Value      float64          `json:"value"` // the rate, 0 to 1
+	Peak       float64          `json:"peak"`  // the largest Value of the incident
+	Threshold  float64          `json:"threshold"`
+	MinVolume  int64            `json:"min_volume"`
+	Counts     AlertCounts      `json:"counts"`
+	Causes     map[string]int64 `json:"causes,omitempty"`  // blocked, by Cause
+	Reasons    []ReasonCount    `json:"reasons,omitempty"` // the top three, largest first
+	Window     string           `json:"window"`            // "15m0s"
+	Since      time.Time        `json:"since"`             // start of the incident
+	UpdatedAt  time.Time        `json:"updated_at"`
+	// JudgedAt is when there was last enough mail to judge by.
+	JudgedAt   time.Time `json:"judged_at,omitzero"`
+	ResolvedAt time.Time `json:"resolved_at,omitzero"`
+	Ended      AlertEnd  `json:"ended,omitempty"` // resolved only
+	// InhibitedBy is the fingerprint of the alert whose message covers this one,
+	// so that one spike is told once. Such an alert has no messages of its own.
+	InhibitedBy string         `json:"inhibited_by,omitempty"`
+	Notify      []Notification `json:"notify,omitempty"`
 }
 
 // AlertCounts are the unique events in the window.
@@ -117,16 +141,38 @@ type ReasonCount struct {
 	Sample string `json:"sample,omitempty"` // one SMTP reply, without the address
 }
 
+// The kinds of Notification.
+const (
+	NotifyFiring   = "firing"
+	NotifyResolved = "resolved"
+)
+
 // Notification is one message owed to one receiver.
 type Notification struct {
 	Seq      int       `json:"seq"`      // 1 firing, 2 resolved
-	Kind     string    `json:"kind"`     // "firing" or "resolved"
+	Kind     string    `json:"kind"`     // NotifyFiring or NotifyResolved
 	Receiver string    `json:"receiver"` // "slack"
 	QueuedAt time.Time `json:"queued_at"`
 	SentAt   time.Time `json:"sent_at,omitzero"` // zero: still owed
 	Attempts int       `json:"attempts,omitempty"`
 	// Failed says why a receiver refused it for good; empty when sent or owed.
 	Failed string `json:"failed,omitempty"`
+	// Facts are what the message tells, as of QueuedAt; gone once it is sent.
+	Facts *AlertFacts `json:"facts,omitempty"`
+}
+
+// Owed says whether the message is still to be delivered.
+func (n Notification) Owed() bool { return n.SentAt.IsZero() && n.Failed == "" }
+
+// AlertFacts are the numbers of one message.
+type AlertFacts struct {
+	Value   float64          `json:"value"`
+	Peak    float64          `json:"peak"`
+	Counts  AlertCounts      `json:"counts"`
+	Causes  map[string]int64 `json:"causes,omitempty"`
+	Reasons []ReasonCount    `json:"reasons,omitempty"`
+	// Also names the other keys the same message covers, "mailbox_provider google".
+	Also []string `json:"also,omitempty"`
 }
 
 // DeadLetter is an item nobody could use: the value of a record in
@@ -144,13 +190,38 @@ type DeadLetter struct {
 	ReceivedAt time.Time `json:"received_at,omitzero"`
 }
 
-// Rate is a partial count on its way to the evaluator: the value of a record in
-// RatesTopic. Counts are cumulative for (Key, Pane, Partition), so the larger
-// of two records wins and a repeat changes nothing.
+// Rate carries partial counts on their way to the evaluator: the value of a
+// record in RatesTopic, keyed by Group. Every count is cumulative for its
+// series, pane and input partition, so the larger of two wins and a repeat
+// changes nothing. A record is consistent: it holds what the input partition
+// had in all its topics at one moment.
 type Rate struct {
-	Key       string          `json:"key"`       // alert key
-	Pane      int64           `json:"pane"`      // start of the pane, Unix seconds
-	Partition int32           `json:"partition"` // input partition it was counted on
-	Epoch     int64           `json:"epoch,omitempty"`
-	Detail    json.RawMessage `json:"detail"`
+	Group       string       `json:"group"`  // source and mailbox provider, or domain where it has none
+	Source      string       `json:"source"` // Event.Source
+	Partition   int32        `json:"partition"`
+	PaneSeconds int64        `json:"pane_seconds"`
+	Series      []RateSeries `json:"series"`
+}
+
+// RateSeries is what changed for one key of a Rate.
+type RateSeries struct {
+	Dimension string     `json:"dimension"` // DimensionDomain or DimensionProvider
+	Value     string     `json:"value"`
+	Panes     []RatePane `json:"panes"`
+}
+
+// The dimensions of a RateSeries; also the label names of an Alert beside
+// "source".
+const (
+	DimensionDomain   = "recipient_domain"
+	DimensionProvider = "mailbox_provider"
+	LabelSource       = "source"
+)
+
+// RatePane is the count of one pane of event time.
+type RatePane struct {
+	Start  int64         `json:"start"`  // Unix seconds, a multiple of Rate.PaneSeconds
+	Counts AlertCounts   `json:"counts"` // cumulative
+	Added  AlertCounts   `json:"added,omitzero"`
+	Blocks []ReasonCount `json:"blocks,omitempty"` // cumulative split of Counts.Blocked
 }
