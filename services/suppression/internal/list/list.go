@@ -1,0 +1,171 @@
+// Package list decides who must not be mailed: how two states of one address
+// merge, what is active at a moment, which entries a question is about, and
+// what an event changes.
+//
+// It is pure: no clock, no I/O, no logging. Merge is commutative, associative
+// and idempotent, so duplicates, replays, reordering and concurrent writers
+// converge. It does not know how states are stored or who asks.
+package list
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+)
+
+// Merge returns the least state that holds all of a and b, two states of one
+// address. Neither is changed; the result may share strings with both, never
+// the entries' array. Entries come out ordered by scope, then reason.
+func Merge(a, b schemas.Suppression) schemas.Suppression {
+	out := schemas.Suppression{
+		Hash:      max(a.Hash, b.Hash),
+		Address:   mergeAddress(a.Address, b.Address),
+		UpdatedAt: later(a.UpdatedAt, b.UpdatedAt),
+		Entries:   make([]schemas.SuppressionEntry, 0, len(a.Entries)+len(b.Entries)),
+	}
+	out.Entries = append(out.Entries, a.Entries...)
+	out.Entries = append(out.Entries, b.Entries...)
+	slices.SortStableFunc(out.Entries, compareKeys)
+	out.Entries = mergeNeighbours(out.Entries)
+	return out
+}
+
+// Same reports whether a and b say the same of the address. When they were
+// written does not count.
+func Same(a, b schemas.Suppression) bool {
+	return a.Hash == b.Hash && a.Address == b.Address &&
+		slices.EqualFunc(a.Entries, b.Entries, sameEntry)
+}
+
+// Find returns the entry of s for the pair, the zero entry of that pair when
+// there is none.
+func Find(s schemas.Suppression, scope string, reason schemas.SuppressionReason) schemas.SuppressionEntry {
+	for i := range s.Entries {
+		if s.Entries[i].Scope == scope && s.Entries[i].Reason == reason {
+			return s.Entries[i]
+		}
+	}
+	return schemas.SuppressionEntry{Scope: scope, Reason: reason}
+}
+
+// Active reports whether e holds at now. An add and a lift at the same moment
+// leave it active: mailing somebody who asked not to be is the worse mistake.
+func Active(e schemas.SuppressionEntry, now time.Time) bool {
+	return added(e) && (e.ExpiresAt.IsZero() || now.Before(e.ExpiresAt))
+}
+
+// Since returns when the present active period of e began.
+func Since(e schemas.SuppressionEntry) time.Time {
+	if e.Since.IsZero() || e.Since.Before(e.RemovedAt) || e.Since.After(e.AddedAt) {
+		return e.AddedAt
+	}
+	return e.Since
+}
+
+// Stamp returns t as entries carry it: UTC, cut to milliseconds.
+func Stamp(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Millisecond)
+}
+
+// added reports whether e was added and not lifted since.
+func added(e schemas.SuppressionEntry) bool {
+	return !e.AddedAt.IsZero() && !e.AddedAt.Before(e.RemovedAt)
+}
+
+func compareKeys(a, b schemas.SuppressionEntry) int {
+	return cmp.Or(strings.Compare(a.Scope, b.Scope), strings.Compare(string(a.Reason), string(b.Reason)))
+}
+
+// mergeNeighbours joins runs of one key in a sorted slice, in place.
+func mergeNeighbours(in []schemas.SuppressionEntry) []schemas.SuppressionEntry {
+	out := in[:0]
+	for _, e := range in {
+		if last := len(out) - 1; last >= 0 && compareKeys(out[last], e) == 0 {
+			out[last] = mergeEntry(out[last], e)
+			continue
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// mergeEntry takes the greater half of each, by a total order over the half:
+// the stamp first, then what describes it, so that equal stamps converge too.
+func mergeEntry(a, b schemas.SuppressionEntry) schemas.SuppressionEntry {
+	out := a
+	if compareAdded(b, a) > 0 {
+		out.AddedAt, out.ExpiresAt = b.AddedAt, b.ExpiresAt
+		out.Evidence, out.Provider, out.Source, out.Note = b.Evidence, b.Provider, b.Source, b.Note
+	}
+	if cmp.Or(a.RemovedAt.Compare(b.RemovedAt), strings.Compare(a.RemovedBy, b.RemovedBy),
+		strings.Compare(a.RemovedNote, b.RemovedNote)) < 0 {
+		out.RemovedAt, out.RemovedBy, out.RemovedNote = b.RemovedAt, b.RemovedBy, b.RemovedNote
+	}
+	switch a.RemovedAt.Compare(b.RemovedAt) {
+	case 0:
+		out.Since = earlierSet(a.Since, b.Since)
+	case -1:
+		out.Since = b.Since
+	}
+	return out
+}
+
+func compareAdded(a, b schemas.SuppressionEntry) int {
+	return cmp.Or(
+		a.AddedAt.Compare(b.AddedAt),
+		compareExpiry(a.ExpiresAt, b.ExpiresAt),
+		strings.Compare(a.Evidence, b.Evidence),
+		strings.Compare(a.Provider, b.Provider),
+		strings.Compare(a.Source, b.Source),
+		strings.Compare(a.Note, b.Note),
+	)
+}
+
+// compareExpiry puts "never" after every moment.
+func compareExpiry(a, b time.Time) int {
+	switch {
+	case a.IsZero() && b.IsZero():
+		return 0
+	case a.IsZero():
+		return 1
+	case b.IsZero():
+		return -1
+	default:
+		return a.Compare(b)
+	}
+}
+
+func earlierSet(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// mergeAddress keeps the one that is known. One hash has one canonical address,
+// so the order between two different ones only has to be the same everywhere.
+func mergeAddress(a, b string) string {
+	if a == "" || (b != "" && b < a) {
+		return b
+	}
+	return a
+}
+
+func sameEntry(a, b schemas.SuppressionEntry) bool {
+	return compareKeys(a, b) == 0 && compareAdded(a, b) == 0 &&
+		a.RemovedAt.Equal(b.RemovedAt) && a.RemovedBy == b.RemovedBy && a.RemovedNote == b.RemovedNote &&
+		a.Since.Equal(b.Since)
+}
