@@ -87,3 +87,9 @@ func Incident(i string) zap.Field { return zap.String("incident", i) }
 
 // Receiver is the name of a notification receiver.
 func Receiver(r string) zap.Field { return zap.String("receiver", r) }
+
+// Detail is what a library said, free text without payloads.
+func Detail(d string) zap.Field { return zap.String("detail", d) }
+
+// Partitions is a set of partitions by topic.
+func Partitions(m map[string][]int32) zap.Field { return zap.Any("partitions", m) }

@@ -1,0 +1,192 @@
+package kafka
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+)
+
+// Config is the section `kafka`: where the brokers are, how to be let in, and
+// what the topics look like.
+type Config struct {
+	// Brokers are the first addresses to ask, host:port; one reachable is enough.
+	Brokers []string `yaml:"brokers"`
+	// TopicPrefix stands before every topic name, dot included. Default "email.".
+	TopicPrefix string `yaml:"topic_prefix"`
+	// ClientID names this process to the brokers (quotas, logs). Default "mailstream".
+	ClientID string `yaml:"client_id"`
+	// TLS encrypts the connection; off by default.
+	TLS TLS `yaml:"tls"`
+	// SASL authenticates; off by default.
+	SASL SASL `yaml:"sasl"`
+	// Topics is what `mailstream topics apply` makes and services insist on.
+	Topics TopicsConfig `yaml:"topics"`
+}
+
+// TLS is how the connection is encrypted. There is no switch that skips
+// verification: a private authority goes into CAFile.
+type TLS struct {
+	// Enabled turns it on; without the files, the system's authorities are trusted.
+	Enabled bool `yaml:"enabled"`
+	// CAFile holds the PEM certificates to trust instead of the system's.
+	CAFile string `yaml:"ca_file"`
+	// CertFile and KeyFile are our own certificate, PEM, both or none.
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+	// ServerName is checked in the broker's certificate; empty is the dialled host.
+	ServerName string `yaml:"server_name"`
+}
+
+// The mechanisms of SASL.Mechanism.
+const (
+	SASLPlain       = "PLAIN"
+	SASLScramSHA256 = "SCRAM-SHA-256"
+	SASLScramSHA512 = "SCRAM-SHA-512"
+)
+
+// SASL is how we authenticate.
+type SASL struct {
+	// Mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; empty is none. PLAIN
+	// needs TLS: it sends the password itself.
+	Mechanism string        `yaml:"mechanism"`
+	Username  string        `yaml:"username"`
+	Password  config.Secret `yaml:"password"`
+	// AllowPlaintext permits PLAIN without TLS, for a broker on the same host.
+	AllowPlaintext bool `yaml:"allow_plaintext"`
+}
+
+// TopicsConfig is what the topics look like. Zero of a replica setting leaves
+// it to the broker.
+type TopicsConfig struct {
+	// Partitions of every topic. All event topics and suppressions must have the
+	// same number, so that a person has one partition number everywhere, and it
+	// can never be changed in place. Range [1, 1000]. Default 12.
+	Partitions int32 `yaml:"partitions"`
+	// ReplicationFactor of every topic; 0 is the broker's default. Production
+	// wants 3. Range [0, 10].
+	ReplicationFactor int16 `yaml:"replication_factor"`
+	// MinInsyncReplicas must have a write before it is acknowledged; 0 is the
+	// broker's default. Production wants 2. At most ReplicationFactor.
+	MinInsyncReplicas int16 `yaml:"min_insync_replicas"`
+	// Retention of the event topics. Default 336h (14 days).
+	Retention time.Duration `yaml:"retention"`
+	// DeadLetterRetention is how long dead letters wait to be replayed. Default
+	// 720h (30 days).
+	DeadLetterRetention time.Duration `yaml:"dead_letter_retention"`
+	// RatesRetention covers the longest alert window twice over. Default 2h.
+	RatesRetention time.Duration `yaml:"rates_retention"`
+	// CompactionLagMin is how long a compacted topic keeps every version of a
+	// key. Default 24h.
+	CompactionLagMin time.Duration `yaml:"compaction_lag_min"`
+	// CompactionLagMax is after how long superseded versions must be gone, so
+	// that an erased address does not linger. Default 168h (7 days).
+	CompactionLagMax time.Duration `yaml:"compaction_lag_max"`
+	// TombstoneRetention is how long a deletion stays readable in a compacted
+	// topic; local state older than this must be rebuilt. Default 168h.
+	TombstoneRetention time.Duration `yaml:"tombstone_retention"`
+	// RecordBytesMax bounds one record batch, compressed. Default 1MiB. Range
+	// [64KiB, 16MiB].
+	RecordBytesMax config.ByteSize `yaml:"record_bytes_max"`
+	// DeadLetterBytesMax is the same for dead letters, which carry a whole
+	// webhook body in base64. Default 8MiB. Range [RecordBytesMax, 32MiB].
+	DeadLetterBytesMax config.ByteSize `yaml:"dead_letter_bytes_max"`
+}
+
+const (
+	partitionsMax        = 1000 // a replica has open files for each; Kafka's own advice is below 4,000 a broker
+	replicationFactorMax = 10
+	recordBytesMaxLow    = 64 * config.KiB
+	recordBytesMaxHigh   = 16 * config.MiB
+	deadLetterBytesHigh  = 32 * config.MiB
+	retentionMin         = time.Minute
+	topicNameBytesMax    = 249 // Kafka's own bound on a topic name
+)
+
+// Default returns the settings of a broker on this host.
+func Default() Config {
+	return Config{
+		Brokers:     []string{"127.0.0.1:9092"},
+		TopicPrefix: schemas.DefaultTopicPrefix,
+		ClientID:    "mailstream",
+		Topics: TopicsConfig{
+			Partitions:          12,
+			Retention:           14 * 24 * time.Hour,
+			DeadLetterRetention: 30 * 24 * time.Hour,
+			RatesRetention:      2 * time.Hour,
+			CompactionLagMin:    24 * time.Hour,
+			CompactionLagMax:    7 * 24 * time.Hour,
+			TombstoneRetention:  7 * 24 * time.Hour,
+			RecordBytesMax:      config.MiB,
+			DeadLetterBytesMax:  8 * config.MiB,
+		},
+	}
+}
+
+// Validate reports every fault to p. It reads no file and asks no broker.
+func (c Config) Validate(p *config.Problems) {
+	p.Check(len(c.Brokers) > 0, "brokers", "need at least one host:port")
+	for i, b := range c.Brokers {
+		host, port, err := net.SplitHostPort(b)
+		p.Check(err == nil && host != "" && port != "", fmt.Sprintf("brokers[%d]", i), "%q is not host:port", b)
+	}
+	p.Check(validTopicPart(c.TopicPrefix), "topic_prefix", "%q: only a-z, A-Z, 0-9, '.', '_' and '-' are allowed in a topic name", c.TopicPrefix)
+	p.Check(len(c.TopicPrefix) <= topicNameBytesMax/2, "topic_prefix", "%d bytes, at most %d", len(c.TopicPrefix), topicNameBytesMax/2)
+	p.Check(c.ClientID != "", "client_id", "must not be empty")
+	c.TLS.Validate(p.At("tls"))
+	c.SASL.validate(p.At("sasl"), c.TLS.Enabled)
+	c.Topics.Validate(p.At("topics"))
+}
+
+// Validate reports every fault to p.
+func (t TLS) Validate(p *config.Problems) {
+	p.Check((t.CertFile == "") == (t.KeyFile == ""), "cert_file", "cert_file and key_file go together")
+	given := t.CAFile != "" || t.CertFile != "" || t.ServerName != ""
+	p.Check(t.Enabled || !given, "enabled", "is false although files or server_name are given")
+}
+
+func (s SASL) validate(p *config.Problems, encrypted bool) {
+	if s.Mechanism == "" {
+		p.Check(s.Username == "" && !s.Password.IsSet(), "mechanism", "is empty although username or password is given")
+		return
+	}
+	known := s.Mechanism == SASLPlain || s.Mechanism == SASLScramSHA256 || s.Mechanism == SASLScramSHA512
+	p.Check(known, "mechanism", "%q is none of %s, %s, %s", s.Mechanism, SASLPlain, SASLScramSHA256, SASLScramSHA512)
+	p.Check(s.Username != "", "username", "must not be empty")
+	p.Check(s.Password.IsSet(), "password", "must be set")
+	p.Check(s.Mechanism != SASLPlain || encrypted || s.AllowPlaintext, "mechanism",
+		"PLAIN sends the password itself: enable tls, or set allow_plaintext for a broker on this host")
+}
+
+// Validate reports every fault to p.
+func (t TopicsConfig) Validate(p *config.Problems) {
+	p.Check(t.Partitions >= 1 && t.Partitions <= partitionsMax, "partitions", "%d is not in [1, %d]", t.Partitions, partitionsMax)
+	p.Check(t.ReplicationFactor >= 0 && t.ReplicationFactor <= replicationFactorMax, "replication_factor", "%d is not in [0, %d]", t.ReplicationFactor, replicationFactorMax)
+	p.Check(t.MinInsyncReplicas >= 0, "min_insync_replicas", "%d is below 0", t.MinInsyncReplicas)
+	p.Check(t.ReplicationFactor == 0 || t.MinInsyncReplicas <= t.ReplicationFactor, "min_insync_replicas",
+		"%d is above replication_factor %d: nothing could be written", t.MinInsyncReplicas, t.ReplicationFactor)
+	for _, d := range []struct {
+		name string
+		d    time.Duration
+	}{
+		{"retention", t.Retention}, {"dead_letter_retention", t.DeadLetterRetention}, {"rates_retention", t.RatesRetention},
+		{"tombstone_retention", t.TombstoneRetention}, {"compaction_lag_max", t.CompactionLagMax},
+	} {
+		p.Check(d.d >= retentionMin, d.name, "%s is below %s", d.d, retentionMin)
+	}
+	p.Check(t.CompactionLagMin >= 0 && t.CompactionLagMin <= t.CompactionLagMax, "compaction_lag_min",
+		"%s is not in [0s, compaction_lag_max %s]", t.CompactionLagMin, t.CompactionLagMax)
+	p.Check(t.RecordBytesMax >= recordBytesMaxLow && t.RecordBytesMax <= recordBytesMaxHigh, "record_bytes_max",
+		"%s is not in [%s, %s]", t.RecordBytesMax, recordBytesMaxLow, recordBytesMaxHigh)
+	p.Check(t.DeadLetterBytesMax >= t.RecordBytesMax && t.DeadLetterBytesMax <= deadLetterBytesHigh, "dead_letter_bytes_max",
+		"%s is not in [record_bytes_max %s, %s]", t.DeadLetterBytesMax, t.RecordBytesMax, deadLetterBytesHigh)
+}
+
+func validTopicPart(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' || r == '-')
+	}) < 0
+}

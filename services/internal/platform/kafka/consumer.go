@@ -1,0 +1,224 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+)
+
+// ConsumerConfig is what a member of a consumer group reads and how it hands it
+// on. The zero value of a field takes its default.
+type ConsumerConfig struct {
+	// Group is the consumer group, also the value of the metric label `client`.
+	Group string
+	// Topics are read by the group, each partition by one member at a time.
+	Topics []string
+	// InstanceID makes the membership static: a member that returns under its ID
+	// within SessionTimeout finds its partitions again, without a rebalance.
+	// Empty is dynamic.
+	InstanceID string
+
+	// BatchRecordsMax bounds the records of one batch. Default 10_000.
+	BatchRecordsMax int
+	// BatchBytesMax bounds their keys, values and headers; the records that cross
+	// it, at most some hundred, still belong to the batch. Default 16MiB.
+	BatchBytesMax int
+	// BatchWait is how long a batch that is not full waits for more. Default 0: it
+	// is handed on at once.
+	BatchWait time.Duration
+	// Retry spaces the attempts of one batch. Default 100ms to 30s.
+	Retry lifecycle.Backoff
+	// HandOver is how long a handler that is running may go on once the group
+	// wants its partitions or Run is to end; then its context is cancelled.
+	// Default 10s, below RebalanceTimeout.
+	HandOver time.Duration
+
+	// SessionTimeout is after how long without a heartbeat a member is dead.
+	// Default 45s, Kafka's own. The broker has bounds too (6s to 30m).
+	SessionTimeout time.Duration
+	// RebalanceTimeout is how long members have to give up partitions. Default 60s.
+	RebalanceTimeout time.Duration
+	// FetchBytesMax and FetchPartitionBytesMax bound what is read ahead, compressed,
+	// for one broker and one partition. Default 16MiB and 4MiB.
+	FetchBytesMax          int32
+	FetchPartitionBytesMax int32
+	// FetchWaitMax is how long a broker may hold the answer when it has nothing.
+	// It delays no record. Default 500ms.
+	FetchWaitMax time.Duration
+
+	// StartAt, when not nil, makes the positions the reader's own: each partition
+	// is read from its first record at or after the time StartAt returns when it
+	// is assigned, and no offset is ever committed.
+	StartAt func() time.Time
+	// OnAssigned, when not nil, is called with partitions this member did not have
+	// before, from the goroutine that calls the handler and before any of their
+	// records is handed over; also when they have none. Its error has a fate like
+	// the handler's; its context ends when the group wants the partitions.
+	OnAssigned func(ctx context.Context, partitions map[string][]int32) error
+	// OnRevoked, when not nil, is called when partitions are no longer this
+	// member's, never while the handler or OnAssigned runs. It must be quick.
+	OnRevoked func(partitions map[string][]int32)
+}
+
+const (
+	batchRecordsMax   = 10_000
+	batchBytesMax16   = 16 << 20
+	retryMin          = 100 * time.Millisecond
+	retryMax          = 30 * time.Second
+	handOver          = 10 * time.Second
+	sessionTimeout    = 45 * time.Second
+	rebalanceTimeout  = 60 * time.Second
+	heartbeatsSession = 15 // heartbeats in one session timeout, so that a rebalance is seen within 3 s
+	heartbeatMax      = 3 * time.Second
+	fetchBytesMax     = 16 << 20
+	fetchPartBytesMax = 4 << 20
+	fetchWaitMax      = 500 * time.Millisecond
+	consumerBatchWait = time.Minute // the longest BatchWait anybody could mean
+	consumerPollChunk = 512         // records taken from the client at a time, so that BatchBytesMax is seen in time
+	commitTimeout     = 10 * time.Second
+	leaveTimeout      = 3 * time.Second // to say goodbye to the group; without it the session timeout does
+)
+
+// withDefaults fills the zero fields.
+func (c ConsumerConfig) withDefaults() ConsumerConfig {
+	orDefault(&c.BatchRecordsMax, batchRecordsMax)
+	orDefault(&c.BatchBytesMax, batchBytesMax16)
+	orDefault(&c.Retry.Min, retryMin)
+	orDefault(&c.Retry.Max, max(retryMax, c.Retry.Min))
+	orDefault(&c.SessionTimeout, sessionTimeout)
+	orDefault(&c.RebalanceTimeout, rebalanceTimeout)
+	orDefault(&c.HandOver, min(handOver, c.RebalanceTimeout/2))
+	orDefault(&c.FetchBytesMax, fetchBytesMax)
+	orDefault(&c.FetchPartitionBytesMax, fetchPartBytesMax)
+	orDefault(&c.FetchWaitMax, fetchWaitMax)
+	return c
+}
+
+func orDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate reports every fault to p; zero fields but Group and Topics are valid.
+func (c ConsumerConfig) Validate(p *config.Problems) {
+	d := c.withDefaults()
+	p.Check(d.Group != "", "group", "must not be empty")
+	p.Check(len(d.Topics) > 0, "topics", "need at least one")
+	p.Check(d.BatchRecordsMax > 0, "batch_records_max", "%d is below 1", d.BatchRecordsMax)
+	p.Check(d.BatchBytesMax > 0, "batch_bytes_max", "%d is below 1", d.BatchBytesMax)
+	p.Check(d.BatchWait >= 0 && d.BatchWait <= consumerBatchWait, "batch_wait", "%s is not in [0s, %s]", d.BatchWait, consumerBatchWait)
+	p.Check(d.Retry.Min > 0 && d.Retry.Min <= d.Retry.Max, "retry", "%s to %s is no range", d.Retry.Min, d.Retry.Max)
+	p.Check(d.HandOver > 0 && d.HandOver < d.RebalanceTimeout, "hand_over", "%s is not in (0s, rebalance timeout %s)", d.HandOver, d.RebalanceTimeout)
+	p.Check(d.BatchWait < d.RebalanceTimeout, "batch_wait", "%s is not below the rebalance timeout %s", d.BatchWait, d.RebalanceTimeout)
+	p.Check(d.FetchBytesMax >= d.FetchPartitionBytesMax && d.FetchPartitionBytesMax > 0, "fetch_bytes_max", "%d is below the bound of a partition, %d", d.FetchBytesMax, d.FetchPartitionBytesMax)
+}
+
+// Handler makes the effect of a batch durable and returns nil when it would
+// survive a crash. Records of one partition come in their order. It may see a
+// record again, so the effect must be idempotent. It must not keep recs, and
+// must return soon after ctx ends.
+type Handler func(ctx context.Context, recs []*kgo.Record) error
+
+// Consumer is one member of a consumer group. Run reads; there is one Run at a
+// time.
+type Consumer struct {
+	cfg  ConsumerConfig
+	log  *zap.Logger
+	met  *consumerMetrics
+	opts []kgo.Opt
+}
+
+// NewConsumer checks the settings. It connects nowhere.
+func NewConsumer(cfg Config, cc ConsumerConfig, log *zap.Logger, reg prometheus.Registerer) (*Consumer, error) {
+	var faults config.Problems
+	cc.Validate(faults.At("consumer"))
+	if err := faults.Err(); err != nil {
+		return nil, err
+	}
+	cc = cc.withDefaults()
+	met, err := newConsumerMetrics(reg, cc.Group, cc.Topics)
+	if err != nil {
+		return nil, err
+	}
+	c := &Consumer{cfg: cc, log: log, met: met}
+	if c.opts, err = clientOptions(cfg, log, reg, c.options()); err != nil {
+		return nil, err
+	}
+	if err := kgo.ValidateOpts(append(c.opts, (&session{Consumer: c}).options()...)...); err != nil {
+		return nil, fmt.Errorf("configure kafka consumer: %w", err)
+	}
+	return c, nil
+}
+
+func (c *Consumer) options() []kgo.Opt {
+	opts := []kgo.Opt{
+		kgo.ConsumerGroup(c.cfg.Group),
+		kgo.ConsumeTopics(c.cfg.Topics...),
+		kgo.DisableAutoCommit(), // settle commits
+		kgo.BlockRebalanceOnPoll(),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), // a new group reads all there is
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // a lost position repeats rather than skips
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.SessionTimeout(c.cfg.SessionTimeout),
+		kgo.RebalanceTimeout(c.cfg.RebalanceTimeout),
+		kgo.HeartbeatInterval(min(heartbeatMax, c.cfg.SessionTimeout/heartbeatsSession)),
+		kgo.FetchMinBytes(1),
+		kgo.FetchMaxWait(c.cfg.FetchWaitMax),
+		kgo.FetchMaxBytes(c.cfg.FetchBytesMax),
+		kgo.FetchMaxPartitionBytes(c.cfg.FetchPartitionBytesMax),
+	}
+	if c.cfg.InstanceID != "" {
+		opts = append(opts, kgo.InstanceID(c.cfg.InstanceID))
+	}
+	return opts
+}
+
+// Run joins the group and hands batches to handle until ctx is done, which is
+// no error, or a fault has the fate halt or dead letter: a whole batch cannot be
+// parked here, so a handler parks what it cannot use and returns nil.
+//
+// A batch whose handler fails otherwise is handed over again, with growing
+// delays and for as long as it takes; meanwhile the member stays in the group
+// and reads nothing more. When the group wants partitions or ctx is done, a
+// running handler has HandOver to finish; a batch that did not is given back
+// uncommitted and read again, here or elsewhere. Nothing is skipped.
+func (c *Consumer) Run(ctx context.Context, handle func(ctx context.Context, recs []*kgo.Record) error) error {
+	s := newSession(c, handle)
+	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, c.opts...), s.options()...)...)
+	if err != nil {
+		return fmt.Errorf("configure kafka consumer: %w", err)
+	}
+	s.cl = cl
+	defer s.leave()
+	for ctx.Err() == nil {
+		b, err := s.gather(ctx)
+		if err != nil {
+			return fmt.Errorf("read as group %q: %w", c.cfg.Group, err)
+		}
+		err = s.settle(ctx, b)
+		if errors.Is(err, errAbandoned) {
+			s.rewind(b)
+			err = nil
+		}
+		if err != nil {
+			return fmt.Errorf("handle batch of group %q: %w", c.cfg.Group, err)
+		}
+		cl.AllowRebalance()
+	}
+	return nil
+}
+
+// halts says whether err ends Run.
+func halts(err error) bool { return fate.Of(err) != fate.Retry }

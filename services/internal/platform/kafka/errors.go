@@ -1,0 +1,111 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
+)
+
+// The reasons a Publish did not end well. Test them with errors.Is.
+var (
+	// ErrBufferFull says that the producer already holds as much as it may:
+	// nothing of this request was taken. Fate: retry, soon.
+	ErrBufferFull = errors.New("producer buffer is full")
+	// ErrTimeout says that no answer came in time. The records may still be
+	// written, so a repeat may double them. Fate: retry.
+	ErrTimeout = errors.New("no acknowledgement in time")
+	// ErrTooLarge says that a record exceeds what its topic takes. Fate: dead letter.
+	ErrTooLarge = errors.New("record is too large")
+	// ErrUnknownTopic says that the brokers do not know the topic. Fate: retry,
+	// because a broker that just started answers so too; Check tells for good.
+	ErrUnknownTopic = errors.New("topic does not exist")
+	// ErrDenied says that the brokers refuse our credentials or our right to the
+	// topic or group. Fate: halt.
+	ErrDenied = errors.New("not authorized")
+	// ErrClosed says that the producer was closed. Fate: retry, elsewhere.
+	ErrClosed = errors.New("producer is closed")
+)
+
+// RecordError says which record of a request failed first. The others may have
+// been written.
+type RecordError struct {
+	Record *kgo.Record
+	Err    error
+}
+
+// Error names the topic and the size, never the content.
+func (e *RecordError) Error() string {
+	return fmt.Sprintf("publish %d bytes to %q: %v", recordSize(e.Record), e.Record.Topic, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *RecordError) Unwrap() error { return e.Err }
+
+// classify gives an error of the library one of our names and its fate.
+func classify(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, kgo.ErrMaxBuffered):
+		return named(ErrBufferFull, err, fate.Retry)
+	case errors.Is(err, kgo.ErrRecordTimeout), errors.Is(err, kgo.ErrRecordRetries), errors.Is(err, context.DeadlineExceeded):
+		return named(ErrTimeout, err, fate.Retry)
+	case errors.Is(err, kgo.ErrClientClosed), errors.Is(err, kgo.ErrAborting):
+		return named(ErrClosed, err, fate.Retry)
+	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge):
+		return named(ErrTooLarge, err, fate.DeadLetter)
+	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.InvalidTopicException):
+		return named(ErrUnknownTopic, err, fate.Retry)
+	case denied(err):
+		return named(ErrDenied, err, fate.Halt)
+	default:
+		return err
+	}
+}
+
+func denied(err error) bool {
+	for _, e := range []*kerr.Error{
+		kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed,
+		kerr.SaslAuthenticationFailed, kerr.UnsupportedSaslMechanism, kerr.IllegalSaslState,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+func named(name, cause error, f fate.Fate) error {
+	return fate.Wrap(f, fmt.Errorf("%w: %w", name, cause))
+}
+
+// reasonOf is the metric label of a failed publish: a closed set.
+func reasonOf(err error) string {
+	for _, r := range reasons() {
+		if errors.Is(err, r.err) {
+			return r.label
+		}
+	}
+	return "other"
+}
+
+type reason struct {
+	err   error
+	label string
+}
+
+func reasons() []reason {
+	return []reason{
+		{ErrBufferFull, "buffer_full"},
+		{ErrTimeout, "timeout"},
+		{ErrTooLarge, "too_large"},
+		{ErrUnknownTopic, "unknown_topic"},
+		{ErrDenied, "denied"},
+		{ErrClosed, "closed"},
+	}
+}

@@ -1,0 +1,211 @@
+// Package kafkatest starts a Kafka-protocol broker inside the test process and
+// speaks to it over TCP, so that tests run against the real client library and
+// the real protocol. The broker (franz-go's kfake) keeps one replica, promises
+// no durability and is for tests and laptops only.
+package kafkatest
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+)
+
+// opTimeout bounds one operation of a test on the broker.
+const opTimeout = 20 * time.Second
+
+// Partitions is how many partitions the topics of Start have: enough to spread,
+// few enough to be quick.
+const Partitions = 4
+
+// Start starts a broker with all topics of the default prefix, stops it with
+// the test, and returns the configuration that reaches it.
+func Start(tb testing.TB, opts ...kfake.Opt) kafka.Config {
+	tb.Helper()
+	return StartBroker(tb, opts...).Config
+}
+
+// Broker is a running broker.
+type Broker struct {
+	*kfake.Cluster
+	// Config reaches it.
+	Config kafka.Config
+}
+
+// StartBroker is Start for tests that speak to the broker itself, to move
+// partitions or inject faults.
+func StartBroker(tb testing.TB, opts ...kfake.Opt) *Broker {
+	tb.Helper()
+	b := StartEmpty(tb, opts...)
+	cl := Client(tb, b.Config)
+	ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
+	defer cancel()
+	if err := kafka.Apply(ctx, cl, b.Config, zap.NewNop()); err != nil {
+		tb.Fatalf("create topics: %v", err)
+	}
+	return b
+}
+
+// StartEmpty starts a broker without topics, one node unless opts say otherwise.
+func StartEmpty(tb testing.TB, opts ...kfake.Opt) *Broker {
+	tb.Helper()
+	all := append([]kfake.Opt{
+		kfake.NumBrokers(1),
+		kfake.GroupMinSessionTimeout(100 * time.Millisecond),
+	}, opts...)
+	cluster, err := kfake.NewCluster(all...)
+	if err != nil {
+		tb.Fatalf("start broker: %v", err)
+	}
+	tb.Cleanup(cluster.Close)
+	cfg := kafka.Default()
+	cfg.Brokers = cluster.ListenAddrs()
+	cfg.Topics.Partitions = Partitions
+	return &Broker{Cluster: cluster, Config: cfg}
+}
+
+// Port returns the port of the first node, to start it there again.
+func (b *Broker) Port(tb testing.TB) int {
+	tb.Helper()
+	_, port, err := net.SplitHostPort(b.Config.Brokers[0])
+	if err != nil {
+		tb.Fatalf("read address of broker: %v", err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		tb.Fatalf("read port of broker: %v", err)
+	}
+	return n
+}
+
+// Client returns a plain client that is closed with the test.
+func Client(tb testing.TB, cfg kafka.Config, opts ...kgo.Opt) *kgo.Client {
+	tb.Helper()
+	cl, err := kafka.NewClient(cfg, Logger(tb), prometheus.NewRegistry(), opts...)
+	if err != nil {
+		tb.Fatalf("make client: %v", err)
+	}
+	tb.Cleanup(cl.CloseAllowingRebalance)
+	return cl
+}
+
+// Logger returns a logger that writes to the test's log; errors only, because
+// clients outlive the moment a test ends by their retries.
+func Logger(tb testing.TB) *zap.Logger {
+	return zaptest.NewLogger(tb, zaptest.Level(zap.ErrorLevel))
+}
+
+// Produce writes recs and fails the test unless all are acknowledged.
+func Produce(tb testing.TB, cfg kafka.Config, recs ...*kgo.Record) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
+	defer cancel()
+	cl := Client(tb, cfg, kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), kgo.ProducerLinger(0))
+	defer cl.Close()
+	if err := cl.ProduceSync(ctx, recs...).FirstErr(); err != nil {
+		tb.Fatalf("produce: %v", err)
+	}
+}
+
+// ReadAll returns every record that is in topic now, each partition in order.
+func ReadAll(tb testing.TB, cfg kafka.Config, topic string) []*kgo.Record {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
+	defer cancel()
+	want := Ends(tb, cfg, topic)
+	cl := Client(tb, cfg, kgo.ConsumeTopics(topic), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(fetchWait))
+	defer cl.Close()
+	next := Starts(tb, cfg, topic)
+	var recs []*kgo.Record
+	for !reached(next, want) {
+		fetches := cl.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			tb.Fatalf("read %q: %v (at %v of %v)", topic, err, next, want)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			if r.Offset < want[r.Partition] {
+				recs = append(recs, r)
+			}
+			next[r.Partition] = r.Offset + 1
+		})
+	}
+	return recs
+}
+
+// fetchWait is how long the broker holds an empty answer in tests.
+const fetchWait = 50 * time.Millisecond
+
+func reached(next, want map[int32]int64) bool {
+	for p, end := range want {
+		if next[p] < end {
+			return false
+		}
+	}
+	return true
+}
+
+// Ends returns the end offset of every partition of topic.
+func Ends(tb testing.TB, cfg kafka.Config, topic string) map[int32]int64 {
+	tb.Helper()
+	return offsets(tb, cfg, topic, (*kadm.Client).ListEndOffsets)
+}
+
+// Starts returns the first offset of every partition of topic.
+func Starts(tb testing.TB, cfg kafka.Config, topic string) map[int32]int64 {
+	tb.Helper()
+	return offsets(tb, cfg, topic, (*kadm.Client).ListStartOffsets)
+}
+
+func offsets(tb testing.TB, cfg kafka.Config, topic string, list func(*kadm.Client, context.Context, ...string) (kadm.ListedOffsets, error)) map[int32]int64 {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
+	defer cancel()
+	cl := Client(tb, cfg)
+	defer cl.Close()
+	listed, err := list(kadm.NewClient(cl), ctx, topic)
+	if err == nil {
+		err = listed.Error()
+	}
+	if err != nil {
+		tb.Fatalf("list offsets of %q: %v", topic, err)
+	}
+	out := map[int32]int64{}
+	for p, o := range listed[topic] {
+		out[p] = o.Offset
+	}
+	return out
+}
+
+// Committed returns the committed offsets of group in topic; a partition
+// without a commit is absent.
+func Committed(tb testing.TB, cfg kafka.Config, group, topic string) map[int32]int64 {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
+	defer cancel()
+	cl := Client(tb, cfg)
+	defer cl.Close()
+	answers, err := kadm.NewClient(cl).FetchOffsets(ctx, group)
+	if err != nil {
+		tb.Fatalf("fetch offsets of group %q: %v", group, err)
+	}
+	out := map[int32]int64{}
+	answers.Each(func(o kadm.OffsetResponse) {
+		if o.Err != nil {
+			tb.Fatalf("fetch offsets of group %q: %v", group, o.Err)
+		}
+		if o.Topic == topic && o.At >= 0 {
+			out[o.Partition] = o.At
+		}
+	})
+	return out
+}

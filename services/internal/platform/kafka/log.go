@@ -1,0 +1,41 @@
+package kafka
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+)
+
+// requestBackoff spaces the attempts of one request to a broker.
+var requestBackoff = lifecycle.Backoff{Min: retryBackoffMin, Max: retryBackoffMax}
+
+// clientLogger hands the library's own log lines to ours. Its info lines are
+// debug to us: they tell of every connection and every metadata refresh.
+type clientLogger struct{ log *zap.Logger }
+
+// Level returns the finest level that would be written.
+func (l clientLogger) Level() kgo.LogLevel {
+	switch {
+	case l.log.Core().Enabled(zap.DebugLevel):
+		return kgo.LogLevelInfo
+	default:
+		return kgo.LogLevelWarn
+	}
+}
+
+// Log writes one line of the library. Its key-value pairs hold topics,
+// partitions, addresses of brokers and errors, never a record.
+func (l clientLogger) Log(level kgo.LogLevel, msg string, keyvals ...any) {
+	const text = "kafka client reported"
+	fields := []zap.Field{telemetry.Name(msg), telemetry.Detail(fmt.Sprint(keyvals...))}
+	switch level {
+	case kgo.LogLevelError, kgo.LogLevelWarn:
+		l.log.Warn(text, fields...)
+	default:
+		l.log.Debug(text, fields...)
+	}
+}

@@ -1,0 +1,301 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+)
+
+// ProducerConfig is what a producer may hold and how long it waits. The zero
+// value of a field takes its default.
+type ProducerConfig struct {
+	// Name is the value of the metric label `client`. Default "producer".
+	Name string `yaml:"-"`
+	// Linger is how long a partition waits for company before it is sent, [0,
+	// 100ms]. 0 (default) sends at once; while a request is under way the next
+	// batch grows by itself, which measured as fast as any linger.
+	Linger time.Duration `yaml:"linger"`
+	// BufferRecordsMax bounds records taken and not yet acknowledged. Default
+	// 50_000: at 10,000 events/s that is five seconds without a broker.
+	BufferRecordsMax int `yaml:"buffer_records_max"`
+	// BufferBytesMax bounds their keys, values and headers. Default 64MiB.
+	BufferBytesMax config.ByteSize `yaml:"buffer_bytes_max"`
+	// PublishTimeout bounds one Publish beside its context. Default 8s: below
+	// every provider's own timeout.
+	PublishTimeout time.Duration `yaml:"publish_timeout"`
+	// DeliveryTimeout is after how long a record that was never answered for is
+	// given up, at least PublishTimeout. Default 10s: nobody waits for it any
+	// more, and it holds room in the buffer.
+	DeliveryTimeout time.Duration `yaml:"delivery_timeout"`
+}
+
+const (
+	producerName     = "producer"
+	lingerMax        = 100 * time.Millisecond
+	bufferRecords    = 50_000
+	bufferBytes      = 64 * config.MiB
+	publishTimeout   = 8 * time.Second
+	deliveryTimeout  = 10 * time.Second
+	producerAttempts = 4 // metadata answers "unknown topic" before records fail for it
+
+	// librarySlack is by how much the library's own bounds exceed ours. Ours
+	// decide; its own count falls a moment later than ours.
+	librarySlack = 2
+
+	// recordOverheadBytesMax is more than the wire format adds to one record and
+	// its batch, headers aside.
+	recordOverheadBytesMax = 128
+	headerOverheadBytesMax = 10
+)
+
+func (c ProducerConfig) withDefaults() ProducerConfig {
+	if c.Name == "" {
+		c.Name = producerName
+	}
+	if c.BufferRecordsMax == 0 {
+		c.BufferRecordsMax = bufferRecords
+	}
+	if c.BufferBytesMax == 0 {
+		c.BufferBytesMax = bufferBytes
+	}
+	if c.PublishTimeout == 0 {
+		c.PublishTimeout = publishTimeout
+	}
+	if c.DeliveryTimeout == 0 {
+		c.DeliveryTimeout = max(deliveryTimeout, c.PublishTimeout)
+	}
+	return c
+}
+
+// Validate reports every fault to p; zero fields are valid.
+func (c ProducerConfig) Validate(p *config.Problems) {
+	d := c.withDefaults()
+	p.Check(d.Linger >= 0 && d.Linger <= lingerMax, "linger", "%s is not in [0s, %s]", d.Linger, lingerMax)
+	p.Check(d.BufferRecordsMax > 0, "buffer_records_max", "%d is below 1", d.BufferRecordsMax)
+	p.Check(d.BufferBytesMax > 0, "buffer_bytes_max", "%s is below 1", d.BufferBytesMax)
+	p.Check(d.PublishTimeout > 0, "publish_timeout", "%s is not above 0s", d.PublishTimeout)
+	p.Check(d.DeliveryTimeout >= d.PublishTimeout, "delivery_timeout", "%s is below publish_timeout %s", d.DeliveryTimeout, d.PublishTimeout)
+}
+
+// Producer publishes records with acks=all, idempotently. It is safe for
+// concurrent use. It connects on first use.
+type Producer struct {
+	cfg  ProducerConfig
+	log  *zap.Logger
+	met  *producerMetrics
+	opts []kgo.Opt
+	size func(topic string) int32 // largest batch of a topic, bytes
+
+	start  sync.Once
+	client atomic.Pointer[kgo.Client]
+	closed atomic.Bool
+
+	records atomic.Int64 // taken and not yet acknowledged
+	bytes   atomic.Int64
+	waiters sync.Pool // of *waiter
+}
+
+// NewProducer checks the settings; Close ends what the first Publish starts.
+func NewProducer(cfg Config, pc ProducerConfig, log *zap.Logger, reg prometheus.Registerer) (*Producer, error) {
+	var faults config.Problems
+	pc.Validate(faults.At("producer"))
+	if err := faults.Err(); err != nil {
+		return nil, err
+	}
+	pc = pc.withDefaults()
+	met, err := newProducerMetrics(reg, pc.Name, allTopics(cfg.TopicPrefix))
+	if err != nil {
+		return nil, err
+	}
+	p := &Producer{cfg: pc, log: log, met: met, size: batchBytesMax(cfg)}
+	p.waiters.New = func() any { return newWaiter(p) }
+	p.opts, err = clientOptions(cfg, log, reg, p.options())
+	if err != nil {
+		return nil, err
+	}
+	if err := kgo.ValidateOpts(p.opts...); err != nil {
+		return nil, fmt.Errorf("configure kafka producer: %w", err)
+	}
+	return p, nil
+}
+
+func (p *Producer) options() []kgo.Opt {
+	return []kgo.Opt{
+		kgo.RequiredAcks(kgo.AllISRAcks()), // with the library's idempotence, which is on
+		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
+		kgo.ProducerLinger(p.cfg.Linger),
+		kgo.ProducerBatchMaxBytesFn(p.size),
+		kgo.MaxBufferedRecords(librarySlack * p.cfg.BufferRecordsMax),
+		kgo.RecordDeliveryTimeout(p.cfg.DeliveryTimeout),
+		kgo.UnknownTopicRetries(producerAttempts),
+		// The mapping of Java's default partitioner: a team that produces or joins
+		// with another client gets the same partition for a key.
+		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
+		kgo.ProducerOnDataLossDetected(p.dataLost),
+	}
+}
+
+func (p *Producer) dataLost(topic string, partition int32) {
+	p.log.Error("brokers lost acknowledged records", telemetry.Topic(topic), telemetry.Partition(partition))
+}
+
+// open connects once. The options were validated, which is all that can fail.
+func (p *Producer) open() (*kgo.Client, error) {
+	if cl := p.client.Load(); cl != nil {
+		return cl, nil
+	}
+	var err error
+	p.start.Do(func() {
+		if p.closed.Load() {
+			return
+		}
+		var cl *kgo.Client
+		if cl, err = kgo.NewClient(p.opts...); err == nil {
+			p.client.Store(cl)
+		}
+	})
+	if cl := p.client.Load(); cl != nil {
+		return cl, nil
+	}
+	if err == nil {
+		err = fate.Wrap(fate.Retry, ErrClosed)
+	}
+	return nil, err
+}
+
+// Ping connects and asks any broker for an answer, so that a service can say
+// whether it is ready and the first Publish finds a connection.
+func (p *Producer) Ping(ctx context.Context) error {
+	cl, err := p.open()
+	if err != nil {
+		return err
+	}
+	if err := cl.Ping(ctx); err != nil {
+		return fmt.Errorf("ping kafka: %w", classify(err))
+	}
+	return nil
+}
+
+// Publish returns nil only when all recs are acknowledged by all in-sync
+// replicas. ctx, and PublishTimeout beside it, bound the waiting, never the
+// writing: after an error some or all of recs may still be written. The
+// producer owns recs from here on, whatever it returns: publish again with new
+// records. The errors are those of this package, of which the first one counts;
+// a fault of one record comes in a RecordError.
+func (p *Producer) Publish(ctx context.Context, recs ...*kgo.Record) error {
+	if len(recs) == 0 {
+		return nil
+	}
+	began := time.Now()
+	err := p.publish(ctx, recs)
+	p.met.waited.Observe(time.Since(began).Seconds())
+	if err != nil {
+		p.met.errors.WithLabelValues(reasonOf(err)).Inc()
+	}
+	return err
+}
+
+func (p *Producer) publish(ctx context.Context, recs []*kgo.Record) error {
+	if err := context.Cause(ctx); err != nil {
+		return fate.Wrap(fate.Retry, fmt.Errorf("%w: %w", ErrTimeout, err))
+	}
+	var size int64
+	for _, r := range recs {
+		n := recordSize(r)
+		if most := int(p.size(r.Topic)); n+recordOverheadBytesMax+headerOverheadBytesMax*len(r.Headers) > most {
+			return fate.Wrap(fate.DeadLetter, &RecordError{Record: r, Err: fmt.Errorf("%w: topic takes %d", ErrTooLarge, most)})
+		}
+		size += int64(n)
+	}
+	cl, err := p.open()
+	if err != nil {
+		return err
+	}
+	if !p.admit(int64(len(recs)), size) {
+		return fate.Wrap(fate.Retry, ErrBufferFull)
+	}
+	w := p.waiters.Get().(*waiter)
+	w.begin(len(recs))
+	for _, r := range recs {
+		// The records carry no context of the caller: one that ends would fail its
+		// whole partition's buffer, other callers' records included.
+		r.Context = context.Background()
+		cl.TryProduce(r.Context, r, w.promise)
+	}
+	return w.wait(ctx, p.cfg.PublishTimeout)
+}
+
+// admit takes room for all records of a request or for none.
+func (p *Producer) admit(records, bytes int64) bool {
+	if p.records.Add(records) <= int64(p.cfg.BufferRecordsMax) {
+		if p.bytes.Add(bytes) <= int64(p.cfg.BufferBytesMax) {
+			p.showBuffer()
+			return true
+		}
+		p.bytes.Add(-bytes)
+	}
+	p.records.Add(-records)
+	return false
+}
+
+// release gives back the room of one record.
+func (p *Producer) release(r *kgo.Record) {
+	p.records.Add(-1)
+	p.bytes.Add(-int64(recordSize(r)))
+	p.showBuffer()
+}
+
+func (p *Producer) showBuffer() {
+	p.met.records.Set(float64(p.records.Load()))
+	p.met.bytes.Set(float64(p.bytes.Load()))
+}
+
+// Close waits until every taken record is answered for or ctx is done, then
+// ends the connections; later calls of Publish return ErrClosed.
+func (p *Producer) Close(ctx context.Context) error {
+	p.closed.Store(true)
+	p.start.Do(func() {}) // nobody connects any more
+	cl := p.client.Load()
+	if cl == nil {
+		return nil
+	}
+	err := cl.Flush(ctx)
+	cl.Close()
+	if err != nil && !errors.Is(err, kgo.ErrClientClosed) {
+		return fmt.Errorf("flush kafka producer: %w", err)
+	}
+	return nil
+}
+
+// recordSize is what a record counts for in the buffer, bytes.
+func recordSize(r *kgo.Record) int {
+	n := len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		n += len(h.Key) + len(h.Value)
+	}
+	return n
+}
+
+// batchBytesMax returns the largest batch each topic of cfg takes.
+func batchBytesMax(cfg Config) func(topic string) int32 {
+	deadLetter := schemas.DeadLetterTopic(cfg.TopicPrefix)
+	small, large := int32(cfg.Topics.RecordBytesMax), int32(cfg.Topics.DeadLetterBytesMax)
+	return func(topic string) int32 {
+		if topic == deadLetter {
+			return large
+		}
+		return small
+	}
+}

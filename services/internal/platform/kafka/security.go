@@ -1,0 +1,71 @@
+package kafka
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+)
+
+// securityOptions turns the sections tls and sasl into options. It reads the
+// files named there.
+func securityOptions(cfg Config) ([]kgo.Opt, error) {
+	var opts []kgo.Opt
+	if cfg.TLS.Enabled {
+		tlsCfg, err := tlsConfig(cfg.TLS)
+		if err != nil {
+			return nil, err
+		}
+		// DialTLSConfig sets the server name from the dialled host when it is empty.
+		opts = append(opts, kgo.DialTLSConfig(tlsCfg))
+	}
+	if m, err := mechanism(cfg.SASL); err != nil {
+		return nil, err
+	} else if m != nil {
+		opts = append(opts, kgo.SASL(m))
+	}
+	return opts, nil
+}
+
+func tlsConfig(c TLS) (*tls.Config, error) {
+	out := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("read kafka ca_file: %w", err)
+		}
+		out.RootCAs = x509.NewCertPool()
+		if !out.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read kafka ca_file %q: no PEM certificate in it", c.CAFile)
+		}
+	}
+	if c.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read kafka cert_file and key_file: %w", err)
+		}
+		out.Certificates = []tls.Certificate{pair}
+	}
+	return out, nil
+}
+
+func mechanism(s SASL) (sasl.Mechanism, error) {
+	password := s.Password.Reveal()
+	switch s.Mechanism {
+	case "":
+		return nil, nil //nolint:nilnil // no mechanism is a valid choice
+	case SASLPlain:
+		return plain.Auth{User: s.Username, Pass: password}.AsMechanism(), nil
+	case SASLScramSHA256:
+		return scram.Auth{User: s.Username, Pass: password}.AsSha256Mechanism(), nil
+	case SASLScramSHA512:
+		return scram.Auth{User: s.Username, Pass: password}.AsSha512Mechanism(), nil
+	default:
+		return nil, fmt.Errorf("configure sasl: mechanism %q is unknown", s.Mechanism)
+	}
+}

@@ -1,0 +1,404 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+)
+
+// errAbandoned ends the work on a batch that somebody else may have.
+var errAbandoned = errors.New("batch abandoned")
+
+// session is one Run: its client, and what the client's callbacks tell it. A
+// poll that returned something holds back every callback until AllowRebalance,
+// so what settle does is never concurrent with one of them.
+type session struct {
+	*Consumer
+	cl     *kgo.Client
+	handle Handler
+	wanted chan struct{} // one token: a callback waits for AllowRebalance
+
+	mu    sync.Mutex
+	fresh map[string][]int32 // assigned, OnAssigned not yet called; guarded by mu
+	wake  context.CancelFunc // ends the running poll; guarded by mu
+}
+
+func newSession(c *Consumer, handle Handler) *session {
+	return &session{Consumer: c, handle: handle, wanted: make(chan struct{}, 1), fresh: map[string][]int32{}}
+}
+
+func (s *session) options() []kgo.Opt {
+	opts := []kgo.Opt{
+		kgo.OnPartitionsAssigned(s.assigned),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { s.gone("revoked", m) }),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { s.gone("lost", m) }),
+		kgo.OnPartitionsCallbackBlocked(func(context.Context, *kgo.Client) { s.want() }),
+	}
+	if s.cfg.StartAt != nil {
+		opts = append(opts, kgo.AdjustFetchOffsetsFn(s.startAt))
+	}
+	return opts
+}
+
+// startAt replaces the group's offsets by the time the reader asked for.
+func (s *session) startAt(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	at := kgo.NewOffset().AfterMilli(s.cfg.StartAt().UnixMilli())
+	for _, partitions := range offsets {
+		for p := range partitions {
+			partitions[p] = at
+		}
+	}
+	return offsets, nil
+}
+
+func (s *session) want() {
+	select {
+	case s.wanted <- struct{}{}:
+	default: // one token is enough
+	}
+}
+
+func (s *session) assigned(_ context.Context, _ *kgo.Client, m map[string][]int32) {
+	if countPartitions(m) == 0 {
+		return
+	}
+	s.met.rebalances.WithLabelValues("assigned").Inc()
+	s.met.assigned.Add(float64(countPartitions(m)))
+	s.log.Info("partitions assigned", telemetry.Group(s.cfg.Group), telemetry.Partitions(m))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for topic, partitions := range m {
+		s.fresh[topic] = append(s.fresh[topic], partitions...)
+	}
+	if s.wake != nil {
+		s.wake()
+	}
+}
+
+func (s *session) gone(kind string, m map[string][]int32) {
+	if countPartitions(m) == 0 {
+		return
+	}
+	s.met.rebalances.WithLabelValues(kind).Inc()
+	s.met.assigned.Sub(float64(countPartitions(m)))
+	s.log.Info("partitions given up", telemetry.Group(s.cfg.Group), telemetry.Reason(kind), telemetry.Partitions(m))
+	s.mu.Lock()
+	for topic, partitions := range m {
+		s.fresh[topic] = slices.DeleteFunc(s.fresh[topic], func(p int32) bool { return slices.Contains(partitions, p) })
+	}
+	s.mu.Unlock()
+	if s.cfg.OnRevoked != nil {
+		s.cfg.OnRevoked(m)
+	}
+}
+
+func countPartitions(m map[string][]int32) int {
+	n := 0
+	for _, partitions := range m {
+		n += len(partitions)
+	}
+	return n
+}
+
+// takeFresh returns the partitions that OnAssigned has not seen.
+func (s *session) takeFresh() map[string][]int32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fresh := s.fresh
+	s.fresh = map[string][]int32{}
+	maps.DeleteFunc(fresh, func(_ string, p []int32) bool { return len(p) == 0 })
+	return fresh
+}
+
+// putBack makes them fresh again, because OnAssigned failed.
+func (s *session) putBack(fresh map[string][]int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for topic, partitions := range fresh {
+		s.fresh[topic] = append(s.fresh[topic], partitions...)
+	}
+}
+
+// batch is what was polled and not yet settled.
+type batch struct {
+	recs  []*kgo.Record
+	bytes int
+}
+
+func (b *batch) add(recs []*kgo.Record) {
+	b.recs = append(b.recs, recs...)
+	for _, r := range recs {
+		b.bytes += recordSize(r)
+	}
+}
+
+// first returns the offset of each partition's first record.
+func (b *batch) first() map[string]map[int32]kgo.EpochOffset {
+	out := map[string]map[int32]kgo.EpochOffset{}
+	for _, r := range slices.Backward(b.recs) {
+		put(out, r, kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset})
+	}
+	return out
+}
+
+// next returns the offset after each partition's last record.
+func (b *batch) next() map[string]map[int32]kgo.EpochOffset {
+	out := map[string]map[int32]kgo.EpochOffset{}
+	for _, r := range b.recs {
+		put(out, r, kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset + 1})
+	}
+	return out
+}
+
+func put(m map[string]map[int32]kgo.EpochOffset, r *kgo.Record, o kgo.EpochOffset) {
+	if m[r.Topic] == nil {
+		m[r.Topic] = map[int32]kgo.EpochOffset{}
+	}
+	m[r.Topic][r.Partition] = o
+}
+
+func (s *session) full(b *batch) bool {
+	return len(b.recs) >= s.cfg.BatchRecordsMax || b.bytes >= s.cfg.BatchBytesMax
+}
+
+// gather waits for records and then, up to BatchWait, for more. It returns
+// without any when partitions were assigned or ctx is done.
+func (s *session) gather(ctx context.Context) (*batch, error) {
+	select {
+	case <-s.wanted: // of the batch before: AllowRebalance has answered it
+	default:
+	}
+	b := &batch{recs: make([]*kgo.Record, 0, consumerPollChunk)}
+	if err := s.poll(ctx, b); err != nil || len(b.recs) == 0 || s.cfg.BatchWait == 0 && s.cl.BufferedFetchRecords() == 0 {
+		return b, err
+	}
+	wait, cancel := context.WithTimeout(ctx, s.cfg.BatchWait)
+	defer cancel()
+	for !s.full(b) && wait.Err() == nil && len(s.wanted) == 0 {
+		if err := s.poll(wait, b); err != nil {
+			return b, err
+		}
+	}
+	// What the client already holds costs no waiting.
+	for !s.full(b) && s.cl.BufferedFetchRecords() > 0 && len(s.wanted) == 0 {
+		before := len(b.recs)
+		if err := s.poll(nil, b); err != nil || len(b.recs) == before {
+			return b, err
+		}
+	}
+	return b, nil
+}
+
+// poll adds what one poll returns to b. It ends with ctx, and when partitions
+// are assigned; a nil ctx does not wait.
+func (s *session) poll(ctx context.Context, b *batch) error {
+	if ctx != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		if !s.arm(cancel) {
+			return nil
+		}
+		defer s.arm(nil)
+	}
+	fetches := s.cl.PollRecords(ctx, min(consumerPollChunk, s.cfg.BatchRecordsMax-len(b.recs)))
+	if err := s.fetchFault(ctx, fetches); err != nil {
+		return err
+	}
+	before := len(b.recs)
+	b.add(fetches.Records())
+	s.countConsumed(b.recs[before:])
+	return nil
+}
+
+// arm says how to end the coming poll. It returns false when there is no reason
+// to wait, because assigned partitions have to be announced first.
+func (s *session) arm(cancel context.CancelFunc) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wake = cancel
+	return cancel == nil || s.cfg.OnAssigned == nil || countPartitions(s.fresh) == 0
+}
+
+func (s *session) countConsumed(recs []*kgo.Record) {
+	for i := 0; i < len(recs); {
+		j := i
+		for j < len(recs) && recs[j].Topic == recs[i].Topic {
+			j++
+		}
+		s.met.consumed.WithLabelValues(recs[i].Topic).Add(float64(j - i))
+		i = j
+	}
+}
+
+// fetchFault returns what reading cannot go on with. The rest is logged; the
+// client tries again by itself.
+func (s *session) fetchFault(ctx context.Context, fetches kgo.Fetches) error {
+	var fatal error
+	fetches.EachError(func(topic string, partition int32, err error) {
+		if ctx != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return // the wait ended
+		}
+		s.met.fetches.Inc()
+		err = classify(err)
+		if halts(err) || errors.Is(err, kgo.ErrClientClosed) {
+			fatal = err
+			return
+		}
+		s.log.Warn("reading stumbled", telemetry.Group(s.cfg.Group), telemetry.Topic(topic), telemetry.Partition(partition), telemetry.Err(err))
+	})
+	return fatal
+}
+
+// settle makes the batch durable, then commits its offsets. A crash between the
+// two repeats the batch: the handler's effect is idempotent. There is no other
+// place in the repository that commits. While it runs, no partition can be
+// taken from this member, and a member that the group has given up is refused
+// by the broker, so it never commits for a partition that is another's.
+func (s *session) settle(ctx context.Context, b *batch) error {
+	began := time.Now()
+	if err := s.insist(ctx, b); err != nil {
+		return err
+	}
+	if len(b.recs) == 0 {
+		return nil
+	}
+	s.met.batch.Observe(time.Since(began).Seconds())
+	s.met.finished.WithLabelValues(outcomeSettled).Add(float64(len(b.recs)))
+	if s.cfg.StartAt != nil {
+		return nil // positions are the reader's own
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	var fault error
+	s.cl.CommitOffsetsSync(ctx, b.next(), func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+		fault = commitFault(resp, err)
+	})
+	if fault == nil {
+		return nil
+	}
+	// The effect is durable; whoever reads the partitions next repeats it. A later
+	// commit of ours makes good for this one if they are still ours.
+	s.met.commits.Inc()
+	s.log.Warn("commit was refused", telemetry.Group(s.cfg.Group), telemetry.Rows(len(b.recs)), telemetry.Err(fault))
+	if fault = classify(fault); halts(fault) {
+		return fault
+	}
+	return nil
+}
+
+func commitFault(resp *kmsg.OffsetCommitResponse, err error) error {
+	if err != nil || resp == nil {
+		return err
+	}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// insist hands the batch over until the handler takes it, somebody wants the
+// partitions, or the fault has no retry.
+func (s *session) insist(ctx context.Context, b *batch) error {
+	work, yield, stop := s.tenure(ctx)
+	defer stop()
+	for attempt := 1; ; attempt++ {
+		err := s.attempt(work, b)
+		switch {
+		case err == nil:
+			return nil
+		case halts(err):
+			return err
+		case yield.Err() != nil:
+			s.log.Info("batch given back", telemetry.Group(s.cfg.Group), telemetry.Rows(len(b.recs)), telemetry.Attempt(attempt), telemetry.Err(err))
+			return errAbandoned
+		}
+		delay := s.cfg.Retry.Next(attempt)
+		s.met.retries.Inc()
+		s.log.Warn("batch was not taken", telemetry.Group(s.cfg.Group), telemetry.Rows(len(b.recs)), telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
+		if lifecycle.Sleep(yield, delay) != nil {
+			return errAbandoned
+		}
+	}
+}
+
+func (s *session) attempt(ctx context.Context, b *batch) error {
+	if s.cfg.OnAssigned != nil {
+		if fresh := s.takeFresh(); len(fresh) > 0 {
+			if err := s.cfg.OnAssigned(ctx, fresh); err != nil {
+				s.putBack(fresh)
+				return err
+			}
+		}
+	}
+	if len(b.recs) == 0 {
+		return nil
+	}
+	return s.handle(ctx, b.recs)
+}
+
+// tenure returns two contexts: yield ends when no further attempt shall begin,
+// because the group wants the partitions or ctx is done; work ends HandOver
+// after that. stop ends both and waits.
+func (s *session) tenure(ctx context.Context) (work, yield context.Context, stop func()) {
+	work, endWork := context.WithCancelCause(context.WithoutCancel(ctx))
+	yield, endYield := context.WithCancelCause(context.WithoutCancel(ctx))
+	stopped, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-ctx.Done():
+		case <-s.wanted:
+		case <-stopped:
+			return
+		}
+		endYield(errAbandoned)
+		timer := time.NewTimer(s.cfg.HandOver)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			endWork(errAbandoned)
+		case <-stopped:
+		}
+	}()
+	return work, yield, func() {
+		close(stopped)
+		<-done
+		endWork(context.Canceled)
+		endYield(context.Canceled)
+	}
+}
+
+// rewind sets the partitions of an abandoned batch back to its first records.
+// The callbacks are still held back, so all of them are still ours; what the
+// group takes next is dropped with its position, the rest is read again.
+func (s *session) rewind(b *batch) {
+	s.met.finished.WithLabelValues(outcomeAbandoned).Add(float64(len(b.recs)))
+	s.cl.SetOffsets(b.first())
+}
+
+// leave says goodbye to the group, so that others take over at once, and ends
+// the client.
+func (s *session) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	defer cancel()
+	s.cl.AllowRebalance()
+	if err := s.cl.LeaveGroupContext(ctx); err != nil {
+		s.log.Warn("group was not told of the end", telemetry.Group(s.cfg.Group), telemetry.Err(err))
+	}
+	s.cl.CloseAllowingRebalance()
+}
