@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -34,6 +35,14 @@ type Source struct {
 	Environ []string
 	// ReadFile reads a secret's file; os.ReadFile outside of tests.
 	ReadFile func(name string) ([]byte, error)
+	// Sections are those that will be used: only their secrets are resolved and
+	// only they are validated, so that one file serves services that do not share
+	// their secrets. Nil means all.
+	Sections []string
+}
+
+func (s Source) uses(section string) bool {
+	return section != "" && (s.Sections == nil || slices.Contains(s.Sections, section))
 }
 
 // Load lays src over dst, a pointer to a struct of sections whose present
@@ -51,10 +60,14 @@ func Load(dst, fresh any, src Source) (unused []string, err error) {
 	var p Problems
 	env := environment(src.Environ)
 	overlay(root, nil, env, &p)
-	resolve(root, nil, resolver{env: env, readFile: src.ReadFile}, &p)
 	for i := range root.NumField() {
+		name := fieldName(root.Type().Field(i))
+		if !src.uses(name) {
+			continue
+		}
+		resolve(root.Field(i), []string{name}, resolver{env: env, readFile: src.ReadFile}, &p)
 		if v, ok := root.Field(i).Interface().(Validator); ok {
-			v.Validate(p.At(fieldName(root.Type().Field(i))))
+			v.Validate(p.At(name))
 		}
 	}
 	return env.unused(), p.Err()

@@ -113,6 +113,18 @@ func TestLoad_SectionInFileReplacesThePresetOne(t *testing.T) {
 	}
 }
 
+func TestLoad_LooksOnlyAtTheSectionsInUse(t *testing.T) {
+	t.Parallel()
+	cfg := defaults()
+	_, err := config.Load(&cfg, defaults(), config.Source{
+		File: []byte("a: {tokens: ['env:NOT_THERE']}\nb: {timeout: 0s}\n"), Name: "f", Sections: []string{"b"},
+	})
+	var invalid *config.InvalidError
+	if !errors.As(err, &invalid) || len(invalid.Faults) != 1 || !strings.HasPrefix(invalid.Faults[0], "b.timeout") {
+		t.Errorf("Load = %v, want the fault of b alone", err)
+	}
+}
+
 func TestLoad_ListsEveryFault(t *testing.T) {
 	t.Parallel()
 	_, _, err := load(t, "a: {timeout: 0s, tokens: ['env:NOT_THERE']}\nb: {body: 2GiB, slack: {webhook_url: 'file:/nope'}}\n", "MAILSTREAM_A_LIMIT=many")

@@ -1,0 +1,193 @@
+package simulate
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+)
+
+const (
+	// attemptsMax is how often a refused request is sent again. A real provider
+	// goes on for hours; a simulation ends.
+	attemptsMax = 20
+	// retryDelayMax caps what a Retry-After may ask for.
+	retryDelayMax = 5 * time.Second
+	// requestTimeout is below every provider's own.
+	requestTimeout = 30 * time.Second
+	// latenciesMax bounds the memory of the percentiles; beyond it every new value
+	// replaces an old one.
+	latenciesMax = 100_000
+	// answerBytesMax bounds an answer's body.
+	answerBytesMax = 64 << 10
+)
+
+// Summary is what the ingress answered.
+type Summary struct {
+	Took         time.Duration
+	Requests     int         // answered 200
+	Accepted     int         // events, as the answers say; duplicates count again
+	DeadLettered int         // events
+	Retries      int         // requests sent again after another answer
+	GivenUp      int         // requests never answered 200
+	Answers      map[int]int // by status; 0 is no answer
+	P50, P99     time.Duration
+}
+
+// String returns the summary as a few lines for a person.
+func (s Summary) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nsent for %s: %d requests answered 200, %d events accepted (%.0f/s), %d dead-lettered\n",
+		s.Took.Round(time.Millisecond), s.Requests, s.Accepted, float64(s.Accepted)/max(s.Took.Seconds(), 1e-3), s.DeadLettered)
+	fmt.Fprintf(&b, "answer time p50 %s, p99 %s; %d sent again, %d given up\n", s.P50.Round(10*time.Microsecond), s.P99.Round(10*time.Microsecond), s.Retries, s.GivenUp)
+	statuses := make([]int, 0, len(s.Answers))
+	for status := range s.Answers {
+		statuses = append(statuses, status)
+	}
+	slices.Sort(statuses)
+	for _, status := range statuses {
+		name := strconv.Itoa(status) + " " + http.StatusText(status)
+		if status == 0 {
+			name = "no answer"
+		}
+		fmt.Fprintf(&b, "  %-28s %d\n", name, s.Answers[status])
+	}
+	return b.String()
+}
+
+type poster struct {
+	cfg    Config
+	url    string
+	client *http.Client
+	began  time.Time
+
+	mu        sync.Mutex
+	total     Summary
+	latencies []time.Duration
+	seen      int
+}
+
+func newPoster(cfg Config) *poster {
+	transport := &http.Transport{MaxIdleConnsPerHost: cfg.Workers, MaxConnsPerHost: cfg.Workers}
+	return &poster{
+		cfg: cfg, url: strings.TrimSuffix(cfg.URL, "/") + "/v1/webhooks/" + cfg.Source, began: time.Now(),
+		client: &http.Client{Transport: transport, Timeout: requestTimeout},
+		total:  Summary{Answers: map[int]int{}},
+	}
+}
+
+// send posts body until it is answered 200 or attemptsMax is reached. The first
+// request of all that gets no answer at all ends the run: nobody is there.
+func (p *poster) send(ctx context.Context, body []byte) error {
+	for attempt := 1; ; attempt++ {
+		status, delay, err := p.post(ctx, body)
+		switch {
+		case ctx.Err() != nil, status == http.StatusOK:
+			return nil
+		case err != nil && p.nobodyYet():
+			return fmt.Errorf("post to %s: %w", p.url, err)
+		case status == http.StatusUnauthorized || status == http.StatusNotFound:
+			return fmt.Errorf("post to %s: %d %s: check --source and its credentials in --config", p.url, status, http.StatusText(status))
+		case attempt == attemptsMax:
+			p.note(func(s *Summary) { s.GivenUp++ })
+			return nil
+		}
+		p.note(func(s *Summary) { s.Retries++ })
+		if lifecycle.Sleep(ctx, delay) != nil {
+			return nil
+		}
+	}
+}
+
+func (p *poster) post(ctx context.Context, body []byte) (status int, retryAfter time.Duration, err error) {
+	retryAfter = time.Second
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
+	if err != nil {
+		return 0, retryAfter, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	p.cfg.Auth.authorize(req)
+	began := time.Now()
+	resp, err := p.client.Do(req)
+	if err != nil {
+		p.note(func(s *Summary) { s.Answers[0]++ })
+		return 0, retryAfter, err
+	}
+	defer func() { _ = resp.Body.Close() }() // read to its end already
+	text, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
+	took := time.Since(began)
+	var counts struct {
+		Accepted     int `json:"accepted"`
+		DeadLettered int `json:"dead_lettered"`
+	}
+	if resp.StatusCode == http.StatusOK && err == nil {
+		err = json.Unmarshal(text, &counts)
+	}
+	if seconds, perr := strconv.Atoi(resp.Header.Get("Retry-After")); perr == nil {
+		retryAfter = min(time.Duration(seconds)*time.Second, retryDelayMax)
+	}
+	p.note(func(s *Summary) {
+		s.Answers[resp.StatusCode]++
+		s.Accepted += counts.Accepted
+		s.DeadLettered += counts.DeadLettered
+		if resp.StatusCode == http.StatusOK {
+			s.Requests++
+		}
+		p.keep(took)
+	})
+	return resp.StatusCode, retryAfter, err
+}
+
+func (p *poster) note(f func(*Summary)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f(&p.total)
+}
+
+// keep adds a latency; p.mu is held.
+func (p *poster) keep(took time.Duration) {
+	if len(p.latencies) < latenciesMax {
+		p.latencies = append(p.latencies, took)
+	} else {
+		p.latencies[p.seen%latenciesMax] = took
+	}
+	p.seen++
+}
+
+// nobodyYet says that no request was ever answered.
+func (p *poster) nobodyYet() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen == 0
+}
+
+func (p *poster) progress() string {
+	s := p.summary()
+	return fmt.Sprintf("%6s  %d events accepted, %d requests, p99 %s, %d sent again", s.Took.Round(time.Second), s.Accepted, s.Requests, s.P99.Round(10*time.Microsecond), s.Retries)
+}
+
+func (p *poster) summary() Summary {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.total
+	s.Took = time.Since(p.began)
+	s.Answers = make(map[int]int, len(p.total.Answers))
+	for status, n := range p.total.Answers {
+		s.Answers[status] = n
+	}
+	if len(p.latencies) > 0 {
+		sorted := slices.Clone(p.latencies)
+		slices.Sort(sorted)
+		s.P50, s.P99 = sorted[len(sorted)/2], sorted[len(sorted)*99/100]
+	}
+	return s
+}

@@ -1,0 +1,160 @@
+package simulate
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+)
+
+// Scenario is what happens to the played messages.
+type Scenario string
+
+// The scenarios.
+const (
+	Normal      Scenario = "normal"       // a healthy sender's mix
+	BlockSpike  Scenario = "block-spike"  // one domain refuses most of its mail
+	BounceStorm Scenario = "bounce-storm" // a list full of dead addresses
+	Complaints  Scenario = "complaints"   // a mailing nobody asked for
+)
+
+// Scenarios returns the names of all scenarios, sorted.
+func Scenarios() []string { return sortedNames(scenarios()) }
+
+// odds are the shares of messages that end one way; the rest are delivered. The
+// later four are shares of the delivered.
+type odds struct {
+	hard, soft, blocked, deferred             float64
+	opened, clicked, complained, unsubscribed float64
+}
+
+func healthy() *odds {
+	return &odds{
+		hard: 0.008, soft: 0.006, blocked: 0.004, deferred: 0.01,
+		opened: 0.25, clicked: 0.04, complained: 0.0004, unsubscribed: 0.002,
+	}
+}
+
+func scenarios() map[Scenario]*odds {
+	storm, complaints := healthy(), healthy()
+	storm.hard = 0.4
+	complaints.complained, complaints.unsubscribed = 0.03, 0.05
+	return map[Scenario]*odds{Normal: healthy(), BlockSpike: healthy(), BounceStorm: storm, Complaints: complaints}
+}
+
+// The block spike: spikeShare of all mail goes to the domain, which blocks
+// spikeBlocked of it, well over the 60 % that the built-in rule waits for.
+const (
+	spikeShare   = 0.4
+	spikeBlocked = 0.85
+)
+
+// reorderEvents is how many events Reorder shuffles among.
+const reorderEvents = 200
+
+// fact is one thing that happened, in our vocabulary; a dialect writes it in a
+// provider's.
+type fact struct {
+	event     schemas.Event // Type, Time, Recipient, BounceType, Reason, SMTPReply, URL
+	messageID int64         // beyond 2^53, as Mailjet's are
+	campaign  string
+}
+
+// story plays messages one after the other.
+type story struct {
+	cfg     Config
+	odds    *odds
+	rng     *rand.Rand
+	pending []fact
+	message int64
+	now     func() time.Time
+}
+
+// messageIDFirst is beyond 2^53, so that a reader that takes JSON numbers for
+// doubles is found out.
+const messageIDFirst = 576_460_761_234_567_890
+
+func newStory(cfg Config, rng *rand.Rand) *story {
+	return &story{
+		cfg: cfg, odds: scenarios()[cfg.Scenario], rng: rng, now: time.Now,
+		// Runs must not meet each other's messages, whatever their seed.
+		message: messageIDFirst + time.Now().UnixMilli()%1e9*1000,
+	}
+}
+
+// next returns the n facts that are due.
+func (s *story) next(n int) []fact {
+	want := n
+	if s.cfg.Reorder {
+		want += reorderEvents
+	}
+	for len(s.pending) < want {
+		s.pending = append(s.pending, s.play()...)
+	}
+	if s.cfg.Reorder {
+		s.rng.Shuffle(len(s.pending), func(i, j int) { s.pending[i], s.pending[j] = s.pending[j], s.pending[i] })
+	}
+	facts := slices.Clone(s.pending[:n])
+	s.pending = slices.Delete(s.pending, 0, n)
+	return facts
+}
+
+// play returns the life of one more message.
+func (s *story) play() []fact {
+	s.message++
+	domain, blocked := s.domain()
+	first := fact{messageID: s.message, campaign: "simulated", event: schemas.Event{
+		Recipient: fmt.Sprintf("person-%d@%s", s.message%1_000_000, domain),
+		Time:      s.now().UTC().Truncate(time.Second),
+	}}
+	switch x := s.rng.Float64(); {
+	case x < blocked:
+		return []fact{first.because(schemas.Blocked, "", schemas.Reputation, "550 5.7.1 message refused because of the reputation of the sending address")}
+	case x < blocked+s.odds.hard:
+		return []fact{first.because(schemas.Bounced, schemas.Hard, schemas.InvalidRecipient, "550 5.1.1 no such user here")}
+	case x < blocked+s.odds.hard+s.odds.soft:
+		return []fact{first.because(schemas.Bounced, schemas.Soft, schemas.MailboxFull, "452 4.2.2 mailbox is over quota")}
+	case x < blocked+s.odds.hard+s.odds.soft+s.odds.deferred:
+		deferred := first.because(schemas.Deferred, "", schemas.Greylisted, "451 4.7.1 greylisted, come back in five minutes")
+		return append([]fact{deferred}, s.delivered(first)...)
+	default:
+		return s.delivered(first)
+	}
+}
+
+func (s *story) domain() (name string, blocked float64) {
+	if s.cfg.Scenario == BlockSpike && s.rng.Float64() < spikeShare {
+		return s.cfg.Domain, spikeBlocked
+	}
+	domains := []string{"gmail.com", "gmail.com", "gmail.com", "outlook.com", "yahoo.com", "icloud.com", "gmx.de", "example.com", "example.org", "example.net"}
+	return domains[s.rng.IntN(len(domains))], s.odds.blocked
+}
+
+func (s *story) delivered(first fact) []fact {
+	facts := []fact{first.because(schemas.Delivered, "", "", "250 2.0.0 queued")}
+	for _, later := range []struct {
+		t     schemas.Type
+		share float64
+	}{{schemas.Opened, s.odds.opened}, {schemas.Clicked, s.odds.clicked}, {schemas.Complained, s.odds.complained}, {schemas.Unsubscribed, s.odds.unsubscribed}} {
+		if s.rng.Float64() < later.share {
+			facts = append(facts, first.because(later.t, "", "", ""))
+		}
+	}
+	return facts
+}
+
+func (f fact) because(t schemas.Type, b schemas.BounceType, r schemas.Reason, reply string) fact {
+	f.event.Type, f.event.BounceType, f.event.Reason, f.event.SMTPReply = t, b, r, reply
+	return f
+}
+
+func sortedNames[K ~string, V any](m map[K]V) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, string(name))
+	}
+	slices.Sort(names)
+	return names
+}

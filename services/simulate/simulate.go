@@ -1,0 +1,177 @@
+// Package simulate sends webhooks to a running ingress the way email providers
+// do: authenticated, grouped, repeated, out of order. It plays messages that
+// were never sent, to people who do not exist, and reports what the ingress
+// answered. It does not look into Kafka or ClickHouse; a query does that.
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+)
+
+// Limits of a run.
+const (
+	rateMax       = 200_000 // events a second; one machine's loopback ends before
+	groupMax      = 1000    // events a request; providers group a second's worth
+	workersMax    = 256     // requests at once
+	tick          = 20 * time.Millisecond
+	progressEvery = time.Second
+)
+
+// Config says what to send where.
+type Config struct {
+	URL        string        // base URL of the ingress, "http://127.0.0.1:8080"
+	Source     string        // the configured source to post to
+	Provider   string        // whose requests to write; one of Providers
+	Auth       Auth          // what the source asks for
+	Scenario   Scenario      // what happens to the messages
+	Rate       float64       // events a second, > 0
+	Duration   time.Duration // how long, > 0
+	Domain     string        // the domain that block-spike is about
+	Group      int           // events a request, 1 to groupMax; 1 sends bare objects
+	Duplicates float64       // share of requests that are sent again, 0 to 1
+	Reorder    bool          // shuffle events within a few seconds
+	Workers    int           // requests at once, 1 to workersMax
+	Seed       uint64        // the same seed plays the same messages
+}
+
+// Auth is what makes a request genuine.
+type Auth struct {
+	Username string
+	Password config.Secret
+}
+
+// Default returns a minute of normal Mailjet traffic to an ingress on this
+// machine.
+func Default() Config {
+	return Config{
+		URL: "http://127.0.0.1:8080", Source: "mailjet", Provider: "mailjet", Scenario: Normal,
+		Rate: 100, Duration: time.Minute, Domain: "spike.example", Group: 1, Workers: 16, Seed: 1,
+	}
+}
+
+// Validate reports every fault to p.
+func (c Config) Validate(p *config.Problems) {
+	p.Check(strings.HasPrefix(c.URL, "http://") || strings.HasPrefix(c.URL, "https://"), "url", "%q is no http URL", c.URL)
+	p.Check(c.Source != "", "source", "is empty")
+	p.Check(dialects()[c.Provider] != nil, "provider", "%q is none of %s", c.Provider, strings.Join(Providers(), ", "))
+	p.Check(scenarios()[c.Scenario] != nil, "scenario", "%q is none of %s", c.Scenario, strings.Join(Scenarios(), ", "))
+	p.Check(c.Rate > 0 && c.Rate <= rateMax, "rate", "%g is not above 0 and up to %d", c.Rate, rateMax)
+	p.Check(c.Duration > 0, "duration", "%s is not above 0s", c.Duration)
+	p.Check(c.Group >= 1 && c.Group <= groupMax, "group", "%d is not between 1 and %d", c.Group, groupMax)
+	p.Check(c.Duplicates >= 0 && c.Duplicates <= 1, "duplicates", "%g is not between 0 and 1", c.Duplicates)
+	p.Check(c.Workers >= 1 && c.Workers <= workersMax, "workers", "%d is not between 1 and %d", c.Workers, workersMax)
+	p.Check(strings.Contains(c.Domain, "."), "domain", "%q has no dot", c.Domain)
+}
+
+// Run plays the scenario until its duration is over or ctx is done, writes a
+// line of progress a second and the summary to out, and returns what happened.
+// An ingress that cannot be reached at all is an error; refused events are not.
+func Run(ctx context.Context, cfg Config, out io.Writer) (Summary, error) {
+	var p config.Problems
+	cfg.Validate(&p)
+	if err := p.Err(); err != nil {
+		return Summary{}, err
+	}
+	post := newPoster(cfg)
+	defer post.client.CloseIdleConnections()
+	requests := make(chan []byte, cfg.Workers)
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(requests)
+		return play(gctx, cfg, requests)
+	})
+	for range cfg.Workers {
+		group.Go(func() error {
+			for body := range requests {
+				if err := post.send(gctx, body); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	progress, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() { defer close(ended); report(progress, post, out) }()
+	err := group.Wait()
+	stop()
+	<-ended
+	summary := post.summary()
+	fmt.Fprint(out, summary)
+	if ctx.Err() != nil {
+		return summary, nil // asked to stop: the summary says how far it came
+	}
+	return summary, err
+}
+
+// play writes the bodies that are due, tick by tick.
+func play(ctx context.Context, cfg Config, requests chan<- []byte) error {
+	rng := rand.New(rand.NewPCG(cfg.Seed, cfg.Seed))
+	story := newStory(cfg, rng)
+	encode := dialects()[cfg.Provider]
+	began := time.Now()
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	sent, last := 0, false
+	for !last {
+		elapsed := time.Since(began)
+		if elapsed >= cfg.Duration {
+			elapsed, last = cfg.Duration, true
+		}
+		for due := int(cfg.Rate * elapsed.Seconds()); sent < due; {
+			n := min(cfg.Group, due-sent)
+			body := encode(story.next(n), cfg.Group > 1)
+			sent += n
+			for copies := 1 + repeat(rng, cfg.Duplicates); copies > 0; copies-- {
+				select {
+				case requests <- body:
+				case <-ctx.Done():
+					return nil
+				}
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+func repeat(rng *rand.Rand, share float64) int {
+	if rng.Float64() < share {
+		return 1
+	}
+	return 0
+}
+
+func report(ctx context.Context, post *poster, out io.Writer) {
+	ticker := time.NewTicker(progressEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			fmt.Fprintln(out, post.progress())
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// authorize adds what makes req genuine.
+func (a Auth) authorize(req *http.Request) {
+	if a.Username != "" || a.Password.IsSet() {
+		req.SetBasicAuth(a.Username, a.Password.Reveal())
+	}
+}
