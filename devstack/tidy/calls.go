@@ -1,0 +1,232 @@
+package tidy
+
+import (
+	"go/ast"
+	"go/token"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// platformKafka is the only package that commits offsets.
+const platformKafka = "services/internal/platform/kafka"
+
+// mainOnly lists what belongs to main: it ends the process and hands arguments
+// and environment down, so that everything else can run many times in a test.
+func mainOnly() map[string][]string {
+	return map[string][]string{
+		"os":   {"Exit", "Args", "Getenv", "LookupEnv", "Environ", "ExpandEnv", "Setenv"},
+		"log":  {"Fatal", "Fatalf", "Fatalln"},
+		"flag": {"Parse", "CommandLine"},
+	}
+}
+
+// checkMainOnly keeps the process's edges in main.
+func checkMainOnly(t *tree, rep *report) {
+	for _, f := range t.goFiles {
+		if f.test || mainFile.MatchString(f.path) {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if pkg, name := f.selected(sel); slices.Contains(mainOnly()[pkg], name) {
+				rep.add(f.path, f.line(sel.Pos()), "%s.%s belongs in cmd/*/main.go; take the value as a parameter", pkg, name)
+			}
+			return true
+		})
+	}
+}
+
+// fillerStart matches the words that only say that an error is an error.
+var fillerStart = regexp.MustCompile(`(?i)^(failed|failure|error|errors|unable|could not|couldn't|cannot|can't|can not)\b`)
+
+// checkErrors keeps error text to the operation and its object, and asks for a
+// comment where an error is dropped.
+func checkErrors(t *tree, rep *report) {
+	for _, f := range t.goFiles {
+		commented := f.commentedLines()
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.CallExpr:
+				f.checkErrorCall(n, rep)
+			case *ast.AssignStmt:
+				line := f.line(n.Pos())
+				switch {
+				case !f.production() || !onlyBlank(n):
+				case commented[line] || commented[line-1]:
+					commented[line] = true // covers the drops right below
+				default:
+					rep.add(f.path, line, "drops a value without a comment that says why")
+				}
+			}
+			return true
+		})
+	}
+}
+
+// checkErrorCall looks at the first words of a new error.
+func (f *goFile) checkErrorCall(call *ast.CallExpr, rep *report) {
+	pkg, name := f.selected(call.Fun)
+	if (pkg != "fmt" || name != "Errorf") && (pkg != "errors" || name != "New") || len(call.Args) == 0 {
+		return
+	}
+	text, ok := stringLiteral(call.Args[0])
+	if word := fillerStart.FindString(text); ok && word != "" {
+		rep.add(f.path, f.line(call.Pos()), "the error starts with %q; start with the operation: %q", word, "decode item 3: ...")
+	}
+}
+
+// onlyBlank says whether a statement assigns to nothing but _.
+func onlyBlank(s *ast.AssignStmt) bool {
+	return s.Tok == token.ASSIGN && !slices.ContainsFunc(s.Lhs, func(e ast.Expr) bool {
+		id, ok := e.(*ast.Ident)
+		return !ok || id.Name != "_"
+	})
+}
+
+// commentedLines are the lines on which a comment stands.
+func (f *goFile) commentedLines() map[int]bool {
+	lines := map[int]bool{}
+	for _, group := range f.ast.Comments {
+		for line := f.line(group.Pos()); line <= f.line(group.End()); line++ {
+			lines[line] = true
+		}
+	}
+	return lines
+}
+
+// checkErrorMatching forbids telling errors apart by their words.
+func checkErrorMatching(t *tree, rep *report) {
+	f := (*goFile)(nil)
+	visit := func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		pkg, name := f.selected(call.Fun)
+		if pkg != "strings" || len(call.Args) == 0 || !slices.Contains([]string{"Contains", "HasPrefix", "HasSuffix", "EqualFold"}, name) {
+			return true
+		}
+		inner, ok := call.Args[0].(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		if sel, ok := inner.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Error" && len(inner.Args) == 0 {
+			rep.add(f.path, f.line(call.Pos()), "decides by an error's text; use errors.Is, errors.AsType or a code")
+		}
+		return true
+	}
+	for _, f = range t.goFiles {
+		if f.production() {
+			ast.Inspect(f.ast, visit)
+		}
+	}
+}
+
+// checkConstructors keeps goroutines out of New: what Run did not start, Run
+// cannot wait for.
+func checkConstructors(t *tree, rep *report) {
+	for _, f := range t.goFiles {
+		for _, decl := range f.ast.Decls {
+			fn, ok := decl.(*ast.FuncDecl)
+			if !ok || fn.Body == nil || !f.production() || !isConstructor(fn.Name.Name) {
+				continue
+			}
+			ast.Inspect(fn.Body, func(n ast.Node) bool {
+				if g, ok := n.(*ast.GoStmt); ok {
+					rep.add(f.path, f.line(g.Pos()), "func %s starts a goroutine; Run does that", fn.Name.Name)
+				}
+				return true
+			})
+		}
+	}
+}
+
+// isConstructor matches New and NewThing, not Newest.
+func isConstructor(name string) bool {
+	rest, ok := strings.CutPrefix(name, "New")
+	return ok && (rest == "" || ast.IsExported(rest))
+}
+
+// checkChannels asks for a name for every buffer.
+func checkChannels(t *tree, rep *report) {
+	for _, f := range t.goFiles {
+		if !f.production() {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) != 2 {
+				return true
+			}
+			if id, ok := call.Fun.(*ast.Ident); !ok || id.Name != "make" {
+				return true
+			}
+			lit, ok := call.Args[1].(*ast.BasicLit)
+			if _, isChan := call.Args[0].(*ast.ChanType); !ok || !isChan {
+				return true
+			}
+			if n, err := strconv.Atoi(lit.Value); err != nil || n > 1 {
+				rep.add(f.path, f.line(call.Pos()), "a buffer of %s has no name; make it a constant with a reason", lit.Value)
+			}
+			return true
+		})
+	}
+}
+
+// commitCall matches kgo's and kadm's ways to commit.
+var commitCall = regexp.MustCompile(`^Commit(All)?(Offsets|Records|MarkedOffsets|UncommittedOffsets)`)
+
+// checkCommitSite keeps one call in the services that commits offsets.
+func checkCommitSite(t *tree, rep *report) {
+	first := ""
+	for _, f := range t.goFiles {
+		if !in(f.dir, "services") || !f.production() {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			sel, ok := call.Fun.(*ast.SelectorExpr)
+			switch {
+			case !ok || !commitCall.MatchString(sel.Sel.Name):
+			case f.dir != platformKafka:
+				rep.add(f.path, f.line(call.Pos()), "commits offsets; only %s does, after the effect is durable", platformKafka)
+			case first != "":
+				rep.add(f.path, f.line(call.Pos()), "commits offsets a second time; the one place is in %s", first)
+			default:
+				first = f.path
+			}
+			return true
+		})
+	}
+}
+
+// sqlStart matches text that a database would run. Lower-case words are common
+// in error text, so there only a whole query counts.
+var sqlStart = regexp.MustCompile(`(?s)^\s*(?:(?:SELECT|INSERT|CREATE|ALTER|DROP|TRUNCATE|OPTIMIZE|EXPLAIN|SHOW|DESCRIBE|SYSTEM|WITH)\s|DELETE FROM\s|(?i:select\s.+\sfrom\s))`)
+
+// checkSQL keeps SQL in .sql files, where a person can read and run it.
+func checkSQL(t *tree, rep *report) {
+	for _, f := range t.goFiles {
+		if !f.production() {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			lit, ok := n.(*ast.BasicLit)
+			if !ok {
+				return true
+			}
+			if s, ok := stringLiteral(lit); ok && sqlStart.MatchString(s) {
+				rep.add(f.path, f.line(lit.Pos()), "SQL in Go (%.30q); it lives in a .sql file", strings.TrimSpace(s))
+			}
+			return true
+		})
+	}
+}

@@ -1,0 +1,116 @@
+package tidy
+
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/modfile"
+)
+
+// rootEntries is everything a visitor sees at the root. Hidden entries are not
+// counted; bin is what the Makefile builds and git ignores.
+func rootEntries() []string {
+	return []string{
+		"schemas", "services", "devstack", "examples", "deploy", "docs",
+		"compose.yaml", "go.work", "go.work.sum", "Makefile", "README.md",
+		"ARCHITECTURE.md", "LICENSE", "bin",
+	}
+}
+
+// checkRoot keeps the root a table of contents.
+func checkRoot(t *tree, rep *report) {
+	for _, e := range t.entries {
+		if name := e.Name(); name[0] != '.' && !slices.Contains(rootEntries(), name) {
+			rep.add(name, 1, "%q has no place at the root; find it a home in one of the folders", name)
+		}
+	}
+}
+
+// modFiles parses every go.mod of the tree; a faulty one is reported.
+func modFiles(t *tree, rep *report) []*modfile.File {
+	var files []*modfile.File
+	for _, text := range t.texts {
+		if path.Base(text.path) != "go.mod" {
+			continue
+		}
+		mod, err := modfile.Parse(text.path, []byte(strings.Join(text.lines, "\n")), nil)
+		if err != nil {
+			rep.add(text.path, 1, "go.mod does not parse: %v", err)
+			continue
+		}
+		files = append(files, mod)
+	}
+	return files
+}
+
+// checkModules keeps one Go version for all modules, the one of go.work, and
+// replacements inside the repository.
+func checkModules(t *tree, rep *report) {
+	version := ""
+	for _, text := range t.texts {
+		if text.path != "go.work" {
+			continue
+		}
+		work, err := modfile.ParseWork(text.path, []byte(strings.Join(text.lines, "\n")), nil)
+		if err != nil || work.Go == nil {
+			rep.add(text.path, 1, "go.work must parse and name a Go version")
+			return
+		}
+		version = work.Go.Version
+	}
+	for _, mod := range modFiles(t, rep) {
+		file := mod.Syntax.Name
+		if mod.Go == nil || mod.Go.Version != version {
+			rep.add(file, 1, "the go line must be %q, as in go.work", version)
+		}
+		for _, r := range mod.Replace {
+			if !strings.HasPrefix(r.New.Path, "../") {
+				rep.add(file, r.Syntax.Start.Line, "replaces %s by something outside the repository", r.Old.Path)
+			}
+		}
+	}
+}
+
+// checkContractAlone keeps the contract free of requirements: whoever imports
+// it gets its types and nothing else, tests included.
+func checkContractAlone(t *tree, rep *report) {
+	for _, mod := range modFiles(t, &report{}) { // rule 2 reports a faulty file
+		if mod.Syntax.Name != "schemas/go.mod" {
+			continue
+		}
+		for _, r := range mod.Require {
+			rep.add(mod.Syntax.Name, r.Syntax.Start.Line, "requires %s; the contract requires nothing", r.Mod.Path)
+		}
+	}
+	for _, f := range t.goFiles {
+		if !in(f.dir, "schemas") {
+			continue
+		}
+		for _, spec := range f.ast.Imports {
+			p, err := strconv.Unquote(spec.Path.Value)
+			if err != nil || in(p, modulePrefix+"schemas") {
+				continue
+			}
+			if first, _, _ := strings.Cut(p, "/"); strings.Contains(first, ".") {
+				rep.add(f.path, f.line(spec.Pos()), "imports %s; the contract uses the standard library only", p)
+			}
+		}
+	}
+}
+
+// bannedNames say nothing about what a package is for.
+func bannedNames() []string {
+	return []string{"util", "utils", "common", "helper", "helpers", "model", "models", "type", "types", "misc", "shared", "base", "lib"}
+}
+
+// checkPackageNames bans names that are drawers, not nouns.
+func checkPackageNames(t *tree, rep *report) {
+	for _, f := range t.goFiles {
+		name := strings.TrimSuffix(f.ast.Name.Name, "_test")
+		if slices.Contains(bannedNames(), name) || strings.HasSuffix(name, "util") || strings.HasSuffix(name, "utils") {
+			rep.add(f.path, f.line(f.ast.Name.Pos()), "package %s says nothing about its purpose; name the noun it holds", name)
+		}
+	}
+}

@@ -1,0 +1,198 @@
+package tidy
+
+import (
+	"go/ast"
+	"go/token"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+const (
+	zapPath        = "go.uber.org/zap"
+	prometheusPath = "github.com/prometheus/client_golang/prometheus"
+	promautoPath   = prometheusPath + "/promauto"
+	telemetryDir   = "services/internal/platform/telemetry"
+)
+
+// metricName is the form of every name a dashboard can see.
+var metricName = regexp.MustCompile(`^mailstream_[a-z0-9]+(_[a-z0-9]+)+$`)
+
+// checkMetrics keeps metrics in structs made from a registerer, so that two
+// instances in one process do not share counters.
+func checkMetrics(t *tree, rep *report) {
+	for _, f := range t.goFiles {
+		if !f.production() {
+			continue
+		}
+		for _, decl := range f.ast.Decls {
+			if gen, ok := decl.(*ast.GenDecl); ok && gen.Tok == token.VAR {
+				f.checkMetricVars(gen, rep)
+			}
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.SelectorExpr:
+				f.checkGlobalRegistry(n, rep)
+			case *ast.CompositeLit:
+				f.checkMetricName(n, rep)
+			}
+			return true
+		})
+	}
+}
+
+// checkMetricVars looks for metrics made when the program loads.
+func (f *goFile) checkMetricVars(gen *ast.GenDecl, rep *report) {
+	ast.Inspect(gen, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		if pkg, name := f.selected(call.Fun); (pkg == prometheusPath || pkg == promautoPath) && strings.HasPrefix(name, "New") {
+			rep.add(f.path, f.line(call.Pos()), "a metric at package level; make it a field of a struct built from a prometheus.Registerer")
+			return false
+		}
+		return true
+	})
+}
+
+// checkGlobalRegistry looks for the registry that all packages share.
+func (f *goFile) checkGlobalRegistry(sel *ast.SelectorExpr, rep *report) {
+	pkg, name := f.selected(sel)
+	global := pkg == prometheusPath && slices.Contains([]string{"DefaultRegisterer", "DefaultGatherer", "MustRegister", "Register"}, name) ||
+		pkg == promautoPath && strings.HasPrefix(name, "New")
+	if global {
+		rep.add(f.path, f.line(sel.Pos()), "uses the global registry; take a prometheus.Registerer")
+	}
+}
+
+// checkMetricName holds literal names to the form mailstream_<service>_<noun>,
+// and counters to the suffix _total.
+func (f *goFile) checkMetricName(lit *ast.CompositeLit, rep *report) {
+	pkg, opts := f.selected(lit.Type)
+	if pkg != prometheusPath || !strings.HasSuffix(opts, "Opts") {
+		return
+	}
+	for _, element := range lit.Elts {
+		pair, ok := element.(*ast.KeyValueExpr)
+		if !ok {
+			continue
+		}
+		key, ok := pair.Key.(*ast.Ident)
+		if !ok {
+			continue
+		}
+		if key.Name == "Namespace" || key.Name == "Subsystem" {
+			rep.add(f.path, f.line(key.Pos()), "%s splits the metric's name; write it whole in Name, where grep finds it", key.Name)
+		}
+		name, ok := stringLiteral(pair.Value)
+		if key.Name != "Name" || !ok {
+			continue
+		}
+		if !metricName.MatchString(name) {
+			rep.add(f.path, f.line(pair.Pos()), "metric %q is not mailstream_<service>_<noun>_<unit>", name)
+		}
+		if opts == "CounterOpts" && !strings.HasSuffix(name, "_total") {
+			rep.add(f.path, f.line(pair.Pos()), "counter %q does not end in _total", name)
+		}
+	}
+}
+
+// logLevels are the methods of a zap logger that write a line.
+func logLevels() []string {
+	return []string{"Debug", "Info", "Warn", "Error", "DPanic", "Panic", "Fatal"}
+}
+
+// loggerName matches the variables that hold loggers.
+var loggerName = regexp.MustCompile(`(?i)^(log|logger|.*log|.*logger)$`)
+
+// checkLogs keeps the words of log lines constant, and their keys in one file.
+func checkLogs(t *tree, rep *report) {
+	for _, f := range t.goFiles {
+		if !f.production() || !in(f.dir, "services") {
+			continue
+		}
+		constants := f.constants()
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			sel, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok || len(call.Args) == 0 {
+				return true
+			}
+			if slices.Contains(logLevels(), sel.Sel.Name) && f.isLogger(sel.X) {
+				f.checkMessage(call, constants, rep)
+			}
+			f.checkField(call, rep)
+			return true
+		})
+	}
+}
+
+// constants maps the file's constants, local ones included, to their text.
+func (f *goFile) constants() map[string]string {
+	values := map[string]string{}
+	ast.Inspect(f.ast, func(n ast.Node) bool {
+		gen, ok := n.(*ast.GenDecl)
+		if !ok || gen.Tok != token.CONST {
+			return true
+		}
+		for _, spec := range gen.Specs {
+			value := spec.(*ast.ValueSpec) // a const declaration has no others
+			for i, expr := range value.Values {
+				if s, ok := stringLiteral(expr); ok {
+					values[value.Names[i].Name] = s
+				}
+			}
+		}
+		return true
+	})
+	return values
+}
+
+// isLogger guesses from the name whether x is a logger: log, s.logger,
+// log.With(...), zap.L().
+func (f *goFile) isLogger(x ast.Expr) bool {
+	switch x := x.(type) {
+	case *ast.Ident:
+		return f.imports[x.Name] == "" && loggerName.MatchString(x.Name)
+	case *ast.SelectorExpr:
+		return loggerName.MatchString(x.Sel.Name)
+	case *ast.CallExpr:
+		if pkg, name := f.selected(x.Fun); pkg == zapPath {
+			return name == "L"
+		}
+		sel, ok := x.Fun.(*ast.SelectorExpr)
+		return ok && (sel.Sel.Name == "With" || sel.Sel.Name == "Named") && f.isLogger(sel.X)
+	}
+	return false
+}
+
+// checkMessage looks at the words of one log line.
+func (f *goFile) checkMessage(call *ast.CallExpr, constants map[string]string, rep *report) {
+	line := f.line(call.Pos())
+	message, ok := stringLiteral(call.Args[0])
+	if id, isName := call.Args[0].(*ast.Ident); isName {
+		message, ok = constants[id.Name]
+	}
+	switch {
+	case !ok:
+		rep.add(f.path, line, "the log message is no constant of this file; put what varies in fields")
+	case message != strings.ToLower(message) || strings.HasSuffix(message, "."):
+		rep.add(f.path, line, "the log message %q is not lower case without a full stop", message)
+	}
+}
+
+// checkField looks for a field whose key is spelt in place.
+func (f *goFile) checkField(call *ast.CallExpr, rep *report) {
+	pkg, name := f.selected(call.Fun)
+	if pkg != zapPath || in(f.dir, telemetryDir) || !ast.IsExported(name) {
+		return
+	}
+	if key, ok := stringLiteral(call.Args[0]); ok {
+		rep.add(f.path, f.line(call.Pos()), "the log key %q is spelt in place; keys come from telemetry/key.go", key)
+	}
+}

@@ -1,0 +1,217 @@
+package tidy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/scanner"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// textBytesMax bounds the files whose words are checked. Text that people write
+// here stays far below; what is larger is data.
+const textBytesMax = 1 << 20
+
+// tree is the repository as read from disk, once, for all rules.
+type tree struct {
+	root    string
+	entries []fs.DirEntry // of the root
+	paths   []string      // every file, relative, with slashes
+	goFiles []*goFile
+	texts   []textFile
+	broken  []Problem // Go files that do not parse
+	fset    *token.FileSet
+}
+
+// textFile is one file of words: code, prose, configuration, SQL.
+type textFile struct {
+	path  string
+	lines []string
+}
+
+// goFile is one parsed Go file.
+type goFile struct {
+	path      string
+	dir       string // of path; "." never occurs, the root holds no Go
+	test      bool   // _test.go
+	generated bool
+	lines     int
+	fset      *token.FileSet
+	ast       *ast.File
+	imports   map[string]string // name in the file -> import path
+}
+
+// line is the line of a position in f.
+func (f *goFile) line(pos token.Pos) int { return f.fset.Position(pos).Line }
+
+// load reads the tree at root. Directories that hold no source of this project
+// (hidden ones but .ci, testdata, build output) are left out.
+func load(root string) (*tree, error) {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return nil, fmt.Errorf("list root: %w", err)
+	}
+	t := &tree{root: root, entries: entries, fset: token.NewFileSet()}
+	err = filepath.WalkDir(root, func(full string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, full)
+		if err != nil {
+			return fmt.Errorf("relate %q: %w", full, err)
+		}
+		rel = filepath.ToSlash(rel)
+		switch {
+		case d.IsDir() && skipDir(rel):
+			return fs.SkipDir
+		case !d.Type().IsRegular():
+			return nil
+		}
+		t.paths = append(t.paths, rel)
+		return t.readFile(rel)
+	})
+	return t, err
+}
+
+// skipDir says whether the walk stays out of a directory.
+func skipDir(rel string) bool {
+	base := path.Base(rel)
+	switch {
+	case rel == "." || rel == ".ci":
+		return false
+	case rel == "bin" || base == "testdata" || base == "node_modules":
+		return true
+	}
+	return strings.HasPrefix(base, ".")
+}
+
+// readFile takes one file into the tree.
+func (t *tree) readFile(rel string) error {
+	switch base := path.Base(rel); {
+	case base == ".env", base == "LICENSE", strings.HasSuffix(base, ".sum"):
+		return nil // secrets of one machine, and words that are not ours
+	}
+	content, err := os.ReadFile(filepath.Join(t.root, filepath.FromSlash(rel)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // an editor's temporary file, gone since the listing
+	}
+	if err != nil {
+		return fmt.Errorf("read %q: %w", rel, err)
+	}
+	if len(content) > textBytesMax || bytes.IndexByte(content, 0) >= 0 {
+		return nil
+	}
+	t.texts = append(t.texts, textFile{path: rel, lines: strings.Split(string(content), "\n")})
+	if strings.HasSuffix(rel, ".go") {
+		t.parseGo(rel, content)
+	}
+	return nil
+}
+
+// parseGo adds one Go file; what does not parse is a problem by itself.
+func (t *tree) parseGo(rel string, content []byte) {
+	parsed, err := parser.ParseFile(t.fset, rel, content, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil {
+		line := 1
+		if list, ok := errors.AsType[scanner.ErrorList](err); ok && len(list) > 0 {
+			line = list[0].Pos.Line
+		}
+		t.broken = append(t.broken, Problem{File: rel, Line: line, Text: "does not parse as Go", Rule: 7})
+		return
+	}
+	f := &goFile{
+		path:      rel,
+		dir:       path.Dir(rel),
+		test:      strings.HasSuffix(rel, "_test.go"),
+		generated: ast.IsGenerated(parsed),
+		lines:     bytes.Count(content, []byte("\n")),
+		fset:      t.fset,
+		ast:       parsed,
+		imports:   map[string]string{},
+	}
+	for _, spec := range parsed.Imports {
+		p, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			continue // the parser has accepted it, so this cannot be
+		}
+		name := importName(p)
+		if spec.Name != nil {
+			name = spec.Name.Name
+		}
+		f.imports[name] = p
+	}
+	t.goFiles = append(t.goFiles, f)
+}
+
+// importName guesses the name of a package from its path: the last element, or
+// the one before a major version.
+func importName(p string) string {
+	base := path.Base(p)
+	if len(base) > 1 && base[0] == 'v' && strings.Trim(base[1:], "0123456789") == "" {
+		base = path.Base(path.Dir(p))
+	}
+	return strings.TrimPrefix(base, "go-")
+}
+
+// in says whether a directory or file lies in the tree below prefix.
+func in(p, prefix string) bool {
+	return p == prefix || strings.HasPrefix(p, prefix+"/")
+}
+
+// mainFile matches the only files that may read the process's arguments and
+// environment and end it.
+var mainFile = regexp.MustCompile(`(^|/)cmd/[^/]+/main\.go$`)
+
+// testSupport says whether a directory holds code for tests only: a package
+// whose name ends in "test" (kafkatest, enginetest), or the end-to-end tests.
+func testSupport(dir string) bool {
+	for element := range strings.SplitSeq(dir, "/") {
+		if strings.HasSuffix(element, "test") {
+			return true
+		}
+	}
+	return in(dir, "devstack/e2e")
+}
+
+// production says whether f ends up in a binary that somebody runs.
+func (f *goFile) production() bool { return !f.test && !testSupport(f.dir) }
+
+// packageOf resolves an identifier that names an imported package; "" if not.
+func (f *goFile) packageOf(x ast.Expr) string {
+	if id, ok := x.(*ast.Ident); ok {
+		return f.imports[id.Name]
+	}
+	return ""
+}
+
+// selected splits `pkg.Name` into the import path and the name; both are empty
+// when e is something else.
+func (f *goFile) selected(e ast.Expr) (pkg, name string) {
+	sel, ok := e.(*ast.SelectorExpr)
+	if !ok {
+		return "", ""
+	}
+	if pkg = f.packageOf(sel.X); pkg == "" {
+		return "", ""
+	}
+	return pkg, sel.Sel.Name
+}
+
+// stringLiteral is the value of a plain string literal.
+func stringLiteral(e ast.Expr) (string, bool) {
+	lit, ok := e.(*ast.BasicLit)
+	if !ok || lit.Kind != token.STRING {
+		return "", false
+	}
+	s, err := strconv.Unquote(lit.Value)
+	return s, err == nil
+}
