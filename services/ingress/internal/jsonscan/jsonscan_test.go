@@ -1,0 +1,234 @@
+package jsonscan
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var wide = Limits{Depth: 1000, Items: 1 << 20}
+
+func texts(items []Value) []string {
+	var out []string
+	for _, v := range items {
+		out = append(out, string(v))
+	}
+	return out
+}
+
+func TestSplit_GivesTheItemsByteForByte(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, in string
+		want     []string
+	}{
+		{"bare object", "{\"a\": 1 }", []string{"{\"a\": 1 }"}},
+		{"object in white space", " \r\n{\"a\":1}\t", []string{`{"a":1}`}},
+		{"byte order mark", "\xef\xbb\xbf{}", []string{`{}`}},
+		{"empty array", " [ ] ", nil},
+		{"array", "[ {\"a\" : [1,2]} ,\r\n\"x,]\\\"\", 1.50e+2,null ,true]\n",
+			[]string{`{"a" : [1,2]}`, `"x,]\""`, `1.50e+2`, `null`, `true`}},
+		{"scalar", `"x"`, []string{`"x"`}},
+		{"big number", `[576460761234567891]`, []string{`576460761234567891`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := Split(nil, []byte(tt.in), wide)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, texts(got)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestSplit_NamesTheOffsetOfTheFault(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, in string
+		offset   int
+	}{
+		{"empty", "", 0},
+		{"white space", "  \n", 3},
+		{"cut object", `{"a":1`, 6},
+		{"missing comma", `{"a":1 "b":2}`, 7},
+		{"trailing comma", `[1,]`, 3},
+		{"text after", `{} x`, 3},
+		{"two values", `{}{}`, 2},
+		{"bad escape", `["\x"]`, 3},
+		{"control character", "[\"a\nb\"]", 3},
+		{"leading zero", `[01]`, 2},
+		{"bare word", `event`, 0},
+		{"not a literal", `[nul]`, 4},
+		{"form", `event=sent`, 0},
+		{"key is no string", `{1:2}`, 1},
+		{"unclosed string", `"abc`, 4},
+		{"closed by the wrong bracket", `{"a":1]`, 6},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Split(nil, []byte(tt.in), wide)
+			se, ok := errors.AsType[*SyntaxError](err)
+			if !ok || se.Offset != tt.offset {
+				t.Errorf("got %v, want a syntax error at byte %d", err, tt.offset)
+			}
+		})
+	}
+}
+
+func TestSplit_HoldsItsLimits(t *testing.T) {
+	t.Parallel()
+	lim := Limits{Depth: 4, Items: 3}
+	for _, tt := range []struct {
+		name, in string
+		ok       bool
+	}{
+		{"as deep as allowed", `[[[[]]]]`, true},
+		{"deeper", `[[[[[]]]]]`, false},
+		{"deep object", `{"a":{"a":{"a":{"a":{}}}}}`, false},
+		{"as many as allowed", `[1,2,3]`, true},
+		{"more", `[1,2,3,4]`, false},
+		{"inner arrays are not items", `[[1,2,3,4,5]]`, true},
+		{"a bomb of brackets", strings.Repeat("[", 1<<20), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Split(nil, []byte(tt.in), lim)
+			if _, limited := errors.AsType[*LimitError](err); limited == tt.ok {
+				t.Errorf("got %v, want ok %v", err, tt.ok)
+			}
+		})
+	}
+}
+
+func TestMembers_WalksAllKindsAndKeepsNumbersExact(t *testing.T) {
+	t.Parallel()
+	items, err := Split(nil, []byte(`{"s":"a\u00fc\n\ud83d\ude00\ud800" , "n":9223372036854775809,"b":true,"z":null,
+		"o": {"x":[1,{"y":"}"}]},"a":[ "p" , 2 ,[3] ],"k\u0065y":"","":"empty"}`), wide)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got [][2]string
+	for m := items[0].Members(); m.Next(); {
+		text, ok := m.Value().Text()
+		if !ok {
+			text = "raw " + string(m.Value())
+		}
+		got = append(got, [2]string{m.Key(), text})
+	}
+	want := [][2]string{
+		{"s", "aü\n😀\ufffd"}, {"n", "9223372036854775809"}, {"b", "true"}, {"z", "raw null"},
+		{"o", `raw {"x":[1,{"y":"}"}]}`}, {"a", `raw [ "p" , 2 ,[3] ]`}, {"key", ""}, {"", "empty"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestElements_WalksAnArray(t *testing.T) {
+	t.Parallel()
+	var got []string
+	for e := Value(`[ "p,]" , 2 ,[3], {} ]`).Elements(); e.Next(); {
+		got = append(got, string(e.Value()))
+	}
+	if diff := cmp.Diff([]string{`"p,]"`, "2", "[3]", "{}"}, got); diff != "" {
+		t.Error(diff)
+	}
+	for e := Value(`{}`).Elements(); e.Next(); {
+		t.Error("an object has no elements")
+	}
+}
+
+// walk visits everything below v and returns what encoding/json would decode.
+func walk(v Value) any {
+	switch v.Kind() {
+	case Object:
+		out := map[string]any{}
+		for m := v.Members(); m.Next(); {
+			out[strings.ToValidUTF8(m.Key(), "\ufffd")] = walk(m.Value())
+		}
+		return out
+	case Array:
+		out := []any{}
+		for e := v.Elements(); e.Next(); {
+			out = append(out, walk(e.Value()))
+		}
+		return out
+	case Number:
+		return json.Number(string(v))
+	case Bool:
+		return string(v) == "true"
+	case String:
+		text, _ := v.Text()
+		return text
+	default:
+		return nil
+	}
+}
+
+func FuzzSplit(f *testing.F) {
+	for _, seed := range []string{
+		`{"event":"sent","time":1767225600,"MessageID":576460761234567891}`, `[{"a":[{}]},1,"\ud83d\ude00"]`,
+		`[]`, ` [ 1 , "\\" ] `, `{"a":1,"a":2}`, "\"\xff\"", `-0.5e-7`, `[1,]`, `{"\u0061":""}`, "[\"\u2028\"]",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		items, err := Split(nil, data, wide)
+		plain := bytes.TrimPrefix(data, bom)
+		if valid := json.Valid(plain); valid != (err == nil) {
+			if _, limited := errors.AsType[*LimitError](err); limited {
+				return
+			}
+			t.Fatalf("encoding/json says valid %v, Split says %v", valid, err)
+		}
+		if err != nil {
+			return
+		}
+		var want any
+		d := json.NewDecoder(bytes.NewReader(plain))
+		d.UseNumber()
+		if err := d.Decode(&want); err != nil {
+			t.Fatal(err)
+		}
+		var got any
+		if _, isArray := want.([]any); isArray {
+			list := []any{}
+			for _, v := range items {
+				list = append(list, walk(v))
+			}
+			got = list
+		} else {
+			got = walk(items[0])
+		}
+		// Invalid UTF-8 is repaired where the event is encoded, not here.
+		if !json.Valid(plain) || bytes.ContainsRune(plain, '\ufffd') || !bytes.Equal(plain, bytes.ToValidUTF8(plain, nil)) {
+			return
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+func BenchmarkSplit(b *testing.B) {
+	item := `{"event":"bounce","time":1767225605,"MessageID":576460761234567892,"Message_GUID":"0b7d3c11-5f4f-4b0e-8e3b-1c2d3e4f5a02","email":"nobody@example.com","mj_campaign_id":9001,"mj_contact_id":43,"customcampaign":"","CustomID":"","Payload":"","blocked":true,"hard_bounce":true,"error_related_to":"recipient","error":"user unknown","comment":"550 5.1.1 <nobody@example.com>: no such user"}`
+	data := []byte("[" + strings.Repeat(item+",", 99) + item + "]")
+	var items []Value
+	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		items, _ = Split(items[:0], data, wide)
+		for _, v := range items {
+			for m := v.Members(); m.Next(); {
+				_ = m.Key()
+			}
+		}
+	}
+}

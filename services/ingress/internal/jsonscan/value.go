@@ -1,0 +1,276 @@
+package jsonscan
+
+import (
+	"bytes"
+	"unicode/utf16"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// Value is one JSON value without white space around it, found by Split or
+// inside such a value. Its bytes are those that were received.
+type Value []byte
+
+// Kind is what a Value is.
+type Kind byte
+
+// The kinds.
+const (
+	Invalid Kind = iota // an empty Value
+	Null
+	Bool
+	Number
+	String
+	Array
+	Object
+)
+
+// Kind returns what v is, judged by its first byte.
+func (v Value) Kind() Kind {
+	if len(v) == 0 {
+		return Invalid
+	}
+	switch v[0] {
+	case '{':
+		return Object
+	case '[':
+		return Array
+	case '"':
+		return String
+	case 't', 'f':
+		return Bool
+	case 'n':
+		return Null
+	default:
+		return Number
+	}
+}
+
+// Text returns a string's content, or a number or boolean as it is written: 2^63
+// keeps every digit. It is false for null, arrays and objects. The string shares
+// v's memory unless it had escapes.
+func (v Value) Text() (string, bool) {
+	switch v.Kind() {
+	case String:
+		return v.content(), true
+	case Number, Bool:
+		return view(v), true
+	default:
+		return "", false
+	}
+}
+
+func (v Value) content() string {
+	inner := v[1 : len(v)-1]
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return view(inner)
+	}
+	return unescape(inner)
+}
+
+// view returns b as a string without a copy: the text is never written to.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// Members walks the members of an object in the order of the text. The same key
+// may come twice: like encoding/json, let the last one win.
+type Members struct {
+	rest  []byte
+	key   []byte
+	value Value
+}
+
+// Members returns a walk over v; over nothing when v is no object.
+func (v Value) Members() Members {
+	if v.Kind() != Object {
+		return Members{}
+	}
+	return Members{rest: v[1 : len(v)-1]}
+}
+
+// Next goes to the next member, false after the last.
+func (m *Members) Next() bool {
+	i := skipTo(m.rest, 0, '"')
+	if i >= len(m.rest) {
+		return false
+	}
+	end := stringEnd(m.rest, i)
+	m.key = m.rest[i+1 : end-1]
+	i = end
+	for m.rest[i] != ':' {
+		i++
+	}
+	for i++; isSpace(m.rest[i]); i++ {
+	}
+	end = valueEnd(m.rest, i)
+	m.value = Value(m.rest[i:end])
+	m.rest = m.rest[end:]
+	return true
+}
+
+// Key returns the present member's key. It shares memory with the text unless it
+// had escapes.
+func (m *Members) Key() string {
+	if bytes.IndexByte(m.key, '\\') < 0 {
+		return view(m.key)
+	}
+	return unescape(m.key)
+}
+
+// Value returns the present member's value.
+func (m *Members) Value() Value { return m.value }
+
+// Elements walks the elements of an array in the order of the text.
+type Elements struct {
+	rest  []byte
+	value Value
+}
+
+// Elements returns a walk over v; over nothing when v is no array.
+func (v Value) Elements() Elements {
+	if v.Kind() != Array {
+		return Elements{}
+	}
+	return Elements{rest: v[1 : len(v)-1]}
+}
+
+// Next goes to the next element, false after the last.
+func (e *Elements) Next() bool {
+	i := 0
+	for i < len(e.rest) && (e.rest[i] == ',' || isSpace(e.rest[i])) {
+		i++
+	}
+	if i >= len(e.rest) {
+		return false
+	}
+	end := valueEnd(e.rest, i)
+	e.value = Value(e.rest[i:end])
+	e.rest = e.rest[end:]
+	return true
+}
+
+// Value returns the present element.
+func (e *Elements) Value() Value { return e.value }
+
+// What follows walks text that Split has found valid, so it checks nothing.
+
+func skipTo(data []byte, i int, c byte) int {
+	for i < len(data) && data[i] != c {
+		i++
+	}
+	return i
+}
+
+// stringEnd returns the index after the string that starts at i.
+func stringEnd(data []byte, i int) int {
+	for i++; ; i++ {
+		switch data[i] {
+		case '"':
+			return i + 1
+		case '\\':
+			i++
+		}
+	}
+}
+
+// valueEnd returns the index after the value that starts at i.
+func valueEnd(data []byte, i int) int {
+	switch data[i] {
+	case '"':
+		return stringEnd(data, i)
+	case '{', '[':
+		return nestEnd(data, i)
+	}
+	for i < len(data) && !isSpace(data[i]) && data[i] != ',' && data[i] != '}' && data[i] != ']' {
+		i++
+	}
+	return i
+}
+
+func nestEnd(data []byte, i int) int {
+	for depth := 0; ; {
+		switch data[i] {
+		case '"':
+			i = stringEnd(data, i)
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+			if depth == 0 {
+				return i + 1
+			}
+		}
+		i++
+	}
+}
+
+func hexValue(c byte) (rune, bool) {
+	switch {
+	case c >= '0' && c <= '9':
+		return rune(c - '0'), true
+	case c >= 'a' && c <= 'f':
+		return rune(c-'a') + 10, true
+	case c >= 'A' && c <= 'F':
+		return rune(c-'A') + 10, true
+	}
+	return 0, false
+}
+
+// unescape returns the content of a valid string; a lone surrogate becomes
+// U+FFFD, as in encoding/json.
+func unescape(in []byte) string {
+	out := make([]byte, 0, len(in))
+	for i := 0; i < len(in); {
+		if in[i] != '\\' {
+			out = append(out, in[i])
+			i++
+			continue
+		}
+		c := in[i+1]
+		if c != 'u' {
+			out = append(out, unescaped(c))
+			i += 2
+			continue
+		}
+		r := codeUnit(in[i+2:])
+		i += 6
+		if utf16.IsSurrogate(r) {
+			low := rune(-1)
+			if i+6 <= len(in) && in[i] == '\\' && in[i+1] == 'u' {
+				low = codeUnit(in[i+2:])
+			}
+			if r = utf16.DecodeRune(r, low); r != utf8.RuneError {
+				i += 6
+			}
+		}
+		out = utf8.AppendRune(out, r)
+	}
+	return view(out)
+}
+
+func unescaped(c byte) byte {
+	switch c {
+	case 'b':
+		return '\b'
+	case 'f':
+		return '\f'
+	case 'n':
+		return '\n'
+	case 'r':
+		return '\r'
+	case 't':
+		return '\t'
+	default:
+		return c // the quote, the backslash, the slash
+	}
+}
+
+// codeUnit reads four hexadecimal digits.
+func codeUnit(in []byte) rune {
+	var r rune
+	for _, c := range in[:4] {
+		n, _ := hexValue(c) // checked by Split
+		r = r<<4 | n
+	}
+	return r
+}

@@ -1,0 +1,207 @@
+// Package classify says why a message did not arrive, in one vocabulary for all
+// providers, and whether it is any use to try the address again. The knowledge
+// is one versioned data file, classifier.yaml, whose version travels with each
+// event, so that a later one can be run again over the raw items.
+//
+// It is a pure function of its input: no lookup, no state, no clock. It does not
+// decide what happened (delivered, bounced, blocked): that is the provider's
+// own word.
+package classify
+
+import (
+	"strings"
+
+	"github.com/mailstream/mailstream/schemas"
+)
+
+// replyBytesMax is how much of a reply is searched. The reason stands in its
+// first line or two; RFC 5321, section 4.5.3.1.5 allows 512 bytes a line.
+const replyBytesMax = 2048
+
+// Input is what a provider said about one failure. Every field may be empty.
+type Input struct {
+	Provider string // schemas.Event.Provider
+	Class    string // the provider's own word for the reason, in any case
+	// Permanent is the provider's own word on whether the address is done for; nil
+	// when it has none. It stands above everything the tables say.
+	Permanent *bool
+	Reply     string // SMTP reply text
+	SMTPCode  int    // 0: taken from Reply
+	Enhanced  string // RFC 3463; empty: taken from Reply
+}
+
+// Verdict is the answer to an Input.
+type Verdict struct {
+	Reason    schemas.Reason
+	Cause     schemas.Cause
+	Permanent *bool // nil: unknown
+}
+
+// Classifier answers from the data file. It is safe for concurrent use.
+type Classifier struct {
+	version  string
+	classes  map[string]map[string]entry
+	enhanced map[string]entry
+	ranges   []enhancedRange
+	replies  replyRules
+	codes    map[int]entry
+	yes, no  bool // what Verdict.Permanent points to
+}
+
+// entry is one answer.
+type entry struct {
+	reason    schemas.Reason
+	permanent permanence
+	weak      bool
+}
+
+// permanence is what an entry says about the address.
+type permanence uint8
+
+const (
+	unknown permanence = iota
+	permanent
+	passing
+	byClass // 5.x.x and 5xx are permanent, 4.x.x and 4xx are not
+)
+
+// Version returns the version of the data file.
+func (c *Classifier) Version() string { return c.version }
+
+// Classify returns the reason of a failure; schemas.OtherReason when nothing
+// tells.
+func (c *Classifier) Classify(in Input) Verdict {
+	code, enhanced := in.SMTPCode, in.Enhanced
+	if (code == 0 || enhanced == "") && in.Reply != "" {
+		foundCode, foundEnhanced := Codes(in.Reply)
+		if code == 0 {
+			code = foundCode
+		}
+		if enhanced == "" {
+			enhanced = foundEnhanced
+		}
+	}
+	found := c.find(in, code, enhanced)
+	reason := found.reason
+	if reason == "" {
+		reason = schemas.OtherReason
+	}
+	v := Verdict{Reason: reason, Cause: schemas.CauseOf(reason), Permanent: in.Permanent}
+	if v.Permanent == nil {
+		v.Permanent = c.permanent(found.permanent, code, enhanced)
+	}
+	return v
+}
+
+// find asks the tables in their order. A weak answer is kept until a later table
+// has a firm one, or a better one than "other".
+func (c *Classifier) find(in Input, code int, enhanced string) entry {
+	best, _ := c.class(in.Provider, in.Class)
+	class := best
+	if best.firm() {
+		return best
+	}
+	if e, ok := c.lookupEnhanced(enhanced); ok {
+		if best = best.or(e); e.firm() {
+			return best.with(class)
+		}
+	}
+	if e, ok := c.reply(in.Reply); ok {
+		return e.with(class)
+	}
+	return best.or(c.codes[code]).with(class)
+}
+
+func (e entry) firm() bool { return e.reason != "" && !e.weak }
+
+// or returns next when it is firm or e says nothing.
+func (e entry) or(next entry) entry {
+	if next.reason != "" && (!next.weak || e.reason == "" || e.reason == schemas.OtherReason) &&
+		(e.reason == "" || e.reason == schemas.OtherReason || next.reason != schemas.OtherReason) {
+		return next
+	}
+	return e
+}
+
+// with fills in what the provider's class knows about the address when the finer
+// answer does not.
+func (e entry) with(class entry) entry {
+	if e.permanent == unknown {
+		e.permanent = class.permanent
+	}
+	return e
+}
+
+func (c *Classifier) permanent(p permanence, code int, enhanced string) *bool {
+	if p == byClass {
+		switch {
+		case strings.HasPrefix(enhanced, "5") || enhanced == "" && code >= 500:
+			p = permanent
+		case strings.HasPrefix(enhanced, "4") || enhanced == "" && code >= 400:
+			p = passing
+		}
+	}
+	switch p {
+	case permanent:
+		return &c.yes
+	case passing:
+		return &c.no
+	default:
+		return nil
+	}
+}
+
+func (c *Classifier) class(provider, class string) (entry, bool) {
+	if class == "" {
+		return entry{}, false
+	}
+	table := c.classes[provider]
+	e, ok := table[class]
+	if !ok {
+		e, ok = table[strings.ToLower(strings.TrimSpace(class))]
+	}
+	return e, ok
+}
+
+// lookupEnhanced finds 5.7.1 exactly, then in a range of details, then as x.7.1.
+func (c *Classifier) lookupEnhanced(code string) (entry, bool) {
+	class, subject, detail, ok := splitEnhanced(code)
+	if !ok || class == 2 {
+		return entry{}, false
+	}
+	if e, ok := c.enhanced[code]; ok {
+		return e, true
+	}
+	for _, r := range c.ranges {
+		if r.holds(class, subject, detail) {
+			return r.entry, true
+		}
+	}
+	var room [len("x.999.999")]byte
+	key := append(room[:0], 'x')
+	key = append(key, code[1:]...)
+	e, ok := c.enhanced[string(key)]
+	return e, ok
+}
+
+// reply searches the text. It is the slow step, and only failures that neither
+// class nor code explain come here.
+func (c *Classifier) reply(text string) (entry, bool) {
+	if text == "" {
+		return entry{}, false
+	}
+	text = text[:min(len(text), replyBytesMax)]
+	var room [replyBytesMax]byte
+	lower := room[:0]
+	for i := range len(text) {
+		b := text[i]
+		if b >= 'A' && b <= 'Z' {
+			b += 'a' - 'A'
+		}
+		if b == '\n' || b == '\r' || b == '\t' {
+			b = ' '
+		}
+		lower = append(lower, b)
+	}
+	return c.replies.find(lower)
+}

@@ -1,0 +1,66 @@
+// Package mailbox says who runs the mailboxes of a domain ("google" for
+// gmail.com), by a static table of consumer domains. It makes no DNS lookup, so
+// it cannot tell for a company's own domain, and then says nothing rather than
+// guess.
+package mailbox
+
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+//go:embed domains.yaml
+var domainsYAML []byte
+
+// Table maps domains to mailbox providers. It is safe for concurrent use.
+type Table struct {
+	domains  map[string]string
+	families map[string]string
+}
+
+// New reads the embedded data file. An error means that the file is at fault.
+func New() (*Table, error) {
+	var f struct {
+		Families map[string]string   `yaml:"families"`
+		Domains  map[string][]string `yaml:"domains"`
+	}
+	if err := yaml.UnmarshalWithOptions(domainsYAML, &f, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("read domains.yaml: %w", err)
+	}
+	t := &Table{domains: map[string]string{}, families: f.Families}
+	for provider, domains := range f.Domains {
+		for _, domain := range domains {
+			if other, ok := t.domains[domain]; ok {
+				return nil, fmt.Errorf("read domains.yaml: %q stands under %q and %q", domain, other, provider)
+			}
+			t.domains[domain] = provider
+		}
+	}
+	return t, nil
+}
+
+// Provider returns who runs the mailboxes of domain, a lower-case A-label; empty
+// when the table does not say.
+func (t *Table) Provider(domain string) string {
+	if provider, ok := t.domains[domain]; ok {
+		return provider
+	}
+	name, ending, _ := strings.Cut(domain, ".")
+	if provider, ok := t.families[name]; ok && countryEnding(ending) {
+		return provider
+	}
+	return ""
+}
+
+// countryEnding says that ending is a country's, alone or below com or co: fr,
+// co.uk, com.br. Under any other ending a family's name may be a stranger's.
+func countryEnding(ending string) bool {
+	first, second, two := strings.Cut(ending, ".")
+	if !two {
+		return len(first) == 2
+	}
+	return (first == "com" || first == "co") && len(second) == 2
+}
