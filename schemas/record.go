@@ -98,8 +98,8 @@ type Alert struct {
 	Rule        string            `json:"rule"`
 	Incident    string            `json:"incident"` // one per firing period
 	Labels      map[string]string `json:"labels"`
-	// Group is what keeps the alerts of one mailbox provider on one evaluator: the
-	// key of its rates.
+	// Group is the record key of the rates behind it: one evaluator has all alerts
+	// of one mailbox provider.
 	Group      string           `json:"group,omitempty"`
 	State      AlertState       `json:"state"`
 	StateSince time.Time        `json:"state_since,omitzero"`
@@ -191,14 +191,15 @@ type DeadLetter struct {
 }
 
 // Rate carries partial counts on their way to the evaluator: the value of a
-// record in RatesTopic, keyed by Group. Every count is cumulative for its
-// series, pane and input partition, so the larger of two wins and a repeat
-// changes nothing. A record is consistent: it holds what the input partition
-// had in all its topics at one moment.
+// record in RatesTopic, keyed by source and mailbox provider, or by source and
+// domain where there is none. Every count is cumulative for its series, pane and
+// input partition, so the larger of two wins and a repeat changes nothing. A
+// record is consistent: it holds what the input partition had in all its topics
+// at one moment.
 type Rate struct {
-	Group       string       `json:"group"`  // source and mailbox provider, or domain where it has none
-	Source      string       `json:"source"` // Event.Source
-	Partition   int32        `json:"partition"`
+	Source      string       `json:"source"`                     // Event.Source
+	Provider    string       `json:"mailbox_provider,omitempty"` // of all Series
+	Partition   int32        `json:"partition"`                  // number of the event topics' partition
 	PaneSeconds int64        `json:"pane_seconds"`
 	Series      []RateSeries `json:"series"`
 }
@@ -220,8 +221,10 @@ const (
 
 // RatePane is the count of one pane of event time.
 type RatePane struct {
-	Start  int64         `json:"start"`  // Unix seconds, a multiple of Rate.PaneSeconds
-	Counts AlertCounts   `json:"counts"` // cumulative
+	Start  int64       `json:"start"`  // Unix seconds, a multiple of Rate.PaneSeconds
+	Counts AlertCounts `json:"counts"` // cumulative
+	// Added is the part of Counts that no earlier record of this counter had. It
+	// is what a key beyond the limit of keys is counted by.
 	Added  AlertCounts   `json:"added,omitzero"`
 	Blocks []ReasonCount `json:"blocks,omitempty"` // cumulative split of Counts.Blocked
 }

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/mailstream/mailstream/schemas"
+)
+
+const dir = "../../schemas"
+
+func TestGenerate_FilesAreFresh(t *testing.T) {
+	t.Parallel()
+	files, err := Generate(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range files {
+		got, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("%s is stale, run make gen:\n%s", name, diff)
+		}
+	}
+}
+
+func compile(t *testing.T, file string) *jsonschema.Schema {
+	t.Helper()
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	s, err := c.Compile(filepath.Join(dir, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func validate(t *testing.T, s *jsonschema.Schema, text string) error {
+	t.Helper()
+	v, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Validate(v)
+}
+
+func TestSchemas_TakeEverySample(t *testing.T) {
+	t.Parallel()
+	paths, err := filepath.Glob(filepath.Join(dir, "samples", "*.json"))
+	if err != nil || len(paths) < len(schemas.Types()) {
+		t.Fatalf("%d samples, %v", len(paths), err)
+	}
+	for _, path := range paths {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			t.Parallel()
+			kind, _, _ := strings.Cut(filepath.Base(path), ".")
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := validate(t, compile(t, kind+".schema.json"), string(text)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestSchemas_RefuseWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	const event = `{"id":"x","type":"bounced","time":"2026-01-01T00:00:00.000Z","received_at":"2026-01-01T00:00:00.000Z","provider":"mailjet","source":"s"}`
+	s := compile(t, "event.schema.json")
+	if err := validate(t, s, event); err != nil {
+		t.Fatalf("the event that the cases change is refused itself: %v", err)
+	}
+	for _, tc := range []struct{ name, from, to string }{
+		{"unknown type", `"bounced"`, `"lost"`},
+		{"no id", `"id":"x",`, ``},
+		{"time is no date", `"time":"2026-01-01T00:00:00.000Z"`, `"time":"yesterday"`},
+		{"message id as a number", `"source":"s"`, `"source":"s","message_id":576460761234567891`},
+		{"unknown reason", `"source":"s"`, `"source":"s","reason":"because"`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			changed := strings.Replace(event, tc.from, tc.to, 1)
+			if changed == event {
+				t.Fatal("the case changes nothing")
+			}
+			if validate(t, s, changed) == nil {
+				t.Errorf("taken: %s", changed)
+			}
+		})
+	}
+}
+
+func TestAsyncAPI_NamesEveryTopicAndFilesThatExist(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(dir, "asyncapi.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		AsyncAPI string `yaml:"asyncapi"`
+		Channels map[string]struct {
+			Address string `yaml:"address"`
+		} `yaml:"channels"`
+	}
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	p := schemas.DefaultTopicPrefix
+	topics := append(schemas.EventTopics(p), schemas.SuppressionsTopic(p), schemas.AlertsTopic(p), schemas.DeadLetterTopic(p), schemas.RatesTopic(p))
+	for _, topic := range topics {
+		if doc.Channels[topic].Address != topic {
+			t.Errorf("no channel for topic %s", topic)
+		}
+	}
+	if len(doc.Channels) != len(topics) || doc.AsyncAPI != "3.0.0" {
+		t.Errorf("asyncapi %s with %d channels, want 3.0.0 with %d", doc.AsyncAPI, len(doc.Channels), len(topics))
+	}
+	for line := range bytes.Lines(text) {
+		if _, file, ok := strings.Cut(string(line), "$ref: ./"); ok {
+			if _, err := os.Stat(filepath.Join(dir, strings.TrimSpace(file))); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
