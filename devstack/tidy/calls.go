@@ -127,31 +127,6 @@ func checkErrorMatching(t *tree, rep *report) {
 	}
 }
 
-// checkConstructors keeps goroutines out of New: what Run did not start, Run
-// cannot wait for.
-func checkConstructors(t *tree, rep *report) {
-	for _, f := range t.goFiles {
-		for _, decl := range f.ast.Decls {
-			fn, ok := decl.(*ast.FuncDecl)
-			if !ok || fn.Body == nil || !f.production() || !isConstructor(fn.Name.Name) {
-				continue
-			}
-			ast.Inspect(fn.Body, func(n ast.Node) bool {
-				if g, ok := n.(*ast.GoStmt); ok {
-					rep.add(f.path, f.line(g.Pos()), "func %s starts a goroutine; Run does that", fn.Name.Name)
-				}
-				return true
-			})
-		}
-	}
-}
-
-// isConstructor matches New and NewThing, not Newest.
-func isConstructor(name string) bool {
-	rest, ok := strings.CutPrefix(name, "New")
-	return ok && (rest == "" || ast.IsExported(rest))
-}
-
 // checkChannels asks for a name for every buffer.
 func checkChannels(t *tree, rep *report) {
 	for _, f := range t.goFiles {

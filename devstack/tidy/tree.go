@@ -13,6 +13,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -54,7 +55,7 @@ type goFile struct {
 func (f *goFile) line(pos token.Pos) int { return f.fset.Position(pos).Line }
 
 // load reads the tree at root. Directories that hold no source of this project
-// (hidden ones but .ci, testdata, build output) are left out.
+// (hidden ones but .ci, testdata, build output, strays) are left out.
 func load(root string) (*tree, error) {
 	entries, err := os.ReadDir(root)
 	if err != nil {
@@ -62,6 +63,9 @@ func load(root string) (*tree, error) {
 	}
 	t := &tree{root: root, entries: entries, fset: token.NewFileSet()}
 	err = filepath.WalkDir(root, func(full string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // somebody's temporary file, gone since the listing
+		}
 		if err != nil {
 			return err
 		}
@@ -77,7 +81,7 @@ func load(root string) (*tree, error) {
 			return nil
 		}
 		t.paths = append(t.paths, rel)
-		return t.readFile(rel)
+		return t.readFile(rel, d)
 	})
 	return t, err
 }
@@ -90,24 +94,30 @@ func skipDir(rel string) bool {
 		return false
 	case rel == "bin" || base == "testdata" || base == "node_modules":
 		return true
+	case rel == base && !slices.Contains(rootEntries(), rel):
+		return true // rule 1 reports it; it may be a data directory
 	}
 	return strings.HasPrefix(base, ".")
 }
 
 // readFile takes one file into the tree.
-func (t *tree) readFile(rel string) error {
+func (t *tree) readFile(rel string, d fs.DirEntry) error {
 	switch base := path.Base(rel); {
 	case base == ".env", base == "LICENSE", strings.HasSuffix(base, ".sum"):
 		return nil // secrets of one machine, and words that are not ours
 	}
+	info, err := d.Info()
+	if err == nil && info.Size() > textBytesMax {
+		return nil
+	}
 	content, err := os.ReadFile(filepath.Join(t.root, filepath.FromSlash(rel)))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // an editor's temporary file, gone since the listing
+		return nil // gone as well
 	}
 	if err != nil {
 		return fmt.Errorf("read %q: %w", rel, err)
 	}
-	if len(content) > textBytesMax || bytes.IndexByte(content, 0) >= 0 {
+	if bytes.IndexByte(content, 0) >= 0 {
 		return nil
 	}
 	t.texts = append(t.texts, textFile{path: rel, lines: strings.Split(string(content), "\n")})
@@ -168,8 +178,8 @@ func in(p, prefix string) bool {
 }
 
 // mainFile matches the only files that may read the process's arguments and
-// environment and end it.
-var mainFile = regexp.MustCompile(`(^|/)cmd/[^/]+/main\.go$`)
+// environment and end it. An example is one folder, so its main lies there.
+var mainFile = regexp.MustCompile(`(^|/)cmd/[^/]+/main\.go$|^examples/[^/]+/main\.go$`)
 
 // testSupport says whether a directory holds code for tests only: a package
 // whose name ends in "test" (kafkatest, enginetest), or the end-to-end tests.
