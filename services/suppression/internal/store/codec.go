@@ -1,0 +1,145 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+)
+
+// formatVersion is that of the values and keys on disk. A store of another
+// version is emptied and read again from the topic.
+const formatVersion = 1
+
+// errCut says that a value ends too early or goes on too long.
+var errCut = errors.New("value has the wrong length")
+
+// appendState appends s, without its hash, which is the key.
+func appendState(dst []byte, s schemas.Suppression) []byte {
+	dst = append(dst, formatVersion)
+	dst = appendText(dst, s.Address)
+	dst = appendStamp(dst, s.UpdatedAt)
+	dst = binary.AppendUvarint(dst, uint64(len(s.Entries)))
+	for i := range s.Entries {
+		dst = appendEntry(dst, &s.Entries[i])
+	}
+	return dst
+}
+
+// appendEntry starts with one bit for each stamp that follows.
+func appendEntry(dst []byte, e *schemas.SuppressionEntry) []byte {
+	stamps := [...]time.Time{e.AddedAt, e.RemovedAt, e.ExpiresAt, e.Since}
+	var flags byte
+	for i, t := range stamps {
+		if !t.IsZero() {
+			flags |= 1 << i
+		}
+	}
+	dst = append(dst, flags)
+	for _, t := range stamps {
+		if !t.IsZero() {
+			dst = appendStamp(dst, t)
+		}
+	}
+	for _, text := range [...]string{
+		e.Scope, string(e.Reason), e.Evidence, e.Provider, e.Source, e.Note, e.RemovedBy, e.RemovedNote,
+	} {
+		dst = appendText(dst, text)
+	}
+	return dst
+}
+
+func appendText(dst []byte, s string) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
+}
+
+func appendStamp(dst []byte, t time.Time) []byte {
+	return binary.AppendVarint(dst, t.UnixMilli())
+}
+
+// decodeState reads what appendState wrote. Its strings share one copy of b.
+func decodeState(k Key, b []byte) (schemas.Suppression, error) {
+	d := decoder{rest: string(b)}
+	if v := d.byte(); v != formatVersion {
+		return schemas.Suppression{}, fmt.Errorf("decode state: version %d, want %d", v, formatVersion)
+	}
+	s := schemas.Suppression{Hash: k.String(), Address: d.text(), UpdatedAt: d.stamp()}
+	n := d.uvarint()
+	if n > uint64(len(d.rest)) { // each entry takes more than a byte
+		return schemas.Suppression{}, fmt.Errorf("decode state: %w", errCut)
+	}
+	s.Entries = make([]schemas.SuppressionEntry, n)
+	for i := range s.Entries {
+		d.entry(&s.Entries[i])
+	}
+	if d.cut || d.rest != "" {
+		return schemas.Suppression{}, fmt.Errorf("decode state: %w", errCut)
+	}
+	return s, nil
+}
+
+// decoder reads from the front of rest; cut is set, and stays, when it ran out.
+type decoder struct {
+	rest string
+	cut  bool
+}
+
+func (d *decoder) entry(e *schemas.SuppressionEntry) {
+	flags := d.byte()
+	for i, t := range [...]*time.Time{&e.AddedAt, &e.RemovedAt, &e.ExpiresAt, &e.Since} {
+		if flags&(1<<i) != 0 {
+			*t = d.stamp()
+		}
+	}
+	e.Scope, e.Reason = d.text(), schemas.SuppressionReason(d.text())
+	e.Evidence, e.Provider, e.Source, e.Note = d.text(), d.text(), d.text(), d.text()
+	e.RemovedBy, e.RemovedNote = d.text(), d.text()
+}
+
+func (d *decoder) byte() byte {
+	if d.rest == "" {
+		d.cut = true
+		return 0
+	}
+	b := d.rest[0]
+	d.rest = d.rest[1:]
+	return b
+}
+
+func (d *decoder) uvarint() uint64 {
+	var v uint64
+	for shift := 0; shift < 64; shift += 7 {
+		b := d.byte()
+		v |= uint64(b&0x7f) << shift
+		if b < 0x80 {
+			return v
+		}
+	}
+	d.cut = true
+	return 0
+}
+
+func (d *decoder) stamp() time.Time {
+	u := d.uvarint()
+	ms := int64(u >> 1)
+	if u&1 != 0 {
+		ms = ^ms
+	}
+	if d.cut {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+func (d *decoder) text() string {
+	n := d.uvarint()
+	if n > uint64(len(d.rest)) {
+		d.cut, d.rest = true, ""
+		return ""
+	}
+	s := d.rest[:n]
+	d.rest = d.rest[n:]
+	return s
+}
