@@ -1,0 +1,89 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	driver "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+)
+
+const (
+	// connectionsMax bounds concurrent requests of one client: parallel inserts
+	// and a few queries beside them.
+	connectionsMax = 8
+	// connectionLife is when a connection is made anew, so that a load balancer's
+	// new target gets its share.
+	connectionLife = 10 * time.Minute
+)
+
+// Client is a pool of connections to one database. It is safe for concurrent
+// use.
+type Client struct {
+	cfg   Config
+	log   *zap.Logger
+	conn  driver.Conn
+	known *knownSettings
+	met   *metrics
+	pool  *bodyPool
+}
+
+// Open checks cfg and makes a client. It connects on first use.
+func Open(cfg Config, log *zap.Logger, reg prometheus.Registerer) (*Client, error) {
+	opt, err := cfg.options()
+	if err != nil {
+		return nil, fmt.Errorf("configure clickhouse: %w", err)
+	}
+	conn, err := driver.Open(opt)
+	if err != nil {
+		return nil, fmt.Errorf("configure clickhouse: %w", err)
+	}
+	met, err := newMetrics(reg)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{cfg: cfg, log: log, conn: conn, known: &knownSettings{}, met: met, pool: newBodyPool()}, nil
+}
+
+// Close ends idle connections. Running calls end by their contexts.
+func (c *Client) Close() error { return c.conn.Close() }
+
+// Ping returns nil when the server answers queries on the database.
+func (c *Client) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.QueryTimeout)
+	defer cancel()
+	return c.explain("ping", c.conn.Ping(ctx))
+}
+
+// Exec runs one statement that returns no rows and waits for its end. Args are
+// bound by the server to {name:Type} in query; make them with Arg.
+func (c *Client) Exec(ctx context.Context, query string, args ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.QueryTimeout)
+	defer cancel()
+	return c.explain("execute statement", c.conn.Exec(ctx, query, args...))
+}
+
+// Select reads all rows of query into dest, a pointer to a slice of structs
+// with `ch` tags. It is for small results.
+func (c *Client) Select(ctx context.Context, dest any, query string, args ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.QueryTimeout)
+	defer cancel()
+	return c.explain("query", c.conn.Select(ctx, dest, query, args...))
+}
+
+// Arg is the value of the parameter {name:Type} of a query.
+func Arg(name string, value any) any { return driver.Named(name, value) }
+
+func (c *Client) explain(operation string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s at clickhouse: %w", operation, classify(err))
+}
+
+// list renders names as a ClickHouse array literal for a parameter of type
+// Array(String). Names come from this package and hold no quote.
+func list(names []string) string { return "['" + strings.Join(names, "','") + "']" }

@@ -1,0 +1,166 @@
+package clickhouse
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"regexp"
+	"time"
+
+	driver "github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+)
+
+// Config is the section `clickhouse`: where the server is and how to be let in.
+type Config struct {
+	// URL is http://host:port or https://host:port, with a path where a proxy
+	// wants one. Without a port it is 8123, or 8443 for https.
+	URL string `yaml:"url"`
+	// Database holds all tables and views. `mailstream migrate` creates it.
+	Database string        `yaml:"database"`
+	Username string        `yaml:"username"`
+	Password config.Secret `yaml:"password"`
+	// TLS is for https only.
+	TLS TLS `yaml:"tls"`
+	// Cluster is a name of system.clusters: migrations then run ON CLUSTER and
+	// make replicated tables. Empty is one server, or a service that replicates
+	// by itself (ClickHouse Cloud).
+	Cluster string `yaml:"cluster"`
+	// DialTimeout bounds one TCP connect. Default 5s.
+	DialTimeout time.Duration `yaml:"dial_timeout"`
+	// QueryTimeout bounds one query or statement. Default 1m.
+	QueryTimeout time.Duration `yaml:"query_timeout"`
+	// InsertTimeout bounds one insert, after which its outcome is unknown and it is
+	// sent again. Default 1m.
+	InsertTimeout time.Duration `yaml:"insert_timeout"`
+}
+
+// TLS is how the connection is encrypted. Verification cannot be switched off:
+// a private authority goes into CAFile.
+type TLS struct {
+	// CAFile holds the PEM certificates to trust instead of the system's.
+	CAFile string `yaml:"ca_file"`
+	// CertFile and KeyFile are our own certificate, PEM, both or none.
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+	// ServerName is checked in the server's certificate; empty is the URL's host.
+	ServerName string `yaml:"server_name"`
+}
+
+// timeoutMax bounds every timeout: a wait longer than this is a forgotten digit.
+const timeoutMax = time.Hour
+
+// Default returns the settings of a server on this host.
+func Default() Config {
+	return Config{
+		URL:           "http://127.0.0.1:8123",
+		Database:      "mailstream",
+		Username:      "default",
+		DialTimeout:   5 * time.Second,
+		QueryTimeout:  time.Minute,
+		InsertTimeout: time.Minute,
+	}
+}
+
+// Validate reports every fault to p.
+func (c Config) Validate(p *config.Problems) {
+	_, err := c.address()
+	p.Check(err == nil, "url", "%v", err)
+	p.Check(identifier(c.Database), "database", "%q is not letters, digits and _", c.Database)
+	p.Check(c.Cluster == "" || identifier(c.Cluster), "cluster", "%q is not letters, digits and _", c.Cluster)
+	p.Check(c.Username != "", "username", "must not be empty")
+	p.Check((c.TLS.CertFile == "") == (c.TLS.KeyFile == ""), "tls.cert_file", "cert_file and key_file go together")
+	p.Check(c.TLS == (TLS{}) || err != nil || c.secure(), "tls", "needs an https url, not %q", c.URL)
+	for _, d := range []struct {
+		field string
+		value time.Duration
+	}{
+		{"dial_timeout", c.DialTimeout}, {"query_timeout", c.QueryTimeout}, {"insert_timeout", c.InsertTimeout},
+	} {
+		p.Check(d.value > 0 && d.value <= timeoutMax, d.field, "%s is not in (0s, %s]", d.value, timeoutMax)
+	}
+}
+
+var identifierForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
+
+// identifier says whether s may stand in SQL without quotes.
+func identifier(s string) bool { return identifierForm.MatchString(s) }
+
+func (c Config) secure() bool {
+	u, err := url.Parse(c.URL)
+	return err == nil && u.Scheme == "https"
+}
+
+// address checks the URL and returns it with a port.
+func (c Config) address() (*url.URL, error) {
+	u, err := url.Parse(c.URL)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
+		return nil, fmt.Errorf("%q is not http://host:port or https://host:port", c.URL)
+	}
+	if u.User != nil || u.RawQuery != "" {
+		return nil, fmt.Errorf("user, password and settings go into fields of their own, not into the url")
+	}
+	if u.Port() == "" {
+		port := "8123"
+		if u.Scheme == "https" {
+			port = "8443"
+		}
+		u.Host = net.JoinHostPort(u.Hostname(), port)
+	}
+	return u, nil
+}
+
+// options turns c into the driver's settings.
+func (c Config) options() (*driver.Options, error) {
+	u, err := c.address()
+	if err != nil {
+		return nil, err
+	}
+	opt := &driver.Options{
+		Protocol:        driver.HTTP,
+		Addr:            []string{u.Host},
+		HttpUrlPath:     u.Path,
+		Auth:            driver.Auth{Database: c.Database, Username: c.Username, Password: c.Password.Reveal()},
+		Compression:     &driver.Compression{Method: driver.CompressionLZ4},
+		DialTimeout:     c.DialTimeout,
+		ReadTimeout:     max(c.QueryTimeout, c.InsertTimeout),
+		MaxOpenConns:    connectionsMax,
+		MaxIdleConns:    connectionsMax,
+		ConnMaxLifetime: connectionLife,
+	}
+	if u.Scheme == "https" {
+		if opt.TLS, err = c.TLS.config(u.Hostname()); err != nil {
+			return nil, err
+		}
+	}
+	return opt, nil
+}
+
+func (t TLS) config(host string) (*tls.Config, error) {
+	tc := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
+	if t.ServerName != "" {
+		tc.ServerName = t.ServerName
+	}
+	if t.CAFile != "" {
+		pem, err := os.ReadFile(t.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("read tls.ca_file: %w", err)
+		}
+		tc.RootCAs = x509.NewCertPool()
+		if !tc.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read tls.ca_file %s: no PEM certificate in it", t.CAFile)
+		}
+	}
+	if t.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read tls.cert_file: %w", err)
+		}
+		tc.Certificates = []tls.Certificate{pair}
+	}
+	return tc, nil
+}
