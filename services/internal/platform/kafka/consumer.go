@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
@@ -55,6 +57,9 @@ type ConsumerConfig struct {
 	// It delays no record. Default 500ms.
 	FetchWaitMax time.Duration
 
+	// CheckInterval is how often the ends of the partitions are asked for, which is
+	// how exactly FreshAt and the lag metrics know. Default 1s.
+	CheckInterval time.Duration
 	// StartAt, when not nil, makes the positions the reader's own: each partition
 	// is read from its first record at or after the time StartAt returns when it
 	// is assigned, and no offset is ever committed.
@@ -70,22 +75,23 @@ type ConsumerConfig struct {
 }
 
 const (
-	batchRecordsMax   = 10_000
-	batchBytesMax16   = 16 << 20
-	retryMin          = 100 * time.Millisecond
-	retryMax          = 30 * time.Second
-	handOver          = 10 * time.Second
-	sessionTimeout    = 45 * time.Second
-	rebalanceTimeout  = 60 * time.Second
-	heartbeatsSession = 15 // heartbeats in one session timeout, so that a rebalance is seen within 3 s
-	heartbeatMax      = 3 * time.Second
-	fetchBytesMax     = 16 << 20
-	fetchPartBytesMax = 4 << 20
-	fetchWaitMax      = 500 * time.Millisecond
-	consumerBatchWait = time.Minute // the longest BatchWait anybody could mean
-	consumerPollChunk = 512         // records taken from the client at a time, so that BatchBytesMax is seen in time
-	commitTimeout     = 10 * time.Second
-	leaveTimeout      = 3 * time.Second // to say goodbye to the group; without it the session timeout does
+	batchRecordsMax       = 10_000
+	batchBytesMax16       = 16 << 20
+	retryMin              = 100 * time.Millisecond
+	retryMax              = 30 * time.Second
+	handOver              = 10 * time.Second
+	sessionTimeout        = 45 * time.Second
+	rebalanceTimeout      = 60 * time.Second
+	heartbeatsSession     = 15 // heartbeats in one session timeout, so that a rebalance is seen within 3 s
+	heartbeatMax          = 3 * time.Second
+	fetchBytesMax         = 16 << 20
+	fetchPartBytesMax     = 4 << 20
+	fetchWaitMax          = 500 * time.Millisecond
+	consumerBatchWait     = time.Minute // the longest BatchWait anybody could mean
+	consumerPollChunk     = 512         // records taken from the client at a time, so that BatchBytesMax is seen in time
+	consumerCheckInterval = time.Second
+	commitTimeout         = 10 * time.Second
+	leaveTimeout          = 3 * time.Second // to say goodbye to the group; without it the session timeout does
 )
 
 // withDefaults fills the zero fields.
@@ -100,6 +106,7 @@ func (c ConsumerConfig) withDefaults() ConsumerConfig {
 	orDefault(&c.FetchBytesMax, fetchBytesMax)
 	orDefault(&c.FetchPartitionBytesMax, fetchPartBytesMax)
 	orDefault(&c.FetchWaitMax, fetchWaitMax)
+	orDefault(&c.CheckInterval, consumerCheckInterval)
 	return c
 }
 
@@ -137,6 +144,8 @@ type Consumer struct {
 	log  *zap.Logger
 	met  *consumerMetrics
 	opts []kgo.Opt
+	// front is the state of the present Run, or the last.
+	front *frontier
 }
 
 // NewConsumer checks the settings. It connects nowhere.
@@ -151,7 +160,7 @@ func NewConsumer(cfg Config, cc ConsumerConfig, log *zap.Logger, reg prometheus.
 	if err != nil {
 		return nil, err
 	}
-	c := &Consumer{cfg: cc, log: log, met: met}
+	c := &Consumer{cfg: cc, log: log, met: met, front: newFrontier()}
 	if c.opts, err = clientOptions(cfg, log, reg, c.options()); err != nil {
 		return nil, err
 	}
@@ -200,25 +209,42 @@ func (c *Consumer) Run(ctx context.Context, handle func(ctx context.Context, rec
 	if err != nil {
 		return fmt.Errorf("configure kafka consumer: %w", err)
 	}
-	s.cl = cl
-	defer s.leave()
+	s.cl, s.adm = cl, kadm.NewClient(cl)
+	c.front.clear()
+	g, both := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer s.leave()
+		return s.loop(both)
+	})
+	g.Go(func() error { return s.lookout().run(both) })
+	return endOf(ctx, g.Wait())
+}
+
+// loop is the life of a batch, top to bottom.
+func (s *session) loop(ctx context.Context) error {
 	for ctx.Err() == nil {
 		b, err := s.gather(ctx)
 		if err != nil {
-			return fmt.Errorf("read as group %q: %w", c.cfg.Group, err)
+			return fmt.Errorf("read as group %q: %w", s.cfg.Group, err)
 		}
-		err = s.settle(ctx, b)
-		if errors.Is(err, errAbandoned) {
+		if err = s.settle(ctx, b); errors.Is(err, errAbandoned) {
 			s.rewind(b)
-			err = nil
+		} else if err != nil {
+			return fmt.Errorf("handle batch of group %q: %w", s.cfg.Group, err)
 		}
-		if err != nil {
-			return fmt.Errorf("handle batch of group %q: %w", c.cfg.Group, err)
-		}
-		cl.AllowRebalance()
+		s.cl.AllowRebalance()
 	}
-	return nil
+	return ctx.Err()
 }
+
+// Positions returns how far the assigned partitions are, in order of topic and
+// partition.
+func (c *Consumer) Positions() []Position { return c.front.positions() }
+
+// FreshAt returns how old what was read may be: everything acknowledged before
+// that time is settled. It is false while a partition was never caught up with
+// since it was assigned, and when none is assigned.
+func (c *Consumer) FreshAt() (time.Time, bool) { return c.front.fresh() }
 
 // halts says whether err ends Run.
 func halts(err error) bool { return fate.Of(err) != fate.Retry }

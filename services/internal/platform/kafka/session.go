@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -25,6 +26,7 @@ var errAbandoned = errors.New("batch abandoned")
 type session struct {
 	*Consumer
 	cl     *kgo.Client
+	adm    *kadm.Client // of cl
 	handle Handler
 	wanted chan struct{} // one token: a callback waits for AllowRebalance
 
@@ -44,18 +46,30 @@ func (s *session) options() []kgo.Opt {
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { s.gone("lost", m) }),
 		kgo.OnPartitionsCallbackBlocked(func(context.Context, *kgo.Client) { s.want() }),
 	}
-	if s.cfg.StartAt != nil {
-		opts = append(opts, kgo.AdjustFetchOffsetsFn(s.startAt))
-	}
-	return opts
+	return append(opts, kgo.AdjustFetchOffsetsFn(s.begin))
 }
 
-// startAt replaces the group's offsets by the time the reader asked for.
-func (s *session) startAt(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	at := kgo.NewOffset().AfterMilli(s.cfg.StartAt().UnixMilli())
-	for _, partitions := range offsets {
-		for p := range partitions {
-			partitions[p] = at
+// begin notes from where the client reads partitions that were assigned, or,
+// with StartAt, tells it. An error makes it join again.
+func (s *session) begin(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	var chosen map[spot]int64
+	if s.cfg.StartAt != nil && len(offsets) > 0 {
+		var err error
+		if chosen, err = askAfter(ctx, s.adm, s.cfg.StartAt(), slices.Collect(maps.Keys(offsets))); err != nil {
+			return nil, err
+		}
+	}
+	for topic, partitions := range offsets {
+		for p, o := range partitions {
+			at := spot{topic, p}
+			if chosen != nil {
+				partitions[p] = kgo.NewOffset().At(chosen[at])
+			}
+			// Negative is the library's word for the first record: not a position yet.
+			s.front.begin(at, max(offsetUnknown, o.EpochOffset().Offset))
+			if chosen != nil {
+				s.front.begin(at, chosen[at])
+			}
 		}
 	}
 	return offsets, nil
@@ -97,6 +111,8 @@ func (s *session) gone(kind string, m map[string][]int32) {
 		s.fresh[topic] = slices.DeleteFunc(s.fresh[topic], func(p int32) bool { return slices.Contains(partitions, p) })
 	}
 	s.mu.Unlock()
+	s.front.drop(m)
+	s.showLag()
 	if s.cfg.OnRevoked != nil {
 		s.cfg.OnRevoked(m)
 	}
@@ -266,6 +282,9 @@ func (s *session) fetchFault(ctx context.Context, fetches kgo.Fetches) error {
 // taken from this member, and a member that the group has given up is refused
 // by the broker, so it never commits for a partition that is another's.
 func (s *session) settle(ctx context.Context, b *batch) error {
+	if len(b.recs) == 0 && ctx.Err() != nil {
+		return nil
+	}
 	began := time.Now()
 	if err := s.insist(ctx, b); err != nil {
 		return err
@@ -273,6 +292,7 @@ func (s *session) settle(ctx context.Context, b *batch) error {
 	if len(b.recs) == 0 {
 		return nil
 	}
+	s.front.advance(b.recs)
 	s.met.batch.Observe(time.Since(began).Seconds())
 	s.met.finished.WithLabelValues(outcomeSettled).Add(float64(len(b.recs)))
 	if s.cfg.StartAt != nil {
@@ -401,4 +421,32 @@ func (s *session) leave() {
 		s.log.Warn("group was not told of the end", telemetry.Group(s.cfg.Group), telemetry.Err(err))
 	}
 	s.cl.CloseAllowingRebalance()
+}
+
+// lookout keeps the lag of the group's partitions.
+func (s *session) lookout() lookout {
+	return lookout{
+		adm: s.adm, front: s.front, topics: s.cfg.Topics, every: s.cfg.CheckInterval,
+		seen: func(_, _ map[spot]int64) error {
+			s.showLag()
+			return nil
+		},
+		missed: func(err error) {
+			s.showLag()
+			s.met.fetches.Inc()
+			s.log.Warn("ends were not told", telemetry.Group(s.cfg.Group), telemetry.Err(err))
+		},
+	}
+}
+
+// showLag sets the lag: without partitions there is none.
+func (s *session) showLag() {
+	s.met.lagRecords.Set(float64(s.front.behind()))
+	at, ok := s.front.fresh()
+	switch {
+	case ok:
+		s.met.lagSeconds.Set(time.Since(at).Seconds())
+	case len(s.front.next()) == 0:
+		s.met.lagSeconds.Set(0)
+	}
 }

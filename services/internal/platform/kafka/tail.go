@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 	"time"
 
@@ -54,15 +53,10 @@ type Tail struct {
 	admin  []kgo.Opt
 	opts   []kgo.Opt
 	met    *tailMetrics
-	caught chan struct{} // closed once, by observe
-
-	mu      sync.Mutex
-	applied map[int32]int64 // next offset to apply; guarded by mu
-	goal    map[int32]int64 // ends to reach next; guarded by mu
-	goalAt  time.Time       // when goal was asked for; guarded by mu
-	freshAt time.Time       // everything written before it is applied; guarded by mu
-	ready   bool            // caught is closed; guarded by mu
-	changed chan struct{}   // closed and replaced when applied changes; guarded by mu
+	front  *frontier
+	born   time.Time
+	once   sync.Once
+	caught chan struct{} // closed once
 }
 
 type tailMetrics struct {
@@ -98,7 +92,7 @@ func NewTail(cfg Config, tc TailConfig, log *zap.Logger, reg prometheus.Register
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
-	t := &Tail{cfg: tc, log: log, caught: make(chan struct{}), changed: make(chan struct{}), freshAt: time.Now(), applied: map[int32]int64{}}
+	t := &Tail{cfg: tc, log: log, front: newFrontier(), born: time.Now(), caught: make(chan struct{})}
 	var err error
 	if t.met, err = newTailMetrics(reg, tc.Topic); err != nil {
 		return nil, err
@@ -137,15 +131,20 @@ func (t *Tail) Run(ctx context.Context, apply func(ctx context.Context, recs []*
 		return fmt.Errorf("configure kafka tail: %w", err)
 	}
 	defer cl.Close()
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return t.read(ctx, cl, apply) })
-	g.Go(func() error { return t.watch(ctx, adm) })
+	watch := lookout{
+		adm: adm, front: t.front, topics: []string{t.cfg.Topic}, every: t.cfg.CheckInterval,
+		seen:   func(before, ends map[spot]int64) error { return t.compare(cl, before, ends) },
+		missed: t.stumble,
+	}
+	g, all := errgroup.WithContext(ctx)
+	g.Go(func() error { return t.read(all, cl, apply) })
+	g.Go(func() error { return watch.run(all) })
 	return endOf(ctx, g.Wait())
 }
 
-// endOf turns the end that was asked for into no error.
+// endOf turns the end that ctx asked for into no error.
 func endOf(ctx context.Context, err error) error {
-	if err != nil && errors.Is(err, context.Canceled) && ctx.Err() != nil {
+	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
 		return nil
 	}
 	return err
@@ -169,54 +168,63 @@ func (t *Tail) begin(ctx context.Context, adm *kadm.Client) (map[int32]kgo.Offse
 }
 
 func (t *Tail) positions(ctx context.Context, adm *kadm.Client) (map[int32]kgo.Offset, error) {
-	asked := time.Now()
-	starts, err := listOffsets(ctx, adm.ListStartOffsets, t.cfg.Topic)
+	asked, topics := time.Now(), []string{t.cfg.Topic}
+	starts, err := askStarts(ctx, adm, topics)
 	if err != nil {
 		return nil, err
 	}
-	ends, err := listOffsets(ctx, adm.ListEndOffsets, t.cfg.Topic)
+	ends, err := askEnds(ctx, adm, topics)
 	if err != nil {
 		return nil, err
 	}
 	from := make(map[int32]kgo.Offset, len(starts))
-	applied := make(map[int32]int64, len(starts))
-	for p, start := range starts {
-		applied[p] = max(start, t.cfg.Start[p])
-		from[p] = kgo.NewOffset().At(applied[p])
-		if applied[p] > ends[p] {
-			return nil, fate.Wrap(fate.Halt, fmt.Errorf("%w: partition %d ends at %d, position is %d", ErrDiverged, p, ends[p], applied[p]))
+	for at, start := range starts {
+		next := max(start, t.cfg.Start[at.partition])
+		if next > ends[at] {
+			return nil, diverged(at, next, ends[at])
 		}
+		from[at.partition] = kgo.NewOffset().At(next)
+		t.front.begin(at, next)
 	}
-	t.mu.Lock()
-	t.applied = applied
-	t.mu.Unlock()
-	t.observe(asked, ends)
+	t.front.observe(asked, ends, nil)
+	t.update()
 	return from, nil
 }
 
-type lister func(ctx context.Context, topics ...string) (kadm.ListedOffsets, error)
-
-// listOffsets asks for one offset of each partition; all of them answer or it
-// is an error.
-func listOffsets(ctx context.Context, list lister, topic string) (map[int32]int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
-	defer cancel()
-	listed, err := list(ctx, topic)
-	if err == nil {
-		err = listed.Error()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("list offsets of %q: %w", topic, classify(err))
-	}
-	out := make(map[int32]int64, len(listed[topic]))
-	for p, o := range listed[topic] {
-		out[p] = o.Offset
-	}
-	return out, nil
+func diverged(at spot, next, end int64) error {
+	return fate.Wrap(fate.Halt, fmt.Errorf("%w: partition %d of %q ends at %d, position is %d", ErrDiverged, at.partition, at.topic, end, next))
 }
 
-// listTimeout bounds one question for offsets.
-const listTimeout = 5 * time.Second
+// compare takes up partitions that were added and finds out when the topic was
+// made anew.
+func (t *Tail) compare(cl *kgo.Client, before, ends map[spot]int64) error {
+	for at, end := range ends {
+		next, known := before[at]
+		switch {
+		case known && next > end:
+			return diverged(at, next, end)
+		case !known:
+			t.front.begin(at, 0)
+			cl.AddConsumePartitions(map[string]map[int32]kgo.Offset{at.topic: {at.partition: kgo.NewOffset().AtStart()}})
+		}
+	}
+	t.update()
+	return nil
+}
+
+// update publishes what the frontier knows.
+func (t *Tail) update() {
+	if _, ok := t.front.fresh(); ok {
+		t.once.Do(func() { close(t.caught) })
+	}
+	t.met.lag.Set(t.Lag().Seconds())
+}
+
+func (t *Tail) stumble(err error) {
+	t.met.faults.Inc()
+	t.met.lag.Set(t.Lag().Seconds())
+	t.log.Warn("ends were not told", telemetry.Topic(t.cfg.Topic), telemetry.Err(err))
+}
 
 // read polls and applies.
 func (t *Tail) read(ctx context.Context, cl *kgo.Client, apply Handler) error {
@@ -232,7 +240,9 @@ func (t *Tail) read(ctx context.Context, cl *kgo.Client, apply Handler) error {
 		if err := t.insist(ctx, recs, apply); err != nil {
 			return fmt.Errorf("apply tail of %q: %w", t.cfg.Topic, err)
 		}
-		t.advance(recs)
+		t.met.applied.Add(float64(len(recs)))
+		t.front.advance(recs)
+		t.update()
 	}
 	return ctx.Err()
 }
@@ -244,6 +254,9 @@ func (t *Tail) fetchFault(ctx context.Context, fetches kgo.Fetches) error {
 			return
 		}
 		t.met.faults.Inc()
+		if _, lost := errors.AsType[*kgo.ErrDataLoss](err); lost {
+			err = fate.Wrap(fate.Halt, fmt.Errorf("%w: %w", ErrDiverged, err))
+		}
 		if err = classify(err); halts(err) {
 			fatal = err
 			return
@@ -271,68 +284,6 @@ func (t *Tail) insist(ctx context.Context, recs []*kgo.Record, apply Handler) er
 	}
 }
 
-// watch asks for the ends now and then.
-func (t *Tail) watch(ctx context.Context, adm *kadm.Client) error {
-	for {
-		if err := lifecycle.Sleep(ctx, t.cfg.CheckInterval); err != nil {
-			return err
-		}
-		asked := time.Now()
-		ends, err := listOffsets(ctx, adm.ListEndOffsets, t.cfg.Topic)
-		switch {
-		case err == nil:
-			t.observe(asked, ends)
-		case halts(err):
-			return err
-		case ctx.Err() == nil:
-			t.met.faults.Inc()
-			t.log.Warn("ends were not told", telemetry.Topic(t.cfg.Topic), telemetry.Err(err))
-		}
-		t.met.lag.Set(t.Lag().Seconds())
-	}
-}
-
-// advance notes recs as applied and wakes who waits for them.
-func (t *Tail) advance(recs []*kgo.Record) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, r := range recs {
-		t.applied[r.Partition] = r.Offset + 1
-	}
-	t.met.applied.Add(float64(len(recs)))
-	t.settleGoal()
-	close(t.changed)
-	t.changed = make(chan struct{})
-}
-
-// observe takes the ends as they were at the given time as the next goal. A
-// goal not yet reached stays: under steady writes a newer one would never be.
-func (t *Tail) observe(asked time.Time, ends map[int32]int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.goal == nil {
-		t.goal, t.goalAt = ends, asked
-	}
-	t.settleGoal()
-}
-
-// settleGoal notes a reached goal. The caller holds mu.
-func (t *Tail) settleGoal() {
-	if t.goal == nil {
-		return
-	}
-	for p, end := range t.goal {
-		if t.applied[p] < end {
-			return
-		}
-	}
-	t.freshAt, t.goal = t.goalAt, nil
-	if !t.ready {
-		t.ready = true
-		close(t.caught)
-	}
-}
-
 // CaughtUp is closed once everything is applied that was in the topic when Run
 // began.
 func (t *Tail) CaughtUp() <-chan struct{} { return t.caught }
@@ -340,34 +291,29 @@ func (t *Tail) CaughtUp() <-chan struct{} { return t.caught }
 // Wait returns nil once the record at offset of partition is applied, the cause
 // of ctx when that ends first.
 func (t *Tail) Wait(ctx context.Context, partition int32, offset int64) error {
-	for {
-		t.mu.Lock()
-		done, changed := t.applied[partition] > offset, t.changed
-		t.mu.Unlock()
-		if done {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
+	return t.front.wait(ctx, spot{t.cfg.Topic, partition}, offset)
 }
 
 // Applied returns the next offset of every partition: all before it are
-// applied. It is what TailConfig.Start takes. The caller owns the map.
+// applied. It is what TailConfig.Start takes. Empty until Run knows the
+// partitions. The caller owns the map.
 func (t *Tail) Applied() map[int32]int64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return maps.Clone(t.applied)
+	next := t.front.next()
+	out := make(map[int32]int64, len(next))
+	for at, offset := range next {
+		out[at.partition] = offset
+	}
+	return out
 }
 
 // Lag returns how stale the applied state may be: everything acknowledged
 // longer ago is in it. In a quiet moment it is at most CheckInterval and a round
-// trip; it grows while brokers are away, and before CaughtUp.
+// trip; it grows while brokers are away. Before CaughtUp it is the age of the
+// Tail.
 func (t *Tail) Lag() time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return time.Since(t.freshAt)
+	at, ok := t.front.fresh()
+	if !ok {
+		at = t.born
+	}
+	return time.Since(at)
 }

@@ -209,3 +209,22 @@ func Committed(tb testing.TB, cfg kafka.Config, group, topic string) map[int32]i
 	})
 	return out
 }
+
+// TopicIDs returns the names of all topics by their IDs, which newer requests
+// carry instead.
+func TopicIDs(tb testing.TB, cfg kafka.Config) map[[16]byte]string {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
+	defer cancel()
+	cl := Client(tb, cfg)
+	defer cl.Close()
+	details, err := kadm.NewClient(cl).ListTopics(ctx)
+	if err != nil {
+		tb.Fatalf("list topics: %v", err)
+	}
+	out := make(map[[16]byte]string, len(details))
+	for name, d := range details {
+		out[d.ID] = name
+	}
+	return out
+}

@@ -1,0 +1,442 @@
+package kafka_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+)
+
+func TestConsumer_CommitsWhatItsHandlerTook(t *testing.T) {
+	t.Parallel()
+	cfg := kafkatest.Start(t)
+	kafkatest.Produce(t, cfg, records(bounced, 500)...)
+	l := newLedger()
+	c := consumer(t, cfg, kafka.ConsumerConfig{})
+	r := start(t, func(ctx context.Context) error {
+		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
+			l.note(recs)
+			return nil
+		})
+	})
+	ends := kafkatest.Ends(t, cfg, bounced)
+	until(t, "everything is committed", func() bool {
+		return cmp.Equal(kafkatest.Committed(t, cfg, "readers", bounced), ends)
+	})
+	if err := r.end(t); err != nil {
+		t.Errorf("Run = %v, want nil", err)
+	}
+	if l.handled() != 500 || l.repeated() != 0 {
+		t.Errorf("handled %d and %d repeats, want 500 and none", l.handled(), l.repeated())
+	}
+}
+
+func TestConsumer_RepeatsABatchThatCrashedBeforeItsCommit(t *testing.T) {
+	t.Parallel()
+	cfg := kafkatest.Start(t)
+	kafkatest.Produce(t, cfg, records(bounced, 100)...)
+	l := newLedger()
+	crash := errors.New("power cut")
+	first := consumer(t, cfg, kafka.ConsumerConfig{})
+	r := start(t, func(ctx context.Context) error {
+		return first.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
+			l.note(recs)
+			return fate.Wrap(fate.Halt, crash)
+		})
+	})
+	if err := r.wait(t); !errors.Is(err, crash) {
+		t.Fatalf("Run = %v, want %v", err, crash)
+	}
+	if got := kafkatest.Committed(t, cfg, "readers", bounced); len(got) != 0 {
+		t.Fatalf("committed %v although the handler did not return nil", got)
+	}
+	crashed := l.handled()
+	second := consumer(t, cfg, kafka.ConsumerConfig{})
+	r = start(t, func(ctx context.Context) error {
+		return second.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
+			l.note(recs)
+			return nil
+		})
+	})
+	until(t, "all are handled and the first batch again", func() bool { return l.handled() == 100 && l.repeated() == crashed })
+	if err := r.end(t); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestConsumer_RetriesTheSameBatchInItsOrder(t *testing.T) {
+	t.Parallel()
+	cfg := kafkatest.Start(t)
+	kafkatest.Produce(t, cfg, records(bounced, 50)...)
+	var attempts [][]string
+	done := make(chan struct{})
+	c := consumer(t, cfg, kafka.ConsumerConfig{BatchWait: 200 * time.Millisecond})
+	r := start(t, func(ctx context.Context) error {
+		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
+			var values []string
+			for _, r := range recs {
+				values = append(values, fmt.Sprintf("%d/%d %s", r.Partition, r.Offset, r.Value))
+			}
+			attempts = append(attempts, values)
+			if len(attempts) < 5 {
+				return errors.New("clickhouse is away")
+			}
+			close(done)
+			return nil
+		})
+	})
+	<-done
+	if err := r.end(t); err != nil {
+		t.Error(err)
+	}
+	for i := range attempts {
+		if diff := cmp.Diff(attempts[0], attempts[i]); diff != "" {
+			t.Errorf("attempt %d differs from the first (-first +this):\n%s", i+1, diff)
+		}
+	}
+	if len(attempts[0]) != 50 {
+		t.Errorf("the batch has %d records, want 50", len(attempts[0]))
+	}
+}
+
+func TestConsumer_StaysInTheGroupWhileItsBatchIsRetried(t *testing.T) {
+	t.Parallel()
+	cfg := kafkatest.Start(t)
+	kafkatest.Produce(t, cfg, records(bounced, 50)...)
+	const session = 300 * time.Millisecond
+	var away atomic.Bool
+	away.Store(true)
+	var revoked atomic.Int32
+	l := newLedger()
+	c := consumer(t, cfg, kafka.ConsumerConfig{
+		SessionTimeout: session,
+		OnRevoked:      func(map[string][]int32) { revoked.Add(1) },
+	})
+	var held atomic.Bool
+	r := start(t, func(ctx context.Context) error {
+		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
+			held.Store(true)
+			if away.Load() {
+				return errors.New("clickhouse is away")
+			}
+			l.note(recs)
+			return nil
+		})
+	})
+	until(t, "the first batch is held", held.Load)
+	wait, cancel := context.WithTimeout(t.Context(), 5*session)
+	defer cancel()
+	<-wait.Done()
+	if n := revoked.Load(); n != 0 {
+		t.Errorf("partitions were taken %d times while the batch was retried", n)
+	}
+	away.Store(false)
+	until(t, "all are handled", func() bool { return l.handled() == 50 })
+	if l.repeated() != 0 {
+		t.Errorf("%d records were handled twice", l.repeated())
+	}
+	if err := r.end(t); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestConsumer_GivesBackAHeldBatchWhenAnotherMemberJoins(t *testing.T) {
+	t.Parallel()
+	cfg := kafkatest.Start(t)
+	kafkatest.Produce(t, cfg, records(bounced, 200)...)
+	var away atomic.Bool
+	away.Store(true)
+	var held atomic.Bool
+	l := newLedger()
+	handle := func(_ context.Context, recs []*kgo.Record) error {
+		held.Store(true)
+		if away.Load() {
+			return errors.New("clickhouse is away")
+		}
+		l.note(recs)
+		return nil
+	}
+	patient := lifecycle.Backoff{Min: time.Hour, Max: time.Hour} // only giving back ends the first attempt's wait
+	first := consumer(t, cfg, kafka.ConsumerConfig{BatchWait: 100 * time.Millisecond, Retry: patient})
+	a := start(t, func(ctx context.Context) error { return first.Run(ctx, handle) })
+	until(t, "the first member holds a batch", held.Load)
+	away.Store(false)
+	second := consumer(t, cfg, kafka.ConsumerConfig{})
+	b := start(t, func(ctx context.Context) error { return second.Run(ctx, handle) })
+	until(t, "the two members handled everything", func() bool { return l.handled() == 200 })
+	until(t, "each member has partitions", func() bool { return len(first.Positions()) == 2 && len(second.Positions()) == 2 })
+	for _, r := range []*running{a, b} {
+		if err := r.end(t); err != nil {
+			t.Error(err)
+		}
+	}
+	if diff := cmp.Diff(kafkatest.Ends(t, cfg, bounced), kafkatest.Committed(t, cfg, "readers", bounced)); diff != "" {
+		t.Errorf("committed differs from the ends:\n%s", diff)
+	}
+}
+
+func TestConsumer_GivesARunningHandlerTimeToFinishWhenStopped(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name      string
+		stubborn  bool // works until its context ends
+		committed int
+	}{
+		{"one that finishes is committed", false, 4},
+		{"one that does not is cancelled and given back", true, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := kafkatest.Start(t)
+			kafkatest.Produce(t, cfg, records(bounced, 100)...)
+			entered, release := make(chan struct{}), make(chan struct{})
+			c := consumer(t, cfg, kafka.ConsumerConfig{HandOver: 100 * time.Millisecond, BatchWait: 300 * time.Millisecond})
+			r := start(t, func(ctx context.Context) error {
+				return c.Run(ctx, func(ctx context.Context, _ []*kgo.Record) error {
+					close(entered)
+					if tc.stubborn {
+						<-ctx.Done()
+						return context.Cause(ctx)
+					}
+					<-release
+					return ctx.Err()
+				})
+			})
+			<-entered
+			r.stop()
+			close(release)
+			if err := r.wait(t); err != nil {
+				t.Errorf("Run = %v, want nil", err)
+			}
+			if got := kafkatest.Committed(t, cfg, "readers", bounced); len(got) != tc.committed {
+				t.Errorf("committed %v, want %d partitions", got, tc.committed)
+			}
+		})
+	}
+}
+
+func TestConsumer_HandsOnFewRecordsWithinBatchWait(t *testing.T) {
+	t.Parallel()
+	cfg := kafkatest.Start(t)
+	const wait = 300 * time.Millisecond
+	sizes := make(chan int, 100)
+	c := consumer(t, cfg, kafka.ConsumerConfig{BatchWait: wait})
+	start(t, func(ctx context.Context) error {
+		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
+			sizes <- len(recs)
+			return nil
+		})
+	})
+	until(t, "partitions are assigned", func() bool { return len(c.Positions()) == kafkatest.Partitions })
+	p := producer(t, cfg, kafka.ProducerConfig{})
+	began := time.Now()
+	for i := range 10 {
+		if err := p.Publish(bounded(t), record(bounced, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := <-sizes; n != 10 {
+		t.Errorf("the batch has %d records, want the 10 that came within BatchWait", n)
+	}
+	if took := time.Since(began); took < wait || took > wait+2*time.Second {
+		t.Errorf("handed on after %s, want about %s", took, wait)
+	}
+}
+
+func TestConsumer_BatchesKeepTheirBounds(t *testing.T) {
+	t.Parallel()
+	cfg := kafkatest.Start(t)
+	kafkatest.Produce(t, cfg, records(bounced, 1000)...)
+	var mu sync.Mutex
+	total := 0
+	c := consumer(t, cfg, kafka.ConsumerConfig{BatchRecordsMax: 64, BatchWait: 50 * time.Millisecond})
+	r := start(t, func(ctx context.Context) error {
+		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
+			mu.Lock()
+			defer mu.Unlock()
+			total += len(recs)
+			if len(recs) > 64 {
+				t.Errorf("a batch has %d records, want at most 64", len(recs))
+			}
+			return nil
+		})
+	})
+	until(t, "all are handled", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return total == 1000
+	})
+	if err := r.end(t); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestConsumer_StartAtReadsFromATimeAndCommitsNothing(t *testing.T) {
+	t.Parallel()
+	cfg := kafkatest.Start(t)
+	noon := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	old, young := records(bounced, 100), records(bounced, 40)
+	for _, r := range old {
+		r.Timestamp = noon.Add(-time.Hour)
+	}
+	for _, r := range young {
+		r.Timestamp = noon.Add(time.Second)
+	}
+	kafkatest.Produce(t, cfg, old...)
+	kafkatest.Produce(t, cfg, young...)
+	l := newLedger()
+	c := consumer(t, cfg, kafka.ConsumerConfig{StartAt: func() time.Time { return noon }})
+	r := start(t, func(ctx context.Context) error {
+		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
+			for _, r := range recs {
+				if r.Timestamp.Before(noon) {
+					t.Errorf("record of %s was read, want none before %s", r.Timestamp, noon)
+				}
+			}
+			l.note(recs)
+			return nil
+		})
+	})
+	until(t, "it is caught up", func() bool { _, ok := c.FreshAt(); return ok })
+	if l.handled() != 40 {
+		t.Errorf("handled %d, want the 40 young ones", l.handled())
+	}
+	if err := r.end(t); err != nil {
+		t.Error(err)
+	}
+	if got := kafkatest.Committed(t, cfg, "readers", bounced); len(got) != 0 {
+		t.Errorf("committed %v, want nothing", got)
+	}
+}
+
+func TestConsumer_AnnouncesPartitionsBeforeTheirRecords(t *testing.T) {
+	t.Parallel()
+	cfg := kafkatest.Start(t)
+	kafkatest.Produce(t, cfg, records(bounced, 100)...)
+	announced := map[int32]bool{} // owned by Run's goroutine
+	refusals := 3
+	l := newLedger()
+	c := consumer(t, cfg, kafka.ConsumerConfig{
+		Topics: []string{bounced, opened},
+		OnAssigned: func(_ context.Context, m map[string][]int32) error {
+			if refusals--; refusals >= 0 {
+				return errors.New("tail is not there yet")
+			}
+			for _, p := range m[bounced] {
+				announced[p] = true
+			}
+			return nil
+		},
+	})
+	r := start(t, func(ctx context.Context) error {
+		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
+			for _, r := range recs {
+				if !announced[r.Partition] {
+					t.Errorf("a record of partition %d came before the partition was announced", r.Partition)
+				}
+			}
+			l.note(recs)
+			return nil
+		})
+	})
+	until(t, "all are handled", func() bool { return l.handled() == 100 })
+	if err := r.end(t); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestConsumer_AnnouncesPartitionsWithoutRecords(t *testing.T) {
+	t.Parallel()
+	cfg := kafkatest.Start(t)
+	got := make(chan map[string][]int32, 1)
+	revoked := make(chan map[string][]int32, 1)
+	c := consumer(t, cfg, kafka.ConsumerConfig{
+		OnAssigned: func(_ context.Context, m map[string][]int32) error { got <- m; return nil },
+		OnRevoked:  func(m map[string][]int32) { revoked <- m },
+	})
+	r := start(t, func(ctx context.Context) error {
+		return c.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
+	})
+	m := <-got
+	if len(m[bounced]) != kafkatest.Partitions {
+		t.Errorf("announced %v, want %d partitions", m, kafkatest.Partitions)
+	}
+	if err := r.end(t); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(m, <-revoked); diff != "" {
+		t.Errorf("revoked differs from assigned:\n%s", diff)
+	}
+}
+
+func TestConsumer_KnowsHowFreshItIs(t *testing.T) {
+	t.Parallel()
+	cfg := kafkatest.Start(t)
+	kafkatest.Produce(t, cfg, records(bounced, 20)...)
+	release := make(chan struct{})
+	c := consumer(t, cfg, kafka.ConsumerConfig{Topics: []string{bounced, opened}})
+	r := start(t, func(ctx context.Context) error {
+		return c.Run(ctx, func(context.Context, []*kgo.Record) error {
+			<-release
+			return nil
+		})
+	})
+	lagging := func() (behind, fresh int) {
+		for _, p := range c.Positions() {
+			if p.FreshAt.IsZero() {
+				behind++
+			} else if p.Topic == opened {
+				fresh++
+			}
+		}
+		return behind, fresh
+	}
+	until(t, "the empty topic is fresh and the other is not", func() bool {
+		behind, fresh := lagging()
+		return behind > 0 && fresh == kafkatest.Partitions
+	})
+	if at, ok := c.FreshAt(); ok {
+		t.Errorf("fresh at %s while a partition was never caught up with", at)
+	}
+	close(release)
+	before := time.Now()
+	until(t, "all is fresh", func() bool {
+		at, ok := c.FreshAt()
+		return ok && at.After(before)
+	})
+	if err := r.end(t); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestConsumer_RefusesBadSettings(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		cc   kafka.ConsumerConfig
+	}{
+		{"no group", kafka.ConsumerConfig{Topics: []string{bounced}}},
+		{"no topics", kafka.ConsumerConfig{Group: "g"}},
+		{"hand-over as long as the rebalance", kafka.ConsumerConfig{Group: "g", Topics: []string{bounced}, HandOver: time.Minute, RebalanceTimeout: time.Minute}},
+		{"negative batch", kafka.ConsumerConfig{Group: "g", Topics: []string{bounced}, BatchRecordsMax: -1}},
+		{"session shorter than a heartbeat", kafka.ConsumerConfig{Group: "g", Topics: []string{bounced}, SessionTimeout: time.Millisecond, RebalanceTimeout: time.Second}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := kafka.NewConsumer(kafka.Default(), tc.cc, kafkatest.Logger(t), newRegistry()); err == nil {
+				t.Error("NewConsumer = nil, want an error")
+			}
+		})
+	}
+}
