@@ -1,0 +1,223 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"text/template"
+	"time"
+
+	_ "embed" // the engine's configuration
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mailstream/mailstream/devstack/engine/internal/chdb"
+	"github.com/mailstream/mailstream/devstack/engine/internal/clickhttp"
+)
+
+// Limits of the child, sized for a laptop that runs everything else too.
+const (
+	serverMemoryMax = 2 << 30
+	queryMemoryMax  = 1 << 30
+	queryTimeMax    = 5 * time.Minute
+	readerTimeMax   = 30 * time.Second
+	// markCacheMax bounds the cache of table indexes; a server's default is 5 GiB.
+	markCacheMax = 128 << 20
+	// headerTimeMax and headerBytesMax bound the head of a request; queries come in
+	// the URL too.
+	headerTimeMax  = 10 * time.Second
+	headerBytesMax = 2 << 20
+	idleTimeMax    = 2 * time.Minute
+	// drainMax is how long running queries may take to finish at a stop.
+	drainMax = 5 * time.Second
+	// stopSelfMax bounds the whole stop. The engine may hang while it closes; all
+	// that was acknowledged is in files by then.
+	stopSelfMax = 12 * time.Second
+)
+
+//go:embed engine.xml
+var configTemplate string
+
+// ChildMain is the main of an engine's child. It returns the exit status when the
+// parent has told it to stop, or it could not start; it does not return when the
+// parent is gone.
+func ChildMain() int {
+	for fd := fdSpec; fd <= fdLock; fd++ {
+		unix.CloseOnExec(fd)
+	}
+	if err := armLifeline(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	status := os.NewFile(fdStatus, "status")
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	serve, err := openChild()
+	if err != nil {
+		// The parent reads it, or is gone and so are we.
+		_ = json.NewEncoder(status).Encode(childStatus{Error: err.Error()})
+		return 1
+	}
+	// As above.
+	_ = json.NewEncoder(status).Encode(childStatus{})
+	status.Close()
+	if err := serve(stop); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// armLifeline makes the kernel kill this process when the parent's end of the
+// pipe closes. It needs no thread of ours, so no hang can delay it.
+func armLifeline() error {
+	life := os.NewFile(fdLifeline, "lifeline")
+	if _, err := unix.FcntlInt(fdLifeline, unix.F_SETOWN, os.Getpid()); err != nil {
+		return fmt.Errorf("own lifeline: %w", err)
+	}
+	if _, err := unix.FcntlInt(fdLifeline, unix.F_SETSIG, int(unix.SIGKILL)); err != nil {
+		return fmt.Errorf("set signal of lifeline: %w", err)
+	}
+	flags, err := unix.FcntlInt(fdLifeline, unix.F_GETFL, 0)
+	if err != nil {
+		return fmt.Errorf("read flags of lifeline: %w", err)
+	}
+	if _, err := unix.FcntlInt(fdLifeline, unix.F_SETFL, flags|unix.O_ASYNC); err != nil {
+		return fmt.Errorf("arm lifeline: %w", err)
+	}
+	// The parent may have gone before the pipe was armed, and the fallback costs
+	// nothing: a read ends when the pipe closes.
+	go func() {
+		_, _ = life.Read(make([]byte, 1)) // it only ever ends by closing
+		killSelf()
+	}()
+	return nil
+}
+
+// killSelf ends the process at once: without the engine's exit handlers, which
+// can hang.
+func killSelf() {
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // nothing is left to do if it fails
+}
+
+// openChild starts the engine as the parent asks and returns what serves it until
+// a stop.
+func openChild() (func(stop <-chan os.Signal) error, error) {
+	var spec childSpec
+	task := os.NewFile(fdSpec, "spec")
+	if err := json.NewDecoder(task).Decode(&spec); err != nil {
+		return nil, fmt.Errorf("read task: %w", err)
+	}
+	task.Close()
+	inherited := os.NewFile(fdListener, "listener")
+	listener, err := net.FileListener(inherited)
+	if err != nil {
+		return nil, fmt.Errorf("take over listener: %w", err)
+	}
+	inherited.Close()
+	configPath, err := writeConfig(spec.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	lib, err := chdb.Load(spec.Library)
+	if err != nil {
+		return nil, err
+	}
+	open := func() (*chdb.Conn, error) {
+		return lib.Open("--path="+spec.DataDir, "--config-file="+configPath)
+	}
+	// This connection keeps the engine alive between requests.
+	anchor, err := open()
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", spec.DataDir, err)
+	}
+	handler, err := clickhttp.New(clickhttp.Config{
+		Open: open, Users: users(spec), LoopbackOnly: spec.LoopbackOnly,
+		QueryMemoryMax: queryMemoryMax, QueryTimeMax: queryTimeMax, ReaderTimeMax: readerTimeMax,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return func(stop <-chan os.Signal) error { return serve(listener, handler, anchor, stop) }, nil
+}
+
+func users(spec childSpec) map[string]clickhttp.User {
+	out := map[string]clickhttp.User{}
+	for name, u := range spec.Users {
+		out[name] = clickhttp.User{Password: u.Password, ReadOnly: u.ReadOnly}
+	}
+	return out
+}
+
+// serve answers requests until stop, then closes the engine.
+func serve(listener net.Listener, handler http.Handler, anchor *chdb.Conn, stop <-chan os.Signal) error {
+	base, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeMax,
+		IdleTimeout:       idleTimeMax,
+		MaxHeaderBytes:    headerBytesMax,
+		BaseContext:       func(net.Listener) context.Context { return base },
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve HTTP: %w", err)
+	case <-stop:
+	}
+	time.AfterFunc(stopSelfMax, killSelf)
+	drain, done := context.WithTimeout(context.Background(), drainMax)
+	defer done()
+	err := server.Shutdown(drain)
+	if errors.Is(err, context.DeadlineExceeded) {
+		// The queries that still run are told to end, as if their clients had gone.
+		cancel()
+		last, done := context.WithTimeout(context.Background(), drainMax)
+		defer done()
+		err = server.Shutdown(last)
+	}
+	if err != nil {
+		return fmt.Errorf("finish queries: %w", err)
+	}
+	anchor.Close()
+	return nil
+}
+
+// writeConfig writes the engine's configuration file into the data directory.
+func writeConfig(dir string) (string, error) {
+	parsed, err := template.New(configName).Funcs(template.FuncMap{"xml": escapeXML}).Parse(configTemplate)
+	if err != nil {
+		return "", fmt.Errorf("read engine configuration: %w", err)
+	}
+	var out bytes.Buffer
+	err = parsed.Execute(&out, map[string]any{
+		"UserFiles":       filepath.Join(dir, "user_files"),
+		"ServerMemoryMax": serverMemoryMax,
+		"MarkCacheMax":    markCacheMax,
+	})
+	if err != nil {
+		return "", fmt.Errorf("write engine configuration: %w", err)
+	}
+	path := filepath.Join(dir, configName)
+	if err := os.WriteFile(path, out.Bytes(), 0o600); err != nil {
+		return "", fmt.Errorf("write engine configuration: %w", err)
+	}
+	return path, nil
+}
+
+func escapeXML(text string) (string, error) {
+	var b bytes.Buffer
+	err := xml.EscapeText(&b, []byte(text))
+	return b.String(), err
+}

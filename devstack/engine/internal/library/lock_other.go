@@ -1,0 +1,8 @@
+//go:build !unix
+
+package library
+
+import "context"
+
+// lock does nothing: no platform without flock has a library to fetch.
+func lock(context.Context, string, func(string)) (func(), error) { return func() {}, nil }
