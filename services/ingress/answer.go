@@ -1,0 +1,134 @@
+package ingress
+
+import (
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode"
+
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+)
+
+// jsonContent is shared by all answers; net/http only reads it.
+var jsonContent = []string{"application/json"}
+
+// answer says 200: every item of the request is on Kafka.
+func (s *Service) answer(x *exchange) {
+	m := x.source.metrics
+	accepted, dead := 0, 0
+	items := x.batch.Items()
+	for i := range items {
+		if f := items[i].Fault; f != "" {
+			dead++
+			m.deadLettered[f].Inc()
+			continue
+		}
+		accepted++
+		m.published[items[i].Event.Type].Inc()
+	}
+	m.taken.Inc()
+	var room [64]byte
+	body := append(room[:0], `{"accepted":`...)
+	body = strconv.AppendInt(body, int64(accepted), 10)
+	body = append(body, `,"dead_lettered":`...)
+	body = strconv.AppendInt(body, int64(dead), 10)
+	body = append(body, '}', '\n')
+	x.w.Header()["Content-Type"] = jsonContent
+	x.w.WriteHeader(x.source.answers.OK)
+	_, _ = x.w.Write(body) // a sender that hung up sends again
+}
+
+// refuse answers with everything but events.
+func (s *Service) refuse(x *exchange, no *refusal) {
+	if x.source == nil {
+		s.metrics.requests.WithLabelValues("", string(no.outcome)).Inc()
+	} else {
+		x.source.metrics.requests[no.outcome].Inc()
+	}
+	if no.outcome == probed {
+		x.w.Header()["Content-Type"] = jsonContent
+		_, _ = x.w.Write([]byte(`{"accepted":0,"dead_lettered":0}` + "\n")) // a probe that hung up wanted no more
+		return
+	}
+	if no.again {
+		x.w.Header().Set("Retry-After", s.retryAfter)
+	}
+	if no.close {
+		x.w.Header().Set("Connection", "close")
+	}
+	httpserver.Problem(x.w, no.status, no.title, no.detail)
+}
+
+const (
+	// quietInterval spaces lines about something that goes wrong for every request.
+	quietInterval = time.Second
+	// driftNamesMax bounds the names of unknown fields that are logged, each once.
+	driftNamesMax = 256
+	// driftNameBytesMax bounds one of them.
+	driftNameBytesMax = 64
+)
+
+// quiet writes log lines whose number the outside world decides.
+type quiet struct {
+	log  *zap.Logger
+	last atomic.Int64 // Unix nanoseconds of the last line
+	held atomic.Int64 // lines not written since
+
+	mu    sync.Mutex
+	names map[string]bool // drift already logged, guarded by mu
+}
+
+// notStored says at most once per quietInterval that requests are refused.
+func (q *quiet) notStored(err error, x *exchange) {
+	now, last := x.received.UnixNano(), q.last.Load()
+	if now-last < int64(quietInterval) || !q.last.CompareAndSwap(last, now) {
+		q.held.Add(1)
+		return
+	}
+	q.log.Warn("events were not stored", telemetry.Source(x.source.name), telemetry.Fate(fate.Of(err).String()),
+		telemetry.Rows(len(x.batch.Items())), zap.Int64("lines_held", q.held.Swap(0)), telemetry.Err(err))
+}
+
+// noteDrift counts what the provider's package does not know and logs each name
+// once: names are the provider's, so only harmless ones are shown.
+func (s *Service) noteDrift(x *exchange) {
+	for _, d := range x.batch.Drifts() {
+		x.source.metrics.drift[d.Kind].Inc()
+		if s.quiet.firstSeen(x.source.providerName + " " + string(d.Kind) + " " + d.Name) {
+			s.log.Info("provider drifted", telemetry.Provider(x.source.providerName),
+				telemetry.Reason(string(d.Kind)), telemetry.Name(harmless(d.Name)))
+		}
+	}
+}
+
+func (q *quiet) firstSeen(name string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(name) > 4*driftNameBytesMax || len(q.names) >= driftNamesMax || q.names[name] {
+		return false
+	}
+	q.names[name] = true
+	return true
+}
+
+// harmless returns a field's or event's name when it looks like one, so that no
+// address or text gets into the log by way of a key.
+func harmless(name string) string {
+	if name == "" || len(name) > driftNameBytesMax {
+		return "(unprintable)"
+	}
+	for _, r := range name {
+		if r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '_' && r != '-' {
+			return "(unprintable)"
+		}
+	}
+	return name
+}
+
+var _ http.Handler = (*Service)(nil)

@@ -1,0 +1,124 @@
+package ingress
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/mailstream/mailstream/services/ingress/internal/auth"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+)
+
+// Config is the section `ingress`.
+type Config struct {
+	httpserver.Config `yaml:",inline"`
+	// Sources are the accounts whose webhooks are taken.
+	Sources []Source `yaml:"sources"`
+	// AllowUnauthenticated permits sources with `auth: none`. Default false.
+	AllowUnauthenticated bool `yaml:"allow_unauthenticated"`
+	// TrustedProxies are the addresses and CIDR blocks of load balancers whose
+	// X-Forwarded-For is believed. Default none.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	// BodyBytesMax bounds one request after decompression. The largest documented
+	// batches are 1,000 events of some KiB; SendGrid's are cut at 768 KB. Range
+	// [64KiB, 16MiB]. Default 4MiB.
+	BodyBytesMax config.ByteSize `yaml:"body_bytes_max"`
+	// ItemsMax bounds the items of one request, ten times the largest documented
+	// batch. Range [1, 100_000]. Default 10_000.
+	ItemsMax int `yaml:"items_max"`
+	// RequestsInFlightMax bounds requests that are being worked on; more are told
+	// to come back. Range [1, 100_000]. Default 4_096.
+	RequestsInFlightMax int `yaml:"requests_in_flight_max"`
+	// BodyBytesInFlightMax bounds their bodies together, so the memory of the
+	// process. At least BodyBytesMax. Default 64MiB.
+	BodyBytesInFlightMax config.ByteSize `yaml:"body_bytes_in_flight_max"`
+	// RetryAfter is what a 503 tells the sender to wait, whole seconds. Range [1s,
+	// 1h]. Default 5s.
+	RetryAfter time.Duration `yaml:"retry_after"`
+	// Producer bounds what waits for Kafka. PublishTimeout has to stay below the
+	// patience of the providers, of which the shortest documented is 10 s.
+	Producer kafka.ProducerConfig `yaml:"producer"`
+}
+
+// Source is one account at one provider.
+type Source struct {
+	// Name is the last part of the URL and schemas.Event.Source: a-z, 0-9, '-',
+	// '_', '.', at most 64 bytes.
+	Name string `yaml:"name"`
+	// Provider is one of ProviderNames.
+	Provider string      `yaml:"provider"`
+	Auth     auth.Config `yaml:"auth"`
+	// AllowFrom are the addresses and CIDR blocks requests may come from; empty
+	// allows all.
+	AllowFrom []string `yaml:"allow_from"`
+}
+
+const (
+	sourcesMax       = 1000 // each is a value of a metric label
+	bodyBytesMaxLow  = 64 * config.KiB
+	bodyBytesMaxHigh = 16 * config.MiB
+	itemsMaxHigh     = 100_000
+	requestsMaxHigh  = 100_000
+	retryAfterHigh   = time.Hour
+
+	// deadLetterOverheadBytes is more than a dead letter has beside its bytes.
+	deadLetterOverheadBytes = 16 * config.KiB
+)
+
+var sourceName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+
+// Default returns the settings of an empty section: it takes nobody's webhooks.
+func Default() Config {
+	return Config{
+		Config:               httpserver.Default("127.0.0.1:8080"),
+		BodyBytesMax:         4 * config.MiB,
+		ItemsMax:             10_000,
+		RequestsInFlightMax:  4096,
+		BodyBytesInFlightMax: 64 * config.MiB,
+		RetryAfter:           5 * time.Second,
+	}
+}
+
+// Validate reports every fault to p.
+func (c Config) Validate(p *config.Problems) {
+	c.Config.Validate(p)
+	p.Check(len(c.Sources) <= sourcesMax, "sources", "%d are more than %d", len(c.Sources), sourcesMax)
+	seen := make(map[string]bool, len(c.Sources))
+	for i, s := range c.Sources {
+		sp := p.At(fmt.Sprintf("sources[%d]", i))
+		sp.Check(!seen[s.Name], "name", "%q is there twice", s.Name)
+		seen[s.Name] = true
+		s.validate(sp, c.AllowUnauthenticated)
+	}
+	_, err := auth.ParsePrefixes(c.TrustedProxies)
+	p.Check(err == nil, "trusted_proxies", "%v", err)
+	p.Check(c.BodyBytesMax >= bodyBytesMaxLow && c.BodyBytesMax <= bodyBytesMaxHigh, "body_bytes_max",
+		"%s is not in [%s, %s]", c.BodyBytesMax, bodyBytesMaxLow, bodyBytesMaxHigh)
+	p.Check(c.ItemsMax >= 1 && c.ItemsMax <= itemsMaxHigh, "items_max", "%d is not in [1, %d]", c.ItemsMax, itemsMaxHigh)
+	p.Check(c.RequestsInFlightMax >= 1 && c.RequestsInFlightMax <= requestsMaxHigh, "requests_in_flight_max",
+		"%d is not in [1, %d]", c.RequestsInFlightMax, requestsMaxHigh)
+	p.Check(c.BodyBytesInFlightMax >= c.BodyBytesMax, "body_bytes_in_flight_max",
+		"%s is below body_bytes_max %s", c.BodyBytesInFlightMax, c.BodyBytesMax)
+	p.Check(c.RetryAfter >= time.Second && c.RetryAfter <= retryAfterHigh, "retry_after", "%s is not in [1s, %s]", c.RetryAfter, retryAfterHigh)
+	c.Producer.Validate(p.At("producer"))
+}
+
+func (s Source) validate(p *config.Problems, allowNone bool) {
+	p.Check(sourceName.MatchString(s.Name), "name", "%q is not 1 to 64 of a-z, 0-9, '-', '_', '.'", s.Name)
+	entry, ok := lookup(s.Provider)
+	p.Check(ok, "provider", "%q is none of %q", s.Provider, ProviderNames())
+	s.Auth.Validate(p.At("auth"), entry.signs)
+	p.Check(!s.Auth.None || allowNone, "auth", "none needs ingress.allow_unauthenticated: true")
+	_, err := auth.ParsePrefixes(s.AllowFrom)
+	p.Check(err == nil, "allow_from", "%v", err)
+}
+
+// fits reports a fault that shows only beside the section `kafka`: every item of
+// a request must fit into a dead letter whole, so that nothing is ever cut off.
+func (c Config) fits(k kafka.Config, p *config.Problems) {
+	most := (k.Topics.DeadLetterBytesMax - deadLetterOverheadBytes) / 4 * 3 // base64
+	p.Check(c.BodyBytesMax <= most, "body_bytes_max",
+		"%s does not fit into a dead letter: kafka.topics.dead_letter_bytes_max %s takes %s", c.BodyBytesMax, k.Topics.DeadLetterBytesMax, most)
+}

@@ -1,0 +1,206 @@
+// Package ingress takes the webhooks of email providers, checks that they are
+// genuine, puts every event into one vocabulary, and publishes it to the Kafka
+// topic of its type.
+//
+// A 200 means that every event of the request is on Kafka with acks=all. While
+// Kafka is slow or away senders are told to come back; what cannot be an event
+// goes to the dead-letter topic with its bytes. It keeps no state, asks no
+// database and looks nothing up: a request waits for Kafka alone.
+package ingress
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/ingress/internal/auth"
+	"github.com/mailstream/mailstream/services/ingress/internal/normalise"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/platform"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+)
+
+// flushTimeout bounds the wait for acknowledgements at the stop, after the last
+// request was answered: nothing should be left by then.
+const flushTimeout = 5 * time.Second
+
+// publisher stores records durably: when Publish returns nil, all of them are
+// acknowledged by all in-sync replicas. Kept by kafka.Producer, and by a
+// publisher without a broker in benchmarks.
+type publisher interface {
+	Publish(ctx context.Context, recs ...*kgo.Record) error
+}
+
+// source is a configured Source ready for requests.
+type source struct {
+	name         string
+	providerName string
+	provider     provider.Provider
+	answers      provider.Answers
+	guard        *auth.Guard
+	metrics      *sourceMetrics
+
+	cloudEventSource []byte
+	kinds            map[schemas.Type]kind
+}
+
+// kind is what is the same for all events of a type.
+type kind struct {
+	topic          string
+	cloudEventType []byte
+}
+
+// Service is one ingress. Make it with New.
+type Service struct {
+	cfg             Config
+	kafkaCfg        kafka.Config
+	log             *zap.Logger
+	metrics         *metrics
+	sources         map[string]*source
+	normaliser      *normalise.Normaliser
+	kafka           *kafka.Producer
+	producer        publisher
+	client          *kgo.Client // for the check of topics
+	server          *httpserver.Server
+	quiet           quiet
+	deadLetterTopic string
+	recordBytesMax  int
+	retryAfter      string
+
+	requests   atomic.Int64 // in flight
+	bytes      atomic.Int64 // of their bodies
+	exchanges  sync.Pool    // of *exchange
+	gunzippers sync.Pool    // of *gzip.Reader
+
+	checked atomic.Bool // topics are as they should be
+	ready   chan struct{}
+}
+
+// New builds a service. It does no I/O.
+func New(cfg Config, shared platform.Shared) (*Service, error) {
+	var faults config.Problems
+	section := faults.At("ingress")
+	cfg.Validate(section)
+	cfg.fits(shared.Kafka, section)
+	section.Check(len(cfg.Sources) > 0, "sources", "there is none: nobody's webhooks would be taken")
+	if err := faults.Err(); err != nil {
+		return nil, err
+	}
+	s := &Service{
+		cfg: cfg, kafkaCfg: shared.Kafka, log: shared.Log,
+		sources:         make(map[string]*source, len(cfg.Sources)),
+		quiet:           quiet{log: shared.Log, names: map[string]bool{}},
+		deadLetterTopic: schemas.DeadLetterTopic(shared.Kafka.TopicPrefix),
+		recordBytesMax:  int(shared.Kafka.Topics.RecordBytesMax),
+		retryAfter:      strconv.Itoa(int(cfg.RetryAfter.Seconds())),
+		ready:           make(chan struct{}),
+	}
+	s.exchanges.New = func() any { return new(exchange) }
+	var err error
+	if s.metrics, err = newMetrics(shared.Registry); err != nil {
+		return nil, fmt.Errorf("register ingress metrics: %w", err)
+	}
+	if s.normaliser, err = normalise.New(shared.Hasher); err != nil {
+		return nil, err
+	}
+	if err := s.addSources(); err != nil {
+		return nil, err
+	}
+	if s.kafka, err = kafka.NewProducer(shared.Kafka, cfg.Producer, shared.Log, shared.Registry); err != nil {
+		return nil, err
+	}
+	s.producer = s.kafka
+	if s.client, err = kafka.NewClient(shared.Kafka, shared.Log, shared.Registry); err != nil {
+		return nil, err
+	}
+	s.server, err = httpserver.New(cfg.Config, httpserver.Options{Name: "ingress", Handler: s, Ready: s.readiness}, shared.Log, shared.Registry)
+	return s, err
+}
+
+func (s *Service) addSources() error {
+	proxies, err := auth.ParsePrefixes(s.cfg.TrustedProxies)
+	if err != nil {
+		return err
+	}
+	for _, sc := range s.cfg.Sources {
+		from, err := auth.ParsePrefixes(sc.AllowFrom)
+		if err != nil {
+			return err
+		}
+		entry, _ := lookup(sc.Provider) // validated
+		src := &source{
+			name: sc.Name, providerName: sc.Provider,
+			provider: entry.Provider, answers: entry.Answers(),
+			guard:            auth.New(sc.Auth, auth.Options{AllowFrom: from, TrustedProxies: proxies}),
+			metrics:          s.metrics.of(sc.Name, sc.Provider),
+			cloudEventSource: []byte(schemas.CloudEventSource(sc.Name)),
+			kinds:            make(map[schemas.Type]kind),
+		}
+		for _, t := range schemas.Types() {
+			src.kinds[t] = kind{topic: schemas.EventTopic(s.kafkaCfg.TopicPrefix, t), cloudEventType: []byte(schemas.CloudEventType(t))}
+		}
+		s.sources[sc.Name] = src
+	}
+	return nil
+}
+
+// Run serves until ctx is done, then lets running requests finish. It returns
+// an error when the port is taken or the topics contradict the configuration.
+func (s *Service) Run(ctx context.Context) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.server.Run(gctx) })
+	g.Go(func() error { return s.start(gctx) })
+	err := g.Wait()
+	s.client.Close()
+	flush, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
+	if closing := s.kafka.Close(flush); err == nil {
+		err = closing
+	}
+	return err
+}
+
+// start checks the topics; until then requests are told to come back.
+func (s *Service) start(ctx context.Context) error {
+	if err := kafka.AwaitTopics(ctx, s.client, s.kafkaCfg, s.log); err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped while Kafka was away
+		}
+		return err
+	}
+	if err := s.kafka.Ping(ctx); err != nil && ctx.Err() != nil {
+		return nil
+	}
+	s.checked.Store(true)
+	select {
+	case <-s.server.Ready():
+		close(s.ready)
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// Ready is closed once the service listens and the topics are checked.
+func (s *Service) Ready() <-chan struct{} { return s.ready }
+
+// Addr returns host:port of the listener, "" before it listens.
+func (s *Service) Addr() string { return s.server.Addr() }
+
+func (s *Service) isReady() bool { return s.checked.Load() }
+
+func (s *Service) readiness() error {
+	if !s.isReady() {
+		return fmt.Errorf("topics are not checked yet")
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+// Package auth decides whether a request is from the source it claims: by what
+// its headers or URL carry, by what its raw bytes prove, and by where it comes
+// from. Secrets are compared by their hashes in constant time, all of them each
+// time, so that neither length nor position nor number shows.
+//
+// It says yes or no and never why: no answer, error or log line of it holds a
+// secret or helps to guess one. It keeps no list of attempts.
+package auth
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+)
+
+// Config is how a source's requests are known to be genuine: the word none, or
+// one or more schemes, all of which must agree. Every scheme takes several
+// secrets at once, so that one can be changed without losing an event.
+type Config struct {
+	// None takes everybody's requests.
+	None bool `yaml:"-"`
+	// Basic is HTTP Basic (RFC 7617), which providers send for https://user:pass@host.
+	Basic *Basic `yaml:"basic,omitempty"`
+	// Bearer are the tokens of an Authorization: Bearer header (RFC 6750).
+	Bearer Secrets `yaml:"bearer,omitempty"`
+	// Header is a secret in a header of its own.
+	Header *Named `yaml:"header,omitempty"`
+	// Query is a secret in a parameter of the URL's query.
+	Query *Named `yaml:"query,omitempty"`
+	// Path is a secret as the last element of the path: /v1/webhooks/SOURCE/SECRET.
+	Path Secrets `yaml:"path,omitempty"`
+	// SigningKeys are the keys of a provider that signs its requests.
+	SigningKeys Secrets `yaml:"signing_keys,omitempty"`
+}
+
+// Basic is a user name and its passwords.
+type Basic struct {
+	Username string  `yaml:"username"`
+	Password Secrets `yaml:"password"`
+}
+
+// Named is a header or parameter and the values it may have.
+type Named struct {
+	Name  string  `yaml:"name"`
+	Value Secrets `yaml:"value"`
+}
+
+// Secrets is one secret or a list of them.
+type Secrets []config.Secret
+
+// UnmarshalYAML takes one secret or a list.
+func (s *Secrets) UnmarshalYAML(text []byte) error {
+	var list []config.Secret
+	if err := yaml.Unmarshal(text, &list); err == nil {
+		*s = list
+		return nil
+	}
+	var one config.Secret
+	if err := yaml.Unmarshal(text, &one); err != nil {
+		return fmt.Errorf("want a secret or a list of secrets")
+	}
+	*s = Secrets{one}
+	return nil
+}
+
+// none is the word that stands for no authentication.
+const none = "none"
+
+// plainConfig has Config's fields without its methods.
+type plainConfig Config
+
+// UnmarshalYAML takes none or the schemes.
+func (c *Config) UnmarshalYAML(text []byte) error {
+	var word string
+	if err := yaml.Unmarshal(text, &word); err == nil {
+		if word != none {
+			return fmt.Errorf("auth is none or a scheme: basic, bearer, header, query, path, signing_keys")
+		}
+		*c = Config{None: true}
+		return nil
+	}
+	var p plainConfig
+	if err := yaml.UnmarshalWithOptions(text, &p, yaml.Strict()); err != nil {
+		return fmt.Errorf("auth: %s", yaml.FormatError(err, false, false))
+	}
+	*c = Config(p)
+	return nil
+}
+
+// MarshalYAML prints what UnmarshalYAML takes, secrets as <set>.
+func (c Config) MarshalYAML() (any, error) {
+	if c.None {
+		return none, nil
+	}
+	return plainConfig(c), nil
+}
+
+// Validate reports every fault to p. signs says whether the provider signs its
+// requests.
+func (c Config) Validate(p *config.Problems, signs bool) {
+	schemes := len(c.Bearer) + len(c.Path) + len(c.SigningKeys)
+	if c.Basic != nil {
+		schemes++
+		p.Check(c.Basic.Username != "", "basic.username", "must not be empty")
+		c.Basic.Password.validate(p, "basic.password")
+	}
+	for _, n := range []struct {
+		name  string
+		named *Named
+	}{{"header", c.Header}, {"query", c.Query}} {
+		if n.named != nil {
+			schemes++
+			p.Check(n.named.Name != "", n.name+".name", "must not be empty")
+			n.named.Value.validate(p, n.name+".value")
+		}
+	}
+	for _, s := range []struct {
+		name    string
+		secrets Secrets
+	}{{"bearer", c.Bearer}, {"path", c.Path}, {"signing_keys", c.SigningKeys}} {
+		if len(s.secrets) > 0 {
+			s.secrets.validate(p, s.name)
+		}
+	}
+	p.Check(schemes > 0 || c.None, "", "is missing: name a scheme, or none")
+	p.Check(len(c.SigningKeys) == 0 || signs, "signing_keys", "this provider signs nothing: use basic, bearer, header, query or path")
+}
+
+func (s Secrets) validate(p *config.Problems, field string) {
+	p.Check(len(s) > 0, field, "must not be empty")
+	for i, secret := range s {
+		p.Check(secret.IsSet(), fmt.Sprintf("%s[%d]", field, i), "has no value")
+	}
+}
+
+// ParsePrefixes reads addresses and CIDR blocks; err names the first that is
+// none.
+func ParsePrefixes(list []string) ([]netip.Prefix, error) {
+	out := make([]netip.Prefix, 0, len(list))
+	for _, text := range list {
+		if addr, err := netip.ParseAddr(text); err == nil {
+			addr = addr.Unmap()
+			out = append(out, netip.PrefixFrom(addr, addr.BitLen()))
+			continue
+		}
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("%q is neither an IP address nor a CIDR block", text)
+		}
+		out = append(out, prefix.Masked())
+	}
+	return out, nil
+}

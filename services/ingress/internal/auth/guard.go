@@ -1,0 +1,166 @@
+package auth
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+)
+
+// Request is what a scheme may look at.
+type Request struct {
+	*http.Request
+	// PathSecret is what follows the source in the path; "" when nothing does.
+	PathSecret string
+	// Body is the request's bytes as received; nil while they are not read.
+	Body []byte
+}
+
+// scheme is one way to prove a request. It is safe for concurrent use.
+type scheme func(r *Request) bool
+
+// Options are what a Guard needs beside a source's Config.
+type Options struct {
+	AllowFrom      []netip.Prefix // empty: from everywhere
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+}
+
+// Guard decides for one source. It is safe for concurrent use.
+type Guard struct {
+	early     []scheme // need headers and URL only
+	late      []scheme // need the raw bytes
+	peers     peers
+	challenge string // WWW-Authenticate of a refusal
+	wantsPath bool
+}
+
+// New returns the guard of a source. cfg has been validated.
+func New(cfg Config, opt Options) *Guard {
+	g := &Guard{peers: peers{allowed: opt.AllowFrom, proxies: opt.TrustedProxies}, wantsPath: len(cfg.Path) > 0}
+	if cfg.Basic != nil {
+		g.early = append(g.early, basic(*cfg.Basic))
+		g.challenge = `Basic realm="mailstream", charset="UTF-8"`
+	}
+	if len(cfg.Bearer) > 0 {
+		g.early = append(g.early, bearer(cfg.Bearer))
+		if g.challenge == "" {
+			g.challenge = `Bearer realm="mailstream"`
+		}
+	}
+	if cfg.Header != nil {
+		g.early = append(g.early, header(*cfg.Header))
+	}
+	if cfg.Query != nil {
+		g.early = append(g.early, query(*cfg.Query))
+	}
+	if g.wantsPath {
+		g.early = append(g.early, path(cfg.Path))
+	}
+	return g
+}
+
+// Challenge returns the WWW-Authenticate header of a refusal, "" for none: some
+// senders give their password only when asked (RFC 9110, section 11.6.1).
+func (g *Guard) Challenge() string { return g.challenge }
+
+// WantsPathSecret says whether a path with a secret behind the source exists.
+func (g *Guard) WantsPathSecret() bool { return g.wantsPath }
+
+// Early decides from the sender's address, headers and URL, before a byte of the
+// body is read: strangers cost no memory.
+func (g *Guard) Early(r *Request) bool {
+	return g.peers.allow(r.Request) && all(g.early, r)
+}
+
+// Late decides from the raw bytes; r.Body is set.
+func (g *Guard) Late(r *Request) bool { return all(g.late, r) }
+
+// all asks every scheme, so that the time does not show which one refused.
+func all(schemes []scheme, r *Request) bool {
+	ok := true
+	for _, s := range schemes {
+		ok = s(r) && ok
+	}
+	return ok
+}
+
+// sums are the hashes of the secrets that are right.
+type sums [][sha256.Size]byte
+
+func newSums(secrets Secrets, prefix string) sums {
+	out := make(sums, 0, len(secrets))
+	for _, s := range secrets {
+		out = append(out, sumOf(prefix, s))
+	}
+	return out
+}
+
+func sumOf(prefix string, s config.Secret) [sha256.Size]byte {
+	return sha256.Sum256([]byte(prefix + s.Reveal()))
+}
+
+// match compares with all sums in constant time.
+func (s sums) match(given []byte) bool {
+	sum := sha256.Sum256(given)
+	found := 0
+	for i := range s {
+		found |= subtle.ConstantTimeCompare(sum[:], s[i][:])
+	}
+	return found == 1
+}
+
+// credentialBytesMax bounds the decoded credentials of a Basic header that are
+// looked at without an allocation.
+const credentialBytesMax = 256
+
+func basic(b Basic) scheme {
+	right := newSums(b.Password, b.Username+":")
+	return func(r *Request) bool {
+		text, ok := credentials(r, "Basic")
+		if !ok {
+			return false
+		}
+		var room [credentialBytesMax]byte
+		given, err := base64.StdEncoding.AppendDecode(room[:0], []byte(text))
+		return err == nil && right.match(given)
+	}
+}
+
+func bearer(tokens Secrets) scheme {
+	right := newSums(tokens, "")
+	return func(r *Request) bool {
+		text, ok := credentials(r, "Bearer")
+		return ok && right.match([]byte(text))
+	}
+}
+
+// credentials returns what follows the scheme's name in Authorization.
+func credentials(r *Request, name string) (string, bool) {
+	given, rest, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimSpace(rest), ok && strings.EqualFold(given, name)
+}
+
+func header(n Named) scheme {
+	right := newSums(n.Value, "")
+	return func(r *Request) bool {
+		values := r.Header.Values(n.Name)
+		return len(values) == 1 && right.match([]byte(values[0]))
+	}
+}
+
+func query(n Named) scheme {
+	right := newSums(n.Value, "")
+	return func(r *Request) bool {
+		values := r.URL.Query()[n.Name]
+		return len(values) == 1 && right.match([]byte(values[0]))
+	}
+}
+
+func path(secrets Secrets) scheme {
+	right := newSums(secrets, "")
+	return func(r *Request) bool { return right.match([]byte(r.PathSecret)) }
+}

@@ -1,0 +1,136 @@
+// Package normalise completes an event draft: who the recipient is, who runs the
+// mailbox, why it failed, whether a machine did it, when it happened, and the
+// id. It is the same for all providers.
+//
+// It is a pure function of the draft, the source and the time of receipt; it
+// makes no lookup and loses no item.
+package normalise
+
+import (
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/classify"
+	"github.com/mailstream/mailstream/services/internal/mailbox"
+)
+
+// aheadMax is how far a provider's clock may be ahead of ours. A day covers a
+// time given in the wrong zone.
+const aheadMax = 24 * time.Hour
+
+// eventTimeMin is before any provider existed; what claims to be older has a
+// broken clock or another unit.
+var eventTimeMin = time.Date(2005, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+// Normaliser completes events. It is safe for concurrent use.
+type Normaliser struct {
+	hasher     *address.Hasher
+	classifier *classify.Classifier
+	machines   *classify.Machines
+	mailboxes  *mailbox.Table
+}
+
+// New reads the data files. The hasher is shared with the other services.
+func New(hasher *address.Hasher) (*Normaliser, error) {
+	classifier, err := classify.New()
+	if err != nil {
+		return nil, err
+	}
+	machines, err := classify.NewMachines()
+	if err != nil {
+		return nil, err
+	}
+	mailboxes, err := mailbox.New()
+	if err != nil {
+		return nil, err
+	}
+	return &Normaliser{hasher: hasher, classifier: classifier, machines: machines, mailboxes: mailboxes}, nil
+}
+
+// Origin is where and when a request came in.
+type Origin struct {
+	Provider   string
+	Source     string
+	ReceivedAt time.Time
+}
+
+// Complete fills in what the draft of it does not say, all but the id.
+func (n *Normaliser) Complete(it *provider.Item, o Origin) {
+	ev := &it.Event
+	ev.Provider, ev.Source = o.Provider, o.Source
+	ev.ReceivedAt = o.ReceivedAt
+	n.recipient(it)
+	n.verdict(it)
+	if ev.Type == schemas.Opened || ev.Type == schemas.Clicked {
+		if ev.Machine == nil {
+			ev.Machine = n.machines.Judge(ev.UserAgent)
+		}
+	}
+	it.Claimed = ev.Time
+	ev.Time = eventTime(it.Claimed, o.ReceivedAt)
+}
+
+// Believed says whether the provider's time was taken as it is.
+func Believed(it *provider.Item) bool { return it.Event.Time.Equal(it.Claimed) }
+
+// eventTime returns the time an event is filed under. A time that nobody can have
+// meant (none at all, before 2005, more than a day ahead) would make partitions
+// in every store and suppress for ever, so the event is filed under the start of
+// the day it was received: a repeat on the same day lands in the same place. Its
+// id does not depend on that.
+func eventTime(claimed, receivedAt time.Time) time.Time {
+	if claimed.Before(eventTimeMin) || claimed.After(receivedAt.Add(aheadMax)) {
+		return receivedAt.UTC().Truncate(24 * time.Hour)
+	}
+	return claimed
+}
+
+// recipient fills in who it is. An address that is none stays as it was received
+// and has no hash: such an event is kept, and nobody is suppressed by it.
+func (n *Normaliser) recipient(it *provider.Item) {
+	ev := &it.Event
+	if ev.Recipient == "" {
+		return
+	}
+	canonical, err := address.Canonical(ev.Recipient)
+	if err != nil {
+		return
+	}
+	it.Person = canonical
+	ev.RecipientDomain = address.Domain(canonical)
+	ev.RecipientHash = n.hasher.Hash(canonical)
+	ev.MailboxProvider = n.mailboxes.Provider(ev.RecipientDomain)
+}
+
+// verdict fills in the codes and, for what did not arrive, the reason.
+func (n *Normaliser) verdict(it *provider.Item) {
+	ev := &it.Event
+	if ev.SMTPReply != "" && (ev.SMTPCode == 0 || ev.EnhancedCode == "") {
+		code, enhanced := classify.Codes(ev.SMTPReply)
+		if ev.SMTPCode == 0 {
+			ev.SMTPCode = code
+		}
+		if ev.EnhancedCode == "" {
+			ev.EnhancedCode = enhanced
+		}
+	}
+	switch ev.Type {
+	case schemas.Deferred, schemas.Bounced, schemas.Blocked, schemas.Failed:
+	default:
+		return
+	}
+	v := n.classifier.Classify(classify.Input{
+		Provider: ev.Provider, Class: it.Failure.Class, Permanent: it.Failure.Permanent,
+		Reply: ev.SMTPReply, SMTPCode: ev.SMTPCode, Enhanced: ev.EnhancedCode,
+	})
+	ev.Reason, ev.Cause, ev.Permanent = v.Reason, v.Cause, v.Permanent
+	ev.Classifier = n.classifier.Version()
+	if ev.Type == schemas.Bounced && ev.BounceType == "" {
+		ev.BounceType = schemas.Soft
+		if v.Permanent != nil && *v.Permanent {
+			ev.BounceType = schemas.Hard
+		}
+	}
+}

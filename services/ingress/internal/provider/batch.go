@@ -1,0 +1,163 @@
+package provider
+
+import (
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/classify"
+)
+
+// Fault is why an item cannot be an event: the reason of its dead letter and a
+// metric label.
+type Fault string
+
+// The faults.
+const (
+	NotAnObject Fault = "not_an_object" // the item is no JSON object
+	NoType      Fault = "no_type"       // what happened is missing or no text
+	NoIdentity  Fault = "no_identity"   // neither recipient nor message
+	TooLarge    Fault = "too_large"     // its event does not fit into a record
+)
+
+// Faults returns every fault. The caller owns the slice.
+func Faults() []Fault { return []Fault{NotAnObject, NoType, NoIdentity, TooLarge} }
+
+// Drift is a way in which a provider's requests have come to differ from what
+// the provider package knows: a metric label.
+type Drift string
+
+// The kinds of drift.
+const (
+	UnknownEvent Drift = "unknown_event" // went to email.other
+	UnknownField Drift = "unknown_field" // kept in raw only
+	WrongType    Drift = "wrong_type"    // a known field that could not be read, kept in raw only
+	BadTime      Drift = "bad_time"      // no time, or one nobody can have meant
+)
+
+// Drifts returns every kind of drift. The caller owns the slice.
+func Drifts() []Drift { return []Drift{UnknownEvent, UnknownField, WrongType, BadTime} }
+
+// tellMax is how many values a provider may give to tell two events of one
+// message apart. Mailjet needs six.
+const tellMax = 8
+
+// Item is one entry of a request on its way to become a record.
+type Item struct {
+	// Event is the draft. The provider package fills in what the provider says:
+	// Type, Time, ProviderEvent, MessageID, Recipient and what else it knows.
+	// Provider, Source, ReceivedAt, ID, hashes and the verdict come later.
+	Event schemas.Event
+	// Stamp is the time as received, which identifies an event whose Time could
+	// not be read.
+	Stamp string
+	// Claimed is Event.Time as the provider said it, before an impossible time is
+	// replaced; Person the canonical recipient, empty when the address is none.
+	// Both are set when the event is normalised; ids are made of them.
+	Claimed time.Time
+	Person  string
+	// Failure is what the provider says about the reason. Only its Class and
+	// Permanent are read; the reply is Event.SMTPReply.
+	Failure classify.Input
+	// Fault is set when the item cannot be an event; Event.Raw holds its bytes.
+	Fault Fault
+
+	tells    [tellMax]string
+	tellLen  int
+	metadata map[string]string // kept between requests
+}
+
+// Reject marks the item as one that cannot be an event.
+func (it *Item) Reject(f Fault) { it.Fault = f }
+
+// Tell adds a value that tells this event from others of the same message and
+// time, and that the provider repeats when it sends the event again. The order
+// of calls matters; an empty value counts. Each call has its reason beside it.
+func (it *Item) Tell(value string) {
+	it.tells[it.tellLen] = value
+	it.tellLen++
+}
+
+// Tells returns what was told.
+func (it *Item) Tells() []string { return it.tells[:it.tellLen] }
+
+// SetMetadata adds one pair to the event's metadata, unless value is empty.
+func (it *Item) SetMetadata(key, value string) {
+	if value == "" {
+		return
+	}
+	if it.metadata == nil {
+		it.metadata = make(map[string]string)
+	}
+	it.metadata[key] = value
+	it.Event.Metadata = it.metadata
+}
+
+// SetTime sets when it happened; stamp is the text t was read from. A zero t
+// says that it could not be read.
+func (it *Item) SetTime(t time.Time, stamp string) { it.Event.Time, it.Stamp = t, stamp }
+
+// Batch is the items of one request. It is reused by later requests.
+type Batch struct {
+	items []Item
+	drift []Drifted
+}
+
+// Drifted is one meeting with the unknown.
+type Drifted struct {
+	Kind Drift
+	Name string // the provider's word: a field or an event
+}
+
+// driftMax bounds what one request can report; a metric needs no more to alarm.
+const driftMax = 64
+
+// Add appends an item with the bytes raw and returns it for filling in. The
+// pointer is valid until the next Add.
+func (b *Batch) Add(raw []byte) *Item {
+	if len(b.items) < cap(b.items) {
+		b.items = b.items[:len(b.items)+1]
+	} else {
+		b.items = append(b.items, Item{})
+	}
+	it := &b.items[len(b.items)-1]
+	it.Event.Raw = raw
+	return it
+}
+
+// Drift notes something this package does not know.
+func (b *Batch) Drift(kind Drift, name string) {
+	if len(b.drift) < driftMax {
+		b.drift = append(b.drift, Drifted{Kind: kind, Name: name})
+	}
+}
+
+// Items returns the items in the order of the request.
+func (b *Batch) Items() []Item { return b.items }
+
+// Drifts returns what was unknown.
+func (b *Batch) Drifts() []Drifted { return b.drift }
+
+// itemsKept bounds what Reset keeps for the next request: most have one item,
+// the largest documented batch 1,000.
+const itemsKept = 1024
+
+// metadataKept bounds the pairs of a map that Reset keeps; more are somebody's
+// test.
+const metadataKept = 64
+
+// Reset empties b and lets go of everything that belongs to the last request.
+func (b *Batch) Reset() {
+	if cap(b.items) > itemsKept {
+		b.items = nil
+	}
+	for i := range b.items {
+		it := &b.items[i]
+		if len(it.metadata) > metadataKept {
+			it.metadata = nil
+		}
+		clear(it.metadata)
+		*it = Item{metadata: it.metadata}
+	}
+	clear(b.drift)
+	b.items, b.drift = b.items[:0], b.drift[:0]
+}

@@ -1,0 +1,95 @@
+package provider
+
+import (
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
+)
+
+// True and False give what schemas and classify point to for a known boolean.
+func True() *bool { return &boolTrue }
+
+// False is the counterpart of True.
+func False() *bool { return &boolFalse }
+
+// Nobody writes to these: they stand for the constants that Go cannot point to.
+var boolTrue, boolFalse = true, false
+
+// unixSecondsMax keeps seconds from overflowing as milliseconds.
+const unixSecondsMax = math.MaxInt64 / 1000
+
+// UnixTime reads seconds since 1970, with or without decimals, as a number or a
+// string; the zero time when v is neither or negative. It cuts to milliseconds.
+// stamp is v's text.
+func UnixTime(v jsonscan.Value) (t time.Time, stamp string) {
+	stamp, _ = v.Text()
+	whole, fraction, _ := strings.Cut(stamp, ".")
+	seconds, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil {
+		return exponentTime(stamp), stamp
+	}
+	if seconds < 0 || seconds > unixSecondsMax {
+		return time.Time{}, stamp
+	}
+	ms, unit := int64(0), int64(100)
+	for i := 0; i < len(fraction); i++ {
+		if fraction[i] < '0' || fraction[i] > '9' {
+			return exponentTime(stamp), stamp
+		}
+		ms += int64(fraction[i]-'0') * unit
+		unit /= 10
+	}
+	return time.UnixMilli(seconds*1000 + ms).UTC(), stamp
+}
+
+// exponentTime reads the rare 1.7676e9.
+func exponentTime(stamp string) time.Time {
+	f, err := strconv.ParseFloat(stamp, 64)
+	if err != nil || !(f >= 0 && f < unixSecondsMax) {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(f * 1000)).UTC()
+}
+
+// Boolean reads true, 1, "true" or "1" and their opposites; nil when v is none
+// of them.
+func Boolean(v jsonscan.Value) *bool {
+	switch text, _ := v.Text(); text {
+	case "true", "1", "True", "TRUE":
+		return True()
+	case "false", "0", "False", "FALSE":
+		return False()
+	default:
+		return nil
+	}
+}
+
+// Number returns a number's text, "" for 0: providers send 0 for "none".
+func Number(text string) string {
+	if text == "0" {
+		return ""
+	}
+	return text
+}
+
+// IP returns text when it is an IP address, else "".
+func IP(text string) string {
+	if _, err := netip.ParseAddr(text); err != nil {
+		return ""
+	}
+	return text
+}
+
+// Country returns an ISO 3166-1 alpha-2 code in capitals, "" for anything else.
+func Country(text string) string {
+	if len(text) != 2 || !isLetter(text[0]) || !isLetter(text[1]) {
+		return ""
+	}
+	return strings.ToUpper(text)
+}
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }

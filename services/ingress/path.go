@@ -1,0 +1,88 @@
+package ingress
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/mailstream/mailstream/services/ingress/internal/auth"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+)
+
+// stage is one step of a request. It returns nil when the next one may begin,
+// else the refusal that is the answer.
+type stage struct {
+	name string
+	do   func(*Service, *exchange) *refusal
+}
+
+// path is the way of a request, top to bottom. What comes before decode costs no
+// memory for strangers; what comes after publish is on Kafka, or refused whole.
+var path = []stage{
+	{"route", (*Service).route},               // which source, by the URL
+	{"limit", (*Service).limit},               // is there room for one more
+	{"authenticate", (*Service).authenticate}, // what address, headers and URL prove
+	{"receive", (*Service).receive},           // the body, whole and within limits
+	{"verify", (*Service).verify},             // what its raw bytes prove
+	{"decode", (*Service).decode},             // bytes to items: the provider's package
+	{"normalise", (*Service).normalise},       // the same vocabulary for all providers
+	{"fingerprint", (*Service).fingerprint},   // the id a repeat has too
+	{"publish", (*Service).publish},           // acknowledged by Kafka, or refused
+}
+
+// exchange is one request on its way. It is reused by later requests.
+type exchange struct {
+	w        http.ResponseWriter
+	r        auth.Request
+	source   *source
+	received time.Time
+	reserved int64 // bytes taken from the service's room for bodies
+	slot     bool  // one of RequestsInFlightMax is taken
+	body     []byte
+	request  provider.Request
+	batch    provider.Batch
+	scratch  []byte
+	outgoing outgoing
+}
+
+// refusal is an answer that is not 200.
+type refusal struct {
+	outcome outcome
+	status  int
+	title   string
+	detail  string
+	again   bool // say when to come back
+	close   bool // the rest of the body is not worth reading
+}
+
+// ServeHTTP takes one request along the path and answers it.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := s.exchanges.Get().(*exchange)
+	x.w, x.r.Request, x.received = w, r, time.Now()
+	defer s.release(x)
+	for i := range path {
+		if no := path[i].do(s, x); no != nil {
+			s.refuse(x, no)
+			return
+		}
+	}
+	s.answer(x)
+}
+
+// release gives back what x holds. Its buffers are reused only when publish has
+// seen every record acknowledged; until then Kafka's client reads them.
+func (s *Service) release(x *exchange) {
+	s.metrics.seconds.Observe(time.Since(x.received).Seconds())
+	if x.reserved > 0 {
+		s.metrics.bytesInFlight.Set(float64(s.bytes.Add(-x.reserved)))
+	}
+	if x.slot {
+		s.metrics.inFlight.Set(float64(s.requests.Add(-1)))
+	}
+	if !x.outgoing.settled() {
+		return
+	}
+	x.batch.Reset()
+	x.outgoing.reset()
+	*x = exchange{batch: x.batch, scratch: x.scratch, outgoing: x.outgoing}
+	s.exchanges.Put(x)
+}

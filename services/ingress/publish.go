@@ -1,0 +1,136 @@
+package ingress
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+)
+
+// serviceName is what dead letters of this service carry.
+const serviceName = "ingress"
+
+// deadLetterIDBytes of a hash tell dead letters apart.
+const deadLetterIDBytes = 16
+
+// publish puts every item on Kafka. It waits for the acknowledgement of all of
+// them, not bound to the request's life: a sender that hung up sends again.
+func (s *Service) publish(x *exchange) *refusal {
+	for range len(x.batch.Items()) + 1 {
+		s.encode(x)
+		err := s.producer.Publish(context.Background(), x.outgoing.pointers...)
+		if err == nil {
+			x.outgoing.acknowledged = true
+			return nil
+		}
+		if fate.Of(err) == fate.DeadLetter && x.park(err) {
+			continue // the items without the one that no topic takes
+		}
+		x.source.metrics.rejected.Add(float64(len(x.batch.Items())))
+		s.quiet.notStored(err, x)
+		break
+	}
+	return x.unavailable(unpublished, "events could not be stored")
+}
+
+// park makes the item whose record was refused a dead letter. It is false when
+// the dead letter itself was refused.
+func (x *exchange) park(err error) bool {
+	refused, ok := errors.AsType[*kafka.RecordError](err)
+	if !ok {
+		return false
+	}
+	for i, r := range x.outgoing.pointers {
+		if r == refused.Record && x.batch.Items()[i].Fault == "" {
+			x.batch.Items()[i].Reject(provider.TooLarge)
+			x.outgoing.abandon()
+			return true
+		}
+	}
+	return false
+}
+
+// encode makes one record an item, in their order.
+func (s *Service) encode(x *exchange) {
+	items := x.batch.Items()
+	o := &x.outgoing
+	o.begin(len(items))
+	traceparent := validTraceparent(x.r.Header.Get(schemas.HeaderTraceparent))
+	for i := range items {
+		it := &items[i]
+		if it.Fault == "" && !o.event(it, x.source, traceparent, s.recordBytesMax) {
+			it.Reject(provider.TooLarge)
+		}
+		if it.Fault != "" {
+			o.deadLetter(it, x, s.deadLetterTopic)
+		}
+	}
+	o.finish()
+}
+
+// deadLetterOf describes an item that cannot be an event. The same bytes sent
+// again have the same ID.
+func deadLetterOf(it *provider.Item, x *exchange) schemas.DeadLetter {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d %s %d ", len(x.source.name), x.source.name, len(it.Event.Raw))
+	h.Write(it.Event.Raw)
+	return schemas.DeadLetter{
+		ID:         hex.EncodeToString(h.Sum(nil)[:deadLetterIDBytes]),
+		Time:       x.received.UTC(),
+		Service:    serviceName,
+		Reason:     string(it.Fault),
+		Detail:     detailOf(it.Fault),
+		Provider:   x.source.providerName,
+		Source:     x.source.name,
+		Bytes:      it.Event.Raw,
+		ReceivedAt: x.received.UTC(),
+	}
+}
+
+func detailOf(f provider.Fault) string {
+	switch f {
+	case provider.NotAnObject:
+		return "the item is no JSON object"
+	case provider.NoType:
+		return "the item does not say what happened"
+	case provider.NoIdentity:
+		return "the item names neither a recipient nor a message"
+	default:
+		return "the event does not fit into a record of its topic"
+	}
+}
+
+// encodeDeadLetter returns the value of a dead letter's record. Marshal cannot
+// fail for this type: it holds strings, bytes and times of this century.
+func encodeDeadLetter(d schemas.DeadLetter) []byte {
+	value, err := json.Marshal(d)
+	if err != nil {
+		panic("encode dead letter: " + err.Error())
+	}
+	return value
+}
+
+// traceparentBytes is the length of version 00 (W3C Trace Context, section 3.2).
+const traceparentBytes = 55
+
+// validTraceparent returns h when it has the form of a traceparent, else "".
+func validTraceparent(h string) string {
+	if len(h) != traceparentBytes {
+		return ""
+	}
+	for i := range len(h) {
+		c := h[i]
+		dash := i == 2 || i == 35 || i == 52
+		if dash != (c == '-') || !dash && !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f') {
+			return ""
+		}
+	}
+	return h
+}

@@ -1,0 +1,154 @@
+package ingress
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/mailstream/mailstream/services/ingress/internal/fingerprint"
+	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
+	"github.com/mailstream/mailstream/services/ingress/internal/normalise"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+)
+
+// Prefix is where the sources are: Prefix + name, with a secret behind it where
+// the source's auth.path says so.
+const Prefix = "/v1/webhooks/"
+
+// depthMax bounds arrays and objects inside each other. Providers nest up to six
+// deep; 64 leaves room and costs nothing.
+const depthMax = 64
+
+// route finds the source. GET and HEAD are the probes of providers that look
+// before they send: 200 and nothing else.
+func (s *Service) route(x *exchange) *refusal {
+	name, ok := strings.CutPrefix(x.r.URL.Path, Prefix)
+	if !ok {
+		return &refusal{outcome: unknownSource, status: http.StatusNotFound, title: "not found", detail: "webhooks are at " + Prefix + "SOURCE"}
+	}
+	name, x.r.PathSecret, _ = strings.Cut(name, "/")
+	found, ok := s.sources[name]
+	if !ok || x.r.PathSecret != "" && !found.guard.WantsPathSecret() {
+		return &refusal{outcome: unknownSource, status: http.StatusNotFound, title: "unknown source", detail: "no source of this name is configured"}
+	}
+	x.source = found
+	switch x.r.Method {
+	case http.MethodPost:
+	case http.MethodGet, http.MethodHead:
+		return &refusal{outcome: probed, status: http.StatusOK}
+	default:
+		x.w.Header().Set("Allow", "POST, GET, HEAD")
+		return &refusal{outcome: wrongMethod, status: http.StatusMethodNotAllowed, title: "wrong method", detail: "webhooks are posted"}
+	}
+	if !s.isReady() {
+		return x.unavailable(notReady, "starting: topics are not checked yet")
+	}
+	return nil
+}
+
+// limit takes one of the slots.
+func (s *Service) limit(x *exchange) *refusal {
+	n := s.requests.Add(1)
+	x.slot = true
+	s.metrics.inFlight.Set(float64(n))
+	if n > int64(s.cfg.RequestsInFlightMax) {
+		return x.unavailable(overloaded, "too many requests at once")
+	}
+	return nil
+}
+
+// authenticate decides before the body is read.
+func (s *Service) authenticate(x *exchange) *refusal {
+	if !x.source.guard.Early(&x.r) {
+		return x.stranger()
+	}
+	return nil
+}
+
+// verify decides from the body's raw bytes.
+func (s *Service) verify(x *exchange) *refusal {
+	x.r.Body = x.body
+	if !x.source.guard.Late(&x.r) {
+		return x.stranger()
+	}
+	return nil
+}
+
+// decode lets the provider's package find the items.
+func (s *Service) decode(x *exchange) *refusal {
+	x.request = provider.Request{
+		Header: x.r.Header,
+		Body:   x.body,
+		Limits: jsonscan.Limits{Depth: depthMax, Items: s.cfg.ItemsMax},
+	}
+	err := x.source.provider.Decode(&x.request, &x.batch)
+	if err == nil {
+		x.source.metrics.received.Add(float64(len(x.batch.Items())))
+		s.noteDrift(x)
+		return nil
+	}
+	no := &refusal{outcome: malformed, status: x.source.answers.Malformed, title: "malformed body", detail: err.Error()}
+	if _, ok := errors.AsType[*jsonscan.LimitError](err); ok {
+		no.outcome, no.title = tooLarge, "beyond a limit"
+		if !strings.HasPrefix(no.detail, "too deep") {
+			no.status = x.source.answers.TooLarge
+		}
+	}
+	return no
+}
+
+// normalise completes every item but its id.
+func (s *Service) normalise(x *exchange) *refusal {
+	o := normalise.Origin{Provider: x.source.providerName, Source: x.source.name, ReceivedAt: x.received}
+	items := x.batch.Items()
+	for i := range items {
+		it := &items[i]
+		if it.Fault != "" {
+			continue
+		}
+		s.normaliser.Complete(it, o)
+		if !normalise.Believed(it) {
+			x.source.metrics.drift[provider.BadTime].Inc()
+		}
+	}
+	return nil
+}
+
+// fingerprint gives every event its id.
+func (s *Service) fingerprint(x *exchange) *refusal {
+	items := x.batch.Items()
+	for i := range items {
+		it := &items[i]
+		if it.Fault != "" {
+			continue
+		}
+		ev := &it.Event
+		recipient := it.Person
+		if recipient == "" {
+			recipient = ev.Recipient
+		}
+		ev.ID, x.scratch = fingerprint.ID(&fingerprint.Parts{
+			Source: x.source.name, Provider: x.source.providerName,
+			Type: string(ev.Type), Event: ev.ProviderEvent,
+			MessageID: ev.MessageID, Recipient: recipient,
+			Time: it.Claimed, Stamp: it.Stamp, Tells: it.Tells(),
+		}, x.scratch)
+	}
+	return nil
+}
+
+// stranger refuses without saying why. All strangers look the same.
+func (x *exchange) stranger() *refusal {
+	if challenge := x.source.guard.Challenge(); challenge != "" {
+		x.w.Header().Set("WWW-Authenticate", challenge)
+	}
+	return &refusal{
+		outcome: unauthenticated, status: x.source.answers.Unauthenticated, close: true,
+		title: "unauthenticated", detail: "credentials are missing or wrong",
+	}
+}
+
+// unavailable asks the sender to come back.
+func (x *exchange) unavailable(o outcome, detail string) *refusal {
+	return &refusal{outcome: o, status: x.source.answers.Unavailable, title: "unavailable", detail: detail, again: true}
+}
