@@ -43,6 +43,9 @@ const (
 // start.
 var ErrExternal = errors.New("broker is not ours to stop")
 
+// errPortTaken is the end of a server that found its port taken.
+var errPortTaken = errors.New("port is taken")
+
 // Options of Start. DataDir is required unless Address is given.
 type Options struct {
 	// Address is host:port of a broker that runs already, as KAFKA_BROKERS has
@@ -117,7 +120,7 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 		if err == nil {
 			return b, nil
 		}
-		if !strings.Contains(err.Error(), "Address already in use") || try == startTriesMax {
+		if !errors.Is(err, errPortTaken) || try == startTriesMax {
 			return nil, err
 		}
 		say(o.Log, "port was taken between search and start, trying others")
@@ -275,6 +278,10 @@ func (b *Broker) launch(ctx context.Context) error {
 		err = errors.Join(err, process.kill())
 	case <-process.exited:
 		err = fmt.Errorf("start broker: it ended: %w", exitError(process.err))
+		// The JVM has no exit code for it, only these words in its log.
+		if strings.Contains(log.String(), "Address already in use") {
+			err = errors.Join(errPortTaken, err)
+		}
 	}
 	return fmt.Errorf("%w\n%s", err, log.String())
 }
@@ -330,7 +337,8 @@ func (b *Broker) ask(ctx context.Context, client *kadm.Client) error {
 func (b *Broker) Addr() string { return b.address }
 
 // Kill ends the server with SIGKILL, as a crash would. Killing one that does
-// not run does nothing.
+// not run does nothing. The Restart after it waits until Kafka has given up the
+// dead server's session: 9 s, unless broker.session.timeout.ms says otherwise.
 func (b *Broker) Kill() error {
 	if b.external {
 		return fmt.Errorf("kill broker %s: %w", b.address, ErrExternal)

@@ -20,10 +20,14 @@ import (
 	"github.com/mailstream/mailstream/devstack/composefile"
 )
 
+// quickRestart lets a killed broker register again after two seconds instead of
+// nine.
+var quickRestart = map[string]string{"broker.session.timeout.ms": "2000", "broker.heartbeat.interval.ms": "500"}
+
 // start starts a broker in dir and stops it with the test.
 func start(t *testing.T, dir string) *Broker {
 	t.Helper()
-	b, err := Start(t.Context(), Options{DataDir: dir, Log: t.Output()})
+	b, err := Start(t.Context(), Options{DataDir: dir, Log: t.Output(), Properties: quickRestart})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,5 +308,25 @@ func ExampleStart() {
 	fmt.Println("point a client at", b.Addr())
 	if err := b.Stop(); err != nil {
 		fmt.Println(err)
+	}
+}
+
+func TestLaunch_TellsATakenPortFromOtherFaults(t *testing.T) {
+	t.Parallel()
+	first := start(t, t.TempDir())
+	second := start(t, t.TempDir())
+	if err := second.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	settings, err := os.ReadFile(second.settingsPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := bytes.ReplaceAll(settings, []byte(second.Addr()), []byte(first.Addr()))
+	if err := os.WriteFile(second.settingsPath(), taken, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Restart(t.Context()); !errors.Is(err, errPortTaken) {
+		t.Errorf("Restart = %v, want errPortTaken", err)
 	}
 }

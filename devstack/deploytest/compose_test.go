@@ -1,0 +1,327 @@
+package deploytest
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mailstream/mailstream/devstack/apachekafka"
+	"github.com/mailstream/mailstream/devstack/composefile"
+)
+
+// root is the top of the repository.
+const root = "../.."
+
+// oneShots do their work and end; the others stay.
+var oneShots = []string{"topics", "migrate"}
+
+// ours are the services of our own image that stay, with their ports.
+var ours = map[string]string{"ingress": "8080", "analytics": "8081", "suppression": "8082", "alerting": "8083"}
+
+func envExample(t *testing.T) map[string]string {
+	t.Helper()
+	env, err := composefile.ReadEnv(filepath.Join(root, ".env.example"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return env
+}
+
+func compose(t *testing.T) *composefile.File {
+	t.Helper()
+	f, err := composefile.Read(filepath.Join(root, "compose.yaml"), envExample(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(root, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func TestCompose_StartsInOrder(t *testing.T) {
+	t.Parallel()
+	const healthy, done = "service_healthy", "service_completed_successfully"
+	want := map[string]map[string]string{
+		"kafka":       {},
+		"clickhouse":  {},
+		"topics":      {"kafka": healthy},
+		"migrate":     {"clickhouse": healthy},
+		"ingress":     {"topics": done},
+		"analytics":   {"topics": done, "migrate": done},
+		"suppression": {"topics": done},
+		"alerting":    {"topics": done},
+	}
+	got := map[string]map[string]string{}
+	for name, s := range compose(t).Services {
+		got[name] = map[string]string{}
+		for other, d := range s.DependsOn {
+			got[name][other] = d.Condition
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("dependencies (-want +got):\n%s", diff)
+	}
+}
+
+func TestCompose_PublishesOnlyWhatAPersonUsesAndOnlyToThisHost(t *testing.T) {
+	t.Parallel()
+	want := map[string][]string{
+		"kafka":       {"127.0.0.1:9092:9092"},
+		"clickhouse":  {"127.0.0.1:8123:8123"},
+		"ingress":     {"127.0.0.1:8080:8080"},
+		"suppression": {"127.0.0.1:8082:8082"},
+		"alerting":    {"127.0.0.1:8083:8083"},
+	}
+	for _, env := range []map[string]string{envExample(t), onlySecrets(t)} {
+		f, err := composefile.Read(filepath.Join(root, "compose.yaml"), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string][]string{}
+		for name, s := range f.Services {
+			if len(s.Ports) > 0 {
+				got[name] = s.Ports
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("ports (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// published marks the secrets of .env.example.
+const published = "dev-only-change-me"
+
+// secretNames are the variables that must be set by a person.
+func secretNames() []string {
+	return []string{
+		"ALERTING_TOKEN", "CLICKHOUSE_ANALYST_PASSWORD", "CLICKHOUSE_PASSWORD", "MAILJET_HOOK_PASSWORD",
+		"MAILSTREAM_PEPPER", "SLACK_WEBHOOK_URL", "SUPPRESSION_TOKEN",
+	}
+}
+
+func onlySecrets(t *testing.T) map[string]string {
+	t.Helper()
+	all, env := envExample(t), map[string]string{}
+	for _, name := range secretNames() {
+		env[name] = all[name]
+	}
+	return env
+}
+
+func TestEnvExample_MarksEverySecretAsPublished(t *testing.T) {
+	t.Parallel()
+	for name, value := range onlySecrets(t) {
+		safe := strings.HasPrefix(value, published) || strings.HasSuffix(value, ".invalid/")
+		if !safe {
+			t.Errorf("%s=%q looks like a real one; use %s...", name, value, published)
+		}
+	}
+}
+
+func TestCompose_RefusesToStartWithoutASecret(t *testing.T) {
+	t.Parallel()
+	for _, name := range secretNames() {
+		for _, kind := range []string{"unset", "empty"} {
+			env := envExample(t)
+			delete(env, name)
+			if kind == "empty" {
+				env[name] = ""
+			}
+			_, err := composefile.Read(filepath.Join(root, "compose.yaml"), env)
+			if err == nil || !strings.Contains(err.Error(), name+" is required: copy .env.example to .env and set "+name) {
+				t.Errorf("with %s %s: %v, want a message that names it", name, kind, err)
+			}
+		}
+	}
+}
+
+func TestEnvExample_ListsTheVariablesOfComposeAndNoOthers(t *testing.T) {
+	t.Parallel()
+	used := map[string]bool{}
+	for _, m := range regexp.MustCompile(`\$\{([A-Z_]+)`).FindAllStringSubmatch(readFile(t, "compose.yaml"), -1) {
+		used[m[1]] = true
+	}
+	// Mentioned in a comment of .env.example: setting them is for the few.
+	delete(used, "KAFKA_CPUS")
+	delete(used, "CLICKHOUSE_CPUS")
+	want := slices.Sorted(maps.Keys(used))
+	got := slices.Sorted(maps.Keys(envExample(t)))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("variables (-compose.yaml +.env.example):\n%s", diff)
+	}
+}
+
+func TestCompose_PinsImagesAndBuildsOursOnce(t *testing.T) {
+	t.Parallel()
+	pinned := regexp.MustCompile(`:(v?\d+\.\d+(\.\d+)*)(@sha256:[0-9a-f]{64})?$`)
+	for name, s := range compose(t).Services {
+		_, service := ours[name]
+		if service || slices.Contains(oneShots, name) {
+			if s.Image != "mailstream:dev" {
+				t.Errorf("%s: image %q, want ours", name, s.Image)
+			}
+			if (s.Build != nil) != (name == "topics") {
+				t.Errorf("%s: the image is built by the service that starts first, and only there", name)
+			}
+			continue
+		}
+		if !pinned.MatchString(s.Image) {
+			t.Errorf("%s: image %q is not pinned to a version", name, s.Image)
+		}
+	}
+}
+
+func TestCompose_KafkaIsTheVersionTheTestsRun(t *testing.T) {
+	t.Parallel()
+	if got, want := compose(t).Services["kafka"].Image, "apache/kafka:"+apachekafka.Version; got != want {
+		t.Errorf("image = %s, want %s", got, want)
+	}
+	if pom := readFile(t, "devstack/apachekafka/pom.xml"); strings.Count(pom, "<version>"+apachekafka.Version+"</version>") != 2 {
+		t.Errorf("pom.xml does not fetch version %s of both jars", apachekafka.Version)
+	}
+}
+
+func TestCompose_ContainersMayDoLittle(t *testing.T) {
+	t.Parallel()
+	for name, s := range compose(t).Services {
+		uid, _, _ := strings.Cut(s.User, ":")
+		if uid == "" || uid == "0" || uid == "root" {
+			t.Errorf("%s runs as user %q", name, s.User)
+		}
+		if !slices.Equal(s.CapDrop, []string{"ALL"}) || len(s.CapAdd) > 0 {
+			t.Errorf("%s: capabilities: drop %v, add %v, want all dropped", name, s.CapDrop, s.CapAdd)
+		}
+		if !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
+			t.Errorf("%s may gain privileges", name)
+		}
+		if s.MemLimit == "" {
+			t.Errorf("%s may take all memory", name)
+		}
+		if s.Logging == nil || s.Logging.Options["max-size"] == "" || s.Logging.Options["max-file"] == "" {
+			t.Errorf("%s: its log may fill the disk", name)
+		}
+		if s.StopGracePeriod == "" {
+			t.Errorf("%s: no time to stop in order", name)
+		}
+		if _, service := ours[name]; service && !s.ReadOnly {
+			t.Errorf("%s may write to its own files", name)
+		}
+		want := "unless-stopped"
+		if slices.Contains(oneShots, name) {
+			want = "no"
+		}
+		if s.Restart != want {
+			t.Errorf("%s: restart %q, want %q", name, s.Restart, want)
+		}
+	}
+}
+
+func TestCompose_ServicesAreAskedWhetherTheyAreReady(t *testing.T) {
+	t.Parallel()
+	services := compose(t).Services
+	for name, port := range ours {
+		s := services[name]
+		if s.Healthcheck == nil {
+			t.Errorf("%s has no health check", name)
+			continue
+		}
+		want := []string{"CMD", "/mailstream", "healthcheck", "--url", "http://127.0.0.1:" + port + "/readyz"}
+		if diff := cmp.Diff(want, s.Healthcheck.Test); diff != "" {
+			t.Errorf("%s health check (-want +got):\n%s", name, diff)
+		}
+		if got := s.Environment["MAILSTREAM_"+strings.ToUpper(name)+"_LISTEN"]; got != "0.0.0.0:"+port {
+			t.Errorf("%s listens on %q, want port %s", name, got, port)
+		}
+		if s.Command[0] != name {
+			t.Errorf("%s runs the command %v", name, s.Command)
+		}
+	}
+	for _, name := range []string{"kafka", "clickhouse"} {
+		if services[name].Healthcheck == nil {
+			t.Errorf("%s has no health check", name)
+		}
+	}
+}
+
+func TestCompose_MountsExistAndDataHasVolumes(t *testing.T) {
+	t.Parallel()
+	f := compose(t)
+	used := map[string]bool{}
+	for name, s := range f.Services {
+		for _, mount := range s.Volumes {
+			source, rest, _ := strings.Cut(mount, ":")
+			if !strings.HasPrefix(source, ".") {
+				used[source] = true
+				if _, declared := f.Volumes[source]; !declared {
+					t.Errorf("%s: volume %q is not declared", name, source)
+				}
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(root, source)); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if !strings.HasSuffix(rest, ":ro") {
+				t.Errorf("%s may write to %s", name, source)
+			}
+		}
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(f.Volumes)), slices.Sorted(maps.Keys(used))); diff != "" {
+		t.Errorf("volumes (-declared +used):\n%s", diff)
+	}
+	kafka := f.Services["kafka"]
+	if !slices.Contains(kafka.Volumes, "kafka-data:"+kafka.Environment["KAFKA_LOG_DIRS"]) {
+		t.Errorf("Kafka writes to %s, its volumes are %v", kafka.Environment["KAFKA_LOG_DIRS"], kafka.Volumes)
+	}
+	suppression := f.Services["suppression"]
+	if !slices.Contains(suppression.Volumes, "suppression-state:"+suppression.Environment["MAILSTREAM_STATE_DIR"]) {
+		t.Errorf("suppression writes to %s, its volumes are %v", suppression.Environment["MAILSTREAM_STATE_DIR"], suppression.Volumes)
+	}
+}
+
+func TestDockerfile_BuildsWithTheGoOfTheWorkspaceAndRunsUnprivileged(t *testing.T) {
+	t.Parallel()
+	text := readFile(t, "deploy/Dockerfile")
+	var images []string
+	user := ""
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		switch {
+		case len(words) == 0:
+		case words[0] == "FROM":
+			i := 1
+			for strings.HasPrefix(words[i], "--") {
+				i++
+			}
+			images = append(images, words[i])
+		case words[0] == "USER":
+			user = words[1]
+		}
+	}
+	if len(images) != 2 || !regexp.MustCompile(`^golang:\d+\.\d+\.\d+$`).MatchString(images[0]) || images[1] != "scratch" {
+		t.Errorf("images = %v, want a pinned golang and scratch", images)
+	}
+	goLine := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(readFile(t, "go.work"))
+	if !strings.HasPrefix(images[0], "golang:"+goLine[1]+".") {
+		t.Errorf("image %s builds a workspace of Go %s", images[0], goLine[1])
+	}
+	if user != compose(t).Services["ingress"].User || strings.HasPrefix(user, "0") {
+		t.Errorf("USER %q, compose.yaml has %q", user, compose(t).Services["ingress"].User)
+	}
+	if !strings.Contains(readFile(t, "services/cmd/mailstream/root.go"), "\nvar version ") || !strings.Contains(text, "-X main.version=") {
+		t.Error("the version is not stamped into the variable that holds it")
+	}
+}
