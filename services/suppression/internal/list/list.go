@@ -33,6 +33,21 @@ func Merge(a, b schemas.Suppression) schemas.Suppression {
 	return out
 }
 
+// Tidy returns s as Merge would have left it: stamps in UTC cut to
+// milliseconds, entries in order, no pair twice. It is for states that somebody
+// else wrote.
+func Tidy(s schemas.Suppression) schemas.Suppression {
+	entries := slices.Clone(s.Entries)
+	for i := range entries {
+		for _, t := range []*time.Time{&entries[i].AddedAt, &entries[i].RemovedAt, &entries[i].ExpiresAt, &entries[i].Since} {
+			*t = Stamp(*t)
+		}
+	}
+	s.UpdatedAt = Stamp(s.UpdatedAt)
+	s.Entries = entries
+	return Merge(s, schemas.Suppression{})
+}
+
 // Same reports whether a and b say the same of the address. When they were
 // written does not count.
 func Same(a, b schemas.Suppression) bool {

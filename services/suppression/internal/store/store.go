@@ -15,6 +15,7 @@ import (
 	"fmt"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/suppression/internal/list"
 )
 
@@ -106,4 +107,7 @@ var ErrInUse = errors.New("in use by another process")
 // itself the next time it is opened.
 var ErrDamaged = errors.New("store is damaged")
 
-func damaged(err error) error { return fmt.Errorf("%w: %w", ErrDamaged, err) }
+// damaged ends the process: the next start begins with an empty store.
+func damaged(err error) error {
+	return fate.Wrap(fate.Halt, fmt.Errorf("%w: %w", ErrDamaged, err))
+}

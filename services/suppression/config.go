@@ -1,0 +1,87 @@
+package suppression
+
+import (
+	"time"
+
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/suppression/internal/list"
+)
+
+// Config is the section `suppression`.
+type Config struct {
+	httpserver.Config `yaml:",inline"`
+	// Tokens are the bearer tokens of the API; several at once for rotation. At
+	// least one, or AllowUnauthenticated.
+	Tokens []config.Secret `yaml:"tokens"`
+	// AllowUnauthenticated lets anybody who reaches the listener ask and write,
+	// without a token. Default false.
+	AllowUnauthenticated bool `yaml:"allow_unauthenticated"`
+	// HardBounceProbation is how long a first hard bounce suppresses an address;
+	// a second one at least 24h later is for ever. Zero (default): the first one is
+	// for ever. Range 0 or [24h, 8760h].
+	HardBounceProbation time.Duration `yaml:"hard_bounce_probation"`
+	// TransactionalStreams carry mail that an unsubscribe does not stop: receipts,
+	// password resets. Default [transactional].
+	TransactionalStreams []string `yaml:"transactional_streams"`
+	// TokenWait is how long a check with a min_token waits for it. Range [0s, 10s].
+	// Default 250ms.
+	TokenWait time.Duration `yaml:"token_wait"`
+	// StaleAfter is the lag behind Kafka from which on answers say that they are
+	// stale and /readyz says no. Range [1s, 1h]. Default 30s.
+	StaleAfter time.Duration `yaml:"stale_after"`
+	// CacheBytes is the memory for blocks of the local store, beside 1.5 bytes for
+	// each address in its filter. Range [1MiB, 64GiB]. Default 64MiB.
+	CacheBytes config.ByteSize `yaml:"cache_bytes"`
+	// Group is the consumer group of the rules. Another name reads all events again,
+	// which changes nothing. Default "mailstream-suppression".
+	Group string `yaml:"group"`
+}
+
+const (
+	probationMin  = 24 * time.Hour
+	probationMax  = 365 * 24 * time.Hour
+	streamsMax    = 100 // each check compares with all of them
+	tokenWaitMax  = 10 * time.Second
+	staleAfterMin = time.Second
+	staleAfterMax = time.Hour
+	cacheBytesMin = config.MiB
+	cacheBytesMax = 64 * 1024 * config.MiB
+)
+
+// Default returns the settings of an empty section. It is not valid as it
+// stands: a token is missing.
+func Default() Config {
+	return Config{
+		Config:               httpserver.Default("127.0.0.1:8082"),
+		TransactionalStreams: []string{"transactional"},
+		TokenWait:            250 * time.Millisecond,
+		StaleAfter:           30 * time.Second,
+		CacheBytes:           64 * config.MiB,
+		Group:                "mailstream-suppression",
+	}
+}
+
+// Validate reports every fault to p.
+func (c Config) Validate(p *config.Problems) {
+	c.Config.Validate(p)
+	set := 0
+	for _, t := range c.Tokens {
+		if t.IsSet() {
+			set++
+		}
+	}
+	p.Check(set == len(c.Tokens), "tokens", "%d of %d are empty", len(c.Tokens)-set, len(c.Tokens))
+	p.Check(set > 0 || c.AllowUnauthenticated, "tokens", "there is none: set one, or allow_unauthenticated: true to let anybody in")
+	p.Check(set == 0 || !c.AllowUnauthenticated, "allow_unauthenticated", "is true although there are tokens")
+	p.Check(c.HardBounceProbation == 0 || c.HardBounceProbation >= probationMin && c.HardBounceProbation <= probationMax,
+		"hard_bounce_probation", "%s is not 0s or in [%s, %s]", c.HardBounceProbation, probationMin, probationMax)
+	p.Check(len(c.TransactionalStreams) <= streamsMax, "transactional_streams", "%d are more than %d", len(c.TransactionalStreams), streamsMax)
+	for _, s := range c.TransactionalStreams {
+		p.Check(list.ValidateScope(list.StreamScope(s)) == nil, "transactional_streams", "%q is no name of a stream", s)
+	}
+	p.Check(c.TokenWait >= 0 && c.TokenWait <= tokenWaitMax, "token_wait", "%s is not in [0s, %s]", c.TokenWait, tokenWaitMax)
+	p.Check(c.StaleAfter >= staleAfterMin && c.StaleAfter <= staleAfterMax, "stale_after", "%s is not in [%s, %s]", c.StaleAfter, staleAfterMin, staleAfterMax)
+	p.Check(c.CacheBytes >= cacheBytesMin && c.CacheBytes <= cacheBytesMax, "cache_bytes", "%s is not in [%s, %s]", c.CacheBytes, cacheBytesMin, cacheBytesMax)
+	p.Check(c.Group != "", "group", "is empty")
+}

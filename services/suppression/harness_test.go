@@ -1,0 +1,296 @@
+package suppression_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/platform"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/suppression"
+)
+
+const (
+	token    = "secret-bearer-token"
+	pepper   = "pepper-of-the-suppression-tests"
+	patience = 20 * time.Second
+)
+
+// replica is one running service.
+type replica struct {
+	tb   testing.TB
+	url  string
+	reg  *prometheus.Registry
+	stop func() error // ends it and waits; safe to call twice
+}
+
+type options struct {
+	kafka  kafka.Config
+	dir    string
+	log    *zap.Logger
+	change func(*suppression.Config)
+}
+
+func hasher(tb testing.TB) *address.Hasher {
+	tb.Helper()
+	h, err := address.NewHasher(config.Literal(pepper))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return h
+}
+
+// build makes a service that has not been started.
+func build(tb testing.TB, o options) (*suppression.Service, *prometheus.Registry) {
+	tb.Helper()
+	cfg := suppression.Default()
+	cfg.Listen = "127.0.0.1:0"
+	cfg.Tokens = []config.Secret{config.Literal(token)}
+	if o.change != nil {
+		o.change(&cfg)
+	}
+	if o.log == nil {
+		o.log = zap.NewNop()
+	}
+	if o.dir == "" {
+		o.dir = tb.TempDir()
+	}
+	reg := prometheus.NewRegistry()
+	s, err := suppression.New(cfg, platform.Shared{
+		Kafka: o.kafka, Hasher: hasher(tb), Log: o.log, Registry: reg, StateDir: o.dir,
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s, reg
+}
+
+// start runs a service until the test ends or stop is called.
+func start(tb testing.TB, o options) *replica {
+	tb.Helper()
+	s, reg := build(tb, o)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	var ended bool
+	r := &replica{tb: tb, reg: reg, stop: func() error {
+		if ended {
+			return nil
+		}
+		ended = true
+		cancel()
+		return <-done
+	}}
+	select {
+	case <-s.Ready():
+	case err := <-done:
+		ended = true
+		tb.Fatalf("service ended: %v", err)
+	case <-time.After(patience):
+		tb.Fatal("service never got ready")
+	}
+	r.url = "http://" + s.Addr()
+	tb.Cleanup(func() {
+		if err := r.stop(); err != nil {
+			tb.Errorf("stop: %v", err)
+		}
+	})
+	return r
+}
+
+// call sends v as JSON and decodes the answer into out, unless that is nil.
+func (r *replica) call(method, path string, v, out any) int {
+	r.tb.Helper()
+	var body io.Reader
+	if v != nil {
+		b, err := json.Marshal(v)
+		if err != nil {
+			r.tb.Fatal(err)
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequest(method, r.url+path, body)
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	if out != nil {
+		if err := json.Unmarshal(b, out); err != nil {
+			r.tb.Fatalf("%s %s = %d %s: %v", method, path, resp.StatusCode, b, err)
+		}
+	}
+	return resp.StatusCode
+}
+
+type found struct {
+	Address  string     `json:"address"`
+	Hash     string     `json:"recipient_hash"`
+	Reason   string     `json:"reason"`
+	Scope    string     `json:"scope"`
+	Since    time.Time  `json:"since"`
+	Expires  *time.Time `json:"expires"`
+	Note     string     `json:"note"`
+	Evidence struct {
+		EventID   string `json:"event_id"`
+		RequestID string `json:"request_id"`
+		Provider  string `json:"provider"`
+		Source    string `json:"source"`
+	} `json:"evidence"`
+}
+
+type checked struct {
+	Suppressed []found `json:"suppressed"`
+	Checked    int     `json:"checked"`
+	Invalid    []struct {
+		Index   int    `json:"index"`
+		Address string `json:"address"`
+	} `json:"invalid"`
+	LagMS int64  `json:"lag_ms"`
+	Stale bool   `json:"stale"`
+	Token string `json:"token"`
+	Title string `json:"title"`
+}
+
+type written struct {
+	Token   string `json:"token"`
+	Changed int    `json:"changed"`
+	Title   string `json:"title"`
+	Detail  string `json:"detail"`
+}
+
+type object = map[string]any
+
+// check asks about one address in one stream and returns the reason, "" when it
+// may be mailed.
+func (r *replica) check(addr, stream string) string {
+	r.tb.Helper()
+	var got checked
+	if status := r.call("POST", "/v1/suppressions/check", object{"addresses": []string{addr}, "stream": stream}, &got); status != 200 {
+		r.tb.Fatalf("check = %d %s", status, got.Title)
+	}
+	if len(got.Suppressed) == 0 {
+		return ""
+	}
+	return got.Suppressed[0].Reason
+}
+
+// eventually polls until f says true.
+func eventually(tb testing.TB, what string, f func() bool) {
+	tb.Helper()
+	deadline := time.Now().Add(patience)
+	for !f() {
+		if time.Now().After(deadline) {
+			tb.Fatalf("%s: not within %s", what, patience)
+		}
+		<-time.After(2 * time.Millisecond)
+	}
+}
+
+func (r *replica) wantCheck(addr, stream, reason string) {
+	r.tb.Helper()
+	eventually(r.tb, fmt.Sprintf("%s in %s is %q", addr, stream, reason), func() bool { return r.check(addr, stream) == reason })
+}
+
+// metric returns the sum of the series of a name whose labels contain want.
+func (r *replica) metric(name string, want prometheus.Labels) float64 {
+	r.tb.Helper()
+	families, err := r.reg.Gather()
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	sum := 0.0
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+	series:
+		for _, m := range f.GetMetric() {
+			have := map[string]string{}
+			for _, l := range m.GetLabel() {
+				have[l.GetName()] = l.GetValue()
+			}
+			for k, v := range want {
+				if have[k] != v {
+					continue series
+				}
+			}
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return sum
+}
+
+// settled returns how many event records have been finished.
+func (r *replica) settled() int {
+	return int(r.metric("mailstream_suppression_events_total", nil))
+}
+
+var epoch = time.Now().Add(-time.Hour).UTC().Truncate(time.Millisecond)
+
+func at(n int) time.Time { return epoch.Add(time.Duration(n) * time.Second) }
+
+// event returns an event of addr as the ingress would publish it.
+func event(tb testing.TB, typ schemas.Type, addr string, n int, opts ...func(*schemas.Event)) schemas.Event {
+	tb.Helper()
+	canonical, err := address.Canonical(addr)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	e := schemas.Event{
+		ID: fmt.Sprintf("%s-%s-%d", typ, addr, n), Type: typ, Time: at(n), ReceivedAt: at(n).Add(time.Second),
+		Provider: "mailjet", Source: "acme-mailjet", MessageID: "576460761234567891",
+		Recipient: addr, RecipientDomain: address.Domain(canonical), RecipientHash: hasher(tb).Hash(canonical),
+	}
+	for _, opt := range opts {
+		opt(&e)
+	}
+	return e
+}
+
+func hard(e *schemas.Event) {
+	e.BounceType, e.Reason, e.Cause = schemas.Hard, schemas.InvalidRecipient, schemas.CauseRecipient
+}
+
+func soft(e *schemas.Event) {
+	e.BounceType, e.Reason, e.Cause = schemas.Soft, schemas.MailboxFull, schemas.CauseRecipient
+}
+
+func onList(id string) func(*schemas.Event) { return func(e *schemas.Event) { e.ListID = id } }
+
+func record(e schemas.Event) *kgo.Record {
+	return &kgo.Record{
+		Topic: schemas.EventTopic(schemas.DefaultTopicPrefix, e.Type),
+		Key:   []byte(schemas.PartitionKey(&e)), Value: schemas.AppendJSON(nil, &e),
+	}
+}
+
+func publish(tb testing.TB, cfg kafka.Config, events ...schemas.Event) {
+	tb.Helper()
+	recs := make([]*kgo.Record, len(events))
+	for i, e := range events {
+		recs[i] = record(e)
+	}
+	kafkatest.Produce(tb, cfg, recs...)
+}

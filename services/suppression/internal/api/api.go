@@ -1,0 +1,141 @@
+// Package api is the HTTP side of the suppression service: check before sending,
+// list, add, lift. It answers from this replica's store and writes through the
+// ledger.
+//
+// It guarantees that every request is bounded, that an answer says how old it
+// may be, that a check with a token answers from a state that has that write or
+// refuses, and that no address and no token reaches a log. It decides nothing
+// about mail: package list does.
+package api
+
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
+	"github.com/mailstream/mailstream/services/suppression/internal/store"
+)
+
+// The paths of the API.
+const (
+	pathList   = "/v1/suppressions"
+	pathCheck  = "/v1/suppressions/check"
+	pathRemove = "/v1/suppressions/remove"
+)
+
+// retryAfterSeconds is what a caller is told to wait when Kafka or this replica
+// is not ready: long enough for a restart, short enough for a sender's queue.
+const retryAfterSeconds = "2"
+
+// Reader answers from this replica: package store.
+type Reader interface {
+	// Get returns the state of k; ok is false when nothing is known.
+	Get(k store.Key) (state schemas.Suppression, ok bool, err error)
+	// Scan calls yield with the states from key from on, in key order, until yield
+	// says no.
+	Scan(ctx context.Context, from store.Key, yield func(store.Key, schemas.Suppression) bool) error
+}
+
+// Writer makes edits durable, in order: package ledger.
+type Writer interface {
+	Write(ctx context.Context, edits []ledger.Edit) ([]ledger.Result, error)
+	// PartitionOf returns the partition of k's records.
+	PartitionOf(k store.Key) int32
+}
+
+// Follower knows how far this replica is: kafka.Tail.
+type Follower interface {
+	// Wait returns nil once the record at offset of partition is applied.
+	Wait(ctx context.Context, partition int32, offset int64) error
+	// Applied returns the offset to read next, by partition.
+	Applied() map[int32]int64
+	// Lag returns how stale the store may be.
+	Lag() time.Duration
+}
+
+// Backend is what the API works on once the service is ready.
+type Backend struct {
+	Reader   Reader
+	Writer   Writer
+	Follower Follower
+	Epoch    ledger.Epoch
+}
+
+// Options say how the API answers.
+type Options struct {
+	// Hash gives the recipient hash of a canonical address.
+	Hash func(canonical string) string
+	// Transactional are the streams that unsubscribes do not reach.
+	Transactional []string
+	// TokenWait bounds the wait for a check's min_token.
+	TokenWait time.Duration
+	// StaleAfter is the lag from which on an answer says that it is stale.
+	StaleAfter time.Duration
+	Metrics    *Metrics
+	Log        *zap.Logger
+}
+
+// API serves the paths. It answers 503 until Open.
+type API struct {
+	opt     Options
+	backend atomic.Pointer[Backend]
+	mux     *http.ServeMux
+}
+
+// New returns an API that is not open yet.
+func New(opt Options) *API {
+	a := &API{opt: opt, mux: http.NewServeMux()}
+	routes := map[string]map[string]func(http.ResponseWriter, *http.Request, *Backend){
+		pathCheck:  {http.MethodPost: a.check},
+		pathRemove: {http.MethodPost: a.remove},
+		pathList:   {http.MethodGet: a.list, http.MethodPut: a.put},
+	}
+	for path, methods := range routes {
+		a.mux.HandleFunc(path, a.route(methods))
+	}
+	a.mux.HandleFunc("/", httpserver.NotFound)
+	return a
+}
+
+// Open lets requests through to b.
+func (a *API) Open(b Backend) { a.backend.Store(&b) }
+
+// ServeHTTP answers one request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+
+func (a *API) route(methods map[string]func(http.ResponseWriter, *http.Request, *Backend)) http.HandlerFunc {
+	allow := ""
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut} {
+		if methods[m] != nil && allow != "" {
+			allow += ", "
+		}
+		if methods[m] != nil {
+			allow += m
+		}
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		handle, ok := methods[r.Method]
+		if !ok {
+			w.Header().Set("Allow", allow)
+			httpserver.Problem(w, http.StatusMethodNotAllowed, "method not allowed", "allowed: "+allow)
+			return
+		}
+		b := a.backend.Load()
+		if b == nil {
+			unavailable(w, "not_ready", "the list is still being read; an answer now could be wrong")
+			return
+		}
+		handle(w, r, b)
+	}
+}
+
+func unavailable(w http.ResponseWriter, title, detail string) {
+	w.Header().Set("Retry-After", retryAfterSeconds)
+	httpserver.Problem(w, http.StatusServiceUnavailable, title, detail)
+}

@@ -1,0 +1,246 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
+	"github.com/mailstream/mailstream/services/suppression/internal/list"
+)
+
+// checkTokenPartitionsMax bounds the positions in a check's token; beyond it
+// the answer has none rather than a long one.
+const checkTokenPartitionsMax = 16
+
+// checkRequest asks who of Addresses must not get mail of Stream (and List). A
+// stream or list that is left out stands for any: then every entry counts.
+type checkRequest struct {
+	Addresses []string `json:"addresses"`
+	Stream    string   `json:"stream"`
+	List      string   `json:"list"`
+	// MinToken is what a write or a check answered with; the answer is from a state
+	// at least as new.
+	MinToken string `json:"min_token"`
+	// Explain adds every active entry of each suppressed address.
+	Explain bool `json:"explain"`
+}
+
+// checkAnswer lists the suppressed only, in the order asked.
+type checkAnswer struct {
+	Suppressed []suppressed `json:"suppressed"`
+	Checked    int          `json:"checked"`
+	// Invalid are the addresses that are none; they were not checked.
+	Invalid []invalid `json:"invalid,omitempty"`
+	LagMS   int64     `json:"lag_ms"`
+	Stale   bool      `json:"stale,omitempty"`
+	Token   string    `json:"token,omitempty"`
+}
+
+type suppressed struct {
+	Address string `json:"address"` // as asked
+	entryView
+	Entries []explained `json:"entries,omitempty"`
+}
+
+type explained struct {
+	entryView
+	// Applies says whether it forbids the mail that was asked about.
+	Applies bool `json:"applies"`
+}
+
+type invalid struct {
+	Index   int    `json:"index"`
+	Address string `json:"address"` // as asked
+	Error   string `json:"error"`
+}
+
+// entryView is an active entry as answers show it.
+type entryView struct {
+	Reason   schemas.SuppressionReason `json:"reason"`
+	Scope    string                    `json:"scope"`
+	Since    time.Time                 `json:"since"`
+	Expires  *time.Time                `json:"expires"` // null: never
+	Evidence evidence                  `json:"evidence"`
+	Note     string                    `json:"note,omitempty"`
+}
+
+// evidence is the event, or the request, that added an entry last.
+type evidence struct {
+	EventID   string    `json:"event_id,omitempty"`
+	RequestID string    `json:"request_id,omitempty"`
+	Provider  string    `json:"provider,omitempty"`
+	Source    string    `json:"source,omitempty"`
+	Time      time.Time `json:"time"`
+}
+
+func viewOf(e schemas.SuppressionEntry) entryView {
+	v := entryView{
+		Reason: e.Reason, Scope: e.Scope, Since: list.Since(e), Note: e.Note,
+		Evidence: evidence{Provider: e.Provider, Source: e.Source, Time: e.AddedAt},
+	}
+	if !e.ExpiresAt.IsZero() {
+		v.Expires = &e.ExpiresAt
+	}
+	if id, ok := requestID(e.Evidence); ok {
+		v.Evidence.RequestID = id
+	} else {
+		v.Evidence.EventID = e.Evidence
+	}
+	return v
+}
+
+func (a *API) check(w http.ResponseWriter, r *http.Request, b *Backend) {
+	began := time.Now()
+	var req checkRequest
+	if !decode(w, r, &req, checkBytesMax) {
+		return
+	}
+	if fault := req.fault(); fault != "" {
+		httpserver.Problem(w, http.StatusBadRequest, "bad request", fault)
+		return
+	}
+	if !a.await(w, r, b, req.MinToken) {
+		return
+	}
+	lag := b.Follower.Lag()
+	answer, err := a.answer(b, req)
+	if err != nil {
+		a.opt.Log.Error("check failed", telemetry.Rows(len(req.Addresses)), telemetry.Err(err))
+		httpserver.Problem(w, http.StatusInternalServerError, "internal error", "the local store could not be read")
+		return
+	}
+	answer.LagMS, answer.Stale = lag.Milliseconds(), lag > a.opt.StaleAfter
+	httpserver.JSON(w, http.StatusOK, answer)
+	a.opt.Metrics.checked(answer.Checked, len(answer.Suppressed), time.Since(began))
+}
+
+func (req checkRequest) fault() string {
+	switch {
+	case req.Addresses == nil:
+		return "addresses is missing"
+	case len(req.Addresses) > addressesMax:
+		return fmt.Sprintf("addresses has %d entries, the limit is %d", len(req.Addresses), addressesMax)
+	case len(req.Stream) > nameBytesMax:
+		return fmt.Sprintf("stream is longer than %d bytes", nameBytesMax)
+	case len(req.MinToken) > tokenBytesMax:
+		return fmt.Sprintf("min_token is longer than %d bytes", tokenBytesMax)
+	}
+	return ""
+}
+
+// answer looks up every address. The positions are read first, so that the
+// token never claims more than the answer has.
+func (a *API) answer(b *Backend, req checkRequest) (checkAnswer, error) {
+	now := time.Now()
+	query := list.Query{
+		Stream: req.Stream, List: req.List,
+		Transactional: slices.Contains(a.opt.Transactional, req.Stream),
+	}
+	out := checkAnswer{Suppressed: []suppressed{}}
+	positions := newPositions(b)
+	for i, text := range req.Addresses {
+		key, _, err := a.keyOf(text)
+		if err != nil {
+			out.Invalid = append(out.Invalid, invalid{Index: i, Address: text, Error: "not an email address"})
+			continue
+		}
+		out.Checked++
+		if positions.wanted() {
+			positions.add(b.Writer.PartitionOf(key))
+		}
+		state, known, err := b.Reader.Get(key)
+		if err != nil {
+			return checkAnswer{}, err
+		}
+		if !known {
+			continue
+		}
+		entry, ok := list.Strongest(state, query, now)
+		if !ok {
+			continue
+		}
+		found := suppressed{Address: text, entryView: viewOf(entry)}
+		if req.Explain {
+			found.Entries = explain(state, query, now)
+		}
+		out.Suppressed = append(out.Suppressed, found)
+	}
+	out.Token = positions.token(b.Epoch)
+	return out, nil
+}
+
+func explain(state schemas.Suppression, query list.Query, now time.Time) []explained {
+	var out []explained
+	for _, e := range state.Entries {
+		if list.Active(e, now) {
+			out = append(out, explained{entryView: viewOf(e), Applies: query.Covers(e)})
+		}
+	}
+	return out
+}
+
+// positions collects what a check's token has to say.
+type positions struct {
+	applied map[int32]int64
+	seen    []int32
+}
+
+func newPositions(b *Backend) *positions { return &positions{applied: b.Follower.Applied()} }
+
+// wanted reports whether another partition could change the token.
+func (p *positions) wanted() bool {
+	return len(p.seen) <= checkTokenPartitionsMax && len(p.seen) < len(p.applied)
+}
+
+func (p *positions) add(partition int32) {
+	if !slices.Contains(p.seen, partition) {
+		p.seen = append(p.seen, partition)
+	}
+}
+
+func (p *positions) token(epoch ledger.Epoch) string {
+	if len(p.seen) == 0 || len(p.seen) > checkTokenPartitionsMax {
+		return ""
+	}
+	at := make([]ledger.Position, len(p.seen))
+	for i, partition := range p.seen {
+		at[i] = ledger.Position{Partition: partition, Offset: p.applied[partition] - 1}
+	}
+	return epoch.Token(at...)
+}
+
+// await waits until this replica has what token names. It answers by itself and
+// returns false when it does not in time.
+func (a *API) await(w http.ResponseWriter, r *http.Request, b *Backend, token string) bool {
+	positions, err := b.Epoch.ParseToken(token)
+	if err != nil {
+		detail := "min_token is not a token of this API"
+		if errors.Is(err, ledger.ErrForeignToken) {
+			detail = "min_token is of another deployment, or from before its topic was made anew; drop it"
+		}
+		httpserver.Problem(w, http.StatusBadRequest, "bad token", detail)
+		return false
+	}
+	if len(positions) == 0 {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), a.opt.TokenWait)
+	defer cancel()
+	for _, p := range positions {
+		if err := b.Follower.Wait(ctx, p.Partition, p.Offset); err != nil {
+			a.opt.Metrics.notYet.Inc()
+			w.Header().Set("Retry-After", retryAfterSeconds)
+			httpserver.Problem(w, http.StatusConflict, "not_yet_applied",
+				fmt.Sprintf("this replica has not applied the token after %s; repeat the check, or ask without it", a.opt.TokenWait))
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,174 @@
+package api
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+	"github.com/mailstream/mailstream/services/suppression/internal/list"
+	"github.com/mailstream/mailstream/services/suppression/internal/store"
+)
+
+const (
+	limitDefault = 100
+	limitMax     = 1000
+
+	// scanMax bounds the addresses one page looks at: a rare reason in a long list
+	// gives short pages with a cursor, never a slow request.
+	scanMax = 50_000
+
+	// cursorBytesMax is more than the longest cursor there is.
+	cursorBytesMax = 1024
+)
+
+// listAnswer is one page of active entries, by hash, scope and reason. Entries
+// that come or go meanwhile may be in it or not; all others are in exactly one
+// page.
+type listAnswer struct {
+	Suppressions []listed `json:"suppressions"`
+	// NextCursor is for the next page; absent on the last. A page may be empty and
+	// have one.
+	NextCursor string `json:"next_cursor,omitempty"`
+	LagMS      int64  `json:"lag_ms"`
+}
+
+type listed struct {
+	Address string `json:"address,omitempty"` // absent once erased
+	Hash    string `json:"recipient_hash"`
+	entryView
+}
+
+// page is a request for one page.
+type page struct {
+	from   cursor
+	limit  int
+	reason schemas.SuppressionReason // "": all
+}
+
+func (a *API) list(w http.ResponseWriter, r *http.Request, b *Backend) {
+	p, err := parsePage(r.URL.RawQuery)
+	if err != nil {
+		refuse(w, err.Error())
+		return
+	}
+	answer := listAnswer{Suppressions: []listed{}, LagMS: b.Follower.Lag().Milliseconds()}
+	now, scanned := time.Now(), 0
+	err = b.Reader.Scan(r.Context(), p.from.key, func(k store.Key, s schemas.Suppression) bool {
+		if scanned++; scanned > scanMax {
+			answer.NextCursor = cursor{key: k}.String()
+			return false
+		}
+		return p.take(&answer, k, s, now)
+	})
+	if err != nil {
+		if r.Context().Err() == nil {
+			a.opt.Log.Error("list failed", telemetry.Err(err))
+		}
+		httpserver.Problem(w, http.StatusInternalServerError, "internal error", "the local store could not be read")
+		return
+	}
+	httpserver.JSON(w, http.StatusOK, answer)
+}
+
+// take adds the entries of one address that belong to p and returns false when
+// the page is full.
+func (p page) take(answer *listAnswer, k store.Key, s schemas.Suppression, now time.Time) bool {
+	for _, e := range s.Entries {
+		here := cursor{key: k, scope: e.Scope, reason: string(e.Reason)}
+		if here.before(p.from) || !list.Active(e, now) || (p.reason != "" && p.reason != e.Reason) {
+			continue
+		}
+		if len(answer.Suppressions) == p.limit {
+			answer.NextCursor = here.String()
+			return false
+		}
+		answer.Suppressions = append(answer.Suppressions, listed{Address: s.Address, Hash: k.String(), entryView: viewOf(e)})
+	}
+	return true
+}
+
+func parsePage(query string) (page, error) {
+	p := page{limit: limitDefault}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return p, errors.New("the query is not URL-encoded")
+	}
+	for name, v := range values {
+		if len(v) != 1 {
+			return p, fmt.Errorf("%q is given %d times", name, len(v))
+		}
+		switch name {
+		case "limit":
+			if p.limit, err = strconv.Atoi(v[0]); err != nil || p.limit < 1 || p.limit > limitMax {
+				return p, fmt.Errorf("limit is not in [1, %d]", limitMax)
+			}
+		case "reason":
+			p.reason = schemas.SuppressionReason(v[0])
+			if v[0] != "" && !slices.Contains(list.Reasons(), p.reason) {
+				return p, fmt.Errorf("reason must be one of %v", list.Reasons())
+			}
+		case "cursor":
+			if p.from, err = parseCursor(v[0]); err != nil {
+				return p, err
+			}
+		default:
+			return p, fmt.Errorf("unknown parameter %q: want cursor, limit, reason", name)
+		}
+	}
+	return p, nil
+}
+
+// cursor is an entry's place in the order of pages: where the next one starts.
+type cursor struct {
+	key           store.Key
+	scope, reason string
+}
+
+// errCursor says that a text is no cursor.
+var errCursor = errors.New("cursor is not one of this API")
+
+// String returns the text that clients hand back; to them it is opaque.
+func (c cursor) String() string {
+	b := append([]byte(nil), c.key[:]...)
+	b = append(append(append(b, c.scope...), 0), c.reason...)
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+func parseCursor(text string) (cursor, error) {
+	if text == "" {
+		return cursor{}, nil
+	}
+	if len(text) > cursorBytesMax {
+		return cursor{}, errCursor
+	}
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(b) <= store.KeyBytes {
+		return cursor{}, errCursor
+	}
+	scope, reason, ok := bytes.Cut(b[store.KeyBytes:], []byte{0})
+	if !ok {
+		return cursor{}, errCursor
+	}
+	return cursor{key: store.Key(b[:store.KeyBytes]), scope: string(scope), reason: string(reason)}, nil
+}
+
+// before reports whether c comes before other, both of one key or c of a later
+// one.
+func (c cursor) before(other cursor) bool {
+	if c.key != other.key {
+		return false
+	}
+	if c.scope != other.scope {
+		return c.scope < other.scope
+	}
+	return c.reason < other.reason
+}

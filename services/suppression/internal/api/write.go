@@ -1,0 +1,236 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
+	"github.com/mailstream/mailstream/services/suppression/internal/list"
+)
+
+// requestPrefix marks evidence that is a request, not an event.
+const requestPrefix = "api:"
+
+// newRequestID returns what stands as evidence for one request.
+func newRequestID() string { return requestPrefix + uuid.Must(uuid.NewV7()).String() }
+
+func requestID(evidence string) (id string, ok bool) {
+	return strings.CutPrefix(evidence, requestPrefix)
+}
+
+// putRequest adds one entry. Sent again, it changes nothing.
+type putRequest struct {
+	Address string                    `json:"address"`
+	Reason  schemas.SuppressionReason `json:"reason"` // default manual
+	target
+	Expires time.Time `json:"expires"` // left out: never
+	Note    string    `json:"note"`
+}
+
+// removeRequest lifts the active entries of Address, or those of one reason or
+// scope.
+type removeRequest struct {
+	Address string                    `json:"address"`
+	Note    string                    `json:"note"` // required: why
+	Reason  schemas.SuppressionReason `json:"reason"`
+	target
+	// Consent says that the person has asked for mail again. A complaint is not
+	// lifted without it.
+	Consent bool `json:"consent"`
+}
+
+// writeAnswer answers a write.
+type writeAnswer struct {
+	Token   string `json:"token"`
+	Changed int    `json:"changed"` // entries that are different now
+}
+
+func (a *API) put(w http.ResponseWriter, r *http.Request, b *Backend) {
+	var req putRequest
+	if !decode(w, r, &req, writeBytesMax) {
+		return
+	}
+	if req.Reason == "" {
+		req.Reason = schemas.SuppressManual
+	}
+	scope, given, err := req.scope()
+	if !given {
+		scope = schemas.ScopeAccount
+	}
+	now := time.Now()
+	switch {
+	case err != nil:
+		refuse(w, err.Error())
+	case !slices.Contains(list.Reasons(), req.Reason):
+		refuse(w, fmt.Sprintf("reason must be one of %v", list.Reasons()))
+	case len(req.Note) > noteBytesMax:
+		refuse(w, fmt.Sprintf("note is longer than %d bytes", noteBytesMax))
+	case !req.Expires.IsZero() && !req.Expires.After(now):
+		refuse(w, "expires is not in the future")
+	default:
+		add := addition{scope: scope, reason: req.Reason, expires: list.Stamp(req.Expires), note: req.Note, id: newRequestID()}
+		a.edit(w, r, b, change{address: req.Address, apply: add.apply})
+	}
+}
+
+func (a *API) remove(w http.ResponseWriter, r *http.Request, b *Backend) {
+	var req removeRequest
+	if !decode(w, r, &req, writeBytesMax) {
+		return
+	}
+	scope, _, err := req.scope()
+	switch {
+	case err != nil:
+		refuse(w, err.Error())
+	case strings.TrimSpace(req.Note) == "":
+		refuse(w, "note is missing: say why it is lifted")
+	case len(req.Note) > noteBytesMax:
+		refuse(w, fmt.Sprintf("note is longer than %d bytes", noteBytesMax))
+	case req.Reason != "" && !slices.Contains(list.Reasons(), req.Reason):
+		refuse(w, fmt.Sprintf("reason must be one of %v", list.Reasons()))
+	default:
+		lift := removal{scope: scope, reason: req.Reason, note: req.Note, consent: req.Consent, id: newRequestID()}
+		a.edit(w, r, b, change{address: req.Address, apply: lift.apply})
+	}
+}
+
+func refuse(w http.ResponseWriter, detail string) {
+	httpserver.Problem(w, http.StatusBadRequest, "bad request", detail)
+}
+
+// errConsent says that a complaint would be lifted without consent.
+var errConsent = errors.New("a complaint is lifted only with consent")
+
+// change is one write: apply returns the state after it and how many entries
+// it changed.
+type change struct {
+	address string
+	apply   func(cur schemas.Suppression, now time.Time) (next schemas.Suppression, changed int, err error)
+}
+
+// edit makes c durable and answers with its token.
+func (a *API) edit(w http.ResponseWriter, r *http.Request, b *Backend, c change) {
+	key, canonical, err := a.keyOf(c.address)
+	if err != nil {
+		refuse(w, "address is not an email address")
+		return
+	}
+	var changed int
+	var fault error
+	results, err := b.Writer.Write(r.Context(), []ledger.Edit{{
+		Key: key, Address: canonical,
+		Apply: func(cur schemas.Suppression) schemas.Suppression {
+			next, n, err := c.apply(cur, time.Now())
+			changed, fault = n, err
+			if err != nil {
+				return cur
+			}
+			return next
+		},
+	}})
+	switch {
+	case err != nil:
+		a.writeFailed(w, r.Context(), err)
+	case errors.Is(fault, errConsent):
+		httpserver.Problem(w, http.StatusConflict, "consent_required",
+			`the address complained; send "consent": true when the person has asked for mail again, or name another reason`)
+	case errors.Is(fault, errTooMany):
+		httpserver.Problem(w, http.StatusConflict, "too_many_entries", "the address has too many entries; use a wider scope")
+	default:
+		a.opt.Metrics.written.WithLabelValues(r.Method).Inc()
+		a.opt.Log.Info("list changed by request", telemetry.Method(r.Method), telemetry.RecipientHash(key.String()), telemetry.Rows(changed))
+		httpserver.JSON(w, http.StatusOK, writeAnswer{Token: b.Epoch.Token(results[0].At), Changed: changed})
+	}
+}
+
+func (a *API) writeFailed(w http.ResponseWriter, ctx context.Context, err error) {
+	a.opt.Metrics.writeErrors.Inc()
+	if ctx.Err() == nil {
+		a.opt.Log.Warn("write was not acknowledged", telemetry.Err(err))
+	}
+	if fate.Of(err) == fate.DeadLetter {
+		httpserver.Problem(w, http.StatusConflict, "too_many_entries", "the record of the address would become too large")
+		return
+	}
+	unavailable(w, "not_acknowledged", "Kafka has not acknowledged the write; it may still be made, and a repeat is safe")
+}
+
+// entriesMax bounds the entries of one address that requests may add.
+const entriesMax = 500
+
+// errTooMany says that an address has entriesMax entries already.
+var errTooMany = errors.New("too many entries")
+
+// addition is a put on its way.
+type addition struct {
+	scope   string
+	reason  schemas.SuppressionReason
+	expires time.Time
+	note    string
+	id      string
+}
+
+func (p addition) apply(cur schemas.Suppression, now time.Time) (schemas.Suppression, int, error) {
+	had := list.Find(cur, p.scope, p.reason)
+	if list.Active(had, now) && had.ExpiresAt.Equal(p.expires) && had.Note == p.note {
+		return cur, 0, nil
+	}
+	if len(cur.Entries) >= entriesMax && had.AddedAt.IsZero() && had.RemovedAt.IsZero() {
+		return cur, 0, errTooMany
+	}
+	// What the caller decides now comes after all that is known, even if a
+	// provider's clock was ahead of ours.
+	at := latest(now, had.RemovedAt, had.AddedAt.Add(time.Millisecond))
+	entry := list.Added(had, at)
+	entry.ExpiresAt, entry.Note, entry.Evidence = p.expires, p.note, p.id
+	return merge(cur, entry), 1, nil
+}
+
+// removal is a lift on its way.
+type removal struct {
+	scope   string                    // "": any
+	reason  schemas.SuppressionReason // "": any
+	note    string
+	consent bool
+	id      string
+}
+
+func (p removal) apply(cur schemas.Suppression, now time.Time) (schemas.Suppression, int, error) {
+	next, lifted := cur, 0
+	for _, had := range cur.Entries {
+		meant := (p.scope == "" || p.scope == had.Scope) && (p.reason == "" || p.reason == had.Reason)
+		if !meant || !list.Active(had, now) {
+			continue
+		}
+		if had.Reason == schemas.SuppressComplaint && !p.consent {
+			return cur, 0, errConsent
+		}
+		entry := list.Lifted(had, latest(now, had.AddedAt.Add(time.Millisecond)))
+		entry.RemovedBy, entry.RemovedNote = p.id, p.note
+		next = merge(next, entry)
+		lifted++
+	}
+	return next, lifted, nil
+}
+
+func merge(cur schemas.Suppression, entry schemas.SuppressionEntry) schemas.Suppression {
+	return list.Merge(cur, schemas.Suppression{
+		Hash: cur.Hash, Address: cur.Address, UpdatedAt: cur.UpdatedAt, Entries: []schemas.SuppressionEntry{entry},
+	})
+}
+
+// latest returns the latest of times; zero ones are before all others.
+func latest(times ...time.Time) time.Time {
+	return slices.MaxFunc(times, time.Time.Compare)
+}

@@ -1,0 +1,236 @@
+// Package intake turns events into changes of the list: it reads the topics the
+// rules are about as one consumer group, applies the rules in order, and has the
+// ledger make the changes durable before the events count as read.
+//
+// Every record it reads ends as exactly one outcome: changed, unchanged,
+// ignored or dead-lettered. Events may come twice or out of order; the list
+// does not care. It keeps no state of its own.
+package intake
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
+	"github.com/mailstream/mailstream/services/suppression/internal/list"
+	"github.com/mailstream/mailstream/services/suppression/internal/store"
+)
+
+// Writer makes edits durable, in order: package ledger.
+type Writer interface {
+	Write(ctx context.Context, edits []ledger.Edit) ([]ledger.Result, error)
+}
+
+// Publisher makes records durable: when Publish returns nil, all in-sync
+// replicas have them. Kept by kafka.Producer.
+type Publisher interface {
+	Publish(ctx context.Context, recs ...*kgo.Record) error
+}
+
+// Options say what an intake works with.
+type Options struct {
+	Rules     list.Rules
+	Writer    Writer
+	Publisher Publisher
+	// DeadLetters is the topic of what nobody could use.
+	DeadLetters string
+	// Hash gives the recipient hash of a canonical address.
+	Hash    func(canonical string) string
+	Metrics *Metrics
+	Log     *zap.Logger
+}
+
+// Intake handles batches of event records.
+type Intake struct {
+	opt Options
+
+	mu    sync.Mutex
+	owned map[int32]bool // guarded by mu
+}
+
+// New returns an intake with opt.
+func New(opt Options) *Intake {
+	return &Intake{opt: opt, owned: map[int32]bool{}}
+}
+
+// work is one record that a rule is about.
+type work struct {
+	rec   *kgo.Record
+	event schemas.Event
+	rule  list.Rule
+	edit  ledger.Edit
+}
+
+// Handle applies recs and returns once their effect is durable. Its error has
+// the fate of what stood in the way.
+func (in *Intake) Handle(ctx context.Context, recs []*kgo.Record) error {
+	var todo []work
+	var dead []*kgo.Record
+	ignored := 0
+	for _, rec := range recs {
+		w, err := in.read(rec)
+		switch {
+		case err != nil:
+			dead = append(dead, in.deadLetter(rec, reasonUndecodable, err))
+		case w == nil:
+			ignored++
+		default:
+			todo = append(todo, *w)
+		}
+	}
+	refused, err := in.write(ctx, todo)
+	if err != nil {
+		return err
+	}
+	dead = append(dead, refused...)
+	if err := in.opt.Publisher.Publish(ctx, dead...); err != nil {
+		return fmt.Errorf("publish %d dead letters: %w", len(dead), err)
+	}
+	in.opt.Metrics.finished(outcomeIgnored, ignored)
+	in.opt.Metrics.finished(outcomeDeadLettered, len(dead))
+	return nil
+}
+
+// Claim notes partitions as this member's, or not any more.
+func (in *Intake) Claim(partitions []int32, mine bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, p := range partitions {
+		in.owned[p] = mine
+	}
+}
+
+// Owns reports whether partition is this member's.
+func (in *Intake) Owns(partition int32) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.owned[partition]
+}
+
+// Reasons of dead letters.
+const (
+	reasonUndecodable = "undecodable"
+	reasonTooLarge    = "suppression_too_large"
+)
+
+// errNoTime says that an event has neither its own time nor that of receipt,
+// so nothing can be said about its order.
+var errNoTime = errors.New("event has no time")
+
+// read returns nil when no rule is about the record.
+func (in *Intake) read(rec *kgo.Record) (*work, error) {
+	event, err := schemas.Decode(rec.Value)
+	if err != nil {
+		return nil, err
+	}
+	rule, ok := in.opt.Rules.Match(&event)
+	if !ok || (event.RecipientHash == "" && event.Recipient == "") {
+		return nil, nil
+	}
+	if event.Time.IsZero() && event.ReceivedAt.IsZero() {
+		return nil, errNoTime
+	}
+	w := &work{rec: rec, event: event, rule: rule}
+	if w.edit, err = in.edit(w); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func (in *Intake) edit(w *work) (ledger.Edit, error) {
+	canonical, err := address.Canonical(w.event.Recipient)
+	if err != nil {
+		canonical = "" // the hash is what counts
+	}
+	hash := w.event.RecipientHash
+	if hash == "" {
+		if canonical == "" {
+			return ledger.Edit{}, fmt.Errorf("read recipient: %w", err)
+		}
+		hash = in.opt.Hash(canonical)
+	}
+	key, err := store.ParseKey(hash)
+	if err != nil {
+		return ledger.Edit{}, fmt.Errorf("read recipient hash: %w", err)
+	}
+	return ledger.Edit{Key: key, Address: canonical, Apply: func(cur schemas.Suppression) schemas.Suppression {
+		return w.rule.Apply(cur, &w.event)
+	}}, nil
+}
+
+// write makes the changes durable. What the topic refuses for good comes back as
+// dead letters.
+func (in *Intake) write(ctx context.Context, todo []work) (refused []*kgo.Record, err error) {
+	if len(todo) == 0 {
+		return nil, nil
+	}
+	edits := make([]ledger.Edit, len(todo))
+	for i, w := range todo {
+		edits[i] = w.edit
+	}
+	results, err := in.opt.Writer.Write(ctx, edits)
+	if err == nil {
+		in.count(todo, results)
+		return nil, nil
+	}
+	if fate.Of(err) != fate.DeadLetter {
+		return nil, err
+	}
+	if len(todo) == 1 {
+		return []*kgo.Record{in.deadLetter(todo[0].rec, reasonTooLarge, err)}, nil
+	}
+	for i := range todo { // one of them is too large: find it
+		one, err := in.write(ctx, todo[i:i+1])
+		if err != nil {
+			return nil, err
+		}
+		refused = append(refused, one...)
+	}
+	return refused, nil
+}
+
+func (in *Intake) count(todo []work, results []ledger.Result) {
+	for i, r := range results {
+		if !r.Changed {
+			in.opt.Metrics.finished(outcomeUnchanged, 1)
+			continue
+		}
+		in.opt.Metrics.finished(outcomeChanged, 1)
+		in.opt.Metrics.changed(todo[i].rule)
+	}
+}
+
+// deadLetter returns the record of rec for the dead-letter topic, with its
+// bytes. The same record gives the same one again.
+func (in *Intake) deadLetter(rec *kgo.Record, reason string, cause error) *kgo.Record {
+	origin := rec.Topic + "/" + strconv.Itoa(int(rec.Partition)) + "/" + strconv.FormatInt(rec.Offset, 10)
+	sum := sha256.Sum256(append([]byte("suppression\x00"+origin+"\x00"), rec.Value...))
+	letter := schemas.DeadLetter{
+		ID: hex.EncodeToString(sum[:16]), Time: list.Stamp(time.Now()), Service: "suppression",
+		Reason: reason, Detail: cause.Error(), Origin: origin, Bytes: rec.Value, ReceivedAt: list.Stamp(rec.Timestamp),
+	}
+	value, err := json.Marshal(letter)
+	if err != nil { // it has only text, bytes and times: it cannot fail
+		in.opt.Log.Error("dead letter was not encoded", telemetry.Topic(rec.Topic), telemetry.Partition(rec.Partition), telemetry.Offset(rec.Offset), telemetry.Err(err))
+	}
+	in.opt.Log.Warn("event was dead-lettered", telemetry.Topic(rec.Topic), telemetry.Partition(rec.Partition),
+		telemetry.Offset(rec.Offset), telemetry.Reason(reason), telemetry.Err(cause))
+	return &kgo.Record{
+		Topic: in.opt.DeadLetters, Key: []byte(letter.ID), Value: value,
+		Headers: []kgo.RecordHeader{{Key: schemas.HeaderContentType, Value: []byte(schemas.ContentTypeJSON)}},
+	}
+}

@@ -1,0 +1,315 @@
+// Package suppression knows who must not be mailed, and is asked before a mail
+// is sent.
+//
+// The topic email.suppressions is the truth: one record an address, with every
+// scope and reason. The rules read events of the kinds that matter and write
+// there; every replica follows the whole topic into a store on its own disk and
+// answers checks from it. A decision, once made, survives replays, reordering
+// and restarts; an answer says how old it may be. It never suppresses for a
+// block, and it needs no database but Kafka.
+package suppression
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+	"github.com/mailstream/mailstream/services/suppression/internal/api"
+	"github.com/mailstream/mailstream/services/suppression/internal/intake"
+	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
+	"github.com/mailstream/mailstream/services/suppression/internal/list"
+	"github.com/mailstream/mailstream/services/suppression/internal/store"
+)
+
+const (
+	// batchRecordsMax bounds the events of one batch: it holds the locks of its
+	// addresses for one round trip to Kafka.
+	batchRecordsMax = 500
+
+	// closeTimeout bounds the wait for acknowledgements at the stop, after the
+	// last request was answered.
+	closeTimeout = 5 * time.Second
+)
+
+// Service is one replica. Make it with New.
+type Service struct {
+	cfg      Config
+	shared   platform.Shared
+	topic    string
+	rules    list.Rules
+	api      *api.API
+	server   *httpserver.Server
+	producer *kafka.Producer
+	metrics  *metrics
+
+	store *store.Pebble              // of Run
+	tail  atomic.Pointer[kafka.Tail] // set once, by Run
+	open  atomic.Bool                // caught up: the API answers
+	ready chan struct{}
+}
+
+// New builds a replica. It does no I/O.
+func New(cfg Config, shared platform.Shared) (*Service, error) {
+	var faults config.Problems
+	p := faults.At("suppression")
+	cfg.Validate(p)
+	p.Check(shared.Hasher != nil, "pepper", "needs privacy.pepper")
+	p.Check(shared.StateDir != "", "state", "needs state.dir")
+	if err := faults.Err(); err != nil {
+		return nil, err
+	}
+	s := &Service{
+		cfg: cfg, shared: shared,
+		topic: schemas.SuppressionsTopic(shared.Kafka.TopicPrefix),
+		rules: list.DefaultRules(cfg.HardBounceProbation),
+		ready: make(chan struct{}),
+	}
+	s.metrics = newMetrics(s, shared.Registry)
+	s.api = api.New(api.Options{
+		Hash: shared.Hasher.Hash, Transactional: cfg.TransactionalStreams,
+		TokenWait: cfg.TokenWait, StaleAfter: cfg.StaleAfter,
+		Metrics: api.NewMetrics(shared.Registry), Log: shared.Log,
+	})
+	var handler http.Handler = s.api
+	if !cfg.AllowUnauthenticated {
+		handler = httpserver.Bearer(cfg.Tokens, handler)
+	}
+	var err error
+	s.server, err = httpserver.New(cfg.Config, httpserver.Options{Name: "suppression", Handler: handler, Ready: s.readiness}, shared.Log, shared.Registry)
+	if err != nil {
+		return nil, err
+	}
+	s.producer, err = kafka.NewProducer(shared.Kafka, kafka.ProducerConfig{Name: "suppression"}, shared.Log, shared.Registry)
+	return s, err
+}
+
+// Ready is closed once this replica has read the whole list and listens.
+func (s *Service) Ready() <-chan struct{} { return s.ready }
+
+// Addr is the host:port of its HTTP listener, "" before it listens.
+func (s *Service) Addr() string { return s.server.Addr() }
+
+// Run works until ctx is done. The listener answers from the start; the API
+// answers 503 until the list has been read.
+func (s *Service) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.server.Run(ctx) })
+	g.Go(func() error { return s.work(ctx) })
+	return errors.Join(g.Wait(), s.close(context.WithoutCancel(ctx)))
+}
+
+// work opens the store and runs what keeps it up to date.
+func (s *Service) work(ctx context.Context) error {
+	topic, err := s.connect(ctx)
+	if err != nil {
+		return unlessDone(ctx, err)
+	}
+	defer topic.close()
+	s.store, err = store.Open(ctx, store.Options{
+		Dir: s.shared.StateDir, Topic: topic.id, CacheBytes: int64(s.cfg.CacheBytes), Log: s.shared.Log,
+	})
+	if err != nil {
+		return unlessDone(ctx, err)
+	}
+	s.metrics.store.Store(s.store)
+	if err := s.rewind(ctx, topic); err != nil {
+		return unlessDone(ctx, err)
+	}
+	tail, err := kafka.NewTail(s.shared.Kafka, kafka.TailConfig{Topic: s.topic, Start: s.store.Applied()}, s.shared.Log, s.shared.Registry)
+	if err != nil {
+		return err
+	}
+	s.tail.Store(tail)
+	book := ledger.New(ledger.Options{
+		Topic: s.topic, Partitions: topic.partitions, Applied: s.store.Applied(),
+		Store: s.store, Publisher: s.producer, Hash: s.shared.Hasher.Hash,
+		Metrics: ledger.NewMetrics(s.shared.Registry), Log: s.shared.Log,
+	})
+	in := intake.New(intake.Options{
+		Rules: s.rules, Writer: book, Publisher: s.producer,
+		DeadLetters: schemas.DeadLetterTopic(s.shared.Kafka.TopicPrefix),
+		Hash:        s.shared.Hasher.Hash,
+		Metrics:     intake.NewMetrics(s.shared.Registry), Log: s.shared.Log,
+	})
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return tail.Run(ctx, book.Follow) })
+	g.Go(func() error { return s.store.Grow(ctx) })
+	g.Go(func() error { return s.consume(ctx, in, topic) })
+	g.Go(func() error { return book.Repair(ctx, in.Owns) })
+	g.Go(func() error {
+		return s.announce(ctx, api.Backend{Reader: s.store, Writer: book, Follower: tail, Epoch: ledger.NewEpoch(topic.id)})
+	})
+	return g.Wait()
+}
+
+// announce opens the API once the list has been read.
+func (s *Service) announce(ctx context.Context, b api.Backend) error {
+	began := time.Now()
+	for _, done := range []<-chan struct{}{s.tail.Load().CaughtUp(), s.server.Ready()} {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	s.api.Open(b)
+	s.open.Store(true)
+	s.shared.Log.Info("list has been read", telemetry.Rows(int(s.store.Len())), telemetry.Duration(time.Since(began)))
+	close(s.ready)
+	return nil
+}
+
+// consume runs the rules. A partition's events are taken up only when this
+// replica has applied all that its former owner wrote.
+func (s *Service) consume(ctx context.Context, in *intake.Intake, topic *topicView) error {
+	var topics []string
+	for _, t := range s.rules.Types() {
+		topics = append(topics, schemas.EventTopic(s.shared.Kafka.TopicPrefix, t))
+	}
+	owner := topics[0] // its partitions say who repairs: one member has each
+	consumer, err := kafka.NewConsumer(s.shared.Kafka, kafka.ConsumerConfig{
+		Group: s.cfg.Group, Topics: topics, BatchRecordsMax: batchRecordsMax,
+		OnAssigned: func(ctx context.Context, m map[string][]int32) error {
+			if err := s.catchUp(ctx, topic, m); err != nil {
+				return err
+			}
+			in.Claim(m[owner], true)
+			return nil
+		},
+		OnRevoked: func(m map[string][]int32) { in.Claim(m[owner], false) },
+	}, s.shared.Log, s.shared.Registry)
+	if err != nil {
+		return err
+	}
+	return consumer.Run(ctx, in.Handle)
+}
+
+// catchUp waits until the tail has applied what the topic has now, in the
+// partitions that go with those of m.
+func (s *Service) catchUp(ctx context.Context, topic *topicView, m map[string][]int32) error {
+	ends, err := topic.ends(ctx)
+	if err != nil {
+		return err
+	}
+	for _, partitions := range m {
+		for _, p := range partitions {
+			if err := s.tail.Load().Wait(ctx, p, ends[p]-1); err != nil {
+				return fmt.Errorf("wait for partition %d of the list: %w", p, err)
+			}
+		}
+	}
+	return nil
+}
+
+// rewind has partitions read again of which the store is further than the
+// topic: brokers lost records, or the topic was cut. What the store knows stays
+// in force, and where the topic knows less it is repaired.
+func (s *Service) rewind(ctx context.Context, topic *topicView) error {
+	ends, err := topic.ends(ctx)
+	if err != nil {
+		return err
+	}
+	again := map[int32]int64{}
+	for p, next := range s.store.Applied() {
+		if next > ends[p] {
+			again[p] = 0
+			s.shared.Log.Warn("topic is shorter than what was read of it, reading it again",
+				telemetry.Topic(s.topic), telemetry.Partition(p), telemetry.Offset(next))
+		}
+	}
+	if len(again) == 0 {
+		return nil
+	}
+	return s.store.Merge(store.Batch{Applied: again})
+}
+
+// readiness says why this replica should not be asked, nil when it may.
+func (s *Service) readiness() error {
+	if !s.open.Load() {
+		return errors.New("the list is still being read")
+	}
+	if lag := s.tail.Load().Lag(); lag > s.cfg.StaleAfter {
+		return fmt.Errorf("the list is %s behind", lag.Round(time.Second))
+	}
+	return nil
+}
+
+// close ends what outlives the last request.
+func (s *Service) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+	defer cancel()
+	err := s.producer.Close(ctx)
+	if s.store != nil {
+		s.metrics.store.Store(nil)
+		err = errors.Join(err, s.store.Close())
+	}
+	return err
+}
+
+func unlessDone(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// topicView asks the brokers about the suppressions topic.
+type topicView struct {
+	adm        *kadm.Client
+	close      func()
+	name       string
+	id         string
+	partitions int32
+}
+
+// connect waits for brokers and topics and reads what the topic is.
+func (s *Service) connect(ctx context.Context) (*topicView, error) {
+	client, err := kafka.NewClient(s.shared.Kafka, s.shared.Log, s.shared.Registry)
+	if err != nil {
+		return nil, err
+	}
+	if err := kafka.AwaitTopics(ctx, client, s.shared.Kafka, s.shared.Log); err != nil {
+		client.Close()
+		return nil, err
+	}
+	t := &topicView{adm: kadm.NewClient(client), close: client.Close, name: s.topic}
+	details, err := t.adm.ListTopics(ctx, s.topic)
+	if err == nil {
+		err = details.Error()
+	}
+	if err != nil {
+		client.Close()
+		return nil, fmt.Errorf("describe topic %q: %w", s.topic, err)
+	}
+	t.id, t.partitions = details[s.topic].ID.String(), int32(len(details[s.topic].Partitions))
+	return t, nil
+}
+
+// ends returns the end of every partition.
+func (t *topicView) ends(ctx context.Context) (map[int32]int64, error) {
+	listed, err := t.adm.ListCommittedOffsets(ctx, t.name)
+	if err == nil {
+		err = listed.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list ends of %q: %w", t.name, err)
+	}
+	out := map[int32]int64{}
+	for p, o := range listed[t.name] {
+		out[p] = o.Offset
+	}
+	return out, nil
+}
