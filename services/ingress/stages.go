@@ -122,17 +122,7 @@ func (s *Service) fingerprint(x *exchange) *refusal {
 		if it.Fault != "" {
 			continue
 		}
-		ev := &it.Event
-		recipient := it.Person
-		if recipient == "" {
-			recipient = ev.Recipient
-		}
-		ev.ID, x.scratch = fingerprint.ID(&fingerprint.Parts{
-			Source: x.source.name, Provider: x.source.providerName,
-			Type: string(ev.Type), Event: ev.ProviderEvent,
-			MessageID: ev.MessageID, Recipient: recipient,
-			Time: it.Claimed, Stamp: it.Stamp, Tells: it.Tells(),
-		}, x.scratch)
+		x.scratch = fingerprint.Set(it, x.scratch)
 	}
 	return nil
 }

@@ -11,7 +11,24 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"time"
+
+	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 )
+
+// Set gives the event of a normalised item its id. scratch is room to work in; it
+// is returned for the next call.
+func Set(it *provider.Item, scratch []byte) []byte {
+	ev := &it.Event
+	recipient := it.Person
+	if recipient == "" {
+		recipient = ev.Recipient
+	}
+	ev.ID, scratch = ID(&Parts{
+		Source: ev.Source, Provider: ev.Provider, Type: string(ev.Type), Event: ev.ProviderEvent,
+		MessageID: ev.MessageID, Recipient: recipient, Time: it.Claimed, Stamp: it.Stamp, Tells: it.Tells(),
+	}, scratch)
+	return scratch
+}
 
 // Parts are what one event is known by.
 type Parts struct {
