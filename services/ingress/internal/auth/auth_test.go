@@ -1,0 +1,228 @@
+package auth
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+)
+
+func secrets(values ...string) Secrets {
+	var s Secrets
+	for _, v := range values {
+		s = append(s, config.Literal(v))
+	}
+	return s
+}
+
+func basicHeader(credentials string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(credentials))
+}
+
+func TestGuard_LetsOnlyTheRightSecretsIn(t *testing.T) {
+	t.Parallel()
+	basicAuth := Config{Basic: &Basic{Username: "hook", Password: secrets("old", "new")}}
+	bearerAuth := Config{Bearer: secrets("token-1", "token-2")}
+	headerAuth := Config{Header: &Named{Name: "X-Hook-Token", Value: secrets("tok")}}
+	queryAuth := Config{Query: &Named{Name: "key", Value: secrets("tok")}}
+	pathAuth := Config{Path: secrets("tok")}
+	both := Config{Basic: basicAuth.Basic, Path: pathAuth.Path}
+	for _, tt := range []struct {
+		name   string
+		cfg    Config
+		target string
+		header map[string]string
+		path   string
+		want   bool
+	}{
+		{"basic, first password", basicAuth, "/", map[string]string{"Authorization": basicHeader("hook:old")}, "", true},
+		{"basic, second password", basicAuth, "/", map[string]string{"Authorization": basicHeader("hook:new")}, "", true},
+		{"basic, scheme in small letters", basicAuth, "/", map[string]string{"Authorization": strings.Replace(basicHeader("hook:new"), "Basic", "basic", 1)}, "", true},
+		{"basic, wrong password", basicAuth, "/", map[string]string{"Authorization": basicHeader("hook:wrong")}, "", false},
+		{"basic, prefix of the password", basicAuth, "/", map[string]string{"Authorization": basicHeader("hook:ne")}, "", false},
+		{"basic, wrong user", basicAuth, "/", map[string]string{"Authorization": basicHeader("hook2:new")}, "", false},
+		{"basic, empty", basicAuth, "/", map[string]string{"Authorization": basicHeader(":")}, "", false},
+		{"basic, not base64", basicAuth, "/", map[string]string{"Authorization": "Basic !!!"}, "", false},
+		{"basic, no header", basicAuth, "/", nil, "", false},
+		{"basic, as bearer", basicAuth, "/", map[string]string{"Authorization": "Bearer new"}, "", false},
+		{"basic, very long", basicAuth, "/", map[string]string{"Authorization": basicHeader("hook:" + strings.Repeat("x", 4000))}, "", false},
+		{"bearer", bearerAuth, "/", map[string]string{"Authorization": "Bearer token-2"}, "", true},
+		{"bearer, wrong", bearerAuth, "/", map[string]string{"Authorization": "Bearer token-3"}, "", false},
+		{"bearer, empty", bearerAuth, "/", map[string]string{"Authorization": "Bearer "}, "", false},
+		{"bearer, as basic", bearerAuth, "/", map[string]string{"Authorization": "Basic token-1"}, "", false},
+		{"header", headerAuth, "/", map[string]string{"x-hook-token": "tok"}, "", true},
+		{"header, wrong", headerAuth, "/", map[string]string{"x-hook-token": "to"}, "", false},
+		{"header, missing", headerAuth, "/", nil, "", false},
+		{"query", queryAuth, "/?key=tok", nil, "", true},
+		{"query, wrong", queryAuth, "/?key=t", nil, "", false},
+		{"query, twice", queryAuth, "/?key=x&key=tok", nil, "", false},
+		{"path", pathAuth, "/", nil, "tok", true},
+		{"path, wrong", pathAuth, "/", nil, "tok/", false},
+		{"path, missing", pathAuth, "/", nil, "", false},
+		{"both", both, "/", map[string]string{"Authorization": basicHeader("hook:new")}, "tok", true},
+		{"one of both", both, "/", map[string]string{"Authorization": basicHeader("hook:new")}, "", false},
+		{"the other of both", both, "/", nil, "tok", false},
+		{"none", Config{None: true}, "/", nil, "", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := httptest.NewRequest(http.MethodPost, tt.target, nil)
+			for k, v := range tt.header {
+				r.Header.Set(k, v)
+			}
+			if got := New(tt.cfg, Options{}).Early(&Request{Request: r, PathSecret: tt.path}); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestGuard_AllowsAddressesBehindTrustedProxiesOnly(t *testing.T) {
+	t.Parallel()
+	prefixes := func(list ...string) (o Options) {
+		var err error
+		if o.AllowFrom, err = ParsePrefixes([]string{"203.0.113.0/24", "2001:db8::/32"}); err != nil {
+			t.Fatal(err)
+		}
+		if o.TrustedProxies, err = ParsePrefixes(list); err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	for _, tt := range []struct {
+		name, peer string
+		forwarded  []string
+		proxies    []string
+		want       bool
+	}{
+		{"direct", "203.0.113.7:4711", nil, nil, true},
+		{"direct, IPv6", "[2001:db8::7]:4711", nil, nil, true},
+		{"direct, mapped", "[::ffff:203.0.113.7]:4711", nil, nil, true},
+		{"direct, elsewhere", "198.51.100.7:4711", nil, nil, false},
+		{"claimed, no proxy", "198.51.100.7:4711", []string{"203.0.113.7"}, nil, false},
+		{"through a proxy", "10.0.0.1:4711", []string{"203.0.113.7"}, []string{"10.0.0.0/8"}, true},
+		{"through two", "10.0.0.1:4711", []string{"203.0.113.7, 10.0.0.2"}, []string{"10.0.0.0/8"}, true},
+		{"two headers", "10.0.0.1:4711", []string{"203.0.113.7", "10.0.0.2"}, []string{"10.0.0.0/8"}, true},
+		{"claimed through a proxy", "10.0.0.1:4711", []string{"203.0.113.7, 198.51.100.7"}, []string{"10.0.0.0/8"}, false},
+		{"a proxy of a stranger", "10.0.0.1:4711", []string{"203.0.113.7, 192.0.2.1"}, []string{"10.0.0.0/8"}, false},
+		{"garbage", "10.0.0.1:4711", []string{"203.0.113.7, unknown"}, []string{"10.0.0.0/8"}, false},
+		{"with a port", "10.0.0.1:4711", []string{"203.0.113.7:99"}, []string{"10.0.0.0/8"}, true},
+		{"endless", "10.0.0.1:4711", []string{strings.Repeat("10.0.0.2,", 1000) + "203.0.113.7"}, []string{"10.0.0.0/8"}, true},
+		{"endless, nested", "10.0.0.1:4711", []string{"203.0.113.7" + strings.Repeat(",10.0.0.2", 1000)}, []string{"10.0.0.0/8"}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := httptest.NewRequest(http.MethodPost, "/", nil)
+			r.RemoteAddr = tt.peer
+			for _, f := range tt.forwarded {
+				r.Header.Add("X-Forwarded-For", f)
+			}
+			if got := New(Config{None: true}, prefixes(tt.proxies...)).Early(&Request{Request: r}); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestConfig_ReadsTheShapesOfTheContract(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, text string
+		ok         bool
+		faults     string // contained in the faults; "" for none
+		signs      bool
+	}{
+		{"none", `none`, true, "", false},
+		{"another word", `open`, false, "", false},
+		{"basic", `basic: {username: hook, password: pw}`, true, "", false},
+		{"basic with two passwords", `basic: {username: hook, password: [pw, env:NEW]}`, true, "", false},
+		{"basic without password", `basic: {username: hook}`, true, "basic.password", false},
+		{"basic without user", `basic: {password: pw}`, true, "basic.username", false},
+		{"bearer", `bearer: [a, b]`, true, "", false},
+		{"one bearer", `bearer: a`, true, "", false},
+		{"header", `header: {name: X-T, value: v}`, true, "", false},
+		{"header without name", `header: {value: v}`, true, "header.name", false},
+		{"path and basic", "path: [p]\nbasic: {username: u, password: p}", true, "", false},
+		{"empty", `{}`, true, "is missing", false},
+		{"signing keys", `signing_keys: [k]`, true, "", true},
+		{"signing keys of a provider that signs nothing", `signing_keys: [k]`, true, "signs nothing", false},
+		{"unknown scheme", `magic: [k]`, false, "", false},
+		{"unknown field", `basic: {username: u, password: p, realm: r}`, false, "", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var c Config
+			err := yaml.Unmarshal([]byte(tt.text), &c)
+			if (err == nil) != tt.ok {
+				t.Fatalf("error %v, want ok %v", err, tt.ok)
+			}
+			if err != nil {
+				return
+			}
+			// Secrets get their values when the whole configuration is loaded.
+			resolved := func(s Secrets) Secrets {
+				for i := range s {
+					s[i] = config.Literal("value")
+				}
+				return s
+			}
+			c.Bearer, c.Path, c.SigningKeys = resolved(c.Bearer), resolved(c.Path), resolved(c.SigningKeys)
+			if c.Basic != nil {
+				c.Basic.Password = resolved(c.Basic.Password)
+			}
+			if c.Header != nil {
+				c.Header.Value = resolved(c.Header.Value)
+			}
+			var p config.Problems
+			c.Validate(&p, tt.signs)
+			got := fmt.Sprint(p.Err())
+			if tt.faults == "" && p.Err() != nil || tt.faults != "" && !strings.Contains(got, tt.faults) {
+				t.Errorf("faults %s, want %q", got, tt.faults)
+			}
+		})
+	}
+}
+
+func TestConfig_NeverPrintsASecret(t *testing.T) {
+	t.Parallel()
+	const secret = "open-sesame"
+	c := Config{Basic: &Basic{Username: "hook", Password: secrets(secret)}, Bearer: secrets(secret), Path: secrets(secret)}
+	out, err := yaml.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{string(out), fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c.Basic)} {
+		if strings.Contains(text, secret) {
+			t.Errorf("a secret is shown: %s", text)
+		}
+	}
+	if !strings.Contains(string(out), "username: hook") {
+		t.Errorf("printed %s", out)
+	}
+	if out, err := yaml.Marshal(Config{None: true}); err != nil || strings.TrimSpace(string(out)) != "none" {
+		t.Errorf("none prints as %q, %v", out, err)
+	}
+	var bad Config
+	err = yaml.Unmarshal([]byte("basic: {username: u, passwort: "+secret+"}"), &bad)
+	if err == nil || strings.Contains(err.Error(), secret) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func BenchmarkBasic(b *testing.B) {
+	g := New(Config{Basic: &Basic{Username: "hook", Password: secrets("old", "new")}}, Options{})
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	r.Header.Set("Authorization", basicHeader("hook:new"))
+	b.ReportAllocs()
+	for b.Loop() {
+		if !g.Early(&Request{Request: r}) {
+			b.Fatal("refused")
+		}
+	}
+}
