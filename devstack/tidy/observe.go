@@ -113,23 +113,31 @@ func checkLogs(t *tree, rep *report) {
 		if !f.production() || !in(f.dir, "services") {
 			continue
 		}
-		constants := f.constants()
-		ast.Inspect(f.ast, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok {
-				return true
-			}
-			sel, ok := call.Fun.(*ast.SelectorExpr)
-			if !ok || len(call.Args) == 0 {
-				return true
-			}
-			if slices.Contains(logLevels(), sel.Sel.Name) && f.isLogger(sel.X) {
-				f.checkMessage(call, constants, rep)
-			}
-			f.checkField(call, rep)
-			return true
-		})
+		for _, decl := range f.ast.Decls {
+			f.checkLogCalls(decl, rep)
+		}
 	}
+}
+
+// checkLogCalls looks at every log line and field in one declaration.
+func (f *goFile) checkLogCalls(decl ast.Decl, rep *report) {
+	texts := f.constants()
+	assignedTexts(decl, texts)
+	ast.Inspect(decl, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		sel, ok := call.Fun.(*ast.SelectorExpr)
+		if !ok || len(call.Args) == 0 {
+			return true
+		}
+		if slices.Contains(logLevels(), sel.Sel.Name) && f.isLogger(sel.X) {
+			f.checkMessage(call, texts, rep)
+		}
+		f.checkField(call, rep)
+		return true
+	})
 }
 
 // constants maps the file's constants, local ones included, to their text.
@@ -151,6 +159,47 @@ func (f *goFile) constants() map[string]string {
 		return true
 	})
 	return values
+}
+
+// assignedTexts adds the variables of decl that are given nothing but literals,
+// as in a switch that picks one of several messages. The text is the last one
+// that breaks the form, or else the last.
+func assignedTexts(decl ast.Decl, texts map[string]string) {
+	varies := map[string]bool{}
+	ast.Inspect(decl, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.Field: // a parameter brings any text
+			for _, name := range n.Names {
+				varies[name.Name] = true
+			}
+		case *ast.AssignStmt:
+			for i, target := range n.Lhs {
+				id, ok := target.(*ast.Ident)
+				if !ok {
+					continue
+				}
+				text, ok := "", false
+				if len(n.Lhs) == len(n.Rhs) {
+					text, ok = stringLiteral(n.Rhs[i])
+				}
+				varies[id.Name] = varies[id.Name] || !ok
+				if have, seen := texts[id.Name]; !seen || plainMessage(have) {
+					texts[id.Name] = text
+				}
+			}
+		}
+		return true
+	})
+	for name := range varies {
+		if varies[name] {
+			delete(texts, name)
+		}
+	}
+}
+
+// plainMessage says whether a message has the form: lower case, no full stop.
+func plainMessage(message string) bool {
+	return message == strings.ToLower(message) && !strings.HasSuffix(message, ".")
 }
 
 // isLogger guesses from the name whether x is a logger: log, s.logger,
@@ -181,7 +230,7 @@ func (f *goFile) checkMessage(call *ast.CallExpr, constants map[string]string, r
 	switch {
 	case !ok:
 		rep.add(f.path, line, "the log message is no constant of this file; put what varies in fields")
-	case message != strings.ToLower(message) || strings.HasSuffix(message, "."):
+	case !plainMessage(message):
 		rep.add(f.path, line, "the log message %q is not lower case without a full stop", message)
 	}
 }
