@@ -2,21 +2,17 @@ package apachekafka
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/mailstream/mailstream/devstack/composefile"
 )
 
 const (
@@ -26,17 +22,12 @@ const (
 	// startTimeout covers a start with a log to recover on a busy machine; an
 	// idle one takes 3 s.
 	startTimeout = 90 * time.Second
-	// startTriesMax: another process may take a port between the search and the
-	// bind; three in a row means something else is wrong.
-	startTriesMax = 3
 	// stopPatience is how long the server may take to flush and close.
 	stopPatience = 30 * time.Second
 	// readyPoll is the pause between two questions whether the server answers.
 	readyPoll = 100 * time.Millisecond
 	// askTimeout bounds one such question.
 	askTimeout = 2 * time.Second
-	// serviceName of the broker in compose.yaml.
-	serviceName = "kafka"
 )
 
 // ErrExternal is what Kill and Restart return for a broker that Start did not
@@ -70,7 +61,8 @@ type Options struct {
 // are for one goroutine at a time.
 type Broker struct {
 	address   string
-	clusterID string
+	clusterID string // "" when any cluster may answer
+	id        int32  // node id, 0 when not known
 	dir       string
 	jars      string
 	log       io.Writer
@@ -93,154 +85,22 @@ func Start(ctx context.Context, o Options) (*Broker, error) {
 		}
 		return b, nil
 	}
-	if o.DataDir == "" {
-		return nil, errors.New("start broker: no data folder given")
-	}
-	// Absolute, because the server runs in this folder.
-	dir, err := filepath.Abs(o.DataDir)
-	if err != nil {
-		return nil, fmt.Errorf("resolve data folder: %w", err)
-	}
-	properties, err := composeProperties(o.ComposeFile)
+	plan, err := newPlan(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := exec.LookPath("java"); err != nil {
-		return nil, fmt.Errorf("find Java 17 or later (or give a running broker's address): %w", err)
-	}
-	jars, err := fetchJars(ctx, o.CacheDir, o.Log)
+	brokers, err := plan.start(ctx, []string{plan.dir})
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{dir: dir, jars: jars, log: o.Log}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	for try := 1; ; try++ {
-		err := b.first(ctx, properties, o.Properties)
-		if err == nil {
-			return b, nil
-		}
-		if !errors.Is(err, errPortTaken) || try == startTriesMax {
-			return nil, err
-		}
-		say(o.Log, "port was taken between search and start, trying others")
-	}
-}
-
-// composeProperties is the server.properties the image makes of compose.yaml.
-func composeProperties(path string) (Properties, error) {
-	if path == "" {
-		found, err := findUpwards("compose.yaml")
-		if err != nil {
-			return nil, err
-		}
-		path = found
-	}
-	env, err := composefile.ReadEnv(filepath.Join(filepath.Dir(path), ".env.example"))
-	if err != nil {
-		return nil, err
-	}
-	file, err := composefile.Read(path, env)
-	if err != nil {
-		return nil, err
-	}
-	service, found := file.Services[serviceName]
-	if !found {
-		return nil, fmt.Errorf("read %s: no service %q", path, serviceName)
-	}
-	return FromEnvironment(service.Environment), nil
-}
-
-// findUpwards returns the path of the file name in the working directory or
-// the nearest folder above it.
-func findUpwards(name string) (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("find working directory: %w", err)
-	}
-	for {
-		path := filepath.Join(dir, name)
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", fmt.Errorf("find %s: neither in the working directory nor above it", name)
-		}
-		dir = parent
-	}
-}
-
-// first gives the broker its ports and settings, formats the folder when it is
-// new, and launches.
-func (b *Broker) first(ctx context.Context, compose Properties, overrides map[string]string) error {
-	p := Properties{}
-	for _, from := range []map[string]string{compose, overrides} {
-		for name, value := range from {
-			p[name] = value
-		}
-	}
-	names, err := p.listenerNames()
-	if err != nil {
-		return err
-	}
-	ports, err := freePorts(names)
-	if err != nil {
-		return err
-	}
-	logDir := filepath.Join(b.dir, "log")
-	if err := p.place(placement{ports: ports, logDir: logDir}); err != nil {
-		return err
-	}
-	if ports[p.clientListener()] == 0 {
-		return fmt.Errorf("read setting inter.broker.listener.name %q: not in listeners", p.clientListener())
-	}
-	b.address = loopback(ports[p.clientListener()])
-	if err := os.MkdirAll(b.dir, 0o755); err != nil {
-		return fmt.Errorf("make data folder: %w", err)
-	}
-	if err := os.WriteFile(b.settingsPath(), []byte(p.String()), 0o644); err != nil {
-		return fmt.Errorf("write settings: %w", err)
-	}
-	if b.clusterID, err = storedClusterID(logDir); err != nil {
-		return err
-	}
-	if b.clusterID == "" {
-		if err := b.format(ctx); err != nil {
-			return err
-		}
-	}
-	return b.launch(ctx)
+	return brokers[0], nil
 }
 
 // settingsPath is the server.properties of this broker.
 func (b *Broker) settingsPath() string { return filepath.Join(b.dir, "server.properties") }
 
-// storedClusterID reads the id a folder was formatted with, "" if it was not.
-func storedClusterID(logDir string) (string, error) {
-	data, err := os.ReadFile(filepath.Join(logDir, "meta.properties"))
-	if errors.Is(err, os.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("read cluster id: %w", err)
-	}
-	for line := range strings.Lines(string(data)) {
-		if id, found := strings.CutPrefix(strings.TrimSpace(line), "cluster.id="); found {
-			return id, nil
-		}
-	}
-	return "", fmt.Errorf("read cluster id: none in %s", logDir)
-}
-
-// format prepares an empty folder. Each gets a cluster id of its own, by which
-// launch tells this broker from another one on the same port.
+// format prepares an empty folder for the cluster.
 func (b *Broker) format(ctx context.Context) error {
-	var id [16]byte
-	// crypto/rand.Read never fails.
-	_, _ = rand.Read(id[:])
-	id[0] &= 0x7f // a leading dash would read as a flag
-	b.clusterID = base64.RawURLEncoding.EncodeToString(id[:])
 	cmd := exec.CommandContext(ctx, "java", b.javaFlags("kafka.tools.StorageTool",
 		"format", "--cluster-id="+b.clusterID, "--config", b.settingsPath())...)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -324,8 +184,8 @@ func (b *Broker) ask(ctx context.Context, client *kadm.Client) error {
 	if err != nil {
 		return fmt.Errorf("ask broker: %w", err)
 	}
-	if len(metadata.Brokers) == 0 || metadata.Controller < 0 {
-		return errors.New("ask broker: no controller yet")
+	if metadata.Controller < 0 || b.id != 0 && !slices.Contains(metadata.Brokers.NodeIDs(), b.id) {
+		return fmt.Errorf("ask broker: it knows the brokers %v, not yet itself", metadata.Brokers.NodeIDs())
 	}
 	if b.clusterID != "" && metadata.Cluster != b.clusterID {
 		return fmt.Errorf("ask broker: cluster %q answers, want %q", metadata.Cluster, b.clusterID)

@@ -97,6 +97,8 @@ func (p Properties) listenerNames() ([]string, error) {
 type placement struct {
 	// ports of 127.0.0.1 by listener name.
 	ports map[string]int
+	// voters are the controllers of the cluster, id@host:port with commas.
+	voters string
 	// logDir holds the node's records.
 	logDir string
 }
@@ -108,7 +110,7 @@ func (p Properties) place(at placement) error {
 	if err != nil {
 		return err
 	}
-	controller := p["controller.listener.names"]
+	controller := p.controllerListener()
 	var listen, advertise []string
 	for _, name := range names {
 		port, known := at.ports[name]
@@ -124,9 +126,12 @@ func (p Properties) place(at placement) error {
 	if at.ports[controller] == 0 {
 		return fmt.Errorf("place controller: setting controller.listener.names %q is not in listeners", controller)
 	}
+	if at.ports[p.clientListener()] == 0 {
+		return fmt.Errorf("place brokers: setting inter.broker.listener.name %q is not in listeners", p.clientListener())
+	}
 	p["listeners"] = strings.Join(listen, ",")
 	p["advertised.listeners"] = strings.Join(advertise, ",")
-	p["controller.quorum.voters"] = p["node.id"] + "@" + loopback(at.ports[controller])
+	p["controller.quorum.voters"] = at.voters
 	p["log.dirs"] = at.logDir
 	delete(p, "log.dir")
 	delete(p, "metadata.log.dir")
@@ -136,6 +141,9 @@ func (p Properties) place(at placement) error {
 // clientListener is the listener that clients inside the compose network use,
 // which is the one the brokers use among themselves.
 func (p Properties) clientListener() string { return p["inter.broker.listener.name"] }
+
+// controllerListener is the one the controllers talk over.
+func (p Properties) controllerListener() string { return p["controller.listener.names"] }
 
 // loopback is host:port of a port on this machine.
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

@@ -51,7 +51,7 @@ func TestProperties_PlaceMovesOnlyAddressesAndFolder(t *testing.T) {
 		"log.dirs":                   "/var/lib/kafka/data",
 		"auto.create.topics.enable":  "false",
 	}
-	at := placement{ports: map[string]int{"INTERNAL": 1, "EXTERNAL": 2, "CONTROLLER": 3}, logDir: "/tmp/a b/log"}
+	at := placement{ports: map[string]int{"INTERNAL": 1, "EXTERNAL": 2, "CONTROLLER": 3}, voters: "1@127.0.0.1:3", logDir: "/tmp/a b/log"}
 	if err := p.place(at); err != nil {
 		t.Fatal(err)
 	}
@@ -81,6 +81,7 @@ func TestProperties_PlaceNamesWhatIsMissing(t *testing.T) {
 		{"listener without scheme", Properties{"listeners": "9092"}, "NAME://host:port"},
 		{"listener without port", Properties{"listeners": "X://:1"}, "place listener X"},
 		{"no controller", Properties{"listeners": "A://:1"}, "controller.listener.names"},
+		{"no listener for clients", Properties{"listeners": "A://:1", "controller.listener.names": "A"}, "inter.broker.listener.name"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
