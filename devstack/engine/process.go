@@ -88,8 +88,9 @@ func startChild(spec childSpec, listener, lock *os.File) (*child, error) {
 	c.cmd.Stdout, c.cmd.Stderr = c.output, c.output
 	c.cmd.ExtraFiles = []*os.File{specRead, statusWrite, lifeRead, listener, lock}
 	c.cmd.SysProcAttr = ownGroup()
-	// The engine's system calls need not survive Go's preemption signals.
-	c.cmd.Env = append(c.cmd.Environ(), "GODEBUG=asyncpreemptoff=1")
+	// The engine's system calls need not survive Go's preemption signals, and its
+	// time zone is a server's, whatever the laptop's is.
+	c.cmd.Env = append(c.cmd.Environ(), "GODEBUG=asyncpreemptoff=1", "TZ=UTC")
 	if err := c.cmd.Start(); err != nil {
 		pipes.closeAll()
 		return nil, err

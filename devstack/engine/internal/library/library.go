@@ -71,7 +71,10 @@ func Ensure(ctx context.Context, dir string, progress func(string)) (string, err
 	if err := Supported(); err != nil {
 		return "", err
 	}
-	p := pins[runtime.GOOS+"/"+runtime.GOARCH]
+	return pins[runtime.GOOS+"/"+runtime.GOARCH].ensure(ctx, dir, progress)
+}
+
+func (p pin) ensure(ctx context.Context, dir string, progress func(string)) (string, error) {
 	home := filepath.Join(dir, "engine", strings.TrimPrefix(p.name, "@chdb/")+"-"+p.version)
 	path := filepath.Join(home, fileName)
 	if p.present(path) {

@@ -39,6 +39,7 @@ func (p pin) pack(ctx context.Context, dir string, progress func(string)) (strin
 	cmd.Dir = dir
 	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.WaitDelay = npmStopMax
+	killsGroup(cmd)
 	cache := npmCache(ctx, npm)
 	if err := cmd.Start(); err != nil {
 		return "", fmt.Errorf("start npm: %w", err)

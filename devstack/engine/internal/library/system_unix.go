@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -42,4 +44,11 @@ func lock(ctx context.Context, path string, progress func(string)) (unlock func(
 		case <-poll.C:
 		}
 	}
+}
+
+// killsGroup makes the cancellation of cmd end what cmd has started too: npm may be
+// a script that runs node.
+func killsGroup(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 }
