@@ -84,6 +84,7 @@ type AlertEnd string
 const (
 	EndRecovered AlertEnd = "recovered"  // fresh mail got through again
 	EndNoTraffic AlertEnd = "no_traffic" // too little mail for too long to tell
+	EndLapsed    AlertEnd = "lapsed"     // it was only pending: nobody was told
 	EndRuleGone  AlertEnd = "rule_gone"  // the rule was taken out of the configuration
 )
 
@@ -149,7 +150,7 @@ const (
 
 // Notification is one message owed to one receiver.
 type Notification struct {
-	Seq      int       `json:"seq"`      // 1 firing, 2 resolved
+	Seq      int       `json:"seq"`      // order of the alert's messages, from 1
 	Kind     string    `json:"kind"`     // NotifyFiring or NotifyResolved
 	Receiver string    `json:"receiver"` // "slack"
 	QueuedAt time.Time `json:"queued_at"`
@@ -164,13 +165,16 @@ type Notification struct {
 // Owed says whether the message is still to be delivered.
 func (n Notification) Owed() bool { return n.SentAt.IsZero() && n.Failed == "" }
 
-// AlertFacts are the numbers of one message.
+// AlertFacts are what one message tells of its incident.
 type AlertFacts struct {
-	Value   float64          `json:"value"`
-	Peak    float64          `json:"peak"`
-	Counts  AlertCounts      `json:"counts"`
-	Causes  map[string]int64 `json:"causes,omitempty"`
-	Reasons []ReasonCount    `json:"reasons,omitempty"`
+	Incident string           `json:"incident"`
+	Since    time.Time        `json:"since"`
+	Ended    AlertEnd         `json:"ended,omitempty"`
+	Value    float64          `json:"value"`
+	Peak     float64          `json:"peak"`
+	Counts   AlertCounts      `json:"counts"`
+	Causes   map[string]int64 `json:"causes,omitempty"`
+	Reasons  []ReasonCount    `json:"reasons,omitempty"`
 	// Also names the other keys the same message covers, "mailbox_provider google".
 	Also []string `json:"also,omitempty"`
 }
@@ -197,11 +201,22 @@ type DeadLetter struct {
 // record is consistent: it holds what the input partition had in all its topics
 // at one moment.
 type Rate struct {
-	Source      string       `json:"source"`                     // Event.Source
+	Source      string       `json:"source,omitempty"`           // Event.Source
 	Provider    string       `json:"mailbox_provider,omitempty"` // of all Series
 	Partition   int32        `json:"partition"`                  // number of the event topics' partition
 	PaneSeconds int64        `json:"pane_seconds"`
-	Series      []RateSeries `json:"series"`
+	Series      []RateSeries `json:"series,omitempty"`
+	// Mark is how far a counter is; a record with it has no Series and its own key.
+	Mark *RateMark `json:"mark,omitempty"`
+}
+
+// RateMark says that everything written to the event topics before AsOf is
+// counted for the input partitions Lanes, and that these counts lie in the rates
+// topic, in its partition i at or before Offsets[i] (-1: nowhere).
+type RateMark struct {
+	AsOf    time.Time `json:"as_of"`
+	Lanes   []int32   `json:"lanes"`
+	Offsets []int64   `json:"offsets"`
 }
 
 // RateSeries is what changed for one key of a Rate.

@@ -1,0 +1,242 @@
+// Package alerting sees a block-rate spike while it is small and tells Slack,
+// once, and once more when it is over.
+//
+// It counts unique events by their own time, so that resends, replays and old
+// events alarm nobody; it judges by the clock on the wall, so that silence is
+// seen too; and it writes an alert to the alerts topic before it tells anybody,
+// so that a restart repeats nothing and forgets nothing. Two stages make it
+// scale: counters over the event topics, evaluators over the rates topic; every
+// instance runs both and Kafka's group protocol divides the work.
+//
+// It suppresses no address, stores no event, and offers no history: that is what
+// ClickHouse has.
+package alerting
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/alerting/internal/book"
+	"github.com/mailstream/mailstream/services/alerting/internal/counter"
+	"github.com/mailstream/mailstream/services/alerting/internal/evaluator"
+	"github.com/mailstream/mailstream/services/alerting/internal/lease"
+	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
+	"github.com/mailstream/mailstream/services/alerting/internal/slack"
+	"github.com/mailstream/mailstream/services/internal/platform"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+)
+
+const (
+	// groupID is the consumer group that divides the work. It commits no offset.
+	groupID = "mailstream-alerting"
+	// slackReceiver names the Slack webhook in records and metrics.
+	slackReceiver = "slack"
+	// readyPoll is how often the stages are asked whether they have settled.
+	readyPoll = 20 * time.Millisecond
+	// closeTimeout bounds waiting for the last acknowledgements at the stop.
+	closeTimeout = 10 * time.Second
+	// ratesBufferMax holds several rounds of a busy instance, in records.
+	ratesBufferMax = 100_000
+)
+
+// Service is alerting. Make it with New; Run it once.
+type Service struct {
+	cfg       Config
+	kafka     kafka.Config
+	log       *zap.Logger
+	reg       *prometheus.Registry
+	producer  *kafka.Producer
+	tail      *kafka.Tail
+	book      *book.Book
+	boxes     []*outbox.Outbox
+	counter   *counter.Counter
+	evaluator *evaluator.Evaluator
+	lease     *lease.Lease
+	server    *httpserver.Server
+	ready     chan struct{}
+	unread    prometheus.Counter
+}
+
+// options are what tests replace.
+type options struct {
+	now       func() time.Time
+	transport http.RoundTripper
+}
+
+// New builds the service; it connects nowhere.
+func New(cfg Config, shared platform.Shared) (*Service, error) {
+	return newService(cfg, shared, options{now: time.Now})
+}
+
+func newService(cfg Config, shared platform.Shared, opt options) (*Service, error) {
+	s := &Service{cfg: cfg, kafka: shared.Kafka, log: shared.Log, reg: shared.Registry, book: book.New(), ready: make(chan struct{})}
+	s.unread = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "mailstream_alerting_alerts_unreadable_total",
+		Help: "Records of the alerts topic that could not be read. Worry when it grows: somebody else writes there.",
+	})
+	s.reg.MustRegister(s.unread)
+	var err error
+	s.producer, err = kafka.NewProducer(s.kafka, kafka.ProducerConfig{Name: "alerting", BufferRecordsMax: ratesBufferMax}, s.log, s.reg)
+	if err != nil {
+		return nil, err
+	}
+	s.tail, err = kafka.NewTail(s.kafka, kafka.TailConfig{Topic: schemas.AlertsTopic(s.kafka.TopicPrefix)}, s.log, s.reg)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Slack.WebhookURL.IsSet() {
+		to := slack.New(cfg.Slack.WebhookURL, opt.transport)
+		s.boxes = append(s.boxes, outbox.New(slackReceiver, to, s.log, outbox.NewMetrics(s.reg, slackReceiver)))
+	} else {
+		s.log.Warn("no slack webhook is configured: alerts are shown by the api and in the topic only")
+	}
+	s.stages(opt)
+	mux := http.NewServeMux()
+	api{book: s.book}.routes(mux)
+	mux.HandleFunc("/", httpserver.NotFound)
+	s.server, err = httpserver.New(cfg.Config, httpserver.Options{
+		Name: "alerting", Handler: httpserver.Bearer(cfg.Tokens, mux), Ready: s.readiness,
+	}, s.log, s.reg)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// stages builds counter, evaluator and the lease that feeds them.
+func (s *Service) stages(opt options) {
+	rules := s.cfg.rules()
+	longest := time.Duration(0)
+	for _, r := range rules {
+		longest = max(longest, r.Window)
+	}
+	s.counter = counter.New(counter.Options{
+		Kafka: s.kafka, Window: longest, SeriesMax: s.cfg.SeriesMax, Now: opt.now,
+	}, s.producer, s.log, s.reg)
+	s.evaluator = evaluator.New(evaluator.Options{
+		Kafka: s.kafka, Rules: rules, Instance: instanceName(), SeriesMax: s.cfg.SeriesMax, Now: opt.now, Receivers: s.boxes,
+	}, s.book, s.tail, s.producer, s.log, s.reg)
+	s.lease = lease.New(s.kafka, groupID, s.log, s.reg)
+	// All counted topics are divided alike: the lease of one partition number is
+	// that of all three.
+	s.lease.Handle(schemas.EventTopic(s.kafka.TopicPrefix, schemas.Blocked), s.counter)
+	s.lease.Handle(schemas.RatesTopic(s.kafka.TopicPrefix), s.evaluator)
+}
+
+// instanceName tells the writers of alert records apart.
+func instanceName() string {
+	var b [6]byte
+	_, _ = rand.Read(b[:]) // never fails, as documented
+	return hex.EncodeToString(b[:])
+}
+
+// Ready is closed once every partition given to this instance is counted and
+// judged up to the present.
+func (s *Service) Ready() <-chan struct{} { return s.ready }
+
+// Addr returns the address of the HTTP listener, "" before it listens.
+func (s *Service) Addr() string { return s.server.Addr() }
+
+var errNotSettled = errors.New("catching up with the last window of events")
+
+func (s *Service) readiness() error {
+	if !s.settled() {
+		return errNotSettled
+	}
+	return nil
+}
+
+func (s *Service) settled() bool {
+	select {
+	case <-s.lease.Joined():
+		return s.counter.Settled() && s.evaluator.Settled()
+	default:
+		return false
+	}
+}
+
+// Run works until ctx is done, which is no error. It starts the stages in the
+// order in which each needs the one before, and stops them in reverse, so that a
+// message under way is delivered and noted before the lease is given up.
+func (s *Service) Run(ctx context.Context) error {
+	defer s.close(ctx)
+	checked := make(chan struct{})
+	tasks := []lifecycle.Task{
+		{Name: "http", Run: s.server.Run, Ready: s.server.Ready()},
+		{Name: "topics", Run: func(ctx context.Context) error { return s.checkTopics(ctx, checked) }, Ready: checked},
+		{Name: "alerts tail", Run: func(ctx context.Context) error { return s.tail.Run(ctx, s.apply) }, Ready: s.tail.CaughtUp()},
+	}
+	for _, b := range s.boxes {
+		tasks = append(tasks, lifecycle.Task{Name: "outbox " + b.Name(), Run: b.Run})
+	}
+	tasks = append(tasks,
+		lifecycle.Task{Name: "counter", Run: s.counter.Run},
+		lifecycle.Task{Name: "evaluator", Run: s.evaluator.Run},
+		lifecycle.Task{Name: "lease", Run: s.lease.Run},
+		lifecycle.Task{Name: "readiness", Run: s.watchReady},
+	)
+	return lifecycle.RunInOrder(ctx, tasks, nil, nil)
+}
+
+// checkTopics waits for the brokers, refuses topics that contradict the
+// configuration, else closes checked.
+func (s *Service) checkTopics(ctx context.Context, checked chan<- struct{}) error {
+	cl, err := kafka.NewClient(s.kafka, s.log, s.reg)
+	if err != nil {
+		return err
+	}
+	err = kafka.AwaitTopics(ctx, cl, s.kafka, s.log)
+	cl.Close()
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	close(checked)
+	<-ctx.Done()
+	return nil
+}
+
+// apply puts records of the alerts topic into the book.
+func (s *Service) apply(_ context.Context, recs []*kgo.Record) error {
+	if n := s.book.Apply(recs); n > 0 {
+		s.unread.Add(float64(n))
+		s.log.Warn("alert records were not readable", telemetry.Rows(n))
+	}
+	return nil
+}
+
+// watchReady closes ready once everything has settled.
+func (s *Service) watchReady(ctx context.Context) error {
+	for !s.settled() {
+		if lifecycle.Sleep(ctx, readyPoll) != nil {
+			return nil
+		}
+	}
+	s.log.Info("alerting is ready")
+	close(s.ready)
+	<-ctx.Done()
+	return nil
+}
+
+func (s *Service) close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	if err := s.producer.Close(ctx); err != nil {
+		s.log.Warn("producer was not flushed", telemetry.Err(fmt.Errorf("stop alerting: %w", err)))
+	}
+}

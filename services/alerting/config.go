@@ -1,0 +1,73 @@
+package alerting
+
+import (
+	"fmt"
+
+	"github.com/mailstream/mailstream/services/alerting/internal/rule"
+	"github.com/mailstream/mailstream/services/alerting/internal/slack"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+)
+
+// Config is the section `alerting`.
+type Config struct {
+	httpserver.Config `yaml:",inline"`
+	// Tokens let callers of the API in (RFC 6750); without any, nobody gets in.
+	Tokens []config.Secret `yaml:"tokens"`
+	// Slack is where people are told.
+	Slack Slack `yaml:"slack"`
+	// Rules say what is alarming. Left out, the built-in rule: more than 60 % of the
+	// mail to one recipient domain or mailbox provider blocked within 15 minutes.
+	Rules []rule.Rule `yaml:"rules"`
+	// SeriesMax bounds the recipient domains, and the mailbox providers, kept for
+	// one source; further ones are counted together as __other__. Range [1000,
+	// 10000000]. Default 1_000_000: about 200 MB.
+	SeriesMax int `yaml:"series_max"`
+}
+
+// Slack is one channel.
+type Slack struct {
+	// WebhookURL is an incoming webhook. Without it alerts are only in the API and
+	// in the alerts topic.
+	WebhookURL config.Secret `yaml:"webhook_url"`
+}
+
+const (
+	seriesMax     = 1_000_000
+	seriesMaxLow  = 1_000
+	seriesMaxHigh = 10_000_000
+	rulesMax      = 50 // each is stepped over every key that has blocks
+)
+
+// Default returns the section as it is when left out.
+func Default() Config {
+	return Config{
+		Config:    httpserver.Default("127.0.0.1:8083"),
+		Rules:     []rule.Rule{rule.Default()},
+		SeriesMax: seriesMax,
+	}
+}
+
+// Validate reports every fault to p.
+func (c Config) Validate(p *config.Problems) {
+	c.Config.Validate(p)
+	slack.Validate(c.Slack.WebhookURL, p.At("slack"), "webhook_url")
+	p.Check(c.SeriesMax >= seriesMaxLow && c.SeriesMax <= seriesMaxHigh, "series_max", "%d is not in [%d, %d]", c.SeriesMax, seriesMaxLow, seriesMaxHigh)
+	p.Check(len(c.Rules) <= rulesMax, "rules", "%d of them, at most %d", len(c.Rules), rulesMax)
+	names := make(map[string]bool)
+	for i, r := range c.Rules {
+		at := p.At(fmt.Sprintf("rules[%d]", i))
+		at.Check(!names[r.Name], "name", "%q is taken by another rule", r.Name)
+		names[r.Name] = true
+		r.WithDefaults().Validate(at)
+	}
+}
+
+// rules returns the rules with their defaults filled in.
+func (c Config) rules() []rule.Rule {
+	rules := make([]rule.Rule, 0, len(c.Rules))
+	for _, r := range c.Rules {
+		rules = append(rules, r.WithDefaults())
+	}
+	return rules
+}

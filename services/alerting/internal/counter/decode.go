@@ -1,0 +1,137 @@
+package counter
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/alerting/internal/window"
+)
+
+const (
+	// skewMax is how far ahead of its record an event's time may be before the
+	// provider's clock is called wrong.
+	skewMax = 5 * time.Minute
+	// nameBytesMax bounds a domain (RFC 1035, section 2.3.4) and, as good a bound
+	// as any, the name of a mailbox provider or source.
+	nameBytesMax = 253
+	// invalidName stands for a name beyond nameBytesMax, so that such mail is still
+	// counted and seen.
+	invalidName = "__invalid__"
+)
+
+// wire is the part of schemas.Event that is counted.
+type wire struct {
+	ID              string         `json:"id"`
+	Time            time.Time      `json:"time"`
+	Source          string         `json:"source"`
+	Recipient       string         `json:"recipient"`
+	RecipientDomain string         `json:"recipient_domain"`
+	MailboxProvider string         `json:"mailbox_provider"`
+	Reason          schemas.Reason `json:"reason"`
+	Cause           schemas.Cause  `json:"cause"`
+	SMTPReply       string         `json:"smtp_reply"`
+}
+
+// decode reads one event record. An event is placed by its own time, but never
+// after its record was written: providers' clocks run ahead. Placing by the
+// record rather than by our clock gives the same pane when it is read again.
+func decode(rec *kgo.Record, kind window.Kind) (o window.Observation, skewed bool, err error) {
+	var w wire
+	if err := json.Unmarshal(rec.Value, &w); err != nil {
+		return o, false, fmt.Errorf("decode event: %w", err)
+	}
+	if w.ID == "" {
+		return o, false, errNoID
+	}
+	at := w.Time
+	if at.IsZero() || at.After(rec.Timestamp) {
+		skewed = at.Sub(rec.Timestamp) > skewMax
+		at = rec.Timestamp
+	}
+	o = window.Observation{
+		ID: w.ID, Pane: window.PaneOf(at), Kind: kind,
+		Source: bounded(w.Source), Domain: bounded(w.RecipientDomain), Provider: bounded(w.MailboxProvider),
+	}
+	if kind == window.Blocked {
+		o.Reason, o.Cause, o.Sample = w.Reason, w.Cause, mask(w.SMTPReply, w.Recipient)
+	}
+	return o, skewed, nil
+}
+
+func bounded(name string) string {
+	if len(name) > nameBytesMax {
+		return invalidName
+	}
+	return name
+}
+
+// replayed says whether the record was published again from history.
+func replayed(rec *kgo.Record) bool {
+	for _, h := range rec.Headers {
+		if h.Key == schemas.HeaderReplay {
+			return true
+		}
+	}
+	return false
+}
+
+const (
+	// sampleRunesMax is how much of a reply travels: enough for code and reason.
+	sampleRunesMax = 200
+	// localPartMin is the shortest local part worth hiding on its own; a shorter
+	// one would blacken half the words.
+	localPartMin = 4
+	masked       = "<address>"
+)
+
+// mask removes from a server's reply what names a person: anything that looks
+// like an address, and the recipient's local part wherever it stands.
+func mask(reply, recipient string) string {
+	if reply == "" {
+		return ""
+	}
+	if runes := []rune(reply); len(runes) > 2*sampleRunesMax {
+		reply = string(runes[:2*sampleRunesMax]) // long enough that the cut below is the one seen
+	}
+	words := strings.FieldsFunc(reply, func(r rune) bool { return r <= ' ' || r == 0x7f })
+	local, _, _ := strings.Cut(recipient, "@")
+	for i, word := range words {
+		words[i] = maskWord(word, strings.ToLower(local))
+	}
+	out := []rune(strings.Join(words, " "))
+	return string(out[:min(len(out), sampleRunesMax)])
+}
+
+// maskWord hides an address in word, keeping the punctuation around it.
+func maskWord(word, local string) string {
+	lower := strings.ToLower(word)
+	if at := strings.IndexByte(word, '@'); at >= 0 {
+		return hide(word, addressStart(word, at), addressEnd(word, at))
+	}
+	if len(local) >= localPartMin && len(lower) == len(word) {
+		if i := strings.Index(lower, local); i >= 0 {
+			return hide(word, i, i+len(local))
+		}
+	}
+	return word
+}
+
+func hide(word string, from, to int) string { return word[:from] + masked + word[to:] }
+
+// addressStart and addressEnd find the edges of the address around the @ at
+// position at: everything but brackets, quotes and separators belongs to it.
+func addressStart(word string, at int) int {
+	return strings.LastIndexAny(word[:at], "<>()[]{}\"',;:=") + 1
+}
+
+func addressEnd(word string, at int) int {
+	if i := strings.IndexAny(word[at:], "<>()[]{}\"',;:="); i >= 0 {
+		return at + i
+	}
+	return len(strings.TrimRight(word, ".!?"))
+}

@@ -1,0 +1,363 @@
+// Package evaluator is the second stage of alerting: it merges the partial
+// counts of the rates topic, steps the rules over them, writes what changed to
+// the alerts topic and hands to the outboxes what people must be told.
+//
+// A state is written, acknowledged and seen in the log before anybody is told
+// of it. After a start or a takeover nothing is judged before one window of
+// rates and all states written so far are read. It counts no event itself.
+package evaluator
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/alerting/internal/book"
+	"github.com/mailstream/mailstream/services/alerting/internal/feed"
+	"github.com/mailstream/mailstream/services/alerting/internal/lease"
+	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
+	"github.com/mailstream/mailstream/services/alerting/internal/rule"
+	"github.com/mailstream/mailstream/services/alerting/internal/window"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+)
+
+const (
+	// pollWait is how long the loop waits for rates before it looks at orders and
+	// at what the outboxes delivered.
+	pollWait = 100 * time.Millisecond
+	// pollRecordsMax bounds the rates between two judgements.
+	pollRecordsMax = 5_000
+	// tickInterval is how often keys are judged without a new count: panes leave
+	// the window, holds end, silence grows.
+	tickInterval = time.Second
+	// expireInterval is how often quiet series are dropped.
+	expireInterval = time.Minute
+	// startMargin is read beyond the window at the start: more than the clocks of
+	// one deployment differ by.
+	startMargin = time.Minute
+)
+
+// retryDelay spaces attempts at a broker that does not answer.
+var retryDelay = lifecycle.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}
+
+// Publisher writes records durably: when Publish returns nil, all of them are
+// acknowledged by all in-sync replicas. Kept by kafka.Producer.
+type Publisher interface {
+	Publish(ctx context.Context, recs ...*kgo.Record) error
+}
+
+// Log is the reader of the alerts topic that fills the book. Kept by kafka.Tail.
+type Log interface {
+	// Applied returns the next offset of every partition.
+	Applied() map[int32]int64
+	// Wait returns nil once the record at offset is in the book.
+	Wait(ctx context.Context, partition int32, offset int64) error
+}
+
+// Options say what is judged.
+type Options struct {
+	Kafka    kafka.Config
+	Rules    []rule.Rule
+	Instance string // names this process in the records it writes
+	// SeriesMax bounds the series kept of one source and dimension.
+	SeriesMax int
+	Now       func() time.Time
+	// Receivers tell people; without any, alerts are only in the topic and the API.
+	Receivers []*outbox.Outbox
+}
+
+// Evaluator is the stage. It is a lease.Holder through its Inbox.
+type Evaluator struct {
+	*lease.Inbox
+	opt    Options
+	window time.Duration // the longest of any rule
+	pub    Publisher
+	log    *zap.Logger
+	met    *metrics
+	feed   *feed.Feed
+	marks  *marks
+	book   *book.Book
+	tail   Log
+	topics struct{ rates, alerts string }
+	place  func(group string) int32 // partition of the rates topic
+
+	parts   map[int32]*part
+	starts  []int32 // acquired, start not yet known
+	live    map[string]live
+	unsaved []outbox.Result // delivered, not yet written
+
+	tickAt, expireAt, startAt time.Time
+	faults                    int // in a row
+	settled                   atomic.Bool
+}
+
+// part is one leased partition of the rates topic.
+type part struct {
+	number  int32
+	table   *window.Table
+	next    int64           // offset to read next
+	goal    int64           // end when it was acquired
+	alerts  map[int32]int64 // ends of the alerts topic then
+	lanes   []laneState     // by input partition
+	doubts  map[doubt][]uint64
+	settled bool
+	changed map[window.Key]bool // touched since the last judgement; true: has blocks
+	active  map[window.Key]bool // has an alert under way
+}
+
+// live is the status of an alert since its record was written: peaks and
+// times that are not worth a record of their own.
+type live struct {
+	version int64
+	status  rule.Status
+}
+
+// New returns an evaluator without partitions.
+func New(opt Options, b *book.Book, tail Log, pub Publisher, log *zap.Logger, reg prometheus.Registerer) *Evaluator {
+	e := &Evaluator{
+		Inbox: lease.NewInbox(), opt: opt, pub: pub, log: log, met: newMetrics(reg),
+		feed: feed.New(opt.Kafka, log, reg), book: b, tail: tail,
+		parts: make(map[int32]*part), live: make(map[string]live),
+	}
+	for _, r := range opt.Rules {
+		e.window = max(e.window, r.Window)
+	}
+	e.topics.rates = schemas.RatesTopic(opt.Kafka.TopicPrefix)
+	e.topics.alerts = schemas.AlertsTopic(opt.Kafka.TopicPrefix)
+	partitioner := kgo.StickyKeyPartitioner(nil).ForTopic(e.topics.rates) // as the producer does
+	e.place = func(group string) int32 {
+		return int32(partitioner.Partition(&kgo.Record{Key: []byte(group)}, int(opt.Kafka.Topics.Partitions)))
+	}
+	e.marks = newMarks(opt.Kafka, e.place(window.MarkKey), opt.Now, log, reg)
+	return e
+}
+
+// Settled says whether every leased partition is read up to where it was when
+// it was acquired.
+func (e *Evaluator) Settled() bool { return e.settled.Load() && e.Pending() == 0 }
+
+// Run judges until ctx is done, which is no error.
+func (e *Evaluator) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.marks.run(ctx) })
+	g.Go(func() error { return e.loop(ctx) })
+	return g.Wait()
+}
+
+func (e *Evaluator) loop(ctx context.Context) error {
+	defer e.feed.Close()
+	defer e.End()
+	for ctx.Err() == nil {
+		if err := e.obey(ctx); err != nil {
+			return err
+		}
+		e.noteSettled()
+		if len(e.parts) == 0 && len(e.starts) == 0 {
+			select {
+			case <-e.Wake():
+			case <-ctx.Done():
+			}
+			continue
+		}
+		if err := e.step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step is one turn: read, merge, judge, tell.
+func (e *Evaluator) step(ctx context.Context) error {
+	if len(e.starts) > 0 && !e.now().Before(e.startAt) {
+		if err := e.start(ctx); err != nil && ctx.Err() == nil {
+			e.stumbled("offsets were not told", err)
+		}
+	}
+	if len(e.parts) == 0 { // nothing to read yet
+		_ = lifecycle.Sleep(ctx, pollWait) // the loop sees that ctx is done
+		return nil
+	}
+	for _, rec := range e.feed.Poll(ctx, time.Now().Add(pollWait), pollRecordsMax) {
+		e.merge(rec)
+	}
+	now := e.now()
+	tick := !now.Before(e.tickAt)
+	if tick {
+		e.tickAt = now.Add(tickInterval)
+	}
+	if !now.Before(e.expireAt) {
+		e.expireAt = now.Add(expireInterval)
+		e.expire(now)
+	}
+	applied := e.tail.Applied()
+	for _, p := range e.parts {
+		if !p.settled && !p.caughtUp(applied) || !e.follow(p, now) {
+			continue
+		}
+		first := !p.settled
+		p.settled = true
+		if err := e.judge(ctx, p, now, tick || first); err != nil {
+			return err
+		}
+	}
+	if err := e.collect(ctx); err != nil {
+		return err
+	}
+	if tick {
+		return e.tend(ctx, now)
+	}
+	return nil
+}
+
+func (e *Evaluator) now() time.Time { return e.opt.Now() }
+
+// stumbled notes a fault that passes; the next turn tries again.
+func (e *Evaluator) stumbled(msg string, err error) {
+	e.faults++
+	e.met.faults.Inc()
+	delay := retryDelay.Next(e.faults)
+	e.startAt = e.now().Add(delay)
+	e.log.Warn(msg, telemetry.Attempt(e.faults), telemetry.Delay(delay), telemetry.Err(err))
+}
+
+// obey carries out the orders of the lease. A partition is given up only after
+// the message under way for it is delivered and noted.
+func (e *Evaluator) obey(ctx context.Context) error {
+	for _, o := range e.Take() {
+		if o.Release {
+			for _, r := range e.opt.Receivers {
+				r.Withdraw(ctx, o.Partitions)
+			}
+			if err := e.collect(ctx); err != nil {
+				return err
+			}
+		}
+		for _, p := range o.Partitions {
+			e.drop(p)
+			if !o.Release {
+				e.starts = append(e.starts, p)
+				e.settled.Store(false)
+			}
+		}
+		o.Done()
+	}
+	return nil
+}
+
+func (e *Evaluator) drop(p int32) {
+	e.starts = slices.DeleteFunc(e.starts, func(q int32) bool { return q == p })
+	if e.parts[p] != nil {
+		e.feed.Remove([]feed.Spot{{Topic: e.topics.rates, Partition: p}})
+		delete(e.parts, p)
+	}
+	e.unsaved = slices.DeleteFunc(e.unsaved, func(r outbox.Result) bool { return r.Partition == p })
+}
+
+// start begins to read acquired partitions where one window ago is.
+func (e *Evaluator) start(ctx context.Context) error {
+	from := time.Unix(window.First(e.now(), e.window).Start(), 0).Add(-startMargin)
+	offsets, err := e.feed.After(ctx, from, e.topics.rates)
+	if err != nil {
+		return err
+	}
+	ends, err := e.feed.Ends(ctx, e.topics.rates, e.topics.alerts)
+	if err != nil {
+		return err
+	}
+	e.faults = 0
+	alerts := make(map[int32]int64)
+	for at, end := range ends {
+		if at.Topic == e.topics.alerts {
+			alerts[at.Partition] = end
+		}
+	}
+	add := make(map[feed.Spot]int64)
+	for _, p := range e.starts {
+		at := feed.Spot{Topic: e.topics.rates, Partition: p}
+		offset, ok := offsets[at]
+		if !ok {
+			return fmt.Errorf("list offsets: no partition %d in %q", p, at.Topic)
+		}
+		add[at] = offset
+		e.parts[p] = &part{
+			number: p, table: window.NewTable(e.opt.SeriesMax), next: offset, goal: ends[at], alerts: alerts,
+			lanes: make([]laneState, e.opt.Kafka.Topics.Partitions), doubts: make(map[doubt][]uint64),
+			changed: make(map[window.Key]bool), active: make(map[window.Key]bool),
+		}
+	}
+	e.starts = nil
+	return e.feed.Add(add)
+}
+
+// caughtUp says whether the partition and the book are where they have to be
+// before anything is judged.
+func (p *part) caughtUp(applied map[int32]int64) bool {
+	for q, end := range p.alerts {
+		if applied[q] < end {
+			return false
+		}
+	}
+	return p.next >= p.goal
+}
+
+// merge takes one record of rates.
+func (e *Evaluator) merge(rec *kgo.Record) {
+	p := e.parts[rec.Partition]
+	if p == nil || rec.Offset < p.next {
+		return
+	}
+	p.next = rec.Offset + 1
+	if rec.Attrs.IsControl() {
+		return
+	}
+	rate, err := decode(rec.Value)
+	if err != nil {
+		e.met.unreadable.Inc()
+		e.log.Debug("rate record not readable", telemetry.Partition(rec.Partition), telemetry.Offset(rec.Offset), telemetry.Err(err))
+		return
+	}
+	if rate.Mark != nil {
+		return // read by itself, see marks
+	}
+	p.table.Merge(&rate, window.First(e.now(), e.window), func(k window.Key, hot bool) {
+		if hot || p.active[k] {
+			p.changed[k] = true
+		}
+	})
+}
+
+func (e *Evaluator) expire(now time.Time) {
+	oldest := window.First(now, e.window)
+	series, overflowed := 0, uint64(0)
+	for _, p := range e.parts {
+		p.table.Expire(oldest)
+		series += p.table.Len()
+		overflowed += p.table.Overflowed()
+	}
+	e.met.series.Set(float64(series))
+	e.met.overflowed.Set(float64(overflowed))
+	maps.DeleteFunc(e.live, func(fingerprint string, l live) bool {
+		a, known := e.book.Get(fingerprint)
+		return !known || a.Version != l.version
+	})
+}
+
+func (e *Evaluator) noteSettled() {
+	settled := len(e.starts) == 0
+	for _, p := range e.parts {
+		settled = settled && p.settled
+	}
+	e.settled.Store(settled)
+	e.met.partitions.Set(float64(len(e.parts)))
+}

@@ -1,0 +1,147 @@
+package evaluator
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/alerting/internal/feed"
+	"github.com/mailstream/mailstream/services/alerting/internal/rule"
+	"github.com/mailstream/mailstream/services/alerting/internal/window"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+)
+
+const (
+	// staleAfter is how old what a counter told may be. Judging older counts would
+	// find the blocks of a minute whose deliveries nobody counted yet.
+	staleAfter = 30 * time.Second
+	// confirmRounds is how many further rounds of every lane must find a threshold
+	// exceeded before it is believed. The counts of different lanes, and the events
+	// of one webhook, arrive one after the other: half of a burst proves nothing.
+	confirmRounds = 2
+)
+
+// marks reads how far the counters are. All marks have one key, so they lie in
+// one partition, which every instance reads, whoever has it leased.
+type marks struct {
+	topic     string
+	partition int32
+	now       func() time.Time
+	feed      *feed.Feed
+	log       *zap.Logger
+
+	mu     sync.Mutex
+	latest map[int32]schemas.RateMark // by lane; guarded by mu
+}
+
+func newMarks(cfg kafka.Config, partition int32, now func() time.Time, log *zap.Logger, reg prometheus.Registerer) *marks {
+	return &marks{
+		topic: schemas.RatesTopic(cfg.TopicPrefix), partition: partition, now: now, log: log,
+		feed: feed.New(cfg, log, reg), latest: make(map[int32]schemas.RateMark),
+	}
+}
+
+// run reads until ctx is done, which is no error.
+func (m *marks) run(ctx context.Context) error {
+	defer m.feed.Close()
+	at := feed.Spot{Topic: m.topic, Partition: m.partition}
+	for attempt := 1; ; attempt++ {
+		offsets, err := m.feed.After(ctx, m.now().Add(-staleAfter), m.topic)
+		if err == nil {
+			if err := m.feed.Add(map[feed.Spot]int64{at: offsets[at]}); err != nil {
+				return err
+			}
+			break
+		}
+		delay := retryDelay.Next(attempt)
+		m.log.Warn("offsets were not told", telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
+		if lifecycle.Sleep(ctx, delay) != nil {
+			return nil
+		}
+	}
+	for ctx.Err() == nil {
+		for _, rec := range m.feed.Poll(ctx, time.Now().Add(time.Second), pollRecordsMax) {
+			if string(rec.Key) != window.MarkKey {
+				continue
+			}
+			if r, err := decode(rec.Value); err == nil && r.Mark != nil {
+				m.take(*r.Mark)
+			}
+		}
+	}
+	return nil
+}
+
+func (m *marks) take(mark schemas.RateMark) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, lane := range mark.Lanes {
+		m.latest[lane] = mark
+	}
+}
+
+func (m *marks) of(lane int32) (schemas.RateMark, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	mark, ok := m.latest[lane]
+	return mark, ok
+}
+
+// laneState is how far one lane is in one partition of rates: the counts of its
+// latest round that were merged here.
+type laneState struct {
+	asOf  time.Time
+	round uint64 // marks followed so far
+}
+
+// doubt is a threshold exceeded that is not yet believed.
+type doubt struct {
+	rule *rule.Rule
+	key  window.Key
+}
+
+// follow notes the marks whose counts are merged, and says whether those of all
+// lanes are up to date. While one is not, nothing is judged: states hold, and
+// nobody is told anything.
+func (e *Evaluator) follow(p *part, now time.Time) bool {
+	stale := 0
+	for i := range p.lanes {
+		lane := &p.lanes[i]
+		mark, ok := e.marks.of(int32(i))
+		if ok && !mark.AsOf.Equal(lane.asOf) && int(p.number) < len(mark.Offsets) && mark.Offsets[p.number] < p.next {
+			lane.asOf = mark.AsOf
+			lane.round++
+		}
+		if now.Sub(lane.asOf) > staleAfter {
+			stale++
+		}
+	}
+	e.met.stale.Set(float64(stale))
+	return stale == 0
+}
+
+// confirmed says whether a threshold that is exceeded has been so for
+// confirmRounds of every lane.
+func (p *part) confirmed(d doubt) bool {
+	since, ok := p.doubts[d]
+	if !ok {
+		since = make([]uint64, 0, len(p.lanes))
+		for _, lane := range p.lanes {
+			since = append(since, lane.round)
+		}
+		p.doubts[d] = since
+		return false
+	}
+	for i, lane := range p.lanes {
+		if lane.round < since[i]+confirmRounds {
+			return false
+		}
+	}
+	return true
+}

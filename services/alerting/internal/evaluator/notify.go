@@ -1,0 +1,211 @@
+package evaluator
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
+	"github.com/mailstream/mailstream/services/alerting/internal/rule"
+	"github.com/mailstream/mailstream/services/alerting/internal/window"
+)
+
+const (
+	// coverage is the share of a provider's blocked messages that domains already
+	// told must account for, in percent, for the provider not to be told as well.
+	coverage = 80
+	// owedMax bounds the messages an alert may owe one receiver: an alert that
+	// comes and goes while the receiver is away for hours is told as far as that.
+	owedMax = 16
+)
+
+// notify decides who is told of what is about to be written. A spike at one
+// domain is also one at its mailbox provider: it is told once (decision 0004).
+func (e *Evaluator) notify(p *part, drafts []*draft, now time.Time) {
+	groups := make(map[spike][]*draft)
+	for _, d := range drafts {
+		switch {
+		case d.event == rule.Resolved:
+			e.tellResolved(d, now)
+		case e.untold(d):
+			s := spike{d.alert.Rule, d.alert.Group}
+			groups[s] = append(groups[s], d)
+		}
+	}
+	for s, candidates := range groups {
+		e.assign(p, candidates, e.heads(s, drafts), now)
+	}
+}
+
+// spike is what belongs together: one rule over one provider and its domains.
+type spike struct{ rule, group string }
+
+// untold says whether the alert is over the threshold and nobody was told: it
+// began just now, or was covered by another one, or there was no receiver then.
+func (e *Evaluator) untold(d *draft) bool {
+	if d.alert.State != schemas.AlertFiring || !d.over {
+		return false
+	}
+	if d.event == rule.Fired || d.alert.InhibitedBy != "" {
+		return true
+	}
+	return slices.ContainsFunc(e.opt.Receivers, func(r *outbox.Outbox) bool {
+		return firing(&d.alert, r.Name()) == nil
+	})
+}
+
+// firing returns the firing notification of the present incident.
+func firing(a *schemas.Alert, receiver string) *schemas.Notification {
+	for i := range a.Notify {
+		n := &a.Notify[i]
+		if n.Receiver == receiver && n.Kind == schemas.NotifyFiring && !n.QueuedAt.Before(a.Since) {
+			return n
+		}
+	}
+	return nil
+}
+
+// heads returns the alerts of a spike that people know of already, as they will
+// be once the drafts are written.
+func (e *Evaluator) heads(s spike, drafts []*draft) []schemas.Alert {
+	head := func(a *schemas.Alert) bool {
+		return a.Rule == s.rule && a.Group == s.group && a.InhibitedBy == "" && (rule.Status{State: a.State}).Told()
+	}
+	out := e.book.All(head)
+	for _, d := range drafts {
+		out = slices.DeleteFunc(out, func(a schemas.Alert) bool { return a.Fingerprint == d.alert.Fingerprint })
+		if head(&d.alert) && !e.untold(d) {
+			out = append(out, d.alert)
+		}
+	}
+	return out
+}
+
+// assign gives each candidate of one spike its message or the alert whose
+// message covers it.
+func (e *Evaluator) assign(p *part, candidates []*draft, heads []schemas.Alert, now time.Time) {
+	var provider *draft
+	var domains []*draft
+	for _, d := range candidates {
+		if d.alert.Labels[schemas.DimensionProvider] != "" {
+			provider = d
+		} else {
+			domains = append(domains, d)
+		}
+	}
+	slices.SortFunc(domains, func(a, b *draft) int { // the loudest first
+		return cmp.Or(cmp.Compare(b.alert.Counts.Blocked, a.alert.Counts.Blocked), cmp.Compare(a.alert.Fingerprint, b.alert.Fingerprint))
+	})
+	if i := slices.IndexFunc(heads, func(a schemas.Alert) bool { return a.Labels[schemas.DimensionProvider] != "" }); i >= 0 {
+		for _, d := range domains { // people look at this provider already
+			e.cover(d, heads[i].Fingerprint)
+		}
+		return
+	}
+	switch {
+	case provider == nil:
+		for _, d := range domains {
+			e.tellFiring(d, nil, now)
+		}
+	case len(domains) > 1 || !p.explained(provider, domains, heads, now):
+		for _, d := range domains {
+			e.cover(d, provider.alert.Fingerprint)
+		}
+		e.tellFiring(provider, domains, now)
+	case len(domains) == 1:
+		e.cover(provider, domains[0].alert.Fingerprint)
+		e.tellFiring(domains[0], []*draft{provider}, now)
+	default:
+		e.cover(provider, heads[0].Fingerprint)
+	}
+}
+
+// explained says whether a provider's blocks are those of domains that are told.
+func (p *part) explained(provider *draft, domains []*draft, heads []schemas.Alert, now time.Time) bool {
+	var told int64
+	for _, d := range domains {
+		told += d.alert.Counts.Blocked
+	}
+	for _, a := range heads {
+		length, err := time.ParseDuration(a.Window)
+		if err == nil { // what is written of a head may be half a minute old
+			told += int64(p.table.Sum(keyOf(a.Labels), window.First(now, length)).Blocked)
+		}
+	}
+	return told*100 >= provider.alert.Counts.Blocked*coverage
+}
+
+// cover notes that the message of another alert tells this one too.
+func (e *Evaluator) cover(d *draft, by string) {
+	if d.alert.InhibitedBy == by {
+		return
+	}
+	if d.alert.InhibitedBy != "" && d.event != rule.Fired {
+		if a, ok := e.book.Get(d.alert.InhibitedBy); ok && a.InhibitedBy == "" && (rule.Status{State: a.State}).Told() {
+			return // the one that covers it is still there
+		}
+	}
+	d.alert.InhibitedBy, d.write = by, true
+}
+
+// tellFiring owes every receiver the message that the incident began. also are
+// the alerts it covers.
+func (e *Evaluator) tellFiring(d *draft, also []*draft, now time.Time) {
+	d.alert.InhibitedBy = ""
+	facts := d.facts()
+	for _, o := range also {
+		k := keyOf(o.alert.Labels)
+		facts.Also = append(facts.Also, k.Dimension+" "+k.Value)
+	}
+	if n := len(d.alert.Notify); d.event == rule.Fired && n > 0 {
+		// The messages of the incident before are history; the last one stays for
+		// its number.
+		last := d.alert.Notify[n-1].Seq
+		d.alert.Notify = slices.DeleteFunc(slices.Clone(d.alert.Notify), func(n schemas.Notification) bool {
+			return !n.Owed() && n.Seq != last
+		})
+	}
+	for _, r := range e.opt.Receivers {
+		if d.event == rule.Fired || firing(&d.alert, r.Name()) == nil {
+			e.owe(d, r.Name(), schemas.NotifyFiring, facts, now)
+		}
+	}
+	d.write = true
+}
+
+// tellResolved owes the message that it ended to whoever was told that it began.
+func (e *Evaluator) tellResolved(d *draft, now time.Time) {
+	facts := d.facts()
+	for _, r := range e.opt.Receivers {
+		if n := firing(&d.alert, r.Name()); n != nil && n.Failed == "" {
+			e.owe(d, r.Name(), schemas.NotifyResolved, facts, now)
+		}
+	}
+}
+
+func (d *draft) facts() schemas.AlertFacts {
+	a := &d.alert
+	return schemas.AlertFacts{
+		Incident: a.Incident, Since: a.Since, Ended: a.Ended, Value: a.Value, Peak: a.Peak,
+		Counts: a.Counts, Causes: a.Causes, Reasons: a.Reasons,
+	}
+}
+
+func (e *Evaluator) owe(d *draft, receiver, kind string, facts schemas.AlertFacts, now time.Time) {
+	notify := slices.Clone(d.alert.Notify)
+	seq, owed := 0, 0
+	for _, n := range notify {
+		seq = max(seq, n.Seq)
+		if n.Receiver == receiver && n.Owed() {
+			owed++
+		}
+	}
+	if owed >= owedMax {
+		e.met.dropped.Inc()
+		return
+	}
+	d.alert.Notify = append(notify, schemas.Notification{
+		Seq: seq + 1, Kind: kind, Receiver: receiver, QueuedAt: now, Facts: &facts,
+	})
+}

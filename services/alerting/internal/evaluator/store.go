@@ -1,0 +1,240 @@
+package evaluator
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/alerting/internal/book"
+	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
+	"github.com/mailstream/mailstream/services/alerting/internal/rule"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+)
+
+const (
+	// seenTimeout bounds the wait for our own record to come back. Beyond it the
+	// next turn finds out what became of it.
+	seenTimeout = 5 * time.Second
+	// keepResolved is how long an ended alert is remembered and shown.
+	keepResolved = 24 * time.Hour
+	// writeMax bounds the records of one request to the producer.
+	writeMax = 500
+)
+
+// store writes the drafts and hands out what they owe. What could not be written
+// is judged again at the next turn, from the state that is written.
+func (e *Evaluator) store(ctx context.Context, p *part, drafts []*draft) error {
+	drafts = slices.DeleteFunc(drafts, func(d *draft) bool { return !d.write })
+	for batch := range slices.Chunk(drafts, writeMax) {
+		alerts := make([]schemas.Alert, 0, len(batch))
+		for _, d := range batch {
+			alerts = append(alerts, d.alert)
+		}
+		won, err := e.write(ctx, alerts)
+		if err != nil {
+			return err
+		}
+		for i, d := range batch {
+			if !won[i] {
+				continue
+			}
+			e.live[d.alert.Fingerprint] = live{version: d.alert.Version, status: d.status}
+			p.active[keyOf(d.alert.Labels)] = d.status.Active()
+			e.announce(d)
+			e.offer(&d.alert)
+		}
+	}
+	return nil
+}
+
+// write appends alerts to the log and says which of them the log took. Only
+// these are true; the others lost to another writer or are not known to be
+// written yet.
+func (e *Evaluator) write(ctx context.Context, alerts []schemas.Alert) (won []bool, err error) {
+	won = make([]bool, len(alerts))
+	recs := make([]*kgo.Record, 0, len(alerts))
+	for i := range alerts {
+		rec, err := book.Record(e.topics.alerts, &alerts[i])
+		if err != nil {
+			return won, fate.Wrap(fate.Halt, err)
+		}
+		recs = append(recs, rec)
+	}
+	if err := e.pub.Publish(ctx, recs...); err != nil {
+		if fate.Of(err) != fate.Retry {
+			return won, fate.Wrap(fate.Halt, fmt.Errorf("write alerts: %w", err))
+		}
+		if ctx.Err() == nil {
+			e.stumbled("alerts were not written", err)
+		}
+		return won, nil
+	}
+	wait, cancel := context.WithTimeout(ctx, seenTimeout)
+	defer cancel()
+	for i, rec := range recs {
+		if err := e.tail.Wait(wait, rec.Partition, rec.Offset); err != nil {
+			if ctx.Err() == nil {
+				e.stumbled("own alert record did not come back", err)
+			}
+			return won, nil
+		}
+		have, _ := e.book.Get(alerts[i].Fingerprint)
+		won[i] = have.Version == alerts[i].Version && have.Writer == alerts[i].Writer
+		if !won[i] {
+			e.met.conflicts.Inc()
+		}
+	}
+	e.faults = 0
+	return won, nil
+}
+
+// announce logs and counts a change people care about.
+func (e *Evaluator) announce(d *draft) {
+	var msg string
+	switch d.event {
+	case rule.Fired:
+		msg = "alert fired"
+		e.met.transitions.WithLabelValues(string(schemas.AlertFiring)).Inc()
+	case rule.Resolved:
+		msg = "alert resolved"
+		e.met.transitions.WithLabelValues(string(schemas.AlertResolved)).Inc()
+	default:
+		return
+	}
+	e.log.Info(msg, telemetry.Name(d.alert.Rule), telemetry.Source(d.alert.Labels[schemas.LabelSource]),
+		telemetry.Fingerprint(d.alert.Fingerprint), telemetry.Incident(d.alert.Incident))
+}
+
+// offer hands what the alert owes to the outboxes, in order. What they have
+// already they do not take twice.
+func (e *Evaluator) offer(a *schemas.Alert) {
+	partition := e.place(a.Group)
+	for _, n := range a.Notify {
+		i := slices.IndexFunc(e.opt.Receivers, func(r *outbox.Outbox) bool { return r.Name() == n.Receiver })
+		if i < 0 || !n.Owed() || n.Facts == nil {
+			continue
+		}
+		e.opt.Receivers[i].Offer(outbox.Notice{
+			Alert: *a, Kind: n.Kind, Seq: n.Seq, Facts: *n.Facts, At: n.QueuedAt, Partition: partition,
+		})
+	}
+}
+
+// collect writes down what the outboxes delivered or gave up.
+func (e *Evaluator) collect(ctx context.Context) error {
+	for _, r := range e.opt.Receivers {
+		e.unsaved = append(e.unsaved, r.Results()...)
+	}
+	for len(e.unsaved) > 0 {
+		r := e.unsaved[0]
+		a, known := e.book.Get(r.ID.Fingerprint)
+		if known && mark(&a, r) {
+			a.Version++
+			a.Writer = e.opt.Instance
+			won, err := e.write(ctx, []schemas.Alert{a})
+			if err != nil || !won[0] {
+				return err // at the next turn again
+			}
+			if l, ok := e.live[a.Fingerprint]; ok && l.version == a.Version-1 {
+				e.live[a.Fingerprint] = live{version: a.Version, status: l.status}
+			}
+		}
+		for _, b := range e.opt.Receivers {
+			b.Settled(r.ID)
+		}
+		e.unsaved = e.unsaved[1:]
+	}
+	return nil
+}
+
+// mark notes in a copy of the alert's notifications how one ended. It returns
+// false when there is nothing to note.
+func mark(a *schemas.Alert, r outbox.Result) bool {
+	a.Notify = slices.Clone(a.Notify)
+	for i := range a.Notify {
+		n := &a.Notify[i]
+		if n.Seq != r.ID.Seq || !n.Owed() {
+			continue
+		}
+		n.Attempts, n.Failed, n.Facts = r.Attempts, r.Failed, nil
+		if r.Failed == "" {
+			n.SentAt = r.At
+		}
+		return true
+	}
+	return false
+}
+
+// tend looks after the alerts of the leased partitions: what they still owe,
+// rules that are gone, ended ones to forget, records to repair.
+func (e *Evaluator) tend(ctx context.Context, now time.Time) error {
+	mine := func(a *schemas.Alert) bool {
+		p := e.parts[e.place(a.Group)]
+		return p != nil && p.settled
+	}
+	var rewrite []schemas.Alert
+	var forget []*kgo.Record
+	firing := 0
+	for _, a := range e.book.All(mine) {
+		e.offer(&a)
+		status := rule.Status{State: a.State}
+		switch {
+		case status.Told():
+			firing++
+		case !status.Active() && !e.owes(&a) && now.Sub(a.UpdatedAt) > keepResolved:
+			forget = append(forget, book.Tombstone(e.topics.alerts, a.Fingerprint))
+			continue
+		}
+		switch {
+		case status.Active() && !e.ruled(&a):
+			rewrite = append(rewrite, e.orphan(a, now))
+		case e.book.Contested(a.Fingerprint):
+			a.Version++
+			a.Writer = e.opt.Instance
+			rewrite = append(rewrite, a)
+		}
+	}
+	e.met.firing.Set(float64(firing))
+	for batch := range slices.Chunk(rewrite, writeMax) {
+		if _, err := e.write(ctx, batch); err != nil {
+			return err
+		}
+	}
+	for batch := range slices.Chunk(forget, writeMax) {
+		if err := e.pub.Publish(ctx, batch...); err != nil && ctx.Err() == nil {
+			e.stumbled("ended alerts were not forgotten", err)
+		}
+	}
+	return nil
+}
+
+// owes says whether a receiver that is configured still waits for a message.
+func (e *Evaluator) owes(a *schemas.Alert) bool {
+	return slices.ContainsFunc(a.Notify, func(n schemas.Notification) bool {
+		return n.Owed() && slices.ContainsFunc(e.opt.Receivers, func(r *outbox.Outbox) bool { return r.Name() == n.Receiver })
+	})
+}
+
+// ruled says whether the configuration still has the rule of a.
+func (e *Evaluator) ruled(a *schemas.Alert) bool {
+	k := keyOf(a.Labels)
+	return slices.ContainsFunc(e.opt.Rules, func(r rule.Rule) bool {
+		return r.Name == a.Rule && slices.Contains(r.By, k.Dimension)
+	})
+}
+
+// orphan ends an alert that nothing would ever step again.
+func (e *Evaluator) orphan(a schemas.Alert, now time.Time) schemas.Alert {
+	d := &draft{alert: a, event: rule.Resolved}
+	d.alert.Version++
+	d.alert.Writer = e.opt.Instance
+	d.alert.State, d.alert.StateSince, d.alert.ResolvedAt, d.alert.UpdatedAt = schemas.AlertResolved, now, now, now
+	d.alert.Ended = schemas.EndRuleGone
+	e.tellResolved(d, now)
+	return d.alert
+}
