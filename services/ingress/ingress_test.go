@@ -100,6 +100,7 @@ type reply struct {
 	Status int
 	Header http.Header
 	Body   string
+	Close  bool // the connection ends with this answer
 }
 
 func (h *harness) do(c call) reply {
@@ -129,7 +130,7 @@ func (h *harness) do(c call) reply {
 	if err != nil {
 		h.tb.Fatal(err)
 	}
-	return reply{Status: resp.StatusCode, Header: resp.Header, Body: string(body)}
+	return reply{Status: resp.StatusCode, Header: resp.Header, Body: string(body), Close: resp.Close}
 }
 
 func (h *harness) post(body string) reply { return h.do(call{body: body}) }
@@ -229,4 +230,29 @@ func TestIngress_PublishesABounceWithKeyHeadersAndBody(t *testing.T) {
 			t.Errorf("header %s is %q, want %q", key, headers[key], want)
 		}
 	}
+}
+
+// metric adds up the series of name whose label has value; label "" takes all.
+func (h *harness) metric(name, label, value string) float64 {
+	h.tb.Helper()
+	families, err := h.registry.Gather()
+	if err != nil {
+		h.tb.Fatal(err)
+	}
+	sum := 0.0
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			match := label == ""
+			for _, l := range m.GetLabel() {
+				match = match || l.GetName() == label && l.GetValue() == value
+			}
+			if match {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return sum
 }
