@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/mailstream/mailstream/services/internal/address"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
@@ -77,6 +78,9 @@ func describe(err error, offset int64) string {
 	}
 	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return "unknown field " + field
+	}
+	if _, ok := errors.AsType[*time.ParseError](err); ok {
+		return "a time is not RFC 3339, like 2026-01-02T15:04:05Z"
 	}
 	if errors.Is(err, errTrailing) {
 		return fmt.Sprintf("something follows the JSON object at byte %d", offset)

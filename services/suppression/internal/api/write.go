@@ -22,6 +22,10 @@ import (
 // requestPrefix marks evidence that is a request, not an event.
 const requestPrefix = "api:"
 
+// writeTimeout bounds one write, the wait for other writers of the address
+// included: more than a publish may take, less than the listener allows.
+const writeTimeout = 10 * time.Second
+
 // newRequestID returns what stands as evidence for one request.
 func newRequestID() string { return requestPrefix + uuid.Must(uuid.NewV7()).String() }
 
@@ -128,7 +132,9 @@ func (a *API) edit(w http.ResponseWriter, r *http.Request, b *Backend, c change)
 	}
 	var changed int
 	var fault error
-	results, err := b.Writer.Write(r.Context(), []ledger.Edit{{
+	ctx, cancel := context.WithTimeout(r.Context(), writeTimeout)
+	defer cancel()
+	results, err := b.Writer.Write(ctx, []ledger.Edit{{
 		Key: key, Address: canonical,
 		Apply: func(cur schemas.Suppression) schemas.Suppression {
 			next, n, err := c.apply(cur, time.Now())
@@ -141,7 +147,7 @@ func (a *API) edit(w http.ResponseWriter, r *http.Request, b *Backend, c change)
 	}})
 	switch {
 	case err != nil:
-		a.writeFailed(w, r.Context(), err)
+		a.writeFailed(w, err)
 	case errors.Is(fault, errConsent):
 		httpserver.Problem(w, http.StatusConflict, "consent_required",
 			`the address complained; send "consent": true when the person has asked for mail again, or name another reason`)
@@ -154,11 +160,9 @@ func (a *API) edit(w http.ResponseWriter, r *http.Request, b *Backend, c change)
 	}
 }
 
-func (a *API) writeFailed(w http.ResponseWriter, ctx context.Context, err error) {
+func (a *API) writeFailed(w http.ResponseWriter, err error) {
 	a.opt.Metrics.writeErrors.Inc()
-	if ctx.Err() == nil {
-		a.opt.Log.Warn("write was not acknowledged", telemetry.Err(err))
-	}
+	a.opt.Log.Warn("write was not acknowledged", telemetry.Err(err))
 	if fate.Of(err) == fate.DeadLetter {
 		httpserver.Problem(w, http.StatusConflict, "too_many_entries", "the record of the address would become too large")
 		return

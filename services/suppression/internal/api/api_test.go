@@ -1,0 +1,536 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/suppression/internal/api"
+	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
+	"github.com/mailstream/mailstream/services/suppression/internal/store"
+)
+
+const partitions = 4
+
+// memoryTopic is a topic in memory: it acknowledges at once, or refuses.
+type memoryTopic struct {
+	mu     sync.Mutex
+	refuse error
+	ends   map[int32]int64
+}
+
+func (l *memoryTopic) Publish(_ context.Context, recs ...*kgo.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.refuse != nil {
+		return l.refuse
+	}
+	for _, r := range recs {
+		r.Partition = int32(kgo.StickyKeyPartitioner(nil).ForTopic(r.Topic).Partition(r, partitions))
+		r.Offset = l.ends[r.Partition]
+		l.ends[r.Partition]++
+	}
+	return nil
+}
+
+// follower has applied what it is told.
+type follower struct {
+	mu      sync.Mutex
+	applied map[int32]int64
+	lag     time.Duration
+}
+
+func (f *follower) Wait(ctx context.Context, partition int32, offset int64) error {
+	f.mu.Lock()
+	done := f.applied[partition] > offset
+	f.mu.Unlock()
+	if done {
+		return nil
+	}
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+func (f *follower) Applied() map[int32]int64 { return f.applied }
+func (f *follower) Lag() time.Duration       { return f.lag }
+
+type fixture struct {
+	tb       testing.TB
+	api      *api.API
+	store    *store.Memory
+	topic    *memoryTopic
+	follower *follower
+	logs     *observer.ObservedLogs
+}
+
+func newFixture(tb testing.TB) *fixture {
+	tb.Helper()
+	hasher, err := address.NewHasher(config.Literal("pepper-of-the-api-tests"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	core, logs := observer.New(zap.DebugLevel)
+	f := &fixture{
+		tb: tb, store: store.NewMemory(), logs: logs,
+		topic:    &memoryTopic{ends: map[int32]int64{}},
+		follower: &follower{applied: map[int32]int64{0: 0, 1: 0, 2: 0, 3: 0}, lag: 7 * time.Millisecond},
+	}
+	book := ledger.New(ledger.Options{
+		Topic: "email.suppressions", Partitions: partitions, Store: f.store, Publisher: f.topic,
+		Hash: hasher.Hash, Metrics: ledger.NewMetrics(prometheus.NewRegistry()), Log: zap.New(core),
+	})
+	f.api = api.New(api.Options{
+		Hash: hasher.Hash, Transactional: []string{"transactional"},
+		TokenWait: 10 * time.Millisecond, StaleAfter: 30 * time.Second,
+		Metrics: api.NewMetrics(prometheus.NewRegistry()), Log: zap.New(core),
+	})
+	f.api.Open(api.Backend{Reader: f.store, Writer: book, Follower: f.follower, Epoch: ledger.NewEpoch("topic")})
+	return f
+}
+
+func (f *fixture) do(method, path, body string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	f.api.ServeHTTP(w, r)
+	return w
+}
+
+// ok sends a request that must be answered 200 and decodes the answer.
+func (f *fixture) ok(method, path string, v, out any) {
+	f.tb.Helper()
+	body := ""
+	if v != nil {
+		b, err := json.Marshal(v)
+		if err != nil {
+			f.tb.Fatal(err)
+		}
+		body = string(b)
+	}
+	w := f.do(method, path, body)
+	if w.Code != 200 {
+		f.tb.Fatalf("%s %s %s = %d %s", method, path, body, w.Code, w.Body)
+	}
+	if out == nil {
+		return
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), out); err != nil {
+		f.tb.Fatal(err)
+	}
+}
+
+type object = map[string]any
+
+type row struct {
+	Address string `json:"address"`
+	Hash    string `json:"recipient_hash"`
+	Reason  string `json:"reason"`
+	Scope   string `json:"scope"`
+	Note    string `json:"note"`
+	Expires string `json:"expires"`
+	Since   string `json:"since"`
+}
+
+type answer struct {
+	Suppressed []row  `json:"suppressed"`
+	Checked    int    `json:"checked"`
+	Stale      bool   `json:"stale"`
+	LagMS      int    `json:"lag_ms"`
+	Token      string `json:"token"`
+	Invalid    []struct {
+		Index   int    `json:"index"`
+		Address string `json:"address"`
+		Error   string `json:"error"`
+	} `json:"invalid"`
+	Suppressions []row  `json:"suppressions"`
+	NextCursor   string `json:"next_cursor"`
+	Changed      int    `json:"changed"`
+}
+
+func (f *fixture) put(v object) answer {
+	f.tb.Helper()
+	var got answer
+	f.ok("PUT", "/v1/suppressions", v, &got)
+	return got
+}
+
+func (f *fixture) check(v object) answer {
+	f.tb.Helper()
+	var got answer
+	f.ok("POST", "/v1/suppressions/check", v, &got)
+	return got
+}
+
+func TestAPI_RefusesWhatItCannotUse(t *testing.T) {
+	t.Parallel()
+	many := `{"addresses":["a@example.com"` + strings.Repeat(`,"a@example.com"`, 10_000) + `]}`
+	const check, listing, remove = "/v1/suppressions/check", "/v1/suppressions", "/v1/suppressions/remove"
+	tests := []struct {
+		name, method, path, body string
+		status                   int
+		title, detail            string
+	}{
+		{"empty body", "POST", check, ``, 400, "bad request", "ends before"},
+		{"not JSON", "POST", check, `{"addresses":[}`, 400, "bad request", "not JSON at byte 15"},
+		{"cut off", "POST", check, `{"addresses":["a@`, 400, "bad request", "ends before"},
+		{"no addresses", "POST", check, `{"stream":"marketing"}`, 400, "bad request", "addresses is missing"},
+		{"addresses null", "POST", check, `{"addresses":null}`, 400, "bad request", "addresses is missing"},
+		{"addresses no array", "POST", check, `{"addresses":"a@example.com"}`, 400, "bad request", "wrong type"},
+		{"addresses of numbers", "POST", check, `{"addresses":[1]}`, 400, "bad request", "wrong type"},
+		{"an array", "POST", check, `["a@example.com"]`, 400, "bad request", "wrong type"},
+		{"unknown field", "POST", check, `{"addresses":[],"adresses":[]}`, 400, "bad request", `unknown field "adresses"`},
+		{"something after it", "POST", check, `{"addresses":[]}{}`, 400, "bad request", "something follows"},
+		{"too many addresses", "POST", check, many, 400, "bad request", "10001 entries, the limit is 10000"},
+		{"too large", "POST", check, `{"addresses":["` + strings.Repeat("x", 9<<20) + `"]}`, 413, "body too large", "8388608"},
+		{"overlong stream", "POST", check, `{"addresses":[],"stream":"` + strings.Repeat("x", 255) + `"}`, 400, "bad request", "stream is longer"},
+		{"no token", "POST", check, `{"addresses":[],"min_token":"rubbish"}`, 400, "bad token", "not a token"},
+		{"foreign token", "POST", check, `{"addresses":[],"min_token":"00000000:1@2"}`, 400, "bad token", "another deployment"},
+		{"GET check", "GET", check, ``, 405, "method not allowed", "POST"},
+		{"DELETE list", "DELETE", listing, ``, 405, "method not allowed", "GET, PUT"},
+		{"other path", "GET", "/v1/other", ``, 404, "not found", ""},
+		{"put without address", "PUT", listing, `{}`, 400, "bad request", "address is not"},
+		{"put of no address", "PUT", listing, `{"address":"nobody"}`, 400, "bad request", "address is not"},
+		{"put of unknown reason", "PUT", listing, `{"address":"a@example.com","reason":"dislike"}`, 400, "bad request", "reason must be"},
+		{"put of bad scope", "PUT", listing, `{"address":"a@example.com","scope":"world"}`, 400, "bad request", "scope must be"},
+		{"put of two scopes", "PUT", listing, `{"address":"a@example.com","scope":"account","list":"1"}`, 400, "bad request", "one of scope"},
+		{"put of the past", "PUT", listing, `{"address":"a@example.com","expires":"2020-01-01T00:00:00Z"}`, 400, "bad request", "expires is not"},
+		{"put of no time", "PUT", listing, `{"address":"a@example.com","expires":"tomorrow"}`, 400, "bad request", "RFC 3339"},
+		{"put of a long note", "PUT", listing, `{"address":"a@example.com","note":"` + strings.Repeat("x", 1001) + `"}`, 400, "bad request", "note is longer"},
+		{"put too large", "PUT", listing, `{"address":"a@example.com","note":"` + strings.Repeat("x", 17<<10) + `"}`, 413, "body too large", ""},
+		{"remove without a note", "POST", remove, `{"address":"a@example.com"}`, 400, "bad request", "note is missing"},
+		{"remove with a blank note", "POST", remove, `{"address":"a@example.com","note":"  "}`, 400, "bad request", "note is missing"},
+		{"list with limit 0", "GET", listing + "?limit=0", ``, 400, "bad request", "limit is not in"},
+		{"list with limit 1001", "GET", listing + "?limit=1001", ``, 400, "bad request", "limit is not in"},
+		{"list with a rubbish cursor", "GET", listing + "?cursor=@@", ``, 400, "bad request", "cursor"},
+		{"list with a short cursor", "GET", listing + "?cursor=QUJD", ``, 400, "bad request", "cursor"},
+		{"list of unknown reason", "GET", listing + "?reason=dislike", ``, 400, "bad request", "reason must be"},
+		{"list with an unknown parameter", "GET", listing + "?offset=3", ``, 400, "bad request", "unknown parameter"},
+	}
+	f := newFixture(t)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := f.do(tt.method, tt.path, tt.body)
+			var p struct {
+				Title, Detail string
+				Status        int
+			}
+			if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
+				t.Fatalf("%d %s: %v", w.Code, w.Body, err)
+			}
+			if w.Code != tt.status || p.Status != tt.status || p.Title != tt.title || !strings.Contains(p.Detail, tt.detail) {
+				t.Errorf("%d %+v, want %d %q with %q", w.Code, p, tt.status, tt.title, tt.detail)
+			}
+			if got := w.Header().Get("Content-Type"); got != "application/problem+json" {
+				t.Errorf("content type %q", got)
+			}
+			if strings.Contains(p.Detail, "example.com") {
+				t.Errorf("detail repeats an address: %q", p.Detail)
+			}
+		})
+	}
+	if n := f.store.Len(); n != 0 {
+		t.Errorf("%d addresses are listed after refusals only", n)
+	}
+}
+
+func TestAPI_ContentType(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for kind, want := range map[string]int{"": 200, "application/json": 200, "application/json; charset=utf-8": 200, "text/plain": 415, "application/x-www-form-urlencoded": 415, ";": 415} {
+		r := httptest.NewRequest("POST", "/v1/suppressions/check", strings.NewReader(`{"addresses":[]}`))
+		r.Header.Set("Content-Type", kind)
+		w := httptest.NewRecorder()
+		f.api.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("content type %q = %d, want %d", kind, w.Code, want)
+		}
+	}
+}
+
+func TestAPI_NotReadyBeforeOpen(t *testing.T) {
+	t.Parallel()
+	a := api.New(api.Options{Metrics: api.NewMetrics(prometheus.NewRegistry()), Log: zap.NewNop()})
+	w := httptest.NewRecorder()
+	a.ServeHTTP(w, httptest.NewRequest("POST", "/v1/suppressions/check", strings.NewReader(`{"addresses":[]}`)))
+	if w.Code != 503 || w.Header().Get("Retry-After") == "" {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+}
+
+func TestAPI_CheckAnswersEachAddress(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.put(object{"address": "Listed@Example.com", "note": "asked by phone"})
+	got := f.check(object{"addresses": []string{"free@example.com", "LISTED@example.com", "nonsense", "listed@example.com", ""}, "stream": "marketing"})
+	var rows []string
+	for _, s := range got.Suppressed {
+		rows = append(rows, s.Address+" "+s.Reason+" "+s.Scope+" "+s.Note)
+	}
+	want := []string{"LISTED@example.com manual account asked by phone", "listed@example.com manual account asked by phone"}
+	if diff := cmp.Diff(want, rows); diff != "" {
+		t.Errorf("suppressed (-want +got):\n%s", diff)
+	}
+	if got.Checked != 3 || len(got.Invalid) != 2 || got.Invalid[0].Index != 2 || got.Invalid[1].Index != 4 || got.Invalid[0].Address != "nonsense" {
+		t.Errorf("checked %d, invalid %+v", got.Checked, got.Invalid)
+	}
+	if got.LagMS != 7 || got.Stale {
+		t.Errorf("lag %d ms, stale %v", got.LagMS, got.Stale)
+	}
+	f.follower.lag = time.Minute
+	if got := f.check(object{"addresses": []string{}}); !got.Stale || got.Suppressed == nil {
+		t.Errorf("a minute behind: %+v", got)
+	}
+}
+
+func TestAPI_PutIsIdempotent(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	body := object{"address": "a@example.com", "stream": "news", "note": "n", "expires": time.Now().Add(time.Hour).Format(time.RFC3339)}
+	first, again := f.put(body), f.put(body)
+	if first.Changed != 1 || again.Changed != 0 || first.Token == "" || first.Token != again.Token {
+		t.Errorf("first %+v, again %+v", first, again)
+	}
+	body["note"] = "another"
+	if got := f.put(body); got.Changed != 1 || got.Token == first.Token {
+		t.Errorf("with another note: %+v", got)
+	}
+}
+
+func TestAPI_ExpiredEntriesAreGone(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.put(object{"address": "a@example.com", "expires": time.Now().Add(300 * time.Millisecond).Format(time.RFC3339Nano)})
+	ask := object{"addresses": []string{"a@example.com"}}
+	if got := f.check(ask); len(got.Suppressed) != 1 || got.Suppressed[0].Expires == "" {
+		t.Fatalf("before: %+v", got)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for len(f.check(ask).Suppressed) != 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("never expired")
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	var got answer
+	f.ok("GET", "/v1/suppressions", nil, &got)
+	if len(got.Suppressions) != 0 {
+		t.Errorf("listed after it expired: %+v", got)
+	}
+}
+
+func TestAPI_Remove(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		body   object
+		status int
+		left   []string // reasons in force afterwards
+	}{
+		{"everything, with consent", object{"consent": true}, 200, nil},
+		{"everything, without consent", object{}, 409, []string{"complaint", "manual", "unsubscribe"}},
+		{"one reason", object{"reason": "manual"}, 200, []string{"complaint", "unsubscribe"}},
+		{"the complaint, without consent", object{"reason": "complaint"}, 409, []string{"complaint", "manual", "unsubscribe"}},
+		{"the complaint, with consent", object{"reason": "complaint", "consent": true}, 200, []string{"manual", "unsubscribe"}},
+		{"one list", object{"list": "1"}, 200, []string{"complaint", "manual"}},
+		{"another list", object{"list": "2"}, 200, []string{"complaint", "manual", "unsubscribe"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			f.put(object{"address": "a@example.com"})
+			f.put(object{"address": "a@example.com", "reason": "complaint"})
+			f.put(object{"address": "a@example.com", "reason": "unsubscribe", "list": "1"})
+			tt.body["address"], tt.body["note"] = "A@example.com", "ticket 12"
+			b, _ := json.Marshal(tt.body) // maps of text and bools
+			if w := f.do("POST", "/v1/suppressions/remove", string(b)); w.Code != tt.status {
+				t.Fatalf("%d %s, want %d", w.Code, w.Body, tt.status)
+			}
+			var got answer
+			f.ok("GET", "/v1/suppressions", nil, &got)
+			var left []string
+			for _, r := range got.Suppressions {
+				left = append(left, r.Reason)
+			}
+			if diff := cmp.Diff(tt.left, left); diff != "" {
+				t.Errorf("left (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAPI_AddAfterALiftOfTheSameMoment(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for range 50 { // far more often than once a millisecond
+		f.put(object{"address": "a@example.com"})
+		if got := f.check(object{"addresses": []string{"a@example.com"}}); len(got.Suppressed) != 1 {
+			t.Fatal("added and not suppressed")
+		}
+		f.ok("POST", "/v1/suppressions/remove", object{"address": "a@example.com", "note": "n"}, nil)
+		if got := f.check(object{"addresses": []string{"a@example.com"}}); len(got.Suppressed) != 0 {
+			t.Fatal("lifted and still suppressed")
+		}
+	}
+}
+
+func TestAPI_TokenOfTheFutureIsRefusedInTime(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	token := f.put(object{"address": "a@example.com"}).Token
+	w := f.do("POST", "/v1/suppressions/check", `{"addresses":["a@example.com"],"min_token":"`+token+`"}`)
+	if w.Code != 409 || !strings.Contains(w.Body.String(), `"not_yet_applied"`) || w.Header().Get("Retry-After") == "" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	f.follower.mu.Lock()
+	for p := range f.follower.applied {
+		f.follower.applied[p] = 1
+	}
+	f.follower.mu.Unlock()
+	got := f.check(object{"addresses": []string{"a@example.com"}, "min_token": token})
+	if got.Token != token {
+		t.Errorf("token of the check = %q, want %q", got.Token, token)
+	}
+}
+
+func TestAPI_KafkaAway(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.put(object{"address": "a@example.com"})
+	f.topic.refuse = errors.New("no broker")
+	for _, call := range []struct{ method, path, body string }{
+		{"PUT", "/v1/suppressions", `{"address":"b@example.com"}`},
+		{"POST", "/v1/suppressions/remove", `{"address":"a@example.com","note":"n"}`},
+	} {
+		if w := f.do(call.method, call.path, call.body); w.Code != 503 || w.Header().Get("Retry-After") == "" {
+			t.Errorf("%s = %d %s", call.method, w.Code, w.Body)
+		}
+	}
+	got := f.check(object{"addresses": []string{"a@example.com", "b@example.com"}})
+	if len(got.Suppressed) != 1 || got.Suppressed[0].Address != "a@example.com" {
+		t.Errorf("what was not acknowledged shows: %+v", got)
+	}
+}
+
+func TestAPI_ListPages(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	want := map[string]bool{}
+	for i := range 120 {
+		addr := fmt.Sprintf("u%d@example.com", i)
+		f.put(object{"address": addr})
+		want[addr+" manual account"] = true
+		if i%3 == 0 {
+			f.put(object{"address": addr, "reason": "unsubscribe", "list": "1"})
+			want[addr+" unsubscribe list:1"] = true
+		}
+	}
+	for _, limit := range []int{1, 7, 1000} {
+		got, cursor, pages := map[string]bool{}, "", 0
+		for more := true; more; pages++ {
+			var a answer
+			f.ok("GET", fmt.Sprintf("/v1/suppressions?limit=%d&cursor=%s", limit, cursor), nil, &a)
+			if len(a.Suppressions) > limit {
+				t.Fatalf("%d rows, limit %d", len(a.Suppressions), limit)
+			}
+			for _, r := range a.Suppressions {
+				id := r.Address + " " + r.Reason + " " + r.Scope
+				if got[id] {
+					t.Errorf("%s is there twice", id)
+				}
+				got[id] = true
+			}
+			// Writes between two pages: one that comes, one that goes and comes back.
+			f.put(object{"address": fmt.Sprintf("new%d-%d@example.com", limit, pages), "reason": "provider_suppressed"})
+			cursor, more = a.NextCursor, a.NextCursor != ""
+		}
+		for id := range want {
+			if !got[id] {
+				t.Errorf("limit %d: %s is missing", limit, id)
+			}
+		}
+	}
+	var only answer
+	f.ok("GET", "/v1/suppressions?reason=unsubscribe&limit=1000", nil, &only)
+	if len(only.Suppressions) != 40 {
+		t.Errorf("%d unsubscribes, want 40", len(only.Suppressions))
+	}
+}
+
+func TestAPI_EntriesOfAnAddressAreBounded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for i := range 500 {
+		f.put(object{"address": "a@example.com", "list": fmt.Sprint(i)})
+	}
+	w := f.do("PUT", "/v1/suppressions", `{"address":"a@example.com","list":"one more"}`)
+	if w.Code != 409 || !strings.Contains(w.Body.String(), "too_many_entries") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	f.put(object{"address": "a@example.com", "list": "7", "note": "changed"})
+}
+
+func TestAPI_NoAddressAndNoTokenInTheLog(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	token := f.put(object{"address": "private@example.com", "note": "confidential"}).Token
+	f.check(object{"addresses": []string{"private@example.com", "secret nonsense"}})
+	f.do("POST", "/v1/suppressions/check", `{"addresses":["private@example.com"],"min_token":"`+token+`"}`)
+	f.do("POST", "/v1/suppressions/remove", `{"address":"private@example.com","note":"confidential"}`)
+	f.topic.refuse = errors.New("no broker")
+	f.do("PUT", "/v1/suppressions", `{"address":"private@example.com","note":"confidential 2"}`)
+	text := new(bytes.Buffer)
+	for _, e := range f.logs.All() {
+		fmt.Fprintln(text, e.Message, e.ContextMap())
+	}
+	if f.logs.Len() < 3 {
+		t.Errorf("only %d lines: the test proves nothing", f.logs.Len())
+	}
+	for _, private := range []string{"private", "confidential", "nonsense", token} {
+		if strings.Contains(text.String(), private) {
+			t.Errorf("%q is in the log:\n%s", private, text)
+		}
+	}
+}
+
+func FuzzAPI(f *testing.F) {
+	f.Add("POST", "/v1/suppressions/check", `{"addresses":["a@example.com","x"],"stream":"marketing","list":"1","explain":true}`)
+	f.Add("POST", "/v1/suppressions/check", `{"addresses":["ä@exämple.com"],"min_token":"ffffffff:0@0,1@-1"}`)
+	f.Add("PUT", "/v1/suppressions", `{"address":"a@example.com","reason":"manual","scope":"list:1","expires":"2999-01-01T00:00:00Z","note":"n"}`)
+	f.Add("POST", "/v1/suppressions/remove", `{"address":"a@example.com","note":"n","consent":true,"stream":"s"}`)
+	f.Add("GET", "/v1/suppressions?limit=3&reason=manual&cursor=AAAAAAAAAAAAAAAAAAAAAGFjY291bnQAbWFudWFs", ``)
+	f.Fuzz(func(t *testing.T, method, path, body string) {
+		r, err := http.NewRequest(method, path, strings.NewReader(body))
+		if err != nil || !strings.HasPrefix(path, "/") || r.URL.Host != "" {
+			return
+		}
+		x := newFixture(t)
+		x.put(object{"address": "a@example.com"})
+		w := httptest.NewRecorder()
+		x.api.ServeHTTP(w, r)
+		if w.Code >= 500 {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		if w.Code != 200 && (w.Code < 300 || w.Code >= 400) && !json.Valid(w.Body.Bytes()) {
+			t.Errorf("answer %d is not JSON: %s", w.Code, w.Body)
+		}
+		if w.Code == 200 && !json.Valid(w.Body.Bytes()) {
+			t.Errorf("answer is not JSON: %s", w.Body)
+		}
+	})
+}
