@@ -68,8 +68,8 @@ func (c *chaos) life(t *testing.T, rng *rand.Rand) {
 		BatchRecordsMax:  1 + rng.IntN(200),
 		BatchWait:        time.Duration(rng.IntN(20)) * time.Millisecond,
 		HandOver:         time.Duration(1+rng.IntN(50)) * time.Millisecond,
-		SessionTimeout:   400 * time.Millisecond,
-		RebalanceTimeout: 2 * time.Second,
+		SessionTimeout:   600 * time.Millisecond,
+		RebalanceTimeout: 400 * time.Millisecond, // the test broker forgets who waits to join for longer than a session
 	})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(50+rng.IntN(600))*time.Millisecond)
 	defer cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -164,7 +165,7 @@ func NewConsumer(cfg Config, cc ConsumerConfig, log *zap.Logger, reg prometheus.
 	if c.opts, err = clientOptions(cfg, log, reg, c.options()); err != nil {
 		return nil, err
 	}
-	if err := kgo.ValidateOpts(append(c.opts, (&session{Consumer: c}).options()...)...); err != nil {
+	if err := kgo.ValidateOpts(slices.Concat(c.opts, (&session{Consumer: c}).options())...); err != nil {
 		return nil, fmt.Errorf("configure kafka consumer: %w", err)
 	}
 	return c, nil
@@ -205,7 +206,9 @@ func (c *Consumer) options() []kgo.Opt {
 // uncommitted and read again, here or elsewhere. Nothing is skipped.
 func (c *Consumer) Run(ctx context.Context, handle func(ctx context.Context, recs []*kgo.Record) error) error {
 	s := newSession(c, handle)
-	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, c.opts...), s.options()...)...)
+	life, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	cl, err := kgo.NewClient(slices.Concat(c.opts, s.options(), []kgo.Opt{kgo.WithContext(life)})...)
 	if err != nil {
 		return fmt.Errorf("configure kafka consumer: %w", err)
 	}
@@ -213,7 +216,7 @@ func (c *Consumer) Run(ctx context.Context, handle func(ctx context.Context, rec
 	c.front.clear()
 	g, both := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		defer s.leave()
+		defer s.leave(kill)
 		return s.loop(both)
 	})
 	g.Go(func() error { return s.lookout().run(both) })

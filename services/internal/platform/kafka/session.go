@@ -412,13 +412,14 @@ func (s *session) rewind(b *batch) {
 }
 
 // leave says goodbye to the group, so that others take over at once, and ends
-// the client.
-func (s *session) leave() {
+// the client. kill ends what the client still waits for.
+func (s *session) leave(kill context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
 	s.cl.AllowRebalance()
 	if err := s.cl.LeaveGroupContext(ctx); err != nil {
 		s.log.Warn("group was not told of the end", telemetry.Group(s.cfg.Group), telemetry.Err(err))
+		kill() // a request to join may wait for minutes, and Close for it
 	}
 	s.cl.CloseAllowingRebalance()
 }

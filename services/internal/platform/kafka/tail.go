@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -126,7 +127,7 @@ func (t *Tail) Run(ctx context.Context, apply func(ctx context.Context, recs []*
 	if err != nil {
 		return endOf(ctx, fmt.Errorf("begin tail of %q: %w", t.cfg.Topic, err))
 	}
-	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, t.opts...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{t.cfg.Topic: from}))...)
+	cl, err := kgo.NewClient(append(slices.Clone(t.opts), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{t.cfg.Topic: from}))...)
 	if err != nil {
 		return fmt.Errorf("configure kafka tail: %w", err)
 	}

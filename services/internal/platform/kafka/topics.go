@@ -213,9 +213,11 @@ func (a applier) apply(ctx context.Context) error {
 		return err
 	}
 	var rest []Difference
+	created := false
 	for _, d := range diffs {
 		switch {
 		case d.Got == gotNothing:
+			created = true
 			err = a.create(ctx, specs[slices.IndexFunc(specs, func(t Topic) bool { return t.Name == d.Topic })])
 		case a.force && d.Fixable:
 			err = a.set(ctx, d)
@@ -226,7 +228,28 @@ func (a applier) apply(ctx context.Context) error {
 			return err
 		}
 	}
+	if created {
+		if err := a.awaitCreated(ctx, specs); err != nil {
+			return err
+		}
+	}
 	return contradiction(rest)
+}
+
+// awaitCreated returns when the brokers know every topic: they tell each other
+// a moment after they have answered.
+func (a applier) awaitCreated(ctx context.Context, specs []Topic) error {
+	ctx, cancel := context.WithTimeout(ctx, topicsTimeout)
+	defer cancel()
+	for attempt := 1; ; attempt++ {
+		diffs, err := compare(ctx, a.adm, specs)
+		if err == nil && !slices.ContainsFunc(diffs, func(d Difference) bool { return d.Got == gotNothing }) {
+			return nil
+		}
+		if sleepErr := lifecycle.Sleep(ctx, requestBackoff.Next(attempt)); sleepErr != nil {
+			return errors.Join(fmt.Errorf("wait for created topics: %w", sleepErr), err)
+		}
+	}
 }
 
 func (a applier) create(ctx context.Context, t Topic) error {

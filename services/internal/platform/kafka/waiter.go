@@ -48,6 +48,7 @@ func (w *waiter) answer(r *kgo.Record, err error) {
 	}
 	w.producer.release(r)
 	if w.pending.Add(-1) == 0 {
+		w.producer.showBuffer()
 		w.done <- struct{}{}
 	}
 }

@@ -6,6 +6,7 @@ package kafkatest
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strconv"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
@@ -195,6 +197,9 @@ func Committed(tb testing.TB, cfg kafka.Config, group, topic string) map[int32]i
 	cl := Client(tb, cfg)
 	defer cl.Close()
 	answers, err := kadm.NewClient(cl).FetchOffsets(ctx, group)
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return map[int32]int64{}
+	}
 	if err != nil {
 		tb.Fatalf("fetch offsets of group %q: %v", group, err)
 	}
@@ -228,3 +233,6 @@ func TopicIDs(tb testing.TB, cfg kafka.Config) map[[16]byte]string {
 	}
 	return out
 }
+
+// Silent returns a logger for tests in which faults are the point.
+func Silent() *zap.Logger { return zap.NewNop() }

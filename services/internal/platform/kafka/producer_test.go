@@ -1,0 +1,273 @@
+package kafka_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+)
+
+func TestProducer_PublishedRecordsAreThere(t *testing.T) {
+	t.Parallel()
+	cfg := kafkatest.Start(t)
+	p := producer(t, cfg, kafka.ProducerConfig{})
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			recs := []*kgo.Record{record(bounced, i), record(opened, i), record(bounced, i+1)}
+			if err := p.Publish(bounded(t), recs...); err != nil {
+				t.Errorf("Publish = %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if a, b := len(kafkatest.ReadAll(t, cfg, bounced)), len(kafkatest.ReadAll(t, cfg, opened)); a != 100 || b != 50 {
+		t.Errorf("found %d and %d records, want 100 and 50", a, b)
+	}
+}
+
+// The Java client's default partitioner takes (murmur2(key) & 0x7fffffff) %
+// partitions.
+func TestProducer_PartitionsLikeJava(t *testing.T) {
+	t.Parallel()
+	cfg := kafkatest.Start(t)
+	p := producer(t, cfg, kafka.ProducerConfig{})
+	for _, tc := range []struct {
+		name string
+		key  string
+		hash int32 // Utils.murmur2 of the key
+	}{
+		// The vectors of Kafka's own UtilsTest.testMurmur2.
+		{"21", "21", -973932308},
+		{"foobar", "foobar", -790332482},
+		{"a-little-bit-long-string", "a-little-bit-long-string", -985981536},
+		{"a-little-bit-longer-string", "a-little-bit-longer-string", -1486304829},
+		{"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971},
+		{"abc", "abc", 479470107},
+	} {
+		rec := &kgo.Record{Topic: bounced, Key: []byte(tc.key), Value: []byte("v")}
+		if err := p.Publish(bounded(t), rec); err != nil {
+			t.Fatal(err)
+		}
+		if want := (tc.hash & 0x7fffffff) % kafkatest.Partitions; rec.Partition != want {
+			t.Errorf("%s: partition %d, want %d", tc.name, rec.Partition, want)
+		}
+	}
+}
+
+func TestProducer_SaysWhatWentWrong(t *testing.T) {
+	t.Parallel()
+	refuse := func(code *kerr.Error) func(t *testing.T, b *kafkatest.Broker) {
+		return func(_ *testing.T, b *kafkatest.Broker) {
+			b.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+				b.KeepControl()
+				return refusal(req.(*kmsg.ProduceRequest), code), nil, true
+			})
+		}
+	}
+	for _, tc := range []struct {
+		name string
+		harm func(t *testing.T, b *kafkatest.Broker)
+		pc   kafka.ProducerConfig
+		rec  *kgo.Record
+		want error
+		fate fate.Fate
+	}{
+		{"topic that does not exist", nil, kafka.ProducerConfig{}, record("email.nowhere", 1), kafka.ErrUnknownTopic, fate.Retry},
+		{"record larger than its topic takes", nil, kafka.ProducerConfig{}, &kgo.Record{Topic: bounced, Value: make([]byte, 2<<20)}, kafka.ErrTooLarge, fate.DeadLetter},
+		{"broker that finds it too large", refuse(kerr.MessageTooLarge), kafka.ProducerConfig{}, record(bounced, 1), kafka.ErrTooLarge, fate.DeadLetter},
+		{"no right to the topic", refuse(kerr.TopicAuthorizationFailed), kafka.ProducerConfig{}, record(bounced, 1), kafka.ErrDenied, fate.Halt},
+		{"too few replicas for too long", refuse(kerr.NotEnoughReplicas), kafka.ProducerConfig{PublishTimeout: 200 * time.Millisecond, DeliveryTimeout: time.Second}, record(bounced, 1), kafka.ErrTimeout, fate.Retry},
+		{"broker that does not answer", silence, kafka.ProducerConfig{PublishTimeout: 100 * time.Millisecond}, record(bounced, 1), kafka.ErrTimeout, fate.Retry},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			b := kafkatest.StartBroker(t)
+			if tc.harm != nil {
+				tc.harm(t, b)
+			}
+			p := producer(t, b.Config, tc.pc)
+			err := p.Publish(bounded(t), tc.rec)
+			if !errors.Is(err, tc.want) || fate.Of(err) != tc.fate {
+				t.Errorf("Publish = %v (%s), want %v (%s)", err, fate.Of(err), tc.want, tc.fate)
+			}
+		})
+	}
+}
+
+// refusal answers every partition of req with code.
+func refusal(req *kmsg.ProduceRequest, code *kerr.Error) *kmsg.ProduceResponse {
+	resp := req.ResponseKind().(*kmsg.ProduceResponse)
+	for _, topic := range req.Topics {
+		rt := kmsg.NewProduceResponseTopic()
+		rt.Topic, rt.TopicID = topic.Topic, topic.TopicID
+		for _, p := range topic.Partitions {
+			rp := kmsg.NewProduceResponseTopicPartition()
+			rp.Partition, rp.ErrorCode = p.Partition, code.Code
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		resp.Topics = append(resp.Topics, rt)
+	}
+	return resp
+}
+
+// silence makes the broker hold every produce request until the test ends.
+func silence(t *testing.T, b *kafkatest.Broker) {
+	over := make(chan struct{})
+	t.Cleanup(func() { close(over) })
+	b.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.KeepControl()
+		b.SleepControl(func() { <-over })
+		return nil, nil, false
+	})
+}
+
+func TestProducer_OneTooLargeRecordKeepsTheRequestFromStarting(t *testing.T) {
+	t.Parallel()
+	cfg := kafkatest.Start(t)
+	p := producer(t, cfg, kafka.ProducerConfig{})
+	large := &kgo.Record{Topic: bounced, Value: make([]byte, 2<<20)}
+	err := p.Publish(bounded(t), record(opened, 1), large)
+	bad, ok := errors.AsType[*kafka.RecordError](err)
+	if !ok || bad.Record != large {
+		t.Errorf("Publish = %v, want a RecordError of the large record", err)
+	}
+	if n := len(kafkatest.ReadAll(t, cfg, opened)); n != 0 {
+		t.Errorf("%d records of the refused request were written", n)
+	}
+	dead := &kgo.Record{Topic: "email.dead-letter", Value: make([]byte, 2<<20)}
+	if err := p.Publish(bounded(t), dead); err != nil {
+		t.Errorf("Publish of the same size as a dead letter = %v, want nil", err)
+	}
+}
+
+func TestProducer_FullBufferRefusesTheWholeRequestAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		pc   kafka.ProducerConfig
+		fits int
+	}{
+		{"by records", kafka.ProducerConfig{BufferRecordsMax: 10}, 10},
+		{"by bytes", kafka.ProducerConfig{BufferBytesMax: config.ByteSize(100)}, 10},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			b := kafkatest.StartBroker(t)
+			silence(t, b)
+			tc.pc.PublishTimeout = 500 * time.Millisecond
+			p := producer(t, b.Config, tc.pc)
+			ten := make([]*kgo.Record, tc.fits)
+			for i := range ten {
+				ten[i] = &kgo.Record{Topic: bounced, Value: fmt.Appendf(nil, "%010d", i)}
+			}
+			if err := p.Publish(bounded(t), ten...); !errors.Is(err, kafka.ErrTimeout) {
+				t.Fatalf("Publish to a silent broker = %v, want ErrTimeout", err)
+			}
+			began := time.Now()
+			err := p.Publish(bounded(t), &kgo.Record{Topic: bounced, Value: []byte("0123456789")})
+			if !errors.Is(err, kafka.ErrBufferFull) {
+				t.Errorf("Publish to a full buffer = %v, want ErrBufferFull", err)
+			}
+			if took := time.Since(began); took > 400*time.Millisecond {
+				t.Errorf("it took %s to say so", took)
+			}
+		})
+	}
+}
+
+func TestProducer_BufferIsFreeAgainAfterTheAnswers(t *testing.T) {
+	t.Parallel()
+	cfg := kafkatest.Start(t)
+	p := producer(t, cfg, kafka.ProducerConfig{BufferRecordsMax: 4, BufferBytesMax: 200})
+	for i := range 200 {
+		if err := p.Publish(bounded(t), records(bounced, 4)...); err != nil {
+			t.Fatalf("request %d: %v", i, err)
+		}
+	}
+}
+
+func TestProducer_TheCallersEndDoesNotEndTheWrite(t *testing.T) {
+	t.Parallel()
+	b := kafkatest.StartBroker(t)
+	gate := make(chan struct{})
+	b.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.SleepControl(func() { <-gate })
+		return nil, nil, false
+	})
+	p := producer(t, b.Config, kafka.ProducerConfig{})
+	gone, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := p.Publish(gone, record(bounced, 1)); !errors.Is(err, kafka.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Publish = %v, want ErrTimeout because of the deadline", err)
+	}
+	close(gate)
+	if err := p.Publish(bounded(t), record(bounced, 2)); err != nil {
+		t.Errorf("Publish by the next caller = %v, want nil", err)
+	}
+	var values []string
+	for _, r := range kafkatest.ReadAll(t, b.Config, bounced) {
+		values = append(values, string(r.Value))
+	}
+	if len(values) != 2 {
+		t.Errorf("found %v, want both records", values)
+	}
+}
+
+func TestProducer_CloseWaitsForAnswersAndEndsPublishing(t *testing.T) {
+	t.Parallel()
+	cfg := kafkatest.Start(t)
+	p := producer(t, cfg, kafka.ProducerConfig{})
+	if err := p.Ping(bounded(t)); err != nil {
+		t.Errorf("Ping = %v", err)
+	}
+	if err := p.Publish(bounded(t), record(bounced, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(bounded(t)); err != nil {
+		t.Errorf("Close = %v", err)
+	}
+	if err := p.Publish(bounded(t), record(bounced, 2)); !errors.Is(err, kafka.ErrClosed) {
+		t.Errorf("Publish after Close = %v, want ErrClosed", err)
+	}
+	unused := producer(t, cfg, kafka.ProducerConfig{})
+	if err := unused.Close(bounded(t)); err != nil {
+		t.Errorf("Close of an unused producer = %v", err)
+	}
+	if err := unused.Publish(bounded(t), record(bounced, 2)); !errors.Is(err, kafka.ErrClosed) {
+		t.Errorf("Publish after Close = %v, want ErrClosed", err)
+	}
+}
+
+func TestProducer_RefusesBadSettings(t *testing.T) {
+	t.Parallel()
+	pc := kafka.ProducerConfig{Linger: time.Hour, BufferRecordsMax: -1, BufferBytesMax: -1, PublishTimeout: -1, DeliveryTimeout: -2}
+	_, err := kafka.NewProducer(kafka.Default(), pc, kafkatest.Logger(t), newRegistry())
+	bad, ok := errors.AsType[*config.InvalidError](err)
+	if !ok {
+		t.Fatalf("NewProducer = %v, want InvalidError", err)
+	}
+	want := []string{
+		"producer.linger: 1h0m0s is above 100ms",
+		"producer.buffer_records_max: -1 is below 1",
+		"producer.buffer_bytes_max: -1B is below 1",
+		"producer.publish_timeout: -1ns is not above 0s",
+		"producer.delivery_timeout: -2ns is below publish_timeout -1ns",
+		"producer.delivery_timeout: -2ns is below 1s",
+	}
+	if diff := cmp.Diff(want, bad.Faults); diff != "" {
+		t.Error(diff)
+	}
+}
