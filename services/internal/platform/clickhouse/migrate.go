@@ -67,7 +67,7 @@ func Migrate(ctx context.Context, cfg Config, dir fs.FS, log *zap.Logger) error 
 		return err
 	}
 	defer c.Close() //nolint:errcheck // nothing is buffered in it
-	if err := c.Exec(ctx, cfg.expand(createTableSQL)); err != nil {
+	if err := c.Exec(ctx, cfg.Expand(createTableSQL)); err != nil {
 		return fmt.Errorf("create table schema_migrations: %w", err)
 	}
 	applied, err := c.applied(ctx)
@@ -89,8 +89,9 @@ func Migrate(ctx context.Context, cfg Config, dir fs.FS, log *zap.Logger) error 
 	return nil
 }
 
-// expand fills in the variables of a statement.
-func (c Config) expand(sql string) string {
+// Expand fills the variables that Migrate documents into a statement, and
+// {{database}}.
+func (c Config) Expand(sql string) string {
 	onCluster, replicated := "", ""
 	if c.Cluster != "" {
 		onCluster, replicated = "ON CLUSTER "+c.Cluster, "Replicated"
@@ -121,7 +122,7 @@ func createDatabase(ctx context.Context, cfg Config, log *zap.Logger) error {
 	if len(found) > 0 && cfg.Cluster == "" {
 		return nil // so that a user who may not create databases can migrate one
 	}
-	if err := c.Exec(ctx, cfg.expand(createDatabaseSQL)); err != nil {
+	if err := c.Exec(ctx, cfg.Expand(createDatabaseSQL)); err != nil {
 		return fmt.Errorf("create database %q: %w", cfg.Database, err)
 	}
 	return nil
@@ -154,7 +155,7 @@ func unchanged(files []migration, applied map[int]string) error {
 
 func (c *Client) apply(ctx context.Context, m migration) error {
 	for i, statement := range m.statements {
-		if err := c.Exec(ctx, c.cfg.expand(statement)); err != nil {
+		if err := c.Exec(ctx, c.cfg.Expand(statement)); err != nil {
 			return fmt.Errorf("apply migration %s, statement %d of %d: %w", m.name, i+1, len(m.statements), err)
 		}
 	}

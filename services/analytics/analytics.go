@@ -1,0 +1,195 @@
+// Package analytics stores every record of the stream in ClickHouse, where
+// people ask it questions in SQL: events, messages and their rates,
+// suppressions, alerts and dead letters.
+//
+// It guarantees that a record is committed only after ClickHouse has its row, or
+// Kafka its dead letter, and that a record stored again, by a redelivery, a
+// resend of the provider or a second analytics, changes no answer. It keeps no
+// state of its own and may be killed at any time. While ClickHouse is away it
+// holds what it has and reads no further. It answers no queries and serves no
+// data itself.
+package analytics
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mailstream/mailstream/services/analytics/internal/store"
+	"github.com/mailstream/mailstream/services/internal/platform"
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+)
+
+// Service reads all topics and fills all tables. Make it with New.
+type Service struct {
+	cfg      Config
+	shared   platform.Shared
+	client   *clickhouse.Client
+	consumer *kafka.Consumer
+	producer *kafka.Producer
+	server   *httpserver.Server
+	path     *path
+	met      *metrics
+	ready    chan struct{}
+}
+
+// closeTimeout bounds flushing the last dead letters at the end; what is not
+// out by then is read and parked again.
+const closeTimeout = 5 * time.Second
+
+// New builds the service without connecting anywhere.
+func New(cfg Config, shared platform.Shared) (*Service, error) {
+	var faults config.Problems
+	cfg.Validate(faults.At("analytics"))
+	if err := faults.Err(); err != nil {
+		return nil, err
+	}
+	s := &Service{cfg: cfg, shared: shared, ready: make(chan struct{})}
+	var err error
+	if s.met, err = newMetrics(shared.Registry); err != nil {
+		return nil, err
+	}
+	if s.client, err = clickhouse.Open(shared.ClickHouse, shared.Log, shared.Registry); err != nil {
+		return nil, err
+	}
+	if s.consumer, err = kafka.NewConsumer(shared.Kafka, cfg.consumer(shared.Kafka.TopicPrefix), shared.Log, shared.Registry); err != nil {
+		return nil, err
+	}
+	if s.producer, err = kafka.NewProducer(shared.Kafka, kafka.ProducerConfig{Name: "analytics"}, shared.Log, shared.Registry); err != nil {
+		return nil, err
+	}
+	s.path = newPath(pathOptions{
+		prefix:   shared.Kafka.TopicPrefix,
+		inserts:  cfg.Inserts,
+		inserter: s.client,
+		parker:   s.producer,
+		metrics:  s.met,
+		log:      shared.Log,
+	})
+	s.server, err = httpserver.New(cfg.Config, httpserver.Options{Name: "analytics", Ready: s.notReady}, shared.Log, shared.Registry)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// consumer returns how the topics are read.
+func (c Config) consumer(prefix string) kafka.ConsumerConfig {
+	return kafka.ConsumerConfig{
+		Group:           c.Group,
+		InstanceID:      c.InstanceID,
+		Topics:          store.Topics(prefix),
+		BatchRecordsMax: c.BatchRowsMax,
+		BatchBytesMax:   int(c.BatchBytesMax),
+		BatchWait:       c.FlushInterval,
+		FetchBytesMax:   int32(c.BatchBytesMax), // the next batch is read while this one is stored
+	}
+}
+
+// Ready is closed once topics and tables are there and records are read.
+func (s *Service) Ready() <-chan struct{} { return s.ready }
+
+// Addr returns host:port of the listener, "" before it listens.
+func (s *Service) Addr() string { return s.server.Addr() }
+
+func (s *Service) notReady() error {
+	select {
+	case <-s.ready:
+		return nil
+	default:
+		return fmt.Errorf("waiting for topics and tables")
+	}
+}
+
+// Run works until ctx is done and every goroutine it started has ended.
+func (s *Service) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.server.Run(ctx) })
+	g.Go(func() error {
+		defer s.close(ctx)
+		if err := s.await(ctx); err != nil {
+			return err
+		}
+		close(s.ready)
+		return s.work(ctx)
+	})
+	if err := g.Wait(); err != nil && ctx.Err() == nil || fate.Of(err) == fate.Halt {
+		return fmt.Errorf("analytics: %w", err)
+	}
+	return nil
+}
+
+// work is what goes on while the service is up.
+func (s *Service) work(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.consumer.Run(ctx, s.path.handle) })
+	g.Go(func() error { return s.seal(ctx) })
+	return g.Wait()
+}
+
+// startBackoff spaces the looks for what the service cannot start without.
+var startBackoff = lifecycle.Backoff{Min: 250 * time.Millisecond, Max: 10 * time.Second}
+
+// await waits for the topics and for the tables of this version.
+func (s *Service) await(ctx context.Context) error {
+	client, err := kafka.NewClient(s.shared.Kafka, s.shared.Log, telemetry.NewRegistry())
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := kafka.AwaitTopics(ctx, client, s.shared.Kafka, s.shared.Log); err != nil {
+		return err
+	}
+	for attempt := 1; ; attempt++ {
+		err := store.CheckSchema(ctx, s.client)
+		if err == nil || fate.Of(err) == fate.Halt {
+			return err
+		}
+		delay := startBackoff.Next(attempt)
+		s.shared.Log.Warn("clickhouse was not ready", telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
+		if err := lifecycle.Sleep(ctx, delay); err != nil {
+			return fmt.Errorf("wait for clickhouse tables: %w", err)
+		}
+	}
+}
+
+// seal counts past hours for good. Its faults are told and pass: without it
+// the same answers only take longer.
+func (s *Service) seal(ctx context.Context) error {
+	for {
+		if err := lifecycle.Sleep(ctx, s.cfg.SealInterval); err != nil {
+			return err
+		}
+		n, err := store.Seal(ctx, s.client, s.cfg.SealRest)
+		s.met.hoursSealed.Add(float64(n))
+		if err != nil && ctx.Err() == nil {
+			s.shared.Log.Warn("sealing put off", telemetry.Err(err))
+		}
+	}
+}
+
+func (s *Service) close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	if err := s.producer.Close(ctx); err != nil {
+		s.shared.Log.Warn("dead letters were still under way", telemetry.Err(err))
+	}
+	if err := s.client.Close(); err != nil {
+		s.shared.Log.Warn("clickhouse connections did not close", telemetry.Err(err))
+	}
+}
+
+// Migrate brings the ClickHouse database to the schema of this program and sets
+// the retention of cfg. It may be repeated, and run twice at once.
+func Migrate(ctx context.Context, cfg Config, ch clickhouse.Config, log *zap.Logger) error {
+	return store.Migrate(ctx, ch, cfg.Retention, log)
+}

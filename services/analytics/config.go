@@ -1,0 +1,88 @@
+package analytics
+
+import (
+	"time"
+
+	"github.com/mailstream/mailstream/services/analytics/internal/store"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+)
+
+// Config is the section `analytics`.
+type Config struct {
+	httpserver.Config `yaml:",inline"`
+	// Group is the consumer group. Another name stores everything again, which
+	// changes no answer. Default "mailstream-analytics".
+	Group string `yaml:"group"`
+	// InstanceID makes the group membership static, so that a restart moves no
+	// partitions; the pod's name fits. Empty (default): dynamic.
+	InstanceID string `yaml:"instance_id"`
+	// FlushInterval is how long a batch that is not full waits for more events: the
+	// larger, the fewer parts ClickHouse has to merge, and the later a row is seen.
+	// Range [10ms, 30s]. Default 500ms.
+	FlushInterval time.Duration `yaml:"flush_interval"`
+	// BatchRowsMax bounds the rows of one batch. Range [1, 1_000_000]. Default 100_000.
+	BatchRowsMax int `yaml:"batch_rows_max"`
+	// BatchBytesMax bounds the bytes of one batch. Memory is about six times as
+	// much: read ahead, decoded, encoded. Range [64KiB, 512MiB]. Default 32MiB.
+	BatchBytesMax config.ByteSize `yaml:"batch_bytes_max"`
+	// Inserts is how many parts of one batch are decoded and inserted at once.
+	// Range [1, 8]. Default 2.
+	Inserts int `yaml:"inserts"`
+	// SealInterval is how often past hours are looked at to be counted for good.
+	// Range [1s, 1h]. Default 1m.
+	SealInterval time.Duration `yaml:"seal_interval"`
+	// SealRest is for how long an hour must have had no new row. It must exceed the
+	// time an insert may take to reach every table and replica. Range [2s, 24h].
+	// Default 10m.
+	SealRest time.Duration `yaml:"seal_rest"`
+	// Retention is how long rows are kept. It takes effect with `mailstream migrate`.
+	Retention Retention `yaml:"retention"`
+}
+
+// Retention is how long rows of each table are kept.
+type Retention = store.Retention
+
+const (
+	flushIntervalMin = 10 * time.Millisecond
+	flushIntervalMax = 30 * time.Second // well below the group's rebalance timeout
+	batchRowsMax     = 1_000_000        // ClickHouse cuts larger blocks
+	batchBytesMin    = 64 * config.KiB
+	batchBytesMax    = 512 * config.MiB
+	insertsMax       = 8 // connections of one client
+	sealIntervalMin  = time.Second
+	sealIntervalMax  = time.Hour
+	sealRestMin      = 2 * time.Second // hour_rows counts in whole seconds
+	sealRestMax      = 24 * time.Hour
+)
+
+// Default returns the settings of an empty section.
+func Default() Config {
+	return Config{
+		Config:        httpserver.Default("127.0.0.1:8081"),
+		Group:         "mailstream-analytics",
+		FlushInterval: 500 * time.Millisecond,
+		BatchRowsMax:  100_000,
+		BatchBytesMax: 32 * config.MiB,
+		Inserts:       2,
+		SealInterval:  time.Minute,
+		SealRest:      10 * time.Minute,
+		Retention:     store.DefaultRetention(),
+	}
+}
+
+// Validate reports every fault to p.
+func (c Config) Validate(p *config.Problems) {
+	c.Config.Validate(p)
+	p.Check(c.Group != "", "group", "is empty")
+	p.Check(c.FlushInterval >= flushIntervalMin && c.FlushInterval <= flushIntervalMax,
+		"flush_interval", "%s is not in [%s, %s]", c.FlushInterval, flushIntervalMin, flushIntervalMax)
+	p.Check(c.BatchRowsMax >= 1 && c.BatchRowsMax <= batchRowsMax, "batch_rows_max", "%d is not in [1, %d]", c.BatchRowsMax, batchRowsMax)
+	p.Check(c.BatchBytesMax >= batchBytesMin && c.BatchBytesMax <= batchBytesMax,
+		"batch_bytes_max", "%s is not in [%s, %s]", c.BatchBytesMax, batchBytesMin, batchBytesMax)
+	p.Check(c.Inserts >= 1 && c.Inserts <= insertsMax, "inserts", "%d is not in [1, %d]", c.Inserts, insertsMax)
+	p.Check(c.SealInterval >= sealIntervalMin && c.SealInterval <= sealIntervalMax,
+		"seal_interval", "%s is not in [%s, %s]", c.SealInterval, sealIntervalMin, sealIntervalMax)
+	p.Check(c.SealRest >= sealRestMin && c.SealRest <= sealRestMax, "seal_rest", "%s is not in [%s, %s]", c.SealRest, sealRestMin, sealRestMax)
+	c.Retention.Validate(p.At("retention"))
+}

@@ -1,0 +1,105 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ClickHouse/ch-go/proto"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
+)
+
+// Inserter stores a block durably: when Insert returns nil, the server has all
+// of it. Its errors carry a fate. Kept by clickhouse.Client.
+type Inserter interface {
+	Insert(ctx context.Context, statement string, block []clickhouse.Column) error
+}
+
+// table is the rows of one table.
+type table interface {
+	append(rec *kgo.Record) error
+	statement() string
+	columns() []clickhouse.Column
+}
+
+// Topics returns all topics whose records have a table, for the prefix.
+func Topics(prefix string) []string {
+	return append(schemas.EventTopics(prefix),
+		schemas.SuppressionsTopic(prefix), schemas.AlertsTopic(prefix), schemas.DeadLetterTopic(prefix))
+}
+
+// Block is rows of all tables on their way to ClickHouse. It is reused: Reset
+// keeps its memory. It is not safe for concurrent use.
+type Block struct {
+	events  table
+	byTopic map[string]table // of the topics that are no events
+	tables  []table          // in the order of insertion
+}
+
+// NewBlock returns an empty block for the topics with the prefix.
+func NewBlock(prefix string) *Block {
+	b := &Block{events: newEvents(), byTopic: map[string]table{
+		schemas.SuppressionsTopic(prefix): newSuppressions(),
+		schemas.AlertsTopic(prefix):       newAlerts(),
+		schemas.DeadLetterTopic(prefix):   newDeadLetters(),
+	}}
+	b.tables = []table{b.events}
+	for _, t := range []string{schemas.SuppressionsTopic(prefix), schemas.AlertsTopic(prefix), schemas.DeadLetterTopic(prefix)} {
+		b.tables = append(b.tables, b.byTopic[t])
+	}
+	return b
+}
+
+// Append adds the row of rec. A *Fault says that rec cannot become one; then
+// nothing was added.
+func (b *Block) Append(rec *kgo.Record) error {
+	if t, ok := b.byTopic[rec.Topic]; ok {
+		return t.append(rec)
+	}
+	return b.events.append(rec)
+}
+
+// Insert stores the rows, a table after the other. It may be repeated.
+func (b *Block) Insert(ctx context.Context, into Inserter) error {
+	for _, t := range b.tables {
+		if t.columns()[0].Data.Rows() == 0 {
+			continue
+		}
+		if err := into.Insert(ctx, t.statement(), t.columns()); err != nil {
+			return fmt.Errorf("store block: %w", err)
+		}
+	}
+	return nil
+}
+
+// Reset forgets all rows.
+func (b *Block) Reset() {
+	for _, t := range b.tables {
+		for _, col := range t.columns() {
+			if r, ok := col.Data.(proto.Resettable); ok {
+				r.Reset()
+			}
+		}
+	}
+}
+
+// versionBits is how many low bits of an offset break the tie between two
+// versions of one key written in the same millisecond.
+const versionBits = 20
+
+// version orders the records of one key. It is the time of the record rather
+// than its offset, so that it still grows when a topic was made anew.
+func version(rec *kgo.Record) uint64 {
+	return uint64(rec.Timestamp.UnixMilli())<<versionBits | uint64(rec.Offset)&(1<<versionBits-1)
+}
+
+// Rows returns how many rows there are, in all tables together.
+func (b *Block) Rows() int {
+	n := 0
+	for _, t := range b.tables {
+		n += t.columns()[0].Data.Rows()
+	}
+	return n
+}

@@ -1,0 +1,129 @@
+package store
+
+import (
+	_ "embed"
+
+	"github.com/ClickHouse/ch-go/proto"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mailstream/mailstream/services/analytics/internal/jsonscan"
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
+)
+
+//go:embed sql/insert/event_log.sql
+var insertEventsSQL string
+
+// events is a block of event_log.
+type events struct {
+	scan jsonscan.Scanner
+	row  event
+
+	id                                                    proto.ColUUID
+	time, receivedAt                                      *moments
+	typ, provider, source, providerEvent                  *words
+	recipientDomain, mailboxProvider, campaign            *words
+	bounceType, reason, cause, classifier, enhancedCode   *words
+	country, feedbackSource, kafkaTopic                   *words
+	providerEventID, messageID, recipient, recipientHash  *text
+	smtpReply, url, ip, userAgent, listID, sendingIP, raw *text
+	tagItems, metaKeys, metaValues                        *text
+	tags                                                  *lists
+	metadata                                              *pairs
+	permanent, machine                                    *flags
+	smtpCode                                              proto.ColUInt16
+	kafkaPartition                                        proto.ColUInt16
+	kafkaOffset                                           proto.ColUInt64
+	cols                                                  []clickhouse.Column
+}
+
+func newEvents() *events {
+	e := &events{
+		time: new(moments), receivedAt: new(moments),
+		typ: newWords(), provider: newWords(), source: newWords(), providerEvent: newWords(),
+		recipientDomain: newWords(), mailboxProvider: newWords(), campaign: newWords(),
+		bounceType: newWords(), reason: newWords(), cause: newWords(), classifier: newWords(), enhancedCode: newWords(),
+		country: newWords(), feedbackSource: newWords(), kafkaTopic: newWords(),
+		providerEventID: new(text), messageID: new(text), recipient: new(text), recipientHash: new(text),
+		smtpReply: new(text), url: new(text), ip: new(text), userAgent: new(text), listID: new(text), sendingIP: new(text), raw: new(text),
+		tagItems: new(text), metaKeys: new(text), metaValues: new(text),
+		permanent: new(flags), machine: new(flags),
+	}
+	e.tags = &lists{items: e.tagItems}
+	e.metadata = &pairs{keys: e.metaKeys, values: e.metaValues}
+	e.cols = []clickhouse.Column{
+		{Name: "id", Data: &e.id}, {Name: "type", Data: e.typ}, {Name: "time", Data: e.time}, {Name: "received_at", Data: e.receivedAt},
+		{Name: "provider", Data: e.provider}, {Name: "source", Data: e.source},
+		{Name: "provider_event", Data: e.providerEvent}, {Name: "provider_event_id", Data: e.providerEventID},
+		{Name: "message_id", Data: e.messageID}, {Name: "recipient", Data: e.recipient}, {Name: "recipient_domain", Data: e.recipientDomain},
+		{Name: "recipient_hash", Data: e.recipientHash}, {Name: "mailbox_provider", Data: e.mailboxProvider},
+		{Name: "campaign", Data: e.campaign}, {Name: "tags", Data: e.tags}, {Name: "metadata", Data: e.metadata},
+		{Name: "bounce_type", Data: e.bounceType}, {Name: "reason", Data: e.reason}, {Name: "cause", Data: e.cause}, {Name: "classifier", Data: e.classifier},
+		{Name: "permanent", Data: e.permanent}, {Name: "smtp_code", Data: &e.smtpCode}, {Name: "enhanced_code", Data: e.enhancedCode}, {Name: "smtp_reply", Data: e.smtpReply},
+		{Name: "url", Data: e.url}, {Name: "ip", Data: e.ip}, {Name: "user_agent", Data: e.userAgent}, {Name: "country", Data: e.country}, {Name: "machine", Data: e.machine},
+		{Name: "feedback_source", Data: e.feedbackSource}, {Name: "list_id", Data: e.listID}, {Name: "sending_ip", Data: e.sendingIP},
+		{Name: "raw", Data: e.raw},
+		{Name: "kafka_topic", Data: e.kafkaTopic}, {Name: "kafka_partition", Data: &e.kafkaPartition}, {Name: "kafka_offset", Data: &e.kafkaOffset},
+	}
+	return e
+}
+
+func (e *events) statement() string            { return insertEventsSQL }
+func (e *events) columns() []clickhouse.Column { return e.cols }
+
+// append adds the event of rec, or nothing and a *Fault.
+func (e *events) append(rec *kgo.Record) error {
+	if len(rec.Value) == 0 {
+		return faultf(Empty, "an event record without a value")
+	}
+	if err := e.row.read(&e.scan, rec.Value); err != nil {
+		return err
+	}
+	e.add(&e.row)
+	e.kafkaTopic.Append([]byte(rec.Topic))
+	e.kafkaPartition = append(e.kafkaPartition, uint16(rec.Partition))
+	e.kafkaOffset = append(e.kafkaOffset, uint64(rec.Offset))
+	return nil
+}
+
+func (e *events) add(r *event) {
+	e.id = append(e.id, r.id)
+	e.time.Append(r.time)
+	e.receivedAt.Append(r.receivedAt)
+	e.typ.Append(r.typ)
+	e.provider.Append(r.provider)
+	e.source.Append(r.source)
+	e.providerEvent.Append(r.providerEvent)
+	e.providerEventID.Append(r.providerEventID)
+	e.messageID.Append(r.messageID)
+	e.recipient.Append(r.recipient)
+	e.recipientDomain.Append(r.recipientDomain)
+	e.recipientHash.Append(r.recipientHash)
+	e.mailboxProvider.Append(r.mailboxProvider)
+	e.campaign.Append(r.campaign)
+	for _, tag := range r.tags {
+		e.tagItems.Append(tag)
+	}
+	e.tags.close()
+	for _, pair := range r.metadata {
+		e.metaKeys.Append(pair[0])
+		e.metaValues.Append(pair[1])
+	}
+	e.metadata.close()
+	e.bounceType.Append(r.bounceType)
+	e.reason.Append(r.reason)
+	e.cause.Append(r.cause)
+	e.classifier.Append(r.classifier)
+	e.permanent.Append(r.permanent, r.hasPermanent)
+	e.smtpCode = append(e.smtpCode, r.smtpCode)
+	e.enhancedCode.Append(r.enhancedCode)
+	e.smtpReply.Append(r.smtpReply)
+	e.url.Append(r.url)
+	e.ip.Append(r.ip)
+	e.userAgent.Append(r.userAgent)
+	e.country.Append(r.country)
+	e.machine.Append(r.machine, r.hasMachine)
+	e.feedbackSource.Append(r.feedbackSource)
+	e.listID.Append(r.listID)
+	e.sendingIP.Append(r.sendingIP)
+	e.raw.Append(r.raw)
+}

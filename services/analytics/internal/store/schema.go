@@ -1,0 +1,165 @@
+package store
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+)
+
+//go:embed sql
+var sqlFiles embed.FS
+
+//go:embed sql/query/retention.sql
+var retentionSQL string
+
+//go:embed sql/query/schema_version.sql
+var schemaVersionSQL string
+
+const day = 24 * time.Hour
+
+// Retention is how long rows are kept, each at least a day and in whole days.
+// It takes effect with `mailstream migrate`.
+type Retention struct {
+	// Events from their receipt. Default 9600h (400 days).
+	Events time.Duration `yaml:"events"`
+	// Messages from the receipt of their latest event. Default 9600h.
+	Messages time.Duration `yaml:"messages"`
+	// Rates are the counts by hour. Default 43800h (5 years).
+	Rates time.Duration `yaml:"rates"`
+	// Alerts from their latest change. Default 9600h.
+	Alerts time.Duration `yaml:"alerts"`
+	// DeadLetters from when they were stored. Default 2160h (90 days).
+	DeadLetters time.Duration `yaml:"dead_letters"`
+}
+
+// retentionMax bounds every retention; ClickHouse's DateTime ends in 2106.
+const retentionMax = 20 * 365 * day
+
+// DefaultRetention returns what the migrations themselves set.
+func DefaultRetention() Retention {
+	return Retention{Events: 400 * day, Messages: 400 * day, Rates: 1825 * day, Alerts: 400 * day, DeadLetters: 90 * day}
+}
+
+// Validate reports every fault to p.
+func (r Retention) Validate(p *config.Problems) {
+	for _, f := range r.fields() {
+		p.Check(f.value >= day && f.value <= retentionMax && f.value%day == 0, f.name, "%s is not in whole days from 24h to %s", f.value, retentionMax)
+	}
+}
+
+type retentionField struct {
+	name, table string
+	value       time.Duration
+}
+
+func (r Retention) fields() []retentionField {
+	return []retentionField{
+		{"events", "event_log", r.Events},
+		{"messages", "messages_state", r.Messages},
+		{"rates", "rates_1h_sealed", r.Rates},
+		{"alerts", "alert_log", r.Alerts},
+		{"dead_letters", "dead_letter_log", r.DeadLetters},
+	}
+}
+
+// Migrate brings the database to the schema of this program and sets the
+// retention. It may be repeated, and run twice at once.
+func Migrate(ctx context.Context, ch clickhouse.Config, r Retention, log *zap.Logger) error {
+	files, err := fs.Sub(sqlFiles, "sql/schema")
+	if err != nil {
+		return fmt.Errorf("open migrations: %w", err)
+	}
+	if err := clickhouse.Migrate(ctx, ch, files, log); err != nil {
+		return err
+	}
+	return setRetention(ctx, ch, r, log)
+}
+
+// setRetention changes the tables whose retention is another: a change makes
+// the server look at every part.
+func setRetention(ctx context.Context, ch clickhouse.Config, r Retention, log *zap.Logger) error {
+	client, err := clickhouse.Open(ch, log, telemetry.NewRegistry())
+	if err != nil {
+		return err
+	}
+	defer client.Close() //nolint:errcheck // nothing is buffered in it
+	var tables []struct {
+		Name  string `ch:"name"`
+		Query string `ch:"create_table_query"`
+	}
+	if err := client.Select(ctx, &tables, retentionSQL); err != nil {
+		return fmt.Errorf("read retention: %w", err)
+	}
+	for _, t := range tables {
+		i := slices.IndexFunc(r.fields(), func(f retentionField) bool { return f.table == t.Name })
+		want := int(r.fields()[i].value / day)
+		if daysKept(t.Query) == want {
+			continue
+		}
+		text, err := fs.ReadFile(sqlFiles, path.Join("sql/retention", t.Name+".sql"))
+		if err != nil {
+			return fmt.Errorf("open retention of %s: %w", t.Name, err)
+		}
+		statement := ch.Expand(strings.ReplaceAll(string(text), "{{days}}", strconv.Itoa(want)))
+		if err := client.Exec(ctx, statement); err != nil {
+			return fmt.Errorf("set retention of %s: %w", t.Name, err)
+		}
+		log.Info("retention changed", telemetry.Name(t.Name))
+	}
+	return nil
+}
+
+var tableTTL = regexp.MustCompile(`\bTTL \S+ \+ toIntervalDay\((\d+)\)`)
+
+// daysKept reads the retention out of a table's definition, -1 when there is
+// none of ours.
+func daysKept(query string) int {
+	m := tableTTL.FindStringSubmatch(query)
+	if m == nil {
+		return -1
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// CheckSchema returns nil when the database has every migration this program
+// knows, else clickhouse.ErrNoSchema or why it cannot be told.
+func CheckSchema(ctx context.Context, client *clickhouse.Client) error {
+	entries, err := fs.ReadDir(sqlFiles, "sql/schema")
+	if err != nil {
+		return fmt.Errorf("open migrations: %w", err)
+	}
+	var rows []struct {
+		Version uint32 `ch:"version"`
+	}
+	if err := client.Select(ctx, &rows, schemaVersionSQL); err != nil {
+		return fmt.Errorf("check schema: %w", err)
+	}
+	have := map[string]bool{}
+	for _, row := range rows {
+		have[fmt.Sprintf("%04d", row.Version)] = true
+	}
+	for _, e := range entries {
+		number, _, _ := strings.Cut(e.Name(), "_")
+		if !have[number] {
+			return fmt.Errorf("check schema: migration %s is not applied: %w", e.Name(), clickhouse.ErrNoSchema)
+		}
+	}
+	return nil
+}

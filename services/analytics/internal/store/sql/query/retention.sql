@@ -1,0 +1,5 @@
+-- The definitions of the tables whose retention is configurable, to see whether
+-- it has changed.
+SELECT name, create_table_query
+FROM system.tables
+WHERE database = currentDatabase() AND name IN ('event_log', 'messages_state', 'rates_1h_sealed', 'dead_letter_log', 'alert_log')
