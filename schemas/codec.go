@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -23,9 +24,29 @@ const metadataSortMax = 32
 func Decode(b []byte) (Event, error) {
 	var e Event
 	if err := json.Unmarshal(b, &e); err != nil {
-		return Event{}, fmt.Errorf("decode event: %w", err)
+		return Event{}, fmt.Errorf("decode event: %w", withoutText(err))
 	}
 	return e, nil
+}
+
+// The faults whose own words would repeat what was in the record.
+var (
+	errNotTime   = errors.New("a time is not RFC 3339")
+	errWrongType = errors.New("wrong JSON type")
+)
+
+// withoutText replaces an error of encoding/json that quotes its input.
+func withoutText(err error) error {
+	var notTime *time.ParseError
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &notTime):
+		return errNotTime
+	case errors.As(err, &wrongType):
+		return fmt.Errorf("%w: field %q at byte %d wants %s", errWrongType, wrongType.Field, wrongType.Offset, wrongType.Type)
+	default:
+		return err
+	}
 }
 
 // MarshalJSON encodes e as AppendJSON does. encoding/json then compacts Raw;

@@ -148,9 +148,12 @@ func TestDecode_TakesUnknownFieldsAndRefusesBrokenRecords(t *testing.T) {
 	if e, err := Decode([]byte(`{"id":"x","type":"opened","new_field":{"a":[1]}}`)); err != nil || e.Type != Opened {
 		t.Errorf("unknown field: %+v, %v", e, err)
 	}
-	for _, bad := range []string{``, `[]`, `{`, `{"time":"yesterday"}`, `{"smtp_code":"many"}`} {
-		if _, err := Decode([]byte(bad)); err == nil {
+	for _, bad := range []string{``, `[]`, `{`, `{"time":"yesterday"}`, `{"smtp_code":"many"}`, `{"id":1234567}`} {
+		_, err := Decode([]byte(bad))
+		if err == nil {
 			t.Errorf("Decode(%q) gave no error", bad)
+		} else if strings.Contains(err.Error(), "yesterday") || strings.Contains(err.Error(), "1234567") {
+			t.Errorf("Decode(%q) repeats the record: %v", bad, err)
 		}
 	}
 }
