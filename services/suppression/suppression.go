@@ -251,12 +251,14 @@ func (s *Service) readiness() error {
 func (s *Service) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
-	err := s.producer.Close(ctx)
-	if s.store != nil {
-		s.metrics.store.Store(nil)
-		err = errors.Join(err, s.store.Close())
+	if err := s.producer.Close(ctx); err != nil { // whoever waited was told that it is not acknowledged
+		s.shared.Log.Warn("writes were left unacknowledged at the stop", telemetry.Err(err))
 	}
-	return err
+	if s.store == nil {
+		return nil
+	}
+	s.metrics.store.Store(nil)
+	return s.store.Close()
 }
 
 func unlessDone(ctx context.Context, err error) error {

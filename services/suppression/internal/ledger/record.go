@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -10,6 +11,9 @@ import (
 	"github.com/mailstream/mailstream/services/suppression/internal/list"
 	"github.com/mailstream/mailstream/services/suppression/internal/store"
 )
+
+// errNotSuppression says that a value is no schemas.Suppression in JSON.
+var errNotSuppression = errors.New("decode suppression: not one")
 
 // encode returns the record of one state.
 func encode(topic string, s schemas.Suppression) (*kgo.Record, error) {
@@ -34,8 +38,8 @@ func decode(r *kgo.Record) (store.Update, error) {
 	if u.Purge {
 		return u, nil
 	}
-	if err := json.Unmarshal(r.Value, &u.State); err != nil {
-		return store.Update{}, fmt.Errorf("decode suppression: %w", err)
+	if json.Unmarshal(r.Value, &u.State) != nil { // its words may quote an address
+		return store.Update{}, errNotSuppression
 	}
 	if u.State.Hash != key.String() {
 		return store.Update{}, fmt.Errorf("decode suppression: its hash is not its key: %w", store.ErrNotHash)
