@@ -6,17 +6,18 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
 
 // timeLayout is RFC 3339 in UTC with exactly three decimals, so that times sort
-// as text. Its result always has timeBytes bytes for the years 0 to 9999.
+// as text.
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
 // metadataSortMax is how many metadata keys are sorted without an allocation.
 // Providers allow a few dozen at most; a message with more costs one slice.
-const metadataSortMax = 32
+const metadataSortMax = 16
 
 // Decode reads the value of an event record. Unknown fields are ignored, so a
 // consumer keeps working when fields are added; an error names the fault and
@@ -105,8 +106,62 @@ func AppendJSON(dst []byte, e *Event) []byte {
 }
 
 // AppendTime appends t as events carry it: RFC 3339, UTC, cut to milliseconds.
+// Years outside of 0 to 9999 have no such form and come out longer.
 func AppendTime(dst []byte, t time.Time) []byte {
-	return t.UTC().AppendFormat(dst, timeLayout)
+	seconds := t.Unix()
+	days := floorDiv(seconds, secondsPerDay)
+	year, month, day := civil(days)
+	if year < 0 || year > 9999 {
+		return t.UTC().AppendFormat(dst, timeLayout)
+	}
+	ofDay := int(seconds - days*secondsPerDay)
+	dst = append2(dst, year/100)
+	dst = append2(dst, year%100)
+	dst = append2(append(dst, '-'), month)
+	dst = append2(append(dst, '-'), day)
+	dst = append2(append(dst, 'T'), ofDay/3600)
+	dst = append2(append(dst, ':'), ofDay/60%60)
+	dst = append2(append(dst, ':'), ofDay%60)
+	ms := t.Nanosecond() / int(time.Millisecond)
+	dst = append2(append(dst, '.', byte('0'+ms/100)), ms%100)
+	return append(dst, 'Z')
+}
+
+const (
+	secondsPerDay  = 24 * 60 * 60
+	daysPerEra     = 146_097 // 400 years of the Gregorian calendar
+	daysTo1970     = 719_468 // from the 1st of March of the year 0
+	daysPer4Years  = 1_461
+	daysPer100Year = 36_524
+)
+
+// civil returns the Gregorian date of a day counted from 1970-01-01. Years start
+// in March, so that the leap day is the last of them; eras have 400 years.
+func civil(days int64) (year, month, day int) {
+	days += daysTo1970
+	era := floorDiv(days, daysPerEra)
+	ofEra := int(days - era*daysPerEra)
+	yearOfEra := (ofEra - ofEra/(daysPer4Years-1) + ofEra/daysPer100Year - ofEra/(daysPerEra-1)) / 365
+	ofYear := ofEra - (365*yearOfEra + yearOfEra/4 - yearOfEra/100)
+	fromMarch := (5*ofYear + 2) / 153 // five months from March have 153 days
+	day = ofYear - (153*fromMarch+2)/5 + 1
+	year = int(era)*400 + yearOfEra
+	if month = fromMarch + 3; month > 12 {
+		return year + 1, month - 12, day
+	}
+	return year, month, day
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+func append2(dst []byte, n int) []byte {
+	return append(dst, byte('0'+n/10), byte('0'+n%10))
 }
 
 // appendVerdict appends the fields that say why a message did not arrive.
@@ -154,25 +209,28 @@ func appendTags(dst []byte, tags []string) []byte {
 	return append(dst, ']')
 }
 
-// appendMetadata sorts the keys, so that one event always has one encoding.
+// pair is one entry of the metadata.
+type pair struct{ key, value string }
+
+// appendMetadata sorts by key, so that one event always has one encoding.
 func appendMetadata(dst []byte, metadata map[string]string) []byte {
 	if len(metadata) == 0 {
 		return dst
 	}
-	var room [metadataSortMax]string
-	keys := room[:0]
-	for key := range metadata {
-		keys = append(keys, key)
+	var room [metadataSortMax]pair
+	pairs := room[:0]
+	for key, value := range metadata {
+		pairs = append(pairs, pair{key, value})
 	}
-	slices.Sort(keys)
-	dst = append(dst, `,"metadata":{`...)
-	for i, key := range keys {
-		if i > 0 {
-			dst = append(dst, ',')
+	slices.SortFunc(pairs, func(a, b pair) int { return strings.Compare(a.key, b.key) })
+	dst = append(dst, `,"metadata":`...)
+	for i, p := range pairs {
+		separator := byte(',')
+		if i == 0 {
+			separator = '{'
 		}
-		dst = appendString(dst, key)
-		dst = append(dst, ':')
-		dst = appendString(dst, metadata[key])
+		dst = appendString(append(dst, separator), p.key)
+		dst = appendString(append(dst, ':'), p.value)
 	}
 	return append(dst, '}')
 }

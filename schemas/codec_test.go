@@ -158,6 +158,25 @@ func TestDecode_TakesUnknownFieldsAndRefusesBrokenRecords(t *testing.T) {
 	}
 }
 
+func TestAppendTime_IsWhatTheLayoutSays(t *testing.T) {
+	for _, at := range []time.Time{
+		{}, time.Unix(0, 0), time.Unix(0, -1), time.Unix(951782399, 999999999), time.Unix(951782400, 0), time.Unix(951868800, 0),
+		time.UnixMilli(1772615730123), time.Date(1900, 2, 28, 23, 59, 59, 0, time.UTC), time.Date(1900, 3, 1, 0, 0, 0, 0, time.UTC),
+		time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC),
+		time.Date(-1, 12, 31, 0, 0, 0, 0, time.UTC), time.Date(2026, 3, 4, 1, 0, 0, 0, time.FixedZone("", 5*3600)),
+	} {
+		if want, got := at.UTC().Format(timeLayout), string(AppendTime(nil, at)); want != got {
+			t.Errorf("want %s, got %s", want, got)
+		}
+	}
+	for day := range 400 * 366 { // an era and more
+		at := time.Date(1800, 1, 1, 12, 34, 56, 789e6, time.UTC).AddDate(0, 0, day)
+		if want, got := at.Format(timeLayout), string(AppendTime(nil, at)); want != got {
+			t.Fatalf("want %s, got %s", want, got)
+		}
+	}
+}
+
 func FuzzAppendJSON(f *testing.F) {
 	f.Add("ana@example.com", "key", "value \"\\\n\x00\u2028", int64(1772615730123), 550)
 	f.Add("\xff\xc0", "\xed\xa0\x80", "</script>", int64(-1), 0)
