@@ -1,0 +1,51 @@
+#!/bin/sh
+# Gives each service the rights it needs on Kafka and no others. Rights that are
+# there already stay; run it again whenever you like.
+#
+#   BOOTSTRAP=kafka-0.example.com:9093 COMMAND_CONFIG=admin.properties sh acls.sh
+#
+# The users are those of deploy/kubernetes: mailstream-<service>, and
+# mailstream-topics for `mailstream topics apply`. ClickHouse's `migrate` needs
+# nothing here. A test runs the services with exactly these rights.
+set -eu
+
+: "${BOOTSTRAP:?host:port of a broker}"
+PREFIX=${PREFIX:-email.}                    # kafka.topic_prefix
+KAFKA_ACLS=${KAFKA_ACLS:-kafka-acls.sh}     # of the Kafka distribution
+COMMAND_CONFIG=${COMMAND_CONFIG:-/dev/null} # properties with the administrator's credentials
+
+allow() { # user, then what kafka-acls.sh takes
+	user=$1
+	shift
+	"$KAFKA_ACLS" --bootstrap-server "$BOOTSTRAP" --command-config "$COMMAND_CONFIG" \
+		--add --allow-principal "User:mailstream-$user" "$@"
+}
+
+everything="--resource-pattern-type prefixed --topic $PREFIX"
+
+# Makes the topics and compares their settings.
+allow topics --operation Create --operation Describe --operation DescribeConfigs --operation AlterConfigs $everything
+
+# Every service compares all topics with its configuration before it starts.
+for service in ingress analytics suppression alerting; do
+	allow "$service" --operation Describe --operation DescribeConfigs $everything
+done
+
+# The ingress writes events and dead letters, and reads nothing.
+topics="--topic ${PREFIX}dead-letter"
+for type in processed delivered deferred bounced blocked failed opened clicked complained unsubscribed subscribed other; do
+	topics="$topics --topic $PREFIX$type"
+done
+allow ingress --operation Write $topics
+
+# The others read all, and write what is theirs.
+for service in analytics suppression alerting; do
+	allow "$service" --operation Read $everything
+	allow "$service" --operation Read --group "mailstream-$service"
+done
+allow analytics --operation Write --topic "${PREFIX}dead-letter"
+allow suppression --operation Write --topic "${PREFIX}suppressions" --topic "${PREFIX}dead-letter"
+allow alerting --operation Write --topic "${PREFIX}rates" --topic "${PREFIX}alerts"
+
+# Another team's consumer is one line, with a group name of its own:
+#   allow-principal User:team-clicks --operation Read --topic email.clicked --group team-clicks
