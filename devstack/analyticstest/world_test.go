@@ -1,0 +1,227 @@
+package analyticstest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+
+	"github.com/mailstream/mailstream/devstack/broker"
+	"github.com/mailstream/mailstream/devstack/engine"
+	"github.com/mailstream/mailstream/devstack/engine/enginetest"
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/pipeline"
+)
+
+func TestMain(m *testing.M) { os.Exit(enginetest.Main(m, os.Args)) }
+
+const (
+	// waitMax bounds every wait for something that should come about.
+	waitMax  = 30 * time.Second
+	waitStep = 20 * time.Millisecond
+)
+
+// world is a broker and a database of its own, and the services' configuration
+// that reaches them.
+type world struct {
+	engine   *engine.Engine
+	database string
+	brokers  string
+	cfg      pipeline.Config
+	client   *kgo.Client
+}
+
+// newWorld starts a broker, makes the topics and migrates a fresh database.
+// Lines of extra replace sections of the configuration.
+func newWorld(t *testing.T, extra ...string) *world {
+	t.Helper()
+	w := &world{engine: enginetest.Start(t), database: enginetest.Database(t)}
+	w.startBroker(t)
+	w.cfg = w.config(t, w.engine.URL(), extra...)
+	if err := pipeline.ApplyTopics(t.Context(), w.cfg, logger(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := pipeline.MigrateTables(t.Context(), w.cfg, logger(t)); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func logger(t *testing.T) *zap.Logger { return zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)) }
+
+func (w *world) startBroker(t *testing.T) {
+	t.Helper()
+	b := broker.New(broker.Config{Listen: "127.0.0.1:0", DataDir: filepath.Join(t.TempDir(), "kafka")}, zap.NewNop())
+	run(t, b.Run)
+	await(t, "the broker", closed(b.Ready()))
+	w.brokers = b.Addr()
+	var err error
+	if w.client, err = kgo.NewClient(kgo.SeedBrokers(w.brokers), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil))); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.client.Close)
+}
+
+func (w *world) config(t *testing.T, url string, extra ...string) pipeline.Config {
+	t.Helper()
+	text := append([]string{
+		fmt.Sprintf("kafka: {brokers: [%q], topics: {partitions: 4}}", w.brokers),
+		fmt.Sprintf("clickhouse: {url: %q, database: %q, insert_timeout: 10s}", url, w.database),
+	}, extra...)
+	if len(extra) == 0 {
+		text = append(text, `analytics: {listen: "127.0.0.1:0", flush_interval: 50ms}`)
+	}
+	cfg, _, err := pipeline.Load(pipeline.Input{
+		File: []byte(strings.Join(text, "\n")), Name: "test", Services: []pipeline.Name{pipeline.Analytics},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// analytics runs the service until the test ends or stop is called.
+func (w *world) analytics(t *testing.T) (svc pipeline.Service, stop func()) {
+	t.Helper()
+	svc, err := pipeline.New(w.cfg, pipeline.Analytics, logger(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop = run(t, svc.Run)
+	await(t, "analytics", closed(svc.Ready()))
+	return svc, stop
+}
+
+// run runs f until the test ends or stop is called, which waits for it.
+func run(t *testing.T, f func(context.Context) error) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- f(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("ended with %v", err)
+		}
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+func closed(ch <-chan struct{}) func() bool {
+	return func() bool {
+		select {
+		case <-ch:
+			return true
+		default:
+			return false
+		}
+	}
+}
+
+// await polls until what holds.
+func await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(waitMax); !holds(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %s for %s", waitMax, what)
+		}
+		<-time.After(waitStep)
+	}
+}
+
+// publish writes events, each to the topic of its type, and waits for the
+// acknowledgement of all.
+func (w *world) publish(t *testing.T, events ...schemas.Event) {
+	t.Helper()
+	recs := make([]*kgo.Record, len(events))
+	for i := range events {
+		recs[i] = record(&events[i])
+	}
+	w.produce(t, recs...)
+}
+
+func record(e *schemas.Event) *kgo.Record {
+	return &kgo.Record{
+		Topic: schemas.EventTopic(schemas.DefaultTopicPrefix, e.Type),
+		Key:   []byte(schemas.PartitionKey(e)),
+		Value: schemas.AppendJSON(nil, e),
+	}
+}
+
+func (w *world) produce(t *testing.T, recs ...*kgo.Record) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), waitMax)
+	defer cancel()
+	if err := w.client.ProduceSync(ctx, recs...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sql asks and returns the answer as TabSeparated without the last line feed.
+func (w *world) sql(t *testing.T, query string) string {
+	t.Helper()
+	got, err := w.ask(query)
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return got
+}
+
+func (w *world) ask(query string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), waitMax)
+	defer cancel()
+	to := w.engine.URL() + "/?" + url.Values{"database": {w.database}, "wait_end_of_query": {"1"}}.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(query))
+	if err != nil {
+		return "", err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", res.Status, body)
+	}
+	return strings.TrimSuffix(string(body), "\n"), err
+}
+
+// wantSQL waits until query gives want.
+func (w *world) wantSQL(t *testing.T, query, want string) {
+	t.Helper()
+	var got string
+	deadline := time.Now().Add(waitMax)
+	for got = w.sql(t, query); got != want; got = w.sql(t, query) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s\n got %q\nwant %q", query, got, want)
+		}
+		<-time.After(waitStep)
+	}
+}
+
+func mustJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
