@@ -69,7 +69,7 @@ lint: ## gofmt, go vet, staticcheck
 	@echo '== go vet'
 	@go vet $(PACKAGES)
 	@go vet -tags kafka ./devstack/...
-	@echo '== staticcheck'
+	@echo '== staticcheck $(LINT_CHECKS)'
 	@go tool staticcheck -tags kafka -checks '$(LINT_CHECKS)' $(PACKAGES)
 
 gen: ## write generated files again; inside a checkout, fail when one was stale
@@ -80,10 +80,12 @@ gen: ## write generated files again; inside a checkout, fail when one was stale
 	diff <(echo "$$before") <(changed) || { echo 'these files were stale; they are fresh now'; exit 1; }
 
 check-alone: ## each module builds, and its go.mod is tidy, without the workspace
-	@for module in $(MODULES); do \
+	@failed=; \
+	for module in $(MODULES); do \
 	  echo "== $$module alone"; \
-	  (cd "$$module" && GOWORK=off go build ./... && GOWORK=off go mod tidy -diff); \
-	done
+	  (cd "$$module" && GOWORK=off go build -o /dev/null ./... && GOWORK=off go mod tidy -diff) || failed+=" $$module"; \
+	done; \
+	test -z "$$failed" || { echo "not able to stand alone:$$failed (go mod tidy there, then look)"; exit 1; }
 
 image: ## the container image of the services
 	docker build -f deploy/Dockerfile -t mailstream:dev .
