@@ -38,7 +38,7 @@ const (
 	headerBytesMax = 2 << 20
 	idleTimeMax    = 2 * time.Minute
 	// drainMax is how long running queries may take to finish at a stop.
-	drainMax = 5 * time.Second
+	drainMax = 2 * time.Second
 	// stopSelfMax bounds the whole stop. The engine may hang while it closes; all
 	// that was acknowledged is in files by then.
 	stopSelfMax = 12 * time.Second

@@ -22,7 +22,7 @@ import (
 const waitMax = 30 * time.Second
 
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == parentArgument {
+	if len(os.Args) >= 3 && os.Args[1] == parentArgument {
 		os.Exit(parentMain(os.Args[2]))
 	}
 	os.Exit(enginetest.Main(m, os.Args))

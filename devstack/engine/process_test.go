@@ -85,6 +85,7 @@ func inDir(dir string) func(*engine.Config) {
 }
 
 func TestRun_FindsItsDataAgain(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "with space & <quotes>'")
 	first := run(t, inDir(dir))
 	query(t, first.URL(), "CREATE DATABASE d ENGINE = Atomic")
@@ -108,6 +109,7 @@ func TestRun_FindsItsDataAgain(t *testing.T) {
 }
 
 func TestRun_KeepsWhatItAcknowledgedWhenKilled(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	victim := run(t, inDir(dir))
 	query(t, victim.URL(), "CREATE TABLE t (n UInt64, s String) ENGINE = MergeTree ORDER BY n")
@@ -158,6 +160,7 @@ func insertOne(ctx context.Context, conn clickhouse.Conn, n int) error {
 }
 
 func TestRun_LeavesNoOrphanWhenTheParentIsKilled(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name          string
 		busy, stopped bool
@@ -196,6 +199,7 @@ func TestRun_LeavesNoOrphanWhenTheParentIsKilled(t *testing.T) {
 }
 
 func TestRun_CtrlCReachesTheParentOnly(t *testing.T) {
+	t.Parallel()
 	_, _, process := startParent(t, t.TempDir())
 	group, err := syscall.Getpgid(process)
 	if err != nil {
@@ -207,6 +211,7 @@ func TestRun_CtrlCReachesTheParentOnly(t *testing.T) {
 }
 
 func TestRun_RefusesADirectoryInUse(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	run(t, inDir(dir))
 	second, err := launch(inDir(dir))
@@ -221,6 +226,7 @@ func TestRun_RefusesADirectoryInUse(t *testing.T) {
 }
 
 func TestRun_NamesThePortThatIsTaken(t *testing.T) {
+	t.Parallel()
 	other, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -254,6 +260,7 @@ func TestRun_RemovesItsTemporaryDirectory(t *testing.T) {
 }
 
 func TestRun_StopsWhileQueriesRun(t *testing.T) {
+	t.Parallel()
 	e := run(t, nil)
 	done := make(chan reply, 1)
 	go func() {
@@ -271,6 +278,7 @@ func TestRun_StopsWhileQueriesRun(t *testing.T) {
 }
 
 func TestRun_StopsBeforeItIsReady(t *testing.T) {
+	t.Parallel()
 	e, err := launch(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -278,6 +286,19 @@ func TestRun_StopsBeforeItIsReady(t *testing.T) {
 	e.cancel()
 	if err := <-e.ended; err != nil {
 		t.Errorf("Run() = %v", err)
+	}
+}
+
+func TestRun_StartsNoChildrenWithoutEndWhenMainForgetsChildMain(t *testing.T) {
+	t.Parallel()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What such a main would do with the arguments of a child: run an engine.
+	out, err := exec.Command(program, parentArgument, t.TempDir(), "mailstream-engine-child").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "main does not call engine.ChildMain") {
+		t.Errorf("parent said %q, %v", out, err)
 	}
 }
 

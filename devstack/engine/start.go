@@ -93,9 +93,8 @@ func lockDir(ctx context.Context, dir string) (*os.File, error) {
 			return nil, fmt.Errorf("%w: %s (process %s)", ErrBusy, dir, lockHolder(dir))
 		}
 	}
-	// The number only serves the message above.
 	if err := file.Truncate(0); err == nil {
-		_, _ = file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+		_, _ = file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0) // only serves the message above
 	}
 	return file, nil
 }
