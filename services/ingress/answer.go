@@ -92,7 +92,7 @@ func (q *quiet) notStored(err error, x *exchange) {
 		return
 	}
 	q.log.Warn("events were not stored", telemetry.Source(x.source.name), telemetry.Fate(fate.Of(err).String()),
-		telemetry.Rows(len(x.batch.Items())), zap.Int64("lines_held", q.held.Swap(0)), telemetry.Err(err))
+		telemetry.Rows(len(x.batch.Items())), telemetry.Held(q.held.Swap(0)), telemetry.Err(err))
 }
 
 // noteDrift counts what the provider's package does not know and logs each name

@@ -1,6 +1,6 @@
 // Package jsonscan finds the parts of a JSON text without copying or changing
-// them: Split checks the whole text once and says where its items lie, byte for
-// byte; Object, Array and Value then walk what is known to be valid.
+// them: a Document checks the whole text once and knows where its items and
+// their members lie, byte for byte; Value walks what lies deeper.
 //
 // It accepts what encoding/json accepts (a test and a fuzz test hold it to
 // that): RFC 8259 with invalid UTF-8 tolerated inside strings. It builds no tree
@@ -10,6 +10,7 @@ package jsonscan
 
 import (
 	"bytes"
+	"math"
 	"strconv"
 )
 
@@ -41,11 +42,37 @@ type Limits struct {
 // bom is the UTF-8 byte order mark, which RFC 8259 lets a reader ignore.
 var bom = []byte("\xef\xbb\xbf")
 
-// Split checks that data is one JSON value, apart from white space and a leading
-// byte order mark, and appends its items to dst: the elements of an array, or
-// the value itself when it is none. The items are slices of data without white
-// space around them. The error is a *SyntaxError or a *LimitError.
-func Split(dst []Value, data []byte, lim Limits) ([]Value, error) {
+// Document is a parsed text. The zero value is ready, and Parse may be called
+// again and again: it reuses its memory.
+type Document struct {
+	text    []byte
+	array   bool
+	items   []Value
+	members []member // of all items that are objects, one after the other
+	ends    []int    // members[ends[i-1]:ends[i]] are those of items[i]
+}
+
+// member is where one member of an item lies, bytes from the start of the text.
+// It has no pointer, so the garbage collector need not look at thousands of them.
+type member struct {
+	key, keyEnd     uint32 // between the quotes
+	value, valueEnd uint32
+	escaped         bool // the key has a backslash
+}
+
+// textBytesMax is what the offsets of a member can say.
+const textBytesMax = math.MaxUint32
+
+// Parse checks that data is one JSON value, apart from white space and a leading
+// byte order mark, and finds its items: the elements of an array, or the value
+// itself when it is none. The error is a *SyntaxError or a *LimitError, and d is
+// empty then.
+func (d *Document) Parse(data []byte, lim Limits) error {
+	d.Reset()
+	if len(data) > textBytesMax {
+		return &LimitError{Offset: textBytesMax, What: "too long"}
+	}
+	d.text = data
 	s := scanner{data: data, depthMax: lim.Depth}
 	if bytes.HasPrefix(data, bom) {
 		s.pos = len(bom)
@@ -53,21 +80,79 @@ func Split(dst []Value, data []byte, lim Limits) ([]Value, error) {
 	s.space()
 	var err error
 	if s.peek() == '[' {
-		dst, err = s.items(dst, lim.Items)
+		d.array = true
+		err = d.list(&s, lim)
 	} else {
-		start := s.pos
-		if err = s.value(0); err == nil {
-			dst = append(dst, data[start:s.pos])
+		err = d.item(&s, 0)
+	}
+	if err == nil {
+		if s.space(); s.pos < len(data) {
+			err = s.fault("unexpected text after the value")
 		}
 	}
 	if err != nil {
-		return dst, err
+		d.Reset()
 	}
+	return err
+}
+
+// Reset empties d and lets go of the text.
+func (d *Document) Reset() {
+	clear(d.items)
+	d.text, d.array, d.items, d.members, d.ends = nil, false, d.items[:0], d.members[:0], d.ends[:0]
+}
+
+// IsArray says whether the text was an array rather than a single value.
+func (d *Document) IsArray() bool { return d.array }
+
+// Items returns the items as slices of the text without white space around
+// them. d owns the slice.
+func (d *Document) Items() []Value { return d.items }
+
+// Members returns a walk over the members of item i; over nothing when it is no
+// object.
+func (d *Document) Members(i int) Members {
+	start := 0
+	if i > 0 {
+		start = d.ends[i-1]
+	}
+	return Members{text: d.text, found: d.members[start:d.ends[i]], next: len(d.text)}
+}
+
+// list reads the outermost array.
+func (d *Document) list(s *scanner, lim Limits) error {
+	s.pos++
 	s.space()
-	if s.pos < len(data) {
-		return dst, s.fault("unexpected text after the value")
+	if s.peek() == ']' {
+		s.pos++
+		return nil
 	}
-	return dst, nil
+	for n := 0; ; n++ {
+		if n == lim.Items {
+			return &LimitError{Offset: s.pos, What: "too many items"}
+		}
+		s.space()
+		if err := d.item(s, 1); err != nil {
+			return err
+		}
+		if more, err := s.separator(']'); !more {
+			return err
+		}
+	}
+}
+
+// item reads one item below depth open arrays.
+func (d *Document) item(s *scanner, depth int) error {
+	start := s.pos
+	var err error
+	if s.peek() == '{' {
+		err = s.object(depth, &d.members)
+	} else {
+		err = s.value(depth)
+	}
+	d.items = append(d.items, s.data[start:s.pos])
+	d.ends = append(d.ends, len(d.members))
+	return err
 }
 
 // scanner walks a text that may be anything.
@@ -86,38 +171,20 @@ func (s *scanner) peek() byte {
 	return 0 // no JSON token starts with NUL
 }
 
+// space skips white space. There mostly is none, which is all that is inlined.
 func (s *scanner) space() {
+	if s.pos < len(s.data) && s.data[s.pos] <= ' ' {
+		s.skipSpace()
+	}
+}
+
+func (s *scanner) skipSpace() {
 	for s.pos < len(s.data) && isSpace(s.data[s.pos]) {
 		s.pos++
 	}
 }
 
 func isSpace(c byte) bool { return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t') }
-
-// items reads the outermost array.
-func (s *scanner) items(dst []Value, itemsMax int) ([]Value, error) {
-	s.pos++
-	s.space()
-	if s.peek() == ']' {
-		s.pos++
-		return dst, nil
-	}
-	for n := 0; ; n++ {
-		if n == itemsMax {
-			return dst, &LimitError{Offset: s.pos, What: "too many items"}
-		}
-		s.space()
-		start := s.pos
-		if err := s.value(1); err != nil {
-			return dst, err
-		}
-		dst = append(dst, s.data[start:s.pos])
-		more, err := s.separator(']')
-		if !more {
-			return dst, err
-		}
-	}
-}
 
 // separator reads a comma, which says that more follows, or the closing byte.
 func (s *scanner) separator(closing byte) (more bool, err error) {
@@ -144,15 +211,12 @@ func (s *scanner) unexpected() error {
 func (s *scanner) value(depth int) error {
 	switch c := s.peek(); {
 	case c == '"':
-		return s.text()
-	case c == '{' || c == '[':
-		if depth >= s.depthMax {
-			return &LimitError{Offset: s.pos, What: "too deep"}
-		}
-		if c == '{' {
-			return s.object(depth + 1)
-		}
-		return s.array(depth + 1)
+		_, err := s.text()
+		return err
+	case c == '{':
+		return s.object(depth, nil)
+	case c == '[':
+		return s.array(depth)
 	case c == '-' || c >= '0' && c <= '9':
 		return s.number()
 	case c == 't':
@@ -165,7 +229,12 @@ func (s *scanner) value(depth int) error {
 	return s.unexpected()
 }
 
-func (s *scanner) object(depth int) error {
+// object reads an object below depth open arrays and objects, and appends where
+// its members lie to found unless that is nil.
+func (s *scanner) object(depth int, found *[]member) error {
+	if depth >= s.depthMax {
+		return &LimitError{Offset: s.pos, What: "too deep"}
+	}
 	s.pos++
 	s.space()
 	if s.peek() == '}' {
@@ -174,20 +243,29 @@ func (s *scanner) object(depth int) error {
 	}
 	for {
 		s.space()
+		key := s.pos
 		if s.peek() != '"' {
 			return s.unexpected()
 		}
-		if err := s.text(); err != nil {
+		escaped, err := s.text()
+		if err != nil {
 			return err
 		}
+		keyEnd := s.pos
 		s.space()
 		if s.peek() != ':' {
 			return s.unexpected()
 		}
 		s.pos++
 		s.space()
-		if err := s.value(depth); err != nil {
+		start := s.pos
+		if err := s.value(depth + 1); err != nil {
 			return err
+		}
+		if found != nil {
+			*found = append(*found, member{
+				key: uint32(key + 1), keyEnd: uint32(keyEnd - 1), value: uint32(start), valueEnd: uint32(s.pos), escaped: escaped,
+			})
 		}
 		if more, err := s.separator('}'); !more {
 			return err
@@ -196,6 +274,9 @@ func (s *scanner) object(depth int) error {
 }
 
 func (s *scanner) array(depth int) error {
+	if depth >= s.depthMax {
+		return &LimitError{Offset: s.pos, What: "too deep"}
+	}
 	s.pos++
 	s.space()
 	if s.peek() == ']' {
@@ -204,7 +285,7 @@ func (s *scanner) array(depth int) error {
 	}
 	for {
 		s.space()
-		if err := s.value(depth); err != nil {
+		if err := s.value(depth + 1); err != nil {
 			return err
 		}
 		if more, err := s.separator(']'); !more {
@@ -231,7 +312,8 @@ var ordinary = func() (table [256]bool) {
 	return table
 }()
 
-func (s *scanner) text() error {
+// text reads a string, with s.pos on its first quote.
+func (s *scanner) text() (escaped bool, err error) {
 	data, i := s.data, s.pos+1
 	for i < len(data) {
 		c := data[i]
@@ -241,19 +323,19 @@ func (s *scanner) text() error {
 		}
 		if c == '"' {
 			s.pos = i + 1
-			return nil
+			return escaped, nil
 		}
 		s.pos = i
 		if c != '\\' {
-			return s.fault("control character in a string")
+			return escaped, s.fault("control character in a string")
 		}
 		if err := s.escape(); err != nil {
-			return err
+			return escaped, err
 		}
-		i = s.pos
+		escaped, i = true, s.pos
 	}
 	s.pos = len(data)
-	return s.fault("unexpected end")
+	return escaped, s.fault("unexpected end")
 }
 
 // escape reads \n, \u0041 and their like, with s.pos on the backslash.
@@ -302,12 +384,13 @@ func (s *scanner) number() error {
 }
 
 func (s *scanner) digits() error {
-	start := s.pos
-	for c := s.peek(); c >= '0' && c <= '9'; c = s.peek() {
-		s.pos++
+	i := s.pos
+	for i < len(s.data) && s.data[i]-'0' <= 9 {
+		i++
 	}
-	if s.pos == start {
+	if i == s.pos {
 		return s.unexpected()
 	}
+	s.pos = i
 	return nil
 }

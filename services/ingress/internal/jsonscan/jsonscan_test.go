@@ -20,7 +20,14 @@ func texts(items []Value) []string {
 	return out
 }
 
-func TestSplit_GivesTheItemsByteForByte(t *testing.T) {
+// split returns the items of a new document.
+func split(in string, lim Limits) ([]Value, error) {
+	var d Document
+	err := d.Parse([]byte(in), lim)
+	return d.Items(), err
+}
+
+func TestParse_GivesTheItemsByteForByte(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, in string
@@ -37,7 +44,7 @@ func TestSplit_GivesTheItemsByteForByte(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := Split(nil, []byte(tt.in), wide)
+			got, err := split(tt.in, wide)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -48,7 +55,7 @@ func TestSplit_GivesTheItemsByteForByte(t *testing.T) {
 	}
 }
 
-func TestSplit_NamesTheOffsetOfTheFault(t *testing.T) {
+func TestParse_NamesTheOffsetOfTheFault(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, in string
@@ -73,7 +80,7 @@ func TestSplit_NamesTheOffsetOfTheFault(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := Split(nil, []byte(tt.in), wide)
+			_, err := split(tt.in, wide)
 			se, ok := errors.AsType[*SyntaxError](err)
 			if !ok || se.Offset != tt.offset {
 				t.Errorf("got %v, want a syntax error at byte %d", err, tt.offset)
@@ -82,7 +89,7 @@ func TestSplit_NamesTheOffsetOfTheFault(t *testing.T) {
 	}
 }
 
-func TestSplit_HoldsItsLimits(t *testing.T) {
+func TestParse_HoldsItsLimits(t *testing.T) {
 	t.Parallel()
 	lim := Limits{Depth: 4, Items: 3}
 	for _, tt := range []struct {
@@ -99,7 +106,7 @@ func TestSplit_HoldsItsLimits(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := Split(nil, []byte(tt.in), lim)
+			_, err := split(tt.in, lim)
 			if _, limited := errors.AsType[*LimitError](err); limited == tt.ok {
 				t.Errorf("got %v, want ok %v", err, tt.ok)
 			}
@@ -109,25 +116,51 @@ func TestSplit_HoldsItsLimits(t *testing.T) {
 
 func TestMembers_WalksAllKindsAndKeepsNumbersExact(t *testing.T) {
 	t.Parallel()
-	items, err := Split(nil, []byte(`{"s":"a\u00fc\n\ud83d\ude00\ud800" , "n":9223372036854775809,"b":true,"z":null,
-		"o": {"x":[1,{"y":"}"}]},"a":[ "p" , 2 ,[3] ],"k\u0065y":"","":"empty"}`), wide)
+	var d Document
+	err := d.Parse([]byte(`[{}, {"s":"a\u00fc\n\ud83d\ude00\ud800" , "n":9223372036854775809,"b":true,"z":null,
+		"o": {"x":[1,{"y":"}"}]},"a":[ "p" , 2 ,[3] ],"k\u0065y":"","":"empty"}, 1]`), wide)
 	if err != nil {
 		t.Fatal(err)
-	}
-	var got [][2]string
-	for m := items[0].Members(); m.Next(); {
-		text, ok := m.Value().Text()
-		if !ok {
-			text = "raw " + string(m.Value())
-		}
-		got = append(got, [2]string{m.Key(), text})
 	}
 	want := [][2]string{
 		{"s", "aü\n😀\ufffd"}, {"n", "9223372036854775809"}, {"b", "true"}, {"z", "raw null"},
 		{"o", `raw {"x":[1,{"y":"}"}]}`}, {"a", `raw [ "p" , 2 ,[3] ]`}, {"key", ""}, {"", "empty"},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+	for name, m := range map[string]Members{"of the document": d.Members(1), "of the value": d.Items()[1].Members()} {
+		var got [][2]string
+		for m.Next() {
+			text, ok := m.Value().Text()
+			if !ok {
+				text = "raw " + string(m.Value())
+			}
+			got = append(got, [2]string{m.Key(), text})
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+	for _, empty := range []Members{d.Members(0), d.Members(2), d.Items()[0].Members(), d.Items()[2].Members()} {
+		if empty.Next() {
+			t.Error("there is a member in an empty object or a number")
+		}
+	}
+}
+
+func TestParse_ForgetsTheTextBefore(t *testing.T) {
+	t.Parallel()
+	var d Document
+	if err := d.Parse([]byte(`[{"a":1},{"b":2}]`), wide); err != nil || !d.IsArray() || len(d.Items()) != 2 {
+		t.Fatalf("%d items, %v", len(d.Items()), err)
+	}
+	if err := d.Parse([]byte(`{"c":3}`), wide); err != nil || d.IsArray() || len(d.Items()) != 1 {
+		t.Fatalf("%d items, %v", len(d.Items()), err)
+	}
+	m := d.Members(0)
+	if !m.Next() || m.Key() != "c" || m.Next() {
+		t.Errorf("member %q", m.Key())
+	}
+	if err := d.Parse([]byte(`[{"a":1},`), wide); err == nil || len(d.Items()) != 0 {
+		t.Errorf("%d items of a broken text, %v", len(d.Items()), err)
 	}
 }
 
@@ -149,11 +182,7 @@ func TestElements_WalksAnArray(t *testing.T) {
 func walk(v Value) any {
 	switch v.Kind() {
 	case Object:
-		out := map[string]any{}
-		for m := v.Members(); m.Next(); {
-			out[strings.ToValidUTF8(m.Key(), "\ufffd")] = walk(m.Value())
-		}
-		return out
+		return walkMembers(v.Members())
 	case Array:
 		out := []any{}
 		for e := v.Elements(); e.Next(); {
@@ -172,7 +201,15 @@ func walk(v Value) any {
 	}
 }
 
-func FuzzSplit(f *testing.F) {
+func walkMembers(m Members) map[string]any {
+	out := map[string]any{}
+	for m.Next() {
+		out[strings.ToValidUTF8(m.Key(), "\ufffd")] = walk(m.Value())
+	}
+	return out
+}
+
+func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		`{"event":"sent","time":1767225600,"MessageID":576460761234567891}`, `[{"a":[{}]},1,"\ud83d\ude00"]`,
 		`[]`, ` [ 1 , "\\" ] `, `{"a":1,"a":2}`, "\"\xff\"", `-0.5e-7`, `[1,]`, `{"\u0061":""}`, "[\"\u2028\"]",
@@ -180,13 +217,14 @@ func FuzzSplit(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		items, err := Split(nil, data, wide)
+		var doc Document
+		err := doc.Parse(data, wide)
 		plain := bytes.TrimPrefix(data, bom)
 		if valid := json.Valid(plain); valid != (err == nil) {
 			if _, limited := errors.AsType[*LimitError](err); limited {
 				return
 			}
-			t.Fatalf("encoding/json says valid %v, Split says %v", valid, err)
+			t.Fatalf("encoding/json says valid %v, Parse says %v", valid, err)
 		}
 		if err != nil {
 			return
@@ -197,18 +235,22 @@ func FuzzSplit(f *testing.F) {
 		if err := d.Decode(&want); err != nil {
 			t.Fatal(err)
 		}
-		var got any
-		if _, isArray := want.([]any); isArray {
-			list := []any{}
-			for _, v := range items {
-				list = append(list, walk(v))
+		list := []any{}
+		for i, v := range doc.Items() {
+			whole := walk(v)
+			list = append(list, whole)
+			if members := walkMembers(doc.Members(i)); v.Kind() == Object && !cmp.Equal(any(members), whole) {
+				t.Fatalf("item %d: %v by the document, %v by the value", i, members, whole)
 			}
-			got = list
-		} else {
-			got = walk(items[0])
+		}
+		var got any = list
+		if _, isArray := want.([]any); isArray != doc.IsArray() {
+			t.Fatalf("array: %v", doc.IsArray())
+		} else if !isArray {
+			got = list[0]
 		}
 		// Invalid UTF-8 is repaired where the event is encoded, not here.
-		if !json.Valid(plain) || bytes.ContainsRune(plain, '\ufffd') || !bytes.Equal(plain, bytes.ToValidUTF8(plain, nil)) {
+		if bytes.ContainsRune(plain, '\ufffd') || !bytes.Equal(plain, bytes.ToValidUTF8(plain, nil)) {
 			return
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -217,16 +259,18 @@ func FuzzSplit(f *testing.F) {
 	})
 }
 
-func BenchmarkSplit(b *testing.B) {
+func BenchmarkParse(b *testing.B) {
 	item := `{"event":"bounce","time":1767225605,"MessageID":576460761234567892,"Message_GUID":"0b7d3c11-5f4f-4b0e-8e3b-1c2d3e4f5a02","email":"nobody@example.com","mj_campaign_id":9001,"mj_contact_id":43,"customcampaign":"","CustomID":"","Payload":"","blocked":true,"hard_bounce":true,"error_related_to":"recipient","error":"user unknown","comment":"550 5.1.1 <nobody@example.com>: no such user"}`
 	data := []byte("[" + strings.Repeat(item+",", 99) + item + "]")
-	var items []Value
+	var doc Document
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
 	for b.Loop() {
-		items, _ = Split(items[:0], data, wide)
-		for _, v := range items {
-			for m := v.Members(); m.Next(); {
+		if err := doc.Parse(data, wide); err != nil {
+			b.Fatal(err)
+		}
+		for i := range doc.Items() {
+			for m := doc.Members(i); m.Next(); {
 				_ = m.Key()
 			}
 		}

@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// Value is one JSON value without white space around it, found by Split or
-// inside such a value. Its bytes are those that were received.
+// Value is one JSON value without white space around it, found by a
+// Document or inside such a value. Its bytes are those that were received.
 type Value []byte
 
 // Kind is what a Value is.
@@ -74,9 +74,10 @@ func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 // Members walks the members of an object in the order of the text. The same key
 // may come twice: like encoding/json, let the last one win.
 type Members struct {
-	rest  []byte
-	key   []byte
-	value Value
+	text  []byte
+	found []member // those a Document has found, in text; or
+	next  int      // where in text to look for the next one
+	now   member
 }
 
 // Members returns a walk over v; over nothing when v is no object.
@@ -84,40 +85,49 @@ func (v Value) Members() Members {
 	if v.Kind() != Object {
 		return Members{}
 	}
-	return Members{rest: v[1 : len(v)-1]}
+	return Members{text: v[1 : len(v)-1]}
 }
 
 // Next goes to the next member, false after the last.
 func (m *Members) Next() bool {
-	i := skipTo(m.rest, 0, '"')
-	if i >= len(m.rest) {
+	if len(m.found) > 0 {
+		m.now, m.found = m.found[0], m.found[1:]
+		return true
+	}
+	return m.look()
+}
+
+// look finds the next member in the text.
+func (m *Members) look() bool {
+	key := skipTo(m.text, m.next, '"')
+	if key >= len(m.text) {
 		return false
 	}
-	end := stringEnd(m.rest, i)
-	m.key = m.rest[i+1 : end-1]
-	i = end
-	for m.rest[i] != ':' {
-		i++
+	end := stringEnd(m.text, key)
+	value := skipTo(m.text, end, ':') + 1
+	for isSpace(m.text[value]) {
+		value++
 	}
-	for i++; isSpace(m.rest[i]); i++ {
+	m.next = valueEnd(m.text, value)
+	m.now = member{
+		key: uint32(key + 1), keyEnd: uint32(end - 1), value: uint32(value), valueEnd: uint32(m.next),
+		escaped: bytes.IndexByte(m.text[key:end], '\\') >= 0,
 	}
-	end = valueEnd(m.rest, i)
-	m.value = Value(m.rest[i:end])
-	m.rest = m.rest[end:]
 	return true
 }
 
 // Key returns the present member's key. It shares memory with the text unless it
 // had escapes.
 func (m *Members) Key() string {
-	if bytes.IndexByte(m.key, '\\') < 0 {
-		return view(m.key)
+	inner := m.text[m.now.key:m.now.keyEnd]
+	if !m.now.escaped {
+		return view(inner)
 	}
-	return unescape(m.key)
+	return unescape(inner)
 }
 
 // Value returns the present member's value.
-func (m *Members) Value() Value { return m.value }
+func (m *Members) Value() Value { return m.text[m.now.value:m.now.valueEnd:m.now.valueEnd] }
 
 // Elements walks the elements of an array in the order of the text.
 type Elements struct {
@@ -151,7 +161,7 @@ func (e *Elements) Next() bool {
 // Value returns the present element.
 func (e *Elements) Value() Value { return e.value }
 
-// What follows walks text that Split has found valid, so it checks nothing.
+// What follows walks text that a Document has found valid, so it checks nothing.
 
 func skipTo(data []byte, i int, c byte) int {
 	for i < len(data) && data[i] != c {
@@ -269,7 +279,7 @@ func unescaped(c byte) byte {
 func codeUnit(in []byte) rune {
 	var r rune
 	for _, c := range in[:4] {
-		n, _ := hexValue(c) // checked by Split
+		n, _ := hexValue(c) // checked by Parse
 		r = r<<4 | n
 	}
 	return r

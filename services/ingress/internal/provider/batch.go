@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/internal/classify"
 )
 
@@ -100,6 +101,7 @@ func (it *Item) SetTime(t time.Time, stamp string) { it.Event.Time, it.Stamp = t
 type Batch struct {
 	items []Item
 	drift []Drifted
+	json  jsonscan.Document
 }
 
 // Drifted is one meeting with the unknown.
@@ -123,6 +125,10 @@ func (b *Batch) Add(raw []byte) *Item {
 	it.Event.Raw = raw
 	return it
 }
+
+// JSON returns a document that Decode may parse the body with. Its memory is
+// kept between requests.
+func (b *Batch) JSON() *jsonscan.Document { return &b.json }
 
 // Drift notes something this package does not know.
 func (b *Batch) Drift(kind Drift, name string) {
@@ -148,8 +154,9 @@ const metadataKept = 64
 // Reset empties b and lets go of everything that belongs to the last request.
 func (b *Batch) Reset() {
 	if cap(b.items) > itemsKept {
-		b.items = nil
+		b.items, b.json = nil, jsonscan.Document{}
 	}
+	b.json.Reset()
 	for i := range b.items {
 		it := &b.items[i]
 		if len(it.metadata) > metadataKept {

@@ -93,3 +93,6 @@ func Detail(d string) zap.Field { return zap.String("detail", d) }
 
 // Partitions is a set of partitions by topic.
 func Partitions(m map[string][]int32) zap.Field { return zap.Any("partitions", m) }
+
+// Held counts lines of the same kind that were not written.
+func Held(n int64) zap.Field { return zap.Int64("lines_held", n) }

@@ -28,35 +28,22 @@ func (Provider) Answers() provider.Answers { return provider.Retried() }
 
 // Decode takes one object or an array of objects.
 func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
-	var room [8]jsonscan.Value
-	items, err := jsonscan.Split(room[:0], req.Body, req.Limits)
-	if err != nil {
+	doc := out.JSON()
+	if err := doc.Parse(req.Body, req.Limits); err != nil {
 		return err
 	}
-	if len(items) == 1 && !isArray(req.Body) && items[0].Kind() != jsonscan.Object {
+	if !doc.IsArray() && doc.Items()[0].Kind() != jsonscan.Object {
 		return &provider.FormError{What: "neither an object nor an array"}
 	}
-	for _, raw := range items {
+	for i, raw := range doc.Items() {
 		it := out.Add(raw)
 		if raw.Kind() != jsonscan.Object {
 			it.Reject(provider.NotAnObject)
 			continue
 		}
-		decode(raw, it, out)
+		decode(doc.Members(i), it, out)
 	}
 	return nil
-}
-
-// isArray says that the body's value, found valid before, is an array.
-func isArray(body []byte) bool {
-	for _, c := range body {
-		switch c {
-		case ' ', '\t', '\r', '\n', 0xef, 0xbb, 0xbf:
-			continue
-		}
-		return c == '['
-	}
-	return false
 }
 
 // field is a documented field. The order has no meaning.
@@ -159,9 +146,9 @@ func (e *entry) text(f field, name string) string {
 	return text
 }
 
-func decode(raw jsonscan.Value, it *provider.Item, out *provider.Batch) {
+func decode(m jsonscan.Members, it *provider.Item, out *provider.Batch) {
 	e := entry{out: out}
-	for m := raw.Members(); m.Next(); {
+	for m.Next() {
 		key := m.Key()
 		f := fieldOf(key)
 		if f == fieldCount {

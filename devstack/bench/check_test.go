@@ -1,0 +1,23 @@
+package bench_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/mailstream/mailstream/devstack/bench"
+)
+
+func TestCheck_MeasuresAListThatAnswers(t *testing.T) {
+	t.Parallel()
+	got, err := bench.Check(t.Context(), bench.CheckOptions{Entries: 20_000, Duration: 200 * time.Millisecond, Progress: func(line string) { t.Log(line) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, load := range map[string]bench.Load{
+		"single": got.Single, "bulk": got.Bulk, "all listed": got.BulkListed, "map": got.ReferenceSingle, "map bulk": got.Reference,
+	} {
+		if load.Requests <= 0 || load.P50 <= 0 || load.P99 < load.P50 {
+			t.Errorf("%s: %+v", name, load)
+		}
+	}
+}
