@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"strings"
@@ -25,6 +26,9 @@ type Config struct {
 	SASL SASL `yaml:"sasl"`
 	// Topics is what `mailstream topics apply` makes and services insist on.
 	Topics TopicsConfig `yaml:"topics"`
+	// Dial, when not nil, makes the connections instead of TCP: tests run brokers
+	// on a network of their own. It excludes TLS.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error) `yaml:"-"`
 }
 
 // TLS is how the connection is encrypted. There is no switch that skips

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -112,43 +113,42 @@ func TestConsumer_RetriesTheSameBatchInItsOrder(t *testing.T) {
 
 func TestConsumer_StaysInTheGroupWhileItsBatchIsRetried(t *testing.T) {
 	t.Parallel()
-	cfg := kafkatest.Start(t)
-	kafkatest.Produce(t, cfg, records(bounced, 50)...)
-	const session = 600 * time.Millisecond
-	var away atomic.Bool
-	away.Store(true)
-	var revoked atomic.Int32
-	l := newLedger()
-	c := consumer(t, cfg, kafka.ConsumerConfig{
-		SessionTimeout: session,
-		OnRevoked:      func(map[string][]int32) { revoked.Add(1) },
-	})
-	var held atomic.Bool
-	r := start(t, func(ctx context.Context) error {
-		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
-			held.Store(true)
-			if away.Load() {
-				return errors.New("clickhouse is away")
-			}
-			l.note(recs)
-			return nil
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.StartVirtual(t)
+		kafkatest.Produce(t, b.Config, records(bounced, 50)...)
+		back := time.Now().Add(10 * time.Minute) // many sessions later
+		revoked := 0
+		l := newLedger()
+		done := make(chan struct{})
+		c := consumer(t, b.Config, kafka.ConsumerConfig{
+			Retry:         lifecycle.Backoff{Min: 100 * time.Millisecond, Max: 30 * time.Second},
+			FetchWaitMax:  5 * time.Second,
+			CheckInterval: 10 * time.Second,
+			OnRevoked:     func(map[string][]int32) { revoked++ },
 		})
+		r := start(t, func(ctx context.Context) error {
+			return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
+				if time.Now().Before(back) {
+					return errors.New("clickhouse is away")
+				}
+				if revoked != 0 {
+					t.Errorf("partitions were taken %d times while the batch was retried", revoked)
+				}
+				if l.note(recs); l.handled() == 50 {
+					close(done)
+				}
+				return nil
+			})
+		})
+		<-done
+		if l.repeated() != 0 {
+			t.Errorf("%d records were handled twice", l.repeated())
+		}
+		r.stop()
+		if err := <-r.done; err != nil {
+			t.Error(err)
+		}
 	})
-	until(t, "the first batch is held", held.Load)
-	wait, cancel := context.WithTimeout(t.Context(), 4*session)
-	defer cancel()
-	<-wait.Done()
-	if n := revoked.Load(); n != 0 {
-		t.Errorf("partitions were taken %d times while the batch was retried", n)
-	}
-	away.Store(false)
-	until(t, "all are handled", func() bool { return l.handled() == 50 })
-	if l.repeated() != 0 {
-		t.Errorf("%d records were handled twice", l.repeated())
-	}
-	if err := r.end(t); err != nil {
-		t.Error(err)
-	}
 }
 
 func TestConsumer_GivesBackAHeldBatchWhenAnotherMemberJoins(t *testing.T) {
@@ -226,29 +226,42 @@ func TestConsumer_GivesARunningHandlerTimeToFinishWhenStopped(t *testing.T) {
 	}
 }
 
-func TestConsumer_HandsOnFewRecordsWithinBatchWait(t *testing.T) {
+func TestConsumer_HandsOnFewRecordsAfterBatchWait(t *testing.T) {
 	t.Parallel()
-	cfg := kafkatest.Start(t)
-	const wait = 300 * time.Millisecond
-	sizes := make(chan int, 100)
-	c := consumer(t, cfg, kafka.ConsumerConfig{BatchWait: wait})
-	start(t, func(ctx context.Context) error {
-		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
-			sizes <- len(recs)
-			return nil
+	for _, wait := range []time.Duration{0, 300 * time.Millisecond, 5 * time.Second} {
+		t.Run(wait.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := kafkatest.StartVirtual(t)
+				var at time.Time
+				handed := make(chan int, 1)
+				c := consumer(t, b.Config, kafka.ConsumerConfig{BatchWait: wait})
+				r := start(t, func(ctx context.Context) error {
+					return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
+						if at.IsZero() {
+							at = time.Now()
+							handed <- len(recs)
+						}
+						return nil
+					})
+				})
+				until(t, "partitions are assigned", func() bool { return len(c.Positions()) == kafkatest.Partitions })
+				time.Sleep(time.Minute)
+				began := time.Now()
+				kafkatest.Produce(t, b.Config, records(bounced, 10)...)
+				if n := <-handed; wait > 0 && n != 10 {
+					t.Errorf("the batch has %d records, want the 10 that came within BatchWait", n)
+				}
+				const slack = 100 * time.Millisecond // lookups and lingering of the client that produces
+				if took := at.Sub(began); took < wait || took > wait+slack {
+					t.Errorf("handed on after %s, want about %s", took, wait)
+				}
+				r.stop()
+				if err := <-r.done; err != nil {
+					t.Error(err)
+				}
+			})
 		})
-	})
-	until(t, "partitions are assigned", func() bool { return len(c.Positions()) == kafkatest.Partitions })
-	p := producer(t, cfg, kafka.ProducerConfig{})
-	began := time.Now()
-	if err := p.Publish(bounded(t), records(bounced, 10)...); err != nil {
-		t.Fatal(err)
-	}
-	if n := <-sizes; n != 10 {
-		t.Errorf("the batch has %d records, want the 10 that came within BatchWait", n)
-	}
-	if took := time.Since(began); took < wait || took > wait+5*time.Second {
-		t.Errorf("handed on after %s, want about %s", took, wait)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	testTimeout = 30 * time.Second
+	testTimeout = time.Minute
 	bounced     = "email.bounced"
 	opened      = "email.opened"
 	suppressed  = "email.suppressions"
@@ -103,7 +103,7 @@ func producer(t *testing.T, cfg kafka.Config, pc kafka.ProducerConfig) *kafka.Pr
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		p.Close(ctx) //nolint:errcheck // some tests leave records behind on purpose
+		p.Close(ctx) // some tests leave records behind on purpose
 	})
 	return p
 }

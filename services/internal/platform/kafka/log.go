@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
@@ -12,6 +13,10 @@ import (
 
 // requestBackoff spaces the attempts of one request to a broker.
 var requestBackoff = lifecycle.Backoff{Min: retryBackoffMin, Max: retryBackoffMax}
+
+// stumbleBackoff spaces polls that return faults and no records: the library
+// reports some faults as fast as the broker can answer.
+var stumbleBackoff = lifecycle.Backoff{Min: 20 * time.Millisecond, Max: time.Second}
 
 // clientLogger hands the library's own log lines to ours. Its info lines are
 // debug to us: they tell of every connection and every metadata refresh.

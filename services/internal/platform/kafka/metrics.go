@@ -42,16 +42,16 @@ type family struct {
 }
 
 func (f *family) counter(name, help string, labels ...string) *prometheus.CounterVec {
-	return keep(f, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mailstream_kafka_" + name, Help: help}, labels))
+	return keep(f, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels))
 }
 
 func (f *family) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
-	return keep(f, prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mailstream_kafka_" + name, Help: help}, labels))
+	return keep(f, prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels))
 }
 
 func (f *family) seconds(name, help string, labels ...string) *prometheus.HistogramVec {
 	return keep(f, prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "mailstream_kafka_" + name, Help: help, Buckets: secondsBuckets(),
+		Name: name, Help: help, Buckets: secondsBuckets(),
 	}, labels))
 }
 
@@ -72,8 +72,8 @@ type connectionMetrics struct {
 func newConnectionMetrics(reg prometheus.Registerer) (*connectionMetrics, error) {
 	f := family{reg: reg}
 	m := &connectionMetrics{
-		connects:    f.counter("connects_total", "Connection attempts to brokers, by outcome. Worry when failed keeps growing.", "outcome"),
-		disconnects: f.counter("disconnects_total", "Connections to brokers that ended."),
+		connects:    f.counter("mailstream_kafka_connects_total", "Connection attempts to brokers, by outcome. Worry when failed keeps growing.", "outcome"),
+		disconnects: f.counter("mailstream_kafka_disconnects_total", "Connections to brokers that ended."),
 	}
 	m.connects.WithLabelValues("ok")
 	m.connects.WithLabelValues("failed")
@@ -109,11 +109,11 @@ func newProducerMetrics(reg prometheus.Registerer, name string, topics []string)
 	f := family{reg: reg}
 	client := prometheus.Labels{labelClient: name}
 	m := &producerMetrics{
-		produced: f.counter("produced_records_total", "Records acknowledged by all in-sync replicas.", labelClient, "topic"),
-		errors:   f.counter("produce_errors_total", "Publish calls that did not end well, by reason. Page when denied or unknown_topic grows.", labelClient, "reason"),
-		records:  f.gauge("buffered_records", "Records taken and not yet acknowledged.", labelClient).With(client),
-		bytes:    f.gauge("buffered_bytes", "Bytes of records taken and not yet acknowledged.", labelClient).With(client),
-		waited:   f.seconds("publish_duration_seconds", "Time from Publish to its answer. Worry when p99 nears the provider's timeout.", labelClient).With(client),
+		produced: f.counter("mailstream_kafka_produced_records_total", "Records acknowledged by all in-sync replicas.", labelClient, "topic"),
+		errors:   f.counter("mailstream_kafka_produce_errors_total", "Publish calls that did not end well, by reason. Page when denied or unknown_topic grows.", labelClient, "reason"),
+		records:  f.gauge("mailstream_kafka_buffered_records", "Records taken and not yet acknowledged.", labelClient).With(client),
+		bytes:    f.gauge("mailstream_kafka_buffered_bytes", "Bytes of records taken and not yet acknowledged.", labelClient).With(client),
+		waited:   f.seconds("mailstream_kafka_publish_duration_seconds", "Time from Publish to its answer. Worry when p99 nears the provider's timeout.", labelClient).With(client),
 		byTopic:  make(map[string]prometheus.Counter, len(topics)),
 	}
 	m.produced = m.produced.MustCurryWith(client)
@@ -160,16 +160,16 @@ func newConsumerMetrics(reg prometheus.Registerer, name string, topics []string)
 	f := family{reg: reg}
 	client := prometheus.Labels{labelClient: name}
 	m := &consumerMetrics{
-		consumed:   f.counter("consumed_records_total", "Records read, repeats included.", labelClient, "topic"),
-		finished:   f.counter("finished_records_total", "Records that left the consumer, by outcome; consumed = sum of outcomes + in flight.", labelClient, "outcome"),
-		retries:    f.counter("batch_retries_total", "Batches handed over once more after a fault. Page when it grows and settled does not.", labelClient).With(client),
-		commits:    f.counter("commit_errors_total", "Commits of offsets that were refused or not answered; the records may be read twice.", labelClient).With(client),
-		fetches:    f.counter("fetch_errors_total", "Faults reported while reading. Worry when it keeps growing.", labelClient).With(client),
-		rebalances: f.counter("rebalances_total", "Changes of the assignment, by kind. Page when lost grows.", labelClient, "kind"),
-		batch:      f.seconds("batch_duration_seconds", "Time to settle one batch, retries included.", labelClient).With(client),
-		lagSeconds: f.gauge("lag_seconds", "Age of the oldest record not yet settled; 0 when there is none. Page by the promise of the service.", labelClient).With(client),
-		lagRecords: f.gauge("lag_records", "Records not yet settled, over the assigned partitions.", labelClient).With(client),
-		assigned:   f.gauge("assigned_partitions", "Partitions this process reads.", labelClient).With(client),
+		consumed:   f.counter("mailstream_kafka_consumed_records_total", "Records read, repeats included.", labelClient, "topic"),
+		finished:   f.counter("mailstream_kafka_finished_records_total", "Records that left the consumer, by outcome; consumed = sum of outcomes + in flight.", labelClient, "outcome"),
+		retries:    f.counter("mailstream_kafka_batch_retries_total", "Batches handed over once more after a fault. Page when it grows and settled does not.", labelClient).With(client),
+		commits:    f.counter("mailstream_kafka_commit_errors_total", "Commits of offsets that were refused or not answered; the records may be read twice.", labelClient).With(client),
+		fetches:    f.counter("mailstream_kafka_fetch_errors_total", "Faults reported while reading. Worry when it keeps growing.", labelClient).With(client),
+		rebalances: f.counter("mailstream_kafka_rebalances_total", "Changes of the assignment, by kind. Page when lost grows.", labelClient, "kind"),
+		batch:      f.seconds("mailstream_kafka_batch_duration_seconds", "Time to settle one batch, retries included.", labelClient).With(client),
+		lagSeconds: f.gauge("mailstream_kafka_lag_seconds", "Age of the oldest record not yet settled; 0 when there is none. Page by the promise of the service.", labelClient).With(client),
+		lagRecords: f.gauge("mailstream_kafka_lag_records", "Records not yet settled, over the assigned partitions.", labelClient).With(client),
+		assigned:   f.gauge("mailstream_kafka_assigned_partitions", "Partitions this process reads.", labelClient).With(client),
 	}
 	m.consumed = m.consumed.MustCurryWith(client)
 	m.finished = m.finished.MustCurryWith(client)

@@ -39,7 +39,7 @@ func benchmarkPublish(b *testing.B, pc kafka.ProducerConfig, n, callers int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer p.Close(context.Background()) //nolint:errcheck // the benchmark is over
+	defer p.Close(context.Background()) // the benchmark is over
 	value := make([]byte, eventBytes)
 	rand.Read(value[:eventBytes/4]) // a quarter does not compress
 	b.SetParallelism((callers + 1) / 2)

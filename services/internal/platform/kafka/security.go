@@ -24,6 +24,9 @@ func securityOptions(cfg Config) ([]kgo.Opt, error) {
 		// DialTLSConfig sets the server name from the dialled host when it is empty.
 		opts = append(opts, kgo.DialTLSConfig(tlsCfg))
 	}
+	if cfg.Dial != nil {
+		opts = append(opts, kgo.Dialer(cfg.Dial))
+	}
 	if m, err := mechanism(cfg.SASL); err != nil {
 		return nil, err
 	} else if m != nil {
@@ -58,7 +61,7 @@ func mechanism(s SASL) (sasl.Mechanism, error) {
 	password := s.Password.Reveal()
 	switch s.Mechanism {
 	case "":
-		return nil, nil //nolint:nilnil // no mechanism is a valid choice
+		return nil, nil // no mechanism is a valid choice
 	case SASLPlain:
 		return plain.Auth{User: s.Username, Pass: password}.AsMechanism(), nil
 	case SASLScramSHA256:

@@ -114,7 +114,7 @@ func TestTLS_TrustsTheGivenAuthorityOnly(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer p.Close(bounded(t)) //nolint:errcheck // nothing is buffered
+			defer p.Close(bounded(t)) // nothing is buffered
 			if err := p.Ping(bounded(t)); (err == nil) != tc.ok {
 				t.Errorf("Ping = %v, want ok %t", err, tc.ok)
 			}

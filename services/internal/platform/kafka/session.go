@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -30,13 +31,17 @@ type session struct {
 	handle Handler
 	wanted chan struct{} // one token: a callback waits for AllowRebalance
 
+	born     time.Time
+	stumbles int          // polls without a record in a row; the loop's own
+	oldest   atomic.Int64 // time of the oldest record of the last batch, Unix milliseconds
+
 	mu    sync.Mutex
 	fresh map[string][]int32 // assigned, OnAssigned not yet called; guarded by mu
 	wake  context.CancelFunc // ends the running poll; guarded by mu
 }
 
 func newSession(c *Consumer, handle Handler) *session {
-	return &session{Consumer: c, handle: handle, wanted: make(chan struct{}, 1), fresh: map[string][]int32{}}
+	return &session{Consumer: c, handle: handle, wanted: make(chan struct{}, 1), born: time.Now(), fresh: map[string][]int32{}}
 }
 
 func (s *session) options() []kgo.Opt {
@@ -158,6 +163,17 @@ func (b *batch) add(recs []*kgo.Record) {
 	}
 }
 
+// oldest returns the time of the oldest record, Unix milliseconds; 0 without any.
+func (b *batch) oldest() int64 {
+	var oldest int64
+	for _, r := range b.recs {
+		if at := r.Timestamp.UnixMilli(); oldest == 0 || at < oldest {
+			oldest = at
+		}
+	}
+	return oldest
+}
+
 // first returns the offset of each partition's first record.
 func (b *batch) first() map[string]map[int32]kgo.EpochOffset {
 	out := map[string]map[int32]kgo.EpochOffset{}
@@ -195,55 +211,76 @@ func (s *session) gather(ctx context.Context) (*batch, error) {
 	default:
 	}
 	b := &batch{recs: make([]*kgo.Record, 0, consumerPollChunk)}
-	if err := s.poll(ctx, b); err != nil || len(b.recs) == 0 || s.cfg.BatchWait == 0 && s.cl.BufferedFetchRecords() == 0 {
-		return b, err
+	if n, err := s.poll(ctx, b); err != nil || n == 0 {
+		return b, errors.Join(err, s.pause(ctx))
 	}
-	wait, cancel := context.WithTimeout(ctx, s.cfg.BatchWait)
-	defer cancel()
-	for !s.full(b) && wait.Err() == nil && len(s.wanted) == 0 {
-		if err := s.poll(wait, b); err != nil {
-			return b, err
+	s.stumbles = 0
+	if s.cfg.BatchWait > 0 {
+		wait, cancel := context.WithTimeout(ctx, s.cfg.BatchWait)
+		defer cancel()
+		for !s.full(b) && wait.Err() == nil && len(s.wanted) == 0 {
+			if _, err := s.poll(wait, b); err != nil {
+				return b, err
+			}
 		}
 	}
 	// What the client already holds costs no waiting.
 	for !s.full(b) && s.cl.BufferedFetchRecords() > 0 && len(s.wanted) == 0 {
-		before := len(b.recs)
-		if err := s.poll(nil, b); err != nil || len(b.recs) == before {
+		if n, err := s.poll(nil, b); err != nil || n == 0 {
 			return b, err
 		}
 	}
 	return b, nil
 }
 
+// pause keeps polls that return only faults from spinning. A poll that ended
+// because partitions were assigned was no fault.
+func (s *session) pause(ctx context.Context) error {
+	s.mu.Lock()
+	announcing := s.announcing()
+	s.mu.Unlock()
+	if announcing || ctx.Err() != nil {
+		return nil
+	}
+	s.stumbles++
+	return lifecycle.Sleep(ctx, stumbleBackoff.Next(s.stumbles))
+}
+
 // poll adds what one poll returns to b. It ends with ctx, and when partitions
-// are assigned; a nil ctx does not wait.
-func (s *session) poll(ctx context.Context, b *batch) error {
+// are assigned; a nil ctx does not wait. It returns how many records came.
+func (s *session) poll(ctx context.Context, b *batch) (int, error) {
 	if ctx != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
 		defer cancel()
-		if !s.arm(cancel) {
-			return nil
-		}
+		s.arm(cancel)
 		defer s.arm(nil)
 	}
 	fetches := s.cl.PollRecords(ctx, min(consumerPollChunk, s.cfg.BatchRecordsMax-len(b.recs)))
 	if err := s.fetchFault(ctx, fetches); err != nil {
-		return err
+		return 0, err
 	}
 	before := len(b.recs)
 	b.add(fetches.Records())
 	s.countConsumed(b.recs[before:])
-	return nil
+	return len(b.recs) - before, nil
 }
 
-// arm says how to end the coming poll. It returns false when there is no reason
-// to wait, because assigned partitions have to be announced first.
-func (s *session) arm(cancel context.CancelFunc) bool {
+// arm says how to end the coming poll. It ends it at once when assigned
+// partitions have to be announced first; such a poll still holds back the
+// callbacks.
+func (s *session) arm(cancel context.CancelFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wake = cancel
-	return cancel == nil || s.cfg.OnAssigned == nil || countPartitions(s.fresh) == 0
+	if cancel != nil && s.announcing() {
+		cancel()
+	}
+}
+
+// announcing says whether OnAssigned has to be called. The caller holds mu.
+func (s *session) announcing() bool {
+	return s.cfg.OnAssigned != nil && countPartitions(s.fresh) > 0
 }
 
 func (s *session) countConsumed(recs []*kgo.Record) {
@@ -286,6 +323,7 @@ func (s *session) settle(ctx context.Context, b *batch) error {
 		return nil
 	}
 	began := time.Now()
+	s.oldest.Store(b.oldest())
 	if err := s.insist(ctx, b); err != nil {
 		return err
 	}
@@ -422,6 +460,9 @@ func (s *session) leave(kill context.CancelFunc) {
 		kill() // a request to join may wait for minutes, and Close for it
 	}
 	s.cl.CloseAllowingRebalance()
+	s.front.clear()
+	s.met.assigned.Set(0)
+	s.showLag()
 }
 
 // lookout keeps the lag of the group's partitions.
@@ -440,14 +481,20 @@ func (s *session) lookout() lookout {
 	}
 }
 
-// showLag sets the lag: without partitions there is none.
+// showLag sets the lag. While it is behind, that is the age of the oldest record
+// it had in hand, or of what it was last up to date with.
 func (s *session) showLag() {
-	s.met.lagRecords.Set(float64(s.front.behind()))
+	now, behind := time.Now(), s.front.behind()
+	s.met.lagRecords.Set(float64(behind))
 	at, ok := s.front.fresh()
-	switch {
-	case ok:
-		s.met.lagSeconds.Set(time.Since(at).Seconds())
-	case len(s.front.next()) == 0:
-		s.met.lagSeconds.Set(0)
+	if !ok {
+		at = s.born
 	}
+	if oldest := time.UnixMilli(s.oldest.Load()); (!ok || behind > 0) && s.oldest.Load() > 0 && oldest.Before(at) {
+		at = oldest
+	}
+	if len(s.front.next()) == 0 {
+		at = now // somebody else's lag
+	}
+	s.met.lagSeconds.Set(now.Sub(at).Seconds())
 }

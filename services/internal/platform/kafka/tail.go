@@ -71,10 +71,10 @@ func newTailMetrics(reg prometheus.Registerer, topic string) (*tailMetrics, erro
 	f := family{reg: reg}
 	client := prometheus.Labels{labelClient: topic}
 	m := &tailMetrics{
-		applied: f.counter("tail_applied_records_total", "Records of a tailed topic that were applied.", labelClient).With(client),
-		retries: f.counter("tail_retries_total", "Batches of a tailed topic applied once more after a fault.", labelClient).With(client),
-		faults:  f.counter("tail_errors_total", "Faults while reading a tailed topic. Worry when it keeps growing.", labelClient).With(client),
-		lag:     f.gauge("tail_lag_seconds", "How old the state built from a tailed topic may be. Page by the promise of the service.", labelClient).With(client),
+		applied: f.counter("mailstream_kafka_tail_applied_records_total", "Records of a tailed topic that were applied.", labelClient).With(client),
+		retries: f.counter("mailstream_kafka_tail_retries_total", "Batches of a tailed topic applied once more after a fault.", labelClient).With(client),
+		faults:  f.counter("mailstream_kafka_tail_errors_total", "Faults while reading a tailed topic. Worry when it keeps growing.", labelClient).With(client),
+		lag:     f.gauge("mailstream_kafka_tail_lag_seconds", "How old the state built from a tailed topic may be. Page by the promise of the service.", labelClient).With(client),
 	}
 	return m, f.err
 }
@@ -229,15 +229,20 @@ func (t *Tail) stumble(err error) {
 
 // read polls and applies.
 func (t *Tail) read(ctx context.Context, cl *kgo.Client, apply Handler) error {
-	for ctx.Err() == nil {
+	for stumbles := 0; ctx.Err() == nil; {
 		fetches := cl.PollRecords(ctx, t.cfg.BatchRecordsMax)
 		if err := t.fetchFault(ctx, fetches); err != nil {
 			return fmt.Errorf("read tail of %q: %w", t.cfg.Topic, err)
 		}
 		recs := fetches.Records()
 		if len(recs) == 0 {
+			stumbles++
+			if err := lifecycle.Sleep(ctx, stumbleBackoff.Next(stumbles)); err != nil {
+				return err
+			}
 			continue
 		}
+		stumbles = 0
 		if err := t.insist(ctx, recs, apply); err != nil {
 			return fmt.Errorf("apply tail of %q: %w", t.cfg.Topic, err)
 		}

@@ -37,6 +37,20 @@ func Start(tb testing.TB, opts ...kfake.Opt) kafka.Config {
 	return StartBroker(tb, opts...).Config
 }
 
+// StartVirtual is StartBroker on a network inside the process, for tests in a
+// testing/synctest bubble: time there stands still while real I/O is awaited.
+func StartVirtual(tb testing.TB, opts ...kfake.Opt) *Broker {
+	tb.Helper()
+	network := new(kfake.VirtualNetwork)
+	b := startCluster(tb, append([]kfake.Opt{kfake.ListenFn(network.Listen), kfake.Ports(virtualPort)}, opts...))
+	b.Config.Dial = network.DialContext
+	b.createTopics(tb)
+	return b
+}
+
+// virtualPort is the port of the broker on its own network.
+const virtualPort = 9092
+
 // Broker is a running broker.
 type Broker struct {
 	*kfake.Cluster
@@ -49,17 +63,28 @@ type Broker struct {
 func StartBroker(tb testing.TB, opts ...kfake.Opt) *Broker {
 	tb.Helper()
 	b := StartEmpty(tb, opts...)
+	b.createTopics(tb)
+	return b
+}
+
+func (b *Broker) createTopics(tb testing.TB) {
+	tb.Helper()
 	cl := Client(tb, b.Config)
+	defer cl.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
 	defer cancel()
 	if err := kafka.Apply(ctx, cl, b.Config, zap.NewNop()); err != nil {
 		tb.Fatalf("create topics: %v", err)
 	}
-	return b
 }
 
 // StartEmpty starts a broker without topics, one node unless opts say otherwise.
 func StartEmpty(tb testing.TB, opts ...kfake.Opt) *Broker {
+	tb.Helper()
+	return startCluster(tb, opts)
+}
+
+func startCluster(tb testing.TB, opts []kfake.Opt) *Broker {
 	tb.Helper()
 	all := append([]kfake.Opt{
 		kfake.NumBrokers(1),

@@ -1,0 +1,90 @@
+package kafka_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+)
+
+// sums returns the sum of every counter and gauge over its series.
+func sums(t *testing.T, reg *prometheus.Registry) (map[string]float64, []*dto.MetricFamily) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			out[f.GetName()] += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return out, families
+}
+
+func TestMetrics_BalanceAndKeepToTheRulesOfNames(t *testing.T) {
+	t.Parallel()
+	cfg, reg := kafkatest.Start(t), newRegistry()
+	p, err := kafka.NewProducer(cfg, kafka.ProducerConfig{}, kafkatest.Silent(), reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := kafka.NewConsumer(cfg, kafka.ConsumerConfig{Group: "readers", Topics: []string{bounced, opened}}, kafkatest.Silent(), reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tl, err := kafka.NewTail(cfg, kafka.TailConfig{Topic: bounced}, kafkatest.Silent(), reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Publish(bounded(t), append(records(bounced, 30), records(opened, 12)...)...); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Publish(bounded(t), &kgo.Record{Topic: bounced, Value: make([]byte, 2<<20)}); err == nil {
+		t.Error("a record of 2 MiB was taken")
+	}
+	nop := func(context.Context, []*kgo.Record) error { return nil }
+	group := start(t, func(ctx context.Context) error { return c.Run(ctx, nop) })
+	start(t, func(ctx context.Context) error { return tl.Run(ctx, nop) })
+	caughtUp(t, tl)
+	until(t, "the group is up to date", func() bool {
+		got, _ := sums(t, reg)
+		return got["mailstream_kafka_finished_records_total"] == 42 && got["mailstream_kafka_lag_records"] == 0
+	})
+	got, families := sums(t, reg)
+	want := map[string]float64{
+		"mailstream_kafka_produced_records_total":     42,
+		"mailstream_kafka_produce_errors_total":       1,
+		"mailstream_kafka_buffered_records":           0,
+		"mailstream_kafka_buffered_bytes":             0,
+		"mailstream_kafka_consumed_records_total":     42,
+		"mailstream_kafka_assigned_partitions":        2 * kafkatest.Partitions,
+		"mailstream_kafka_tail_applied_records_total": 30,
+	}
+	for name := range want {
+		if diff := cmp.Diff(want[name], got[name]); diff != "" {
+			t.Errorf("%s:\n%s", name, diff)
+		}
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	if err := group.end(t); err != nil {
+		t.Error(err)
+	}
+	if got, _ := sums(t, reg); got["mailstream_kafka_assigned_partitions"] != 0 || got["mailstream_kafka_lag_seconds"] != 0 {
+		t.Errorf("a group that was left still shows partitions or lag: %v", got)
+	}
+}
