@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -36,7 +37,8 @@ func (l clientLogger) Level() kgo.LogLevel {
 // partitions, addresses of brokers and errors, never a record.
 func (l clientLogger) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 	const text = "kafka client reported"
-	fields := []zap.Field{telemetry.Name(msg), telemetry.Detail(fmt.Sprint(keyvals...))}
+	// Sprintln, because Sprint puts no space beside a string.
+	fields := []zap.Field{telemetry.Name(msg), telemetry.Detail(strings.TrimSpace(fmt.Sprintln(keyvals...)))}
 	switch level {
 	case kgo.LogLevelError, kgo.LogLevelWarn:
 		l.log.Warn(text, fields...)

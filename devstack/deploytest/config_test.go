@@ -1,0 +1,126 @@
+package deploytest
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mailstream/mailstream/services/pipeline"
+)
+
+// loadAs loads a configuration file as the service does with this environment,
+// and fails the test for variables that set nothing.
+func loadAs(t *testing.T, name string, text string, env map[string]string) pipeline.Config {
+	t.Helper()
+	in := pipeline.Input{File: []byte(text), Name: name + "'s file", Services: []pipeline.Name{pipeline.Name(name)}}
+	for variable, value := range env {
+		in.Environ = append(in.Environ, variable+"="+value)
+	}
+	config, unused, err := pipeline.Load(in)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	if len(unused) > 0 {
+		t.Errorf("%s: %v set no field", name, unused)
+	}
+	return config
+}
+
+func TestCompose_EnvironmentAndFileAreAValidConfiguration(t *testing.T) {
+	t.Parallel()
+	text := readFile(t, "deploy/mailstream.yaml")
+	for name, s := range compose(t).Services {
+		if s.Image != "mailstream:dev" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if !slices.Contains(s.Volumes, "./deploy/mailstream.yaml:/etc/mailstream/config.yaml:ro") || !slices.Contains(s.Command, "/etc/mailstream/config.yaml") {
+				t.Errorf("reads %v, mounts %v", s.Command, s.Volumes)
+			}
+			config := loadAs(t, name, text, s.Environment)
+			if name != "migrate" {
+				if diff := cmp.Diff([]string{"kafka:19092"}, config.Kafka.Brokers); diff != "" {
+					t.Errorf("brokers (-want +got):\n%s", diff)
+				}
+			}
+			if name == "migrate" || name == "analytics" {
+				if config.ClickHouse.URL != "http://clickhouse:8123" || !config.ClickHouse.Password.IsSet() {
+					t.Errorf("clickhouse: %+v", config.ClickHouse)
+				}
+			}
+		})
+	}
+}
+
+func TestCompose_EveryVariableOfAServiceIsNeededOrSetsAField(t *testing.T) {
+	t.Parallel()
+	text := readFile(t, "deploy/mailstream.yaml")
+	for name, s := range compose(t).Services {
+		if s.Image != "mailstream:dev" {
+			continue
+		}
+		for variable := range s.Environment {
+			if strings.HasPrefix(variable, "MAILSTREAM_") || strings.HasPrefix(variable, "GO") {
+				continue
+			}
+			env := map[string]string{}
+			for other, value := range s.Environment {
+				if other != variable {
+					env[other] = value
+				}
+			}
+			in := pipeline.Input{File: []byte(text), Services: []pipeline.Name{pipeline.Name(name)}}
+			for other, value := range env {
+				in.Environ = append(in.Environ, other+"="+value)
+			}
+			if _, _, err := pipeline.Load(in); err == nil || !strings.Contains(err.Error(), variable) {
+				t.Errorf("%s without %s: %v, want a fault that names it", name, variable, err)
+			}
+		}
+	}
+}
+
+func TestKubernetes_ConfigurationIsValidWithTheSecretsThatAreMounted(t *testing.T) {
+	t.Parallel()
+	secret := read(t, "secret.example.yaml")[0]
+	text := readFile(t, filepath.Join(manifests, "config.yaml"))
+	for name, m := range workloads(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			pod := m.Spec.Template.Spec
+			for _, v := range pod.Volumes {
+				if v.Secret == nil {
+					continue
+				}
+				for _, item := range v.Secret.Items {
+					value := secret.StringData[item.Key]
+					if item.Key == "slack-webhook-url" {
+						value = "https://hooks.slack.com/services/" + value
+					}
+					if err := os.WriteFile(filepath.Join(dir, item.Path), []byte(value), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			env := map[string]string{}
+			for _, variable := range pod.Containers[0].Env {
+				env[variable.Name] = variable.Value
+			}
+			config := loadAs(t, name, strings.ReplaceAll(text, secretPath, dir), env)
+			if name != "migrate" {
+				if got := config.Kafka.SASL.Username; got != "mailstream-"+name {
+					t.Errorf("Kafka user %q", got)
+				}
+			}
+			if config.Kafka.Topics.ReplicationFactor != 3 || config.Kafka.Topics.MinInsyncReplicas != 2 {
+				t.Errorf("topics: %+v", config.Kafka.Topics)
+			}
+		})
+	}
+}
