@@ -49,7 +49,7 @@ type reach struct {
 type frontier struct {
 	mu      sync.Mutex
 	spots   map[spot]*reach // guarded by mu
-	changed chan struct{}   // closed and replaced at every advance; guarded by mu
+	changed chan struct{}   // closed and replaced when a position changes; guarded by mu
 }
 
 func newFrontier() *frontier {
@@ -61,6 +61,7 @@ func (f *frontier) begin(at spot, next int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.spots[at] = &reach{next: next, goal: offsetUnknown}
+	f.wake()
 }
 
 // drop forgets partitions that somebody else reads now.
@@ -96,6 +97,11 @@ func (f *frontier) advance(recs []*kgo.Record) {
 			last.check()
 		}
 	}
+	f.wake()
+}
+
+// wake has everybody who waits look again. The caller holds mu.
+func (f *frontier) wake() {
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
@@ -115,6 +121,7 @@ func (f *frontier) observe(asked time.Time, ends, starts map[spot]int64) {
 		start := min(starts[at], end)
 		if r.next < start && r.next != offsetUnknown || r.next == offsetUnknown && starts != nil && start == end {
 			r.next = start // what was before is deleted: there is nothing to settle
+			f.wake()
 		}
 		if r.goal == offsetUnknown {
 			r.goal, r.goalAt = end, asked
