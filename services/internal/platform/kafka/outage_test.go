@@ -138,3 +138,31 @@ func TestOutage_PublishToABrokerThatNeverWasIsRefusedInTime(t *testing.T) {
 		t.Error("the buffer never was full")
 	}
 }
+
+// Records of many callers wait together. One caller that gives up while the
+// broker is away must not take the others' records with it.
+func TestOutage_ACallerThatGivesUpTakesNobodyAlong(t *testing.T) {
+	t.Parallel()
+	at := freePort(t)
+	cfg := kafka.Default()
+	cfg.Brokers = []string{at.addr}
+	p := producer(t, cfg, kafka.ProducerConfig{PublishTimeout: testTimeout, DeliveryTimeout: testTimeout})
+	hasty, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	gaveUp, patient := make(chan error, 1), make(chan error, 1)
+	go func() { gaveUp <- p.Publish(hasty, record(bounced, 1)) }()
+	until(t, "the hasty one is first", func() bool { return p.Buffered() == 1 })
+	go func() { patient <- p.Publish(bounded(t), record(bounced, 2)) }()
+	if err := <-gaveUp; !errors.Is(err, kafka.ErrTimeout) {
+		t.Errorf("Publish of the hasty caller = %v, want ErrTimeout", err)
+	}
+	select {
+	case err := <-patient:
+		t.Errorf("Publish of the patient caller = %v while the broker is away, want it to wait", err)
+	case <-time.After(300 * time.Millisecond):
+		kafkatest.StartBroker(t, kfake.Ports(at.number))
+		if err := <-patient; err != nil {
+			t.Errorf("Publish of the patient caller = %v, want nil", err)
+		}
+	}
+}

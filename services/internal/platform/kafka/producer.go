@@ -256,6 +256,9 @@ func (p *Producer) showBuffer() {
 	p.met.bytes.Set(float64(p.bytes.Load()))
 }
 
+// Buffered returns how many records are taken and not yet answered for.
+func (p *Producer) Buffered() int { return int(p.records.Load()) }
+
 // Close waits until every taken record is answered for or ctx is done, then
 // ends the connections; later calls of Publish return ErrClosed.
 func (p *Producer) Close(ctx context.Context) error {
