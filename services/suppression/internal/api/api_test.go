@@ -248,16 +248,16 @@ func TestAPI_RefusesWhatItCannotUse(t *testing.T) {
 	}
 }
 
-func TestAPI_ContentType(t *testing.T) {
+func TestAPI_TakesJSONUnderAnyContentType(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	for kind, want := range map[string]int{"": 200, "application/json": 200, "application/json; charset=utf-8": 200, "text/plain": 415, "application/x-www-form-urlencoded": 415, ";": 415} {
+	for _, kind := range []string{"", "application/json", "application/json; charset=utf-8", "text/plain", "application/x-www-form-urlencoded"} {
 		r := httptest.NewRequest("POST", "/v1/suppressions/check", strings.NewReader(`{"addresses":[]}`))
 		r.Header.Set("Content-Type", kind)
 		w := httptest.NewRecorder()
 		f.api.ServeHTTP(w, r)
-		if w.Code != want {
-			t.Errorf("content type %q = %d, want %d", kind, w.Code, want)
+		if w.Code != http.StatusOK {
+			t.Errorf("content type %q = %d, want 200", kind, w.Code)
 		}
 	}
 }

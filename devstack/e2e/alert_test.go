@@ -1,0 +1,134 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailstream/mailstream/devstack/slack"
+)
+
+// traffic is one grouped request with mail to domain, blocked of it blocked and
+// the rest delivered, all at the given time.
+func traffic(t *testing.T, tag, domain string, blocked, delivered int, at time.Time) string {
+	t.Helper()
+	var items []item
+	for i := range blocked + delivered {
+		fields := map[string]any{
+			"event": "sent", "time": at.Unix(), "MessageID": messageID + i, "email": fmt.Sprintf("%s-%d@%s", tag, i, domain), "smtp_reply": "sent (250 OK)",
+		}
+		if i < blocked {
+			fields["event"], fields["error_related_to"], fields["error"] = "blocked", "spam", "sender blocked"
+			fields["comment"] = "550 5.7.1 refused <!channel> because of the reputation of the sender"
+		}
+		items = append(items, item{fields: fields})
+	}
+	return bodies(t, items, false)[0]
+}
+
+// settled returns once everything posted so far has gone through the counters:
+// a spike at a domain of its own, posted afterwards, has been told.
+func (w *world) settled(probe string) {
+	w.t.Helper()
+	before := len(w.stack.Slack().Messages())
+	w.post(http.StatusOK, traffic(w.t, "probe", probe, 30, 0, time.Now()))
+	w.eventually(func() bool { return w.alerts()["recipient_domain="+probe] == "firing" }, func() string { return "probe alert " + probe })
+	w.eventually(func() bool { return len(w.stack.Slack().Messages()) > before }, func() string { return "probe message " + probe })
+}
+
+// told counts the Slack messages that name domain.
+func (w *world) told(domain string) (n int) {
+	for _, m := range w.stack.Slack().Messages() {
+		if strings.Contains(jsonOf(w.t, m), domain) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestAlert_SpikeIsToldOnceWithItsDiagnosis(t *testing.T) {
+	w := newWorld(t)
+	now := time.Now()
+	body := traffic(t, "spike", "spike.example", 32, 8, now)
+	for range 3 {
+		w.post(http.StatusOK, body)
+	}
+	posted := time.Now()
+	w.eventually(func() bool { return w.told("spike.example") > 0 }, func() string { return "no message" })
+	t.Logf("webhook 200 -> Slack: %s", time.Since(posted).Round(time.Millisecond))
+	w.settled("probe-one.example")
+	if n := w.told("spike.example"); n != 1 {
+		t.Fatalf("told %d times, want once", n)
+	}
+	text := jsonOf(t, w.stack.Slack().Messages()[0])
+	for _, want := range []string{"spike.example", "mailjet", "80", "32", "40", "sender", "reputation"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in the message: %s", want, text)
+		}
+	}
+	if strings.Contains(text, "<!channel>") || strings.Contains(text, "spike-1@") {
+		t.Errorf("a mention or an address got through: %s", text)
+	}
+}
+
+func TestAlert_WhatMustNotFire(t *testing.T) {
+	w := newWorld(t)
+	now := time.Now()
+	for _, tc := range []struct {
+		domain             string
+		blocked, delivered int
+		at                 time.Time
+	}{
+		{"sixty-exactly.example", 24, 16, now},
+		{"fifty-seven-of-forty.example", 23, 17, now},
+		{"six-of-six.example", 6, 0, now},
+		{"an-hour-old.example", 40, 0, now.Add(-time.Hour)},
+		{"a-month-old.example", 40, 0, now.AddDate(0, -1, 0)},
+	} {
+		w.post(http.StatusOK, traffic(t, "quiet", tc.domain, tc.blocked, tc.delivered, tc.at))
+	}
+	w.settled("probe-two.example")
+	if n := len(w.stack.Slack().Messages()); n != 1 {
+		t.Errorf("%d messages, want the probe's alone", n)
+	}
+	for key, state := range w.alerts() {
+		if key != "recipient_domain=probe-two.example" {
+			t.Errorf("alert %s is %s", key, state)
+		}
+	}
+}
+
+func TestAlert_ResentAndRestartedIsNotToldAgain(t *testing.T) {
+	w := newWorld(t)
+	body := traffic(t, "again", "again.example", 30, 2, time.Now())
+	w.post(http.StatusOK, body)
+	w.eventually(func() bool { return w.told("again.example") == 1 }, func() string { return "no message" })
+	w.stop()
+	w.start()
+	if n := len(w.stack.Slack().Messages()); n != 0 {
+		t.Fatalf("%d messages at the start, before anything was sent", n)
+	}
+	w.post(http.StatusOK, body)
+	w.settled("probe-three.example")
+	if n := w.told("again.example"); n != 0 {
+		t.Errorf("told again %d times", n)
+	}
+	if state := w.alerts()["recipient_domain=again.example"]; state != "firing" {
+		t.Errorf("alert is %q after the restart, want firing", state)
+	}
+}
+
+func TestAlert_SlackAwayForAWhile(t *testing.T) {
+	w := newWorld(t)
+	if err := w.stack.Slack().Order(slack.RateLimited(2, 1), slack.ServerError(2), slack.Fault{Drop: true}); err != nil {
+		t.Fatal(err)
+	}
+	w.post(http.StatusOK, traffic(t, "late", "late.example", 30, 0, time.Now()))
+	w.eventually(func() bool { return w.told("late.example") == 1 }, func() string { return "no message after the faults" })
+	w.settled("probe-four.example")
+	if n := w.told("late.example"); n != 1 {
+		t.Errorf("told %d times, want once", n)
+	}
+}

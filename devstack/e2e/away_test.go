@@ -1,0 +1,73 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailstream/mailstream/services/pipeline"
+)
+
+// outage is a broker that can be taken away and given back with its data.
+type outage struct {
+	addr           string
+	take, giveBack func() error
+}
+
+func TestBrokerAway_TheProviderIsToldToComeBack(t *testing.T) {
+	o := newOutage(t)
+	w := prepareWorld(t, "MAILSTREAM_INGRESS_PUBLISH_TIMEOUT=2s")
+	w.opt.Brokers = o.addr
+	w.start()
+	t.Cleanup(w.stop)
+
+	accepted, refused, next := 0, 0, 0
+	send := func() {
+		next++
+		at := time.Now().Unix()
+		body := fmt.Sprintf(`{"event":"sent","time":%d,"MessageID":%d,"email":"p%d@example.net"}`, at, messageID+next, next)
+		status, text := w.call(http.MethodPost, w.stack.URL(pipeline.Ingress)+"/v1/webhooks/mailjet", body, func(r *http.Request) { r.SetBasicAuth("dev", "dev") })
+		switch status {
+		case http.StatusOK:
+			accepted++
+		case http.StatusServiceUnavailable:
+			refused++
+			if n, err := strconv.Atoi(w.retryAfter); err != nil || n < 1 {
+				t.Errorf("503 with Retry-After %q", w.retryAfter)
+			}
+		default:
+			t.Fatalf("answered %d %s, want 200 or 503", status, text)
+		}
+	}
+	for range 20 {
+		send()
+	}
+	if accepted != 20 {
+		t.Fatalf("%d of 20 accepted with the broker there", accepted)
+	}
+	if err := o.take(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		send()
+	}
+	if refused != 3 {
+		t.Fatalf("%d of 3 refused with the broker away", refused)
+	}
+	if err := o.giveBack(); err != nil {
+		t.Fatal(err)
+	}
+	before := accepted
+	w.eventually(func() bool { send(); return accepted > before }, func() string { return "nothing is accepted after the broker came back" })
+	// What was refused may be stored as well, for its answer only said "again".
+	var stored int
+	w.eventually(func() bool {
+		rows := w.sql("SELECT uniqExact(message_id), count() FROM events")
+		var total int
+		_, err := fmt.Sscanf(strings.ReplaceAll(rows[0], "\t", " "), "%d %d", &stored, &total)
+		return err == nil && stored == total && stored >= accepted
+	}, func() string { return fmt.Sprintf("%d events stored, %d accepted", stored, accepted) })
+}

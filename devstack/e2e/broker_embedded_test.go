@@ -1,0 +1,44 @@
+//go:build !kafka
+
+package e2e
+
+import (
+	"context"
+	"testing"
+
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/devstack/broker"
+)
+
+// externalBroker returns "": the stack embeds its own broker.
+func externalBroker(*testing.T) string { return "" }
+
+func stopBroker() {}
+
+// newOutage starts a broker of its own that can be taken away.
+func newOutage(t *testing.T) outage {
+	t.Helper()
+	dir, listen := t.TempDir(), "127.0.0.1:0"
+	var cancel context.CancelFunc
+	var done chan error
+	start := func() error {
+		ctx, stop := context.WithCancel(context.Background())
+		b := broker.New(broker.Config{Listen: listen, DataDir: dir}, zap.NewNop())
+		cancel, done = stop, make(chan error, 1)
+		go func() { done <- b.Run(ctx) }()
+		select {
+		case <-b.Ready():
+			listen = b.Addr()
+			return nil
+		case err := <-done:
+			return err
+		}
+	}
+	if err := start(); err != nil {
+		t.Fatal(err)
+	}
+	stop := func() error { cancel(); return <-done }
+	t.Cleanup(func() { cancel() })
+	return outage{addr: listen, take: stop, giveBack: start}
+}

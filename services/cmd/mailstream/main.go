@@ -1,0 +1,22 @@
+// Command mailstream runs one service of Mailstream, applies its topics and
+// tables, or simulates provider traffic. This package is the only one that
+// reads arguments and the environment, and that exits.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := newRoot(process{args: os.Args[1:], environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}).ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mailstream:", err)
+		os.Exit(1)
+	}
+}

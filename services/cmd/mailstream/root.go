@@ -1,0 +1,157 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/services/pipeline"
+)
+
+// version is set at link time: -ldflags "-X main.version=1.2.3".
+var version = ""
+
+// process is what the command was started with.
+type process struct {
+	args    []string
+	environ []string
+	stdout  io.Writer
+	stderr  io.Writer
+}
+
+// command holds what the subcommands share.
+type command struct {
+	process
+	configFile  string
+	checkConfig bool
+}
+
+func newRoot(p process) *cobra.Command {
+	c := &command{process: p}
+	root := &cobra.Command{
+		Use:           "mailstream",
+		Short:         "Webhooks of email providers into Kafka, ClickHouse, a suppression list and alerts",
+		Version:       buildVersion(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetArgs(p.args)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.PersistentFlags().StringVar(&c.configFile, "config", "", "configuration `file`; without it the defaults and the environment (MAILSTREAM_...)")
+	for _, s := range []struct {
+		name  pipeline.Name
+		short string
+	}{
+		{pipeline.Ingress, "Take webhooks and publish their events to Kafka"},
+		{pipeline.Analytics, "Store the events of Kafka in ClickHouse"},
+		{pipeline.Suppression, "Keep the suppression list and answer checks"},
+		{pipeline.Alerting, "Watch block rates and tell Slack"},
+	} {
+		root.AddCommand(c.service(s.name, s.short))
+	}
+	root.AddCommand(c.topics(), c.migrate(), c.simulate(), healthcheck())
+	return root
+}
+
+// load reads the configuration that the named services need.
+func (c *command) load(names ...pipeline.Name) (pipeline.Config, *zap.Logger, error) {
+	in := pipeline.Input{Environ: c.environ, Services: names}
+	if c.configFile != "" {
+		text, err := os.ReadFile(c.configFile)
+		if err != nil {
+			return pipeline.Config{}, nil, fmt.Errorf("read configuration: %w", err)
+		}
+		in.File, in.Name = text, c.configFile
+	}
+	cfg, unused, err := pipeline.Load(in)
+	if err != nil {
+		return cfg, nil, err
+	}
+	for _, name := range unused {
+		fmt.Fprintf(c.stderr, "mailstream: environment variable %s sets no field and is ignored\n", name)
+	}
+	log, err := pipeline.NewLogger(cfg)
+	return cfg, log, err
+}
+
+func (c *command) service(name pipeline.Name, short string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   string(name),
+		Short: short,
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, log, err := c.load(name)
+			if err != nil {
+				return err
+			}
+			if c.checkConfig {
+				return c.print(cfg)
+			}
+			defer func() { _ = log.Sync() }() // standard error has nothing to flush
+			svc, err := pipeline.New(cfg, name, log)
+			if err != nil {
+				return err
+			}
+			return svc.Run(cmd.Context())
+		},
+	}
+	cmd.Flags().BoolVar(&c.checkConfig, "check-config", false, "print the effective configuration, secrets as <set>, and exit")
+	return cmd
+}
+
+func (c *command) print(cfg pipeline.Config) error {
+	text, err := cfg.Print()
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(c.stdout, text)
+	return err
+}
+
+func (c *command) topics() *cobra.Command {
+	topics := &cobra.Command{Use: "topics", Short: "Create and check the Kafka topics"}
+	topics.AddCommand(&cobra.Command{
+		Use:   "apply",
+		Short: "Create the topics that are missing and report those that contradict the configuration",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, log, err := c.load(pipeline.Topics)
+			if err != nil {
+				return err
+			}
+			return pipeline.ApplyTopics(cmd.Context(), cfg, log)
+		},
+	})
+	return topics
+}
+
+func (c *command) migrate() *cobra.Command {
+	return &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the ClickHouse tables and views to this version",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, log, err := c.load(pipeline.Migrate)
+			if err != nil {
+				return err
+			}
+			return pipeline.MigrateTables(cmd.Context(), cfg, log)
+		},
+	}
+}
+
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "devel"
+	}
+	return info.Main.Version
+}

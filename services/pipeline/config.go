@@ -1,0 +1,144 @@
+package pipeline
+
+import (
+	_ "embed"
+	"fmt"
+	"os"
+
+	"github.com/mailstream/mailstream/services/alerting"
+	"github.com/mailstream/mailstream/services/analytics"
+	"github.com/mailstream/mailstream/services/ingress"
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+	"github.com/mailstream/mailstream/services/suppression"
+)
+
+// Config is the whole configuration file, a section a service.
+type Config struct {
+	Log         telemetry.Config   `yaml:"log"`
+	Kafka       kafka.Config       `yaml:"kafka"`
+	ClickHouse  clickhouse.Config  `yaml:"clickhouse"`
+	Privacy     Privacy            `yaml:"privacy"`
+	State       State              `yaml:"state"`
+	Ingress     ingress.Config     `yaml:"ingress"`
+	Analytics   analytics.Config   `yaml:"analytics"`
+	Suppression suppression.Config `yaml:"suppression"`
+	Alerting    alerting.Config    `yaml:"alerting"`
+}
+
+// Privacy is the `privacy` section.
+type Privacy struct {
+	// Pepper keys the recipient hashes: at least 16 bytes, the same for all
+	// services and for ever. Another pepper makes every known person a stranger.
+	Pepper config.Secret `yaml:"pepper"`
+}
+
+// Validate reports every fault to p.
+func (c Privacy) Validate(p *config.Problems) {
+	const bytesMin = 16
+	p.Check(len(c.Pepper.Reveal()) >= bytesMin, "pepper", "has %d bytes, want at least %d", len(c.Pepper.Reveal()), bytesMin)
+}
+
+// State is the `state` section.
+type State struct {
+	// Dir holds what services keep on local disk, a folder a service. All of it
+	// can be rebuilt from Kafka. Default "state" below the working directory.
+	Dir string `yaml:"dir"`
+}
+
+// Validate reports every fault to p.
+func (c State) Validate(p *config.Problems) {
+	p.Check(c.Dir != "", "dir", "is empty")
+}
+
+// Default returns the configuration of an empty file. It is not valid as it
+// stands: a pepper and the tokens of the closed APIs are missing.
+func Default() Config {
+	return Config{
+		Log:         telemetry.Default(),
+		Kafka:       kafka.Default(),
+		ClickHouse:  clickhouse.Default(),
+		State:       State{Dir: "state"},
+		Ingress:     ingress.Default(),
+		Analytics:   analytics.Default(),
+		Suppression: suppression.Default(),
+		Alerting:    alerting.Default(),
+	}
+}
+
+//go:embed dev.yaml
+var devYAML []byte
+
+// Dev returns the configuration of `make dev`: the defaults with one source a
+// provider and published secrets. It is for a laptop.
+func Dev() (Config, error) {
+	cfg := Default()
+	_, err := config.Load(&cfg, Default(), config.Source{File: devYAML, Name: "the development configuration"})
+	return cfg, err
+}
+
+// Input is what Load reads.
+type Input struct {
+	// File is the YAML text, nil when there is none; Name stands for it in messages.
+	File []byte
+	Name string
+	// Environ is the environment, as os.Environ gives it.
+	Environ []string
+	// Services are those that will run; only what they read is validated. None
+	// means all.
+	Services []Name
+	// Base is laid under the file; nil is Default.
+	Base *Config
+}
+
+// Load returns the effective configuration and the environment variables that
+// look like ours and set nothing. The error lists every fault with its field,
+// value and bound.
+func Load(in Input) (cfg Config, unused []string, err error) {
+	cfg = Default()
+	if in.Base != nil {
+		cfg = *in.Base
+	}
+	unused, err = config.Load(&cfg, Default(), config.Source{
+		File: in.File, Name: in.Name, Environ: in.Environ, ReadFile: os.ReadFile, Sections: sections(in.Services),
+	})
+	return cfg, unused, err
+}
+
+// Print returns cfg as YAML, secrets as <set>.
+func (c Config) Print() (string, error) { return config.Print(c) }
+
+// sections lists what the named services read.
+func sections(names []Name) []string {
+	if len(names) == 0 {
+		return nil
+	}
+	list := []string{"log"}
+	for _, name := range names {
+		for _, d := range directory() {
+			if d.name == name {
+				list = append(list, d.sections...)
+			}
+		}
+	}
+	return list
+}
+
+// Names of things that are configured but are no long-running service.
+const (
+	Topics   Name = "topics"
+	Migrate  Name = "migrate"
+	Simulate Name = "simulate"
+)
+
+// ParseName returns the service called s.
+func ParseName(s string) (Name, error) {
+	for _, d := range directory() {
+		if string(d.name) == s {
+			return d.name, nil
+		}
+	}
+	return "", fmt.Errorf("find service %q: there is none of that name", s)
+}

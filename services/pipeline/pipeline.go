@@ -1,0 +1,122 @@
+// Package pipeline is the whole of Mailstream as one value: its configuration
+// file, its topics, its tables and its services by name. The mailstream command
+// runs one service of it, the embedded stack all of them; both build them here,
+// so that they are the same. It holds no logic of any service.
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/services/alerting"
+	"github.com/mailstream/mailstream/services/analytics"
+	"github.com/mailstream/mailstream/services/ingress"
+	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/platform"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+	"github.com/mailstream/mailstream/services/suppression"
+)
+
+// Name is a service's name: its subcommand and its section.
+type Name string
+
+// The services.
+const (
+	Ingress     Name = "ingress"
+	Analytics   Name = "analytics"
+	Suppression Name = "suppression"
+	Alerting    Name = "alerting"
+)
+
+// Names returns the services in the order they start: consumers before the
+// ingress, so that the first webhook finds everybody listening.
+func Names() []Name { return []Name{Alerting, Suppression, Analytics, Ingress} }
+
+// Service is one running part.
+type Service interface {
+	// Run works until ctx is done and every goroutine it started has ended.
+	Run(ctx context.Context) error
+	// Ready is closed once it does its work.
+	Ready() <-chan struct{}
+	// Addr is the host:port of its HTTP listener, "" before it listens.
+	Addr() string
+}
+
+type entry struct {
+	name     Name
+	sections []string
+	build    func(Config, platform.Shared) (Service, error)
+}
+
+// directory says of each part which sections it reads and how it is built.
+func directory() []entry {
+	return []entry{
+		{Ingress, []string{"kafka", "privacy", "ingress"}, func(c Config, s platform.Shared) (Service, error) { return ingress.New(c.Ingress, s) }},
+		{Analytics, []string{"kafka", "clickhouse", "analytics"}, func(c Config, s platform.Shared) (Service, error) { return analytics.New(c.Analytics, s) }},
+		{Suppression, []string{"kafka", "privacy", "state", "suppression"}, func(c Config, s platform.Shared) (Service, error) { return suppression.New(c.Suppression, s) }},
+		{Alerting, []string{"kafka", "alerting"}, func(c Config, s platform.Shared) (Service, error) { return alerting.New(c.Alerting, s) }},
+		{Topics, []string{"kafka"}, nil},
+		{Migrate, []string{"clickhouse"}, nil},
+		{Simulate, []string{"ingress"}, nil},
+	}
+}
+
+// New builds the service called name without starting anything. Its logger is
+// a child of log.
+func New(cfg Config, name Name, log *zap.Logger) (Service, error) {
+	shared := platform.Shared{
+		Kafka:      cfg.Kafka,
+		ClickHouse: cfg.ClickHouse,
+		Log:        log.Named(string(name)),
+		Registry:   telemetry.NewRegistry(),
+		StateDir:   filepath.Join(cfg.State.Dir, string(name)),
+	}
+	if cfg.Privacy.Pepper.IsSet() {
+		hasher, err := address.NewHasher(cfg.Privacy.Pepper)
+		if err != nil {
+			return nil, err
+		}
+		shared.Hasher = hasher
+	}
+	for _, d := range directory() {
+		if d.name == name && d.build != nil {
+			return d.build(cfg, shared)
+		}
+	}
+	return nil, fmt.Errorf("build service %q: there is none of that name", name)
+}
+
+// NewLogger returns the logger that cfg asks for.
+func NewLogger(cfg Config) (*zap.Logger, error) { return telemetry.NewLogger(cfg.Log) }
+
+// ApplyTopics creates the topics that are missing and reports those that
+// contradict the configuration, once the brokers answer.
+func ApplyTopics(ctx context.Context, cfg Config, log *zap.Logger) error {
+	client, err := kafka.NewClient(cfg.Kafka, log, telemetry.NewRegistry())
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return kafka.Apply(ctx, client, cfg.Kafka, log)
+}
+
+// MigrateTables brings the tables and views to this version.
+func MigrateTables(ctx context.Context, cfg Config, log *zap.Logger) error {
+	return analytics.Migrate(ctx, cfg.Analytics, cfg.ClickHouse, log)
+}
+
+// Task is one named part of a process; see RunInOrder.
+type Task = lifecycle.Task
+
+// RunInOrder starts tasks one after the other, each when the one before is
+// ready, and stops them in reverse when ctx is done or one ends. It is what the
+// embedded stack is built on.
+func RunInOrder(ctx context.Context, tasks []Task, onStart, onStop func(name string)) error {
+	return lifecycle.RunInOrder(ctx, tasks, onStart, onStop)
+}
+
