@@ -16,24 +16,39 @@ func within(spans []span, pos token.Pos) bool {
 
 // checkTests keeps tests off the real clock and honest about what they skip.
 func checkTests(t *tree, rep *report) {
-	bubbles := map[string]bool{} // "dir func" passed to synctest.Test by name
+	inside := map[string]bool{}  // "dir func" passed to synctest.Test by name
+	openers := map[string]bool{} // "dir func" that runs its argument in a bubble
 	for _, f := range t.goFiles {
-		f.bubbles(func(arg ast.Expr) {
+		f.bubbles(f.ast, func(arg ast.Expr) {
 			if id, ok := arg.(*ast.Ident); ok {
-				bubbles[f.dir+" "+id.Name] = true
+				inside[f.dir+" "+id.Name] = true
 			}
 		})
+		for _, decl := range f.ast.Decls {
+			fn, ok := decl.(*ast.FuncDecl)
+			if ok && fn.Recv == nil && takesFunc(fn) {
+				f.bubbles(fn, func(ast.Expr) { openers[f.dir+" "+fn.Name.Name] = true })
+			}
+		}
 	}
 	for _, f := range t.goFiles {
 		if !f.production() {
-			f.checkSleeps(bubbles, rep)
+			f.checkSleeps(inside, openers, rep)
 		}
 	}
 }
 
-// bubbles calls visit with what runs inside each synctest.Test.
-func (f *goFile) bubbles(visit func(ast.Expr)) {
-	ast.Inspect(f.ast, func(n ast.Node) bool {
+// takesFunc says whether fn has a parameter that is a function.
+func takesFunc(fn *ast.FuncDecl) bool {
+	return slices.ContainsFunc(fn.Type.Params.List, func(p *ast.Field) bool {
+		_, ok := p.Type.(*ast.FuncType)
+		return ok
+	})
+}
+
+// bubbles calls visit with what runs inside each synctest.Test below node.
+func (f *goFile) bubbles(node ast.Node, visit func(ast.Expr)) {
+	ast.Inspect(node, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
 		if !ok || len(call.Args) != 2 {
 			return true
@@ -45,15 +60,36 @@ func (f *goFile) bubbles(visit func(ast.Expr)) {
 	})
 }
 
-// checkSleeps finds time.Sleep outside bubbles, and skipped tests.
-func (f *goFile) checkSleeps(bubbles map[string]bool, rep *report) {
+// virtualTime finds what runs in bubbles: literals given to synctest.Test or to
+// a function that opens a bubble, and functions named in either.
+func (f *goFile) virtualTime(inside, openers map[string]bool) []span {
 	var virtual []span
-	f.bubbles(func(arg ast.Expr) { virtual = append(virtual, span{arg.Pos(), arg.End()}) })
+	f.bubbles(f.ast, func(arg ast.Expr) { virtual = append(virtual, span{arg.Pos(), arg.End()}) })
+	ast.Inspect(f.ast, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		if id, ok := call.Fun.(*ast.Ident); ok && openers[f.dir+" "+id.Name] {
+			for _, arg := range call.Args {
+				if lit, ok := arg.(*ast.FuncLit); ok {
+					virtual = append(virtual, span{lit.Pos(), lit.End()})
+				}
+			}
+		}
+		return true
+	})
 	for _, decl := range f.ast.Decls {
-		if fn, ok := decl.(*ast.FuncDecl); ok && bubbles[f.dir+" "+fn.Name.Name] {
+		if fn, ok := decl.(*ast.FuncDecl); ok && inside[f.dir+" "+fn.Name.Name] {
 			virtual = append(virtual, span{fn.Pos(), fn.End()})
 		}
 	}
+	return virtual
+}
+
+// checkSleeps finds time.Sleep outside bubbles, and skipped tests.
+func (f *goFile) checkSleeps(inside, openers map[string]bool, rep *report) {
+	virtual := f.virtualTime(inside, openers)
 	fuzz := f.fuzzBodies()
 	ast.Inspect(f.ast, func(n ast.Node) bool {
 		sel, ok := n.(*ast.SelectorExpr)
