@@ -61,8 +61,9 @@ type Options struct {
 // are for one goroutine at a time.
 type Broker struct {
 	address   string
-	clusterID string // "" when any cluster may answer
-	id        int32  // node id, 0 when not known
+	ports     map[string]int // by listener; nil when it is not ours
+	clusterID string         // "" when any cluster may answer
+	id        int32          // node id, 0 when not known
 	dir       string
 	jars      string
 	log       io.Writer
@@ -195,6 +196,22 @@ func (b *Broker) ask(ctx context.Context, client *kadm.Client) error {
 
 // Addr returns host:port for clients. It stays the same across Restart.
 func (b *Broker) Addr() string { return b.address }
+
+// Listener returns host:port of the listener called name in the setting
+// listeners, EXTERNAL for one, "" when there is none or the broker is not ours.
+func (b *Broker) Listener(name string) string {
+	port, known := b.ports[name]
+	if !known {
+		return ""
+	}
+	return loopback(port)
+}
+
+// Tool returns the command that runs one of Kafka's own command-line classes,
+// org.apache.kafka.tools.AclCommand for one, as its shell scripts do.
+func (b *Broker) Tool(ctx context.Context, class string, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, "java", b.javaFlags(class, args...)...)
+}
 
 // Kill ends the server with SIGKILL, as a crash would. Killing one that does
 // not run does nothing. The Restart after it waits until Kafka has given up the

@@ -154,7 +154,7 @@ func (p *plan) prepare(dirs []string) ([]*Broker, error) {
 			return nil, err
 		}
 		b := &Broker{
-			address: loopback(ports[i][settings.clientListener()]), clusterID: clusterID, id: int32(i + 1),
+			address: loopback(ports[i][settings.clientListener()]), ports: ports[i], clusterID: clusterID, id: int32(i + 1),
 			dir: dir, jars: p.jars, log: p.log,
 		}
 		if err := os.MkdirAll(dir, 0o755); err != nil {
