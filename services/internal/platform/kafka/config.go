@@ -18,6 +18,15 @@ type Config struct {
 	Brokers []string `yaml:"brokers"`
 	// TopicPrefix stands before every topic name, dot included. Default "email.".
 	TopicPrefix string `yaml:"topic_prefix"`
+	// GroupPrefix stands before the name of a service in its consumer group. Another
+	// one reads everything again, which changes no answer. Deployments that share
+	// brokers need one each. Default "mailstream-".
+	GroupPrefix string `yaml:"group_prefix"`
+	// InstanceID makes the group memberships of this process static: it returns
+	// after a crash without waiting for the session of its former self to end.
+	// It must differ between processes of one service; the host's name fits.
+	// Empty (default) is dynamic.
+	InstanceID string `yaml:"instance_id"`
 	// ClientID names this process to the brokers (quotas, logs). Default "mailstream".
 	ClientID string `yaml:"client_id"`
 	// TLS encrypts the connection; off by default.
@@ -115,6 +124,7 @@ func Default() Config {
 	return Config{
 		Brokers:     []string{"127.0.0.1:9092"},
 		TopicPrefix: schemas.DefaultTopicPrefix,
+		GroupPrefix: "mailstream-",
 		ClientID:    "mailstream",
 		Topics: TopicsConfig{
 			Partitions:          12,
@@ -129,6 +139,9 @@ func Default() Config {
 		},
 	}
 }
+
+// Group returns the consumer group of the service called name.
+func (c Config) Group(name string) string { return c.GroupPrefix + name }
 
 // Validate reports every fault to p. It reads no file and asks no broker.
 func (c Config) Validate(p *config.Problems) {

@@ -25,15 +25,10 @@ type ConsumerConfig struct {
 	Group string
 	// Topics are read by the group, each partition by one member at a time.
 	Topics []string
-	// InstanceID makes the membership static: a member that returns under its ID
-	// within SessionTimeout finds its partitions again, without a rebalance.
-	// Empty is dynamic.
-	InstanceID string
-
 	// BatchRecordsMax bounds the records of one batch. Default 10_000.
 	BatchRecordsMax int
-	// BatchBytesMax bounds their keys, values and headers; the records that cross
-	// it, at most some hundred, still belong to the batch. Default 16MiB.
+	// BatchBytesMax bounds their keys, values and headers; the few records that
+	// cross it still belong to the batch. Default 16MiB.
 	BatchBytesMax int
 	// BatchWait is how long a batch that is not full waits for more. Default 0: it
 	// is handed on at once.
@@ -46,7 +41,8 @@ type ConsumerConfig struct {
 	HandOver time.Duration
 
 	// SessionTimeout is after how long without a heartbeat a member is dead.
-	// Default 45s, Kafka's own. The broker has bounds too (6s to 30m).
+	// Default 15s: after a crash its partitions stand still for that long, and
+	// heartbeats, one a second, do not depend on the handler. Brokers allow 6s to 30m.
 	SessionTimeout time.Duration
 	// RebalanceTimeout is how long members have to give up partitions. Default 60s.
 	RebalanceTimeout time.Duration
@@ -83,13 +79,14 @@ const (
 	handOver              = 10 * time.Second
 	sessionTimeout        = 45 * time.Second
 	rebalanceTimeout      = 60 * time.Second
-	heartbeatsSession     = 15 // heartbeats in one session timeout, so that a rebalance is seen within 3 s
+	heartbeatsSession     = 15 // heartbeats in one session timeout: that many may be lost, and a rebalance is seen as soon
 	heartbeatMax          = 3 * time.Second
 	fetchBytesMax         = 16 << 20
 	fetchPartBytesMax     = 4 << 20
 	fetchWaitMax          = 500 * time.Millisecond
 	consumerBatchWait     = time.Minute // the longest BatchWait anybody could mean
-	consumerPollChunk     = 512         // records taken from the client at a time, so that BatchBytesMax is seen in time
+	pollRecordsFirst      = 64          // records of a batch's first poll, before their size is known
+	pollRecordsMax        = 512         // records of one poll, so that BatchBytesMax is seen in time
 	consumerCheckInterval = time.Second
 	commitTimeout         = 10 * time.Second
 	leaveTimeout          = 3 * time.Second // to say goodbye to the group; without it the session timeout does
@@ -162,7 +159,7 @@ func NewConsumer(cfg Config, cc ConsumerConfig, log *zap.Logger, reg prometheus.
 		return nil, err
 	}
 	c := &Consumer{cfg: cc, log: log, met: met, front: newFrontier()}
-	if c.opts, err = clientOptions(cfg, log, reg, c.options()); err != nil {
+	if c.opts, err = clientOptions(cfg, log, reg, append(c.options(), cfg.Membership()...)); err != nil {
 		return nil, err
 	}
 	if err := kgo.ValidateOpts(slices.Concat(c.opts, (&session{Consumer: c}).options())...); err != nil {
@@ -172,7 +169,7 @@ func NewConsumer(cfg Config, cc ConsumerConfig, log *zap.Logger, reg prometheus.
 }
 
 func (c *Consumer) options() []kgo.Opt {
-	opts := []kgo.Opt{
+	return []kgo.Opt{
 		kgo.ConsumerGroup(c.cfg.Group),
 		kgo.ConsumeTopics(c.cfg.Topics...),
 		kgo.DisableAutoCommit(), // settle commits
@@ -189,10 +186,14 @@ func (c *Consumer) options() []kgo.Opt {
 		kgo.FetchMaxBytes(c.cfg.FetchBytesMax),
 		kgo.FetchMaxPartitionBytes(c.cfg.FetchPartitionBytesMax),
 	}
-	if c.cfg.InstanceID != "" {
-		opts = append(opts, kgo.InstanceID(c.cfg.InstanceID))
+}
+
+// Membership returns the options of a group member that say who it is.
+func (c Config) Membership() []kgo.Opt {
+	if c.InstanceID == "" {
+		return nil
 	}
-	return opts
+	return []kgo.Opt{kgo.InstanceID(c.InstanceID)}
 }
 
 // Run joins the group and hands batches to handle until ctx is done, which is

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -267,29 +266,44 @@ func TestConsumer_HandsOnFewRecordsAfterBatchWait(t *testing.T) {
 
 func TestConsumer_BatchesKeepTheirBounds(t *testing.T) {
 	t.Parallel()
-	cfg := kafkatest.Start(t)
-	kafkatest.Produce(t, cfg, records(bounced, 1000)...)
-	var mu sync.Mutex
-	total := 0
-	c := consumer(t, cfg, kafka.ConsumerConfig{BatchRecordsMax: 64, BatchWait: 50 * time.Millisecond})
-	r := start(t, func(ctx context.Context) error {
-		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
-			mu.Lock()
-			defer mu.Unlock()
-			total += len(recs)
-			if len(recs) > 64 {
-				t.Errorf("a batch has %d records, want at most 64", len(recs))
+	const each = 1000 // bytes of a record
+	for _, tc := range []struct {
+		name                string
+		cc                  kafka.ConsumerConfig
+		recordsMax, fullest int
+	}{
+		{"by records", kafka.ConsumerConfig{BatchRecordsMax: 64, BatchWait: 50 * time.Millisecond}, 64, 64},
+		{"by bytes", kafka.ConsumerConfig{BatchBytesMax: 100 * each, BatchWait: 50 * time.Millisecond}, 102, 100},
+		{"not at all", kafka.ConsumerConfig{BatchWait: time.Second}, 1000, 1000},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := kafkatest.Start(t)
+			recs := records(bounced, 1000)
+			for _, r := range recs {
+				r.Value = make([]byte, each-len(r.Key))
 			}
-			return nil
+			kafkatest.Produce(t, cfg, recs...)
+			sizes := make(chan int, len(recs))
+			c := consumer(t, cfg, tc.cc)
+			r := start(t, func(ctx context.Context) error {
+				return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
+					sizes <- len(recs)
+					return nil
+				})
+			})
+			fullest := 0
+			for total := 0; total < len(recs); {
+				n := <-sizes
+				total, fullest = total+n, max(fullest, n)
+			}
+			if fullest > tc.recordsMax || fullest < tc.fullest {
+				t.Errorf("the fullest batch has %d records, want between %d and %d", fullest, tc.fullest, tc.recordsMax)
+			}
+			if err := r.end(t); err != nil {
+				t.Error(err)
+			}
 		})
-	})
-	until(t, "all are handled", func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return total == 1000
-	})
-	if err := r.end(t); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -1,7 +1,16 @@
 // Package kafkatest starts a Kafka-protocol broker inside the test process and
 // speaks to it over TCP, so that tests run against the real client library and
-// the real protocol. The broker (franz-go's kfake) keeps one replica, promises
-// no durability and is for tests and laptops only.
+// the real protocol.
+//
+// The broker is franz-go's kfake. It is for tests and laptops: it keeps one
+// replica, and without DataDir nothing on disk. It differs from Apache Kafka
+// where a test may care: it stores every topic setting but acts only on
+// cleanup.policy, retention.ms, retention.bytes, delete.retention.ms,
+// max.message.bytes and segment.*, so that it compacts without regard to
+// min.compaction.lag.ms and acknowledges without regard to
+// min.insync.replicas; it compacts all but the last batch; a member that waits
+// to join for longer than its session is forgotten without an answer; and it
+// hangs up on a wrong SASL password where Kafka answers with a code.
 package kafkatest
 
 import (
