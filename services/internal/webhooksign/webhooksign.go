@@ -1,0 +1,235 @@
+// Package webhooksign makes the signatures that email providers put on their
+// webhooks, as their documentation says, and builds the text they sign. The
+// ingress checks signatures over the same text; simulations and tests sign with
+// it. Its development keys are published: they prove nothing about a sender.
+//
+// It verifies nothing and keeps no key.
+package webhooksign
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// MAC returns the HMAC of the parts, one after the other, under key.
+func MAC(algorithm func() hash.Hash, key []byte, parts ...[]byte) []byte {
+	m := hmac.New(algorithm, key)
+	for _, part := range parts {
+		m.Write(part)
+	}
+	return m.Sum(nil)
+}
+
+// Mailgun returns signature.signature of a Mailgun body, hex, for the
+// signature.timestamp (Unix seconds) and signature.token beside it.
+func Mailgun(key, timestamp, token string) string {
+	return hex.EncodeToString(MAC(sha256.New, []byte(key), []byte(timestamp), []byte(token)))
+}
+
+// The headers of SendGrid's signed event webhook.
+const (
+	SendGridSignatureHeader = "X-Twilio-Email-Event-Webhook-Signature"
+	SendGridTimestampHeader = "X-Twilio-Email-Event-Webhook-Timestamp"
+)
+
+// SendGrid returns the value of SendGridSignatureHeader, base64, for a timestamp
+// (Unix seconds) that goes into SendGridTimestampHeader.
+func SendGrid(key *ecdsa.PrivateKey, timestamp string, body []byte) (string, error) {
+	sum := digest(sha256.New(), []byte(timestamp), body)
+	signature, err := ecdsa.SignASN1(rand.Reader, key, sum)
+	return base64.StdEncoding.EncodeToString(signature), err
+}
+
+func digest(h hash.Hash, parts ...[]byte) []byte {
+	for _, part := range parts {
+		h.Write(part)
+	}
+	return h.Sum(nil)
+}
+
+// MandrillHeader carries Mandrill's signature.
+const MandrillHeader = "X-Mandrill-Signature"
+
+// MandrillProbeKey is what Mandrill signs the empty batch with that it sends
+// before a webhook is saved.
+const MandrillProbeKey = "test-webhook"
+
+// Mandrill returns the value of MandrillHeader, base64, for a form posted to the
+// URL as it is written in Mandrill's settings.
+func Mandrill(key, webhookURL string, form url.Values) string {
+	return base64.StdEncoding.EncodeToString(MAC(sha1.New, []byte(key), MandrillContent(webhookURL, form)))
+}
+
+// MandrillContent returns what Mandrill signs: the URL, then name and value of
+// every field, sorted by name.
+func MandrillContent(webhookURL string, form url.Values) []byte {
+	names := make([]string, 0, len(form))
+	size := len(webhookURL)
+	for name, values := range form {
+		names = append(names, name)
+		for _, value := range values {
+			size += len(name) + len(value)
+		}
+	}
+	slices.Sort(names)
+	out := append(make([]byte, 0, size), webhookURL...)
+	for _, name := range names {
+		for _, value := range form[name] {
+			out = append(append(out, name...), value...)
+		}
+	}
+	return out
+}
+
+// Prefixes of the keys of Standard Webhooks.
+const (
+	StandardSecretPrefix  = "whsec_" // HMAC key, v1
+	StandardPrivatePrefix = "whsk_"  // ed25519 private key, v1a
+	StandardPublicPrefix  = "whpk_"  // ed25519 public key, v1a
+)
+
+// StandardWebhooks returns one entry of a webhook-signature (svix-signature)
+// header: "v1," and a base64 HMAC. secret is base64 with or without
+// StandardSecretPrefix, timestamp is in Unix seconds.
+func StandardWebhooks(secret, id, timestamp string, body []byte) (string, error) {
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, StandardSecretPrefix))
+	if err != nil {
+		return "", errors.New("decode secret: not base64")
+	}
+	mac := MAC(sha256.New, key, StandardContent(id, timestamp, body))
+	return "v1," + base64.StdEncoding.EncodeToString(mac), nil
+}
+
+// StandardWebhooksEd25519 is StandardWebhooks for v1a. private is base64 of seed
+// and public key with or without StandardPrivatePrefix.
+func StandardWebhooksEd25519(private, id, timestamp string, body []byte) (string, error) {
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(private, StandardPrivatePrefix))
+	if err != nil || len(key) != ed25519.PrivateKeySize {
+		return "", errors.New("decode private key: not 64 bytes in base64")
+	}
+	signature := ed25519.Sign(key, StandardContent(id, timestamp, body))
+	return "v1a," + base64.StdEncoding.EncodeToString(signature), nil
+}
+
+// StandardContent returns what Standard Webhooks signs: id.timestamp.body.
+func StandardContent(id, timestamp string, body []byte) []byte {
+	out := make([]byte, 0, len(id)+len(timestamp)+len(body)+2)
+	out = append(append(out, id...), '.')
+	out = append(append(out, timestamp...), '.')
+	return append(out, body...)
+}
+
+// Headers with a bare hex HMAC-SHA256 of the body.
+const (
+	MailerSendHeader = "Signature"
+	MailtrapHeader   = "Mailtrap-Signature"
+)
+
+// MailerSendPingKey is what MailerSend signs the ping with that it sends when a
+// webhook is saved.
+const MailerSendPingKey = "test_Am3L1GuOIc4blLUuHqAPxxwkZaJyEk8G"
+
+// Hex returns the hex HMAC-SHA256 of body: MailerSendHeader, MailtrapHeader.
+func Hex(key string, body []byte) string {
+	return hex.EncodeToString(MAC(sha256.New, []byte(key), body))
+}
+
+// Headers of Postal's signature.
+const (
+	PostalHeader   = "X-Postal-Signature-256"
+	PostalKeyID    = "X-Postal-Signature-KID"
+	PostalHeaderV1 = "X-Postal-Signature" // SHA-1, before Postal 3.2
+)
+
+// Postal returns the value of PostalHeader, base64.
+func Postal(key *rsa.PrivateKey, body []byte) (string, error) {
+	return signRSA(key, crypto.SHA256, body)
+}
+
+func signRSA(key *rsa.PrivateKey, algorithm crypto.Hash, content []byte) (string, error) {
+	signature, err := rsa.SignPKCS1v15(rand.Reader, key, algorithm, digest(algorithm.New(), content))
+	return base64.StdEncoding.EncodeToString(signature), err
+}
+
+// MailchimpHeader carries the signature of Mailchimp's audience webhooks.
+const MailchimpHeader = "X-Mailchimp-Signature"
+
+// Mailchimp returns the value of MailchimpHeader at the time t.
+func Mailchimp(secret string, t time.Time, body []byte) string {
+	seconds := strconv.FormatInt(t.Unix(), 10)
+	mac := MAC(sha256.New, []byte(secret), []byte(seconds), []byte{'.'}, body)
+	return "t=" + seconds + ",v1=" + hex.EncodeToString(mac)
+}
+
+// SNSMessage is what Amazon SNS posts and signs. Fields that a kind of message
+// does not have are empty.
+type SNSMessage struct {
+	Type             string
+	MessageID        string `json:"MessageId"`
+	Token            string `json:",omitempty"`
+	TopicArn         string
+	Subject          string `json:",omitempty"`
+	Message          string
+	SubscribeURL     string `json:",omitempty"`
+	Timestamp        string
+	SignatureVersion string
+	Signature        string
+	SigningCertURL   string
+	UnsubscribeURL   string `json:",omitempty"`
+}
+
+// The kinds of SNSMessage.Type, also in the header x-amz-sns-message-type.
+const (
+	SNSNotification = "Notification"
+	SNSSubscribe    = "SubscriptionConfirmation"
+	SNSUnsubscribe  = "UnsubscribeConfirmation"
+	SNSTypeHeader   = "X-Amz-Sns-Message-Type"
+)
+
+// Content returns what SNS signs: name and value of the message's fields, each
+// with a newline, in the order of the names.
+func (m *SNSMessage) Content() []byte {
+	fields := [][2]string{{"Message", m.Message}, {"MessageId", m.MessageID}}
+	if m.Type == SNSNotification {
+		if m.Subject != "" {
+			fields = append(fields, [2]string{"Subject", m.Subject})
+		}
+		fields = append(fields, [2]string{"Timestamp", m.Timestamp})
+	} else {
+		fields = append(fields, [2]string{"SubscribeURL", m.SubscribeURL},
+			[2]string{"Timestamp", m.Timestamp}, [2]string{"Token", m.Token})
+	}
+	fields = append(fields, [2]string{"TopicArn", m.TopicArn}, [2]string{"Type", m.Type})
+	var out []byte
+	for _, f := range fields {
+		out = append(append(out, f[0]...), '\n')
+		out = append(append(out, f[1]...), '\n')
+	}
+	return out
+}
+
+// Sign sets m.Signature for m.SignatureVersion: 1 is SHA-1, 2 is SHA-256.
+func (m *SNSMessage) Sign(key *rsa.PrivateKey) error {
+	algorithm := crypto.SHA256
+	if m.SignatureVersion == "1" {
+		algorithm = crypto.SHA1
+	}
+	signature, err := signRSA(key, algorithm, m.Content())
+	m.Signature = signature
+	return err
+}

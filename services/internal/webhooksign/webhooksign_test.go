@@ -1,0 +1,137 @@
+package webhooksign_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/mailstream/mailstream/services/internal/webhooksign"
+)
+
+// TestSigners_GiveTheSignaturesOfTheDocumentation holds every deterministic
+// signer to a vector that the provider published or that was computed apart
+// from this code.
+func TestSigners_GiveTheSignaturesOfTheDocumentation(t *testing.T) {
+	t.Parallel()
+	published := []byte(`{"test": 2432232314}`)
+	standard := func(f func(key, id, ts string, body []byte) (string, error), key string) string {
+		s, err := f(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", published)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	seed, err := hex.DecodeString("0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := base64.StdEncoding.EncodeToString(ed25519.NewKeyFromSeed(seed))
+	const hook = "https://hooks.example.com/mandrill?tenant=7"
+	for _, tt := range []struct{ name, got, want string }{
+		{"mailgun", webhooksign.Mailgun("example-mailgun-signing-key", "1767225600", "0123456789abcdef0123456789abcdef0123456789abcdef01"),
+			"c8b2680a4d470310bf739396049f1bfa833ab28261e38f268e4421bb8af5c7ac"},
+		{"mandrill", webhooksign.Mandrill("example-mandrill-key", hook, url.Values{"mandrill_events": {`[{"event":"send","_id":"a1","ts":1767225600}]`}}),
+			"SO2AfQ16YIFixR4NtXjh+JA+72E="},
+		{"mandrill probe", webhooksign.Mandrill(webhooksign.MandrillProbeKey, hook, url.Values{"mandrill_events": {`[]`}}),
+			"xtEgtNVujueAzUtAboWUcVB6vDI="},
+		{"standard webhooks v1", standard(webhooksign.StandardWebhooks, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+			"v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="},
+		{"standard webhooks v1a", standard(webhooksign.StandardWebhooksEd25519, "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="),
+			"v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="},
+		{"standard webhooks v1a of a seed", standard(webhooksign.StandardWebhooksEd25519, own),
+			"v1a,OVJuLC0iOuaBuQulpz9A/zDgvqV8z8miLUJk2j15ZMONwDNhOvPJ3rO4owAHFyjFq80+pUUjrNfTHAZs1RQnDw=="},
+		{"mailersend", webhooksign.Hex("ms_test_signing_secret", []byte(`{"type":"activity.delivered","created_at":"2026-03-04T09:15:30.000000Z","data":{"id":"65f0c0ffee0123456789abcd"}}`)),
+			"e25eb22fe14b0924cae5661d0ecb20ad835257b6660c6da2be830063eeedcef0"},
+		{"mailersend ping", webhooksign.Hex(webhooksign.MailerSendPingKey, []byte(`{"type":"webhook.test","message":"This is a ping test message","created_at":"2026-03-04T09:15:30.000000Z"}`)),
+			"7dc7e875f962faaaa369ef9adba3bba1f357eedf98d930b157d0812ef50cdab5"},
+		{"mailtrap", webhooksign.Hex("8d9a3c0e7f5b2d4a6c1e9f8b3a7d5c2e", []byte(`{"event":"delivery","sending_stream":"transactional","category":"welcome","message_id":"a8b1d8f6-1f8d-4a3c-9b2e-1a2b3c4d5e6f","email":"recipient@example.com","event_id":"f1e2d3c4-b5a6-7890-1234-567890abcdef","timestamp":1716070000}`)),
+			"6d262e2611cd09be1f948382b5c611d63b0e585c4c9c5e40139d6ac3876d5433"},
+		{"mailchimp", webhooksign.Mailchimp("mc_test_secret_0123456789", time.Unix(1772615730, 0), []byte("type=unsubscribe&fired_at=2026-03-04+09%3A15%3A30&data%5Blist_id%5D=a1b2c3d4e5&data%5Bemail%5D=ana%40example.com&data%5Breason%5D=manual")),
+			"t=1772615730,v1=70dabed31362eb29cc6fdc2f17a956aad823661a70cc2094e4fa260e7a1aeb1f"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if tt.got != tt.want {
+				t.Errorf("got %s, want %s", tt.got, tt.want)
+			}
+		})
+	}
+}
+
+func TestSNSMessage_ContentIsWhatAmazonSigns(t *testing.T) {
+	t.Parallel()
+	m := webhooksign.SNSMessage{
+		Type: webhooksign.SNSNotification, MessageID: "11111111-2222-4333-8444-555555555555", Message: "hello",
+		Timestamp: "2026-01-01T00:00:00.000Z", TopicArn: "arn:aws:sns:eu-west-1:123456789012:ses-events",
+	}
+	v1, v2 := sha1.Sum(m.Content()), sha256.Sum256(m.Content())
+	if got := hex.EncodeToString(v1[:]); got != "12407772a6a188aae5112b144b1aac5928908b0d" {
+		t.Errorf("SHA-1 %s", got)
+	}
+	if got := hex.EncodeToString(v2[:]); got != "0eab57f94f4f6031d7483d4352f10441b417df7ae1007e941770bceea9494dd8" {
+		t.Errorf("SHA-256 %s", got)
+	}
+	m.Subject = "s"
+	if want := "Message\nhello\nMessageId\n11111111-2222-4333-8444-555555555555\nSubject\ns\nTimestamp\n2026-01-01T00:00:00.000Z\nTopicArn\narn:aws:sns:eu-west-1:123456789012:ses-events\nType\nNotification\n"; string(m.Content()) != want {
+		t.Errorf("content %q", m.Content())
+	}
+	m.Type, m.Token, m.SubscribeURL = webhooksign.SNSSubscribe, "tok", "https://x"
+	if want := "Message\nhello\nMessageId\n11111111-2222-4333-8444-555555555555\nSubscribeURL\nhttps://x\nTimestamp\n2026-01-01T00:00:00.000Z\nToken\ntok\nTopicArn\narn:aws:sns:eu-west-1:123456789012:ses-events\nType\nSubscriptionConfirmation\n"; string(m.Content()) != want {
+		t.Errorf("content %q", m.Content())
+	}
+}
+
+func TestDevelopmentKeys_SignWhatTheirPublicHalvesProve(t *testing.T) {
+	t.Parallel()
+	d, err := webhooksign.LoadDevelopment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := []byte("[{}]\r\n")
+	sum := sha256.Sum256(append([]byte("1767225605"), body...))
+	text, err := webhooksign.SendGrid(d.SendGrid, "1767225605", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ecdsa.VerifyASN1(&d.SendGrid.PublicKey, sum[:], decode(t, text)) {
+		t.Error("sendgrid")
+	}
+	if text, err = webhooksign.Postal(d.Postal, body); err != nil {
+		t.Fatal(err)
+	}
+	sum = sha256.Sum256(body)
+	if err := rsa.VerifyPKCS1v15(&d.Postal.PublicKey, crypto.SHA256, sum[:], decode(t, text)); err != nil {
+		t.Error(err)
+	}
+	block, _ := pem.Decode([]byte(d.SNSCertificate))
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := webhooksign.SNSMessage{Type: webhooksign.SNSNotification, Message: "m", SignatureVersion: "2"}
+	if err := m.Sign(d.SNS); err != nil {
+		t.Fatal(err)
+	}
+	if err := cert.CheckSignature(x509.SHA256WithRSA, m.Content(), decode(t, m.Signature)); err != nil {
+		t.Error(err)
+	}
+}
+
+func decode(t *testing.T, text string) []byte {
+	t.Helper()
+	b, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
