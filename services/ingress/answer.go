@@ -23,14 +23,19 @@ func (s *Service) answer(x *exchange) {
 	m := x.source.metrics
 	accepted, dead := 0, 0
 	items := x.batch.Items()
-	for i := range items {
+	for i := 0; i < len(items); {
 		if f := items[i].Fault; f != "" {
-			dead++
 			m.deadLettered[f].Inc()
+			dead++
+			i++
 			continue
 		}
-		accepted++
-		m.published[items[i].Event.Type].Inc()
+		first, t := i, items[i].Event.Type
+		for i < len(items) && items[i].Fault == "" && items[i].Event.Type == t {
+			i++
+		}
+		m.published[t].Add(float64(i - first))
+		accepted += i - first
 	}
 	m.taken.Inc()
 	var room [64]byte

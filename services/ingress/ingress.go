@@ -107,7 +107,7 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	}
 	s.exchanges.New = func() any { return new(exchange) }
 	var err error
-	if s.metrics, err = newMetrics(shared.Registry); err != nil {
+	if s.metrics, err = newMetrics(shared.Registry, s); err != nil {
 		return nil, fmt.Errorf("register ingress metrics: %w", err)
 	}
 	if s.normaliser, err = normalise.New(shared.Hasher); err != nil {

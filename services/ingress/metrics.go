@@ -1,6 +1,8 @@
 package ingress
 
 import (
+	"sync/atomic"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -36,23 +38,23 @@ func outcomes() []outcome {
 // metrics are the numbers of one service. For every source, once it is quiet:
 // received = published + dead_lettered + rejected.
 type metrics struct {
-	requests      *prometheus.CounterVec
-	received      *prometheus.CounterVec
-	published     *prometheus.CounterVec
-	deadLettered  *prometheus.CounterVec
-	rejected      *prometheus.CounterVec
-	drift         *prometheus.CounterVec
-	inFlight      prometheus.Gauge
-	bytesInFlight prometheus.Gauge
-	seconds       prometheus.Histogram
+	requests     *prometheus.CounterVec
+	received     *prometheus.CounterVec
+	published    *prometheus.CounterVec
+	deadLettered *prometheus.CounterVec
+	rejected     *prometheus.CounterVec
+	drift        *prometheus.CounterVec
+	seconds      prometheus.Histogram
 }
 
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+// newMetrics registers everything; s is asked for its gauges at each scrape.
+func newMetrics(reg prometheus.Registerer, s *Service) (*metrics, error) {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mailstream_ingress_" + name, Help: help}, labels)
 	}
-	gauge := func(name, help string) prometheus.Gauge {
-		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "mailstream_ingress_" + name, Help: help})
+	gauge := func(name, help string, of *atomic.Int64) prometheus.Collector {
+		opts := prometheus.GaugeOpts{Name: "mailstream_ingress_" + name, Help: help}
+		return prometheus.NewGaugeFunc(opts, func() float64 { return float64(of.Load()) })
 	}
 	m := &metrics{
 		requests: counter("requests_total",
@@ -67,8 +69,6 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			"Items whose request was refused after they were read; the provider sends them again. Page when it grows.", "source"),
 		drift: counter("drift_total",
 			"Fields, events or times a provider package does not know. Worry when it starts to grow.", "provider", "kind"),
-		inFlight:      gauge("requests_in_flight", "Requests being worked on."),
-		bytesInFlight: gauge("body_bytes_in_flight", "Bytes of their bodies. Worry when it nears the limit."),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "mailstream_ingress_request_duration_seconds",
 			Help:    "Time from the first byte of the handler to its answer. Worry when p99 nears the provider's timeout.",
@@ -76,7 +76,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		}),
 	}
 	for _, c := range []prometheus.Collector{
-		m.requests, m.received, m.published, m.deadLettered, m.rejected, m.drift, m.inFlight, m.bytesInFlight, m.seconds,
+		m.requests, m.received, m.published, m.deadLettered, m.rejected, m.drift, m.seconds,
+		gauge("requests_in_flight", "Requests being worked on.", &s.requests),
+		gauge("body_bytes_in_flight", "Bytes of their bodies. Worry when it nears the limit.", &s.bytes),
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, err

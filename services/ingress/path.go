@@ -73,10 +73,10 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Service) release(x *exchange) {
 	s.metrics.seconds.Observe(time.Since(x.received).Seconds())
 	if x.reserved > 0 {
-		s.metrics.bytesInFlight.Set(float64(s.bytes.Add(-x.reserved)))
+		s.bytes.Add(-x.reserved)
 	}
 	if x.slot {
-		s.metrics.inFlight.Set(float64(s.requests.Add(-1)))
+		s.requests.Add(-1)
 	}
 	if !x.outgoing.settled() {
 		return

@@ -62,7 +62,10 @@ func (s *Service) encode(x *exchange) {
 	items := x.batch.Items()
 	o := &x.outgoing
 	o.begin(len(items))
-	traceparent := validTraceparent(x.r.Header.Get(schemas.HeaderTraceparent))
+	traceparent := ""
+	if given := x.r.Header["Traceparent"]; len(given) == 1 {
+		traceparent = validTraceparent(given[0])
+	}
 	for i := range items {
 		it := &items[i]
 		if it.Fault == "" && !o.event(it, x.source, traceparent, s.recordBytesMax) {

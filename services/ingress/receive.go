@@ -51,9 +51,7 @@ func (s *Service) receive(x *exchange) *refusal {
 // reserve takes n bytes of the room for bodies.
 func (s *Service) reserve(x *exchange, n int64) error {
 	x.reserved += n
-	total := s.bytes.Add(n)
-	s.metrics.bytesInFlight.Set(float64(total))
-	if total > int64(s.cfg.BodyBytesInFlightMax) {
+	if s.bytes.Add(n) > int64(s.cfg.BodyBytesInFlightMax) {
 		return errNoRoom
 	}
 	return nil

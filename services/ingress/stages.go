@@ -48,10 +48,8 @@ func (s *Service) route(x *exchange) *refusal {
 
 // limit takes one of the slots.
 func (s *Service) limit(x *exchange) *refusal {
-	n := s.requests.Add(1)
 	x.slot = true
-	s.metrics.inFlight.Set(float64(n))
-	if n > int64(s.cfg.RequestsInFlightMax) {
+	if s.requests.Add(1) > int64(s.cfg.RequestsInFlightMax) {
 		return x.unavailable(overloaded, "too many requests at once")
 	}
 	return nil

@@ -119,7 +119,17 @@ const credentialBytesMax = 256
 
 func basic(b Basic) scheme {
 	right := newSums(b.Password, b.Username+":")
+	usual := make([]padded, 0, len(b.Password))
+	for _, password := range b.Password {
+		text := base64.StdEncoding.EncodeToString([]byte(b.Username + ":" + password.Reveal()))
+		if p, ok := pad("Basic " + text); ok {
+			usual = append(usual, p)
+		}
+	}
 	return func(r *Request) bool {
+		if matchPadded(usual, r.Header.Get("Authorization")) {
+			return true
+		}
 		text, ok := credentials(r, "Basic")
 		if !ok {
 			return false
@@ -128,6 +138,27 @@ func basic(b Basic) scheme {
 		given, err := base64.StdEncoding.AppendDecode(room[:0], []byte(text))
 		return err == nil && right.match(given)
 	}
+}
+
+// padded is a header value filled up to one length, so that comparing does not
+// show how long it is. It saves the hash for senders who write the header as
+// everybody does.
+type padded [paddedBytes]byte
+
+const paddedBytes = 128
+
+func pad(s string) (p padded, ok bool) {
+	n := copy(p[:], s)
+	return p, n == len(s) && n < paddedBytes
+}
+
+func matchPadded(right []padded, s string) bool {
+	given, ok := pad(s)
+	found := 0
+	for i := range right {
+		found |= subtle.ConstantTimeCompare(given[:], right[i][:])
+	}
+	return ok && found == 1
 }
 
 func bearer(tokens Secrets) scheme {
