@@ -26,7 +26,7 @@ type Fault struct {
 // delayMax bounds DelayMS: longer than any client waits.
 const delayMax = 5 * time.Minute
 
-// Faults of the kinds that happen.
+// RateLimited answers 429 and asks to wait for retryAfter seconds.
 func RateLimited(times, retryAfter int) Fault {
 	return Fault{Times: times, Status: http.StatusTooManyRequests, Body: "rate_limited", RetryAfter: retryAfter}
 }

@@ -40,8 +40,6 @@ import (
 )
 
 const (
-	// groupID is the consumer group that divides the work. It commits no offset.
-	groupID = "mailstream-alerting"
 	// slackReceiver names the Slack webhook in records and metrics.
 	slackReceiver = "slack"
 	// readyPoll is how often the stages are asked whether they have settled.
@@ -128,8 +126,9 @@ func (s *Service) stages(opt options) {
 	}, s.producer, s.log, s.reg)
 	s.evaluator = evaluator.New(evaluator.Options{
 		Kafka: s.kafka, Rules: rules, Instance: instanceName(), SeriesMax: s.cfg.SeriesMax, Now: opt.now, Receivers: s.boxes,
-	}, s.book, s.tail, s.producer, s.log, s.reg)
-	s.lease = lease.New(s.kafka, groupID, s.log, s.reg)
+		Book: s.book, Tail: s.tail, Publisher: s.producer,
+	}, s.log, s.reg)
+	s.lease = lease.New(s.kafka, s.kafka.Group("alerting"), s.log, s.reg)
 	// All counted topics are divided alike: the lease of one partition number is
 	// that of all three.
 	s.lease.Handle(schemas.EventTopic(s.kafka.TopicPrefix, schemas.Blocked), s.counter)

@@ -276,8 +276,19 @@ func (r *rig) send(mails ...mail) []*kgo.Record {
 	for _, m := range mails {
 		recs = append(recs, r.records(m)...)
 	}
-	kafkatest.Produce(r.t, r.kafka, recs...)
+	r.produce(recs)
 	return recs
+}
+
+// produce writes copies of recs.
+func (r *rig) produce(recs []*kgo.Record) {
+	r.t.Helper()
+	copies := make([]*kgo.Record, 0, len(recs))
+	for _, rec := range recs {
+		c := *rec
+		copies = append(copies, &c)
+	}
+	kafkatest.Produce(r.t, r.kafka, copies...)
 }
 
 // alerts asks the API.

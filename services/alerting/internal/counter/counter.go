@@ -121,7 +121,7 @@ func (c *Counter) step(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return nil
 			}
-			c.stumbled("offsets were not told", err)
+			c.stumbled(err)
 		}
 	}
 	until := time.Now().Add(max(c.nextAsk.Sub(c.now()), time.Millisecond))
@@ -143,12 +143,12 @@ func (c *Counter) now() time.Time { return c.opt.Now() }
 func (c *Counter) oldest() window.Pane { return window.First(c.now(), c.opt.Window) }
 
 // stumbled notes a fault that passes and lets the next attempt wait.
-func (c *Counter) stumbled(msg string, err error) {
+func (c *Counter) stumbled(err error) {
 	c.faults++
 	c.met.faults.Inc()
 	delay := retryDelay.Next(c.faults)
 	c.nextAsk = c.now().Add(delay)
-	c.log.Warn(msg, telemetry.Attempt(c.faults), telemetry.Delay(delay), telemetry.Err(err))
+	c.log.Warn("counter will try again", telemetry.Attempt(c.faults), telemetry.Delay(delay), telemetry.Err(err))
 }
 
 // obey carries out the orders of the lease.
@@ -362,7 +362,7 @@ func (c *Counter) tell(ctx context.Context) error {
 	case fate.Of(err) != fate.Retry: // a record too large would be our bug
 		return fate.Wrap(fate.Halt, fmt.Errorf("publish rates: %w", err))
 	default:
-		c.stumbled("rates were not published", err)
+		c.stumbled(fmt.Errorf("publish rates: %w", err))
 		return nil
 	}
 }

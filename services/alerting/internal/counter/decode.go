@@ -107,21 +107,27 @@ func mask(reply, recipient string) string {
 	return string(out[:min(len(out), sampleRunesMax)])
 }
 
-// maskWord hides an address in word, keeping the punctuation around it.
+// maskWord hides every address in word, keeping the punctuation around it, and
+// the local part of the recipient on its own.
 func maskWord(word, local string) string {
-	lower := strings.ToLower(word)
-	if at := strings.IndexByte(word, '@'); at >= 0 {
-		return hide(word, addressStart(word, at), addressEnd(word, at))
+	var out strings.Builder
+	for {
+		at := strings.IndexByte(word, '@')
+		if at < 0 {
+			break
+		}
+		end := addressEnd(word, at)
+		out.WriteString(word[:addressStart(word, at)] + masked)
+		word = word[end:]
 	}
-	if len(local) >= localPartMin && len(lower) == len(word) {
+	if lower := strings.ToLower(word); len(local) >= localPartMin && len(lower) == len(word) {
 		if i := strings.Index(lower, local); i >= 0 {
-			return hide(word, i, i+len(local))
+			word = word[:i] + masked + word[i+len(local):]
 		}
 	}
-	return word
+	out.WriteString(word)
+	return out.String()
 }
-
-func hide(word string, from, to int) string { return word[:from] + masked + word[to:] }
 
 // addressStart and addressEnd find the edges of the address around the @ at
 // position at: everything but brackets, quotes and separators belongs to it.

@@ -75,6 +75,10 @@ type Options struct {
 	Now       func() time.Time
 	// Receivers tell people; without any, alerts are only in the topic and the API.
 	Receivers []*outbox.Outbox
+	// Book is filled by Tail from the alerts topic.
+	Book      *book.Book
+	Tail      Log
+	Publisher Publisher
 }
 
 // Evaluator is the stage. It is a lease.Holder through its Inbox.
@@ -124,10 +128,10 @@ type live struct {
 }
 
 // New returns an evaluator without partitions.
-func New(opt Options, b *book.Book, tail Log, pub Publisher, log *zap.Logger, reg prometheus.Registerer) *Evaluator {
+func New(opt Options, log *zap.Logger, reg prometheus.Registerer) *Evaluator {
 	e := &Evaluator{
-		Inbox: lease.NewInbox(), opt: opt, pub: pub, log: log, met: newMetrics(reg),
-		feed: feed.New(opt.Kafka, log, reg), book: b, tail: tail,
+		Inbox: lease.NewInbox(), opt: opt, pub: opt.Publisher, log: log, met: newMetrics(reg),
+		feed: feed.New(opt.Kafka, log, reg), book: opt.Book, tail: opt.Tail,
 		parts: make(map[int32]*part), live: make(map[string]live),
 	}
 	for _, r := range opt.Rules {
@@ -139,7 +143,10 @@ func New(opt Options, b *book.Book, tail Log, pub Publisher, log *zap.Logger, re
 	e.place = func(group string) int32 {
 		return int32(partitioner.Partition(&kgo.Record{Key: []byte(group)}, int(opt.Kafka.Topics.Partitions)))
 	}
-	e.marks = newMarks(opt.Kafka, e.place(window.MarkKey), opt.Now, log, reg)
+	e.marks = &marks{
+		at:  feed.Spot{Topic: e.topics.rates, Partition: e.place(window.MarkKey)},
+		now: opt.Now, log: log, feed: feed.New(opt.Kafka, log, reg), latest: make(map[int32]schemas.RateMark),
+	}
 	return e
 }
 
@@ -181,7 +188,7 @@ func (e *Evaluator) loop(ctx context.Context) error {
 func (e *Evaluator) step(ctx context.Context) error {
 	if len(e.starts) > 0 && !e.now().Before(e.startAt) {
 		if err := e.start(ctx); err != nil && ctx.Err() == nil {
-			e.stumbled("offsets were not told", err)
+			e.stumbled(err)
 		}
 	}
 	if len(e.parts) == 0 { // nothing to read yet
@@ -223,12 +230,12 @@ func (e *Evaluator) step(ctx context.Context) error {
 func (e *Evaluator) now() time.Time { return e.opt.Now() }
 
 // stumbled notes a fault that passes; the next turn tries again.
-func (e *Evaluator) stumbled(msg string, err error) {
+func (e *Evaluator) stumbled(err error) {
 	e.faults++
 	e.met.faults.Inc()
 	delay := retryDelay.Next(e.faults)
 	e.startAt = e.now().Add(delay)
-	e.log.Warn(msg, telemetry.Attempt(e.faults), telemetry.Delay(delay), telemetry.Err(err))
+	e.log.Warn("evaluator will try again", telemetry.Attempt(e.faults), telemetry.Delay(delay), telemetry.Err(err))
 }
 
 // obey carries out the orders of the lease. A partition is given up only after

@@ -5,14 +5,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/feed"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
 	"github.com/mailstream/mailstream/services/alerting/internal/window"
-	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
@@ -30,31 +28,22 @@ const (
 // marks reads how far the counters are. All marks have one key, so they lie in
 // one partition, which every instance reads, whoever has it leased.
 type marks struct {
-	topic     string
-	partition int32
-	now       func() time.Time
-	feed      *feed.Feed
-	log       *zap.Logger
+	at   feed.Spot // where all marks lie
+	now  func() time.Time
+	feed *feed.Feed
+	log  *zap.Logger
 
 	mu     sync.Mutex
 	latest map[int32]schemas.RateMark // by lane; guarded by mu
 }
 
-func newMarks(cfg kafka.Config, partition int32, now func() time.Time, log *zap.Logger, reg prometheus.Registerer) *marks {
-	return &marks{
-		topic: schemas.RatesTopic(cfg.TopicPrefix), partition: partition, now: now, log: log,
-		feed: feed.New(cfg, log, reg), latest: make(map[int32]schemas.RateMark),
-	}
-}
-
 // run reads until ctx is done, which is no error.
 func (m *marks) run(ctx context.Context) error {
 	defer m.feed.Close()
-	at := feed.Spot{Topic: m.topic, Partition: m.partition}
 	for attempt := 1; ; attempt++ {
-		offsets, err := m.feed.After(ctx, m.now().Add(-staleAfter), m.topic)
+		offsets, err := m.feed.After(ctx, m.now().Add(-staleAfter), m.at.Topic)
 		if err == nil {
-			if err := m.feed.Add(map[feed.Spot]int64{at: offsets[at]}); err != nil {
+			if err := m.feed.Add(map[feed.Spot]int64{m.at: offsets[m.at]}); err != nil {
 				return err
 			}
 			break

@@ -27,7 +27,7 @@ func (e *Evaluator) notify(p *part, drafts []*draft, now time.Time) {
 	for _, d := range drafts {
 		switch {
 		case d.event == rule.Resolved:
-			e.tellResolved(d, now)
+			e.tellResolved(d)
 		case e.untold(d):
 			s := spike{d.alert.Rule, d.alert.Group}
 			groups[s] = append(groups[s], d)
@@ -106,16 +106,16 @@ func (e *Evaluator) assign(p *part, candidates []*draft, heads []schemas.Alert, 
 	switch {
 	case provider == nil:
 		for _, d := range domains {
-			e.tellFiring(d, nil, now)
+			e.tellFiring(d, nil)
 		}
 	case len(domains) > 1 || !p.explained(provider, domains, heads, now):
 		for _, d := range domains {
 			e.cover(d, provider.alert.Fingerprint)
 		}
-		e.tellFiring(provider, domains, now)
+		e.tellFiring(provider, domains)
 	case len(domains) == 1:
 		e.cover(provider, domains[0].alert.Fingerprint)
-		e.tellFiring(domains[0], []*draft{provider}, now)
+		e.tellFiring(domains[0], []*draft{provider})
 	default:
 		e.cover(provider, heads[0].Fingerprint)
 	}
@@ -151,7 +151,7 @@ func (e *Evaluator) cover(d *draft, by string) {
 
 // tellFiring owes every receiver the message that the incident began. also are
 // the alerts it covers.
-func (e *Evaluator) tellFiring(d *draft, also []*draft, now time.Time) {
+func (e *Evaluator) tellFiring(d *draft, also []*draft) {
 	d.alert.InhibitedBy = ""
 	facts := d.facts()
 	for _, o := range also {
@@ -168,18 +168,18 @@ func (e *Evaluator) tellFiring(d *draft, also []*draft, now time.Time) {
 	}
 	for _, r := range e.opt.Receivers {
 		if d.event == rule.Fired || firing(&d.alert, r.Name()) == nil {
-			e.owe(d, r.Name(), schemas.NotifyFiring, facts, now)
+			e.owe(d, r.Name(), schemas.NotifyFiring, facts)
 		}
 	}
 	d.write = true
 }
 
 // tellResolved owes the message that it ended to whoever was told that it began.
-func (e *Evaluator) tellResolved(d *draft, now time.Time) {
+func (e *Evaluator) tellResolved(d *draft) {
 	facts := d.facts()
 	for _, r := range e.opt.Receivers {
 		if n := firing(&d.alert, r.Name()); n != nil && n.Failed == "" {
-			e.owe(d, r.Name(), schemas.NotifyResolved, facts, now)
+			e.owe(d, r.Name(), schemas.NotifyResolved, facts)
 		}
 	}
 }
@@ -192,7 +192,7 @@ func (d *draft) facts() schemas.AlertFacts {
 	}
 }
 
-func (e *Evaluator) owe(d *draft, receiver, kind string, facts schemas.AlertFacts, now time.Time) {
+func (e *Evaluator) owe(d *draft, receiver, kind string, facts schemas.AlertFacts) {
 	notify := slices.Clone(d.alert.Notify)
 	seq, owed := 0, 0
 	for _, n := range notify {
@@ -206,6 +206,6 @@ func (e *Evaluator) owe(d *draft, receiver, kind string, facts schemas.AlertFact
 		return
 	}
 	d.alert.Notify = append(notify, schemas.Notification{
-		Seq: seq + 1, Kind: kind, Receiver: receiver, QueuedAt: now, Facts: &facts,
+		Seq: seq + 1, Kind: kind, Receiver: receiver, QueuedAt: d.alert.UpdatedAt, Facts: &facts,
 	})
 }

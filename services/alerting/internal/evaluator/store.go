@@ -70,7 +70,7 @@ func (e *Evaluator) write(ctx context.Context, alerts []schemas.Alert) (won []bo
 			return won, fate.Wrap(fate.Halt, fmt.Errorf("write alerts: %w", err))
 		}
 		if ctx.Err() == nil {
-			e.stumbled("alerts were not written", err)
+			e.stumbled(fmt.Errorf("write alerts: %w", err))
 		}
 		return won, nil
 	}
@@ -79,7 +79,7 @@ func (e *Evaluator) write(ctx context.Context, alerts []schemas.Alert) (won []bo
 	for i, rec := range recs {
 		if err := e.tail.Wait(wait, rec.Partition, rec.Offset); err != nil {
 			if ctx.Err() == nil {
-				e.stumbled("own alert record did not come back", err)
+				e.stumbled(fmt.Errorf("wait for own alert record: %w", err))
 			}
 			return won, nil
 		}
@@ -207,7 +207,7 @@ func (e *Evaluator) tend(ctx context.Context, now time.Time) error {
 	}
 	for batch := range slices.Chunk(forget, writeMax) {
 		if err := e.pub.Publish(ctx, batch...); err != nil && ctx.Err() == nil {
-			e.stumbled("ended alerts were not forgotten", err)
+			e.stumbled(fmt.Errorf("forget ended alerts: %w", err))
 		}
 	}
 	return nil
@@ -235,6 +235,6 @@ func (e *Evaluator) orphan(a schemas.Alert, now time.Time) schemas.Alert {
 	d.alert.Writer = e.opt.Instance
 	d.alert.State, d.alert.StateSince, d.alert.ResolvedAt, d.alert.UpdatedAt = schemas.AlertResolved, now, now, now
 	d.alert.Ended = schemas.EndRuleGone
-	e.tellResolved(d, now)
+	e.tellResolved(d)
 	return d.alert
 }

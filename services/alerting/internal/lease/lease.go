@@ -76,7 +76,7 @@ func (l *Lease) Run(ctx context.Context) error {
 		topics = append(topics, topic)
 	}
 	slices.Sort(topics)
-	cl, err := kafka.NewClient(l.cfg, l.log, l.reg,
+	cl, err := kafka.NewClient(l.cfg, l.log, l.reg, append(l.cfg.Membership(),
 		kgo.ConsumerGroup(l.group),
 		kgo.ConsumeTopics(topics...),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
@@ -88,7 +88,7 @@ func (l *Lease) Run(ctx context.Context) error {
 		kgo.OnPartitionsAssigned(l.assigned),
 		kgo.OnPartitionsRevoked(l.gone),
 		kgo.OnPartitionsLost(l.gone),
-	)
+	)...)
 	if err != nil {
 		return fmt.Errorf("join group %q: %w", l.group, err)
 	}

@@ -1,0 +1,353 @@
+package alerting
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/alerting/internal/book"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+)
+
+func TestRestart_BeforeTheLineIsCrossedLosesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	in := r.start()
+	first := r.send(blocked(12, "example.com"))
+	r.slack.wantQuiet(t, 0)
+	in.stop()
+	r.produce(first) // resent while nobody counts
+	in = r.start()
+	r.slack.wantQuiet(t, 0)
+	in.stop()
+	r.send(blocked(8, "example.com"))
+	r.start()
+	if posts := r.slack.want(t, 1); !strings.Contains(posts[0].text, "20 of 20") {
+		t.Errorf("text: %s", posts[0].text)
+	}
+	r.slack.wantQuiet(t, 1)
+}
+
+func TestRestart_WhileFiringTellsNothingTwice(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	in := r.start()
+	r.send(blocked(30, "example.com"))
+	r.slack.want(t, 1)
+	for range 3 {
+		in.stop()
+		in = r.start()
+	}
+	r.slack.wantQuiet(t, 1)
+	in.stop()
+	r.send(delivered(200, "example.com")) // it recovers while nobody looks
+	in = r.start()
+	waitFor(t, "recovery", func() bool { return len(r.alerts(in, "?state=recovering")) == 1 })
+	in.stop()
+	r.clock.advance(6 * time.Minute)
+	r.start()
+	r.slack.want(t, 2)
+	r.slack.wantQuiet(t, 2)
+}
+
+func TestRestart_WithAStaleViewJudgesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	in := r.start()
+	early := delivered(60, "example.com")
+	early.age = 10 * time.Minute
+	r.send(early, blocked(25, "example.com"))
+	r.slack.wantQuiet(t, 0)
+	in.stop()
+	r.clock.advance(6 * time.Minute)
+	// What was counted before the stop is 25 of 25 by now. The truth is another.
+	r.send(delivered(100, "example.com"))
+	r.start()
+	r.slack.wantQuiet(t, 0)
+}
+
+// TestLag_OnOneTopicHoldsTheOthers keeps the deliveries on a broker that answers
+// no fetch for a while.
+func TestLag_OnOneTopicHoldsTheOthers(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.StartBroker(t, kfake.NumBrokers(2))
+	r := &rig{t: t, kafka: broker.Config, slack: newWebhook(t), clock: &clock{}}
+	topic := schemas.EventTopic(r.kafka.TopicPrefix, schemas.Delivered)
+	for _, spec := range allTopics(t, r) {
+		for p := range int32(kafkatest.Partitions) {
+			node := int32(0)
+			if spec == topic {
+				node = 1
+			}
+			if err := broker.MoveTopicPartition(spec, p, node); err != nil {
+				t.Fatalf("move %s: %v", spec, err)
+			}
+		}
+	}
+	in := r.start()
+	var stuck atomic.Bool
+	stuck.Store(true)
+	broker.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		broker.KeepControl()
+		if broker.CurrentNode() == 1 && stuck.Load() {
+			return nil, errors.New("no answer"), true
+		}
+		return nil, nil, false
+	})
+	r.send(delivered(70, "example.com"), blocked(30, "example.com"))
+	r.slack.wantQuiet(t, 0)
+	counted := func() float64 { return in.metric(t, "mailstream_alerting_records_finished_total", "counted") }
+	waitFor(t, "blocks counted", func() bool { return counted() >= 30 })
+	if n := counted(); n >= 100 {
+		t.Fatalf("%v events counted although one topic is stuck", n)
+	}
+	r.slack.wantQuiet(t, 0)
+	stuck.Store(false)
+	waitFor(t, "all counted", func() bool { return counted() == 100 })
+	r.slack.wantQuiet(t, 0)
+	r.send(blocked(100, "example.com"))
+	r.slack.want(t, 1)
+}
+
+func allTopics(t *testing.T, r *rig) []string {
+	t.Helper()
+	topics, err := kadm.NewClient(kafkatest.Client(t, r.kafka)).ListTopics(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return topics.Names()
+}
+
+func TestSlack_PassingFaultsDelayTheMessage(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		fault func(try int, w http.ResponseWriter) bool
+	}{
+		{"rate limit", func(try int, w http.ResponseWriter) bool {
+			if try > 2 {
+				return false
+			}
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "rate_limited", http.StatusTooManyRequests)
+			return true
+		}},
+		{"server error", func(try int, w http.ResponseWriter) bool {
+			if try > 2 {
+				return false
+			}
+			http.Error(w, "internal_error", http.StatusInternalServerError)
+			return true
+		}},
+		{"connection lost", func(try int, _ http.ResponseWriter) bool {
+			if try > 1 {
+				return false
+			}
+			panic(http.ErrAbortHandler)
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.start()
+			r.slack.setFault(tt.fault)
+			r.send(blocked(30, "example.com"))
+			r.slack.want(t, 1)
+			r.slack.wantQuiet(t, 1)
+		})
+	}
+}
+
+func TestSlack_AwayUntilTheIncidentIsOverHearsBothInOrder(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var away atomic.Bool
+	away.Store(true)
+	r.slack.setFault(func(_ int, w http.ResponseWriter) bool {
+		if away.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		return away.Load()
+	})
+	in := r.start()
+	r.send(blocked(30, "example.com"))
+	waitFor(t, "alert", func() bool { return len(r.alerts(in, "?state=firing")) == 1 })
+	r.clock.advance(time.Minute)
+	r.send(delivered(300, "example.com"))
+	waitFor(t, "recovery", func() bool { return len(r.alerts(in, "?state=recovering")) == 1 })
+	r.clock.advance(6 * time.Minute)
+	waitFor(t, "end", func() bool { return len(r.alerts(in, "?state=resolved")) == 1 })
+	in.stop() // what is owed survives us
+	away.Store(false)
+	r.start()
+	posts := r.slack.want(t, 2)
+	if !strings.Contains(posts[0].text, "30 of 30 blocked") || !strings.Contains(posts[1].text, "back to normal") {
+		t.Errorf("posts: %q", texts(posts))
+	}
+	r.slack.wantQuiet(t, 2)
+}
+
+func TestSlack_RefusalForGoodIsShownAndNotRepeated(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.slack.setFault(func(_ int, w http.ResponseWriter) bool {
+		http.Error(w, "no_service", http.StatusNotFound)
+		return true
+	})
+	in := r.start()
+	r.send(blocked(30, "example.com"))
+	waitFor(t, "failed notification", func() bool {
+		alerts := r.alerts(in, "?state=firing")
+		return len(alerts) == 1 && len(alerts[0].Notify) == 1 && alerts[0].Notify[0].Failed == "no_service"
+	})
+	in.stop()
+	in = r.start()
+	r.slack.setFault(nil)
+	r.slack.wantQuiet(t, 0)
+	if n := in.metric(t, "mailstream_alerting_notifications_total", "refused"); n != 0 {
+		t.Errorf("%v refusals after the restart, want none", n)
+	}
+}
+
+// TestCrash_BetweenStateAndMessage puts into the log what a process leaves that
+// dies after writing the alert and before telling anybody.
+func TestCrash_BetweenStateAndMessageTellsItOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	in := r.start()
+	r.slack.setFault(func(int, http.ResponseWriter) bool { panic(http.ErrAbortHandler) })
+	r.send(blocked(30, "example.com"))
+	waitFor(t, "alert", func() bool { return len(r.alerts(in, "?state=firing")) == 1 })
+	in.stop()
+	alerts := alertLog(t, r)
+	last := alerts[len(alerts)-1]
+	if last.State != schemas.AlertFiring || len(last.Notify) != 1 || !last.Notify[0].Owed() {
+		t.Fatalf("the log does not hold what is owed: %+v", last)
+	}
+	r.slack.setFault(nil)
+	in = r.start()
+	r.slack.want(t, 1)
+	waitFor(t, "note of the delivery", func() bool {
+		alerts := r.alerts(in, "")
+		return len(alerts) == 1 && !alerts[0].Notify[0].SentAt.IsZero()
+	})
+	in.stop()
+	r.start()
+	r.slack.wantQuiet(t, 1)
+}
+
+// alertLog returns the records of the alerts topic.
+func alertLog(t *testing.T, r *rig) []schemas.Alert {
+	t.Helper()
+	b := book.New()
+	var alerts []schemas.Alert
+	for _, rec := range kafkatest.ReadAll(t, r.kafka, schemas.AlertsTopic(r.kafka.TopicPrefix)) {
+		b.Apply([]*kgo.Record{rec})
+		alerts = b.All(func(*schemas.Alert) bool { return true })
+	}
+	return alerts
+}
+
+func TestInstances_ShareTheWorkAndTellOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	a := r.start()
+	b := r.start()
+	waitFor(t, "shared lanes", func() bool {
+		la, lb := a.metric(t, "mailstream_alerting_lanes"), b.metric(t, "mailstream_alerting_lanes")
+		return la > 0 && lb > 0 && la+lb == kafkatest.Partitions
+	})
+	const domains = 5
+	for i := range domains {
+		r.send(blocked(40, fmt.Sprintf("d%d.test", i)))
+	}
+	r.slack.want(t, domains)
+	for _, in := range []*instance{a, b} {
+		waitFor(t, "all alerts at every instance", func() bool { return len(r.alerts(in, "?state=firing")) == domains })
+	}
+	a.stop() // b takes over
+	waitFor(t, "takeover", func() bool { return b.metric(t, "mailstream_alerting_lanes") == kafkatest.Partitions })
+	r.send(blocked(40, "late.test"))
+	r.slack.want(t, domains+1)
+	c := r.start()
+	b.stop()
+	waitFor(t, "second takeover", func() bool { return c.metric(t, "mailstream_alerting_lanes") == kafkatest.Partitions })
+	r.slack.wantQuiet(t, domains+1)
+}
+
+func TestFlood_IsToldInOneMessage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	in := r.start()
+	gate := make(chan struct{})
+	r.slack.setFault(func(try int, _ http.ResponseWriter) bool {
+		if try == 1 {
+			<-gate
+		}
+		return false
+	})
+	var mails []mail
+	for i := range 30 {
+		mails = append(mails, blocked(25, fmt.Sprintf("d%02d.test", i)))
+	}
+	r.send(mails...)
+	waitFor(t, "30 waiting notices", func() bool {
+		return in.metric(t, "mailstream_alerting_notifications_waiting") == 30
+	})
+	close(gate)
+	posts := r.slack.want(t, 2)
+	if !strings.Contains(posts[1].text, "29 destinations") {
+		t.Errorf("posts: %q", texts(posts))
+	}
+	r.slack.wantQuiet(t, 2)
+}
+
+func TestGarbage_OnOurTopicsIsPassedOver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	in := r.start()
+	for _, topic := range []string{
+		schemas.EventTopic(r.kafka.TopicPrefix, schemas.Blocked), schemas.RatesTopic(r.kafka.TopicPrefix), schemas.AlertsTopic(r.kafka.TopicPrefix),
+	} {
+		for i, value := range []string{"", "null", "{", `{"fingerprint":"x"}`, `{"source":"a","series":[{"panes":[{"start":-5}]}],"pane_seconds":10}`, `{"mark":{"lanes":[-1,99999]}}`} {
+			kafkatest.Produce(t, r.kafka, &kgo.Record{Topic: topic, Key: []byte(fmt.Sprint("mark", i)[:4+i%2]), Value: []byte(value)})
+		}
+	}
+	r.send(blocked(30, "example.com"))
+	r.slack.want(t, 1)
+	if n := in.metric(t, "mailstream_alerting_records_finished_total", "unreadable"); n == 0 {
+		t.Error("no record was counted as unreadable")
+	}
+}
+
+func TestStart_WaitsForAnUnreachableBrokerAndServesMeanwhile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	good := r.kafka.Brokers
+	r.kafka.Brokers = []string{"127.0.0.1:1"}
+	in := r.launch()
+	waitFor(t, "listener", func() bool { return in.Addr() != "" })
+	resp, err := http.Get("http://" + in.Addr() + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil || resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("readyz: %d %q, %v", resp.StatusCode, body, err)
+	}
+	r.kafka.Brokers = good
+	in.stop()
+}

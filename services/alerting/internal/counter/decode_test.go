@@ -1,0 +1,128 @@
+package counter
+
+import (
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/alerting/internal/window"
+)
+
+func record(at time.Time, value string) *kgo.Record {
+	return &kgo.Record{Timestamp: at, Value: []byte(value)}
+}
+
+func TestDecode_PlacesByTheEventsOwnTime(t *testing.T) {
+	t.Parallel()
+	written := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+	tests := []struct {
+		name   string
+		time   string
+		want   time.Time
+		skewed bool
+	}{
+		{"a minute ago", `"2026-11-02T11:59:00.000Z"`, written.Add(-time.Minute), false},
+		{"another zone", `"2026-11-02T12:59:00.000+01:00"`, written.Add(-time.Minute), false},
+		{"a little ahead", `"2026-11-02T12:01:00.000Z"`, written, false},
+		{"far ahead", `"2026-11-02T12:06:00.000Z"`, written, true},
+		{"unknown", `"0001-01-01T00:00:00Z"`, written, false},
+	}
+	for _, tt := range tests {
+		o, skewed, err := decode(record(written, `{"id":"1","source":"a","recipient_domain":"d.test","time":`+tt.time+`}`), window.Delivered)
+		if err != nil || skewed != tt.skewed || o.Pane != window.PaneOf(tt.want) {
+			t.Errorf("%s: pane %d, skewed %t, %v; want pane %d, skewed %t", tt.name, o.Pane, skewed, err, window.PaneOf(tt.want), tt.skewed)
+		}
+	}
+}
+
+func TestDecode_TakesWhatIsCounted(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+	e := schemas.Event{
+		ID: "0193", Type: schemas.Blocked, Time: at, Source: "acme", Recipient: "jane.doe@d.test", RecipientDomain: "d.test",
+		MailboxProvider: "google", Reason: schemas.Reputation, Cause: schemas.CauseSender, SMTPReply: "550 <jane.doe@d.test> no",
+		Raw: []byte(`{"id":"not this","source":"nor this"}`),
+	}
+	o, _, err := decode(record(at, string(schemas.AppendJSON(nil, &e))), window.Blocked)
+	want := window.Observation{
+		ID: "0193", Pane: window.PaneOf(at), Kind: window.Blocked, Source: "acme", Domain: "d.test", Provider: "google",
+		Reason: schemas.Reputation, Cause: schemas.CauseSender, Sample: "550 <<address>> no",
+	}
+	if diff := cmp.Diff(want, o); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestDecode_RefusesWhatIsNoEvent(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{``, `null`, `{}`, `[]`, `{"id":1}`, `{"id":"1","time":"yesterday"}`, `{"id":"1"`} {
+		if _, _, err := decode(record(time.Now(), value), window.Blocked); err == nil {
+			t.Errorf("%q was taken", value)
+		}
+	}
+}
+
+func TestDecode_BoundsNames(t *testing.T) {
+	t.Parallel()
+	o, _, err := decode(record(time.Now(), `{"id":"1","recipient_domain":"`+strings.Repeat("a", 254)+`"}`), window.Blocked)
+	if err != nil || o.Domain != invalidName {
+		t.Errorf("domain %q, %v", o.Domain, err)
+	}
+}
+
+func TestMask_HidesPeople(t *testing.T) {
+	t.Parallel()
+	const recipient = "Jane.Doe@example.com"
+	tests := []struct{ name, reply, want string }{
+		{"nothing to hide", "550 5.7.1 blocked by policy", "550 5.7.1 blocked by policy"},
+		{"in brackets", "550 <jane.doe@example.com>: no such user", "550 <<address>>: no such user"},
+		{"bare, at the end of a sentence", "no mailbox for jane.doe@example.com.", "no mailbox for <address>."},
+		{"another's address", "contact postmaster@big.test, please", "contact <address>, please"},
+		{"local part alone", "user jane.doe unknown", "user <address> unknown"},
+		{"local part in another case", "mailbox JANE.DOE: full", "mailbox <address>: full"},
+		{"several lines", "550-5.7.1 a\r\n550 5.7.1 b\t c", "550-5.7.1 a 550 5.7.1 b c"},
+		{"two in one word", "a@b.test,c@d.test", "<address>,<address>"},
+		{"key and value", "rcpt=jane.doe@example.com;x=1", "rcpt=<address>;x=1"},
+	}
+	for _, tt := range tests {
+		if got := mask(tt.reply, recipient); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	if got := mask(strings.Repeat("é", 1_000), ""); utf8.RuneCountInString(got) != sampleRunesMax {
+		t.Errorf("%d runes, want %d", utf8.RuneCountInString(got), sampleRunesMax)
+	}
+	if got := mask("the end is near", "the@d.test"); got != "the end is near" {
+		t.Errorf("a short local part blackens words: %q", got)
+	}
+}
+
+func FuzzMask(f *testing.F) {
+	f.Add("550 <a@b.test> x@y", "abcd@example.com")
+	f.Add("abcd abcdabcd ABCD@ @abcd", "abcd@example.com")
+	f.Fuzz(func(t *testing.T, reply, recipient string) {
+		got := mask(reply, recipient)
+		if strings.Contains(got, "@") {
+			t.Errorf("an @ is left in %q", got)
+		}
+		if n := utf8.RuneCountInString(got); n > sampleRunesMax {
+			t.Errorf("%d runes", n)
+		}
+	})
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"id":"1","time":"2026-11-02T12:00:00.000Z","source":"a","recipient_domain":"d.test","reason":"policy"}`))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		at := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+		o, _, err := decode(&kgo.Record{Timestamp: at, Value: value}, window.Blocked)
+		if err == nil && (o.ID == "" || o.Pane > window.PaneOf(at) || len(o.Domain) > nameBytesMax) {
+			t.Errorf("observation: %+v", o)
+		}
+	})
+}

@@ -1,0 +1,347 @@
+package slack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+)
+
+func example() outbox.Notice {
+	since := time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC)
+	return outbox.Notice{
+		Kind: schemas.NotifyFiring, Seq: 1, At: since,
+		Alert: schemas.Alert{
+			Rule: "block_spike", Labels: map[string]string{"source": "acme-mailjet", "recipient_domain": "gmail.com"},
+			Threshold: 0.6, MinVolume: 20, Window: "15m0s",
+		},
+		Facts: schemas.AlertFacts{
+			Incident: "inc-0123456789", Since: since, Value: 0.78, Peak: 0.81,
+			Counts: schemas.AlertCounts{Delivered: 200, Bounced: 20, Blocked: 1_050},
+			Causes: map[string]int64{"sender": 900, "recipient": 150},
+			Reasons: []schemas.ReasonCount{
+				{Reason: "reputation", Cause: "sender", Count: 900, Sample: "550 5.7.1 blocked by policy"},
+				{Reason: "invalid_recipient", Cause: "recipient", Count: 150},
+			},
+			Also: []string{"mailbox_provider google"},
+		},
+	}
+}
+
+func whole(t *testing.T, m message) string {
+	t.Helper()
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(m); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestRender_FiringTellsWhatIsNeededToAct(t *testing.T) {
+	t.Parallel()
+	m := render([]outbox.Notice{example()})
+	for _, part := range []string{m.Text, whole(t, m)} {
+		for _, want := range []string{
+			"gmail.com", "acme-mailjet", "78 %", "1,050 of 1,270 blocked in 15 minutes", "200 delivered, 20 bounced",
+			"sender 900 · recipient 150", "reputation", "invalid_recipient", "block_spike", "inc-0123456789", "mailbox_provider google",
+		} {
+			if !strings.Contains(part, want) {
+				t.Errorf("lacks %q: %s", want, part)
+			}
+		}
+	}
+	for _, want := range []string{"threshold 60 %", "550 5.7.1 blocked by policy", "at least 20 messages", "2026-11-02 09:30:00 UTC"} {
+		if !strings.Contains(whole(t, m), want) {
+			t.Errorf("lacks %q: %s", want, whole(t, m))
+		}
+	}
+}
+
+func TestRender_ResolvedTellsHowItEnded(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		ended schemas.AlertEnd
+		want  []string
+	}{
+		{"recovered", schemas.EndRecovered, []string{"back to normal at gmail.com", "lasted 47m0s", "peak 81 %"}},
+		{"no traffic", schemas.EndNoTraffic, []string{"No more traffic", "gmail.com", "no traffic"}},
+		{"rule gone", schemas.EndRuleGone, []string{"rule is gone", "gmail.com"}},
+	}
+	for _, tt := range tests {
+		n := example()
+		n.Kind, n.At, n.Facts.Ended = schemas.NotifyResolved, n.Facts.Since.Add(47*time.Minute), tt.ended
+		m := render([]outbox.Notice{n})
+		for _, want := range tt.want {
+			if !strings.Contains(m.Text+whole(t, m), want) {
+				t.Errorf("%s: lacks %q: %s", tt.name, want, m.Text)
+			}
+		}
+	}
+}
+
+func TestRender_DigestListsTenAndCountsTheRest(t *testing.T) {
+	t.Parallel()
+	var notices []outbox.Notice
+	for range 37 {
+		notices = append(notices, example())
+	}
+	m := render(notices)
+	if !strings.Contains(m.Text, "37 destinations") || !strings.Contains(m.Text, "and 27 more") {
+		t.Errorf("digest: %s", m.Text)
+	}
+	if n := strings.Count(m.Blocks[1].Text.Text, "gmail.com"); n != listMax {
+		t.Errorf("%d keys are listed, want %d", n, listMax)
+	}
+}
+
+// check holds what must be true of every message, whoever wrote what is in it.
+func check(t *testing.T, m message) {
+	t.Helper()
+	if m.Text == "" || len(m.Blocks) > 10 {
+		t.Fatalf("text of %d bytes, %d blocks", len(m.Text), len(m.Blocks))
+	}
+	sum := 0
+	texts := []text{{"mrkdwn", m.Text}}
+	for _, b := range m.Blocks {
+		if b.Text != nil {
+			texts = append(texts, *b.Text)
+		}
+		texts = append(texts, b.Fields...)
+		texts = append(texts, b.Elements...)
+	}
+	for i, tx := range texts {
+		n := utf8.RuneCountInString(tx.Text)
+		if i > 0 {
+			sum += n
+		}
+		if most := map[bool]int{true: headerMax, false: 3_500}[tx.Type == "plain_text"]; n == 0 || n > most {
+			t.Errorf("%s of %d characters", tx.Type, n)
+		}
+		if tx.Type == "plain_text" {
+			continue
+		}
+		rest := tx.Text
+		for {
+			i := strings.IndexByte(rest, '<')
+			if i < 0 {
+				break
+			}
+			if !strings.HasPrefix(rest[i:], "<!date^") {
+				t.Errorf("unescaped < in %q", tx.Text)
+			}
+			rest = rest[i+1:]
+		}
+	}
+	for _, b := range m.Blocks {
+		for _, f := range b.Fields {
+			if n := utf8.RuneCountInString(f.Text); n > 2_000 {
+				t.Errorf("field of %d characters", n)
+			}
+		}
+	}
+	if sum > 13_000 {
+		t.Errorf("blocks of %d characters together", sum)
+	}
+}
+
+func FuzzRender(f *testing.F) {
+	f.Add("gmail.com", "acme", "550 <!channel> `rm`", "reputation")
+	f.Add("<!here>", "*b*", "<https://evil.test|click>", "<@U1>")
+	f.Add(strings.Repeat("&", 300), "a\u202eb", strings.Repeat("`", 500), "\n\n")
+	f.Fuzz(func(t *testing.T, domain, source, sample, reason string) {
+		n := example()
+		n.Alert.Labels = map[string]string{"source": source, "recipient_domain": domain}
+		n.Facts.Reasons = []schemas.ReasonCount{{Reason: schemas.Reason(reason), Cause: "sender", Count: 1, Sample: sample}}
+		n.Facts.Causes = map[string]int64{reason: 5}
+		n.Facts.Also = []string{domain}
+		check(t, render([]outbox.Notice{n}))
+		n.Kind = schemas.NotifyResolved
+		check(t, render([]outbox.Notice{n}))
+		check(t, render([]outbox.Notice{n, n, n}))
+	})
+}
+
+func TestClean_LeavesNothingThatMisleads(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, in, want string }{
+		{"mention", "<!channel>", "`&lt;!channel&gt;`"},
+		{"link", "<https://a.test|b>", "`&lt;https://a.test|b&gt;`"},
+		{"back-tick", "a`b", "`a'b`"},
+		{"line break", "a\nb\r\tc", "`a b  c`"},
+		{"direction", "a\u202ecba", "`a cba`"},
+		{"ampersand", "a&lt;b", "`a&amp;lt;b`"},
+		{"nothing", " ", "`-`"},
+		{"invalid utf-8", "a\xffb", "`a?b`"},
+	}
+	for _, tt := range tests {
+		if got := code(tt.in); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestWords(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ got, want string }{
+		{percent(0.604), "60.4 %"}, {percent(1), "100 %"}, {percent(0.6000001), "60 %"}, {percent(2.0 / 3), "66.7 %"},
+		{number(0), "0"}, {number(999), "999"}, {number(1000), "1,000"}, {number(1234567), "1,234,567"}, {number(-1234), "-1,234"},
+		{window("15m0s"), "15 minutes"}, {window("1m0s"), "1 minute"}, {window("90s"), "90s"}, {window("<"), "&lt;"},
+		{cut("héllo", 3), "hé…"}, {cut("abc", 3), "abc"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("got %q, want %q", tt.got, tt.want)
+		}
+	}
+}
+
+// serve answers every post with status, header and body.
+func serve(t *testing.T, answers ...func(w http.ResponseWriter)) (*Client, *[]string) {
+	t.Helper()
+	var bodies []string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Errorf("read: %v", err)
+		}
+		bodies = append(bodies, string(b))
+		answers[min(len(bodies), len(answers))-1](w)
+	}))
+	t.Cleanup(srv.Close)
+	return New(config.Literal(srv.URL+"/services/T0/B0/hunter2"), nil), &bodies
+}
+
+func says(status int, body string, header ...string) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) {
+		for i := 0; i+1 < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+func TestDeliver_ReadsEveryAnswerRightly(t *testing.T) {
+	t.Parallel()
+	const (
+		ok = iota
+		again
+		refused
+	)
+	tests := []struct {
+		name   string
+		answer func(http.ResponseWriter)
+		want   int
+		after  time.Duration
+		posts  int
+	}{
+		{"webhook ok", says(200, "ok"), ok, 0, 1},
+		{"empty ok", says(200, ""), ok, 0, 1},
+		{"no content", says(204, ""), ok, 0, 1},
+		{"api ok", says(200, `{"ok":true,"ts":"1.2"}`), ok, 0, 1},
+		{"api refuses", says(200, `{"ok":false,"error":"channel_not_found"}`), refused, 0, 1},
+		{"api rate limit", says(200, `{"ok":false,"error":"ratelimited","retry_after":7}`), again, 7 * time.Second, 1},
+		{"rate limit", says(429, "rate_limited", "Retry-After", "30"), again, 30 * time.Second, 1},
+		{"rate limit without a time", says(429, ""), again, 0, 1},
+		{"rate limit for ever", says(429, "", "Retry-After", "99999999"), again, 15 * time.Minute, 1},
+		{"rate limit of nonsense", says(429, "", "Retry-After", "soon"), again, 0, 1},
+		{"rate limit with a refusal's word", says(429, "no_service"), again, 0, 1},
+		{"server error", says(500, "internal_error"), again, 0, 1},
+		{"bad gateway", says(502, "<html>"), again, 0, 1},
+		{"unavailable for a while", says(503, "", "Retry-After", "5"), again, 5 * time.Second, 1},
+		{"500 that is for good", says(500, "no_service"), refused, 0, 1},
+		{"webhook removed", says(404, "no_service"), refused, 0, 1},
+		{"channel archived", says(410, "channel_is_archived"), refused, 0, 1},
+		{"forbidden", says(403, "action_prohibited"), refused, 0, 1},
+		{"redirect", says(302, "", "Location", "http://127.0.0.1:1/"), refused, 0, 1},
+		{"unknown 404", says(404, "what?"), refused, 0, 1},
+		{"teapot", says(418, ""), again, 0, 1},
+		{"bad message stays bad", says(400, "invalid_blocks"), refused, 0, 2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c, bodies := serve(t, tt.answer)
+			err := c.Deliver(context.Background(), []outbox.Notice{example()})
+			got := ok
+			if a, is := errors.AsType[*outbox.Again](err); is {
+				got = again
+				if a.After != tt.after {
+					t.Errorf("after %s, want %s", a.After, tt.after)
+				}
+			} else if _, is := errors.AsType[*outbox.Refused](err); is {
+				got = refused
+			}
+			if got != tt.want || len(*bodies) != tt.posts {
+				t.Errorf("verdict %d after %d posts (%v), want %d after %d", got, len(*bodies), err, tt.want, tt.posts)
+			}
+			if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "<html>")) {
+				t.Errorf("error tells too much: %v", err)
+			}
+		})
+	}
+}
+
+func TestDeliver_TriesABadMessageOnceInPlainText(t *testing.T) {
+	t.Parallel()
+	c, bodies := serve(t, says(400, "invalid_blocks"), says(200, "ok"))
+	if err := c.Deliver(context.Background(), []outbox.Notice{example()}); err != nil {
+		t.Fatalf("deliver: %v", err)
+	}
+	if len(*bodies) != 2 || !strings.Contains((*bodies)[0], `"blocks"`) || strings.Contains((*bodies)[1], `"blocks"`) {
+		t.Errorf("posts: %q", *bodies)
+	}
+	if !strings.Contains((*bodies)[1], "gmail.com") {
+		t.Errorf("plain message lacks the domain: %s", (*bodies)[1])
+	}
+}
+
+func TestDeliver_NetworkFaultIsPassingAndKeepsTheSecret(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(nil)
+	srv.Close()
+	c := New(config.Literal(srv.URL+"/services/T0/B0/hunter2"), nil)
+	err := c.Deliver(context.Background(), []outbox.Notice{example()})
+	if _, is := errors.AsType[*outbox.Again](err); !is || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("error: %v", err)
+	}
+}
+
+func TestDeliver_ReadsNoEndlessAnswer(t *testing.T) {
+	t.Parallel()
+	c, _ := serve(t, func(w http.ResponseWriter) {
+		for range 1_000 {
+			_, _ = io.WriteString(w, strings.Repeat("x", 4<<10))
+		}
+	})
+	if err := c.Deliver(context.Background(), []outbox.Notice{example()}); err != nil {
+		t.Errorf("deliver: %v", err)
+	}
+}
+
+func TestValidate_RefusesWhatIsNoURLWithoutShowingIt(t *testing.T) {
+	t.Parallel()
+	for url, ok := range map[string]bool{
+		"https://hooks.slack.com/services/T/B/hunter2": true, "http://127.0.0.1:1/x": true,
+		"hooks.slack.com/hunter2": false, "ftp://hunter2": false, "http:///hunter2": false,
+	} {
+		var p config.Problems
+		Validate(config.Literal(url), &p, "webhook_url")
+		err := p.Err()
+		if (err == nil) != ok || err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: %v", url, err)
+		}
+	}
+}
