@@ -70,7 +70,7 @@ func TestEvents_RepeatsChangeNoCount(t *testing.T) {
 		"SELECT sum(events) FROM rates_1h":                                                              "500",
 		"SELECT sum(events) FROM rates_1h WHERE type = 'opened'":                                        "100",
 		"SELECT count(), countIf(delivered IS NOT NULL), countIf(first_open IS NOT NULL) FROM messages": "200\t200\t100",
-		"SELECT count() FROM messages WHERE first_open - delivered != 59":                               "100",
+		"SELECT count() FROM messages WHERE first_open - delivered = 59":                                "100",
 	} {
 		if got := w.sql(t, query); got != want {
 			t.Errorf("%s: got %q, want %q", query, got, want)

@@ -166,11 +166,11 @@ func newDrain(ctx context.Context, opt Options) (*drain, func(), error) {
 // config returns the configuration of one run.
 func (d *drain) config(name string) (pipeline.Config, error) {
 	text := fmt.Sprintf(`
-kafka: {brokers: [%q], topics: {partitions: %d}}
+kafka: {brokers: [%q], group_prefix: %s-, topics: {partitions: %d}}
 clickhouse: {url: %q, database: %s}
-analytics: {listen: "127.0.0.1:0", group: %s}
+analytics: {listen: "127.0.0.1:0"}
 log: {level: error}
-`, d.brokers, drainPartitions, d.engine.URL(), name, name)
+`, d.brokers, name, drainPartitions, d.engine.URL(), name)
 	cfg, _, err := pipeline.Load(pipeline.Input{File: []byte(text), Name: "benchmark", Services: []pipeline.Name{pipeline.Analytics}})
 	return cfg, err
 }
@@ -254,9 +254,11 @@ func (d *drain) watch(ctx context.Context, r run) (float64, error) {
 		}
 		now := time.Now()
 		switch {
+		case rows >= d.opt.Events && rows == first:
+			return 0, fmt.Errorf("watch rows: %d came in one block: too few events to measure", rows)
 		case began.IsZero() && rows > 0:
 			began, first = now, rows
-		case rows >= d.opt.Events && rows > first:
+		case rows >= d.opt.Events:
 			return float64(rows-first) / now.Sub(began).Seconds(), nil
 		}
 		select {

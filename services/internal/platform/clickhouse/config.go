@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"regexp"
@@ -131,6 +132,9 @@ func (c Config) options() (*driver.Options, error) {
 		MaxOpenConns:    connectionsMax,
 		MaxIdleConns:    connectionsMax,
 		ConnMaxLifetime: connectionLife,
+		TransportFunc: func(t *http.Transport) (http.RoundTripper, error) {
+			return framedBodies{t}, nil
+		},
 	}
 	if u.Scheme == "https" {
 		if opt.TLS, err = c.TLS.config(u.Hostname()); err != nil {

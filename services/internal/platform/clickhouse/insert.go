@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/ClickHouse/ch-go/compress"
@@ -65,6 +66,27 @@ func (c *Client) send(ctx context.Context, statement string, body []byte) error 
 		c.known.forget()
 	}
 	return err
+}
+
+// framedBodies tells the server that the bodies of inserts are compressed in
+// ClickHouse's own frames. It cannot be a setting of the driver: that would send
+// it along with the plain text of the query by which a connection introduces
+// itself.
+type framedBodies struct{ next http.RoundTripper }
+
+// insertContentType is what the driver marks a body of data with.
+const insertContentType = "application/octet-stream"
+
+// RoundTrip sends req, with decompress=1 when its body is data.
+func (f framedBodies) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Header.Get("Content-Type") != insertContentType {
+		return f.next.RoundTrip(req)
+	}
+	framed := *req
+	u := *req.URL
+	u.RawQuery += "&decompress=1"
+	framed.URL = &u
+	return f.next.RoundTrip(&framed)
 }
 
 // blockRows checks that all columns have the same number of rows.

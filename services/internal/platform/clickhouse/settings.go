@@ -30,14 +30,8 @@ func insertSettings() driver.Settings {
 		// One block stays one part a partition.
 		"min_insert_block_size_rows":  0,
 		"min_insert_block_size_bytes": 0,
-		// Compressed by us, in ClickHouse's own frames.
-		"decompress": 1,
 	}
 }
-
-// urlSettings are no settings of a query but of the HTTP interface: every
-// version knows them, and no system table lists them.
-func urlSettings() []string { return []string{"decompress"} }
 
 //go:embed sql/settings.sql
 var settingsSQL string
@@ -88,9 +82,6 @@ func (c *Client) askSettings(ctx context.Context) (driver.Settings, error) {
 		return nil, err
 	}
 	value := driver.Settings{}
-	for _, name := range urlSettings() {
-		value[name] = wanted[name]
-	}
 	for _, row := range rows {
 		value[row.Name] = wanted[row.Name]
 	}
