@@ -32,6 +32,31 @@ type process struct {
 	mu   sync.Mutex
 	cmd  *exec.Cmd
 	addr atomic.Pointer[string]
+
+	lines lines
+}
+
+// linesKept is how much of what a process said is shown when its test fails.
+const linesKept = 40
+
+// lines keeps the last things said.
+type lines struct {
+	mu   sync.Mutex
+	kept []string
+}
+
+func (l *lines) add(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.kept = append(l.kept, line); len(l.kept) > linesKept {
+		l.kept = l.kept[1:]
+	}
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.kept, "\n")
 }
 
 // start runs the service and waits until it listens. Its lines go to the test's
@@ -55,6 +80,7 @@ func (p *process) start() {
 	go func() {
 		scanner := bufio.NewScanner(stderr)
 		for scanner.Scan() {
+			p.lines.add(scanner.Text())
 			var line struct{ Msg, Addr string }
 			if json.Unmarshal(scanner.Bytes(), &line) == nil && line.Msg == "listening" {
 				listening <- line.Addr
@@ -92,7 +118,7 @@ func startProcesses(t *testing.T, w *world) map[pipeline.Name]*process {
 	binary := build(t, "../../services/cmd/mailstream")
 	config := filepath.Join(t.TempDir(), "mailstream.yaml")
 	text := fmt.Sprintf(`
-kafka: {brokers: [%q], topic_prefix: %q}
+kafka: {brokers: [%q], topic_prefix: %q, group_prefix: %q, instance_id: here}
 clickhouse: {url: %q}
 privacy: {pepper: development-pepper-not-a-secret}
 state: {dir: %q}
@@ -100,7 +126,7 @@ ingress:
   sources: [{name: mailjet, provider: mailjet, auth: {basic: {username: dev, password: dev}}}]
 suppression: {tokens: [dev]}
 alerting: {tokens: [dev], slack: {webhook_url: %q}}
-`, w.stack.Kafka(), w.prefix, w.stack.ClickHouse(), t.TempDir(), w.stack.Slack().WebhookURL())
+`, w.stack.Kafka(), w.prefix, w.prefix, w.stack.ClickHouse(), t.TempDir(), w.stack.Slack().WebhookURL())
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +134,12 @@ alerting: {tokens: [dev], slack: {webhook_url: %q}}
 	for _, name := range pipeline.Names() {
 		p := &process{w: w, name: name, binary: binary, config: config}
 		p.start()
-		t.Cleanup(p.kill)
+		t.Cleanup(func() {
+			p.kill()
+			if t.Failed() {
+				t.Logf("the last of %s:\n%s", name, &p.lines)
+			}
+		})
 		processes[name] = p
 	}
 	if t.Failed() {

@@ -66,7 +66,7 @@ func prepareWorld(t *testing.T, environ ...string) *world {
 	w := &world{t: t, prefix: fmt.Sprintf("e2e%d-%d.", os.Getpid(), prefixes.Add(1))}
 	w.opt = stack.Options{
 		DataDir: t.TempDir(), FreePorts: true, Brokers: externalBroker(t),
-		Environ: append([]string{"MAILSTREAM_KAFKA_TOPIC_PREFIX=" + w.prefix}, environ...),
+		Environ: append([]string{"MAILSTREAM_KAFKA_TOPIC_PREFIX=" + w.prefix, "MAILSTREAM_KAFKA_GROUP_PREFIX=" + w.prefix}, environ...),
 	}
 	return w
 }

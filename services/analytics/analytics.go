@@ -61,7 +61,7 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	if s.client, err = clickhouse.Open(shared.ClickHouse, shared.Log, shared.Registry); err != nil {
 		return nil, err
 	}
-	if s.consumer, err = kafka.NewConsumer(shared.Kafka, cfg.consumer(shared.Kafka.TopicPrefix), shared.Log, shared.Registry); err != nil {
+	if s.consumer, err = kafka.NewConsumer(shared.Kafka, cfg.consumer(shared.Kafka), shared.Log, shared.Registry); err != nil {
 		return nil, err
 	}
 	if s.producer, err = kafka.NewProducer(shared.Kafka, kafka.ProducerConfig{Name: "analytics"}, shared.Log, shared.Registry); err != nil {
@@ -83,11 +83,10 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 }
 
 // consumer returns how the topics are read.
-func (c Config) consumer(prefix string) kafka.ConsumerConfig {
+func (c Config) consumer(k kafka.Config) kafka.ConsumerConfig {
 	return kafka.ConsumerConfig{
-		Group:           c.Group,
-		InstanceID:      c.InstanceID,
-		Topics:          store.Topics(prefix),
+		Group:           k.Group("analytics"),
+		Topics:          store.Topics(k.TopicPrefix),
 		BatchRecordsMax: c.BatchRowsMax,
 		BatchBytesMax:   int(c.BatchBytesMax),
 		BatchWait:       c.FlushInterval,

@@ -11,12 +11,6 @@ import (
 // Config is the section `analytics`.
 type Config struct {
 	httpserver.Config `yaml:",inline"`
-	// Group is the consumer group. Another name stores everything again, which
-	// changes no answer. Default "mailstream-analytics".
-	Group string `yaml:"group"`
-	// InstanceID makes the group membership static, so that a restart moves no
-	// partitions; the pod's name fits. Empty (default): dynamic.
-	InstanceID string `yaml:"instance_id"`
 	// FlushInterval is how long a batch that is not full waits for more events: the
 	// larger, the fewer parts ClickHouse has to merge, and the later a row is seen.
 	// Range [10ms, 30s]. Default 500ms.
@@ -60,7 +54,6 @@ const (
 func Default() Config {
 	return Config{
 		Config:        httpserver.Default("127.0.0.1:8081"),
-		Group:         "mailstream-analytics",
 		FlushInterval: 500 * time.Millisecond,
 		BatchRowsMax:  100_000,
 		BatchBytesMax: 32 * config.MiB,
@@ -74,7 +67,6 @@ func Default() Config {
 // Validate reports every fault to p.
 func (c Config) Validate(p *config.Problems) {
 	c.Config.Validate(p)
-	p.Check(c.Group != "", "group", "is empty")
 	p.Check(c.FlushInterval >= flushIntervalMin && c.FlushInterval <= flushIntervalMax,
 		"flush_interval", "%s is not in [%s, %s]", c.FlushInterval, flushIntervalMin, flushIntervalMax)
 	p.Check(c.BatchRowsMax >= 1 && c.BatchRowsMax <= batchRowsMax, "batch_rows_max", "%d is not in [1, %d]", c.BatchRowsMax, batchRowsMax)

@@ -119,4 +119,3 @@ type Task = lifecycle.Task
 func RunInOrder(ctx context.Context, tasks []Task, onStart, onStop func(name string)) error {
 	return lifecycle.RunInOrder(ctx, tasks, onStart, onStop)
 }
-

@@ -97,7 +97,6 @@ func TestConfig_Validate(t *testing.T) {
 		{"long wait", func(c *suppression.Config) { c.TokenWait = time.Minute }, "suppression.token_wait"},
 		{"never stale", func(c *suppression.Config) { c.StaleAfter = 0 }, "suppression.stale_after"},
 		{"no cache", func(c *suppression.Config) { c.CacheBytes = 0 }, "suppression.cache_bytes"},
-		{"no group", func(c *suppression.Config) { c.Group = "" }, "suppression.group"},
 		{"no listener", func(c *suppression.Config) { c.Listen = "here" }, "suppression.listen"},
 	}
 	for _, tt := range tests {

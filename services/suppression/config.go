@@ -33,9 +33,6 @@ type Config struct {
 	// CacheBytes is the memory for blocks of the local store, beside 1.5 bytes for
 	// each address in its filter. Range [1MiB, 64GiB]. Default 64MiB.
 	CacheBytes config.ByteSize `yaml:"cache_bytes"`
-	// Group is the consumer group of the rules. Another name reads all events again,
-	// which changes nothing. Default "mailstream-suppression".
-	Group string `yaml:"group"`
 }
 
 const (
@@ -58,7 +55,6 @@ func Default() Config {
 		TokenWait:            250 * time.Millisecond,
 		StaleAfter:           30 * time.Second,
 		CacheBytes:           64 * config.MiB,
-		Group:                "mailstream-suppression",
 	}
 }
 
@@ -83,5 +79,4 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(c.TokenWait >= 0 && c.TokenWait <= tokenWaitMax, "token_wait", "%s is not in [0s, %s]", c.TokenWait, tokenWaitMax)
 	p.Check(c.StaleAfter >= staleAfterMin && c.StaleAfter <= staleAfterMax, "stale_after", "%s is not in [%s, %s]", c.StaleAfter, staleAfterMin, staleAfterMax)
 	p.Check(c.CacheBytes >= cacheBytesMin && c.CacheBytes <= cacheBytesMax, "cache_bytes", "%s is not in [%s, %s]", c.CacheBytes, cacheBytesMin, cacheBytesMax)
-	p.Check(c.Group != "", "group", "is empty")
 }

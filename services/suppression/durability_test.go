@@ -21,7 +21,6 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
-	"github.com/mailstream/mailstream/services/suppression"
 )
 
 var listTopic = schemas.SuppressionsTopic(schemas.DefaultTopicPrefix)
@@ -364,7 +363,7 @@ func TestService_OneProcessAStateFolder(t *testing.T) {
 	t.Parallel()
 	cfg, dir := kafkatest.Start(t), t.TempDir()
 	start(t, options{kafka: cfg, dir: dir})
-	s, _ := build(t, options{kafka: cfg, dir: dir, change: func(c *suppression.Config) { c.Group = "other" }})
+	s, _ := build(t, options{kafka: cfg, dir: dir})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	err := s.Run(ctx)

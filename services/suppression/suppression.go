@@ -172,16 +172,21 @@ func (s *Service) announce(ctx context.Context, b api.Backend) error {
 	return nil
 }
 
-// consume runs the rules. A partition's events are taken up only when this
-// replica has applied all that its former owner wrote.
+// consume runs the rules, once the list has been read. A partition's events are
+// taken up only when this replica has applied all that its former owner wrote.
 func (s *Service) consume(ctx context.Context, in *intake.Intake, topic *topicView) error {
+	select {
+	case <-s.tail.Load().CaughtUp():
+	case <-ctx.Done():
+		return nil
+	}
 	var topics []string
 	for _, t := range s.rules.Types() {
 		topics = append(topics, schemas.EventTopic(s.shared.Kafka.TopicPrefix, t))
 	}
 	owner := topics[0] // its partitions say who repairs: one member has each
 	consumer, err := kafka.NewConsumer(s.shared.Kafka, kafka.ConsumerConfig{
-		Group: s.cfg.Group, Topics: topics, BatchRecordsMax: batchRecordsMax,
+		Group: s.shared.Kafka.Group("suppression"), Topics: topics, BatchRecordsMax: batchRecordsMax,
 		OnAssigned: func(ctx context.Context, m map[string][]int32) error {
 			if err := s.catchUp(ctx, topic, m); err != nil {
 				return err
