@@ -49,6 +49,9 @@ func TestGuard_LetsOnlyTheRightSecretsIn(t *testing.T) {
 		{"basic, wrong user", basicAuth, "/", map[string]string{"Authorization": basicHeader("hook2:new")}, "", false},
 		{"basic, empty", basicAuth, "/", map[string]string{"Authorization": basicHeader(":")}, "", false},
 		{"basic, not base64", basicAuth, "/", map[string]string{"Authorization": "Basic !!!"}, "", false},
+		{"basic, with a NUL behind it", basicAuth, "/", map[string]string{"Authorization": basicHeader("hook:new") + "\x00"}, "", false},
+		{"basic, long password", Config{Basic: &Basic{Username: "hook", Password: secrets(strings.Repeat("p", 500))}}, "/",
+			map[string]string{"Authorization": basicHeader("hook:" + strings.Repeat("p", 500))}, "", true},
 		{"basic, no header", basicAuth, "/", nil, "", false},
 		{"basic, as bearer", basicAuth, "/", map[string]string{"Authorization": "Bearer new"}, "", false},
 		{"basic, very long", basicAuth, "/", map[string]string{"Authorization": basicHeader("hook:" + strings.Repeat("x", 4000))}, "", false},
@@ -128,6 +131,32 @@ func TestGuard_AllowsAddressesBehindTrustedProxiesOnly(t *testing.T) {
 			}
 		})
 	}
+}
+
+func FuzzGuard(f *testing.F) {
+	f.Add("203.0.113.7, 10.0.0.1", basicHeader("hook:new"))
+	f.Add(",,,", "Basic")
+	f.Add("[::1]:80", "basic  =")
+	proxies, err := ParsePrefixes([]string{"192.0.2.0/24"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	allowed, err := ParsePrefixes([]string{"203.0.113.0/24"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	g := New(Config{Basic: &Basic{Username: "hook", Password: secrets("new")}}, Options{AllowFrom: allowed, TrustedProxies: proxies})
+	f.Fuzz(func(t *testing.T, forwarded, authorization string) {
+		r := httptest.NewRequest(http.MethodPost, "/", nil) // from 192.0.2.1
+		r.Header["X-Forwarded-For"] = []string{forwarded}
+		r.Header["Authorization"] = []string{authorization}
+		if !g.Early(&Request{Request: r}) {
+			return
+		}
+		if _, pass, ok := r.BasicAuth(); !ok || pass != "new" || !strings.Contains(forwarded, "203.0.113.") {
+			t.Errorf("let in: %q from %q", authorization, forwarded)
+		}
+	})
 }
 
 func TestConfig_ReadsTheShapesOfTheContract(t *testing.T) {

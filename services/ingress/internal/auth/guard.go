@@ -148,8 +148,11 @@ type padded [paddedBytes]byte
 const paddedBytes = 128
 
 func pad(s string) (p padded, ok bool) {
-	n := copy(p[:], s)
-	return p, n == len(s) && n < paddedBytes
+	if len(s) >= paddedBytes {
+		return p, false
+	}
+	p[copy(p[:], s)] = 1 // where it ends
+	return p, true
 }
 
 func matchPadded(right []padded, s string) bool {

@@ -200,8 +200,12 @@ func golden(t *testing.T, p provider.Provider, n *normalise.Normaliser, f fixtur
 			t.Errorf("%d items came out, %d went in", len(batch.Items()), f.meta.Items)
 		}
 		for i := range batch.Items() {
-			if ev := &batch.Items()[i].Event; !bytes.Contains(req.Body, ev.Raw) {
-				t.Errorf("item %d: raw is not as received: %s", i, ev.Raw)
+			it := &batch.Items()[i]
+			if !bytes.Contains(req.Body, it.Event.Raw) {
+				t.Errorf("item %d: raw is not as received: %s", i, it.Event.Raw)
+			}
+			if it.Fault == "" && !slices.Contains(schemas.Types(), it.Event.Type) {
+				t.Errorf("item %d: %q is no type", i, it.Event.Type)
 			}
 		}
 	}

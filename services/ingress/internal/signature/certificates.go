@@ -1,0 +1,149 @@
+package signature
+
+import (
+	"context"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	// certificatesMax bounds the certificates kept. A region has one at a time.
+	certificatesMax = 16
+	// certificateAge is after how long one is fetched again.
+	certificateAge = 24 * time.Hour
+	// missesMax and missAge bound what is remembered of URLs that gave nothing, so
+	// that one made-up name costs one fetch and not one each request.
+	missesMax = 256
+	missAge   = time.Minute
+	// fetchesMax bounds fetches at once; a request that would need one more is told
+	// to come back at once and holds nothing meanwhile.
+	fetchesMax = 4
+)
+
+// pinned is the part of a certificate that counts here. Its chain is not
+// checked: it comes from Amazon's own host over TLS, which is, or from the
+// configuration.
+type pinned struct {
+	key         *rsa.PublicKey
+	from, until time.Time
+}
+
+func (p pinned) valid(now time.Time) bool { return !now.Before(p.from) && !now.After(p.until) }
+
+// parseCertificate reads the first certificate of a PEM text. The error holds
+// nothing of it.
+func parseCertificate(text []byte) (pinned, error) {
+	block, _ := pem.Decode(text)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return pinned{}, errors.New("decode certificate: not PEM")
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return pinned{}, errors.New("parse certificate: not X.509")
+	}
+	key, ok := cert.PublicKey.(*rsa.PublicKey)
+	if !ok {
+		return pinned{}, errors.New("parse certificate: the key is not RSA")
+	}
+	return pinned{key: key, from: cert.NotBefore, until: cert.NotAfter}, nil
+}
+
+// certificates are fetched by URL and kept. The caller vouches for the URL.
+type certificates struct {
+	fetch  *fetcher
+	clock  func() time.Time
+	slots  chan struct{}
+	flight singleflight.Group
+
+	mu     sync.Mutex
+	known  map[string]kept      // guarded by mu
+	misses map[string]time.Time // guarded by mu: until when not to ask again
+}
+
+type kept struct {
+	pinned
+	fetched time.Time
+}
+
+func newCertificates(f *fetcher, clock func() time.Time) *certificates {
+	return &certificates{fetch: f, clock: clock, slots: make(chan struct{}, fetchesMax), known: map[string]kept{}, misses: map[string]time.Time{}}
+}
+
+// get returns the certificate at url. An old one stays good while a newer cannot
+// be had.
+func (c *certificates) get(ctx context.Context, url string) (pinned, error) {
+	old, ok, due := c.look(url)
+	if !due {
+		if !ok {
+			return pinned{}, errFetch
+		}
+		return old, nil
+	}
+	v, err, _ := c.flight.Do(url, func() (any, error) { return c.load(ctx, url) })
+	if err != nil {
+		if ok {
+			return old, nil
+		}
+		return pinned{}, err
+	}
+	return v.(pinned), nil
+}
+
+// look returns what is known and whether it is time to ask.
+func (c *certificates) look(url string) (p pinned, ok, due bool) {
+	now := c.clock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k, ok := c.known[url]
+	if until, missed := c.misses[url]; missed && now.Before(until) {
+		return k.pinned, ok, false
+	}
+	return k.pinned, ok, !ok || now.Sub(k.fetched) >= certificateAge
+}
+
+func (c *certificates) load(ctx context.Context, url string) (pinned, error) {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	default:
+		return pinned{}, errFetch
+	}
+	text, err := c.fetch.get(ctx, url)
+	var p pinned
+	if err == nil {
+		p, err = parseCertificate(text)
+	}
+	now := c.clock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		if len(c.misses) >= missesMax {
+			clear(c.misses)
+		}
+		c.misses[url] = now.Add(missAge)
+		return pinned{}, err
+	}
+	delete(c.misses, url)
+	if _, ok := c.known[url]; !ok && len(c.known) >= certificatesMax {
+		c.evict()
+	}
+	c.known[url] = kept{pinned: p, fetched: now}
+	return p, nil
+}
+
+// evict drops the one fetched longest ago; c.mu is held.
+func (c *certificates) evict() {
+	oldest := ""
+	for url, k := range c.known {
+		if oldest == "" || k.fetched.Before(c.known[oldest].fetched) {
+			oldest = url
+		}
+	}
+	delete(c.known, oldest)
+}
