@@ -30,12 +30,12 @@ func TestConsumer_CommitsWhatItsHandlerTook(t *testing.T) {
 			return nil
 		})
 	})
-	ends := kafkatest.Ends(t, cfg, bounced)
-	until(t, "everything is committed", func() bool {
-		return cmp.Equal(kafkatest.Committed(t, cfg, "readers", bounced), ends)
-	})
+	until(t, "everything is handled", func() bool { return l.handled() == 500 })
 	if err := r.end(t); err != nil {
 		t.Errorf("Run = %v, want nil", err)
+	}
+	if diff := cmp.Diff(kafkatest.Ends(t, cfg, bounced), kafkatest.Committed(t, cfg, "readers", bounced)); diff != "" {
+		t.Errorf("committed differs from the ends:\n%s", diff)
 	}
 	if l.handled() != 500 || l.repeated() != 0 {
 		t.Errorf("handled %d and %d repeats, want 500 and none", l.handled(), l.repeated())
