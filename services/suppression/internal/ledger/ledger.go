@@ -214,13 +214,6 @@ func (l *Ledger) present(k store.Key) Position {
 	return Position{Partition: partition, Offset: last}
 }
 
-// PartitionOf returns the partition of k's records, as Kafka's default
-// partitioner has it.
-func (l *Ledger) PartitionOf(k store.Key) int32 {
-	p := kgo.StickyKeyPartitioner(nil).ForTopic(l.opt.Topic)
-	return int32(p.Partition(&kgo.Record{Key: []byte(k.String())}, int(l.opt.Partitions)))
-}
-
 // lock takes the locks of edits, in one order for everybody.
 func (l *Ledger) lock(ctx context.Context, edits []Edit) (unlock func(), err error) {
 	need := make([]int, 0, len(edits))

@@ -35,8 +35,19 @@ var repairAgain = lifecycle.Backoff{Min: 5 * time.Second, Max: 5 * time.Minute}
 
 // patient is a key that is behind.
 type patient struct {
-	due      time.Time
+	found    time.Time
+	orphaned time.Time // from when on anybody may repair it
+	again    time.Time // not before the next attempt
 	attempts int
+}
+
+// due says whether it is time to repair, for the owner or for anybody. Who owns
+// a partition may change while a key waits.
+func (p *patient) due(now time.Time, owner bool) bool {
+	if now.Before(p.again) {
+		return false
+	}
+	return !now.Before(p.orphaned) || owner && now.Sub(p.found) >= repairAfter
 }
 
 // Repair publishes again, until ctx is done, the states of which the topic
@@ -63,17 +74,14 @@ func (l *Ledger) repairRound(ctx context.Context, patients map[store.Key]*patien
 		present[k] = true
 		p := patients[k]
 		if p == nil {
-			p = &patient{due: now.Add(repairAfter)}
-			if !owns(l.PartitionOf(k)) {
-				p.due = now.Add(repairOrphansAfter + rand.N(repairOrphansAfter))
-			}
+			p = &patient{found: now, orphaned: now.Add(repairOrphansAfter + rand.N(repairOrphansAfter))}
 			patients[k] = p
 		}
-		if now.Before(p.due) || len(edits) == repairKeysMax {
+		if len(edits) == repairKeysMax || !p.due(now, owns(l.PartitionOf(k))) {
 			continue
 		}
 		p.attempts++
-		p.due = now.Add(repairAgain.Min + repairAgain.Next(p.attempts))
+		p.again = now.Add(repairAgain.Min + repairAgain.Next(p.attempts))
 		edits = append(edits, Edit{Key: k})
 	}
 	for k := range patients {

@@ -270,3 +270,11 @@ func (l databaseLog) Errorf(format string, args ...any) {
 func (l databaseLog) Fatalf(format string, args ...any) {
 	l.log.Panic("database cannot go on", telemetry.Err(fmt.Errorf(format, args...)))
 }
+
+// Compact merges all states into place, so that reads find each in one file.
+func (p *Pebble) Compact(ctx context.Context) error {
+	if err := p.db.Compact(ctx, []byte{0}, []byte{0xff}, false); err != nil {
+		return fmt.Errorf("compact local store: %w", err)
+	}
+	return nil
+}

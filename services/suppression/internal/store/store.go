@@ -49,13 +49,27 @@ func ParseKey(hash string) (Key, error) {
 	if len(hash) != 2*KeyBytes {
 		return k, ErrNotHash
 	}
-	if _, err := hex.Decode(k[:], []byte(hash)); err != nil {
-		return k, ErrNotHash
-	}
-	if k.String() != hash { // upper case would be a second name of one key
-		return k, ErrNotHash
+	for i := range k {
+		high, low := hexDigit(hash[2*i]), hexDigit(hash[2*i+1])
+		if high|low > 0xf {
+			return k, ErrNotHash
+		}
+		k[i] = high<<4 | low
 	}
 	return k, nil
+}
+
+// hexDigit returns more than 15 for what is none; upper case is none, since it
+// would be a second name of one key.
+func hexDigit(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	default:
+		return 0xff
+	}
 }
 
 // Update is one state to merge in.
