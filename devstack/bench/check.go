@@ -82,6 +82,9 @@ func (o CheckOptions) withDefaults() CheckOptions {
 }
 
 const (
+	// checkParts are the broker and the replica: each says how it ended.
+	checkParts = 2
+
 	checkPepper = "a-pepper-for-benchmarks"
 	checkToken  = "a-token-for-benchmarks"
 )
@@ -179,7 +182,7 @@ func answerFromMap(w http.ResponseWriter, r *http.Request, known map[string]stru
 func startChecked(ctx context.Context, opt CheckOptions, report *CheckReport) (addr string, stop func() error, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	b := broker.New(broker.Config{Listen: "127.0.0.1:0"}, zap.NewNop())
-	ended := make(chan error, 2)
+	ended := make(chan error, checkParts)
 	running := 1
 	go func() { ended <- b.Run(ctx) }()
 	stop = func() error {

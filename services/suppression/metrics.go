@@ -17,15 +17,15 @@ type metrics struct {
 func newMetrics(s *Service, reg prometheus.Registerer) *metrics {
 	m := &metrics{}
 	gauge := func(name, help string, value func(*store.Pebble) float64) {
-		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mailstream_suppression_" + name, Help: help}, func() float64 {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
 			if p := m.store.Load(); p != nil {
 				return value(p)
 			}
 			return 0
 		}))
 	}
-	gauge("known_addresses", "Addresses the local store knows, lifted ones included.", func(p *store.Pebble) float64 { return float64(p.Len()) })
-	gauge("filter_bytes", "Memory of the filter in front of the local store.", func(p *store.Pebble) float64 { return float64(p.FilterBytes()) })
+	gauge("mailstream_suppression_known_addresses", "Addresses the local store knows, lifted ones included.", func(p *store.Pebble) float64 { return float64(p.Len()) })
+	gauge("mailstream_suppression_filter_bytes", "Memory of the filter in front of the local store.", func(p *store.Pebble) float64 { return float64(p.FilterBytes()) })
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "mailstream_suppression_open",
 		Help: "1 while checks are answered, 0 before the list has been read. Page when it stays 0.",

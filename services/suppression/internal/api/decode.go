@@ -70,6 +70,7 @@ func describe(err error, offset int64) string {
 	if typ, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fmt.Sprintf("field %q has the wrong type at byte %d: want %s", typ.Field, typ.Offset, jsonType(typ.Type.Kind().String()))
 	}
+	// encoding/json has no type for this one; its text only words the answer.
 	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return "unknown field " + field
 	}

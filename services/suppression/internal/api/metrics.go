@@ -21,16 +21,16 @@ type Metrics struct {
 // NewMetrics registers the numbers in reg.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	counter := func(name, help string) prometheus.Counter {
-		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "mailstream_suppression_" + name, Help: help})
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 		reg.MustRegister(c)
 		return c
 	}
 	m := &Metrics{
-		checks:      counter("checks_total", "Checks answered."),
-		addresses:   counter("checked_addresses_total", "Addresses checked."),
-		suppressed:  counter("suppressed_addresses_total", "Addresses checked and found suppressed. Look at it when it jumps: a list may be poisoned."),
-		notYet:      counter("checks_not_yet_applied_total", "Checks refused because their token was not applied in time. Worry when it grows: this replica lags."),
-		writeErrors: counter("write_errors_total", "Writes that Kafka did not acknowledge. Page when it keeps growing."),
+		checks:      counter("mailstream_suppression_checks_total", "Checks answered."),
+		addresses:   counter("mailstream_suppression_checked_addresses_total", "Addresses checked."),
+		suppressed:  counter("mailstream_suppression_suppressed_addresses_total", "Addresses checked and found suppressed. Look at it when it jumps: a list may be poisoned."),
+		notYet:      counter("mailstream_suppression_checks_not_yet_applied_total", "Checks refused because their token was not applied in time. Worry when it grows: this replica lags."),
+		writeErrors: counter("mailstream_suppression_write_errors_total", "Writes that Kafka did not acknowledge. Page when it keeps growing."),
 		written: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mailstream_suppression_writes_total", Help: "Writes acknowledged, by HTTP method.",
 		}, []string{"method"}),
