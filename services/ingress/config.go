@@ -107,9 +107,9 @@ func (c Config) Validate(p *config.Problems) {
 
 func (s Source) validate(p *config.Problems, allowNone bool) {
 	p.Check(sourceName.MatchString(s.Name), "name", "%q is not 1 to 64 of a-z, 0-9, '-', '_', '.'", s.Name)
-	entry, ok := lookup(s.Provider)
+	_, ok := lookup(s.Provider)
 	p.Check(ok, "provider", "%q is none of %q", s.Provider, ProviderNames())
-	s.Auth.Validate(p.At("auth"), entry.signs)
+	s.Auth.Validate(p.At("auth"), s.Provider)
 	p.Check(!s.Auth.None || allowNone, "auth", "none needs ingress.allow_unauthenticated: true")
 	_, err := auth.ParsePrefixes(s.AllowFrom)
 	p.Check(err == nil, "allow_from", "%v", err)

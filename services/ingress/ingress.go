@@ -24,6 +24,7 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
 	"github.com/mailstream/mailstream/services/ingress/internal/normalise"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/ingress/internal/signature"
 	"github.com/mailstream/mailstream/services/internal/platform"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
@@ -141,7 +142,10 @@ func (s *Service) addSources() error {
 		src := &source{
 			name: sc.Name, providerName: sc.Provider,
 			provider: entry.Provider, answers: entry.Answers(),
-			guard:            auth.New(sc.Auth, auth.Options{AllowFrom: from, TrustedProxies: proxies}),
+			guard: auth.New(sc.Auth, auth.Options{
+				AllowFrom: from, TrustedProxies: proxies, Provider: sc.Provider,
+				Signature: signature.Options{Source: sc.Name, Log: s.log},
+			}),
 			metrics:          s.metrics.of(sc.Name, sc.Provider),
 			cloudEventSource: []byte(schemas.CloudEventSource(sc.Name)),
 			kinds:            make(map[schemas.Type]kind),

@@ -15,10 +15,11 @@ type outcome string
 // The outcomes.
 const (
 	taken           outcome = "ok"
-	probed          outcome = "probe"           // GET or HEAD
+	probed          outcome = "probe"           // GET, HEAD, or a handshake: 200 and no events
 	unknownSource   outcome = "unknown_source"  // 404
 	wrongMethod     outcome = "wrong_method"    // 405
 	unauthenticated outcome = "unauthenticated" // 401
+	unproven        outcome = "unproven"        // 503: a key could not be fetched
 	malformed       outcome = "malformed"       // 400
 	unsupported     outcome = "unsupported"     // 415
 	tooLarge        outcome = "too_large"       // 413
@@ -30,7 +31,7 @@ const (
 
 func outcomes() []outcome {
 	return []outcome{
-		taken, probed, unknownSource, wrongMethod, unauthenticated, malformed,
+		taken, probed, unknownSource, wrongMethod, unauthenticated, unproven, malformed,
 		unsupported, tooLarge, slow, overloaded, notReady, unpublished,
 	}
 }

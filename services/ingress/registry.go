@@ -8,7 +8,6 @@ import (
 // entry is what the ingress knows of one provider.
 type entry struct {
 	provider.Provider
-	signs bool // its requests carry a signature, so auth.signing_keys has a meaning
 }
 
 // registry lists every provider, a line each. A new one is a package below

@@ -9,6 +9,7 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/normalise"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/ingress/internal/signature"
 )
 
 // Prefix is where the sources are: Prefix + name, with a secret behind it where
@@ -66,10 +67,16 @@ func (s *Service) authenticate(x *exchange) *refusal {
 // verify decides from the body's raw bytes.
 func (s *Service) verify(x *exchange) *refusal {
 	x.r.Body = x.body
-	if !x.source.guard.Late(&x.r) {
+	switch x.source.guard.Late(&x.r) {
+	case signature.Genuine:
+		return nil
+	case signature.Settled:
+		return &refusal{outcome: probed, status: http.StatusOK}
+	case signature.Unsure:
+		return x.unavailable(unproven, "the signature could not be checked")
+	default:
 		return x.stranger()
 	}
-	return nil
 }
 
 // decode lets the provider's package find the items.

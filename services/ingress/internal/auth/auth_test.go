@@ -165,24 +165,24 @@ func TestConfig_ReadsTheShapesOfTheContract(t *testing.T) {
 		name, text string
 		ok         bool
 		faults     string // contained in the faults; "" for none
-		signs      bool
+		provider   string
 	}{
-		{"none", `none`, true, "", false},
-		{"another word", `open`, false, "", false},
-		{"basic", `basic: {username: hook, password: pw}`, true, "", false},
-		{"basic with two passwords", `basic: {username: hook, password: [pw, env:NEW]}`, true, "", false},
-		{"basic without password", `basic: {username: hook}`, true, "basic.password", false},
-		{"basic without user", `basic: {password: pw}`, true, "basic.username", false},
-		{"bearer", `bearer: [a, b]`, true, "", false},
-		{"one bearer", `bearer: a`, true, "", false},
-		{"header", `header: {name: X-T, value: v}`, true, "", false},
-		{"header without name", `header: {value: v}`, true, "header.name", false},
-		{"path and basic", "path: [p]\nbasic: {username: u, password: p}", true, "", false},
-		{"empty", `{}`, true, "is missing", false},
-		{"signing keys", `signing_keys: [k]`, true, "", true},
-		{"signing keys of a provider that signs nothing", `signing_keys: [k]`, true, "signs nothing", false},
-		{"unknown scheme", `magic: [k]`, false, "", false},
-		{"unknown field", `basic: {username: u, password: p, realm: r}`, false, "", false},
+		{"none", `none`, true, "", "mailjet"},
+		{"another word", `open`, false, "", "mailjet"},
+		{"basic", `basic: {username: hook, password: pw}`, true, "", "mailjet"},
+		{"basic with two passwords", `basic: {username: hook, password: [pw, env:NEW]}`, true, "", "mailjet"},
+		{"basic without password", `basic: {username: hook}`, true, "basic.password", "mailjet"},
+		{"basic without user", `basic: {password: pw}`, true, "basic.username", "mailjet"},
+		{"bearer", `bearer: [a, b]`, true, "", "mailjet"},
+		{"one bearer", `bearer: a`, true, "", "mailjet"},
+		{"header", `header: {name: X-T, value: v}`, true, "", "mailjet"},
+		{"header without name", `header: {value: v}`, true, "header.name", "mailjet"},
+		{"path and basic", "path: [p]\nbasic: {username: u, password: p}", true, "", "mailjet"},
+		{"empty", `{}`, true, "is missing", "mailjet"},
+		{"signing keys", `signing_keys: [k]`, true, "", "mailgun"},
+		{"signing keys of a provider that signs nothing", `signing_keys: [k]`, true, "signs nothing", "mailjet"},
+		{"unknown scheme", `magic: [k]`, false, "", "mailjet"},
+		{"unknown field", `basic: {username: u, password: p, realm: r}`, false, "", "mailjet"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -209,7 +209,7 @@ func TestConfig_ReadsTheShapesOfTheContract(t *testing.T) {
 				c.Header.Value = resolved(c.Header.Value)
 			}
 			var p config.Problems
-			c.Validate(&p, tt.signs)
+			c.Validate(&p, tt.provider)
 			got := fmt.Sprint(p.Err())
 			if tt.faults == "" && p.Err() != nil || tt.faults != "" && !strings.Contains(got, tt.faults) {
 				t.Errorf("faults %s, want %q", got, tt.faults)

@@ -10,9 +10,11 @@ package auth
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/mailstream/mailstream/services/ingress/internal/signature"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
 
@@ -32,8 +34,34 @@ type Config struct {
 	Query *Named `yaml:"query,omitempty"`
 	// Path is a secret as the last element of the path: /v1/webhooks/SOURCE/SECRET.
 	Path Secrets `yaml:"path,omitempty"`
-	// SigningKeys are the keys of a provider that signs its requests.
+	// SigningKeys are the keys of a provider that signs its requests, as the
+	// provider shows them.
 	SigningKeys Secrets `yaml:"signing_keys,omitempty"`
+	// ReplayWindow is how far a signed time may be from our clock, before or after.
+	// Range (0s, 72h]. Default: what the provider's retries need.
+	ReplayWindow time.Duration `yaml:"replay_window,omitempty"`
+	// PublicURL is the webhook's URL as the provider has it, credentials and query
+	// included, for those who sign it: mandrill, and generic with {url}. Proxies
+	// change what arrives here, so it cannot be taken from the request.
+	PublicURL config.Secret `yaml:"public_url,omitzero"`
+	// SNS is for ses: whose messages are taken.
+	SNS *signature.SNS `yaml:"sns,omitempty"`
+	// JWKSURL is for postal: where the installation publishes its key, instead of
+	// or beside SigningKeys.
+	JWKSURL string `yaml:"jwks_url,omitempty"`
+	// Signature is for generic: what is signed and how.
+	Signature *signature.Custom `yaml:"signature,omitempty"`
+}
+
+// settings returns what is about signatures.
+func (c Config) settings() signature.Settings {
+	s := signature.Settings{
+		Window: c.ReplayWindow, PublicURL: c.PublicURL.Reveal(), SNS: c.SNS, JWKSURL: c.JWKSURL, Custom: c.Signature,
+	}
+	for _, key := range c.SigningKeys {
+		s.Keys = append(s.Keys, key.Reveal())
+	}
+	return s
 }
 
 // Basic is a user name and its passwords.
@@ -77,7 +105,7 @@ func (c *Config) UnmarshalYAML(text []byte) error {
 	var word string
 	if err := yaml.Unmarshal(text, &word); err == nil {
 		if word != none {
-			return fmt.Errorf("auth is none or a scheme: basic, bearer, header, query, path, signing_keys")
+			return fmt.Errorf("auth is none or a scheme: basic, bearer, header, query, path, signing_keys, sns, jwks_url, signature")
 		}
 		*c = Config{None: true}
 		return nil
@@ -98,10 +126,12 @@ func (c Config) MarshalYAML() (any, error) {
 	return plainConfig(c), nil
 }
 
-// Validate reports every fault to p. signs says whether the provider signs its
-// requests.
-func (c Config) Validate(p *config.Problems, signs bool) {
-	schemes := len(c.Bearer) + len(c.Path) + len(c.SigningKeys)
+// Validate reports every fault to p. provider decides what can be signed.
+func (c Config) Validate(p *config.Problems, provider string) {
+	schemes := len(c.Bearer) + len(c.Path)
+	if c.settings().Any() {
+		schemes++
+	}
 	if c.Basic != nil {
 		schemes++
 		p.Check(c.Basic.Username != "", "basic.username", "must not be empty")
@@ -126,7 +156,17 @@ func (c Config) Validate(p *config.Problems, signs bool) {
 		}
 	}
 	p.Check(schemes > 0 || c.None, "", "is missing: name a scheme, or none")
-	p.Check(len(c.SigningKeys) == 0 || signs, "signing_keys", "this provider signs nothing: use basic, bearer, header, query or path")
+	c.verifier(provider, signature.Options{}, p)
+}
+
+// verifier returns nil where nothing about signatures is configured, or where it
+// has faults.
+func (c Config) verifier(provider string, opt signature.Options, p *config.Problems) signature.Verifier {
+	s := c.settings()
+	if !s.Any() && s.Window == 0 && s.PublicURL == "" {
+		return nil
+	}
+	return signature.New(provider, s, opt, p)
 }
 
 func (s Secrets) validate(p *config.Problems, field string) {

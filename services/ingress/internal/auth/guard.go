@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -8,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/mailstream/mailstream/services/ingress/internal/signature"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
 
@@ -27,12 +29,14 @@ type scheme func(r *Request) bool
 type Options struct {
 	AllowFrom      []netip.Prefix // empty: from everywhere
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	Provider       string         // decides what is signed and how
+	Signature      signature.Options
 }
 
 // Guard decides for one source. It is safe for concurrent use.
 type Guard struct {
-	early     []scheme // need headers and URL only
-	late      []scheme // need the raw bytes
+	early     []scheme           // need headers and URL only
+	late      signature.Verifier // needs the raw bytes; nil for none
 	peers     peers
 	challenge string // WWW-Authenticate of a refusal
 	wantsPath bool
@@ -41,6 +45,10 @@ type Guard struct {
 // New returns the guard of a source. cfg has been validated.
 func New(cfg Config, opt Options) *Guard {
 	g := &Guard{peers: peers{allowed: opt.AllowFrom, proxies: opt.TrustedProxies}, wantsPath: len(cfg.Path) > 0}
+	g.late = cfg.verifier(opt.Provider, opt.Signature, new(config.Problems))
+	if g.late == nil && cfg.settings().Any() {
+		g.late = refuseAll{} // a configuration with faults lets nobody in
+	}
 	if cfg.Basic != nil {
 		g.early = append(g.early, basic(*cfg.Basic))
 		g.challenge = `Basic realm="mailstream", charset="UTF-8"`
@@ -63,6 +71,14 @@ func New(cfg Config, opt Options) *Guard {
 	return g
 }
 
+// refuseAll proves nothing.
+type refuseAll struct{}
+
+// Verify refuses.
+func (refuseAll) Verify(context.Context, *signature.Request) signature.Verdict {
+	return signature.Refused
+}
+
 // Challenge returns the WWW-Authenticate header of a refusal, "" for none: some
 // senders give their password only when asked (RFC 9110, section 11.6.1).
 func (g *Guard) Challenge() string { return g.challenge }
@@ -76,8 +92,15 @@ func (g *Guard) Early(r *Request) bool {
 	return g.peers.allow(r.Request) && all(g.early, r)
 }
 
-// Late decides from the raw bytes; r.Body is set.
-func (g *Guard) Late(r *Request) bool { return all(g.late, r) }
+// Late decides from the raw bytes; r.Body is set. Refused is for strangers,
+// Settled for a handshake that needs no more than an answer, Unsure for a
+// passing fault: the sender has to come back.
+func (g *Guard) Late(r *Request) signature.Verdict {
+	if g.late == nil {
+		return signature.Genuine
+	}
+	return g.late.Verify(r.Context(), &signature.Request{Method: r.Method, Header: r.Header, Body: r.Body})
+}
 
 // all asks every scheme, so that the time does not show which one refused.
 func all(schemes []scheme, r *Request) bool {
