@@ -97,12 +97,22 @@ func NewLogger(cfg Config) (*zap.Logger, error) { return telemetry.NewLogger(cfg
 // ApplyTopics creates the topics that are missing and reports those that
 // contradict the configuration, once the brokers answer.
 func ApplyTopics(ctx context.Context, cfg Config, log *zap.Logger) error {
+	return applyTopics(ctx, cfg, log, kafka.ApplyOptions{})
+}
+
+// ForceTopics is ApplyTopics that also sets what differs and can be set in
+// place, which may shorten what is kept. Numbers of partitions stay.
+func ForceTopics(ctx context.Context, cfg Config, log *zap.Logger) error {
+	return applyTopics(ctx, cfg, log, kafka.ApplyOptions{Force: true})
+}
+
+func applyTopics(ctx context.Context, cfg Config, log *zap.Logger, opt kafka.ApplyOptions) error {
 	client, err := kafka.NewClient(cfg.Kafka, log, telemetry.NewRegistry())
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	return kafka.Apply(ctx, client, cfg.Kafka, log)
+	return kafka.ApplyWith(ctx, client, cfg.Kafka, log, opt)
 }
 
 // MigrateTables brings the tables and views to this version.

@@ -114,8 +114,8 @@ func (c *command) print(cfg pipeline.Config) error {
 }
 
 func (c *command) topics() *cobra.Command {
-	topics := &cobra.Command{Use: "topics", Short: "Create and check the Kafka topics"}
-	topics.AddCommand(&cobra.Command{
+	var force bool
+	apply := &cobra.Command{
 		Use:   "apply",
 		Short: "Create the topics that are missing and report those that contradict the configuration",
 		Args:  cobra.NoArgs,
@@ -124,9 +124,15 @@ func (c *command) topics() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if force {
+				return pipeline.ForceTopics(cmd.Context(), cfg, log)
+			}
 			return pipeline.ApplyTopics(cmd.Context(), cfg, log)
 		},
-	})
+	}
+	apply.Flags().BoolVar(&force, "force", false, "also set what differs and can be set in place; a shorter retention deletes data")
+	topics := &cobra.Command{Use: "topics", Short: "Create and check the Kafka topics"}
+	topics.AddCommand(apply)
 	return topics
 }
 

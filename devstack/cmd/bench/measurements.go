@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mailstream/mailstream/devstack/bench"
+)
+
+type options struct {
+	entries, rounds int
+	progress        func(string)
+}
+
+// measurement is one benchmark that fills rows of the table.
+type measurement struct {
+	name, about string
+	run         func(context.Context, options) ([]row, error)
+}
+
+// The budgets, from ARCHITECTURE.md.
+const (
+	ingressRatioMin = 0.80
+	ingressP99Max   = 1.5
+	groupGainMin    = 8.0
+	drainRatioMin   = 2.0
+	checkSingleMax  = 2 * time.Millisecond
+	checkBulkMax    = 20 * time.Millisecond
+)
+
+func measurements() []measurement {
+	return []measurement{
+		{"ingress", "webhooks beside a bare handler that produces the raw body with acks=all", ingress},
+		{"drain", "a backlog from Kafka into ClickHouse beside ClickHouse's own Kafka engine", drain},
+		{"check", "suppression checks beside a handler with a Go map", check},
+	}
+}
+
+func names() string {
+	var list []string
+	for _, m := range measurements() {
+		list = append(list, m.name)
+	}
+	return strings.Join(list, ", ")
+}
+
+func ingress(ctx context.Context, o options) ([]row, error) {
+	r, err := bench.Ingress(ctx, bench.IngressOptions{Rounds: o.rounds, Progress: o.progress})
+	if err != nil {
+		return nil, err
+	}
+	return []row{
+		{"ingress, one event a request", rate(r.Single.Requests, "requests"), rate(r.Reference.Requests, "requests"), times(r.Ratio()), fmt.Sprintf(">= %.2fx", ingressRatioMin), r.Ratio() >= ingressRatioMin},
+		{"ingress, p99", span(r.Single.P99), span(r.Reference.P99), times(r.P99Ratio()), fmt.Sprintf("<= %.1fx", ingressP99Max), r.P99Ratio() <= ingressP99Max},
+		{"ingress, groups of 100", rate(r.Grouped.Events, "events"), rate(r.Single.Events, "events") + " one by one", times(r.GroupGain()), fmt.Sprintf(">= %.0fx", groupGainMin), r.GroupGain() >= groupGainMin},
+	}, nil
+}
+
+func drain(ctx context.Context, o options) ([]row, error) {
+	r, err := bench.Drain(ctx, bench.Options{Rounds: o.rounds, Progress: o.progress})
+	if err != nil {
+		return nil, err
+	}
+	budget := fmt.Sprintf(">= %.0fx", drainRatioMin)
+	return []row{
+		{"analytics drain", rate(r.Ours, "rows"), rate(r.KafkaEngine, "rows") + " Kafka engine", times(r.Ratio()), budget, r.Ratio() >= drainRatioMin},
+		{"analytics drain, engine tuned", rate(r.Ours, "rows"), rate(r.KafkaEngineTuned, "rows") + " a consumer a core", times(r.TunedRatio()), budget, r.TunedRatio() >= drainRatioMin},
+	}, nil
+}
+
+func check(ctx context.Context, o options) ([]row, error) {
+	r, err := bench.Check(ctx, bench.CheckOptions{Entries: o.entries, Progress: o.progress})
+	if err != nil {
+		return nil, err
+	}
+	size := fmt.Sprintf(" of %.0f M", float64(r.Entries)/1e6)
+	return []row{
+		{"check one" + size + ", p99", span(r.Single.P99), span(r.ReferenceSingle.P99) + " a map", times(ratio(r.Single, r.ReferenceSingle)), "<= " + checkSingleMax.String(), r.Single.P99 <= checkSingleMax},
+		{"check 1,000" + size + ", p99", span(r.Bulk.P99), span(r.Reference.P99) + " a map", times(ratio(r.Bulk, r.Reference)), "<= " + checkBulkMax.String(), r.Bulk.P99 <= checkBulkMax},
+		{"check 1,000, all listed, p99", span(r.BulkListed.P99), span(r.Reference.P99) + " a map", times(ratio(r.BulkListed, r.Reference)), "<= " + checkBulkMax.String(), r.BulkListed.P99 <= checkBulkMax},
+	}, nil
+}
+
+func ratio(ours, reference bench.Load) float64 { return float64(ours.P99) / float64(reference.P99) }
+
+func rate(perSecond float64, of string) string { return fmt.Sprintf("%.0f %s/s", perSecond, of) }
+
+func span(d time.Duration) string { return d.Round(10 * time.Microsecond).String() }
+
+func times(x float64) string { return fmt.Sprintf("%.2fx", x) }
