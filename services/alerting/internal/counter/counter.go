@@ -10,7 +10,6 @@ package counter
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -43,8 +42,6 @@ const (
 	startMargin = time.Minute
 )
 
-var errNoID = errors.New("event has no id")
-
 // retryDelay spaces attempts at a broker that does not answer.
 var retryDelay = lifecycle.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}
 
@@ -68,6 +65,7 @@ type Counter struct {
 	lanes   map[int32]*lane
 	starts  []int32 // acquired, start not yet known
 	told    teller
+	decoder decoder
 	nextAsk time.Time
 	faults  int // in a row
 	settled atomic.Bool
@@ -297,16 +295,16 @@ func (c *Counter) read(rec *kgo.Record) {
 func (c *Counter) observe(rec *kgo.Record, kind window.Kind) (window.Observation, bool) {
 	switch {
 	case rec.Attrs.IsControl():
-		c.finished(outcomeMarker)
+		c.finished(marker)
 		return window.Observation{}, false
-	case replayed(rec):
-		c.finished(outcomeReplayed)
+	case isReplay(rec):
+		c.finished(replayed)
 		return window.Observation{}, false
 	}
-	o, skewed, err := decode(rec, kind)
+	o, skewed, err := c.decoder.decode(rec, kind)
 	if err != nil {
 		// Analytics parks it as a dead letter; here it only cannot be counted.
-		c.finished(outcomeUnreadable)
+		c.finished(unreadable)
 		c.log.Debug("event record not readable", telemetry.Topic(rec.Topic), telemetry.Partition(rec.Partition), telemetry.Offset(rec.Offset))
 		return o, false
 	}
@@ -319,17 +317,17 @@ func (c *Counter) observe(rec *kgo.Record, kind window.Kind) (window.Observation
 func (c *Counter) count(l *lane, o window.Observation) {
 	switch l.ring.Add(o, c.oldest()) {
 	case window.Counted:
-		c.finished(outcomeCounted)
+		c.finished(counted)
 	case window.Duplicate:
-		c.finished(outcomeDuplicate)
+		c.finished(duplicate)
 	case window.Late:
-		c.finished(outcomeLate)
+		c.finished(late)
 	case window.Keyless:
-		c.finished(outcomeKeyless)
+		c.finished(keyless)
 	}
 }
 
-func (c *Counter) finished(outcome string) { c.met.finished.WithLabelValues(outcome).Inc() }
+func (c *Counter) finished(o outcome) { c.met.finished[o].Inc() }
 
 // finish ends the rounds that are complete: what they changed is to be told.
 func (c *Counter) finish() error {

@@ -1,15 +1,22 @@
 package counter
 
 import (
-	"encoding/json"
-	"fmt"
+	"errors"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/valyala/fastjson"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/window"
+)
+
+// The reasons why a record cannot be counted.
+var (
+	errNoJSON = errors.New("event is no json")
+	errNoID   = errors.New("event has no id")
+	errNoTime = errors.New("event has no readable time")
 )
 
 const (
@@ -24,43 +31,46 @@ const (
 	invalidName = "__invalid__"
 )
 
-// wire is the part of schemas.Event that is counted.
-type wire struct {
-	ID              string         `json:"id"`
-	Time            time.Time      `json:"time"`
-	Source          string         `json:"source"`
-	Recipient       string         `json:"recipient"`
-	RecipientDomain string         `json:"recipient_domain"`
-	MailboxProvider string         `json:"mailbox_provider"`
-	Reason          schemas.Reason `json:"reason"`
-	Cause           schemas.Cause  `json:"cause"`
-	SMTPReply       string         `json:"smtp_reply"`
+// decoder reads event records. It keeps its buffers between calls, so it belongs
+// to one loop.
+type decoder struct {
+	parser fastjson.Parser
 }
 
 // decode reads one event record. An event is placed by its own time, but never
 // after its record was written: providers' clocks run ahead. Placing by the
 // record rather than by our clock gives the same pane when it is read again.
-func decode(rec *kgo.Record, kind window.Kind) (o window.Observation, skewed bool, err error) {
-	var w wire
-	if err := json.Unmarshal(rec.Value, &w); err != nil {
-		return o, false, fmt.Errorf("decode event: %w", err)
+func (d *decoder) decode(rec *kgo.Record, kind window.Kind) (o window.Observation, skewed bool, err error) {
+	v, err := d.parser.ParseBytes(rec.Value)
+	if err != nil {
+		return o, false, errNoJSON // the library's error quotes the record
 	}
-	if w.ID == "" {
+	o.ID = text(v, "id")
+	if o.ID == "" {
 		return o, false, errNoID
 	}
-	at := w.Time
+	var at time.Time
+	if s := text(v, "time"); s != "" {
+		if at, err = time.Parse(time.RFC3339, s); err != nil {
+			return o, false, errNoTime
+		}
+	}
 	if at.IsZero() || at.After(rec.Timestamp) {
 		skewed = at.Sub(rec.Timestamp) > skewMax
 		at = rec.Timestamp
 	}
-	o = window.Observation{
-		ID: w.ID, Pane: window.PaneOf(at), Kind: kind,
-		Source: bounded(w.Source), Domain: bounded(w.RecipientDomain), Provider: bounded(w.MailboxProvider),
-	}
+	o.Pane, o.Kind = window.PaneOf(at), kind
+	o.Source, o.Domain, o.Provider = bounded(text(v, "source")), bounded(text(v, "recipient_domain")), bounded(text(v, "mailbox_provider"))
 	if kind == window.Blocked {
-		o.Reason, o.Cause, o.Sample = w.Reason, w.Cause, mask(w.SMTPReply, w.Recipient)
+		o.Reason, o.Cause = schemas.Reason(text(v, "reason")), schemas.Cause(text(v, "cause"))
+		o.Sample = mask(text(v, "smtp_reply"), text(v, "recipient"))
 	}
 	return o, skewed, nil
+}
+
+// text returns a string field, "" when it is absent or no string.
+func text(v *fastjson.Value, name string) string {
+	return strings.ToValidUTF8(string(v.GetStringBytes(name)), "\uFFFD")
 }
 
 func bounded(name string) string {
@@ -70,8 +80,8 @@ func bounded(name string) string {
 	return name
 }
 
-// replayed says whether the record was published again from history.
-func replayed(rec *kgo.Record) bool {
+// isReplay says whether the record was published again from history.
+func isReplay(rec *kgo.Record) bool {
 	for _, h := range rec.Headers {
 		if h.Key == schemas.HeaderReplay {
 			return true

@@ -33,7 +33,7 @@ func TestDecode_PlacesByTheEventsOwnTime(t *testing.T) {
 		{"unknown", `"0001-01-01T00:00:00Z"`, written, false},
 	}
 	for _, tt := range tests {
-		o, skewed, err := decode(record(written, `{"id":"1","source":"a","recipient_domain":"d.test","time":`+tt.time+`}`), window.Delivered)
+		o, skewed, err := new(decoder).decode(record(written, `{"id":"1","source":"a","recipient_domain":"d.test","time":`+tt.time+`}`), window.Delivered)
 		if err != nil || skewed != tt.skewed || o.Pane != window.PaneOf(tt.want) {
 			t.Errorf("%s: pane %d, skewed %t, %v; want pane %d, skewed %t", tt.name, o.Pane, skewed, err, window.PaneOf(tt.want), tt.skewed)
 		}
@@ -48,7 +48,7 @@ func TestDecode_TakesWhatIsCounted(t *testing.T) {
 		MailboxProvider: "google", Reason: schemas.Reputation, Cause: schemas.CauseSender, SMTPReply: "550 <jane.doe@d.test> no",
 		Raw: []byte(`{"id":"not this","source":"nor this"}`),
 	}
-	o, _, err := decode(record(at, string(schemas.AppendJSON(nil, &e))), window.Blocked)
+	o, _, err := new(decoder).decode(record(at, string(schemas.AppendJSON(nil, &e))), window.Blocked)
 	want := window.Observation{
 		ID: "0193", Pane: window.PaneOf(at), Kind: window.Blocked, Source: "acme", Domain: "d.test", Provider: "google",
 		Reason: schemas.Reputation, Cause: schemas.CauseSender, Sample: "550 <<address>> no",
@@ -61,7 +61,7 @@ func TestDecode_TakesWhatIsCounted(t *testing.T) {
 func TestDecode_RefusesWhatIsNoEvent(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{``, `null`, `{}`, `[]`, `{"id":1}`, `{"id":"1","time":"yesterday"}`, `{"id":"1"`} {
-		if _, _, err := decode(record(time.Now(), value), window.Blocked); err == nil {
+		if _, _, err := new(decoder).decode(record(time.Now(), value), window.Blocked); err == nil {
 			t.Errorf("%q was taken", value)
 		}
 	}
@@ -69,7 +69,7 @@ func TestDecode_RefusesWhatIsNoEvent(t *testing.T) {
 
 func TestDecode_BoundsNames(t *testing.T) {
 	t.Parallel()
-	o, _, err := decode(record(time.Now(), `{"id":"1","recipient_domain":"`+strings.Repeat("a", 254)+`"}`), window.Blocked)
+	o, _, err := new(decoder).decode(record(time.Now(), `{"id":"1","recipient_domain":"`+strings.Repeat("a", 254)+`"}`), window.Blocked)
 	if err != nil || o.Domain != invalidName {
 		t.Errorf("domain %q, %v", o.Domain, err)
 	}
@@ -120,7 +120,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"id":"1","time":"2026-11-02T12:00:00.000Z","source":"a","recipient_domain":"d.test","reason":"policy"}`))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		at := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
-		o, _, err := decode(&kgo.Record{Timestamp: at, Value: value}, window.Blocked)
+		o, _, err := new(decoder).decode(&kgo.Record{Timestamp: at, Value: value}, window.Blocked)
 		if err == nil && (o.ID == "" || o.Pane > window.PaneOf(at) || len(o.Domain) > nameBytesMax) {
 			t.Errorf("observation: %+v", o)
 		}

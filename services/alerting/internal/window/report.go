@@ -14,6 +14,10 @@ import (
 // never judged after the provider it belongs to.
 const recordBytesMax = 48 << 10
 
+// changesKept is up to how many changes their map is used again: the first round
+// of a busy lane has a hundred times those of the next ones.
+const changesKept = 1_000
+
 // Take returns what changed since the last call, one record or more for each
 // group, in a fixed order. The caller owns them.
 func (r *Ring) Take() []schemas.Rate {
@@ -34,6 +38,9 @@ func (r *Ring) Take() []schemas.Rate {
 				w.add(ch, r.pane(p, hash, pc))
 			}
 		}
+	}
+	if len(r.changes) > changesKept {
+		r.changes = make(map[uint64]*change) // a cleared map keeps its room
 	}
 	clear(r.changes)
 	clear(r.perSource)

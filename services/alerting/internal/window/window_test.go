@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,7 +13,10 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 )
 
-func obs(id string, pane Pane, kind Kind, domain, provider string) Observation {
+// obs is an event at a destination written "domain", "domain@provider" or
+// "@provider".
+func obs(id string, pane Pane, kind Kind, destination string) Observation {
+	domain, provider, _ := strings.Cut(destination, "@")
 	return Observation{ID: id, Pane: pane, Kind: kind, Source: "acme", Domain: domain, Provider: provider}
 }
 
@@ -48,13 +52,13 @@ func TestRing_OutcomeOfAnEvent(t *testing.T) {
 		o    Observation
 		want Outcome
 	}{
-		{"first", obs("a", 100, Delivered, "d.test", ""), Counted},
-		{"again", obs("a", 100, Delivered, "d.test", ""), Duplicate},
-		{"another", obs("b", 100, Delivered, "d.test", ""), Counted},
-		{"too old", obs("c", 89, Delivered, "d.test", ""), Late},
-		{"oldest kept", obs("c", 90, Delivered, "d.test", ""), Counted},
-		{"no destination", obs("e", 100, Delivered, "", ""), Keyless},
-		{"provider only", obs("f", 100, Delivered, "", "google"), Counted},
+		{"first", obs("a", 100, Delivered, "d.test"), Counted},
+		{"again", obs("a", 100, Delivered, "d.test"), Duplicate},
+		{"another", obs("b", 100, Delivered, "d.test"), Counted},
+		{"too old", obs("c", 89, Delivered, "d.test"), Late},
+		{"oldest kept", obs("c", 90, Delivered, "d.test"), Counted},
+		{"no destination", obs("e", 100, Delivered, ""), Keyless},
+		{"provider only", obs("f", 100, Delivered, "@google"), Counted},
 	}
 	for _, tt := range tests {
 		if got := r.Add(tt.o, 90); got != tt.want {
@@ -66,10 +70,10 @@ func TestRing_OutcomeOfAnEvent(t *testing.T) {
 func TestRing_ReportsCumulativeCountsOfWhatChanged(t *testing.T) {
 	t.Parallel()
 	r := NewRing(7, 100)
-	r.Add(obs("a", 100, Delivered, "d.test", "p"), 0)
-	r.Add(obs("b", 100, Blocked, "d.test", "p"), 0)
+	r.Add(obs("a", 100, Delivered, "d.test@p"), 0)
+	r.Add(obs("b", 100, Blocked, "d.test@p"), 0)
 	first := r.Take()
-	r.Add(obs("c", 100, Delivered, "d.test", "p"), 0)
+	r.Add(obs("c", 100, Delivered, "d.test@p"), 0)
 	second := r.Take()
 	pane := func(rates []schemas.Rate, series int) schemas.RatePane {
 		if len(rates) != 1 || len(rates[0].Series) != 2 || rates[0].Partition != 7 || rates[0].Provider != "p" {
@@ -101,7 +105,7 @@ func TestRing_CutsALargeGroupIntoRecordsBelowTheLimit(t *testing.T) {
 	r := NewRing(0, 1<<20)
 	const domains = 2_000
 	for i := range domains {
-		o := obs(fmt.Sprint(i), 100, Blocked, fmt.Sprintf("domain-%d.test", i), "google")
+		o := obs(fmt.Sprint(i), 100, Blocked, fmt.Sprintf("domain-%d.test@google", i))
 		o.Reason, o.Sample = schemas.Reputation, "550 5.7.1 no"
 		r.Add(o, 0)
 	}
@@ -127,7 +131,7 @@ func TestRing_FoldsSeriesBeyondTheLimit(t *testing.T) {
 	t.Parallel()
 	r := NewRing(0, 3)
 	for i := range 10 {
-		r.Add(obs(fmt.Sprint(i), 100, Blocked, fmt.Sprintf("d%d.test", i), ""), 0)
+		r.Add(obs(fmt.Sprint(i), 100, Blocked, fmt.Sprintf("d%d.test", i)), 0)
 	}
 	table := NewTable(100)
 	mergeAll(table, r.Take(), 0)
@@ -143,7 +147,7 @@ func TestTable_FoldsSeriesBeyondTheLimitByWhatIsNew(t *testing.T) {
 	table := NewTable(2)
 	for round := range 3 {
 		for i := range 5 {
-			r.Add(obs(fmt.Sprint(round, i), 100, Blocked, fmt.Sprintf("d%d.test", i), ""), 0)
+			r.Add(obs(fmt.Sprint(round, i), 100, Blocked, fmt.Sprintf("d%d.test", i)), 0)
 		}
 		mergeAll(table, r.Take(), 0)
 	}
@@ -166,7 +170,7 @@ func TestTable_SplitNamesCausesAndTopReasons(t *testing.T) {
 	r := NewRing(0, 100)
 	add := func(n int, reason schemas.Reason, sample string) {
 		for range n {
-			o := obs(fmt.Sprint(rand.Uint64()), 100, Blocked, "d.test", "")
+			o := obs(fmt.Sprint(rand.Uint64()), 100, Blocked, "d.test")
 			o.Reason, o.Sample = reason, sample
 			r.Add(o, 0)
 		}
@@ -197,8 +201,8 @@ func TestTable_SplitNamesCausesAndTopReasons(t *testing.T) {
 func TestTable_ExpiryForgetsQuietSeries(t *testing.T) {
 	t.Parallel()
 	r := NewRing(0, 100)
-	r.Add(obs("a", 100, Blocked, "old.test", ""), 0)
-	r.Add(obs("b", 200, Blocked, "new.test", ""), 0)
+	r.Add(obs("a", 100, Blocked, "old.test"), 0)
+	r.Add(obs("b", 200, Blocked, "new.test"), 0)
 	table := NewTable(10)
 	mergeAll(table, r.Take(), 0)
 	table.Expire(150)
@@ -217,7 +221,7 @@ func TestTable_ExpiryForgetsQuietSeries(t *testing.T) {
 func TestTable_IgnoresReportsOfAnotherPaneLength(t *testing.T) {
 	t.Parallel()
 	r := NewRing(0, 100)
-	r.Add(obs("a", 100, Blocked, "d.test", ""), 0)
+	r.Add(obs("a", 100, Blocked, "d.test"), 0)
 	rates := r.Take()
 	rates[0].PaneSeconds = 30
 	table := NewTable(10)
@@ -276,7 +280,7 @@ func (w *world) step() {
 			age = Pane(w.rng.IntN(int(w.keep) + 5))
 		}
 		d := w.rng.IntN(4)
-		o := obs(fmt.Sprint(w.nextID), w.now-age, Kind(w.rng.IntN(3)), fmt.Sprintf("d%d.test", d), fmt.Sprintf("p%d", d%2))
+		o := obs(fmt.Sprint(w.nextID), w.now-age, Kind(w.rng.IntN(3)), fmt.Sprintf("d%d.test@p%d", d, d%2))
 		w.log[p] = append(w.log[p], o)
 	case n < 60 && len(w.log[p]) > 0: // a resend
 		w.log[p] = append(w.log[p], w.log[p][w.rng.IntN(len(w.log[p]))])

@@ -1,0 +1,18 @@
+package bench_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/mailstream/mailstream/devstack/bench"
+)
+
+func TestAlerting_MeasuresWhatItTells(t *testing.T) {
+	got, err := bench.Alerting(t.Context(), bench.AlertingOptions{Events: 20_000, Spikes: 2, Progress: func(line string) { t.Log(line) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Counted <= 0 || got.Reference <= 0 || got.P50 <= 0 || got.Max < got.P50 || got.Max > 20*time.Second {
+		t.Errorf("report: %+v", got)
+	}
+}
