@@ -259,13 +259,22 @@ func (s *scanner) object(depth int, found *[]member) error {
 		s.pos++
 		s.space()
 		start := s.pos
-		if err := s.value(depth + 1); err != nil {
+		if s.peek() == '"' {
+			_, err = s.text() // what nearly all values are
+		} else {
+			err = s.value(depth + 1)
+		}
+		if err != nil {
 			return err
 		}
 		if found != nil {
 			*found = append(*found, member{
 				key: uint32(key + 1), keyEnd: uint32(keyEnd - 1), value: uint32(start), valueEnd: uint32(s.pos), escaped: escaped,
 			})
+		}
+		if s.peek() == ',' {
+			s.pos++
+			continue
 		}
 		if more, err := s.separator('}'); !more {
 			return err
@@ -316,6 +325,13 @@ var ordinary = func() (table [256]bool) {
 func (s *scanner) text() (escaped bool, err error) {
 	data, i := s.data, s.pos+1
 	for i < len(data) {
+		for i+4 <= len(data) {
+			four := data[i : i+4 : i+4]
+			if !ordinary[four[0]] || !ordinary[four[1]] || !ordinary[four[2]] || !ordinary[four[3]] {
+				break
+			}
+			i += 4
+		}
 		c := data[i]
 		if ordinary[c] {
 			i++
