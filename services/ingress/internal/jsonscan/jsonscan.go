@@ -332,6 +332,9 @@ func (s *scanner) text() (escaped bool, err error) {
 			}
 			i += 4
 		}
+		if i == len(data) {
+			break
+		}
 		c := data[i]
 		if ordinary[c] {
 			i++

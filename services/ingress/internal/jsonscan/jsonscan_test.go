@@ -89,6 +89,18 @@ func TestParse_NamesTheOffsetOfTheFault(t *testing.T) {
 	}
 }
 
+func TestParse_RefusesATextCutAnywhere(t *testing.T) {
+	t.Parallel()
+	text := `[{"a":"0123456789\u00fc","bcdefghijkl":[true,-1.5e3,null,{}]}]`
+	for end := range text {
+		_, err := split(text[:end], wide)
+		se, ok := errors.AsType[*SyntaxError](err)
+		if !ok || se.Offset != end {
+			t.Errorf("cut at %d: %v", end, err)
+		}
+	}
+}
+
 func TestParse_HoldsItsLimits(t *testing.T) {
 	t.Parallel()
 	lim := Limits{Depth: 4, Items: 3}
