@@ -94,7 +94,11 @@ const (
 func (w *words) EncodeState(b *proto.Buffer) { b.PutInt64(lowCardinalityVersion) }
 
 // EncodeColumn writes dictionary and keys, the keys as narrow as they can be.
+// Without rows, as inside of empty lists, there is neither.
 func (w *words) EncodeColumn(b *proto.Buffer) {
+	if len(w.keys) == 0 {
+		return
+	}
 	width := 0 // binary logarithm of the bytes of a key
 	for w.dict.rows > 1<<(8<<width) {
 		width++
