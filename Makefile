@@ -14,7 +14,7 @@ export CONFIG   ?=
 export FUZZTIME ?= 10s
 
 # Two packages at a time: a package that starts the engine takes about 1 GiB.
-TEST := go test -p 2 -shuffle=on -timeout 15m
+TEST := go test -p 2 -shuffle=on -timeout 8m
 
 # staticcheck runs every check it has but these:
 #   ST1003  reads ErrBadID-style names of other systems' fields as misspelt
