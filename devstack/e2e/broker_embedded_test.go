@@ -32,13 +32,26 @@ func newOutage(t *testing.T) outage {
 			listen = b.Addr()
 			return nil
 		case err := <-done:
+			done = nil
 			return err
 		}
 	}
+	stop := func() error {
+		if done == nil {
+			return nil
+		}
+		cancel()
+		err := <-done
+		done = nil
+		return err
+	}
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
 	if err := start(); err != nil {
 		t.Fatal(err)
 	}
-	stop := func() error { cancel(); return <-done }
-	t.Cleanup(func() { cancel() })
 	return outage{addr: listen, take: stop, giveBack: start}
 }

@@ -71,7 +71,7 @@ func clientOptions(cfg Config, log *zap.Logger, reg prometheus.Registerer, opts 
 		kgo.RetryBackoffFn(retryDelay),
 		kgo.MaxDecompressBatchBytes(decompressBytesMax),
 		kgo.DisableClientMetrics(), // ours are scraped; brokers need no push from us
-		kgo.WithLogger(clientLogger{log: log}),
+		kgo.WithLogger(newClientLogger(log)),
 		kgo.WithHooks(hooks),
 	}
 	security, err := securityOptions(cfg)
