@@ -65,6 +65,7 @@ type Item struct {
 	tells    [tellMax]string
 	tellLen  int
 	metadata map[string]string // kept between requests
+	tags     []string          // kept between requests
 }
 
 // Reject marks the item as one that cannot be an event.
@@ -91,6 +92,15 @@ func (it *Item) SetMetadata(key, value string) {
 	}
 	it.metadata[key] = value
 	it.Event.Metadata = it.metadata
+}
+
+// AddTag adds one of the event's tags, unless it is empty.
+func (it *Item) AddTag(tag string) {
+	if tag == "" {
+		return
+	}
+	it.tags = append(it.tags, tag)
+	it.Event.Tags = it.tags
 }
 
 // SetTime sets when it happened; stamp is the text t was read from. A zero t
@@ -147,8 +157,8 @@ func (b *Batch) Drifts() []Drifted { return b.drift }
 // the largest documented batch 1,000.
 const itemsKept = 1024
 
-// metadataKept bounds the pairs of a map that Reset keeps; more are somebody's
-// test.
+// metadataKept bounds the pairs of a map that Reset keeps, and the tags; more are
+// somebody's test.
 const metadataKept = 64
 
 // Reset empties b and lets go of everything that belongs to the last request.
@@ -162,8 +172,12 @@ func (b *Batch) Reset() {
 		if len(it.metadata) > metadataKept {
 			it.metadata = nil
 		}
+		if cap(it.tags) > metadataKept {
+			it.tags = nil
+		}
 		clear(it.metadata)
-		*it = Item{metadata: it.metadata}
+		clear(it.tags)
+		*it = Item{metadata: it.metadata, tags: it.tags[:0]}
 	}
 	clear(b.drift)
 	b.items, b.drift = b.items[:0], b.drift[:0]

@@ -52,6 +52,9 @@ type Suite struct {
 	Batch func(items [][]byte) []byte
 	// Largest is the number of items of the largest documented batch.
 	Largest int
+	// Inside returns the text that the items are parts of, for a provider that
+	// wraps them; nil says that it is the body.
+	Inside func(body []byte) []byte
 }
 
 // required are the cases every provider needs beside those of its kinds.
@@ -62,7 +65,8 @@ type meta struct {
 	// Source says where the bytes are from: documentation with its date, or a
 	// capture with what was replaced.
 	Source string `yaml:"source"`
-	// Items is how many entries the request has.
+	// Items is how many entries the request has, each recipient for itself where
+	// an entry is about several.
 	Items int `yaml:"items"`
 	// Headers and Query of the request, where they matter.
 	Headers map[string]string `yaml:"headers"`
@@ -97,7 +101,7 @@ func Run(t *testing.T, p provider.Provider, s Suite) {
 	n := newNormaliser(t)
 	t.Run("required cases", func(t *testing.T) { s.required(t, fixtures) })
 	for _, f := range fixtures {
-		t.Run("golden/"+f.name, func(t *testing.T) { golden(t, p, n, f) })
+		t.Run("golden/"+f.name, func(t *testing.T) { s.golden(t, p, n, f) })
 	}
 	t.Run("answers", func(t *testing.T) { answers(t, p.Answers()) })
 	t.Run("the same item has the same id in any request", func(t *testing.T) { s.sameIDs(t, p, n, fixtures) })
@@ -192,16 +196,20 @@ func describe(batch *provider.Batch, err error) outcome {
 	return out
 }
 
-func golden(t *testing.T, p provider.Provider, n *normalise.Normaliser, f fixture) {
+func (s Suite) golden(t *testing.T, p provider.Provider, n *normalise.Normaliser, f fixture) {
 	req := f.request()
 	batch, err := decode(p, n, req)
 	if err == nil {
 		if len(batch.Items()) != f.meta.Items {
 			t.Errorf("%d items came out, %d went in", len(batch.Items()), f.meta.Items)
 		}
+		received := req.Body
+		if s.Inside != nil {
+			received = s.Inside(req.Body)
+		}
 		for i := range batch.Items() {
 			it := &batch.Items()[i]
-			if !bytes.Contains(req.Body, it.Event.Raw) {
+			if !bytes.Contains(received, it.Event.Raw) {
 				t.Errorf("item %d: raw is not as received: %s", i, it.Event.Raw)
 			}
 			if it.Fault == "" && !slices.Contains(schemas.Types(), it.Event.Type) {
@@ -259,7 +267,7 @@ func answers(t *testing.T, a provider.Answers) {
 
 // sameIDs sends every item alone, twice, and in a batch with all others.
 func (s Suite) sameIDs(t *testing.T, p provider.Provider, n *normalise.Normaliser, fixtures []fixture) {
-	ids := map[string]string{} // raw item to id
+	ids := map[string]string{} // what keyOf says to id
 	var all [][]byte
 	for _, f := range fixtures {
 		for range 2 {
@@ -269,10 +277,10 @@ func (s Suite) sameIDs(t *testing.T, p provider.Provider, n *normalise.Normalise
 			}
 			for i := range batch.Items() {
 				ev := &batch.Items()[i].Event
-				if was, ok := ids[string(ev.Raw)]; ok && was != ev.ID {
+				if was, ok := ids[keyOf(ev)]; ok && was != ev.ID {
 					t.Errorf("%s: item %d has the id %q, then %q", f.name, i, was, ev.ID)
 				} else if !ok {
-					ids[string(ev.Raw)] = ev.ID
+					ids[keyOf(ev)] = ev.ID
 					all = append(all, ev.Raw)
 				}
 			}
@@ -296,11 +304,14 @@ func (s Suite) sameIDs(t *testing.T, p provider.Provider, n *normalise.Normalise
 		t.Fatalf("%d items went in, %d came out", len(all), len(batch.Items()))
 	}
 	for i := range batch.Items() {
-		if ev := &batch.Items()[i].Event; ev.ID != ids[string(all[i])] {
-			t.Errorf("in a batch the id is %q, alone %q: %s", ev.ID, ids[string(all[i])], all[i])
+		if ev := &batch.Items()[i].Event; ev.ID != ids[keyOf(ev)] {
+			t.Errorf("in a batch the id is %q, alone %q: %s", ev.ID, ids[keyOf(ev)], all[i])
 		}
 	}
 }
+
+// keyOf tells items apart: one entry about two recipients is two items.
+func keyOf(ev *schemas.Event) string { return ev.Recipient + "\x00" + string(ev.Raw) }
 
 // silentErrors cuts every body at every byte.
 func silentErrors(t *testing.T, p provider.Provider, fixtures []fixture) {

@@ -1,0 +1,108 @@
+package provider
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
+	"github.com/mailstream/mailstream/services/internal/classify"
+)
+
+// Text returns v as text, "" when it is absent or null. An array or an object is
+// noted as the wrong type of the field name. Numbers come as they are written, so
+// ids keep every digit.
+func (b *Batch) Text(v jsonscan.Value, name string) string {
+	text, ok := v.Text()
+	if !ok && v.Kind() != jsonscan.Invalid && v.Kind() != jsonscan.Null {
+		b.Drift(WrongType, name)
+	}
+	return text
+}
+
+// Object returns a walk over the object v; over nothing when it is absent, null
+// or the [] that some providers write for an empty object. Anything else is
+// noted as the wrong type of the field name.
+func (b *Batch) Object(v jsonscan.Value, name string) jsonscan.Members {
+	switch v.Kind() {
+	case jsonscan.Object, jsonscan.Null, jsonscan.Invalid:
+	case jsonscan.Array:
+		if e := v.Elements(); e.Next() {
+			b.Drift(WrongType, name)
+		}
+	default:
+		b.Drift(WrongType, name)
+	}
+	return v.Members()
+}
+
+// Metadata adds the members of the object v to the metadata of it: text as it
+// is, anything deeper as JSON.
+func (b *Batch) Metadata(it *Item, v jsonscan.Value, name string) {
+	for m := b.Object(v, name); m.Next(); {
+		it.SetMetadata(m.Key(), Plain(m.Value()))
+	}
+}
+
+// Tags adds v to the tags of it: one text, or an array of them.
+func (b *Batch) Tags(it *Item, v jsonscan.Value, name string) {
+	if v.Kind() != jsonscan.Array {
+		it.AddTag(b.Text(v, name))
+		return
+	}
+	for e := v.Elements(); e.Next(); {
+		it.AddTag(b.Text(e.Value(), name))
+	}
+}
+
+// Plain returns v as text: a string without its quotes, everything else as it is
+// written, "" for null.
+func Plain(v jsonscan.Value) string {
+	if text, ok := v.Text(); ok || v.Kind() == jsonscan.Null {
+		return text
+	}
+	return string(v)
+}
+
+// isoLayouts are the forms of a time beside RFC 3339 that providers write. One
+// without a zone is in UTC.
+func isoLayouts() [3]string {
+	return [...]string{"2006-01-02T15:04:05 -0700", "2006-01-02T15:04:05", "2006-01-02 15:04:05"}
+}
+
+// Time reads RFC 3339 and its relatives, or seconds since 1970 as UnixTime does;
+// the zero time when v is neither. It cuts to milliseconds. stamp is v as text.
+func Time(v jsonscan.Value) (t time.Time, stamp string) {
+	stamp, _ = v.Text()
+	if len(stamp) < len("2006-01-02") || stamp[4] != '-' {
+		return UnixTime(v)
+	}
+	t, err := time.Parse(time.RFC3339, stamp)
+	for _, layout := range isoLayouts() {
+		if err == nil {
+			break
+		}
+		t, err = time.Parse(layout, stamp)
+	}
+	if err != nil {
+		return time.Time{}, stamp
+	}
+	return t.UTC().Truncate(time.Millisecond), stamp
+}
+
+// SMTPCode returns text as a reply code (RFC 5321, section 4.2.1), 0 when it is
+// none: providers have numbers of their own beside them.
+func SMTPCode(text string) int {
+	n, err := strconv.Atoi(text)
+	if code, _ := classify.Codes(text); err != nil || code != n {
+		return 0
+	}
+	return n
+}
+
+// EnhancedCode returns text when it is a code of RFC 3463, else "".
+func EnhancedCode(text string) string {
+	if _, code := classify.Codes(text); code == text {
+		return text
+	}
+	return ""
+}
