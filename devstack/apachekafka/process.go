@@ -19,6 +19,9 @@ var watchdog string
 // pipeDelay is how long the copy of a process's output may go on after its end.
 const pipeDelay = time.Second
 
+// askAgain is the pause between two requests to end.
+const askAgain = 100 * time.Millisecond
+
 // process is a command in a group of its own, which ends when this process
 // does. The zero value is not usable; startProcess makes one.
 type process struct {
@@ -65,19 +68,26 @@ func (p *process) kill() error {
 }
 
 // stop asks the command to end, and kills it when it has not after patience.
+// It asks again and again, because a signal that meets a shell between fork and
+// exec is lost.
 func (p *process) stop(patience time.Duration) error {
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		// It has ended already, which is what was wanted.
-		<-p.exited
-		return nil
-	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-p.exited:
-		return nil
-	case <-timer.C:
-		return errors.Join(fmt.Errorf("stop process group %d: still running after %s", p.cmd.Process.Pid, patience), p.kill())
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	again := time.NewTicker(askAgain)
+	defer again.Stop()
+	for {
+		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			// It has ended already, which is what was wanted.
+			<-p.exited
+			return nil
+		}
+		select {
+		case <-p.exited:
+			return nil
+		case <-again.C:
+		case <-late.C:
+			return errors.Join(fmt.Errorf("stop process group %d: still running after %s", p.cmd.Process.Pid, patience), p.kill())
+		}
 	}
 }
 

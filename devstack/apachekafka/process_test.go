@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -159,6 +160,31 @@ func TestProcess_StopPassesTheSignalOnAndWaits(t *testing.T) {
 	awaitGone(t, -p.cmd.Process.Pid)
 	if err := p.stop(deadline); err != nil {
 		t.Errorf("second stop = %v, want nil", err)
+	}
+}
+
+// Stopping a process the moment it starts must not leave its child behind.
+func TestProcess_StopAtAnyMomentEndsTheChild(t *testing.T) {
+	t.Parallel()
+	const tries = 100
+	for try := range tries {
+		dir := t.TempDir()
+		p, err := startProcess(dir, io.Discard, "sh", "-c", "echo $$ > id; exec sleep 600")
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A different moment of the start each time, up to some milliseconds.
+		for began := time.Now(); time.Since(began) < time.Duration(try)*50*time.Microsecond; {
+		}
+		if err := p.stop(deadline); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := os.ReadFile(filepath.Join(dir, "id")); err == nil {
+			if id, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+				awaitGone(t, id)
+			}
+		}
+		awaitGone(t, -p.cmd.Process.Pid)
 	}
 }
 

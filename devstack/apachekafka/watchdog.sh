@@ -2,9 +2,13 @@
 # by SIGKILL. Standard input is a pipe whose other end only that process holds
 # and never writes to: reading it returns when the process is gone.
 exec 3<&0
+child= ending=
+# Before the child, so that there is no moment at which the signal ends this
+# script and leaves the child behind.
+trap 'ending=yes; test -z "$child" || kill -TERM "$child" 2>/dev/null' TERM
 "$@" </dev/null 3<&- &
 child=$!
-trap 'kill -TERM "$child" 2>/dev/null' TERM
+test -z "$ending" || kill -TERM "$child" 2>/dev/null
 (
   trap '' TERM INT
   read -r _ <&3
