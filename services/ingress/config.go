@@ -3,9 +3,12 @@ package ingress
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
+	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
@@ -53,6 +56,8 @@ type Source struct {
 	// AllowFrom are the addresses and CIDR blocks requests may come from; empty
 	// allows all.
 	AllowFrom []string `yaml:"allow_from"`
+	// Generic says how the requests of a source of the provider generic are read.
+	Generic *generic.Config `yaml:"generic,omitempty"`
 }
 
 const (
@@ -113,6 +118,31 @@ func (s Source) validate(p *config.Problems, allowNone bool) {
 	p.Check(!s.Auth.None || allowNone, "auth", "none needs ingress.allow_unauthenticated: true")
 	_, err := auth.ParsePrefixes(s.AllowFrom)
 	p.Check(err == nil, "allow_from", "%v", err)
+	isGeneric := s.Provider == generic.Name
+	p.Check(isGeneric == (s.Generic != nil), "generic", "goes with provider: generic, and only with it")
+	if isGeneric && s.Generic != nil {
+		generic.New(*s.Generic, s.Name, p.At("generic"))
+	}
+}
+
+// WebhookTopics returns the topics of what generic sources take that is no event
+// of an email, webhook.SOURCE.NAME, in the order of the sources. They stand
+// beside the event topics: of the prefix "staging.email." they take "staging.".
+func (c Config) WebhookTopics(eventPrefix string) []string {
+	var topics []string
+	for _, s := range c.Sources {
+		if s.Generic == nil {
+			continue
+		}
+		for _, name := range s.Generic.Webhooks() {
+			topics = append(topics, webhookTopic(eventPrefix, generic.TypeOf(s.Name, name)))
+		}
+	}
+	return topics
+}
+
+func webhookTopic(eventPrefix string, t schemas.Type) string {
+	return strings.TrimSuffix(eventPrefix, schemas.DefaultTopicPrefix) + string(t)
 }
 
 // fits reports a fault that shows only beside the section `kafka`: every item of

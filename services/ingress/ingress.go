@@ -24,6 +24,7 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
 	"github.com/mailstream/mailstream/services/ingress/internal/normalise"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/ingress/internal/signature"
 	"github.com/mailstream/mailstream/services/internal/platform"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
@@ -53,6 +54,7 @@ type source struct {
 
 	cloudEventSource []byte
 	kinds            map[schemas.Type]kind
+	origins          []string // may send CloudEvents after asking with OPTIONS
 }
 
 // kind is what is the same for all events of a type.
@@ -97,6 +99,7 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
+	shared.Kafka.Webhooks = cfg.WebhookTopics(shared.Kafka.TopicPrefix)
 	s := &Service{
 		cfg: cfg, kafkaCfg: shared.Kafka, log: shared.Log,
 		sources:         make(map[string]*source, len(cfg.Sources)),
@@ -153,9 +156,24 @@ func (s *Service) addSources() error {
 		for _, t := range schemas.Types() {
 			src.kinds[t] = kind{topic: schemas.EventTopic(s.kafkaCfg.TopicPrefix, t), cloudEventType: []byte(schemas.CloudEventType(t))}
 		}
+		if sc.Generic != nil {
+			s.configure(src, *sc.Generic)
+		}
 		s.sources[sc.Name] = src
 	}
 	return nil
+}
+
+// configure makes src read what its configuration says, which has been
+// validated.
+func (s *Service) configure(src *source, c generic.Config) {
+	src.provider = generic.New(c, src.name, new(config.Problems))
+	src.origins = c.Origins
+	for _, name := range c.Webhooks() {
+		t := generic.TypeOf(src.name, name)
+		src.kinds[t] = kind{topic: webhookTopic(s.kafkaCfg.TopicPrefix, t), cloudEventType: []byte(t)}
+		src.metrics.published[t] = s.metrics.published.WithLabelValues(src.name, string(t))
+	}
 }
 
 // Run serves until ctx is done, then lets running requests finish. It returns

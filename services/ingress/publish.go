@@ -105,6 +105,8 @@ func detailOf(f provider.Fault) string {
 		return "the item does not say what happened"
 	case provider.NoIdentity:
 		return "the item names neither a recipient nor a message"
+	case provider.WrongForm:
+		return "the item is not of the form it claims to have"
 	default:
 		return "the event does not fit into a record of its topic"
 	}

@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailjet"
 )
 
@@ -15,6 +16,7 @@ type entry struct {
 func registry() []entry {
 	return []entry{
 		{Provider: mailjet.Provider{}},
+		{Provider: new(generic.Provider)}, // each source of it is configured
 	}
 }
 

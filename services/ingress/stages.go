@@ -9,6 +9,7 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/normalise"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/ingress/internal/signature"
 )
 
@@ -37,6 +38,14 @@ func (s *Service) route(x *exchange) *refusal {
 	case http.MethodPost:
 	case http.MethodGet, http.MethodHead:
 		return &refusal{outcome: probed, status: http.StatusOK}
+	case http.MethodOptions:
+		if origin, ok := generic.Consents(found.origins, x.r.Header); ok {
+			x.w.Header().Set("WebHook-Allowed-Origin", origin)
+			x.w.Header().Set("WebHook-Allowed-Rate", "*")
+			x.w.Header().Set("Allow", http.MethodPost)
+			return &refusal{outcome: probed, status: http.StatusOK}
+		}
+		fallthrough
 	default:
 		x.w.Header().Set("Allow", "POST, GET, HEAD")
 		return &refusal{outcome: wrongMethod, status: http.StatusMethodNotAllowed, title: "wrong method", detail: "webhooks are posted"}

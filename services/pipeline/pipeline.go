@@ -107,6 +107,7 @@ func ForceTopics(ctx context.Context, cfg Config, log *zap.Logger) error {
 }
 
 func applyTopics(ctx context.Context, cfg Config, log *zap.Logger, opt kafka.ApplyOptions) error {
+	cfg.Kafka.Webhooks = cfg.Ingress.WebhookTopics(cfg.Kafka.TopicPrefix)
 	client, err := kafka.NewClient(cfg.Kafka, log, telemetry.NewRegistry())
 	if err != nil {
 		return err

@@ -17,11 +17,12 @@ const (
 	NotAnObject Fault = "not_an_object" // the item is no JSON object
 	NoType      Fault = "no_type"       // what happened is missing or no text
 	NoIdentity  Fault = "no_identity"   // neither recipient nor message
+	WrongForm   Fault = "wrong_form"    // an object, but not of the form it claims
 	TooLarge    Fault = "too_large"     // its event does not fit into a record
 )
 
 // Faults returns every fault. The caller owns the slice.
-func Faults() []Fault { return []Fault{NotAnObject, NoType, NoIdentity, TooLarge} }
+func Faults() []Fault { return []Fault{NotAnObject, NoType, NoIdentity, WrongForm, TooLarge} }
 
 // Drift is a way in which a provider's requests have come to differ from what
 // the provider package knows: a metric label.

@@ -35,6 +35,9 @@ type Config struct {
 	SASL SASL `yaml:"sasl"`
 	// Topics is what `mailstream topics apply` makes and services insist on.
 	Topics TopicsConfig `yaml:"topics"`
+	// Webhooks are the topics of generic sources, full names: they are made and
+	// checked like the event topics. They follow from the section `ingress`.
+	Webhooks []string `yaml:"-"`
 	// Dial, when not nil, makes the connections instead of TCP: tests run brokers
 	// on a network of their own. It excludes TLS.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error) `yaml:"-"`

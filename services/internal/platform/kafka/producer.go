@@ -110,7 +110,7 @@ func NewProducer(cfg Config, pc ProducerConfig, log *zap.Logger, reg prometheus.
 		return nil, err
 	}
 	pc = pc.withDefaults()
-	met, err := newProducerMetrics(reg, pc.Name, allTopics(cfg.TopicPrefix))
+	met, err := newProducerMetrics(reg, pc.Name, allTopics(cfg))
 	if err != nil {
 		return nil, err
 	}

@@ -50,12 +50,12 @@ type Topic struct {
 }
 
 // Topics returns how all topics have to be: the event topics in the order of
-// their types, dead letters, suppressions, alerts and rates.
+// their types, those of webhooks, dead letters, suppressions, alerts and rates.
 func Topics(cfg Config) []Topic {
 	c := cfg.Topics
 	events := deleting(c.Retention)
-	specs := make([]Topic, 0, len(schemas.Types())+4)
-	for _, name := range schemas.EventTopics(cfg.TopicPrefix) {
+	specs := make([]Topic, 0, len(schemas.Types())+len(cfg.Webhooks)+4)
+	for _, name := range append(schemas.EventTopics(cfg.TopicPrefix), cfg.Webhooks...) {
 		specs = append(specs, newTopic(c, name, events))
 	}
 	dead := newTopic(c, schemas.DeadLetterTopic(cfg.TopicPrefix), deleting(c.DeadLetterRetention))
@@ -99,8 +99,9 @@ func compacting(c TopicsConfig) map[string]string {
 
 func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-func allTopics(prefix string) []string {
-	return append(schemas.EventTopics(prefix), schemas.DeadLetterTopic(prefix),
+func allTopics(cfg Config) []string {
+	prefix := cfg.TopicPrefix
+	return append(append(schemas.EventTopics(prefix), cfg.Webhooks...), schemas.DeadLetterTopic(prefix),
 		schemas.SuppressionsTopic(prefix), schemas.AlertsTopic(prefix), schemas.RatesTopic(prefix))
 }
 

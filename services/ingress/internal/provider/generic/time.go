@@ -1,0 +1,70 @@
+package generic
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+)
+
+// The units of time.
+const (
+	unitRFC3339  = "rfc3339"
+	unitDateTime = "datetime"
+	unitSeconds  = "s"
+	unitMillis   = "ms"
+	unitMicros   = "us"
+	unitNanos    = "ns"
+)
+
+func knownUnit(unit string) bool {
+	switch unit {
+	case unitRFC3339, unitDateTime, unitSeconds, unitMillis, unitMicros, unitNanos:
+		return true
+	}
+	return false
+}
+
+// readTime reads text in the unit, the zero time when it is none. It cuts to
+// milliseconds.
+func readTime(text, unit string) time.Time {
+	switch unit {
+	case unitRFC3339:
+		t, err := time.Parse(time.RFC3339Nano, text)
+		return cut(t, err)
+	case unitDateTime:
+		t, err := time.Parse(time.DateTime, text)
+		return cut(t, err)
+	case unitSeconds:
+		if text == "" || text[0] < '0' || text[0] > '9' {
+			return time.Time{}
+		}
+		t, _ := provider.UnixTime(jsonscan.Value(text))
+		return t
+	}
+	whole, _, _ := strings.Cut(text, ".")
+	n, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || n < 0 {
+		return time.Time{}
+	}
+	switch unit {
+	case unitMicros:
+		n /= 1e3
+	case unitNanos:
+		n /= 1e6
+	}
+	if n > math.MaxInt64/int64(time.Millisecond) {
+		return time.Time{} // beyond the year 2262 nobody can have meant it
+	}
+	return time.UnixMilli(n).UTC()
+}
+
+func cut(t time.Time, err error) time.Time {
+	if err != nil {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Millisecond)
+}
