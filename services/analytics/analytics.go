@@ -169,7 +169,7 @@ func (s *Service) seal(ctx context.Context) error {
 			return err
 		}
 		n, err := store.Seal(ctx, s.client, s.cfg.SealRest)
-		s.met.hoursSealed.Add(float64(n))
+		s.met.seals.Add(float64(n))
 		if err != nil && ctx.Err() == nil {
 			s.shared.Log.Warn("sealing put off", telemetry.Err(err))
 		}

@@ -20,12 +20,12 @@ const (
 )
 
 type metrics struct {
-	consumed    prometheus.Counter
-	finished    *prometheus.CounterVec
-	parked      *prometheus.CounterVec
-	batch       prometheus.Histogram
-	age         prometheus.Histogram
-	hoursSealed prometheus.Counter
+	consumed prometheus.Counter
+	finished *prometheus.CounterVec
+	parked   *prometheus.CounterVec
+	batch    prometheus.Histogram
+	age      prometheus.Histogram
+	seals    prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -52,8 +52,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help:    "Age of the oldest record of a batch when it was stored. Page when it exceeds minutes.",
 			Buckets: []float64{.05, .1, .25, .5, 1, 2, 5, 10, 30, 60, 300, 900, 3600},
 		}),
-		hoursSealed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "mailstream_analytics_hours_sealed_total",
+		seals: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "mailstream_analytics_seals_total",
 			Help: "Past hours counted for good; an hour that gets a late event is counted again.",
 		}),
 	}
@@ -64,7 +64,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		m.parked.WithLabelValues(string(r))
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.consumed, m.finished, m.parked, m.batch, m.age, m.hoursSealed} {
+	for _, c := range []prometheus.Collector{m.consumed, m.finished, m.parked, m.batch, m.age, m.seals} {
 		errs = append(errs, reg.Register(c))
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -179,50 +179,67 @@ func (p *path) decode(_ context.Context, c *chunk) error {
 	return nil
 }
 
-// park writes the records set aside to the dead letters, with their bytes.
+// parkBytesMax bounds the dead letters under way at once, far below what the
+// producer buffers: a batch may be bad from end to end.
+const parkBytesMax = 4 << 20
+
+// park writes the records set aside to the dead letters, with their bytes. One
+// that is a dead letter already stays where it is: it would come back for ever.
 func (p *path) park(ctx context.Context, c *chunk) error {
-	if len(c.faulty) == 0 {
+	var letters []*kgo.Record
+	size := 0
+	for i, f := range c.faulty {
+		if f.rec.Topic != schemas.DeadLetterTopic(p.prefix) {
+			letter, err := p.letter(f)
+			if err != nil {
+				return err
+			}
+			letters = append(letters, letter)
+			size += len(letter.Value)
+		}
+		if size < parkBytesMax && i < len(c.faulty)-1 {
+			continue
+		}
+		if err := p.publish(ctx, letters); err != nil {
+			return fmt.Errorf("publish %d dead letters: %w", len(letters), err)
+		}
+		letters, size = letters[:0], 0
+	}
+	c.parked = len(c.faulty)
+	return nil
+}
+
+// publish parks without its bytes a letter that is too large with them; its
+// origin says where the log still has them.
+func (p *path) publish(ctx context.Context, letters []*kgo.Record) error {
+	if len(letters) == 0 {
 		return nil
 	}
-	letters := make([]*kgo.Record, 0, len(c.faulty))
-	for _, f := range c.faulty {
-		letter, err := p.letter(f, f.rec.Value)
-		if err != nil {
-			return err
-		}
-		letters = append(letters, letter)
-	}
 	err := p.parker.Publish(ctx, letters...)
-	if errors.Is(err, kafka.ErrTooLarge) {
-		err = p.parkOneByOne(ctx, c, letters)
+	if !errors.Is(err, kafka.ErrTooLarge) {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("publish %d dead letters: %w", len(letters), fate.Wrap(fate.Retry, err))
+	if len(letters) > 1 {
+		return errors.Join(p.publish(ctx, letters[:len(letters)/2]), p.publish(ctx, letters[len(letters)/2:]))
 	}
-	c.parked = len(letters)
-	return nil
+	var bare schemas.DeadLetter
+	if err := json.Unmarshal(letters[0].Value, &bare); err != nil {
+		return fate.Wrap(fate.Halt, fmt.Errorf("decode own dead letter: %w", err))
+	}
+	if bare.Bytes = nil; len(letters[0].Value) <= bareLetterBytesMax {
+		return fate.Wrap(fate.Halt, err) // the topic takes not even this
+	}
+	if letters[0].Value, err = json.Marshal(bare); err != nil {
+		return fate.Wrap(fate.Halt, fmt.Errorf("encode dead letter: %w", err))
+	}
+	return p.publish(ctx, letters)
 }
 
-// parkOneByOne parks without its bytes what is too large with them; its origin
-// says where the log still has them.
-func (p *path) parkOneByOne(ctx context.Context, c *chunk, letters []*kgo.Record) error {
-	for i, letter := range letters {
-		err := p.parker.Publish(ctx, letter)
-		if errors.Is(err, kafka.ErrTooLarge) {
-			if letter, err = p.letter(c.faulty[i], nil); err == nil {
-				err = p.parker.Publish(ctx, letter)
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// bareLetterBytesMax is more than a letter without its bytes takes.
+const bareLetterBytesMax = 4 << 10
 
-func (p *path) letter(f faulty, value []byte) (*kgo.Record, error) {
+func (p *path) letter(f faulty) (*kgo.Record, error) {
 	letter := store.DeadLetter(f.rec, f.fault, time.Now().UTC())
-	letter.Bytes = value
 	text, err := json.Marshal(letter)
 	if err != nil {
 		return nil, fate.Wrap(fate.Halt, fmt.Errorf("encode dead letter: %w", err))

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/json"
 	"errors"
 
 	"github.com/mailstream/mailstream/services/analytics/internal/jsonscan"
@@ -50,7 +51,7 @@ func (e *event) read(s *jsonscan.Scanner, value []byte) error {
 			continue
 		}
 		if err := e.field(s, key); err != nil {
-			return fieldFault(key, err)
+			return fieldFault(key, value, err)
 		}
 	}
 	if err := s.End(); err != nil {
@@ -64,9 +65,12 @@ func notJSON(err error) error { return faultf(NotJSON, "%v", err) }
 // keyBytesMax bounds what a fault repeats of a key that somebody else wrote.
 const keyBytesMax = 40
 
-func fieldFault(key []byte, err error) error {
+func fieldFault(key, value []byte, err error) error {
 	if f, ok := errors.AsType[*Fault](err); ok {
 		return f
+	}
+	if !json.Valid(value) {
+		return notJSON(err)
 	}
 	return faultf(BadField, "%.*q: %v", keyBytesMax, key, err)
 }

@@ -1,0 +1,422 @@
+package analytics_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/analytics"
+	"github.com/mailstream/mailstream/services/internal/platform"
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse/clickhousetest"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+)
+
+const (
+	waitMax  = 20 * time.Second
+	waitStep = 5 * time.Millisecond
+	group    = "mailstream-analytics"
+)
+
+// world is a broker and a stand-in for ClickHouse.
+type world struct {
+	broker *kafkatest.Broker
+	server *clickhousetest.Server
+	reg    *prometheus.Registry
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{broker: kafkatest.StartBroker(t), server: clickhousetest.Start(t)}
+	w.migrated()
+	return w
+}
+
+// migrated makes the stand-in answer that the migrations are there.
+func (w *world) migrated() {
+	var rows [][]any
+	for n := range uint32(100) {
+		rows = append(rows, []any{n})
+	}
+	w.server.Answer("FROM schema_migrations", []string{"version UInt32"}, rows...)
+}
+
+// start runs the service until the test ends or stop is called.
+func (w *world) start(t *testing.T, change ...func(*analytics.Config)) (stop func()) {
+	t.Helper()
+	cfg := analytics.Default()
+	cfg.Listen, cfg.FlushInterval = "127.0.0.1:0", 10*time.Millisecond
+	for _, c := range change {
+		c(&cfg)
+	}
+	ch := w.server.Config()
+	ch.InsertTimeout = 2 * time.Second
+	w.reg = prometheus.NewRegistry()
+	svc, err := analytics.New(cfg, platform.Shared{Kafka: w.broker.Config, ClickHouse: ch, Log: kafkatest.Silent(), Registry: w.reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- svc.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("ended with %v", err)
+		}
+	}
+	t.Cleanup(stop)
+	await(t, "the service", func() bool {
+		select {
+		case <-svc.Ready():
+			return true
+		default:
+			return false
+		}
+	})
+	return stop
+}
+
+func await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(waitMax); !holds(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %s for %s", waitMax, what)
+		}
+		<-time.After(waitStep)
+	}
+}
+
+func event(n int) schemas.Event {
+	at := time.Date(2026, 11, 20, 10, 0, n%60, 0, time.UTC)
+	return schemas.Event{
+		ID: fmt.Sprintf("0193486f-5a00-8abc-9def-%012x", n), Type: schemas.Delivered, Time: at, ReceivedAt: at,
+		Provider: "mailjet", Source: "acme", MessageID: fmt.Sprint(n), RecipientHash: fmt.Sprintf("%032x", n%13),
+	}
+}
+
+func eventRecord(n int) *kgo.Record {
+	e := event(n)
+	return &kgo.Record{Topic: "email.delivered", Key: []byte(schemas.PartitionKey(&e)), Value: schemas.AppendJSON(nil, &e)}
+}
+
+func eventRecords(from, to int) []*kgo.Record {
+	var recs []*kgo.Record
+	for n := from; n < to; n++ {
+		recs = append(recs, eventRecord(n))
+	}
+	return recs
+}
+
+// messages returns how often each message_id is stored.
+func (w *world) messages() map[string]int {
+	out := map[string]int{}
+	for _, row := range w.server.Rows("event_log") {
+		out[row["message_id"].(string)]++
+	}
+	return out
+}
+
+// settled waits until everything in topic is committed.
+func (w *world) settled(t *testing.T, topic string) {
+	t.Helper()
+	await(t, "commits of "+topic, func() bool {
+		committed := kafkatest.Committed(t, w.broker.Config, group, topic)
+		for p, end := range kafkatest.Ends(t, w.broker.Config, topic) {
+			if end > 0 && committed[p] < end {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func (w *world) outcomes(t *testing.T) map[string]float64 {
+	t.Helper()
+	families, err := w.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			switch f.GetName() {
+			case "mailstream_analytics_records_consumed_total":
+				out["consumed"] = m.GetCounter().GetValue()
+			case "mailstream_analytics_records_finished_total":
+				out[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+			}
+		}
+	}
+	return out
+}
+
+func TestService_StoresAndCommits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start(t)
+	kafkatest.Produce(t, w.broker.Config, eventRecords(0, 500)...)
+	w.settled(t, "email.delivered")
+	got := w.messages()
+	for n := range 500 {
+		if got[fmt.Sprint(n)] != 1 {
+			t.Errorf("message %d is stored %d times", n, got[fmt.Sprint(n)])
+		}
+	}
+	if got := w.outcomes(t); got["consumed"] != 500 || got["stored"] != 500 || got["dead_lettered"] != 0 {
+		t.Errorf("counters do not balance: %v", got)
+	}
+}
+
+func TestService_ParksWhatItCannotReadAndGoesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start(t)
+	recs := eventRecords(0, 20)
+	recs[7] = &kgo.Record{Topic: "email.delivered", Value: []byte(`{"id":`)}
+	recs[13] = &kgo.Record{Topic: "email.alerts", Value: []byte(`{"fingerprint":5}`)}
+	kafkatest.Produce(t, w.broker.Config, recs...)
+	await(t, "the rows of the dead letters", func() bool { return len(w.server.Rows("dead_letter_log")) == 2 })
+	w.settled(t, "email.delivered")
+	reasons := map[string]string{}
+	for _, rec := range kafkatest.ReadAll(t, w.broker.Config, "email.dead-letter") {
+		var dl schemas.DeadLetter
+		if err := json.Unmarshal(rec.Value, &dl); err != nil {
+			t.Fatal(err)
+		}
+		reasons[string(dl.Bytes)] = dl.Reason
+		if topic, _, _ := strings.Cut(dl.Origin, "/"); topic != "email.delivered" && topic != "email.alerts" {
+			t.Errorf("origin is %q", dl.Origin)
+		}
+	}
+	if reasons[`{"id":`] != "not_json" || reasons[`{"fingerprint":5}`] != "bad_field" || len(reasons) != 2 {
+		t.Errorf("dead letters: %v", reasons)
+	}
+	if got := len(w.messages()); got != 18 {
+		t.Errorf("%d events are stored, want the 18 good ones", got)
+	}
+	if got := w.outcomes(t); got["consumed"] != 22 || got["stored"] != 20 || got["dead_lettered"] != 2 {
+		t.Errorf("counters do not balance: %v", got)
+	}
+}
+
+func TestService_UnreadableDeadLetterDoesNotLoop(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start(t)
+	kafkatest.Produce(t, w.broker.Config, &kgo.Record{Topic: "email.dead-letter", Value: []byte("not a dead letter")})
+	w.settled(t, "email.dead-letter")
+	if n := len(kafkatest.ReadAll(t, w.broker.Config, "email.dead-letter")); n != 1 {
+		t.Errorf("%d records on the topic, want the one", n)
+	}
+	rows := w.server.Rows("dead_letter_log")
+	if len(rows) != 1 || rows[0]["bytes"] != "not a dead letter" || rows[0]["service"] != "analytics" {
+		t.Errorf("rows: %v", rows)
+	}
+}
+
+func TestService_ClickHouseAwayHoldsAndCatchesUp(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		fault clickhousetest.Fault
+		twice bool // rows may be there twice, for the table to collapse
+	}{
+		{"refuses", clickhousetest.Fault{Code: 202}, false},
+		{"stores and hangs up", clickhousetest.Fault{Cut: true}, true},
+		{"fails behind a 200", clickhousetest.Fault{Code: 999, Late: true}, true},
+		{"has no table", clickhousetest.Fault{Code: 60}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			var attempts atomic.Int64
+			w.server.Fail(func(r clickhousetest.Request) clickhousetest.Fault {
+				if strings.Contains(r.Statement, "INSERT") && attempts.Add(1) <= 4 {
+					return tt.fault
+				}
+				return clickhousetest.Fault{}
+			})
+			w.start(t)
+			kafkatest.Produce(t, w.broker.Config, eventRecords(0, 100)...)
+			await(t, "the first attempts", func() bool { return attempts.Load() >= 2 })
+			for p, o := range kafkatest.Committed(t, w.broker.Config, group, "email.delivered") {
+				if o > 0 && attempts.Load() < 4 {
+					t.Errorf("partition %d is committed at %d before its rows are stored", p, o)
+				}
+			}
+			kafkatest.Produce(t, w.broker.Config, eventRecords(100, 200)...)
+			w.settled(t, "email.delivered")
+			got := w.messages()
+			for n := range 200 {
+				if c := got[fmt.Sprint(n)]; c < 1 || c > 1 && !tt.twice {
+					t.Errorf("message %d is stored %d times", n, c)
+				}
+			}
+			if got := w.outcomes(t); got["consumed"] != 200 || got["stored"] != 200 {
+				t.Errorf("counters do not balance: %v", got)
+			}
+		})
+	}
+}
+
+func TestService_FindsTheRowThatIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	// The stand-in cannot see into a request that it refuses, so it refuses by
+	// size: every block with more than one row, and the third block of one.
+	var single atomic.Int64
+	w.server.Fail(func(r clickhousetest.Request) clickhousetest.Fault {
+		if strings.Contains(r.Statement, "event_log") && (r.Rows > 1 || single.Add(1) == 3) {
+			return clickhousetest.Fault{Code: 469}
+		}
+		return clickhousetest.Fault{}
+	})
+	w.start(t)
+	kafkatest.Produce(t, w.broker.Config, eventRecords(0, 16)...)
+	w.settled(t, "email.delivered")
+	await(t, "the row of the dead letter", func() bool { return len(w.server.Rows("dead_letter_log")) == 1 })
+	if row := w.server.Rows("dead_letter_log")[0]; row["reason"] != "rejected" {
+		t.Errorf("dead letter: %v", row)
+	}
+	if n := len(w.messages()); n != 15 {
+		t.Errorf("%d events are stored, want 15", n)
+	}
+}
+
+func TestService_BlockTooLargeForTheServerIsHalved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.server.Fail(func(r clickhousetest.Request) clickhousetest.Fault {
+		if r.Rows > 10 {
+			return clickhousetest.Fault{Code: 241}
+		}
+		return clickhousetest.Fault{}
+	})
+	w.start(t)
+	kafkatest.Produce(t, w.broker.Config, eventRecords(0, 100)...)
+	w.settled(t, "email.delivered")
+	if n := len(w.messages()); n != 100 {
+		t.Errorf("%d events are stored, want 100", n)
+	}
+}
+
+func TestService_CommitsNothingWhileADeadLetterIsNotAcknowledged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dead := map[[16]byte]bool{}
+	for id, topic := range kafkatest.TopicIDs(t, w.broker.Config) {
+		dead[id] = topic == "email.dead-letter"
+	}
+	var refused atomic.Int64
+	w.broker.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		w.broker.KeepControl()
+		p := req.(*kmsg.ProduceRequest)
+		if len(p.Topics) == 0 || p.Topics[0].Topic != "email.dead-letter" && !dead[p.Topics[0].TopicID] || refused.Load() >= 3 {
+			return nil, nil, false
+		}
+		refused.Add(1)
+		res := p.ResponseKind().(*kmsg.ProduceResponse)
+		for _, topic := range p.Topics {
+			rt := kmsg.NewProduceResponseTopic()
+			rt.Topic, rt.TopicID = topic.Topic, topic.TopicID
+			for _, partition := range topic.Partitions {
+				rp := kmsg.NewProduceResponseTopicPartition()
+				rp.Partition, rp.ErrorCode = partition.Partition, kerr.NotEnoughReplicas.Code
+				rt.Partitions = append(rt.Partitions, rp)
+			}
+			res.Topics = append(res.Topics, rt)
+		}
+		return res, nil, true
+	})
+	w.start(t)
+	kafkatest.Produce(t, w.broker.Config, &kgo.Record{Topic: "email.opened", Value: []byte("{")})
+	await(t, "a refusal", func() bool { return refused.Load() > 0 })
+	if refused.Load() < 3 {
+		for p, o := range kafkatest.Committed(t, w.broker.Config, group, "email.opened") {
+			if o > 0 {
+				t.Errorf("partition %d is committed at %d", p, o)
+			}
+		}
+	}
+	w.settled(t, "email.opened")
+	if n := len(kafkatest.ReadAll(t, w.broker.Config, "email.dead-letter")); n == 0 {
+		t.Error("the record is committed and no dead letter is there")
+	}
+}
+
+func TestService_WaitsForItsTables(t *testing.T) {
+	t.Parallel()
+	w := &world{broker: kafkatest.StartBroker(t), server: clickhousetest.Start(t)}
+	w.server.Answer("FROM schema_migrations", []string{"version UInt32"}, []any{uint32(1)})
+	kafkatest.Produce(t, w.broker.Config, eventRecords(0, 1)...)
+	go func() {
+		for len(w.server.Requests()) < 5 {
+			<-time.After(waitStep)
+		}
+		w.migrated()
+	}()
+	w.start(t) // fails the test if it never gets ready
+	w.settled(t, "email.delivered")
+	if len(w.messages()) != 1 {
+		t.Error("the event is not stored")
+	}
+}
+
+func TestService_EndsWhenItMayNotIn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ch := w.server.Config()
+	w.server.Fail(func(clickhousetest.Request) clickhousetest.Fault { return clickhousetest.Fault{Code: 516} })
+	cfg := analytics.Default()
+	cfg.Listen = "127.0.0.1:0"
+	svc, err := analytics.New(cfg, platform.Shared{Kafka: w.broker.Config, ClickHouse: ch, Log: kafkatest.Silent(), Registry: prometheus.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), waitMax)
+	defer cancel()
+	if err := svc.Run(ctx); err == nil || !strings.Contains(err.Error(), "access denied") {
+		t.Errorf("ended with %v, want access denied", err)
+	}
+}
+
+func TestNew_NamesEveryFault(t *testing.T) {
+	t.Parallel()
+	cfg := analytics.Default()
+	cfg.FlushInterval, cfg.Inserts, cfg.Retention.Events = 0, 100, 90*time.Minute
+	_, err := analytics.New(cfg, platform.Shared{Registry: prometheus.NewRegistry()})
+	for _, want := range []string{"analytics.flush_interval: 0s", "analytics.inserts: 100", "analytics.retention.events: 1h30m0s"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q in it", err, want)
+		}
+	}
+}
+
+func TestMetrics_AreWellFormed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start(t)
+	problems, err := testutil.GatherAndLint(w.reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
