@@ -4,6 +4,7 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailjet"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/sendgrid"
 )
 
 // entry is what the ingress knows of one provider.
@@ -17,6 +18,7 @@ func registry() []entry {
 	return []entry{
 		{Provider: mailjet.Provider{}},
 		{Provider: new(generic.Provider)}, // each source of it is configured
+		{Provider: sendgrid.Provider{}},
 	}
 }
 
