@@ -46,6 +46,9 @@ const (
 	readyPoll = 20 * time.Millisecond
 	// closeTimeout bounds waiting for the last acknowledgements at the stop.
 	closeTimeout = 10 * time.Second
+	// ratesSlack is how much longer than a window rates must be kept: the margin
+	// that is read at a start, and the start.
+	ratesSlack = 10 * time.Minute
 	// ratesBufferMax holds several rounds of a busy instance, in records.
 	ratesBufferMax = 100_000
 )
@@ -101,7 +104,9 @@ func newService(cfg Config, shared platform.Shared, opt options) (*Service, erro
 	} else {
 		s.log.Warn("no slack webhook is configured: alerts are shown by the api and in the topic only")
 	}
-	s.stages(opt)
+	if err := s.stages(opt); err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
 	api{book: s.book}.routes(mux)
 	mux.HandleFunc("/", httpserver.NotFound)
@@ -115,14 +120,20 @@ func newService(cfg Config, shared platform.Shared, opt options) (*Service, erro
 }
 
 // stages builds counter, evaluator and the lease that feeds them.
-func (s *Service) stages(opt options) {
+func (s *Service) stages(opt options) error {
 	rules := s.cfg.rules()
 	longest := time.Duration(0)
 	for _, r := range rules {
 		longest = max(longest, r.Window)
 	}
+	if kept := s.kafka.Topics.RatesRetention; kept < longest+ratesSlack {
+		return fmt.Errorf("build alerting: kafka.topics.rates_retention is %s, a window of %s needs %s", kept, longest, longest+ratesSlack)
+	}
+	// A lane sees its share of the series, and of those with mail to many people
+	// more than its share.
+	perLane := max(2*s.cfg.SeriesMax/int(s.kafka.Topics.Partitions), seriesMaxLow)
 	s.counter = counter.New(counter.Options{
-		Kafka: s.kafka, Window: longest, SeriesMax: s.cfg.SeriesMax, Now: opt.now,
+		Kafka: s.kafka, Window: longest, SeriesMax: perLane, Now: opt.now,
 	}, s.producer, s.log, s.reg)
 	s.evaluator = evaluator.New(evaluator.Options{
 		Kafka: s.kafka, Rules: rules, Instance: instanceName(), SeriesMax: s.cfg.SeriesMax, Now: opt.now, Receivers: s.boxes,
@@ -133,6 +144,7 @@ func (s *Service) stages(opt options) {
 	// that of all three.
 	s.lease.Handle(schemas.EventTopic(s.kafka.TopicPrefix, schemas.Blocked), s.counter)
 	s.lease.Handle(schemas.RatesTopic(s.kafka.TopicPrefix), s.evaluator)
+	return nil
 }
 
 // instanceName tells the writers of alert records apart.

@@ -27,6 +27,10 @@ type answer struct {
 
 func (a api) routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/alerts", a.list)
+	mux.HandleFunc("/v1/alerts", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", http.MethodGet)
+		httpserver.Problem(w, http.StatusMethodNotAllowed, "method not allowed", "alerts can only be read")
+	})
 }
 
 // list shows alerts, the latest first: all that are known, or those that match

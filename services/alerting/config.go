@@ -19,9 +19,9 @@ type Config struct {
 	// Rules say what is alarming. Left out, the built-in rule: more than 60 % of the
 	// mail to one recipient domain or mailbox provider blocked within 15 minutes.
 	Rules []rule.Rule `yaml:"rules"`
-	// SeriesMax bounds the recipient domains, and the mailbox providers, kept for
-	// one source; further ones are counted together as __other__. Range [1000,
-	// 10000000]. Default 1_000_000: about 200 MB.
+	// SeriesMax bounds the recipient domains and mailbox providers kept for one
+	// source in one process; further ones are counted together as __other__. Range
+	// [1000, 10000000]. Default 1_000_000: about 200 MB.
 	SeriesMax int `yaml:"series_max"`
 }
 

@@ -14,8 +14,12 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 )
 
-// publishRecordsMax bounds one request to the producer, well below its buffer.
-const publishRecordsMax = 2_000
+// publishRecordsMax and publishBytesMax bound one request to the producer, well
+// below its buffer.
+const (
+	publishRecordsMax = 2_000
+	publishBytesMax   = 8 << 20
+)
 
 // Publisher writes records durably: when Publish returns nil, all of them are
 // acknowledged by all in-sync replicas and know their offsets. Kept by
@@ -82,7 +86,7 @@ func (t *teller) forget(partition int32) {
 // nothing.
 func (t *teller) publish(ctx context.Context) (n int, err error) {
 	for len(t.unsent) > 0 {
-		batch := t.unsent[:min(len(t.unsent), publishRecordsMax)]
+		batch := t.batch()
 		if err := t.send(ctx, batch); err != nil {
 			return n, err
 		}
@@ -108,6 +112,16 @@ func (t *teller) publish(ctx context.Context) (n int, err error) {
 	}
 	t.lanes = nil
 	return n + 1, nil
+}
+
+// batch returns the next records to publish, one at least.
+func (t *teller) batch() []rate {
+	n, bytes := 0, 0
+	for n < min(len(t.unsent), publishRecordsMax) && (n == 0 || bytes+len(t.unsent[n].value) <= publishBytesMax) {
+		bytes += len(t.unsent[n].value)
+		n++
+	}
+	return t.unsent[:n]
 }
 
 func (t *teller) send(ctx context.Context, batch []rate) error {

@@ -70,7 +70,7 @@ type Options struct {
 	Kafka    kafka.Config
 	Rules    []rule.Rule
 	Instance string // names this process in the records it writes
-	// SeriesMax bounds the series kept of one source and dimension.
+	// SeriesMax bounds the series kept of one source.
 	SeriesMax int
 	Now       func() time.Time
 	// Receivers tell people; without any, alerts are only in the topic and the API.
@@ -96,6 +96,7 @@ type Evaluator struct {
 	topics struct{ rates, alerts string }
 	place  func(group string) int32 // partition of the rates topic
 
+	limit   *window.Limit
 	parts   map[int32]*part
 	starts  []int32 // acquired, start not yet known
 	live    map[string]live
@@ -114,6 +115,7 @@ type part struct {
 	goal    int64           // end when it was acquired
 	alerts  map[int32]int64 // ends of the alerts topic then
 	lanes   []laneState     // by input partition
+	marked  int             // number of the next mark to follow
 	doubts  map[doubt][]uint64
 	settled bool
 	changed map[window.Key]bool // touched since the last judgement; true: has blocks
@@ -132,7 +134,7 @@ func New(opt Options, log *zap.Logger, reg prometheus.Registerer) *Evaluator {
 	e := &Evaluator{
 		Inbox: lease.NewInbox(), opt: opt, pub: opt.Publisher, log: log, met: newMetrics(reg),
 		feed: feed.New(opt.Kafka, log, reg), book: opt.Book, tail: opt.Tail,
-		parts: make(map[int32]*part), live: make(map[string]live),
+		limit: window.NewLimit(opt.SeriesMax), parts: make(map[int32]*part), live: make(map[string]live),
 	}
 	for _, r := range opt.Rules {
 		e.window = max(e.window, r.Window)
@@ -145,7 +147,7 @@ func New(opt Options, log *zap.Logger, reg prometheus.Registerer) *Evaluator {
 	}
 	e.marks = &marks{
 		at:  feed.Spot{Topic: e.topics.rates, Partition: e.place(window.MarkKey)},
-		now: opt.Now, log: log, feed: feed.New(opt.Kafka, log, reg), latest: make(map[int32]schemas.RateMark),
+		now: opt.Now, log: log, feed: feed.New(opt.Kafka, log, reg),
 	}
 	return e
 }
@@ -264,7 +266,8 @@ func (e *Evaluator) obey(ctx context.Context) error {
 
 func (e *Evaluator) drop(p int32) {
 	e.starts = slices.DeleteFunc(e.starts, func(q int32) bool { return q == p })
-	if e.parts[p] != nil {
+	if old := e.parts[p]; old != nil {
+		old.table.Drop()
 		e.feed.Remove([]feed.Spot{{Topic: e.topics.rates, Partition: p}})
 		delete(e.parts, p)
 	}
@@ -298,7 +301,7 @@ func (e *Evaluator) start(ctx context.Context) error {
 		}
 		add[at] = offset
 		e.parts[p] = &part{
-			number: p, table: window.NewTable(e.opt.SeriesMax), next: offset, goal: ends[at], alerts: alerts,
+			number: p, table: window.NewTable(e.limit), next: offset, goal: ends[at], alerts: alerts,
 			lanes: make([]laneState, e.opt.Kafka.Topics.Partitions), doubts: make(map[doubt][]uint64),
 			changed: make(map[window.Key]bool), active: make(map[window.Key]bool),
 		}
@@ -346,14 +349,11 @@ func (e *Evaluator) merge(rec *kgo.Record) {
 
 func (e *Evaluator) expire(now time.Time) {
 	oldest := window.First(now, e.window)
-	series, overflowed := 0, uint64(0)
 	for _, p := range e.parts {
 		p.table.Expire(oldest)
-		series += p.table.Len()
-		overflowed += p.table.Overflowed()
 	}
-	e.met.series.Set(float64(series))
-	e.met.overflowed.Set(float64(overflowed))
+	e.met.series.Set(float64(e.limit.Used()))
+	e.met.overflowed.Set(float64(e.limit.Overflowed()))
 	maps.DeleteFunc(e.live, func(fingerprint string, l live) bool {
 		a, known := e.book.Get(fingerprint)
 		return !known || a.Version != l.version

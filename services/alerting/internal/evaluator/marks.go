@@ -33,9 +33,13 @@ type marks struct {
 	feed *feed.Feed
 	log  *zap.Logger
 
-	mu     sync.Mutex
-	latest map[int32]schemas.RateMark // by lane; guarded by mu
+	mu    sync.Mutex
+	list  []schemas.RateMark // the latest, oldest first; guarded by mu
+	first int                // number of list[0]; guarded by mu
 }
+
+// marksMax bounds the marks kept for partitions that are behind: minutes of them.
+const marksMax = 4_096
 
 // run reads until ctx is done, which is no error.
 func (m *marks) run(ctx context.Context) error {
@@ -70,16 +74,22 @@ func (m *marks) run(ctx context.Context) error {
 func (m *marks) take(mark schemas.RateMark) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, lane := range mark.Lanes {
-		m.latest[lane] = mark
+	if len(m.list) >= marksMax {
+		m.list, m.first = append(m.list[:0], m.list[1:]...), m.first+1
 	}
+	m.list = append(m.list, mark)
 }
 
-func (m *marks) of(lane int32) (schemas.RateMark, bool) {
+// next returns the mark numbered n, or the first one after it that is kept, and
+// its number.
+func (m *marks) next(n int) (mark schemas.RateMark, number int, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	mark, ok := m.latest[lane]
-	return mark, ok
+	number = max(n, m.first)
+	if number-m.first >= len(m.list) {
+		return mark, n, false
+	}
+	return m.list[number-m.first], number, true
 }
 
 // laneState is how far one lane is in one partition of rates: the counts of its
@@ -99,14 +109,21 @@ type doubt struct {
 // lanes are up to date. While one is not, nothing is judged: states hold, and
 // nobody is told anything.
 func (e *Evaluator) follow(p *part, now time.Time) bool {
-	stale := 0
-	for i := range p.lanes {
-		lane := &p.lanes[i]
-		mark, ok := e.marks.of(int32(i))
-		if ok && !mark.AsOf.Equal(lane.asOf) && int(p.number) < len(mark.Offsets) && mark.Offsets[p.number] < p.next {
-			lane.asOf = mark.AsOf
-			lane.round++
+	for {
+		mark, number, ok := e.marks.next(p.marked)
+		if !ok || int(p.number) < len(mark.Offsets) && mark.Offsets[p.number] >= p.next {
+			break
 		}
+		p.marked = number + 1
+		for _, i := range mark.Lanes {
+			if i >= 0 && int(i) < len(p.lanes) && mark.AsOf.After(p.lanes[i].asOf) {
+				p.lanes[i].asOf = mark.AsOf
+				p.lanes[i].round++
+			}
+		}
+	}
+	stale := 0
+	for _, lane := range p.lanes {
 		if now.Sub(lane.asOf) > staleAfter {
 			stale++
 		}

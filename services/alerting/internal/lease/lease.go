@@ -85,6 +85,7 @@ func (l *Lease) Run(ctx context.Context) error {
 		kgo.SessionTimeout(sessionTimeout),
 		kgo.HeartbeatInterval(heartbeatInterval),
 		kgo.RebalanceTimeout(rebalanceTimeout),
+		kgo.WithHooks(groupFaults{l.log}),
 		kgo.OnPartitionsAssigned(l.assigned),
 		kgo.OnPartitionsRevoked(l.gone),
 		kgo.OnPartitionsLost(l.gone),
@@ -101,6 +102,14 @@ func (l *Lease) Run(ctx context.Context) error {
 	}
 	cl.Close()
 	return nil
+}
+
+// groupFaults logs why the group cannot be joined; the library keeps trying.
+type groupFaults struct{ log *zap.Logger }
+
+// OnGroupManageError implements kgo.HookGroupManageError.
+func (f groupFaults) OnGroupManageError(err error) {
+	f.log.Warn("the consumer group stumbled", telemetry.Err(err))
 }
 
 func (l *Lease) assigned(_ context.Context, _ *kgo.Client, m map[string][]int32) {

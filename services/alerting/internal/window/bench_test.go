@@ -33,9 +33,10 @@ func TestMemory_QuietKeyStaysWithinItsBudget(t *testing.T) {
 	for p := range rings {
 		rings[p] = NewRing(int32(p), keys)
 	}
+	limit := NewLimit(keys)
 	tables := make([]*Table, partitions)
 	for p := range tables {
-		tables[p] = NewTable(keys)
+		tables[p] = NewTable(limit)
 	}
 	for i := range keys {
 		o := obs(fmt.Sprintf("0193a1b2-c3d4-8e5f-8a6b-%012x", i), Pane(1_000+i%panes), Delivered, fmt.Sprintf("company-%d.example", i))
@@ -139,7 +140,7 @@ func BenchmarkTable_Merge(b *testing.B) {
 			rates = append(rates, r.Take()...)
 		}
 	}
-	t, n := NewTable(1<<20), 0
+	t, n := NewTable(NewLimit(1<<20)), 0
 	for b.Loop() {
 		t.Merge(&rates[n%len(rates)], 0, func(Key, bool) {})
 		n++
@@ -147,7 +148,7 @@ func BenchmarkTable_Merge(b *testing.B) {
 }
 
 func BenchmarkTable_SumOfABusyKey(b *testing.B) {
-	t := NewTable(10)
+	t := NewTable(NewLimit(10))
 	for p := range int32(12) {
 		r := NewRing(p, 10)
 		for pane := range Pane(91) {

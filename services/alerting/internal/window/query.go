@@ -53,18 +53,6 @@ func (t *Table) Provider(k Key) (provider string, known bool) {
 // Hot returns the series that have blocks. The caller owns the slice.
 func (t *Table) Hot() []Key { return slices.Collect(maps.Keys(t.hot)) }
 
-// Len returns how many series are kept.
-func (t *Table) Len() int {
-	n := 0
-	for _, src := range t.sources {
-		n += len(src.domains) + len(src.providers)
-	}
-	return n
-}
-
-// Overflowed returns how many reports were counted as Overflow so far.
-func (t *Table) Overflowed() uint64 { return t.overflowed }
-
 // Expire forgets all panes before oldest and the series that have none left. It
 // visits every series: once a minute is enough.
 func (t *Table) Expire(oldest Pane) {
@@ -73,6 +61,7 @@ func (t *Table) Expire(oldest Pane) {
 			for value, s := range keys {
 				if s.expire(oldest); len(s.cells) == 0 {
 					delete(keys, value)
+					t.limit.give(name, 1)
 				}
 			}
 		}

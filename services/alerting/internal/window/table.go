@@ -12,14 +12,41 @@ import (
 // Table holds the counts of all series of some partitions of the rates topic,
 // by pane and input partition. It is not safe for concurrent use.
 type Table struct {
-	seriesMax int
-	whys      whys
-	sources   map[string]*source
+	limit   *Limit
+	whys    whys
+	sources map[string]*source
 	// hot are the series with a block in a pane still kept: the only ones a block
 	// rule can fire for.
 	hot map[Key]*series
-	// overflowed counts the reports that went to Overflow.
-	overflowed uint64
+}
+
+// Limit bounds the series that the tables of one process keep for each source.
+// It is not safe for concurrent use.
+type Limit struct {
+	max  int
+	used map[string]int // by source
+	over uint64
+}
+
+// NewLimit returns a limit of at most seriesMax series of one source.
+func NewLimit(seriesMax int) *Limit { return &Limit{max: seriesMax, used: make(map[string]int)} }
+
+// Overflowed returns how many reports were counted as Overflow so far.
+func (l *Limit) Overflowed() uint64 { return l.over }
+
+// Used returns how many series are kept.
+func (l *Limit) Used() int {
+	n := 0
+	for _, used := range l.used {
+		n += used
+	}
+	return n
+}
+
+func (l *Limit) give(source string, n int) {
+	if l.used[source] -= n; l.used[source] <= 0 {
+		delete(l.used, source)
+	}
 }
 
 // source has one map a dimension, so that a stored key is its value alone.
@@ -55,13 +82,17 @@ type blockCell struct {
 	n         uint32
 }
 
-// NewTable returns an empty table that keeps at most seriesMax series of one
-// source and dimension; what comes for others is added to Overflow.
-func NewTable(seriesMax int) *Table {
-	return &Table{
-		seriesMax: seriesMax, whys: newWhys(),
-		sources: make(map[string]*source), hot: make(map[Key]*series),
+// NewTable returns an empty table. Series beyond the limit are added to Overflow.
+func NewTable(limit *Limit) *Table {
+	return &Table{limit: limit, whys: newWhys(), sources: make(map[string]*source), hot: make(map[Key]*series)}
+}
+
+// Drop gives back what the table has of its limit. It must not be used after.
+func (t *Table) Drop() {
+	for name, src := range t.sources {
+		t.limit.give(name, len(src.domains)+len(src.providers))
 	}
+	t.sources, t.hot = nil, nil
 }
 
 // foldedBit marks the cells of Overflow that this table added up itself, apart
@@ -104,8 +135,8 @@ func (t *Table) admit(key *Key) (s *series, folded bool) {
 	if s := keys[key.Value]; s != nil {
 		return s, false
 	}
-	if len(keys) >= t.seriesMax && key.Value != Overflow {
-		t.overflowed++
+	if t.limit.used[key.Source] >= t.limit.max && key.Value != Overflow {
+		t.limit.over++
 		key.Value, folded = Overflow, true
 		if s := keys[Overflow]; s != nil {
 			return s, true
@@ -114,6 +145,7 @@ func (t *Table) admit(key *Key) (s *series, folded bool) {
 	s = &series{}
 	// The key is cut out of a whole record, which must not live as long.
 	keys[strings.Clone(key.Value)] = s
+	t.limit.used[key.Source]++
 	return s, folded
 }
 
@@ -122,7 +154,7 @@ func (t *Table) keys(key Key) map[string]*series {
 	src := t.sources[key.Source]
 	if src == nil {
 		src = &source{make(map[string]*series), make(map[string]*series)}
-		t.sources[key.Source] = src
+		t.sources[strings.Clone(key.Source)] = src
 	}
 	if key.Dimension == schemas.DimensionProvider {
 		return src.providers

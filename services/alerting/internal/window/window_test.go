@@ -113,12 +113,12 @@ func TestRing_CutsALargeGroupIntoRecordsBelowTheLimit(t *testing.T) {
 	if len(rates) < 2 {
 		t.Fatalf("%d records, want several", len(rates))
 	}
-	table := NewTable(1 << 20)
+	table := NewTable(NewLimit(1 << 20))
 	mergeAll(table, rates, 0)
 	if got := table.Sum(providerKey("google"), 0).Blocked; got != domains {
 		t.Errorf("provider has %d blocks, want %d", got, domains)
 	}
-	if got := table.Len(); got != domains+1 {
+	if got := table.limit.Used(); got != domains+1 {
 		t.Errorf("%d series, want %d", got, domains+1)
 	}
 	last := rates[len(rates)-1].Series
@@ -133,7 +133,7 @@ func TestRing_FoldsSeriesBeyondTheLimit(t *testing.T) {
 	for i := range 10 {
 		r.Add(obs(fmt.Sprint(i), 100, Blocked, fmt.Sprintf("d%d.test", i)), 0)
 	}
-	table := NewTable(100)
+	table := NewTable(NewLimit(100))
 	mergeAll(table, r.Take(), 0)
 	if got := table.Sum(domainKey(Overflow), 0).Blocked; got != 7 {
 		t.Errorf("overflow has %d, want the 7 beyond the limit", got)
@@ -144,7 +144,7 @@ func TestTable_FoldsSeriesBeyondTheLimitByWhatIsNew(t *testing.T) {
 	t.Parallel()
 	r := NewRing(0, 100)
 	r.Take()
-	table := NewTable(2)
+	table := NewTable(NewLimit(2))
 	for round := range 3 {
 		for i := range 5 {
 			r.Add(obs(fmt.Sprint(round, i), 100, Blocked, fmt.Sprintf("d%d.test", i)), 0)
@@ -160,8 +160,8 @@ func TestTable_FoldsSeriesBeyondTheLimitByWhatIsNew(t *testing.T) {
 	if split := table.Split(domainKey(Overflow), 0); split.Causes["other"] != 9 {
 		t.Errorf("split of overflow: %+v", split)
 	}
-	if table.Overflowed() == 0 || table.Len() != 3 {
-		t.Errorf("overflowed %d, series %d", table.Overflowed(), table.Len())
+	if table.limit.Overflowed() == 0 || table.limit.Used() != 3 {
+		t.Errorf("overflowed %d, series %d", table.limit.Overflowed(), table.limit.Used())
 	}
 }
 
@@ -180,7 +180,7 @@ func TestTable_SplitNamesCausesAndTopReasons(t *testing.T) {
 	add(3, schemas.Policy, "")
 	add(2, schemas.SpamContent, "554 spam")
 	add(1, "never_heard_of", "")
-	table := NewTable(10)
+	table := NewTable(NewLimit(10))
 	mergeAll(table, r.Take(), 0)
 	want := Split{
 		Causes: map[string]int64{"sender": 8, "recipient": 4, "content": 2, "other": 1},
@@ -203,18 +203,18 @@ func TestTable_ExpiryForgetsQuietSeries(t *testing.T) {
 	r := NewRing(0, 100)
 	r.Add(obs("a", 100, Blocked, "old.test"), 0)
 	r.Add(obs("b", 200, Blocked, "new.test"), 0)
-	table := NewTable(10)
+	table := NewTable(NewLimit(10))
 	mergeAll(table, r.Take(), 0)
 	table.Expire(150)
-	if table.Len() != 1 || len(table.Hot()) != 1 {
-		t.Errorf("%d series, %d hot, want 1 and 1", table.Len(), len(table.Hot()))
+	if table.limit.Used() != 1 || len(table.Hot()) != 1 {
+		t.Errorf("%d series, %d hot, want 1 and 1", table.limit.Used(), len(table.Hot()))
 	}
 	if got := table.Sum(domainKey("old.test"), 0); got != (Counts{}) {
 		t.Errorf("expired series has %+v", got)
 	}
 	table.Expire(300)
-	if table.Len() != 0 || len(table.Hot()) != 0 {
-		t.Errorf("%d series, %d hot, want none", table.Len(), len(table.Hot()))
+	if table.limit.Used() != 0 || len(table.Hot()) != 0 {
+		t.Errorf("%d series, %d hot, want none", table.limit.Used(), len(table.Hot()))
 	}
 }
 
@@ -224,10 +224,10 @@ func TestTable_IgnoresReportsOfAnotherPaneLength(t *testing.T) {
 	r.Add(obs("a", 100, Blocked, "d.test"), 0)
 	rates := r.Take()
 	rates[0].PaneSeconds = 30
-	table := NewTable(10)
+	table := NewTable(NewLimit(10))
 	mergeAll(table, rates, 0)
-	if table.Len() != 0 {
-		t.Errorf("%d series, want none", table.Len())
+	if table.limit.Used() != 0 {
+		t.Errorf("%d series, want none", table.limit.Used())
 	}
 }
 
@@ -259,7 +259,7 @@ type world struct {
 }
 
 func newWorld(seed uint64, partitions int) *world {
-	w := &world{rng: rand.New(rand.NewPCG(seed, 1)), now: 1_000, keep: 20, model: make(model), table: NewTable(1 << 20)}
+	w := &world{rng: rand.New(rand.NewPCG(seed, 1)), now: 1_000, keep: 20, model: make(model), table: NewTable(NewLimit(1 << 20))}
 	for p := range partitions {
 		w.log = append(w.log, nil)
 		w.rings = append(w.rings, NewRing(int32(p), 1<<20))
@@ -294,7 +294,7 @@ func (w *world) step() {
 		i := w.rng.IntN(len(w.topic))
 		mergeAll(w.table, w.topic[i:], w.oldest())
 	case n < 90: // another evaluator reads all of them
-		w.table = NewTable(1 << 20)
+		w.table = NewTable(NewLimit(1 << 20))
 		mergeAll(w.table, w.topic, w.oldest())
 	case n < 95:
 		w.now++
