@@ -19,6 +19,9 @@ const (
 	// heapFlag bounds the JVM's heap. A test's broker uses 200 MB; three of
 	// them and the tests fit a machine with 4 GB.
 	heapFlag = "-Xmx512m"
+	// quickFlag keeps the JVM from compiling for speed it needs after minutes:
+	// tests start brokers far more often than they load them.
+	quickFlag = "-XX:TieredStopAtLevel=1"
 	// startTimeout covers a start with a log to recover on a busy machine; an
 	// idle one takes 3 s.
 	startTimeout = 90 * time.Second
@@ -113,7 +116,7 @@ func (b *Broker) format(ctx context.Context) error {
 // javaFlags is the java command line for one of Kafka's main classes.
 func (b *Broker) javaFlags(class string, args ...string) []string {
 	return append([]string{
-		heapFlag, "-XX:+UseSerialGC", "-Djava.awt.headless=true",
+		heapFlag, quickFlag, "-XX:+UseSerialGC", "-Djava.awt.headless=true",
 		"-Dlog4j2.configurationFile=" + filepath.Join(b.jars, "log4j2.properties"),
 		"-cp", filepath.Join(b.jars, "*"), class,
 	}, args...)
