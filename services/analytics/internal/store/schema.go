@@ -95,7 +95,7 @@ func setRetention(ctx context.Context, ch clickhouse.Config, r Retention, log *z
 	if err != nil {
 		return err
 	}
-	defer client.Close() //nolint:errcheck // nothing is buffered in it
+	defer client.Close() // nothing is buffered in it
 	var tables []struct {
 		Name  string `ch:"name"`
 		Query string `ch:"create_table_query"`

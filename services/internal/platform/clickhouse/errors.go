@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"errors"
 	"fmt"
+	"net/url"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
 
@@ -77,6 +78,9 @@ func kind(code int32) error {
 func classify(err error) error {
 	if errors.Is(err, ErrBlock) {
 		return fate.Wrap(fate.Halt, err)
+	}
+	if request, ok := errors.AsType[*url.Error](err); ok {
+		return fmt.Errorf("send request: %w", request.Err) // its own text repeats the whole statement
 	}
 	ex, ok := errors.AsType[*driver.Exception](err)
 	if !ok {

@@ -66,7 +66,7 @@ func Migrate(ctx context.Context, cfg Config, dir fs.FS, log *zap.Logger) error 
 	if err != nil {
 		return err
 	}
-	defer c.Close() //nolint:errcheck // nothing is buffered in it
+	defer c.Close() // nothing is buffered in it
 	if err := c.Exec(ctx, cfg.Expand(createTableSQL)); err != nil {
 		return fmt.Errorf("create table schema_migrations: %w", err)
 	}
@@ -112,7 +112,7 @@ func createDatabase(ctx context.Context, cfg Config, log *zap.Logger) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close() //nolint:errcheck // nothing is buffered in it
+	defer c.Close() // nothing is buffered in it
 	var found []struct {
 		Name string `ch:"name"`
 	}

@@ -18,9 +18,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ClickHouse/ch-go/compress"
 	chproto "github.com/ClickHouse/ch-go/proto"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/column"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/proto"
 
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
@@ -162,7 +164,7 @@ var insertInto = regexp.MustCompile(`(?i)INSERT\s+INTO\s+(\S+)`)
 func (s *Server) insert(w http.ResponseWriter, req Request, body []byte) {
 	var rows []Row
 	if len(body) > 0 { // a server takes an empty body for no rows
-		var block proto.Block
+		block := proto.Block{ServerContext: &column.ServerContext{Timezone: time.UTC}}
 		if err := block.Decode(chproto.NewReader(bytes.NewReader(body)), 0); err != nil {
 			exception(w, http.StatusInternalServerError, 33, err.Error()) // CANNOT_READ_ALL_DATA
 			return

@@ -1,0 +1,2 @@
+-- Makes room for the next measurement.
+DROP DATABASE {{database}}

@@ -1,0 +1,2 @@
+-- Makes the reference leave its group.
+DROP TABLE queue

@@ -1,0 +1,2 @@
+-- Ends the consumers of the reference.
+DROP TABLE queue_fill
