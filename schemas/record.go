@@ -201,11 +201,11 @@ type DeadLetter struct {
 // record is consistent: it holds what the input partition had in all its topics
 // at one moment.
 type Rate struct {
-	Source      string       `json:"source,omitempty"`           // Event.Source
+	Source      string       `json:"source"`                     // Event.Source
 	Provider    string       `json:"mailbox_provider,omitempty"` // of all Series
 	Partition   int32        `json:"partition"`                  // number of the event topics' partition
 	PaneSeconds int64        `json:"pane_seconds"`
-	Series      []RateSeries `json:"series,omitempty"`
+	Series      []RateSeries `json:"series"`
 	// Mark is how far a counter is; a record with it has no Series and its own key.
 	Mark *RateMark `json:"mark,omitempty"`
 }

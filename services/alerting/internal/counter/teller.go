@@ -100,7 +100,7 @@ func (t *teller) publish(ctx context.Context) (n int, err error) {
 	for _, l := range t.lanes {
 		mark.Lanes = append(mark.Lanes, l.partition)
 	}
-	value, err := json.Marshal(schemas.Rate{Mark: &mark})
+	value, err := json.Marshal(schemas.Rate{Series: []schemas.RateSeries{}, Mark: &mark})
 	if err != nil {
 		return n, fate.Wrap(fate.Halt, fmt.Errorf("encode mark: %w", err))
 	}
