@@ -2,6 +2,7 @@ package provider
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
@@ -105,4 +106,14 @@ func EnhancedCode(text string) string {
 		return text
 	}
 	return ""
+}
+
+// Address returns what stands in the angle brackets of "Ana <ana@example.com>",
+// and any other text as it is.
+func Address(text string) string {
+	text = strings.TrimSpace(text)
+	if i := strings.LastIndexByte(text, '<'); i >= 0 && strings.HasSuffix(text, ">") {
+		return text[i+1 : len(text)-1]
+	}
+	return text
 }

@@ -91,3 +91,14 @@ func TestCodes_TakesThoseOfTheStandardsOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestAddress_LeavesTheDisplayName(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"ana@example.com": "ana@example.com", " Ana <Ana@example.com> ": "Ana@example.com", "<a@b.c>": "a@b.c", "a<b": "a<b", "": "",
+	} {
+		if got := provider.Address(text); got != want {
+			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+	}
+}
