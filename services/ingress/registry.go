@@ -3,6 +3,7 @@ package ingress
 import (
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailgun"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailjet"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/sendgrid"
 )
@@ -19,6 +20,7 @@ func registry() []entry {
 		{Provider: mailjet.Provider{}},
 		{Provider: new(generic.Provider)}, // each source of it is configured
 		{Provider: sendgrid.Provider{}},
+		{Provider: mailgun.Provider{}},
 	}
 }
 
