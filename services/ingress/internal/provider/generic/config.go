@@ -28,8 +28,8 @@ type Config struct {
 	// Type is where the item says what happened. Needed, but for cloudevents.
 	Type string `yaml:"type,omitempty"`
 	// Types says what each word means: one of our types, bounced/hard,
-	// bounced/soft, or webhook:NAME for what is no event of an email. Empty takes
-	// our own words.
+	// bounced/soft, or webhook:NAME for what is no event of an email. Without
+	// Types and Otherwise our own words are taken.
 	Types map[string]string `yaml:"types,omitempty"`
 	// Otherwise is what all other words mean. Default other, counted as drift.
 	Otherwise string `yaml:"otherwise,omitempty"`
@@ -215,7 +215,7 @@ func (b *builder) targets(v *Provider, c Config) {
 		b.check(err == nil, "types."+word, "%v", err)
 		v.types[word] = t
 	}
-	if len(c.Types) == 0 {
+	if len(c.Types) == 0 && c.Otherwise == "" {
 		for _, t := range schemas.Types() {
 			v.types[string(t)] = target{kind: t, person: t != schemas.Other}
 		}

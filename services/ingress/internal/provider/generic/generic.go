@@ -201,18 +201,17 @@ func (e *entry) fill(it *provider.Item) {
 // identify says what tells this event from others: the configured id, which the
 // sender has to repeat when it sends the event again.
 func (e *entry) identify(it *provider.Item) {
-	var parts []string
+	var parts [idPartsMax]string
 	found, shared := false, e.many
 	for i := range e.p.ids {
 		s := slotID + slot(i)
-		text := e.text(s)
-		parts = append(parts, text)
-		found = found || text != ""
+		parts[i] = e.text(s)
+		found = found || parts[i] != ""
 		shared = shared && e.p.headers[s] != ""
-		it.Tell(text) // what the configuration says is unique, alone or together
+		it.Tell(parts[i]) // what the configuration says is unique, alone or together
 	}
 	if found {
-		it.Event.ProviderEventID = strings.Join(parts, "|")
+		it.Event.ProviderEventID = strings.Join(parts[:e.p.ids], "|")
 	}
 	if !found || shared {
 		it.Tell(string(it.Event.Raw)) // no id of its own: the bytes, which a repeat has too
