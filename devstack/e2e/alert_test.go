@@ -10,16 +10,22 @@ import (
 	"github.com/mailstream/mailstream/devstack/slack"
 )
 
-// traffic is one grouped request with mail to domain, blocked of it blocked and
-// the rest delivered, all at the given time.
-func traffic(t *testing.T, tag, domain string, blocked, delivered int, at time.Time) string {
+// mail is what was sent to one domain, all at the same time.
+type mail struct {
+	domain             string
+	blocked, delivered int
+	at                 time.Time
+}
+
+// request is m as one grouped webhook.
+func (m mail) request(t *testing.T) string {
 	t.Helper()
 	var items []item
-	for i := range blocked + delivered {
+	for i := range m.blocked + m.delivered {
 		fields := map[string]any{
-			"event": "sent", "time": at.Unix(), "MessageID": messageID + i, "email": fmt.Sprintf("%s-%d@%s", tag, i, domain), "smtp_reply": "sent (250 OK)",
+			"event": "sent", "time": m.at.Unix(), "MessageID": messageID + i, "email": fmt.Sprintf("person-%d@%s", i, m.domain), "smtp_reply": "sent (250 OK)",
 		}
-		if i < blocked {
+		if i < m.blocked {
 			fields["event"], fields["error_related_to"], fields["error"] = "blocked", "spam", "sender blocked"
 			fields["comment"] = "550 5.7.1 refused <!channel> because of the reputation of the sender"
 		}
@@ -33,7 +39,7 @@ func traffic(t *testing.T, tag, domain string, blocked, delivered int, at time.T
 func (w *world) settled(probe string) {
 	w.t.Helper()
 	before := len(w.stack.Slack().Messages())
-	w.post(http.StatusOK, traffic(w.t, "probe", probe, 30, 0, time.Now()))
+	w.post(http.StatusOK, mail{probe, 30, 0, time.Now()}.request(w.t))
 	w.eventually(func() bool { return w.alerts()["recipient_domain="+probe] == "firing" }, func() string { return "probe alert " + probe })
 	w.eventually(func() bool { return len(w.stack.Slack().Messages()) > before }, func() string { return "probe message " + probe })
 }
@@ -51,7 +57,7 @@ func (w *world) told(domain string) (n int) {
 func TestAlert_SpikeIsToldOnceWithItsDiagnosis(t *testing.T) {
 	w := newWorld(t)
 	now := time.Now()
-	body := traffic(t, "spike", "spike.example", 32, 8, now)
+	body := mail{"spike.example", 32, 8, now}.request(t)
 	for range 3 {
 		w.post(http.StatusOK, body)
 	}
@@ -68,7 +74,7 @@ func TestAlert_SpikeIsToldOnceWithItsDiagnosis(t *testing.T) {
 			t.Errorf("no %q in the message: %s", want, text)
 		}
 	}
-	if strings.Contains(text, "<!channel>") || strings.Contains(text, "spike-1@") {
+	if strings.Contains(text, "<!channel>") || strings.Contains(text, "person-1@") {
 		t.Errorf("a mention or an address got through: %s", text)
 	}
 }
@@ -76,18 +82,14 @@ func TestAlert_SpikeIsToldOnceWithItsDiagnosis(t *testing.T) {
 func TestAlert_WhatMustNotFire(t *testing.T) {
 	w := newWorld(t)
 	now := time.Now()
-	for _, tc := range []struct {
-		domain             string
-		blocked, delivered int
-		at                 time.Time
-	}{
+	for _, tc := range []mail{
 		{"sixty-exactly.example", 24, 16, now},
 		{"fifty-seven-of-forty.example", 23, 17, now},
 		{"six-of-six.example", 6, 0, now},
 		{"an-hour-old.example", 40, 0, now.Add(-time.Hour)},
 		{"a-month-old.example", 40, 0, now.AddDate(0, -1, 0)},
 	} {
-		w.post(http.StatusOK, traffic(t, "quiet", tc.domain, tc.blocked, tc.delivered, tc.at))
+		w.post(http.StatusOK, tc.request(t))
 	}
 	w.settled("probe-two.example")
 	if n := len(w.stack.Slack().Messages()); n != 1 {
@@ -102,7 +104,7 @@ func TestAlert_WhatMustNotFire(t *testing.T) {
 
 func TestAlert_ResentAndRestartedIsNotToldAgain(t *testing.T) {
 	w := newWorld(t)
-	body := traffic(t, "again", "again.example", 30, 2, time.Now())
+	body := mail{"again.example", 30, 2, time.Now()}.request(t)
 	w.post(http.StatusOK, body)
 	w.eventually(func() bool { return w.told("again.example") == 1 }, func() string { return "no message" })
 	w.stop()
@@ -125,7 +127,7 @@ func TestAlert_SlackAwayForAWhile(t *testing.T) {
 	if err := w.stack.Slack().Order(slack.RateLimited(2, 1), slack.ServerError(2), slack.Fault{Drop: true}); err != nil {
 		t.Fatal(err)
 	}
-	w.post(http.StatusOK, traffic(t, "late", "late.example", 30, 0, time.Now()))
+	w.post(http.StatusOK, mail{"late.example", 30, 0, time.Now()}.request(t))
 	w.eventually(func() bool { return w.told("late.example") == 1 }, func() string { return "no message after the faults" })
 	w.settled("probe-four.example")
 	if n := w.told("late.example"); n != 1 {

@@ -1,4 +1,9 @@
-package main
+// Package schemagen makes the JSON Schemas (draft 2020-12) and the AsyncAPI
+// document (3.0) of the topics from the Go types of module schemas, comments
+// included, so that neither can differ from the code. It writes no file.
+package schemagen
+
+//go:generate go run ../cmd/schemagen ../../schemas
 
 import (
 	"bytes"
