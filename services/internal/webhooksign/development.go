@@ -1,6 +1,7 @@
 package webhooksign
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/x509"
@@ -32,6 +33,8 @@ var (
 	developmentSNS []byte
 	//go:embed development/sns.cert.pem
 	developmentSNSCertificate string
+	//go:embed development/sources.yaml
+	developmentSources []byte
 )
 
 // Development are the published key pairs of the development configuration.
@@ -73,6 +76,10 @@ func privateKey[K any](text []byte) (key K, err error) {
 	}
 	return key, nil
 }
+
+// DevelopmentSources returns the signing sources of the development
+// configuration as YAML: the list below ingress.sources. The caller owns it.
+func DevelopmentSources() []byte { return bytes.Clone(developmentSources) }
 
 // PublicKey returns the public half of an ECDSA or RSA key as SendGrid and
 // Postal show it, and as auth.signing_keys takes it: SubjectPublicKeyInfo (RFC

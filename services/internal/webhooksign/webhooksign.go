@@ -169,7 +169,12 @@ func signRSA(key *rsa.PrivateKey, algorithm crypto.Hash, content []byte) (string
 // MailchimpHeader carries the signature of Mailchimp's audience webhooks.
 const MailchimpHeader = "X-Mailchimp-Signature"
 
-// Mailchimp returns the value of MailchimpHeader at the time t.
+// GenericHeader carries the signature of the development configuration's
+// generic source, which has the form of Mailchimp's.
+const GenericHeader = "Company-Webhook-Signature"
+
+// Mailchimp returns the value of MailchimpHeader (and of GenericHeader) at the
+// time t.
 func Mailchimp(secret string, t time.Time, body []byte) string {
 	seconds := strconv.FormatInt(t.Unix(), 10)
 	mac := MAC(sha256.New, []byte(secret), []byte(seconds), []byte{'.'}, body)

@@ -181,6 +181,19 @@ func TestConfig_ReadsTheShapesOfTheContract(t *testing.T) {
 		{"empty", `{}`, true, "is missing", "mailjet"},
 		{"signing keys", `signing_keys: [k]`, true, "", "mailgun"},
 		{"signing keys of a provider that signs nothing", `signing_keys: [k]`, true, "signs nothing", "mailjet"},
+		{"signing keys and a window", `{signing_keys: [k], replay_window: 1h}`, true, "", "mailgun"},
+		{"window of one that signs no time", `{signing_keys: [k], replay_window: 1h}`, true, "replay_window: mailtrap has no use for it", "mailtrap"},
+		{"window alone", `{basic: {username: u, password: p}, replay_window: 1h}`, true, "replay_window: this provider signs nothing", "mailjet"},
+		{"signature and password", `{basic: {username: u, password: p}, signing_keys: [k]}`, true, "", "mailtrap"},
+		{"password alone of one that could sign", `{basic: {username: u, password: p}}`, true, "", "sendgrid"},
+		{"sns", `sns: {topic_arns: ["arn:aws:sns:eu-west-1:123456789012:ses-events"]}`, true, "", "ses"},
+		{"sns without topics", `sns: {refuse_version_1: true}`, true, "sns.topic_arns: is missing", "ses"},
+		{"sns of another", `sns: {topic_arns: ["arn:aws:sns:eu-west-1:123456789012:ses-events"]}`, true, "sns: mailgun has no use for it", "mailgun"},
+		{"unknown field of sns", `sns: {topics: [x]}`, false, "", "ses"},
+		{"mandrill without its URL", `signing_keys: [k]`, true, "public_url: is missing", "mandrill"},
+		{"key set", `jwks_url: https://postal.example.com/.well-known/jwks.json`, true, "", "postal"},
+		{"generic", `{signing_keys: [k], signature: {algorithm: hmac-sha256, header: X-Signature}}`, true, "", "generic"},
+		{"generic without a description", `signing_keys: [k]`, true, "signature: is missing", "generic"},
 		{"unknown scheme", `magic: [k]`, false, "", "mailjet"},
 		{"unknown field", `basic: {username: u, password: p, realm: r}`, false, "", "mailjet"},
 	} {
@@ -221,7 +234,10 @@ func TestConfig_ReadsTheShapesOfTheContract(t *testing.T) {
 func TestConfig_NeverPrintsASecret(t *testing.T) {
 	t.Parallel()
 	const secret = "open-sesame"
-	c := Config{Basic: &Basic{Username: "hook", Password: secrets(secret)}, Bearer: secrets(secret), Path: secrets(secret)}
+	c := Config{
+		Basic: &Basic{Username: "hook", Password: secrets(secret)}, Bearer: secrets(secret), Path: secrets(secret),
+		SigningKeys: secrets(secret), PublicURL: config.Literal("https://u:" + secret + "@hooks.example.com/"),
+	}
 	out, err := yaml.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
@@ -231,11 +247,14 @@ func TestConfig_NeverPrintsASecret(t *testing.T) {
 			t.Errorf("a secret is shown: %s", text)
 		}
 	}
-	if !strings.Contains(string(out), "username: hook") {
+	if text := string(out); !strings.Contains(text, "username: hook") || !strings.Contains(text, "public_url: <set>") || strings.Contains(text, "sns") {
 		t.Errorf("printed %s", out)
 	}
 	if out, err := yaml.Marshal(Config{None: true}); err != nil || strings.TrimSpace(string(out)) != "none" {
 		t.Errorf("none prints as %q, %v", out, err)
+	}
+	if out, err := yaml.Marshal(Config{Bearer: secrets(secret)}); err != nil || strings.TrimSpace(string(out)) != "bearer:\n- <set>" {
+		t.Errorf("a token alone prints as %q, %v", out, err)
 	}
 	var bad Config
 	err = yaml.Unmarshal([]byte("basic: {username: u, passwort: "+secret+"}"), &bad)
