@@ -42,9 +42,9 @@ test: ## every test that needs neither Docker nor a JVM
 	@go run ./devstack/cmd/fetch
 	$(TEST) $(PACKAGES)
 
-test-kafka: ## end to end on Apache Kafka; KAFKA_BROKERS=host:port for a running one
+test-kafka: ## end to end on Apache Kafka; KAFKA_BROKERS=host:port for one that runs
 	@go run ./devstack/cmd/fetch
-	$(TEST) -p 1 -v -tags kafka ./devstack/e2e/...
+	$(TEST) -p 1 -v -tags kafka ./devstack/e2e/... ./devstack/apachekafka/... ./devstack/deploytest/...
 
 race: ## the same tests as `make test` under the race detector
 	@go run ./devstack/cmd/fetch

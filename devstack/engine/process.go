@@ -61,7 +61,6 @@ type child struct {
 	lifeline *os.File // write end; the child dies when it closes
 	exited   chan struct{}
 	exit     error // of Wait, set before exited is closed
-	stopping bool
 }
 
 // startChild starts this program again as the engine's child.

@@ -61,7 +61,7 @@ func directory() []entry {
 		{Suppression, []string{"kafka", "privacy", "state", "suppression"}, func(c Config, s platform.Shared) (Service, error) { return suppression.New(c.Suppression, s) }},
 		{Alerting, []string{"kafka", "alerting"}, func(c Config, s platform.Shared) (Service, error) { return alerting.New(c.Alerting, s) }},
 		{Topics, []string{"kafka"}, nil},
-		{Migrate, []string{"clickhouse"}, nil},
+		{Migrate, []string{"clickhouse", "analytics"}, nil},
 		{Simulate, []string{"ingress"}, nil},
 	}
 }

@@ -98,7 +98,7 @@ func parseComposite(name, base, inner string, depth int) (column, error) {
 		return array{of[0]}, nil
 	case base == "LowCardinality" && len(of) == 1:
 		if n, ok := of[0].(nullable); ok {
-			return lowCardinality{n.of}, nil
+			return lowCardinality(n), nil
 		}
 		return lowCardinality{of[0]}, nil
 	}
