@@ -270,7 +270,11 @@ func TestService_TopicShorterThanTheStoreLosesNothing(t *testing.T) {
 	t.Parallel()
 	cfg, dir := kafkatest.Start(t), t.TempDir()
 	r := start(t, options{kafka: cfg, dir: dir})
-	r.call("PUT", "/v1/suppressions", object{"address": "kept@example.com"}, nil)
+	var w written
+	r.call("PUT", "/v1/suppressions", object{"address": "kept@example.com"}, &w)
+	eventually(t, "the store has its position", func() bool {
+		return r.call("POST", "/v1/suppressions/check", object{"addresses": []string{}, "min_token": w.Token}, nil) == 200
+	})
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}

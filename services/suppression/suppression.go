@@ -19,11 +19,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
@@ -147,12 +146,24 @@ func (s *Service) work(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return tail.Run(ctx, book.Follow) })
 	g.Go(func() error { return s.store.Grow(ctx) })
+	g.Go(func() error { return s.watch(ctx) })
 	g.Go(func() error { return s.consume(ctx, in, topic) })
 	g.Go(func() error { return book.Repair(ctx, in.Owns) })
 	g.Go(func() error {
 		return s.announce(ctx, api.Backend{Reader: s.store, Writer: book, Follower: tail, Epoch: ledger.NewEpoch(topic.id)})
 	})
 	return g.Wait()
+}
+
+// watch ends the replica when its store is damaged: the next start reads the
+// topic again.
+func (s *Service) watch(ctx context.Context) error {
+	select {
+	case <-s.store.Broken():
+		return fate.Wrap(fate.Halt, store.ErrDamaged)
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // announce opens the API once the list has been read.
@@ -223,7 +234,7 @@ func (s *Service) catchUp(ctx context.Context, topic *topicView, m map[string][]
 // topic: brokers lost records, or the topic was cut. What the store knows stays
 // in force, and where the topic knows less it is repaired.
 func (s *Service) rewind(ctx context.Context, topic *topicView) error {
-	ends, err := topic.ends(ctx)
+	ends, err := topic.awaitEnds(ctx, s.shared.Log)
 	if err != nil {
 		return err
 	}
@@ -271,52 +282,4 @@ func unlessDone(ctx context.Context, err error) error {
 		return nil
 	}
 	return err
-}
-
-// topicView asks the brokers about the suppressions topic.
-type topicView struct {
-	adm        *kadm.Client
-	close      func()
-	name       string
-	id         string
-	partitions int32
-}
-
-// connect waits for brokers and topics and reads what the topic is.
-func (s *Service) connect(ctx context.Context) (*topicView, error) {
-	client, err := kafka.NewClient(s.shared.Kafka, s.shared.Log, s.shared.Registry)
-	if err != nil {
-		return nil, err
-	}
-	if err := kafka.AwaitTopics(ctx, client, s.shared.Kafka, s.shared.Log); err != nil {
-		client.Close()
-		return nil, err
-	}
-	t := &topicView{adm: kadm.NewClient(client), close: client.Close, name: s.topic}
-	details, err := t.adm.ListTopics(ctx, s.topic)
-	if err == nil {
-		err = details.Error()
-	}
-	if err != nil {
-		client.Close()
-		return nil, fmt.Errorf("describe topic %q: %w", s.topic, err)
-	}
-	t.id, t.partitions = details[s.topic].ID.String(), int32(len(details[s.topic].Partitions))
-	return t, nil
-}
-
-// ends returns the end of every partition.
-func (t *topicView) ends(ctx context.Context) (map[int32]int64, error) {
-	listed, err := t.adm.ListCommittedOffsets(ctx, t.name)
-	if err == nil {
-		err = listed.Error()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("list ends of %q: %w", t.name, err)
-	}
-	out := map[int32]int64{}
-	for p, o := range listed[t.name] {
-		out[p] = o.Offset
-	}
-	return out, nil
 }

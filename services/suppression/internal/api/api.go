@@ -86,11 +86,12 @@ type API struct {
 	opt     Options
 	backend atomic.Pointer[Backend]
 	mux     *http.ServeMux
+	places  places
 }
 
 // New returns an API that is not open yet.
 func New(opt Options) *API {
-	a := &API{opt: opt, mux: http.NewServeMux()}
+	a := &API{opt: opt, mux: http.NewServeMux(), places: newPlaces()}
 	routes := map[string]map[string]func(http.ResponseWriter, *http.Request, *Backend){
 		pathCheck:  {http.MethodPost: a.check},
 		pathRemove: {http.MethodPost: a.remove},
@@ -131,6 +132,13 @@ func (a *API) route(methods map[string]func(http.ResponseWriter, *http.Request, 
 			unavailable(w, "not_ready", "the list is still being read; an answer now could be wrong")
 			return
 		}
+		leave, ok := a.places.take(r)
+		if !ok {
+			a.opt.Metrics.busy.Inc()
+			unavailable(w, "busy", "too many requests are being worked on")
+			return
+		}
+		defer leave()
 		handle(w, r, b)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -406,6 +407,37 @@ func TestAPI_TokenOfTheFutureIsRefusedInTime(t *testing.T) {
 	if got.Token != token {
 		t.Errorf("token of the check = %q, want %q", got.Token, token)
 	}
+}
+
+// slowBody says that it was asked for, then waits.
+type slowBody struct{ asked, release chan struct{} }
+
+func (b slowBody) Read([]byte) (int, error) {
+	b.asked <- struct{}{}
+	<-b.release
+	return 0, io.EOF
+}
+
+func TestAPI_BulkIsBoundedAndSmallGoesOn(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	body := slowBody{asked: make(chan struct{}), release: make(chan struct{})}
+	const bulkInFlightMax = 16
+	var wg sync.WaitGroup
+	for range bulkInFlightMax {
+		wg.Go(func() {
+			f.api.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/v1/suppressions/check", body))
+		})
+		<-body.asked
+	}
+	w := httptest.NewRecorder()
+	f.api.ServeHTTP(w, httptest.NewRequest("POST", "/v1/suppressions/check", body)) // of unknown length: bulk
+	if w.Code != 503 || !strings.Contains(w.Body.String(), "busy") || w.Header().Get("Retry-After") == "" {
+		t.Errorf("one more bulk = %d %s", w.Code, w.Body)
+	}
+	f.check(object{"addresses": []string{"a@example.com"}})
+	close(body.release)
+	wg.Wait()
 }
 
 func TestAPI_KafkaAway(t *testing.T) {

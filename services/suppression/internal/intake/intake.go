@@ -163,6 +163,9 @@ func (in *Intake) edit(w *work) (ledger.Edit, error) {
 		}
 		hash = in.opt.Hash(canonical)
 	}
+	if canonical != "" && in.opt.Hash(canonical) != hash {
+		in.opt.Metrics.strange.Inc()
+	}
 	key, err := store.ParseKey(hash)
 	if err != nil {
 		return ledger.Edit{}, fmt.Errorf("read recipient hash: %w", err)

@@ -18,6 +18,7 @@ const (
 type Metrics struct {
 	events  *prometheus.CounterVec
 	changes *prometheus.CounterVec
+	strange prometheus.Counter
 }
 
 // NewMetrics registers the numbers in reg.
@@ -31,8 +32,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "mailstream_suppression_changes_total",
 			Help: "Changes of the list made by events, by action and reason. Look at it when hard_bounce jumps: a provider may be lying.",
 		}, []string{"action", "reason"}),
+		strange: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "mailstream_suppression_strange_hashes_total",
+			Help: "Events whose recipient hash is not the one we give that address. Page when it grows: the ingress has another pepper, and checks do not find whom it reports.",
+		}),
 	}
-	reg.MustRegister(m.events, m.changes)
+	reg.MustRegister(m.events, m.changes, m.strange)
 	for _, outcome := range []string{outcomeChanged, outcomeUnchanged, outcomeIgnored, outcomeDeadLettered} {
 		m.events.WithLabelValues(outcome)
 	}

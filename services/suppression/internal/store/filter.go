@@ -18,9 +18,9 @@ const (
 	// filterBlockWords is one cache line of 512 bits: one miss a question.
 	filterBlockWords = 8
 
-	// filterKeysMin is the smallest capacity, 1.5 MB, so that small lists never
+	// filterKeysMin is the smallest capacity, 200 KB, so that small lists never
 	// rebuild.
-	filterKeysMin = 1 << 20
+	filterKeysMin = 1 << 17
 )
 
 // filter is a blocked Bloom filter: has never says no to a key that was added.

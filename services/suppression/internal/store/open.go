@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -57,11 +59,13 @@ func Open(ctx context.Context, opt Options) (*Pebble, error) {
 	if err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	p, err := openLocked(ctx, opt)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	p.lock = lock
+	opt.Log.Info("local store opened", telemetry.Rows(int(p.Len())), telemetry.Duration(time.Since(began)))
 	return p, nil
 }
 
@@ -130,19 +134,20 @@ func openFolder(ctx context.Context, dir string, opt Options) (*Pebble, error) {
 	if _, err := os.Stat(filepath.Join(dir, damagedName)); err == nil {
 		return nil, ErrDamaged
 	}
+	alarm := &alarm{file: filepath.Join(dir, damagedName), raised: make(chan struct{}), log: opt.Log}
 	db, err := pebble.Open(dir, &pebble.Options{
 		CacheSize:          opt.CacheBytes,
 		MemTableSize:       memTableBytes,
 		MaxOpenFiles:       filesOpenMax,
 		FormatMajorVersion: pebble.FormatNewest,
 		Logger:             databaseLog{log: opt.Log},
-		EventListener:      &pebble.EventListener{},
+		EventListener:      &pebble.EventListener{DataCorruption: func(i pebble.DataCorruptionInfo) { alarm.raise(i.Details) }},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open local store: %w", err)
 	}
 	p := &Pebble{
-		db: db, dir: dir, log: opt.Log,
+		db: db, log: opt.Log, alarm: alarm,
 		grow: make(chan struct{}, 1), behind: map[Key]struct{}{}, applied: map[int32]int64{},
 	}
 	if err := p.load(ctx, opt.Topic); err != nil {
@@ -237,8 +242,8 @@ func (p *Pebble) loadPositions() error {
 	return it.Close()
 }
 
-// fault marks the store for emptying when err says that it is damaged, and
-// returns err with that said.
+// fault raises the alarm when err says that the store is damaged, and returns
+// err with that said.
 func (p *Pebble) fault(err error) error {
 	if !pebble.IsCorruptionError(err) && !errors.Is(err, ErrDamaged) {
 		return err
@@ -246,10 +251,27 @@ func (p *Pebble) fault(err error) error {
 	if !errors.Is(err, ErrDamaged) {
 		err = damaged(err)
 	}
-	if mark := os.WriteFile(filepath.Join(p.dir, damagedName), nil, 0o600); mark != nil {
-		return errors.Join(err, mark)
-	}
+	p.alarm.raise(err)
 	return err
+}
+
+// alarm is what becomes of damage, whether a read of ours or the database's own
+// work finds it: the store is marked for emptying and its owner is told.
+type alarm struct {
+	file   string // the mark
+	once   sync.Once
+	raised chan struct{} // closed once
+	log    *zap.Logger
+}
+
+func (a *alarm) raise(cause error) {
+	a.once.Do(func() {
+		a.log.Error("local store is damaged", telemetry.Err(cause))
+		if err := os.WriteFile(a.file, nil, 0o600); err != nil { // opening it will find the damage by itself
+			a.log.Error("damaged store was not marked", telemetry.Err(err))
+		}
+		close(a.raised)
+	})
 }
 
 // databaseLog passes on what the database says: its chatter at debug, what it

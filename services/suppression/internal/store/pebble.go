@@ -37,7 +37,6 @@ const behindMax = 100_000
 type Pebble struct {
 	db   *pebble.DB
 	lock *pebble.Lock
-	dir  string
 	log  *zap.Logger
 
 	// filter is the one in use; next, while a larger one is being filled, gets
@@ -45,6 +44,8 @@ type Pebble struct {
 	filter, next atomic.Pointer[filter]
 	grow         chan struct{} // one token: the filter is too small
 	known        atomic.Int64
+
+	alarm *alarm
 
 	mu      sync.Mutex // held by the one who merges
 	behind  map[Key]struct{}
@@ -127,6 +128,10 @@ func (p *Pebble) Len() int64 { return p.known.Load() }
 
 // FilterBytes returns the memory the filter takes.
 func (p *Pebble) FilterBytes() int64 { return p.filter.Load().bytes() }
+
+// Broken is closed once a read or write has found the store damaged. It answers
+// wrongly or not at all from then on, and the next Open empties it.
+func (p *Pebble) Broken() <-chan struct{} { return p.alarm.raised }
 
 // Close writes out what is in memory and lets go of the folder.
 func (p *Pebble) Close() error {

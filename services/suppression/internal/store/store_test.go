@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/suppression/internal/store"
 )
 
@@ -250,6 +251,7 @@ func TestPebble_EmptiesWhatItCannotUse(t *testing.T) {
 	}{
 		{"another topic", func(*testing.T, string) {}, "re-created"},
 		{"damaged manifest", func(t *testing.T, dir string) { overwrite(t, dir, "MANIFEST-") }, "topic"},
+		{"damaged table", func(t *testing.T, dir string) { overwrite(t, dir, "*.sst") }, "topic"},
 		{"missing manifest", func(t *testing.T, dir string) { removeFiles(t, dir, "MANIFEST-") }, "topic"},
 		{"found damaged in use", func(t *testing.T, dir string) {
 			if err := os.WriteFile(filepath.Join(dir, "suppressions.pebble", "DAMAGED"), nil, 0o600); err != nil {
@@ -266,6 +268,9 @@ func TestPebble_EmptiesWhatItCannotUse(t *testing.T) {
 				Updates: []store.Update{{Key: key(1), State: state(key(1), entry("list:1", 1))}},
 				Applied: map[int32]int64{3: 4},
 			})
+			if err := p.Compact(t.Context()); err != nil { // so that there is a table
+				t.Fatal(err)
+			}
 			closeStore(t, p)
 			tt.spoil(t, dir)
 
@@ -331,7 +336,7 @@ func TestPebble_FilterGrowsWithoutForgetting(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- p.Grow(ctx) }()
 	before := p.FilterBytes()
-	const batch, batches = 10_000, 110 // a little over filterKeysMin
+	const batch, batches = 10_000, 30 // past the smallest filter, twice
 	e := entry("account", 1)
 	for b := range batches {
 		updates := make([]store.Update, batch)
@@ -357,6 +362,51 @@ func TestPebble_FilterGrowsWithoutForgetting(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestPebble_DamageInUseIsSaid(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := open(t, dir, "topic")
+	const keys = 2000
+	for i := range keys {
+		merge(t, p, store.Batch{Updates: []store.Update{{Key: key(i), State: state(key(i), entry("list:1", i))}}})
+	}
+	if err := p.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range spoiled(t, dir, "*.sst") {
+		info, err := os.Stat(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.OpenFile(f, os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = file.WriteAt([]byte(strings.Repeat("x", int(info.Size()/2))), 0)
+		if err = errors.Join(err, file.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var fault error
+	for i := 0; i < keys && fault == nil; i++ {
+		_, _, fault = p.Get(key(i))
+	}
+	if !errors.Is(fault, store.ErrDamaged) || fate.Of(fault) != fate.Halt {
+		t.Fatalf("reads say %v, want ErrDamaged with the fate halt", fault)
+	}
+	select {
+	case <-p.Broken():
+	default:
+		t.Error("not told as broken")
+	}
+	closeStore(t, p)
+	p = open(t, dir, "topic")
+	defer closeStore(t, p)
+	if p.Len() != 0 {
+		t.Errorf("%d addresses after the damage, want an empty store", p.Len())
 	}
 }
 

@@ -1,0 +1,55 @@
+package api
+
+import (
+	"net/http"
+	"time"
+)
+
+const (
+	// smallBytesMax parts the requests of a few addresses from bulk ones, so that
+	// bulk never keeps a single check waiting for a place.
+	smallBytesMax = 64 << 10
+
+	// smallInFlightMax bounds small requests that are being worked on: 64 MiB of
+	// bodies together, and far more than two processors can keep busy.
+	smallInFlightMax = 1024
+
+	// bulkInFlightMax bounds the others: 256 MiB of bodies and addresses at worst.
+	bulkInFlightMax = 16
+
+	// placeWait is how long a request waits for a place before it is told to come
+	// back: as long as a sender may be made to wait for a busy moment to pass.
+	placeWait = time.Second
+)
+
+// places bound the requests that are being worked on, and so the memory.
+type places struct {
+	small, bulk chan struct{} // one token a request
+}
+
+func newPlaces() places {
+	return places{small: make(chan struct{}, smallInFlightMax), bulk: make(chan struct{}, bulkInFlightMax)}
+}
+
+// take waits for a place for r; ok is false when there is none in time. A body
+// of unknown length counts as bulk.
+func (p places) take(r *http.Request) (leave func(), ok bool) {
+	kind := p.bulk
+	if r.ContentLength >= 0 && r.ContentLength <= smallBytesMax {
+		kind = p.small
+	}
+	select {
+	case kind <- struct{}{}:
+		return func() { <-kind }, true
+	default:
+	}
+	timer := time.NewTimer(placeWait)
+	defer timer.Stop()
+	select {
+	case kind <- struct{}{}:
+		return func() { <-kind }, true
+	case <-timer.C:
+	case <-r.Context().Done():
+	}
+	return nil, false
+}

@@ -1,0 +1,164 @@
+package intake_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/suppression/internal/intake"
+	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
+	"github.com/mailstream/mailstream/services/suppression/internal/list"
+	"github.com/mailstream/mailstream/services/suppression/internal/store"
+)
+
+// topic acknowledges everything but records over its limit, like a broker.
+type topic struct {
+	bytesMax int
+	fault    error
+	recs     []*kgo.Record
+}
+
+func (l *topic) Publish(_ context.Context, recs ...*kgo.Record) error {
+	for _, r := range recs {
+		if l.fault != nil {
+			return l.fault
+		}
+		if r.Topic != "email.dead-letter" && len(r.Value) > l.bytesMax {
+			return fate.Wrap(fate.DeadLetter, errors.New("record is too large"))
+		}
+		l.recs = append(l.recs, r)
+	}
+	return nil
+}
+
+type fixture struct {
+	*intake.Intake
+	topic *topic
+	store *store.Memory
+	reg   *prometheus.Registry
+}
+
+const goodHash = "00112233445566778899aabbccddeeff"
+
+func newFixture() fixture {
+	f := fixture{topic: &topic{bytesMax: 700}, store: store.NewMemory(), reg: prometheus.NewRegistry()}
+	book := ledger.New(ledger.Options{
+		Topic: "email.suppressions", Partitions: 1, Store: f.store, Publisher: f.topic,
+		Metrics: ledger.NewMetrics(prometheus.NewRegistry()), Log: zap.NewNop(),
+	})
+	f.Intake = intake.New(intake.Options{
+		Rules: list.DefaultRules(0), Writer: book, Publisher: f.topic, DeadLetters: "email.dead-letter",
+		Hash:    func(string) string { return goodHash },
+		Metrics: intake.NewMetrics(f.reg), Log: zap.NewNop(),
+	})
+	return f
+}
+
+// record is a complaint of the n-th person.
+func record(n int, change func(*schemas.Event)) *kgo.Record {
+	e := schemas.Event{
+		ID: fmt.Sprint("e", n), Type: schemas.Complained, Time: time.UnixMilli(1767348000000 + int64(n)),
+		Recipient: "a@example.com", RecipientHash: fmt.Sprintf("%032x", n),
+	}
+	if change != nil {
+		change(&e)
+	}
+	return &kgo.Record{Topic: "email.complained", Offset: int64(n), Value: schemas.AppendJSON(nil, &e)}
+}
+
+func TestHandle_EveryRecordHasOneOutcome(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	recs := []*kgo.Record{
+		record(1, nil), record(1, nil),
+		record(2, func(e *schemas.Event) { e.Type = schemas.Delivered }),
+		record(3, func(e *schemas.Event) { e.Recipient, e.RecipientHash = "", "" }),
+		record(4, func(e *schemas.Event) { e.Source = strings.Repeat("x", 600) }), // its state is too large
+		record(5, func(e *schemas.Event) { e.RecipientHash = "" }),
+		record(6, func(e *schemas.Event) { e.RecipientHash, e.Recipient = "", "nobody" }),
+		{Topic: "email.complained", Offset: 7, Value: []byte("rubbish")},
+	}
+	if err := f.Handle(t.Context(), recs); err != nil {
+		t.Fatal(err)
+	}
+	const want = `
+# HELP mailstream_suppression_events_total Event records by outcome; repeats count as unchanged. Page when dead_lettered grows.
+# TYPE mailstream_suppression_events_total counter
+mailstream_suppression_events_total{outcome="changed"} 2
+mailstream_suppression_events_total{outcome="dead_lettered"} 3
+mailstream_suppression_events_total{outcome="ignored"} 2
+mailstream_suppression_events_total{outcome="unchanged"} 1
+`
+	if err := testutil.GatherAndCompare(f.reg, strings.NewReader(want), "mailstream_suppression_events_total"); err != nil {
+		t.Error(err)
+	}
+	var reasons []string
+	for _, r := range f.topic.recs {
+		var d schemas.DeadLetter
+		if r.Topic == "email.dead-letter" && json.Unmarshal(r.Value, &d) == nil {
+			reasons = append(reasons, d.Origin+" "+d.Reason)
+		}
+	}
+	wantReasons := []string{"email.complained/0/6 undecodable", "email.complained/0/7 undecodable", "email.complained/0/4 suppression_too_large"}
+	if diff := cmp.Diff(wantReasons, reasons); diff != "" {
+		t.Errorf("dead letters (-want +got):\n%s", diff)
+	}
+}
+
+func TestHandle_FaultOfTheBrokerKeepsTheBatch(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	f.topic.fault = errors.New("no broker")
+	for name, rec := range map[string]*kgo.Record{"change": record(1, nil), "dead letter": {Topic: "email.complained", Value: []byte("rubbish")}} {
+		if err := f.Handle(t.Context(), []*kgo.Record{rec}); fate.Of(err) != fate.Retry || err == nil {
+			t.Errorf("%s: %v, want a fault to retry", name, err)
+		}
+	}
+	if f.store.Len() != 0 {
+		t.Error("a change that was not acknowledged is in force")
+	}
+	f.topic.fault = nil
+	if err := f.Handle(t.Context(), []*kgo.Record{record(1, nil)}); err != nil || f.store.Len() != 1 {
+		t.Errorf("the repeat: %v with %d addresses", err, f.store.Len())
+	}
+}
+
+func TestHandle_CountsHashesOfAnotherPepper(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	if err := f.Handle(t.Context(), []*kgo.Record{record(1, nil), record(2, func(e *schemas.Event) { e.RecipientHash = goodHash })}); err != nil {
+		t.Fatal(err)
+	}
+	const want = 1.0
+	families, err := f.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == "mailstream_suppression_strange_hashes_total" && family.GetMetric()[0].GetCounter().GetValue() != want {
+			t.Errorf("%v strange hashes, want %v", family.GetMetric()[0].GetCounter().GetValue(), want)
+		}
+	}
+}
+
+func TestOwns_FollowsTheClaims(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	f.Claim([]int32{1, 2}, true)
+	f.Claim([]int32{2}, false)
+	if f.Owns(0) || !f.Owns(1) || f.Owns(2) {
+		t.Errorf("owns 0: %v, 1: %v, 2: %v", f.Owns(0), f.Owns(1), f.Owns(2))
+	}
+}
