@@ -234,9 +234,10 @@ func TestConfig_ReadsTheShapesOfTheContract(t *testing.T) {
 func TestConfig_NeverPrintsASecret(t *testing.T) {
 	t.Parallel()
 	const secret = "open-sesame"
+	publicURL := config.Literal("https://u:" + secret + "@hooks.example.com/")
 	c := Config{
 		Basic: &Basic{Username: "hook", Password: secrets(secret)}, Bearer: secrets(secret), Path: secrets(secret),
-		SigningKeys: secrets(secret), PublicURL: config.Literal("https://u:" + secret + "@hooks.example.com/"),
+		SigningKeys: secrets(secret), PublicURL: &publicURL,
 	}
 	out, err := yaml.Marshal(c)
 	if err != nil {

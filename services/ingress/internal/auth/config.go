@@ -43,7 +43,7 @@ type Config struct {
 	// PublicURL is the webhook's URL as the provider has it, credentials and query
 	// included, for those who sign it: mandrill, and generic with {url}. Proxies
 	// change what arrives here, so it cannot be taken from the request.
-	PublicURL config.Secret `yaml:"public_url,omitzero"`
+	PublicURL *config.Secret `yaml:"public_url,omitempty"`
 	// SNS is for ses: whose messages are taken.
 	SNS *signature.SNS `yaml:"sns,omitempty"`
 	// JWKSURL is for postal: where the installation publishes its key, instead of
@@ -56,7 +56,10 @@ type Config struct {
 // settings returns what is about signatures.
 func (c Config) settings() signature.Settings {
 	s := signature.Settings{
-		Window: c.ReplayWindow, PublicURL: c.PublicURL.Reveal(), SNS: c.SNS, JWKSURL: c.JWKSURL, Custom: c.Signature,
+		Window: c.ReplayWindow, SNS: c.SNS, JWKSURL: c.JWKSURL, Custom: c.Signature,
+	}
+	if c.PublicURL != nil {
+		s.PublicURL = c.PublicURL.Reveal()
 	}
 	for _, key := range c.SigningKeys {
 		s.Keys = append(s.Keys, key.Reveal())
