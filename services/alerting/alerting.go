@@ -104,6 +104,9 @@ func newService(cfg Config, shared platform.Shared, opt options) (*Service, erro
 	} else {
 		s.log.Warn("no slack webhook is configured: alerts are shown by the api and in the topic only")
 	}
+	if len(cfg.Tokens) == 0 {
+		s.log.Warn("no token is configured: the alerts api lets nobody in")
+	}
 	if err := s.stages(opt); err != nil {
 		return nil, err
 	}

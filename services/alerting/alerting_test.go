@@ -253,6 +253,19 @@ func TestAPI_WantsATokenAndFilters(t *testing.T) {
 			t.Errorf("%s: status %d, want %d", tt.name, resp.StatusCode, tt.want)
 		}
 	}
+	req, err := http.NewRequest(http.MethodPost, "http://"+in.Addr()+"/v1/alerts", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != http.MethodGet {
+		t.Errorf("post: status %d, allow %q", resp.StatusCode, resp.Header.Get("Allow"))
+	}
 	for query, want := range map[string]int{
 		"": 1, "?state=firing": 1, "?state=resolved": 0, "?state=resolved,firing": 1,
 		"?source=acme": 1, "?source=other": 0, "?rule=block_spike": 1, "?rule=x": 0,

@@ -53,7 +53,7 @@ func (c Config) Validate(p *config.Problems) {
 	c.Config.Validate(p)
 	slack.Validate(c.Slack.WebhookURL, p.At("slack"), "webhook_url")
 	p.Check(c.SeriesMax >= seriesMaxLow && c.SeriesMax <= seriesMaxHigh, "series_max", "%d is not in [%d, %d]", c.SeriesMax, seriesMaxLow, seriesMaxHigh)
-	p.Check(len(c.Rules) <= rulesMax, "rules", "%d of them, at most %d", len(c.Rules), rulesMax)
+	p.Check(len(c.Rules) >= 1 && len(c.Rules) <= rulesMax, "rules", "%d of them, want 1 to %d", len(c.Rules), rulesMax)
 	names := make(map[string]bool)
 	for i, r := range c.Rules {
 		at := p.At(fmt.Sprintf("rules[%d]", i))

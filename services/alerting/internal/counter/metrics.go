@@ -59,7 +59,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Records of partial counts written.",
 		}),
 		faults: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "mailstream_alerting_counter_errors_total",
+			Name: "mailstream_alerting_counting_errors_total",
 			Help: "Requests to Kafka by the counter that went wrong and are repeated. Worry when it keeps growing.",
 		}),
 	}
