@@ -73,7 +73,8 @@ func prepareWorld(t *testing.T, environ ...string) *world {
 
 func (w *world) start() {
 	w.t.Helper()
-	s, err := stack.New(w.opt, zaptest.NewLogger(w.t, zaptest.Level(zap.WarnLevel)))
+	w.opt.Log = zaptest.NewLogger(w.t, zaptest.Level(zap.WarnLevel))
+	s, err := stack.New(w.opt)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -39,6 +39,8 @@ type Options struct {
 	// NoServices leaves out the services: broker, engine, Slack, topics and tables
 	// are there for services that run elsewhere.
 	NoServices bool
+	// Log takes what the parts say; nil is the logger of the configuration.
+	Log *zap.Logger
 	// Progress is told what takes long, a line each; nil tells nobody.
 	Progress func(line string)
 }
@@ -57,14 +59,20 @@ type Stack struct {
 }
 
 // New reads the configuration and builds what needs no configuration of others.
-// It touches neither disk nor network.
-func New(opt Options, log *zap.Logger) (*Stack, error) {
+// It touches neither the data folder nor the network.
+func New(opt Options) (*Stack, error) {
 	if opt.Progress == nil {
 		opt.Progress = func(string) {}
 	}
-	s := &Stack{opt: opt, log: log, ready: make(chan struct{}), services: map[pipeline.Name]pipeline.Service{}}
-	if err := s.load(nil); err != nil {
+	s := &Stack{opt: opt, log: opt.Log, ready: make(chan struct{}), services: map[pipeline.Name]pipeline.Service{}}
+	err := s.load(nil)
+	if err != nil {
 		return nil, err
+	}
+	if s.log == nil {
+		if s.log, err = pipeline.NewLogger(s.cfg); err != nil {
+			return nil, err
+		}
 	}
 	if len(s.cfg.Kafka.Brokers) != 1 {
 		return nil, fmt.Errorf("read configuration: kafka.brokers has %d entries, the embedded broker is one", len(s.cfg.Kafka.Brokers))
@@ -79,10 +87,10 @@ func New(opt Options, log *zap.Logger) (*Stack, error) {
 	}
 	ec := engine.Default()
 	ec.DataDir, ec.Listen, ec.Progress = filepath.Join(opt.DataDir, "clickhouse"), clickhouseListen, opt.Progress
-	if s.engine, err = engine.New(ec, log.Named("engine")); err != nil {
+	if s.engine, err = engine.New(ec, s.log.Named("engine")); err != nil {
 		return nil, err
 	}
-	s.broker = broker.New(broker.Config{Listen: kafkaListen, DataDir: filepath.Join(opt.DataDir, "kafka")}, log.Named("broker"))
+	s.broker = broker.New(broker.Config{Listen: kafkaListen, DataDir: filepath.Join(opt.DataDir, "kafka")}, s.log.Named("broker"))
 	if slackListen != "" {
 		s.slack = slack.New(slackListen)
 	}

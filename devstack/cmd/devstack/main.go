@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -11,11 +12,8 @@ import (
 	"os/signal"
 	"syscall"
 
-	"go.uber.org/zap"
-
 	"github.com/mailstream/mailstream/devstack/engine"
 	"github.com/mailstream/mailstream/devstack/stack"
-	"github.com/mailstream/mailstream/services/pipeline"
 )
 
 func main() {
@@ -37,14 +35,14 @@ func run(ctx context.Context, args, environ []string, out io.Writer) error {
 	opt := stack.Options{Environ: environ, Progress: func(line string) { fmt.Fprintln(out, line) }}
 	flags.StringVar(&opt.DataDir, "data-dir", ".mailstream", "`folder` that keeps everything")
 	flags.StringVar(&opt.ConfigFile, "config", "", "configuration `file` whose sections replace those of the development configuration")
-	if err := flags.Parse(args); err != nil {
+	flags.BoolVar(&opt.FreePorts, "free-ports", false, "take any free ports instead of the configured ones, to run beside another stack")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
 		return err
 	}
-	logger, err := pipeline.NewLogger(pipeline.Config{})
-	if err != nil {
-		logger = zap.NewNop()
-	}
-	s, err := stack.New(opt, logger)
+	s, err := stack.New(opt)
 	if err != nil {
 		return err
 	}
