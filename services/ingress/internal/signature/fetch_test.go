@@ -1,24 +1,15 @@
 package signature
 
 import (
-	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"math/big"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -26,82 +17,6 @@ import (
 
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
-
-// world is everything outside: one TLS server that answers for every host, and
-// notes what it was asked for.
-type world struct {
-	tb     testing.TB
-	client *http.Client
-	keys   webhooksign.Development
-
-	mu      sync.Mutex
-	asked   []string
-	answers map[string]func(http.ResponseWriter) // by host and path; 404 for others
-}
-
-func newWorld(tb testing.TB) *world {
-	tb.Helper()
-	w := &world{tb: tb, answers: map[string]func(http.ResponseWriter){}}
-	var err error
-	if w.keys, err = webhooksign.LoadDevelopment(); err != nil {
-		tb.Fatal(err)
-	}
-	srv := httptest.NewUnstartedServer(w)
-	srv.TLS = &tls.Config{GetCertificate: forAnyHost(tb)}
-	srv.StartTLS()
-	tb.Cleanup(srv.Close)
-	w.client = &http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the server stands in for every host
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, srv.Listener.Addr().String())
-		},
-	}}
-	return w
-}
-
-func forAnyHost(tb testing.TB) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		t := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{hello.ServerName}, NotAfter: time.Now().Add(time.Hour)}
-		der, err := x509.CreateCertificate(rand.Reader, t, t, &key.PublicKey, key)
-		return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
-	}
-}
-
-func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	at := r.Host + r.URL.Path
-	w.mu.Lock()
-	w.asked = append(w.asked, r.Method+" "+r.Host+r.URL.RequestURI())
-	answer := w.answers[at]
-	w.mu.Unlock()
-	if answer == nil {
-		http.NotFound(rw, r)
-		return
-	}
-	answer(rw)
-}
-
-func (w *world) answer(at string, f func(http.ResponseWriter)) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.answers[at] = f
-}
-
-func (w *world) text(at, body string) {
-	w.answer(at, func(rw http.ResponseWriter) { fmt.Fprint(rw, body) })
-}
-
-// was returns what was asked for since the last call.
-func (w *world) was() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	asked := w.asked
-	w.asked = nil
-	return asked
-}
 
 const (
 	snsTopic    = "arn:aws:sns:eu-west-1:123456789012:ses-events"
@@ -311,6 +226,17 @@ func TestSNS_AsksForAnotherTryWhenTheCertificateCannotBeHad(t *testing.T) {
 	}
 }
 
+func TestSNS_TrustsNobodyElsesTLS(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.text(snsHostName+snsPath, w.keys.SNSCertificate)
+	w.client.Transport.(*http.Transport).TLSClientConfig = nil // the authorities of the system
+	v := verifier(t, "ses", snsSettings(), Options{Clock: snsClock, Client: w.client})
+	if got := v.Verify(t.Context(), w.message(nil)); got != Unsure || len(w.was()) > 0 {
+		t.Errorf("verdict %d", got)
+	}
+}
+
 func TestCertificates_AreBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -423,7 +349,7 @@ func TestPostal_FollowsTheRotationOfTheKeySet(t *testing.T) {
 	old, next := w.keys.Postal, w.keys.SNS
 	now := time.Unix(1772615730, 0)
 	v := verifier(t, "postal", Settings{JWKSURL: jwksURL}, Options{Clock: func() time.Time { return now }, Client: w.client})
-	verify := func(what, kid string, key *rsa.PrivateKey, want Verdict, fetches int) {
+	verify := func(what, kid string, key *rsa.PrivateKey, want Verdict) {
 		t.Helper()
 		signature, err := webhooksign.Postal(key, []byte(postalBody))
 		if err != nil {
@@ -432,32 +358,46 @@ func TestPostal_FollowsTheRotationOfTheKeySet(t *testing.T) {
 		if got := v.Verify(t.Context(), request(postalBody, "X-Postal-Signature-256: "+signature, "X-Postal-Signature-KID: "+kid)); got != want {
 			t.Errorf("%s: verdict %d, want %d", what, got, want)
 		}
-		if n := len(w.was()); n != fetches {
-			t.Errorf("%s: %d fetches, want %d", what, n, fetches)
+	}
+	fetched := func(times int) {
+		t.Helper()
+		if n := len(w.was()); n != times {
+			t.Errorf("%d fetches, want %d", n, times)
 		}
 	}
 	set := func(keys ...string) {
 		w.text("postal.example.com/.well-known/jwks.json", `{"keys":[`+strings.Join(append(keys, `{"kty":"EC","kid":"ec"}`, `{"kty":"RSA","kid":"bad","n":"","e":"AQAB"}`), ",")+`]}`)
 	}
-	verify("no key set", "a", old, Unsure, 1)
+	verify("no key set", "a", old, Unsure)
+	fetched(1)
 	set(jwk("a", &old.PublicKey))
-	verify("a moment later", "a", old, Unsure, 0)
+	verify("a moment later", "a", old, Unsure)
+	fetched(0)
 	now = now.Add(keySetPause)
-	verify("first key", "a", old, Genuine, 1)
-	verify("again", "a", old, Genuine, 0)
-	verify("without a key id", "", old, Genuine, 0)
-	verify("another key under its id", "a", next, Refused, 0)
-	verify("unknown key id", "b", next, Refused, 0)
+	verify("first key", "a", old, Genuine)
+	fetched(1)
+	verify("again", "a", old, Genuine)
+	fetched(0)
+	verify("without a key id", "", old, Genuine)
+	fetched(0)
+	verify("another key under its id", "a", next, Refused)
+	fetched(0)
+	verify("unknown key id", "b", next, Refused)
+	fetched(0)
 	now = now.Add(keySetPause)
 	set(jwk("a", &old.PublicKey), jwk("b", &next.PublicKey))
-	verify("rotated", "b", next, Genuine, 1)
-	verify("the one before", "a", old, Genuine, 0)
+	verify("rotated", "b", next, Genuine)
+	fetched(1)
+	verify("the one before", "a", old, Genuine)
+	fetched(0)
 	now = now.Add(keySetAge)
 	set(jwk("b", &next.PublicKey))
-	verify("taken out", "a", old, Refused, 1)
+	verify("taken out", "a", old, Refused)
+	fetched(1)
 	now = now.Add(keySetAge)
 	w.text("postal.example.com/.well-known/jwks.json", `<html>`)
-	verify("while the set is away", "b", next, Genuine, 1)
+	verify("while the set is away", "b", next, Genuine)
+	fetched(1)
 }
 
 func FuzzKeySetAndCertificate(f *testing.F) {
