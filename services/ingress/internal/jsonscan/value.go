@@ -231,11 +231,13 @@ func hexValue(c byte) (rune, bool) {
 func unescape(in []byte) string {
 	out := make([]byte, 0, len(in))
 	for i := 0; i < len(in); {
-		if in[i] != '\\' {
-			out = append(out, in[i])
-			i++
-			continue
+		plain := bytes.IndexByte(in[i:], '\\')
+		if plain < 0 {
+			out = append(out, in[i:]...)
+			break
 		}
+		out = append(out, in[i:i+plain]...)
+		i += plain
 		c := in[i+1]
 		if c != 'u' {
 			out = append(out, unescaped(c))
