@@ -143,13 +143,17 @@ func (s *Service) fingerprint(x *exchange) *refusal {
 
 // stranger refuses without saying why. All strangers look the same.
 func (x *exchange) stranger() *refusal {
-	if challenge := x.source.guard.Challenge(); challenge != "" {
-		x.w.Header().Set("WWW-Authenticate", challenge)
-	}
-	return &refusal{
+	no := &refusal{
 		outcome: unauthenticated, status: x.source.answers.Unauthenticated, close: true,
 		title: "unauthenticated", detail: "credentials are missing or wrong",
 	}
+	if challenge := x.source.guard.Challenge(); challenge != "" {
+		// Who gives a password only when asked is asked by a 401 alone (RFC 9110,
+		// section 11.6.1), whatever else the provider takes for final.
+		x.w.Header().Set("WWW-Authenticate", challenge)
+		no.status = http.StatusUnauthorized
+	}
+	return no
 }
 
 // unavailable asks the sender to come back.
