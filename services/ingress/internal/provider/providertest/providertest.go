@@ -310,8 +310,11 @@ func (s Suite) sameIDs(t *testing.T, p provider.Provider, n *normalise.Normalise
 	}
 }
 
-// keyOf tells items apart: one entry about two recipients is two items.
-func keyOf(ev *schemas.Event) string { return ev.Recipient + "\x00" + string(ev.Raw) }
+// keyOf tells items apart: one entry about two recipients or
+// two lists is two items.
+func keyOf(ev *schemas.Event) string {
+	return strings.Join([]string{ev.Recipient, ev.ListID, string(ev.Raw)}, "\x00")
+}
 
 // silentErrors cuts every body at every byte.
 func silentErrors(t *testing.T, p provider.Provider, fixtures []fixture) {
