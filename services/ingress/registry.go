@@ -6,6 +6,7 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailgun"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailjet"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/sendgrid"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/ses"
 )
 
 // entry is what the ingress knows of one provider.
@@ -21,6 +22,7 @@ func registry() []entry {
 		{Provider: new(generic.Provider)}, // each source of it is configured
 		{Provider: sendgrid.Provider{}},
 		{Provider: mailgun.Provider{}},
+		{Provider: ses.Provider{}},
 	}
 }
 
