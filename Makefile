@@ -77,7 +77,8 @@ gen: ## write generated files again; inside a checkout, fail when one was stale
 	@changed() { git ls-files -mo --exclude-standard -z 2>/dev/null | xargs -0r sha256sum 2>/dev/null || true; }; \
 	before=$$(changed); \
 	go generate $(PACKAGES); \
-	diff <(echo "$$before") <(changed) || { echo 'these files were stale; they are fresh now'; exit 1; }
+	after=$$(changed); \
+	test "$$before" = "$$after" || { diff <(echo "$$before") <(echo "$$after"); echo 'these files were stale; they are fresh now'; exit 1; }
 
 check-alone: ## each module builds, and its go.mod is tidy, without the workspace
 	@failed=; \
