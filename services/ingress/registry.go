@@ -7,6 +7,7 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailjet"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/sendgrid"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/ses"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/sparkpost"
 )
 
 // entry is what the ingress knows of one provider.
@@ -23,6 +24,7 @@ func registry() []entry {
 		{Provider: sendgrid.Provider{}},
 		{Provider: mailgun.Provider{}},
 		{Provider: ses.Provider{}},
+		{Provider: sparkpost.Provider{}},
 	}
 }
 

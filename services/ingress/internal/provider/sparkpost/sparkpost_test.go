@@ -1,0 +1,90 @@
+package sparkpost_test
+
+import (
+	"bytes"
+	"strconv"
+	"testing"
+
+	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/providertest"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/sparkpost"
+)
+
+func suite() providertest.Suite {
+	return providertest.Suite{
+		Dir: "testdata",
+		Kinds: []string{
+			"injection", "delivery", "bounce", "delay", "out_of_band", "policy_rejection", "spam_complaint", "sms_status",
+			"open", "initial_open", "click", "amp_open", "amp_initial_open", "amp_click", "generation_failure",
+			"generation_rejection", "list_unsubscribe", "link_unsubscribe", "relay_injection", "relay_rejection",
+			"relay_delivery", "relay_tempfail", "relay_permfail", "relay_message", "ab_test_completed",
+			"ab_test_cancelled", "success", "error",
+		},
+		Batch:   batch,
+		Largest: 1000, // 350 and more are documented
+	}
+}
+
+func batch(items [][]byte) []byte {
+	return append(append([]byte{'['}, bytes.Join(items, []byte(","))...), ']')
+}
+
+func TestProvider(t *testing.T) {
+	t.Parallel()
+	providertest.Run(t, sparkpost.Provider{}, suite())
+}
+
+// count counts events: an entry without msys is a bad item, an empty msys none.
+func count(body []byte) (int, bool) {
+	var doc jsonscan.Document
+	if doc.Parse(body, jsonscan.Limits{Depth: 64, Items: 100_000}) != nil {
+		return 0, false
+	}
+	total := 0
+	for i := range doc.Items() {
+		var msys jsonscan.Value
+		for m := doc.Members(i); m.Next(); {
+			if m.Key() == "msys" {
+				msys = m.Value()
+			}
+		}
+		if msys.Kind() != jsonscan.Object {
+			total++
+		}
+		for m := msys.Members(); m.Next(); {
+			total++
+		}
+	}
+	return total, true
+}
+
+func FuzzProvider(f *testing.F) {
+	providertest.Fuzz(f, sparkpost.Provider{}, suite(), count)
+}
+
+const delivery = `{"msys":{"message_event":{"type":"delivery","event_id":"92356927693813857","timestamp":"1772615733","injection_time":"2026-03-04T09:15:30.120Z","message_id":"000443ee14578172be22","transmission_id":"65832150921904138","campaign_id":"march","rcpt_to":"ana@example.com","raw_rcpt_to":"Ana@example.com","rcpt_meta":{"order":"77"},"rcpt_tags":[],"delv_method":"esmtp","ip_address":"198.51.100.7","sending_ip":"192.0.2.25","num_retries":"0","queue_time":"2810","outbound_tls":"1","msg_size":"1337"}}}`
+
+func TestProvider_TellsTwoEventsOfOneSecondApart(t *testing.T) {
+	t.Parallel()
+	first := providertest.ID(t, sparkpost.Provider{}, []byte(delivery))
+	if id := providertest.ID(t, sparkpost.Provider{}, batch([][]byte{[]byte(delivery)})); id != first {
+		t.Errorf("in a batch the id is %s, alone %s", id, first)
+	}
+	other := bytes.Replace([]byte(delivery), []byte("813857"), []byte("813858"), 1)
+	if id := providertest.ID(t, sparkpost.Provider{}, other); id == first {
+		t.Error("another event id has the same id")
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	for _, size := range []int{1, 100} {
+		b.Run("sparkpost/batch="+strconv.Itoa(size), func(b *testing.B) {
+			items := make([][]byte, size)
+			for i := range items {
+				items[i] = []byte(delivery)
+			}
+			providertest.Benchmark(b, sparkpost.Provider{}, &provider.Request{Body: batch(items), Limits: jsonscan.Limits{Depth: 64, Items: 10_000}}, size)
+		})
+	}
+}
