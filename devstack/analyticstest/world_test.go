@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -224,4 +225,27 @@ func mustJSON(t *testing.T, v any) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// insertNative posts body as the data of an insert and returns the status.
+func (w *world) insertNative(t *testing.T, statement string, body []byte) int {
+	t.Helper()
+	to := w.engine.URL() + "/?" + url.Values{"database": {w.database}, "query": {statement}}.Encode()
+	res, err := http.Post(to, "application/octet-stream", strings.NewReader(string(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return res.StatusCode
+}
+
+// jsonFields returns the names of T's fields in JSON, in order.
+func jsonFields[T any]() []string {
+	var names []string
+	typ := reflect.TypeFor[T]()
+	for i := range typ.NumField() {
+		name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
 }

@@ -8,7 +8,9 @@
 -- number of rows (hour_rows, repeats included, filled by every insert) is still
 -- that of its latest seal is answered from the sealed counts; every other hour
 -- is counted afresh. So a late event or a repeat makes its hour fresh again at
--- once, and no answer depends on when the sealing runs.
+-- once, and no answer depends on when the sealing runs. rates_1h looks at the
+-- seals once for both halves (a scalar is evaluated once a query), so that no
+-- hour is in both or in neither.
 CREATE TABLE IF NOT EXISTS hour_rows {{on_cluster}}
 (
     hour DateTime('UTC'),
@@ -27,7 +29,7 @@ GROUP BY hour;
 CREATE TABLE IF NOT EXISTS hour_seals {{on_cluster}}
 (
     hour DateTime('UTC'),
-    seal UInt64 COMMENT 'Nanoseconds when sealing began; names the rows of rates_1h_sealed',
+    seal UInt64 COMMENT 'Nanoseconds when sealing began, one for each hour; names the rows of rates_1h_sealed',
     rows UInt64 COMMENT 'hour_rows.rows at that time'
 )
 ENGINE = {{replicated}}ReplacingMergeTree(seal)
@@ -91,16 +93,18 @@ CREATE VIEW IF NOT EXISTS rates_1h {{on_cluster}}
     machine Bool COMMENT 'Opens and clicks known to be of a machine',
     events UInt64 COMMENT 'How many; sum it'
 )
-AS SELECT hour, provider, source, type, recipient_domain, mailbox_provider, cause, machine, events
+AS WITH (SELECT (groupArray(seal), groupArray(hour)) FROM sealed_hours) AS sealed
+SELECT hour, provider, source, type, recipient_domain, mailbox_provider, cause, machine, events
 FROM rates_1h_sealed FINAL
-WHERE (hour, seal) IN (SELECT hour, seal FROM sealed_hours)
+WHERE seal IN sealed.1
 UNION ALL
+WITH (SELECT (groupArray(seal), groupArray(hour)) FROM sealed_hours) AS sealed
 SELECT
     toStartOfHour(toDateTime(time, 'UTC')) AS hour,
     provider, source, type, recipient_domain, mailbox_provider, cause,
     ifNull(machine, false) AS machine,
     count() AS events
 FROM event_log FINAL
-WHERE hour NOT IN (SELECT hour FROM sealed_hours)
+WHERE hour NOT IN sealed.2
 GROUP BY hour, provider, source, type, recipient_domain, mailbox_provider, cause, machine
 SETTINGS do_not_merge_across_partitions_select_final = 1;

@@ -1,0 +1,155 @@
+package analyticstest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+)
+
+const (
+	perHourFromEvents = `SELECT groupArray((h, source, type, n)) FROM (
+		SELECT toStartOfHour(time) AS h, source, type, count() AS n FROM events GROUP BY h, source, type ORDER BY h, source, type)`
+	perHourFromRates = `SELECT groupArray((h, source, type, n)) FROM (
+		SELECT hour AS h, source, type, sum(events) AS n FROM rates_1h GROUP BY h, source, type ORDER BY h, source, type)`
+	perHourFromMinutes = `SELECT groupArray((h, source, type, n)) FROM (
+		SELECT toStartOfHour(minute) AS h, source, type, sum(events) AS n FROM rates_1m GROUP BY h, source, type ORDER BY h, source, type)`
+)
+
+// agree checks that the rates are the counts of events.
+func (w *world) agree(t *testing.T, when string) {
+	t.Helper()
+	want := w.sql(t, perHourFromEvents)
+	for name, query := range map[string]string{"rates_1h": perHourFromRates, "rates_1m": perHourFromMinutes} {
+		if got := w.sql(t, query); got != want {
+			t.Errorf("%s: %s has\n%s\nevents has\n%s", when, name, got, want)
+		}
+	}
+}
+
+func TestRates_AreExactBeforeAndAfterSealing(t *testing.T) {
+	w := newWorld(t, `analytics: {listen: "127.0.0.1:0", flush_interval: 20ms, seal_interval: 1s, seal_rest: 2s}`)
+	w.analytics(t)
+	var events []schemas.Event
+	for n := range 300 {
+		at := base().Add(time.Duration(n) * time.Minute) // five hours
+		events = append(events, eventAt(n, schemas.Delivered, at), eventAt(n, schemas.Blocked, at))
+	}
+	w.publish(t, events...)
+	w.wantSQL(t, "SELECT count() FROM events", "600")
+	w.agree(t, "before sealing")
+	w.wantSQL(t, "SELECT count() FROM sealed_hours", "5")
+	w.agree(t, "after sealing")
+
+	// A repeat with another receipt and another verdict, as after a new classifier,
+	// and a late event of an hour that is sealed.
+	again := events[0]
+	again.ReceivedAt, again.Cause, again.Reason = again.ReceivedAt.Add(time.Hour), schemas.CauseSender, schemas.Reputation
+	w.publish(t, again, eventAt(1000, schemas.Delivered, base().Add(90*time.Minute)))
+	w.wantSQL(t, "SELECT count(), countIf(cause = 'sender') FROM events", "601\t1")
+	w.agree(t, "after a repeat and a late event")
+	w.wantSQL(t, "SELECT sum(rows) FROM (SELECT hour, rows FROM hour_seals FINAL)", "602")
+	w.wantSQL(t, "SELECT count() FROM sealed_hours", "5")
+	w.agree(t, "after sealing again")
+	if got := w.sql(t, "SELECT sum(events) FROM rates_1h_sealed FINAL"); got == "601" {
+		t.Error("sealing again left no old seal behind: the test proves nothing")
+	}
+}
+
+func TestRates_AreNeverTornWhileHoursAreSealed(t *testing.T) {
+	w := newWorld(t, `analytics: {listen: "127.0.0.1:0", flush_interval: 20ms, seal_interval: 1s, seal_rest: 2s}`)
+	w.analytics(t)
+	var events []schemas.Event
+	for n := range 480 {
+		events = append(events, eventAt(n, schemas.Delivered, base().Add(-time.Duration(n+1)*6*time.Minute))) // 48 hours
+	}
+	w.publish(t, events...)
+	w.wantSQL(t, "SELECT count() FROM events", "480")
+	await(t, "all hours sealed", func() bool {
+		if got := w.sql(t, "SELECT sum(events) FROM rates_1h"); got != "480" {
+			t.Fatalf("rates_1h has %s events", got)
+		}
+		return w.sql(t, "SELECT count() FROM sealed_hours") == "48"
+	})
+	w.agree(t, "after sealing")
+}
+
+func TestMessages_AreEqualInWhateverOrderEventsCome(t *testing.T) {
+	const all = "SELECT * FROM messages ORDER BY message_id FORMAT TSV"
+	var events []schemas.Event
+	yes := true
+	for n := range 60 {
+		at := base().Add(time.Duration(n) * time.Second)
+		open := eventAt(n, schemas.Opened, at.Add(time.Minute))
+		byMachine := eventAt(n, schemas.Opened, at.Add(10*time.Second))
+		byMachine.Machine = &yes
+		events = append(events, eventAt(n, schemas.Processed, at), eventAt(n, schemas.Delivered, at.Add(time.Second)), open, byMachine,
+			eventAt(n, schemas.Opened, at.Add(2*time.Minute)), eventAt(n, schemas.Clicked, at.Add(3*time.Minute)))
+	}
+	var answers []string
+	for seed := range uint64(2) {
+		w := newWorld(t)
+		w.analytics(t)
+		list := append(append([]schemas.Event{}, events...), events[:100]...)
+		shuffle(list, seed)
+		for len(list) > 0 { // several batches, so several parts
+			n := min(len(list), 97)
+			w.publish(t, list[:n]...)
+			list = list[n:]
+		}
+		w.wantSQL(t, "SELECT sum(rows), (SELECT count() FROM messages) FROM hour_rows", "460\t60")
+		answers = append(answers, w.sql(t, all))
+		w.sql(t, "OPTIMIZE TABLE messages_state FINAL")
+		answers = append(answers, w.sql(t, all))
+	}
+	for i, answer := range answers {
+		if answer != answers[0] {
+			t.Errorf("answer %d differs from the first:\n%.300s\n%.300s", i, answer, answers[0])
+		}
+	}
+	w := newWorld(t)
+	w.analytics(t)
+	w.publish(t, events[:6]...)
+	// Seconds from processed to delivered, first open, first open by a person, first click.
+	w.wantSQL(t, `SELECT delivered - processed, first_open - processed, first_open_by_person - processed, first_click - processed FROM messages`, "1\t10\t60\t180")
+}
+
+func TestEvents_OfAnyTimeAreKept(t *testing.T) {
+	w := newWorld(t)
+	w.analytics(t)
+	var events []schemas.Event
+	for n := range 420 { // more days than a server takes in one insert by default
+		events = append(events, eventAt(n, schemas.Opened, base().AddDate(0, 0, -n)))
+	}
+	for i, at := range []time.Time{
+		time.Unix(0, 0).UTC(), time.Date(1999, 12, 31, 23, 59, 59, 0, time.UTC), time.Date(2015, 6, 3, 12, 4, 9, 0, time.UTC),
+		time.Date(2099, 12, 31, 0, 0, 0, 0, time.UTC), time.Date(2106, 2, 7, 0, 0, 0, 0, time.UTC),
+	} {
+		events = append(events, eventAt(1000+i, schemas.Opened, at))
+	}
+	now := time.Now().UTC()
+	for i := range events {
+		events[i].ReceivedAt = now // a back-fill: kept from now on, whatever its age
+	}
+	w.publish(t, events...)
+	w.wantSQL(t, "SELECT count() FROM events", "425")
+	w.sql(t, "OPTIMIZE TABLE event_log FINAL") // would drop what is past its retention
+	w.wantSQL(t, "SELECT count() FROM events", "425")
+	w.agree(t, "after a back-fill")
+	if got := w.sql(t, "SELECT count() FROM dead_letters"); got != "0" {
+		t.Errorf("%s dead letters", got)
+	}
+	if got := w.sql(t, "SELECT uniqExact(partition) FROM system.parts WHERE active AND database = currentDatabase() AND table = 'event_log'"); got != "423" {
+		t.Errorf("%s partitions, want 422 days and the one of strange times", got)
+	}
+}
+
+func TestEvents_MessageIDIsExact(t *testing.T) {
+	w := newWorld(t)
+	w.analytics(t)
+	e := eventAt(1, schemas.Delivered, base())
+	e.MessageID, e.Raw = "92233720368547758079", []byte(`{"MessageID":92233720368547758079, "x": "\u00e9"}`)
+	w.publish(t, e)
+	w.wantSQL(t, "SELECT message_id, raw FROM events FORMAT TSVRaw", fmt.Sprintf("%s\t%s", e.MessageID, e.Raw))
+}

@@ -1,0 +1,178 @@
+package analyticstest
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/pipeline"
+)
+
+// contractViews are the names that analysts, dashboards and checks rely on.
+func contractViews() []string {
+	return []string{"events", "messages", "rates_1m", "rates_1h", "suppressions", "alerts", "dead_letters"}
+}
+
+func TestMigrate_MayBeRepeatedAndRunTwiceAtOnce(t *testing.T) {
+	w := newWorld(t)
+	before := w.sql(t, "SELECT groupArray(name) FROM (SELECT name FROM system.tables WHERE database = currentDatabase() ORDER BY name)")
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			if err := pipeline.MigrateTables(t.Context(), w.cfg, logger(t)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if after := w.sql(t, "SELECT groupArray(name) FROM (SELECT name FROM system.tables WHERE database = currentDatabase() ORDER BY name)"); after != before {
+		t.Errorf("tables were %s, are %s", before, after)
+	}
+	if got := w.sql(t, "SELECT count() > 5, count() = uniqExact(version) FROM schema_migrations FINAL"); got != "true\ttrue" && got != "1\t1" {
+		t.Errorf("recorded migrations: %s", got)
+	}
+}
+
+func TestMigrate_TwoAtOnceOnAnEmptyServer(t *testing.T) {
+	w := newWorld(t)
+	cfg := w.cfg
+	cfg.ClickHouse.Database += "_fresh"
+	t.Cleanup(func() { w.sql(t, "DROP DATABASE IF EXISTS "+cfg.ClickHouse.Database) })
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			if err := pipeline.MigrateTables(t.Context(), cfg, logger(t)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if got := w.sql(t, "SELECT count() FROM "+cfg.ClickHouse.Database+".events"); got != "0" {
+		t.Errorf("events: %s", got)
+	}
+}
+
+func TestMigrate_RefusesAChangedFile(t *testing.T) {
+	w := newWorld(t)
+	w.sql(t, "INSERT INTO schema_migrations SELECT 3, '0003_messages.sql', 'another', now64(3)")
+	err := pipeline.MigrateTables(t.Context(), w.cfg, logger(t))
+	if err == nil || !strings.Contains(err.Error(), "0003_messages.sql was applied with another text") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestMigrate_SetsTheRetentionOnceItChanges(t *testing.T) {
+	w := newWorld(t)
+	ttl := func() string {
+		return w.sql(t, "SELECT extractAll(create_table_query, 'TTL [^\\n]+?toIntervalDay\\((\\d+)\\)')[1] FROM system.tables WHERE database = currentDatabase() AND name IN ('event_log', 'dead_letter_log') ORDER BY name")
+	}
+	if got := ttl(); got != "90\n400" {
+		t.Errorf("retention is %q", got)
+	}
+	mutations := w.sql(t, "SELECT count() FROM system.mutations WHERE database = currentDatabase()")
+	w.cfg = w.config(t, w.engine.URL(), "analytics: {retention: {events: 720h}}")
+	for range 2 {
+		if err := pipeline.MigrateTables(t.Context(), w.cfg, logger(t)); err != nil {
+			t.Fatal(err)
+		}
+		if got := ttl(); got != "90\n30" {
+			t.Errorf("retention is %q", got)
+		}
+	}
+	if after := w.sql(t, "SELECT count() - "+mutations+" <= 1 FROM system.mutations WHERE database = currentDatabase()"); after != "1" && after != "true" {
+		t.Error("an unchanged retention was set again")
+	}
+}
+
+func TestViews_DescribeThemselves(t *testing.T) {
+	w := newWorld(t)
+	for _, view := range contractViews() {
+		if bare := w.sql(t, "SELECT groupArray(name) FROM system.columns WHERE database = currentDatabase() AND table = '"+view+"' AND comment = ''"); bare != "[]" {
+			t.Errorf("columns of %s without a comment: %s", view, bare)
+		}
+	}
+}
+
+func TestEvents_HasTheFieldsOfAnEventAsColumns(t *testing.T) {
+	w := newWorld(t)
+	got := w.sql(t, "SELECT arrayStringConcat(groupArray(name), ',') FROM (SELECT name FROM system.columns WHERE database = currentDatabase() AND table = 'events' ORDER BY position)")
+	if want := strings.Join(jsonFields[schemas.Event](), ","); got != want {
+		t.Errorf("columns\n%s\nfields\n%s", got, want)
+	}
+}
+
+// sqlDir holds the statements of the analytics service.
+const sqlDir = "../../services/analytics/internal/store/sql"
+
+var parameter = regexp.MustCompile(`\{(\w+):([^}]+)\}`)
+
+// TestQueries_AreUnderstood explains every query the service has.
+func TestQueries_AreUnderstood(t *testing.T) {
+	w := newWorld(t)
+	queries, err := fs.Glob(os.DirFS(sqlDir), "query/*.sql")
+	if err != nil || len(queries) == 0 {
+		t.Fatalf("%d queries: %v", len(queries), err)
+	}
+	for _, file := range queries {
+		text, err := fs.ReadFile(os.DirFS(sqlDir), file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		query := parameter.ReplaceAllStringFunc(string(text), func(p string) string {
+			if typ := parameter.FindStringSubmatch(p)[2]; strings.HasPrefix(typ, "DateTime") {
+				return "toDateTime('2026-11-20 10:00:00', 'UTC')"
+			}
+			return "1"
+		})
+		// EXPLAIN takes no INSERT; its SELECT is what there is to understand.
+		if _, err := w.ask("EXPLAIN " + query[strings.Index(query, "SELECT"):]); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+func TestEvents_QueriesReadOnlyWhatTheyNeed(t *testing.T) {
+	w := newWorld(t)
+	w.analytics(t)
+	const days = 10
+	var events []schemas.Event
+	for n := range days {
+		events = append(events, eventAt(n, schemas.Delivered, base().AddDate(0, 0, -n)))
+	}
+	w.publish(t, events...)
+	w.wantSQL(t, "SELECT count() FROM events", fmt.Sprint(days))
+	for _, tt := range []struct {
+		name, query string
+		parts       string
+	}{
+		{"one day of events", "SELECT count() FROM events WHERE time >= '2026-11-20 00:00:00'", "1/10"},
+		{"one hour of rates_1m", "SELECT sum(events) FROM rates_1m WHERE minute >= '2026-11-20 10:00:00' AND minute < '2026-11-20 11:00:00'", "1/10"},
+		{"one day of rates_1h", "SELECT sum(events) FROM rates_1h WHERE hour >= '2026-11-20 00:00:00'", "1/10"},
+		{"one message", "SELECT count() FROM events WHERE message_id = '19421777835146493'", "Skip"},
+		{"one person", "SELECT count() FROM events WHERE recipient_hash = '00000000000000000000000000000003'", "Skip"},
+		{"one address", "SELECT count() FROM events WHERE recipient = '0003@example.com'", "Skip"},
+		{"one id", "SELECT count() FROM events WHERE id = '" + events[3].ID + "'", "Skip"},
+	} {
+		plan := w.sql(t, "EXPLAIN indexes = 1 "+tt.query)
+		if !strings.Contains(plan, tt.parts) {
+			t.Errorf("%s: no %q in the plan\n%s", tt.name, tt.parts, plan)
+		}
+	}
+}
+
+// A server answers 200 to a body without rows: this is why a block is encoded
+// whole before it is sent.
+func TestServer_TakesAnEmptyBodyForNoRows(t *testing.T) {
+	w := newWorld(t)
+	if status := w.insertNative(t, "INSERT INTO hour_seals FORMAT Native", nil); status != 200 {
+		t.Logf("status %d: the server refuses an empty body now", status)
+	}
+	if got := w.sql(t, "SELECT count() FROM hour_seals"); got != "0" {
+		t.Errorf("%s rows", got)
+	}
+}
