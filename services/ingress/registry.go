@@ -5,6 +5,8 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailgun"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailjet"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailtrap"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/postmark"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/sendgrid"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/ses"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/sparkpost"
@@ -25,6 +27,8 @@ func registry() []entry {
 		{Provider: mailgun.Provider{}},
 		{Provider: ses.Provider{}},
 		{Provider: sparkpost.Provider{}},
+		{Provider: postmark.Provider{}},
+		{Provider: mailtrap.Provider{}},
 	}
 }
 

@@ -63,6 +63,19 @@ func Retried() Answers {
 	}
 }
 
+// Refused returns the answers for a provider that drops events at most refusals:
+// one status, at which it repeats, for everything but done.
+func Refused(status int) Answers {
+	return Answers{
+		OK:              http.StatusOK,
+		Unauthenticated: status,
+		Malformed:       status,
+		TooLarge:        status,
+		Slow:            status,
+		Unavailable:     status,
+	}
+}
+
 // FormError says that a request is well-formed but of no form the provider
 // sends. What is a constant phrase.
 type FormError struct {

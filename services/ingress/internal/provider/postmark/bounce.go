@@ -1,0 +1,55 @@
+package postmark
+
+import (
+	"strings"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+)
+
+// bounce tells the types of a bounce apart by their names: the numbers beside
+// them differ between Postmark's own documents.
+func (e *entry) bounce(it *provider.Item) {
+	ev := &it.Event
+	if ev.SMTPReply = e.text(fieldDetails); ev.SMTPReply == "" {
+		ev.SMTPReply = e.text(fieldDescription)
+	}
+	kind := e.text(fieldType)
+	it.Tell(e.text(fieldID)) // its number in Postmark's list, the same in a repeat
+	it.Tell(kind)
+	it.Failure.Class = strings.ToLower(kind)
+	it.Failure.Permanent = provider.False()
+	switch it.Failure.Class {
+	case "hardbounce":
+		ev.Type, ev.BounceType = schemas.Bounced, schemas.Hard
+		it.Failure.Permanent = provider.True()
+	case "bademailaddress", "manuallydeactivated":
+		ev.Type = schemas.Blocked
+		it.Failure.Permanent = provider.True()
+	case "softbounce", "virusnotification", "unknown":
+		ev.Type, ev.BounceType = schemas.Bounced, schemas.Soft
+	case "transient", "dnserror", "openrelaytest":
+		ev.Type = schemas.Deferred
+	case "blocked", "dmarcpolicy", "spamnotification", "unconfirmed":
+		ev.Type = schemas.Blocked
+	case "smtpapierror", "templaterenderingfailed":
+		ev.Type = schemas.Failed
+	case "spamcomplaint":
+		ev.Type = schemas.Complained
+	case "unsubscribe":
+		ev.Type = schemas.Unsubscribed
+		ev.ListID = e.text(fieldStream)
+	case "subscribe":
+		ev.Type = schemas.Subscribed
+		ev.ListID = e.text(fieldStream)
+	case "autoresponder", "addresschange", "challengeverification", "inbounderror":
+		ev.Type = schemas.Other // somebody answered, or wrote to us
+	default: // no word on the address: the reply decides
+		ev.Type = schemas.Bounced
+		it.Failure.Permanent = nil
+		e.out.Drift(provider.UnknownEvent, kind)
+	}
+	if inactive := provider.Boolean(e.values[fieldInactive]); inactive != nil && *inactive {
+		it.Failure.Permanent = provider.True() // Postmark sends nothing there any more
+	}
+}
