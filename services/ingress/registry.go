@@ -6,6 +6,7 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailgun"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailjet"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailtrap"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/mandrill"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/postmark"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/sendgrid"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/ses"
@@ -29,6 +30,7 @@ func registry() []entry {
 		{Provider: sparkpost.Provider{}},
 		{Provider: postmark.Provider{}},
 		{Provider: mailtrap.Provider{}},
+		{Provider: mandrill.Provider{}},
 	}
 }
 
