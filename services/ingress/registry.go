@@ -7,6 +7,7 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailjet"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailtrap"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mandrill"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/postal"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/postmark"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/sendgrid"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/ses"
@@ -31,6 +32,7 @@ func registry() []entry {
 		{Provider: postmark.Provider{}},
 		{Provider: mailtrap.Provider{}},
 		{Provider: mandrill.Provider{}},
+		{Provider: postal.Provider{}},
 	}
 }
 
