@@ -9,6 +9,7 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mandrill"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/postal"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/postmark"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/resend"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/sendgrid"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/ses"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/sparkpost"
@@ -33,6 +34,7 @@ func registry() []entry {
 		{Provider: mailtrap.Provider{}},
 		{Provider: mandrill.Provider{}},
 		{Provider: postal.Provider{}},
+		{Provider: resend.Provider{}},
 	}
 }
 

@@ -66,8 +66,10 @@ func Plain(v jsonscan.Value) string {
 
 // isoLayouts are the forms of a time beside RFC 3339 that providers write. One
 // without a zone is in UTC.
-func isoLayouts() [3]string {
-	return [...]string{"2006-01-02T15:04:05 -0700", "2006-01-02T15:04:05", "2006-01-02 15:04:05"}
+func isoLayouts() [4]string {
+	return [...]string{
+		"2006-01-02T15:04:05 -0700", "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04:05Z07:00",
+	}
 }
 
 // Time reads RFC 3339 and its relatives, or seconds since 1970 as UnixTime does;

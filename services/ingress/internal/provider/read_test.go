@@ -21,6 +21,7 @@ func TestTime_ReadsWhatProvidersWrite(t *testing.T) {
 		{"microseconds are cut", `"2026-03-04T09:15:30.123999Z"`, whole.Add(123 * time.Millisecond)},
 		{"another zone", `"2026-03-04T10:15:30+01:00"`, whole},
 		{"zone after a space", `"2026-03-04T09:15:30 +0000"`, whole},
+		{"zone after a time with a space in it", `"2026-03-04 10:15:30.000719+01:00"`, whole},
 		{"no zone", `"2026-03-04 09:15:30"`, whole},
 		{"seconds", `1772615730`, whole},
 		{"seconds as text", `"1772615730"`, whole},
