@@ -3,6 +3,7 @@ package ingress
 import (
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailchimp"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailgun"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailjet"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailtrap"
@@ -35,6 +36,7 @@ func registry() []entry {
 		{Provider: mandrill.Provider{}},
 		{Provider: postal.Provider{}},
 		{Provider: resend.Provider{}},
+		{Provider: mailchimp.Provider{}},
 	}
 }
 

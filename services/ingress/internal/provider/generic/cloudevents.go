@@ -77,7 +77,7 @@ func (p *Provider) binary(req *provider.Request, out *provider.Batch, media stri
 	}
 	if media != "" {
 		text = appendMember(text, "datacontenttype")
-		text = appendString(text, req.Header.Get("Content-Type"))
+		text = provider.AppendString(text, req.Header.Get("Content-Type"))
 	}
 	switch body := bytes.TrimSpace(bytes.TrimPrefix(req.Body, []byte("\xef\xbb\xbf"))); {
 	case len(req.Body) == 0:
@@ -88,7 +88,7 @@ func (p *Provider) binary(req *provider.Request, out *provider.Batch, media stri
 		}
 		text = append(appendMember(text, "data"), body...)
 	case strings.HasPrefix(media, "text/") && utf8.Valid(req.Body):
-		text = appendString(appendMember(text, "data"), string(req.Body))
+		text = provider.AppendString(appendMember(text, "data"), string(req.Body))
 	default:
 		text = append(appendMember(text, "data_base64"), '"')
 		text = append(base64.StdEncoding.AppendEncode(text, req.Body), '"')
@@ -113,7 +113,7 @@ func attributes(h http.Header) ([]byte, error) {
 		if !ok || !isAttribute(attribute) {
 			return nil, &provider.FormError{What: "a ce- header that is no attribute of CloudEvents"}
 		}
-		text = appendString(appendMember(text, attribute), value)
+		text = provider.AppendString(appendMember(text, attribute), value)
 	}
 	return text, nil
 }
@@ -122,7 +122,7 @@ func appendMember(text []byte, name string) []byte {
 	if text[len(text)-1] != '{' {
 		text = append(text, ',')
 	}
-	return append(appendString(text, name), ':')
+	return append(provider.AppendString(text, name), ':')
 }
 
 // isAttribute says whether name may be an attribute; data and datacontenttype
