@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/brevo"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailchimp"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailgun"
@@ -37,6 +38,7 @@ func registry() []entry {
 		{Provider: postal.Provider{}},
 		{Provider: resend.Provider{}},
 		{Provider: mailchimp.Provider{}},
+		{Provider: brevo.Provider{}},
 	}
 }
 
