@@ -178,10 +178,13 @@ func (p *prober) row(ctx context.Context) (time.Duration, error) {
 	if err := p.post(ctx, body); err != nil {
 		return 0, err
 	}
-	// The probe's own second keeps the query on one granule or two.
-	query := fmt.Sprintf("SELECT count() FROM mailstream.events WHERE time > now() - 60 AND type = 'opened' AND message_id = '%d'", p.next)
+	query, err := drainSQL.ReadFile("sql/probe_row.sql")
+	if err != nil {
+		return 0, err
+	}
+	at := fmt.Sprintf("%s/?param_message_id=%d", p.stack.ClickHouse(), p.next)
 	return p.until(ctx, func() (bool, error) {
-		text, err := p.call(ctx, p.stack.ClickHouse(), query)
+		text, err := p.call(ctx, at, string(query))
 		return strings.TrimSpace(text) == "1", err
 	})
 }
