@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/activecampaign"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/brevo"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailchimp"
@@ -39,6 +40,7 @@ func registry() []entry {
 		{Provider: resend.Provider{}},
 		{Provider: mailchimp.Provider{}},
 		{Provider: brevo.Provider{}},
+		{Provider: activecampaign.Provider{}},
 	}
 }
 
