@@ -1,22 +1,10 @@
 package simulate
 
 import (
-	"encoding/json"
 	"strconv"
 
 	"github.com/mailstream/mailstream/schemas"
 )
-
-// dialect writes facts as one request body of a provider. grouped asks for the
-// provider's form for several events even when there is one.
-type dialect func(facts []fact, grouped bool) []byte
-
-// dialects are the providers that can be played, by their names in the
-// configuration.
-func dialects() map[string]dialect { return map[string]dialect{"mailjet": mailjet} }
-
-// Providers returns the names of the providers that can be played, sorted.
-func Providers() []string { return sortedNames(dialects()) }
 
 // mailjetEvent is Mailjet's object, with the fields of every event type; its
 // documentation is the Event API guide.
@@ -47,20 +35,16 @@ type mailjetEvent struct {
 	ListID         int64  `json:"mj_list_id,omitempty"`
 }
 
-func mailjet(facts []fact, grouped bool) []byte {
+func mailjet(facts []fact, o *occasion) (request, error) {
 	objects := make([]mailjetEvent, len(facts))
 	for i := range facts {
 		objects[i] = mailjetObject(&facts[i])
 	}
 	var v any = objects
-	if !grouped && len(objects) == 1 {
+	if !o.grouped && len(objects) == 1 {
 		v = objects[0]
 	}
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // strings and numbers always encode
-	}
-	return body
+	return jsonRequest(v)
 }
 
 func mailjetObject(f *fact) mailjetEvent {

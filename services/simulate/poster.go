@@ -76,20 +76,23 @@ type poster struct {
 	seen      int
 }
 
+// target is the URL that is posted to.
+func (c Config) target() string { return strings.TrimSuffix(c.URL, "/") + "/v1/webhooks/" + c.Source }
+
 func newPoster(cfg Config) *poster {
 	transport := &http.Transport{MaxIdleConnsPerHost: cfg.Workers, MaxConnsPerHost: cfg.Workers}
 	return &poster{
-		cfg: cfg, url: strings.TrimSuffix(cfg.URL, "/") + "/v1/webhooks/" + cfg.Source, began: time.Now(),
+		cfg: cfg, url: cfg.target(), began: time.Now(),
 		client: &http.Client{Transport: transport, Timeout: requestTimeout},
 		total:  Summary{Answers: map[int]int{}},
 	}
 }
 
-// send posts body until it is answered 200 or attemptsMax is reached. The first
+// send posts r until it is answered 200 or attemptsMax is reached. The first
 // request of all that gets no answer at all ends the run: nobody is there.
-func (p *poster) send(ctx context.Context, body []byte) error {
+func (p *poster) send(ctx context.Context, r request) error {
 	for attempt := 1; ; attempt++ {
-		status, delay, err := p.post(ctx, body)
+		status, delay, err := p.post(ctx, r)
 		switch {
 		case ctx.Err() != nil, status == http.StatusOK:
 			return nil
@@ -108,13 +111,15 @@ func (p *poster) send(ctx context.Context, body []byte) error {
 	}
 }
 
-func (p *poster) post(ctx context.Context, body []byte) (status int, retryAfter time.Duration, err error) {
+func (p *poster) post(ctx context.Context, r request) (status int, retryAfter time.Duration, err error) {
 	retryAfter = time.Second
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(r.body))
 	if err != nil {
 		return 0, retryAfter, err
 	}
-	req.Header.Set("Content-Type", "application/json")
+	for name, value := range r.header {
+		req.Header.Set(name, value)
+	}
 	p.cfg.Auth.authorize(req)
 	began := time.Now()
 	resp, err := p.client.Do(req)

@@ -44,10 +44,14 @@ type Config struct {
 	Seed       uint64        // the same seed plays the same messages
 }
 
-// Auth is what makes a request genuine.
+// Auth is what makes a request genuine. Providers that sign with a private key
+// sign with the published one of the development configuration.
 type Auth struct {
-	Username string
-	Password config.Secret
+	Username   string
+	Password   config.Secret
+	SigningKey config.Secret // of a provider that signs with a shared key
+	PublicURL  config.Secret // the URL that is signed; by default the one posted to
+	TopicArn   string        // of SNS; by default that of the development configuration
 }
 
 // Default returns a minute of normal Mailjet traffic to an ingress on this
@@ -63,7 +67,7 @@ func Default() Config {
 func (c Config) Validate(p *config.Problems) {
 	p.Check(strings.HasPrefix(c.URL, "http://") || strings.HasPrefix(c.URL, "https://"), "url", "%q is no http URL", c.URL)
 	p.Check(c.Source != "", "source", "is empty")
-	p.Check(dialects()[c.Provider] != nil, "provider", "%q is none of %s", c.Provider, strings.Join(Providers(), ", "))
+	p.Check(dialects()[c.Provider].write != nil, "provider", "%q is none of %s", c.Provider, strings.Join(Providers(), ", "))
 	p.Check(scenarios()[c.Scenario] != nil, "scenario", "%q is none of %s", c.Scenario, strings.Join(Scenarios(), ", "))
 	p.Check(c.Rate > 0 && c.Rate <= rateMax, "rate", "%g is not above 0 and up to %d", c.Rate, rateMax)
 	p.Check(c.Duration > 0, "duration", "%s is not above 0s", c.Duration)
@@ -82,18 +86,22 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (Summary, error) {
 	if err := p.Err(); err != nil {
 		return Summary{}, err
 	}
+	o, err := newOccasion(cfg)
+	if err != nil {
+		return Summary{}, err
+	}
 	post := newPoster(cfg)
 	defer post.client.CloseIdleConnections()
-	requests := make(chan []byte, cfg.Workers)
+	requests := make(chan request, cfg.Workers)
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer close(requests)
-		return play(gctx, cfg, requests)
+		return play(gctx, cfg, o, requests)
 	})
 	for range cfg.Workers {
 		group.Go(func() error {
-			for body := range requests {
-				if err := post.send(gctx, body); err != nil {
+			for r := range requests {
+				if err := post.send(gctx, r); err != nil {
 					return err
 				}
 			}
@@ -103,7 +111,7 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (Summary, error) {
 	progress, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() { defer close(ended); report(progress, post, out) }()
-	err := group.Wait()
+	err = group.Wait()
 	stop()
 	<-ended
 	summary := post.summary()
@@ -114,11 +122,14 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (Summary, error) {
 	return summary, err
 }
 
-// play writes the bodies that are due, tick by tick.
-func play(ctx context.Context, cfg Config, requests chan<- []byte) error {
+// play writes the requests that are due, tick by tick.
+func play(ctx context.Context, cfg Config, o *occasion, requests chan<- request) error {
 	rng := rand.New(rand.NewPCG(cfg.Seed, cfg.Seed))
 	story := newStory(cfg, rng)
 	encode := dialects()[cfg.Provider]
+	if encode.single {
+		cfg.Group = 1
+	}
 	began := time.Now()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -129,12 +140,16 @@ func play(ctx context.Context, cfg Config, requests chan<- []byte) error {
 			elapsed, last = cfg.Duration, true
 		}
 		for due := int(cfg.Rate * elapsed.Seconds()); sent < due; {
-			n := min(cfg.Group, due-sent)
-			body := encode(story.next(n), cfg.Group > 1)
-			sent += n
-			for copies := 1 + repeat(rng, cfg.Duplicates); copies > 0; copies-- {
+			facts := story.next(min(cfg.Group, due-sent))
+			sent += len(facts)
+			copies := 1 + repeat(rng, cfg.Duplicates)
+			for o.attempt = 0; o.attempt < copies; o.attempt++ {
+				r, err := encode.write(facts, o)
+				if err != nil {
+					return fmt.Errorf("write a webhook of %s: %w", cfg.Provider, err)
+				}
 				select {
-				case requests <- body:
+				case requests <- r:
 				case <-ctx.Done():
 					return nil
 				}

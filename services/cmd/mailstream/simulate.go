@@ -60,10 +60,7 @@ func (c *command) credentials(cfg *simulate.Config) error {
 		if s.Name != cfg.Source {
 			continue
 		}
-		cfg.Provider = s.Provider
-		if b := s.Auth.Basic; b != nil && len(b.Password) > 0 {
-			cfg.Auth = simulate.Auth{Username: b.Username, Password: b.Password[0]}
-		}
+		cfg.Provider, cfg.Auth = s.Provider, pipeline.SimulatedAuth(s)
 		return nil
 	}
 	return fmt.Errorf("find source %q: the configuration has none of that name", cfg.Source)

@@ -1,0 +1,105 @@
+package pipeline_test
+
+import (
+	"context"
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/ingress"
+	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/platform"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/simulate"
+)
+
+// TestSimulate_IsTakenByEverySourceOfTheDevelopmentConfiguration posts every
+// event twice, the second time under other ids of the provider where it does
+// that, and wants each once.
+func TestSimulate_IsTakenByEverySourceOfTheDevelopmentConfiguration(t *testing.T) {
+	t.Parallel()
+	dev, err := pipeline.Dev()
+	if err != nil {
+		t.Fatal(err)
+	}
+	played := 0
+	for _, source := range dev.Ingress.Sources {
+		if !slices.Contains(simulate.Providers(), source.Provider) {
+			continue
+		}
+		played++
+		t.Run(source.Name, func(t *testing.T) {
+			t.Parallel()
+			kc := kafkatest.Start(t)
+			cfg := simulate.Default()
+			cfg.URL, cfg.Source, cfg.Provider = "http://"+listen(t, dev.Ingress, kc), source.Name, source.Provider
+			cfg.Auth = pipeline.SimulatedAuth(source)
+			cfg.Rate, cfg.Duration, cfg.Group, cfg.Duplicates = 600, 500*time.Millisecond, 10, 1
+			cfg.Scenario = simulate.BounceStorm
+			got, err := simulate.Run(t.Context(), cfg, io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Accepted != 600 || got.DeadLettered != 0 || got.GivenUp != 0 {
+				t.Errorf("%+v, want 600 accepted", got)
+			}
+			ids, hard := map[string]bool{}, 0
+			for _, typ := range schemas.Types() {
+				for _, r := range kafkatest.ReadAll(t, kc, schemas.EventTopic(kc.TopicPrefix, typ)) {
+					e, err := schemas.Decode(r.Value)
+					if err != nil || e.Type == schemas.Other || e.MessageID == "" || e.RecipientHash == "" {
+						t.Fatalf("%s, %v", r.Value, err)
+					}
+					if e.BounceType == schemas.Hard && e.Reason == schemas.InvalidRecipient && !ids[e.ID] {
+						hard++
+					}
+					ids[e.ID] = true
+				}
+			}
+			if len(ids) != 300 || hard < 50 {
+				t.Errorf("%d events of 300, %d hard bounces", len(ids), hard)
+			}
+		})
+	}
+	if want := len(simulate.Providers()); played != want {
+		t.Errorf("the development configuration has sources of %d providers, simulate plays %d", played, want)
+	}
+}
+
+// listen runs an ingress until the test ends and returns its address.
+func listen(t *testing.T, cfg ingress.Config, kc kafka.Config) string {
+	t.Helper()
+	cfg.Listen = "127.0.0.1:0"
+	hasher, err := address.NewHasher(config.Literal("pepper-of-the-simulation"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := ingress.New(cfg, platform.Shared{Kafka: kc, Hasher: hasher, Log: kafkatest.Logger(t), Registry: prometheus.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	})
+	select {
+	case <-s.Ready():
+	case err := <-done:
+		t.Fatalf("run: %v", err)
+	case <-time.After(20 * time.Second):
+		t.Fatal("the ingress did not become ready")
+	}
+	return s.Addr()
+}

@@ -1,0 +1,87 @@
+package simulate
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/webhooksign"
+)
+
+// sesTime is how SES writes a time.
+const sesTime = "2006-01-02T15:04:05.000Z"
+
+// ses posts one record in a signed message of SNS, the second time with another
+// message id.
+func ses(facts []fact, o *occasion) (request, error) {
+	f := &facts[0]
+	record, err := json.Marshal(sesRecord(f))
+	if err != nil {
+		return request{}, err
+	}
+	m := webhooksign.SNSMessage{
+		Type: webhooksign.SNSNotification, MessageID: guid(f.messageID) + "-" + string(f.event.Type) + strconv.Itoa(o.attempt),
+		TopicArn: o.auth.TopicArn, Subject: "Amazon SES Email Event Notification", Message: string(record),
+		Timestamp: time.Now().UTC().Format(sesTime), SignatureVersion: "2",
+		SigningCertURL: "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem",
+	}
+	if err := m.Sign(o.keys.SNS); err != nil {
+		return request{}, err
+	}
+	body, err := json.Marshal(m)
+	return request{body: body, header: map[string]string{
+		"Content-Type": "text/plain; charset=UTF-8", webhooksign.SNSTypeHeader: m.Type,
+	}}, err
+}
+
+// object is JSON that is written down once and read by nobody here.
+type object map[string]any
+
+func sesRecord(f *fact) object {
+	e := &f.event
+	at := e.Time.Format(sesTime)
+	id := "0102" + strconv.FormatInt(f.messageID, 16) + "-000000"
+	kind, key, part := "Bounce", "bounce", object{"timestamp": at}
+	who := object{"emailAddress": e.Recipient, "status": "", "diagnosticCode": "smtp; " + e.SMTPReply}
+	switch e.Type {
+	case schemas.Delivered:
+		kind, key = "Delivery", "delivery"
+		part["recipients"], part["smtpResponse"] = []string{e.Recipient}, e.SMTPReply
+	case schemas.Deferred:
+		kind, key = "DeliveryDelay", "deliveryDelay"
+		part["delayType"], part["delayedRecipients"] = "General", []object{who}
+	case schemas.Opened:
+		kind, key = "Open", "open"
+		part["ipAddress"], part["userAgent"] = readerIP, readerAgent
+	case schemas.Clicked:
+		kind, key = "Click", "click"
+		part["ipAddress"], part["userAgent"], part["link"] = readerIP, readerAgent, readerURL
+	case schemas.Complained:
+		kind, key = "Complaint", "complaint"
+		part["feedbackId"], part["complainedRecipients"] = f.id(), []object{{"emailAddress": e.Recipient}}
+		part["userAgent"], part["complaintFeedbackType"] = "Simulated-FBL/1.0", "abuse"
+	case schemas.Unsubscribed:
+		kind, key = "Subscription", "subscription"
+		part["contactList"], part["source"] = "customers", "UnsubscribeHeader"
+		part["newTopicPreferences"], part["oldTopicPreferences"] = object{"unsubscribeAll": true}, object{"unsubscribeAll": false}
+	default: // what did not arrive
+		part["feedbackId"], part["bouncedRecipients"] = f.id(), []object{who}
+		part["bounceType"], part["bounceSubType"] = sesBounce(e)
+	}
+	return object{"eventType": kind, key: part, "mail": object{
+		"timestamp": at, "messageId": id, "source": "shop@example.com", "destination": []string{e.Recipient},
+		"tags": object{"campaign": []string{f.campaign}},
+	}}
+}
+
+func sesBounce(e *schemas.Event) (kind, subtype string) {
+	switch {
+	case e.Type == schemas.Blocked:
+		return "Permanent", "OnAccountSuppressionList"
+	case e.BounceType == schemas.Hard:
+		return "Permanent", "NoEmail"
+	default:
+		return "Transient", "MailboxFull"
+	}
+}

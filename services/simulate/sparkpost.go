@@ -1,0 +1,88 @@
+package simulate
+
+import (
+	"strconv"
+
+	"github.com/mailstream/mailstream/schemas"
+)
+
+// sparkpostEvent is the inner object of SparkPost: text, numbers included.
+type sparkpostEvent struct {
+	Type           string            `json:"type"`
+	EventID        string            `json:"event_id"`
+	Timestamp      string            `json:"timestamp"`
+	MessageID      string            `json:"message_id"`
+	TransmissionID string            `json:"transmission_id"`
+	CampaignID     string            `json:"campaign_id"`
+	To             string            `json:"rcpt_to"`
+	RawTo          string            `json:"raw_rcpt_to"`
+	Meta           map[string]string `json:"rcpt_meta"`
+	Tags           []string          `json:"rcpt_tags"`
+
+	SendingIP string          `json:"sending_ip,omitempty"`
+	Class     string          `json:"bounce_class,omitempty"`
+	Code      string          `json:"error_code,omitempty"`
+	RawReason string          `json:"raw_reason,omitempty"`
+	IP        string          `json:"ip_address,omitempty"`
+	UserAgent string          `json:"user_agent,omitempty"`
+	Place     *sparkpostPlace `json:"geo_ip,omitempty"`
+	URL       string          `json:"target_link_url,omitempty"`
+	Report    string          `json:"fbtype,omitempty"`
+	Reporter  string          `json:"report_by,omitempty"`
+}
+
+type sparkpostPlace struct {
+	Country string `json:"country"`
+}
+
+type sparkpostItem struct {
+	Msys map[string]sparkpostEvent `json:"msys"`
+}
+
+// sparkpost posts an array; a batch that is sent again is the same.
+func sparkpost(facts []fact, _ *occasion) (request, error) {
+	items := make([]sparkpostItem, len(facts))
+	for i := range facts {
+		class, event := sparkpostObject(&facts[i])
+		items[i].Msys = map[string]sparkpostEvent{class: event}
+	}
+	return jsonRequest(items)
+}
+
+func sparkpostObject(f *fact) (class string, out sparkpostEvent) {
+	e := &f.event
+	id := strconv.FormatInt(f.messageID, 10)
+	out = sparkpostEvent{
+		EventID: f.id(), Timestamp: strconv.FormatInt(e.Time.Unix(), 10), MessageID: "00" + id, TransmissionID: id,
+		CampaignID: f.campaign, To: e.Recipient, RawTo: e.Recipient, Meta: map[string]string{"order": id}, Tags: []string{"simulated"},
+	}
+	class, out.Type = "message_event", "bounce"
+	if e.SMTPReply != "" {
+		out.SendingIP, out.RawReason, out.Code = sendingIP, e.SMTPReply, e.SMTPReply[:3]
+	}
+	switch e.Type {
+	case schemas.Delivered:
+		out.Type, out.RawReason, out.Code = "delivery", "", ""
+	case schemas.Deferred:
+		out.Type, out.Class = "delay", "20"
+	case schemas.Complained:
+		out.Type, out.Report, out.Reporter = "spam_complaint", "abuse", "fbl.mailbox.example"
+	case schemas.Opened, schemas.Clicked, schemas.Unsubscribed:
+		class, out.Type = "track_event", "open"
+		out.IP, out.UserAgent, out.Place = readerIP, readerAgent, &sparkpostPlace{"DE"}
+		switch e.Type {
+		case schemas.Clicked:
+			out.Type, out.URL = "click", readerURL
+		case schemas.Unsubscribed:
+			class, out.Type, out.URL = "unsubscribe_event", "link_unsubscribe", readerURL
+		}
+	case schemas.Blocked:
+		out.Class = "25"
+	default:
+		out.Class = "22"
+		if e.BounceType == schemas.Hard {
+			out.Class = "10"
+		}
+	}
+	return class, out
+}
