@@ -6,6 +6,7 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/brevo"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailchimp"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailersend"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailgun"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailjet"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailtrap"
@@ -41,6 +42,7 @@ func registry() []entry {
 		{Provider: mailchimp.Provider{}},
 		{Provider: brevo.Provider{}},
 		{Provider: activecampaign.Provider{}},
+		{Provider: mailersend.Provider{}},
 	}
 }
 
