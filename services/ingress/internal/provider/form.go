@@ -18,10 +18,11 @@ type Field struct{ Name, Value string }
 // ReadForm reads application/x-www-form-urlencoded in the order of the fields. The
 // error is a *jsonscan.LimitError or a *FormError.
 func ReadForm(body string) ([]Field, error) {
-	if strings.Count(body, "&") >= formFieldsMax {
+	parts := strings.Count(body, "&") + 1
+	if parts > formFieldsMax {
 		return nil, &jsonscan.LimitError{What: "too many fields"}
 	}
-	var fields []Field
+	fields := make([]Field, 0, parts)
 	offset := 0
 	for part := range strings.SplitSeq(body, "&") {
 		name, value, _ := strings.Cut(part, "=")
@@ -44,34 +45,33 @@ func ReadForm(body string) ([]Field, error) {
 // FormObject writes fields as a JSON object in the order of their first appearance;
 // a field that comes again has an array of strings.
 func FormObject(fields []Field) []byte {
-	at := make(map[string]int, len(fields))
-	var names []string
-	var values [][]string
-	for _, f := range fields {
-		i, ok := at[f.Name]
-		if !ok {
-			i = len(names)
-			at[f.Name] = i
-			names, values = append(names, f.Name), append(values, nil)
+	last := make(map[string]int, len(fields)) // where a name was seen last
+	next := make([]int, len(fields))          // where it comes again, 0 for nowhere
+	again := make([]bool, len(fields))
+	size := len("{}")
+	for i, f := range fields {
+		if before, ok := last[f.Name]; ok {
+			next[before], again[i] = i, true
 		}
-		values[i] = append(values[i], f.Value)
+		last[f.Name] = i
+		size += len(f.Name) + len(f.Value) + len(`"":"",`)
 	}
-	out := []byte{'{'}
-	for i, name := range names {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = append(AppendString(out, name), ':')
-		if len(values[i]) == 1 {
-			out = AppendString(out, values[i][0])
+	out := append(make([]byte, 0, size), '{')
+	for i, f := range fields {
+		if again[i] {
 			continue
 		}
-		out = append(out, '[')
-		for j, value := range values[i] {
-			if j > 0 {
-				out = append(out, ',')
-			}
-			out = AppendString(out, value)
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(AppendString(out, f.Name), ':')
+		if next[i] == 0 {
+			out = AppendString(out, f.Value)
+			continue
+		}
+		out = AppendString(append(out, '['), f.Value)
+		for j := next[i]; j != 0; j = next[j] {
+			out = AppendString(append(out, ','), fields[j].Value)
 		}
 		out = append(out, ']')
 	}
