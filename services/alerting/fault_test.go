@@ -277,14 +277,22 @@ func TestInstances_ShareTheWorkAndTellOnce(t *testing.T) {
 	for _, in := range []*instance{a, b} {
 		waitFor(t, "all alerts at every instance", func() bool { return len(r.alerts(in, "?state=firing")) == domains })
 	}
-	a.stop() // b takes over
-	waitFor(t, "takeover", func() bool { return b.metric(t, "mailstream_alerting_lanes") == kafkatest.Partitions })
-	r.send(blocked(40, "late.test"))
-	r.slack.want(t, domains+1)
+	lanes := func(in *instance) func() bool {
+		return func() bool {
+			return in.metric(t, "mailstream_alerting_lanes") == kafkatest.Partitions && in.metric(t, "mailstream_alerting_rate_partitions") == kafkatest.Partitions
+		}
+	}
+	b.stop() // a takes back what it gave away
+	waitFor(t, "takeover", lanes(a))
+	for i := range domains { // whatever was its own all the time and whatever was not
+		r.send(blocked(40, fmt.Sprintf("late%d.test", i)))
+	}
+	r.slack.want(t, 2*domains)
 	c := r.start()
-	b.stop()
-	waitFor(t, "second takeover", func() bool { return c.metric(t, "mailstream_alerting_lanes") == kafkatest.Partitions })
-	r.slack.wantQuiet(t, domains+1)
+	a.stop()
+	waitFor(t, "second takeover", lanes(c))
+	r.slack.wantQuiet(t, 2*domains)
+	waitFor(t, "all alerts at the last instance", func() bool { return len(r.alerts(c, "?state=firing")) == 2*domains })
 }
 
 func TestFlood_IsToldInOneMessage(t *testing.T) {

@@ -201,7 +201,7 @@ func (r *rig) launch(change ...func(*Config)) *instance {
 		f(&cfg)
 	}
 	in := &instance{reg: prometheus.NewRegistry()}
-	log := zaptest.NewLogger(r.t, zaptest.Level(zap.ErrorLevel))
+	log := zaptest.NewLogger(r.t, zaptest.Level(zap.WarnLevel))
 	var err error
 	in.Service, err = newService(cfg, platform.Shared{Kafka: r.kafka, Log: log, Registry: in.reg}, options{now: r.clock.now})
 	if err != nil {
@@ -219,8 +219,28 @@ func (r *rig) launch(change ...func(*Config)) *instance {
 			}
 		})
 	}
-	r.t.Cleanup(in.stop)
+	r.t.Cleanup(func() {
+		if r.t.Failed() {
+			in.show(r.t)
+		}
+		in.stop()
+	})
 	return in
+}
+
+// show logs where the service is, for a test that failed.
+func (in *instance) show(t *testing.T) {
+	families, err := in.reg.Gather()
+	if err != nil {
+		return
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if v := m.GetCounter().GetValue() + m.GetGauge().GetValue(); v != 0 && strings.HasPrefix(f.GetName(), "mailstream_") {
+				t.Logf("%s%v %v", f.GetName(), m.GetLabel(), v)
+			}
+		}
+	}
 }
 
 // mail describes events to produce.

@@ -40,7 +40,8 @@ const (
 )
 
 // retryDelay spaces attempts where the receiver does not say how long to wait.
-var retryDelay = lifecycle.Backoff{Min: time.Second, Max: time.Minute}
+// It stays short enough that people hear within half a minute of its return.
+var retryDelay = lifecycle.Backoff{Min: time.Second, Max: 20 * time.Second}
 
 // Notice is one notification of one alert.
 type Notice struct {

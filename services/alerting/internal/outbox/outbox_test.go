@@ -133,8 +133,8 @@ func TestOutbox_InsistsThroughMinutesOfFaults(t *testing.T) {
 		if len(told) != 2 || told[0][len(told[0])-8:] != "firing a" || told[1][len(told[1])-10:] != "resolved a" {
 			t.Errorf("told: %q", told)
 		}
-		if p.tries < 12 || p.tries > 60 {
-			t.Errorf("%d tries in 10 minutes, want about one a minute", p.tries)
+		if p.tries < 30 || p.tries > 80 {
+			t.Errorf("%d tries in 10 minutes, want about one every 15 seconds", p.tries)
 		}
 	})
 }
