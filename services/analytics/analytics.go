@@ -69,7 +69,7 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	}
 	s.path = newPath(pathOptions{
 		prefix:   shared.Kafka.TopicPrefix,
-		inserts:  cfg.Inserts,
+		decoders: cfg.Decoders,
 		inserter: s.client,
 		parker:   s.producer,
 		metrics:  s.met,
@@ -82,6 +82,10 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	return s, nil
 }
 
+// fetchBytesMax bounds what is read ahead, compressed: about the largest batch
+// there is, and below the library's own bound on one answer.
+const fetchBytesMax = 64 << 20
+
 // consumer returns how the topics are read.
 func (c Config) consumer(k kafka.Config) kafka.ConsumerConfig {
 	return kafka.ConsumerConfig{
@@ -90,7 +94,7 @@ func (c Config) consumer(k kafka.Config) kafka.ConsumerConfig {
 		BatchRecordsMax: c.BatchRowsMax,
 		BatchBytesMax:   int(c.BatchBytesMax),
 		BatchWait:       c.FlushInterval,
-		FetchBytesMax:   int32(c.BatchBytesMax), // the next batch is read while this one is stored
+		FetchBytesMax:   int32(min(c.BatchBytesMax, fetchBytesMax)), // the next batch is read while this one is stored
 	}
 }
 

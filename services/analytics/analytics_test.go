@@ -399,9 +399,9 @@ func TestService_EndsWhenItMayNotIn(t *testing.T) {
 func TestNew_NamesEveryFault(t *testing.T) {
 	t.Parallel()
 	cfg := analytics.Default()
-	cfg.FlushInterval, cfg.Inserts, cfg.Retention.Events = 0, 100, 90*time.Minute
+	cfg.FlushInterval, cfg.Decoders, cfg.Retention.Events = 0, 100, 90*time.Minute
 	_, err := analytics.New(cfg, platform.Shared{Registry: prometheus.NewRegistry()})
-	for _, want := range []string{"analytics.flush_interval: 0s", "analytics.inserts: 100", "analytics.retention.events: 1h30m0s"} {
+	for _, want := range []string{"analytics.flush_interval: 0s", "analytics.decoders: 100", "analytics.retention.events: 1h30m0s"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q in it", err, want)
 		}

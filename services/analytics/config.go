@@ -17,12 +17,14 @@ type Config struct {
 	FlushInterval time.Duration `yaml:"flush_interval"`
 	// BatchRowsMax bounds the rows of one batch. Range [1, 1_000_000]. Default 100_000.
 	BatchRowsMax int `yaml:"batch_rows_max"`
-	// BatchBytesMax bounds the bytes of one batch. Memory is about six times as
-	// much: read ahead, decoded, encoded. Range [64KiB, 512MiB]. Default 32MiB.
+	// BatchBytesMax bounds the bytes of one batch, which becomes one part in
+	// ClickHouse: larger ones leave less to merge. Memory while it lags is about
+	// four times as much: read ahead, present, decoded, compressed. Range [64KiB,
+	// 512MiB]. Default 64MiB.
 	BatchBytesMax config.ByteSize `yaml:"batch_bytes_max"`
-	// Inserts is how many parts of one batch are decoded and inserted at once.
-	// Range [1, 8]. Default 2.
-	Inserts int `yaml:"inserts"`
+	// Decoders is how many processors one batch is decoded on. Range [1, 16].
+	// Default 2.
+	Decoders int `yaml:"decoders"`
 	// SealInterval is how often past hours are looked at to be counted for good.
 	// Range [1s, 1h]. Default 1m.
 	SealInterval time.Duration `yaml:"seal_interval"`
@@ -43,7 +45,7 @@ const (
 	batchRowsMax     = 1_000_000        // ClickHouse cuts larger blocks
 	batchBytesMin    = 64 * config.KiB
 	batchBytesMax    = 512 * config.MiB
-	insertsMax       = 8 // connections of one client
+	decodersMax      = 16 // each has memory for its part of a batch
 	sealIntervalMin  = time.Second
 	sealIntervalMax  = time.Hour
 	sealRestMin      = 2 * time.Second // hour_rows counts in whole seconds
@@ -56,8 +58,8 @@ func Default() Config {
 		Config:        httpserver.Default("127.0.0.1:8081"),
 		FlushInterval: 500 * time.Millisecond,
 		BatchRowsMax:  100_000,
-		BatchBytesMax: 32 * config.MiB,
-		Inserts:       2,
+		BatchBytesMax: 64 * config.MiB,
+		Decoders:      2,
 		SealInterval:  time.Minute,
 		SealRest:      10 * time.Minute,
 		Retention:     store.DefaultRetention(),
@@ -72,7 +74,7 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(c.BatchRowsMax >= 1 && c.BatchRowsMax <= batchRowsMax, "batch_rows_max", "%d is not in [1, %d]", c.BatchRowsMax, batchRowsMax)
 	p.Check(c.BatchBytesMax >= batchBytesMin && c.BatchBytesMax <= batchBytesMax,
 		"batch_bytes_max", "%s is not in [%s, %s]", c.BatchBytesMax, batchBytesMin, batchBytesMax)
-	p.Check(c.Inserts >= 1 && c.Inserts <= insertsMax, "inserts", "%d is not in [1, %d]", c.Inserts, insertsMax)
+	p.Check(c.Decoders >= 1 && c.Decoders <= decodersMax, "decoders", "%d is not in [1, %d]", c.Decoders, decodersMax)
 	p.Check(c.SealInterval >= sealIntervalMin && c.SealInterval <= sealIntervalMax,
 		"seal_interval", "%s is not in [%s, %s]", c.SealInterval, sealIntervalMin, sealIntervalMax)
 	p.Check(c.SealRest >= sealRestMin && c.SealRest <= sealRestMax, "seal_rest", "%s is not in [%s, %s]", c.SealRest, sealRestMin, sealRestMax)

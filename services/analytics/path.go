@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -28,7 +29,7 @@ type parker interface {
 
 type pathOptions struct {
 	prefix   string
-	inserts  int // chunks under way at once, > 0
+	decoders int // > 0
 	inserter store.Inserter
 	parker   parker
 	metrics  *metrics
@@ -38,24 +39,23 @@ type pathOptions struct {
 // path is what happens to a batch.
 type path struct {
 	pathOptions
-	blocks chan *store.Block // as many as chunks may be under way
+	blocks []*store.Block // one a decoder, reused: there is one batch at a time
 }
 
 func newPath(opt pathOptions) *path {
-	p := &path{pathOptions: opt, blocks: make(chan *store.Block, opt.inserts)}
-	for range opt.inserts {
-		p.blocks <- store.NewBlock(opt.prefix)
+	p := &path{pathOptions: opt}
+	for range opt.decoders {
+		p.blocks = append(p.blocks, store.NewBlock(opt.prefix))
 	}
 	return p
 }
 
-// chunk is a part of a batch on its way through the stages.
-type chunk struct {
+// batch is what was read, or a part of it, on its way through the stages.
+type batch struct {
 	recs    []*kgo.Record
-	block   *store.Block
+	blocks  []*store.Block
 	faulty  []faulty // records that cannot become rows
-	parked  int      // dead letters acknowledged
-	stored  int      // rows stored
+	stored  int      // rows
 	ignored int      // records that are no row and no fault
 }
 
@@ -64,15 +64,15 @@ type faulty struct {
 	fault *store.Fault
 }
 
-// stage is one step of a chunk.
+// stage is one step of a batch.
 type stage struct {
 	name string
-	do   func(ctx context.Context, c *chunk) error
+	do   func(ctx context.Context, b *batch) error
 }
 
 // stages returns the path of a record, top to bottom. A record leaves it stored
-// or parked; nothing is parked after the rest of its chunk was stored, so that
-// the batch is committed with all of both durable.
+// or parked. Bad ones are parked before the others are stored, so that when the
+// last stage is done, all of the batch is durable and may be committed.
 func (p *path) stages() []stage {
 	return []stage{
 		{"decode", p.decode},
@@ -81,54 +81,46 @@ func (p *path) stages() []stage {
 	}
 }
 
-// chunkRowsMin is below what a chunk is not worth a part of its own in
-// ClickHouse.
-const chunkRowsMin = 5_000
-
 // handle makes a batch durable. The consumer commits when it returns nil and
 // calls it again with the same batch when not; both may happen any number of
 // times.
 func (p *path) handle(ctx context.Context, recs []*kgo.Record) error {
-	parts := max(1, min(p.inserts, len(recs)/chunkRowsMin))
-	done := make([]chunk, parts)
-	g, gctx := errgroup.WithContext(ctx)
-	for i := range parts {
-		from, to := len(recs)*i/parts, len(recs)*(i+1)/parts
-		g.Go(func() error { return p.run(gctx, recs[from:to], &done[i]) })
-	}
-	if err := g.Wait(); err != nil {
+	var sum batch
+	if err := p.run(ctx, recs, &sum); err != nil {
 		return err
 	}
-	p.count(recs, done)
+	p.count(recs, &sum)
 	return nil
 }
 
 // run takes recs through the stages and adds what became of them to sum.
-func (p *path) run(ctx context.Context, recs []*kgo.Record, sum *chunk) error {
-	c := &chunk{recs: recs, block: <-p.blocks}
-	err := p.pass(ctx, c)
-	c.block.Reset()
-	p.blocks <- c.block
-	if len(recs) > 1 && (errors.Is(err, clickhouse.ErrRejected) || errors.Is(err, clickhouse.ErrTooLarge)) {
+func (p *path) run(ctx context.Context, recs []*kgo.Record, sum *batch) error {
+	b := &batch{recs: recs, blocks: p.blocks[:max(1, min(len(p.blocks), len(recs)/decoderRowsMin))]}
+	err := p.pass(ctx, b)
+	for _, block := range b.blocks {
+		block.Reset()
+	}
+	switch {
+	case err == nil:
+		sum.add(b)
+		return nil
+	case len(recs) > 1 && (errors.Is(err, clickhouse.ErrRejected) || errors.Is(err, clickhouse.ErrTooLarge)):
 		return p.halve(ctx, recs, sum)
+	case errors.Is(err, clickhouse.ErrRejected):
+		return p.reject(ctx, b, sum)
+	case errors.Is(err, clickhouse.ErrTooManyParts):
+		return errors.Join(err, lifecycle.Sleep(ctx, tooManyPartsWait)) // trying soon makes it worse
+	default:
+		return err
 	}
-	if errors.Is(err, clickhouse.ErrRejected) {
-		return p.reject(ctx, c, sum)
-	}
-	if errors.Is(err, clickhouse.ErrTooManyParts) {
-		// Trying soon makes it worse.
-		return errors.Join(err, lifecycle.Sleep(ctx, tooManyPartsWait))
-	}
-	sum.add(c)
-	return err
 }
 
 // tooManyPartsWait gives merges time that the consumer's own delays do not.
 const tooManyPartsWait = 10 * time.Second
 
-func (p *path) pass(ctx context.Context, c *chunk) error {
+func (p *path) pass(ctx context.Context, b *batch) error {
 	for _, st := range p.stages() {
-		if err := st.do(ctx, c); err != nil {
+		if err := st.do(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", st.name, err)
 		}
 	}
@@ -137,7 +129,7 @@ func (p *path) pass(ctx context.Context, c *chunk) error {
 
 // halve finds the row that the server refuses, or blocks that it can hold, by
 // halves. What one half has stored already is stored again by a retry.
-func (p *path) halve(ctx context.Context, recs []*kgo.Record, sum *chunk) error {
+func (p *path) halve(ctx context.Context, recs []*kgo.Record, sum *batch) error {
 	p.log.Warn("block refused, trying its halves", telemetry.Rows(len(recs)))
 	for _, half := range [][]*kgo.Record{recs[:len(recs)/2], recs[len(recs)/2:]} {
 		if err := p.run(ctx, half, sum); err != nil {
@@ -147,36 +139,65 @@ func (p *path) halve(ctx context.Context, recs []*kgo.Record, sum *chunk) error 
 	return nil
 }
 
-// reject parks the one record of c that the server refuses.
-func (p *path) reject(ctx context.Context, c *chunk, sum *chunk) error {
-	c.faulty = []faulty{{c.recs[0], &store.Fault{Reason: store.Rejected, Detail: "clickhouse refused the row"}}}
-	if err := p.park(ctx, c); err != nil {
+// reject parks the one record of b that the server refuses.
+func (p *path) reject(ctx context.Context, b *batch, sum *batch) error {
+	b.faulty = []faulty{{b.recs[0], &store.Fault{Reason: store.Rejected, Detail: "clickhouse refused the row"}}}
+	b.ignored = 0
+	if err := p.park(ctx, b); err != nil {
 		return fmt.Errorf("park: %w", err)
 	}
-	sum.add(c)
+	sum.add(b)
 	return nil
 }
 
 // add counts what became of other.
-func (c *chunk) add(other *chunk) {
-	c.parked += other.parked
-	c.stored += other.stored
-	c.ignored += other.ignored
-	c.faulty = append(c.faulty, other.faulty...)
+func (b *batch) add(other *batch) {
+	b.stored += other.stored
+	b.ignored += other.ignored
+	b.faulty = append(b.faulty, other.faulty...)
 }
 
-// decode turns records into rows and sets aside those that cannot be one.
-func (p *path) decode(_ context.Context, c *chunk) error {
-	for _, rec := range c.recs {
-		err := c.block.Append(rec)
+// decoderRowsMin is below what a second decoder is not worth its start.
+const decoderRowsMin = 1_000
+
+// decode turns records into rows, each decoder its share, and sets aside those
+// that cannot be one.
+func (p *path) decode(_ context.Context, b *batch) error {
+	faults := make([][]faulty, len(b.blocks))
+	var g errgroup.Group
+	for i, block := range b.blocks {
+		share := b.recs[len(b.recs)*i/len(b.blocks) : len(b.recs)*(i+1)/len(b.blocks)]
+		g.Go(func() (err error) {
+			faults[i], err = decodeInto(block, share)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	b.faulty = slices.Concat(faults...)
+	b.ignored = len(b.recs) - len(b.faulty) - rows(b.blocks)
+	return nil
+}
+
+func decodeInto(block *store.Block, recs []*kgo.Record) (faults []faulty, err error) {
+	for _, rec := range recs {
+		err := block.Append(rec)
 		if fault, ok := errors.AsType[*store.Fault](err); ok {
-			c.faulty = append(c.faulty, faulty{rec, fault})
+			faults = append(faults, faulty{rec, fault})
 		} else if err != nil {
-			return fmt.Errorf("decode %s/%d/%d: %w", rec.Topic, rec.Partition, rec.Offset, err)
+			return nil, fmt.Errorf("decode %s/%d/%d: %w", rec.Topic, rec.Partition, rec.Offset, err)
 		}
 	}
-	c.ignored = len(c.recs) - len(c.faulty) - c.block.Rows()
-	return nil
+	return faults, nil
+}
+
+func rows(blocks []*store.Block) int {
+	n := 0
+	for _, block := range blocks {
+		n += block.Rows()
+	}
+	return n
 }
 
 // parkBytesMax bounds the dead letters under way at once, far below what the
@@ -185,10 +206,10 @@ const parkBytesMax = 4 << 20
 
 // park writes the records set aside to the dead letters, with their bytes. One
 // that is a dead letter already stays where it is: it would come back for ever.
-func (p *path) park(ctx context.Context, c *chunk) error {
+func (p *path) park(ctx context.Context, b *batch) error {
 	var letters []*kgo.Record
 	size := 0
-	for i, f := range c.faulty {
+	for i, f := range b.faulty {
 		if f.rec.Topic != schemas.DeadLetterTopic(p.prefix) {
 			letter, err := p.letter(f)
 			if err != nil {
@@ -197,7 +218,7 @@ func (p *path) park(ctx context.Context, c *chunk) error {
 			letters = append(letters, letter)
 			size += len(letter.Value)
 		}
-		if size < parkBytesMax && i < len(c.faulty)-1 {
+		if size < parkBytesMax && i < len(b.faulty)-1 {
 			continue
 		}
 		if err := p.publish(ctx, letters); err != nil {
@@ -205,7 +226,6 @@ func (p *path) park(ctx context.Context, c *chunk) error {
 		}
 		letters, size = letters[:0], 0
 	}
-	c.parked = len(c.faulty)
 	return nil
 }
 
@@ -248,16 +268,16 @@ func (p *path) letter(f faulty) (*kgo.Record, error) {
 }
 
 // insert stores the rows.
-func (p *path) insert(ctx context.Context, c *chunk) error {
-	if err := c.block.Insert(ctx, p.inserter); err != nil {
+func (p *path) insert(ctx context.Context, b *batch) error {
+	if err := store.Insert(ctx, p.inserter, b.blocks...); err != nil {
 		return err
 	}
-	c.stored = c.block.Rows()
+	b.stored = rows(b.blocks)
 	return nil
 }
 
 // count tells the metrics of a finished batch.
-func (p *path) count(recs []*kgo.Record, done []chunk) {
+func (p *path) count(recs []*kgo.Record, sum *batch) {
 	p.metrics.consumed.Add(float64(len(recs)))
 	p.metrics.batch.Observe(float64(len(recs)))
 	oldest := recs[0].Timestamp
@@ -267,12 +287,10 @@ func (p *path) count(recs []*kgo.Record, done []chunk) {
 		}
 	}
 	p.metrics.age.Observe(time.Since(oldest).Seconds())
-	for _, c := range done {
-		p.metrics.finished.WithLabelValues(string(stored)).Add(float64(c.stored))
-		p.metrics.finished.WithLabelValues(string(deadLettered)).Add(float64(c.parked))
-		p.metrics.finished.WithLabelValues(string(ignored)).Add(float64(c.ignored))
-		for _, f := range c.faulty {
-			p.metrics.parked.WithLabelValues(string(f.fault.Reason)).Inc()
-		}
+	p.metrics.finished.WithLabelValues(string(stored)).Add(float64(sum.stored))
+	p.metrics.finished.WithLabelValues(string(deadLettered)).Add(float64(len(sum.faulty)))
+	p.metrics.finished.WithLabelValues(string(ignored)).Add(float64(sum.ignored))
+	for _, f := range sum.faulty {
+		p.metrics.parked.WithLabelValues(string(f.fault.Reason)).Inc()
 	}
 }

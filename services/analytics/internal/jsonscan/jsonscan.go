@@ -9,6 +9,7 @@
 package jsonscan
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"unicode/utf8"
@@ -43,6 +44,9 @@ func (s *Scanner) Reset(data []byte) {
 func (s *Scanner) fail(want string) error { return &Error{Offset: s.pos, Want: want} }
 
 func (s *Scanner) space() {
+	if s.pos < len(s.data) && s.data[s.pos] > ' ' {
+		return
+	}
 	for s.pos < len(s.data) {
 		switch s.data[s.pos] {
 		case ' ', '\n', '\r', '\t':
@@ -62,8 +66,18 @@ func (s *Scanner) peek() byte {
 	return s.data[s.pos]
 }
 
+// take moves over c if it comes next. Records of ours have no white space, so it
+// is looked for only when something else stands there.
 func (s *Scanner) take(c byte) bool {
-	if s.peek() != c || s.pos >= len(s.data) {
+	if s.pos < len(s.data) && s.data[s.pos] == c {
+		s.pos++
+		return true
+	}
+	return s.takeAfterSpace(c)
+}
+
+func (s *Scanner) takeAfterSpace(c byte) bool {
+	if s.pos < len(s.data) && s.data[s.pos] > ' ' || s.peek() != c || s.pos >= len(s.data) {
 		return false
 	}
 	s.pos++
@@ -119,9 +133,11 @@ func (s *Scanner) next(end byte) (bool, error) {
 	first := s.first
 	s.first = false
 	switch {
+	case !first && s.take(','):
+		return true, nil
 	case s.take(end):
 		return false, nil
-	case first || s.take(','):
+	case first:
 		return true, nil
 	default:
 		return false, s.fail("a comma or the end")
@@ -130,6 +146,9 @@ func (s *Scanner) next(end byte) (bool, error) {
 
 // Null skips a null and reports whether there was one.
 func (s *Scanner) Null() bool {
+	if s.at('"') { // most values are strings
+		return false
+	}
 	if s.peek() == 'n' && s.literal("null") {
 		s.first = false
 		return true
@@ -226,10 +245,11 @@ func (s *Scanner) skip(depth int) error {
 func (s *Scanner) skipObject(depth int) error {
 	s.pos++
 	for first := true; ; first = false {
-		if s.take('}') {
+		if !first && s.take(',') {
+			s.space()
+		} else if s.take('}') {
 			return nil
-		}
-		if !first && !s.take(',') {
+		} else if !first {
 			return s.fail("a comma or the end")
 		}
 		s.space()
@@ -353,8 +373,7 @@ const (
 // them. It looks at eight bytes at a time (Hacker's Delight, section 6-1).
 func run(b []byte) (n int, high uint64) {
 	for len(b)-n >= 8 {
-		x := uint64(b[n]) | uint64(b[n+1])<<8 | uint64(b[n+2])<<16 | uint64(b[n+3])<<24 |
-			uint64(b[n+4])<<32 | uint64(b[n+5])<<40 | uint64(b[n+6])<<48 | uint64(b[n+7])<<56
+		x := binary.LittleEndian.Uint64(b[n:])
 		quote, slash := x^(ones*'"'), x^(ones*'\\')
 		stop := ((x - ones*0x20) | (quote - ones) | (slash - ones)) & highs
 		if stop &= (^x & highs); stop != 0 {

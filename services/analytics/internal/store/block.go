@@ -11,10 +11,10 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 )
 
-// Inserter stores a block durably: when Insert returns nil, the server has all
-// of it. Its errors carry a fate. Kept by clickhouse.Client.
+// Inserter stores blocks durably, as one: when Insert returns nil, the server
+// has all of them. Its errors carry a fate. Kept by clickhouse.Client.
 type Inserter interface {
-	Insert(ctx context.Context, statement string, block []clickhouse.Column) error
+	Insert(ctx context.Context, statement string, blocks ...[]clickhouse.Column) error
 }
 
 // table is the rows of one table.
@@ -61,14 +61,24 @@ func (b *Block) Append(rec *kgo.Record) error {
 	return b.events.append(rec)
 }
 
-// Insert stores the rows, a table after the other. It may be repeated.
-func (b *Block) Insert(ctx context.Context, into Inserter) error {
-	for _, t := range b.tables {
-		if t.columns()[0].Data.Rows() == 0 {
+// Insert stores the rows of blocks, a table after the other, so that the blocks
+// together make one part of a table. It may be repeated.
+func Insert(ctx context.Context, into Inserter, blocks ...*Block) error {
+	if len(blocks) == 0 {
+		return nil
+	}
+	for i, t := range blocks[0].tables {
+		var filled [][]clickhouse.Column
+		for _, b := range blocks {
+			if cols := b.tables[i].columns(); cols[0].Data.Rows() > 0 {
+				filled = append(filled, cols)
+			}
+		}
+		if len(filled) == 0 {
 			continue
 		}
-		if err := into.Insert(ctx, t.statement(), t.columns()); err != nil {
-			return fmt.Errorf("store block: %w", err)
+		if err := into.Insert(ctx, t.statement(), filled...); err != nil {
+			return fmt.Errorf("store rows: %w", err)
 		}
 	}
 	return nil

@@ -36,7 +36,7 @@ func stored(tb testing.TB, table string, recs ...*kgo.Record) []clickhousetest.R
 			tb.Fatal(err)
 		}
 	}
-	if err := b.Insert(context.Background(), client); err != nil {
+	if err := Insert(context.Background(), client, b); err != nil {
 		tb.Fatal(err)
 	}
 	return srv.Rows(table)
@@ -182,7 +182,7 @@ func TestBlock_ResetLeavesNothingBehind(t *testing.T) {
 		if err := b.Append(eventRecord(value)); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.Insert(t.Context(), client); err != nil {
+		if err := Insert(t.Context(), client, b); err != nil {
 			t.Fatal(err)
 		}
 		b.Reset()

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
 	"github.com/ClickHouse/ch-go/compress"
 	"github.com/ClickHouse/ch-go/proto"
 	driver "github.com/ClickHouse/clickhouse-go/v2"
+	"golang.org/x/sync/errgroup"
 )
 
 // Column is one column of a block. The caller owns Data and may reuse it once
@@ -25,35 +27,53 @@ const (
 	// server itself writes them (max_compress_block_size).
 	frameBytesMax = 1 << 20
 	// blockRowsMax is below the server's own limit for one block of an insert
-	// (1,048,449 rows), so that one Insert is one block and one part a partition.
+	// (1,048,449 rows), so that one Insert is one part a partition.
 	blockRowsMax = 1_000_000
 )
 
-// Insert stores one block through statement, "INSERT INTO table (columns)", and
-// returns nil only when the server has stored all of it. The block is encoded
-// and compressed whole before anything is sent: a block that cannot be encoded
-// is an error here, never an empty request. An insert of several partitions is
-// not atomic; the caller repeats it until it succeeds.
-func (c *Client) Insert(ctx context.Context, statement string, block []Column) error {
-	rows, err := blockRows(block)
-	if err != nil || rows == 0 {
-		return c.explain("insert", err)
-	}
+// Insert stores blocks of the same columns through statement, "INSERT INTO table
+// (columns)", as one, and returns nil only when the server has stored all of it.
+// Blocks are encoded at once, each by a goroutine of its own, and whole before
+// anything is sent: a block that cannot be encoded is an error here, never an
+// empty request. An insert of several partitions is not atomic; the caller
+// repeats it until it succeeds.
+func (c *Client) Insert(ctx context.Context, statement string, blocks ...[]Column) error {
 	start := time.Now()
-	body := c.pool.get()
-	defer c.pool.put(body)
-	if err := body.encode(rows, block); err != nil {
+	bodies := make([]*body, len(blocks))
+	rows := make([]int, len(blocks))
+	var g errgroup.Group
+	for i, block := range blocks {
+		bodies[i] = c.pool.get()
+		defer c.pool.put(bodies[i])
+		g.Go(func() (err error) {
+			rows[i], err = bodies[i].encode(block)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
 		return c.explain("insert", err)
 	}
-	if err := c.send(ctx, statement, body.bytes()); err != nil {
+	total, size, readers := 0, 0, make([]io.Reader, 0, len(bodies))
+	for i, b := range bodies {
+		total += rows[i]
+		size += len(b.out)
+		readers = append(readers, bytes.NewReader(b.out))
+	}
+	if total == 0 {
+		return nil
+	}
+	if total > blockRowsMax {
+		return c.explain("insert", fmt.Errorf("%w: %d rows, at most %d", ErrBlock, total, blockRowsMax))
+	}
+	if err := c.send(ctx, statement, io.MultiReader(readers...)); err != nil {
 		c.met.insertsFailed.Inc()
 		return err
 	}
-	c.met.stored(rows, len(body.bytes()), time.Since(start))
+	c.met.stored(total, size, time.Since(start))
 	return nil
 }
 
-func (c *Client) send(ctx context.Context, statement string, body []byte) error {
+func (c *Client) send(ctx context.Context, statement string, body io.Reader) error {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.InsertTimeout)
 	defer cancel()
 	settings, err := c.known.get(ctx, c)
@@ -61,7 +81,7 @@ func (c *Client) send(ctx context.Context, statement string, body []byte) error 
 		return err
 	}
 	ctx = driver.Context(ctx, driver.WithSettings(settings))
-	err = c.explain("insert", c.conn.InsertFormat(ctx, "Native", statement, bytes.NewReader(body)))
+	err = c.explain("insert", c.conn.InsertFormat(ctx, "Native", statement, body))
 	if errors.Is(err, errUnknownSetting) {
 		c.known.forget()
 	}
@@ -100,38 +120,82 @@ func blockRows(block []Column) (int, error) {
 			return 0, fmt.Errorf("%w: column %q has %d rows, column %q has %d", ErrBlock, block[0].Name, rows, col.Name, n)
 		}
 	}
-	if rows > blockRowsMax {
-		return 0, fmt.Errorf("%w: %d rows, at most %d", ErrBlock, rows, blockRowsMax)
+	return rows, nil
+}
+
+// body is one encoded block, its memory reused between requests.
+type body struct {
+	frames
+	columns *proto.Writer // over frames
+}
+
+func newBody() *body {
+	b := &body{frames: frames{lz4: compress.NewWriter(compress.LevelZero, compress.LZ4)}}
+	b.columns = proto.NewWriter(&b.frames, new(proto.Buffer))
+	return b
+}
+
+// encode makes block ready to be sent and returns its rows.
+func (b *body) encode(block []Column) (rows int, err error) {
+	b.out, b.pending = b.out[:0], b.pending[:0]
+	if rows, err = blockRows(block); err != nil || rows == 0 {
+		return 0, err
+	}
+	head := proto.Block{Columns: len(block), Rows: rows}
+	// A fault half way leaves columns in the writer; flushing drops them.
+	err = head.WriteBlock(b.columns, nativeRevision, block)
+	_, flushed := b.columns.Flush()
+	if err = errors.Join(err, flushed, b.close()); err != nil {
+		b.out = b.out[:0]
+		return 0, fmt.Errorf("%w: %w", ErrBlock, err)
 	}
 	return rows, nil
 }
 
-// body is the buffers of one request, reused between requests.
-type body struct {
-	raw   proto.Buffer
-	lz4   *compress.Writer
-	ready []byte
+// frames compresses what is written to it into frames of frameBytesMax.
+type frames struct {
+	lz4     *compress.Writer
+	pending []byte // not yet a whole frame
+	out     []byte
 }
 
-func newBody() *body { return &body{lz4: compress.NewWriter(compress.LevelZero, compress.LZ4)} }
-
-func (b *body) bytes() []byte { return b.ready }
-
-func (b *body) encode(rows int, block []Column) error {
-	b.raw.Reset()
-	head := proto.Block{Columns: len(block), Rows: rows}
-	if err := head.EncodeRawBlock(&b.raw, nativeRevision, block); err != nil {
-		return fmt.Errorf("%w: %w", ErrBlock, err)
-	}
-	b.ready = b.ready[:0]
-	for rest := b.raw.Buf; len(rest) > 0; {
-		n := min(len(rest), frameBytesMax)
-		if err := b.lz4.Compress(rest[:n]); err != nil {
-			return fmt.Errorf("%w: compress: %w", ErrBlock, err)
+// Write takes all of p or fails.
+func (f *frames) Write(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 {
+		if len(f.pending) == 0 && len(p) >= frameBytesMax {
+			if err := f.compress(p[:frameBytesMax]); err != nil {
+				return 0, err
+			}
+			p = p[frameBytesMax:]
+			continue
 		}
-		b.ready = append(b.ready, b.lz4.Data...)
-		rest = rest[n:]
+		part := min(len(p), frameBytesMax-len(f.pending))
+		f.pending, p = append(f.pending, p[:part]...), p[part:]
+		if len(f.pending) == frameBytesMax {
+			if err := f.close(); err != nil {
+				return 0, err
+			}
+		}
 	}
+	return n, nil
+}
+
+// close ends the last frame.
+func (f *frames) close() error {
+	if len(f.pending) == 0 {
+		return nil
+	}
+	err := f.compress(f.pending)
+	f.pending = f.pending[:0]
+	return err
+}
+
+func (f *frames) compress(p []byte) error {
+	if err := f.lz4.Compress(p); err != nil {
+		return fmt.Errorf("compress: %w", err)
+	}
+	f.out = append(f.out, f.lz4.Data...)
 	return nil
 }
 

@@ -27,9 +27,9 @@ func insertSettings() driver.Settings {
 		// A back-fill touches as many days as it has. Their number is bounded by the
 		// caller's row limit, and partitions by the table's own expression.
 		"max_partitions_per_insert_block": 0,
-		// One block stays one part a partition.
-		"min_insert_block_size_rows":  0,
-		"min_insert_block_size_bytes": 0,
+		// The blocks of one insert become one part a partition.
+		"min_insert_block_size_rows":  blockRowsMax,
+		"min_insert_block_size_bytes": 1 << 30,
 	}
 }
 
