@@ -112,6 +112,9 @@ func TestLag_OnOneTopicHoldsTheOthers(t *testing.T) {
 	if n := counted(); n >= 100 {
 		t.Fatalf("%v events counted although one topic is stuck", n)
 	}
+	waitFor(t, "another try with a new connection", func() bool {
+		return in.metric(t, "mailstream_alerting_counting_errors_total") >= 1
+	})
 	r.slack.wantQuiet(t, 0)
 	stuck.Store(false)
 	waitFor(t, "all counted", func() bool { return counted() == 100 })

@@ -34,9 +34,9 @@ const (
 	roundInterval = 200 * time.Millisecond
 	// pollRecordsMax bounds the records between two looks at orders and rounds.
 	pollRecordsMax = 5_000
-	// stuckAfter is when a round under way makes us ask whether what it waits for
-	// still exists.
-	stuckAfter = 10 * time.Second
+	// stuckAfter is when a round that reads nothing makes us ask whether what it
+	// waits for still exists.
+	stuckAfter = 5 * time.Second
 	// startMargin is read beyond the window at the start. Records carry the clock
 	// of the ingress, and clocks of one deployment differ by less.
 	startMargin = time.Minute
@@ -127,8 +127,13 @@ func (c *Counter) step(ctx context.Context) error {
 		_ = lifecycle.Sleep(ctx, time.Until(until)) // the loop sees that ctx is done
 		return nil
 	}
-	for _, rec := range c.feed.Poll(ctx, until, pollRecordsMax) {
-		c.read(rec)
+	recs := c.feed.Poll(ctx, until, pollRecordsMax)
+	polled := time.Now()
+	for _, rec := range recs {
+		if l := c.lanes[rec.Partition]; l != nil {
+			l.moved = polled
+			c.read(l, rec)
+		}
 	}
 	if err := c.finish(); err != nil {
 		return err
@@ -204,7 +209,7 @@ func (c *Counter) ask(ctx context.Context) error {
 	}
 	c.faults = 0
 	now, oldest := c.now(), c.oldest()
-	if err := c.unstick(ctx, now); err != nil {
+	if err := c.unstick(ctx); err != nil {
 		return err
 	}
 	if c.told.pending() { // a broker that does not take counts gets no more of them
@@ -220,12 +225,13 @@ func (c *Counter) ask(ctx context.Context) error {
 	return nil
 }
 
-// unstick moves lanes whose round takes long beyond records that are deleted by
-// now: nothing would ever be read there.
-func (c *Counter) unstick(ctx context.Context, now time.Time) error {
+// unstick helps when a round stands still: it goes beyond records that are
+// deleted by now, where nothing would ever be read, and reads with a new
+// connection.
+func (c *Counter) unstick(ctx context.Context) error {
 	stuck := false
 	for _, l := range c.lanes {
-		stuck = stuck || l.open && now.Sub(l.opened) > stuckAfter
+		stuck = stuck || l.stuck()
 	}
 	if !stuck {
 		return nil
@@ -234,12 +240,17 @@ func (c *Counter) unstick(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	from := make(map[feed.Spot]int64)
 	for _, l := range c.lanes {
+		l.moved = time.Now()
 		for _, in := range l.inputs {
 			in.next = max(in.next, starts[in.spot])
+			in.paused, from[in.spot] = false, in.next
 		}
 	}
-	return nil
+	c.met.faults.Inc()
+	c.log.Warn("reading stood still: reading again with a new connection", telemetry.Rows(len(from)))
+	return c.feed.Reset(from)
 }
 
 // start begins to read the acquired lanes where one window ago is. An event is
@@ -267,11 +278,7 @@ func (c *Counter) start(ctx context.Context) error {
 }
 
 // read takes one record.
-func (c *Counter) read(rec *kgo.Record) {
-	l := c.lanes[rec.Partition]
-	if l == nil {
-		return
-	}
+func (c *Counter) read(l *lane, rec *kgo.Record) {
 	for _, in := range l.inputs {
 		if in.spot.Topic != rec.Topic {
 			continue

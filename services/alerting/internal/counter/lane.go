@@ -26,6 +26,7 @@ type lane struct {
 	inputs    []*input
 	open      bool      // a round is under way
 	opened    time.Time // when it, or the last one, began
+	moved     time.Time // when it last read something or began a round, by the machine's clock
 	settled   bool      // the first round, from a window ago to now, is told
 }
 
@@ -62,7 +63,7 @@ func countedTypes() []schemas.Type {
 // begin opens a round whose targets are ends. It returns the spots to fetch
 // again.
 func (l *lane) begin(now time.Time, ends map[feed.Spot]int64, count func(window.Observation)) (resume []feed.Spot) {
-	l.open, l.opened = true, now
+	l.open, l.opened, l.moved = true, now, time.Now()
 	for _, in := range l.inputs {
 		in.target = ends[in.spot]
 		n := 0
@@ -88,6 +89,9 @@ func (l *lane) complete() bool {
 	}
 	return l.open
 }
+
+// stuck says whether the round waits for something that does not come.
+func (l *lane) stuck() bool { return l.open && !l.complete() && time.Since(l.moved) > stuckAfter }
 
 // take notes that rec is read and returns whether it belongs into the round
 // under way. A record that was read before is not fresh.

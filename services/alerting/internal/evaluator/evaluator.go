@@ -43,6 +43,9 @@ const (
 	tickInterval = time.Second
 	// expireInterval is how often quiet series are dropped.
 	expireInterval = time.Minute
+	// stuckAfter is when a partition that reads nothing, although there is
+	// something, is read with a new connection.
+	stuckAfter = 5 * time.Second
 	// startMargin is read beyond the window at the start: more than the clocks of
 	// one deployment differ by.
 	startMargin = time.Minute
@@ -113,6 +116,7 @@ type part struct {
 	table   *window.Table
 	next    int64           // offset to read next
 	goal    int64           // end when it was acquired
+	moved   time.Time       // when it last read something or had nothing to read, by the machine's clock
 	alerts  map[int32]int64 // ends of the alerts topic then
 	lanes   []laneState     // by input partition
 	marked  int             // number of the next mark to follow
@@ -209,6 +213,9 @@ func (e *Evaluator) step(ctx context.Context) error {
 		e.expireAt = now.Add(expireInterval)
 		e.expire(now)
 	}
+	if err := e.unstick(); err != nil {
+		return err
+	}
 	applied := e.tail.Applied()
 	for _, p := range e.parts {
 		if !p.settled && !p.caughtUp(applied) || !e.follow(p, now) {
@@ -301,7 +308,7 @@ func (e *Evaluator) start(ctx context.Context) error {
 		}
 		add[at] = offset
 		e.parts[p] = &part{
-			number: p, table: window.NewTable(e.limit), next: offset, goal: ends[at], alerts: alerts,
+			number: p, table: window.NewTable(e.limit), next: offset, goal: ends[at], moved: time.Now(), alerts: alerts,
 			lanes: make([]laneState, e.opt.Kafka.Topics.Partitions), doubts: make(map[doubt][]uint64),
 			changed: make(map[window.Key]bool), active: make(map[window.Key]bool),
 		}
@@ -321,13 +328,36 @@ func (p *part) caughtUp(applied map[int32]int64) bool {
 	return p.next >= p.goal
 }
 
+// unstick reads with a new connection when a partition stands still although a
+// mark says that there is more.
+func (e *Evaluator) unstick() error {
+	stuck := false
+	from := make(map[feed.Spot]int64)
+	for _, p := range e.parts {
+		if !e.behind(p) {
+			p.moved = time.Now()
+		}
+		stuck = stuck || time.Since(p.moved) > stuckAfter
+		from[feed.Spot{Topic: e.topics.rates, Partition: p.number}] = p.next
+	}
+	if !stuck {
+		return nil
+	}
+	for _, p := range e.parts {
+		p.moved = time.Now()
+	}
+	e.met.faults.Inc()
+	e.log.Warn("reading stood still: reading again with a new connection", telemetry.Rows(len(from)))
+	return e.feed.Reset(from)
+}
+
 // merge takes one record of rates.
 func (e *Evaluator) merge(rec *kgo.Record) {
 	p := e.parts[rec.Partition]
 	if p == nil || rec.Offset < p.next {
 		return
 	}
-	p.next = rec.Offset + 1
+	p.next, p.moved = rec.Offset+1, time.Now()
 	if rec.Attrs.IsControl() {
 		return
 	}

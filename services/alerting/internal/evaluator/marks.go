@@ -41,34 +41,44 @@ type marks struct {
 // marksMax bounds the marks kept for partitions that are behind: minutes of them.
 const marksMax = 4_096
 
-// run reads until ctx is done, which is no error.
+// run reads until ctx is done, which is no error. Counters write marks all the
+// time, so when none comes, reading has come to a stand and is begun anew.
 func (m *marks) run(ctx context.Context) error {
 	defer m.feed.Close()
-	for attempt := 1; ; attempt++ {
+	for attempt := 1; ctx.Err() == nil; attempt++ {
 		offsets, err := m.feed.After(ctx, m.now().Add(-staleAfter), m.at.Topic)
-		if err == nil {
-			if err := m.feed.Add(map[feed.Spot]int64{m.at: offsets[m.at]}); err != nil {
-				return err
+		if err != nil {
+			if ctx.Err() == nil {
+				m.log.Warn("marks cannot be read yet", telemetry.Attempt(attempt), telemetry.Err(err))
 			}
-			break
+			_ = lifecycle.Sleep(ctx, retryDelay.Next(attempt)) // the loop sees that ctx is done
+			continue
 		}
-		delay := retryDelay.Next(attempt)
-		m.log.Warn("offsets were not told", telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
-		if lifecycle.Sleep(ctx, delay) != nil {
-			return nil
+		if err := m.feed.Reset(map[feed.Spot]int64{m.at: offsets[m.at]}); err != nil {
+			return err
+		}
+		if m.follow(ctx) {
+			attempt = 0
 		}
 	}
-	for ctx.Err() == nil {
+	return nil
+}
+
+// follow takes marks until none comes any more. It returns whether there were
+// any.
+func (m *marks) follow(ctx context.Context) (some bool) {
+	for last := time.Now(); ctx.Err() == nil && time.Since(last) < stuckAfter; {
 		for _, rec := range m.feed.Poll(ctx, time.Now().Add(time.Second), pollRecordsMax) {
 			if string(rec.Key) != window.MarkKey {
 				continue
 			}
 			if r, err := decode(rec.Value); err == nil && r.Mark != nil {
 				m.take(*r.Mark)
+				last, some = time.Now(), true
 			}
 		}
 	}
-	return nil
+	return some
 }
 
 func (m *marks) take(mark schemas.RateMark) {
@@ -111,7 +121,7 @@ type doubt struct {
 func (e *Evaluator) follow(p *part, now time.Time) bool {
 	for {
 		mark, number, ok := e.marks.next(p.marked)
-		if !ok || int(p.number) < len(mark.Offsets) && mark.Offsets[p.number] >= p.next {
+		if !ok || !p.reached(mark) {
 			break
 		}
 		p.marked = number + 1
@@ -130,6 +140,20 @@ func (e *Evaluator) follow(p *part, now time.Time) bool {
 	}
 	e.met.stale.Set(float64(stale))
 	return stale == 0
+}
+
+// behind says whether there are counts to read before p can follow the next mark.
+func (e *Evaluator) behind(p *part) bool {
+	if p.next < p.goal {
+		return true
+	}
+	mark, _, ok := e.marks.next(p.marked)
+	return ok && !p.reached(mark)
+}
+
+// reached says whether p has merged all counts of the mark.
+func (p *part) reached(mark schemas.RateMark) bool {
+	return int(p.number) >= len(mark.Offsets) || mark.Offsets[p.number] < p.next
 }
 
 // confirmed says whether a threshold that is exceeded has been so for

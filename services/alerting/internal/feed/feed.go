@@ -95,6 +95,16 @@ func (f *Feed) Add(from map[Spot]int64) error {
 	return nil
 }
 
+// Reset reads exactly the given spots from the given offsets on, with a new
+// connection: the way out when reading stands still for no reason to be seen.
+func (f *Feed) Reset(from map[Spot]int64) error {
+	if f.cl != nil {
+		f.cl.Close()
+		f.cl = nil
+	}
+	return f.Add(from)
+}
+
 // Remove stops reading spots. Records already fetched for them are dropped.
 func (f *Feed) Remove(spots []Spot) {
 	if f.cl == nil || len(spots) == 0 {
