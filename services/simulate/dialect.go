@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
@@ -14,6 +15,9 @@ type dialect struct {
 	// single says that the provider posts one event a request, whatever Group asks
 	// for.
 	single bool
+	// tells says whether the provider has a word for an event; nil means all. What
+	// it has none for is not played, so that everything counted was sent.
+	tells func(*schemas.Event) bool
 	// write returns facts as one request, signed as the provider signs.
 	write func(facts []fact, o *occasion) (request, error)
 }
@@ -41,6 +45,9 @@ func newOccasion(cfg Config) (*occasion, error) {
 	o := &occasion{grouped: cfg.Group > 1, auth: cfg.Auth, keys: keys}
 	if !o.auth.SigningKey.IsSet() {
 		o.auth.SigningKey = config.Literal(webhooksign.DevelopmentSecret)
+		if cfg.Provider == "resend" {
+			o.auth.SigningKey = config.Literal(webhooksign.DevelopmentStandardSecret)
+		}
 	}
 	if !o.auth.PublicURL.IsSet() {
 		o.auth.PublicURL = config.Literal(cfg.target())
@@ -58,12 +65,21 @@ func (o *occasion) now() string { return strconv.FormatInt(time.Now().Unix(), 10
 // configuration.
 func dialects() map[string]dialect {
 	return map[string]dialect{
-		"mailjet":   {write: mailjet},
-		"mailgun":   {write: mailgun, single: true},
-		"mandrill":  {write: mandrill},
-		"sendgrid":  {write: sendgrid},
-		"ses":       {write: ses, single: true},
-		"sparkpost": {write: sparkpost},
+		"activecampaign": {write: activecampaign, single: true, tells: activecampaignTells},
+		"brevo":          {write: brevo},
+		"generic":        {write: generic},
+		"mailchimp":      {write: mailchimp, single: true, tells: mailchimpTells},
+		"mailersend":     {write: mailersend, single: true},
+		"mailgun":        {write: mailgun, single: true},
+		"mailjet":        {write: mailjet},
+		"mailtrap":       {write: mailtrap},
+		"mandrill":       {write: mandrill},
+		"postal":         {write: postal, single: true, tells: postalTells},
+		"postmark":       {write: postmark, single: true},
+		"resend":         {write: resend, single: true},
+		"sendgrid":       {write: sendgrid},
+		"ses":            {write: ses, single: true},
+		"sparkpost":      {write: sparkpost},
 	}
 }
 

@@ -94,5 +94,5 @@ func mailjetError(r schemas.Reason) (relatedTo, text string) {
 // guid spreads a message ID over the form of a UUID.
 func guid(id int64) string {
 	hex := strconv.FormatUint(uint64(id)|1<<63, 16)
-	return hex[:8] + "-" + hex[8:12] + "-4" + hex[13:16] + "-8000-" + hex[:12]
+	return hex[:8] + "-" + hex[8:12] + "-4" + hex[13:16] + "-8" + hex[12:13] + "00-" + hex[:12]
 }

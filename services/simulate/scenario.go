@@ -66,6 +66,7 @@ type fact struct {
 type story struct {
 	cfg     Config
 	odds    *odds
+	tells   func(*schemas.Event) bool // nil: the provider has a word for everything
 	rng     *rand.Rand
 	pending []fact
 	message int64
@@ -78,7 +79,7 @@ const messageIDFirst = 576_460_761_234_567_890
 
 func newStory(cfg Config, rng *rand.Rand) *story {
 	return &story{
-		cfg: cfg, odds: scenarios()[cfg.Scenario], rng: rng, now: time.Now,
+		cfg: cfg, odds: scenarios()[cfg.Scenario], tells: dialects()[cfg.Provider].tells, rng: rng, now: time.Now,
 		// Runs must not meet each other's messages, whatever their seed.
 		message: messageIDFirst + time.Now().UnixMilli()%1e9*1000,
 	}
@@ -91,7 +92,11 @@ func (s *story) next(n int) []fact {
 		want += reorderEvents
 	}
 	for len(s.pending) < want {
-		s.pending = append(s.pending, s.play()...)
+		for _, f := range s.play() {
+			if s.tells == nil || s.tells(&f.event) {
+				s.pending = append(s.pending, f)
+			}
+		}
 	}
 	if s.cfg.Reorder {
 		s.rng.Shuffle(len(s.pending), func(i, j int) { s.pending[i], s.pending[j] = s.pending[j], s.pending[i] })

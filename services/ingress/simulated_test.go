@@ -1,0 +1,121 @@
+package ingress
+
+import (
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/ingress/internal/auth"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/internal/webhooksign"
+	"github.com/mailstream/mailstream/services/simulate"
+)
+
+// untold are the types that simulate plays and a provider has no word for.
+func untold(provider string) []schemas.Type {
+	switch provider {
+	case "activecampaign": // what is blocked it says is a bounce
+		return []schemas.Type{schemas.Delivered, schemas.Deferred, schemas.Blocked, schemas.Complained}
+	case "mailchimp":
+		return []schemas.Type{schemas.Delivered, schemas.Deferred, schemas.Blocked, schemas.Opened, schemas.Clicked}
+	case "mailersend", "sendgrid": // what is blocked may come as a bounce
+		return []schemas.Type{schemas.Blocked}
+	case "postal":
+		return []schemas.Type{schemas.Complained, schemas.Unsubscribed}
+	default:
+		return nil
+	}
+}
+
+// TestSimulate_SpeaksEveryProvidersLanguage plays each provider to its real
+// reader: what the simulation writes is genuine and understood whole, and what it
+// sends again is the same event.
+func TestSimulate_SpeaksEveryProvidersLanguage(t *testing.T) {
+	t.Parallel()
+	signed := developmentSources(t)
+	kc := kafkatest.Start(t)
+	cfg := testConfig()
+	cfg.Sources = signed
+	password := auth.Basic{Username: testUser, Password: auth.Secrets{config.Literal(testPassword)}}
+	for _, name := range simulate.Providers() {
+		if !slices.ContainsFunc(signed, func(s Source) bool { return s.Name == name }) {
+			cfg.Sources = append(cfg.Sources, Source{Name: name, Provider: name, Auth: auth.Config{Basic: &password}})
+		}
+	}
+	applyWebhooks(t, cfg, kc)
+	h := start(t, cfg, kc)
+	for _, name := range simulate.Providers() {
+		for _, duplicates := range []float64{0, 1} {
+			run := simulate.Default()
+			run.URL, run.Source, run.Provider, run.Scenario = "http://"+h.Addr(), name, name, simulate.Complaints
+			run.Auth = simulate.Auth{Username: testUser, Password: config.Literal(testPassword), PublicURL: config.Literal(webhooksign.DevelopmentURL)}
+			run.Rate, run.Duration, run.Duplicates, run.Reorder = simulatedEvents*10, time.Second/10, duplicates, true
+			if run.Group = 1; duplicates > 0 {
+				run.Group, run.Scenario = 10, simulate.BlockSpike
+			}
+			got, err := simulate.Run(t.Context(), run, io.Discard)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			want := simulatedEvents * (1 + int(duplicates))
+			if got.Accepted != want || got.DeadLettered != 0 || got.Retries != 0 || got.Answers[200] != got.Requests {
+				t.Errorf("%s: %+v, want %d accepted and nothing else", name, got, want)
+			}
+		}
+		if drift := h.metric("mailstream_ingress_drift_total", "provider", name); drift != 0 {
+			t.Errorf("%s: %g times drift", name, drift)
+		}
+	}
+	wantSimulated(t, h)
+}
+
+// simulatedEvents is enough for some of every type.
+const simulatedEvents = 500
+
+// wantSimulated looks at what came of two runs of each provider, the second of
+// them with every request twice.
+func wantSimulated(t *testing.T, h *harness) {
+	t.Helper()
+	ids, types, soft := map[string]map[string]int{}, map[string]map[schemas.Type]int{}, map[string]int{}
+	for _, e := range h.events() {
+		if ids[e.Provider] == nil {
+			ids[e.Provider], types[e.Provider] = map[string]int{}, map[schemas.Type]int{}
+		}
+		ids[e.Provider][e.ID]++
+		types[e.Provider][e.Type]++
+		if e.BounceType == schemas.Soft {
+			soft[e.Provider]++
+		}
+	}
+	played := []schemas.Type{
+		schemas.Delivered, schemas.Deferred, schemas.Bounced, schemas.Blocked,
+		schemas.Opened, schemas.Clicked, schemas.Complained, schemas.Unsubscribed,
+	}
+	for _, name := range simulate.Providers() {
+		once, twice := 0, 0
+		for _, n := range ids[name] {
+			if n == 1 {
+				once++
+			} else if n == 2 {
+				twice++
+			}
+		}
+		if once != simulatedEvents || twice != simulatedEvents || len(ids[name]) != 2*simulatedEvents {
+			t.Errorf("%s: %d ids, %d once and %d twice, want %d of each", name, len(ids[name]), once, twice, simulatedEvents)
+		}
+		if n := types[name][schemas.Other]; n != 0 {
+			t.Errorf("%s: %d other events", name, n)
+		}
+		if soft[name] == 0 && name != "mailchimp" { // which tells of those that are given up
+			t.Errorf("%s: no soft bounces", name)
+		}
+		for _, typ := range played {
+			if types[name][typ] == 0 && !slices.Contains(untold(name), typ) {
+				t.Errorf("%s: no %s events: %v", name, typ, types[name])
+			}
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package simulate
+
+import (
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+)
+
+// activecampaign posts a form about a contact; it repeats nothing, and what comes
+// twice is the same.
+func activecampaign(facts []fact, _ *occasion) (request, error) {
+	f := &facts[0]
+	e := &f.event
+	form := url.Values{
+		"date_time": {e.Time.Format(time.RFC3339)}, "initiated_from": {"public"}, "initiated_by": {"contact"}, "list": {"0"},
+		"contact[id]": {strconv.FormatInt(f.messageID, 10)}, "contact[email]": {e.Recipient}, "contact[tags]": {"simulated"},
+		"campaign[id]": {"77"}, "campaign[name]": {f.campaign}, "campaign[message][id]": {"91"},
+	}
+	switch e.Type {
+	case schemas.Opened:
+		form.Set("type", "open")
+		form.Set("contact[ip]", readerIP)
+		form.Set("User-Agent", readerAgent)
+	case schemas.Clicked:
+		form.Set("type", "click")
+		form.Set("link[id]", "12")
+		form.Set("link[url]", readerURL)
+	case schemas.Unsubscribed:
+		form.Set("type", "unsubscribe")
+		form.Set("list[0][id]", "3")
+		form.Del("list")
+	default: // blocked is a hard bounce of ActiveCampaign's, and only its code says more
+		form.Set("type", "bounce")
+		form.Set("bounce[type]", "hard")
+		if e.BounceType == schemas.Soft {
+			form.Set("bounce[type]", "soft")
+		}
+		form.Set("bounce[code]", e.SMTPReply[4:9])
+		form.Set("bounce[description]", e.SMTPReply[10:])
+	}
+	return request{body: []byte(form.Encode()), header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}}, nil
+}
+
+// activecampaignTells says that ActiveCampaign has no word for what arrives, what
+// waits, and complaints.
+func activecampaignTells(e *schemas.Event) bool {
+	return e.Type != schemas.Delivered && e.Type != schemas.Deferred && e.Type != schemas.Complained
+}

@@ -1,0 +1,45 @@
+package simulate
+
+import (
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/webhooksign"
+)
+
+// mailchimp posts a form about a contact, the same when it is sent again but for
+// the time of its signature.
+func mailchimp(facts []fact, o *occasion) (request, error) {
+	f := &facts[0]
+	e := &f.event
+	form := url.Values{
+		"type": {"cleaned"}, "fired_at": {e.Time.Format(time.DateTime)}, "data[list_id]": {"simulated"},
+		"data[email]": {e.Recipient}, "data[campaign_id]": {f.campaign}, "data[reason]": {"hard"},
+	}
+	if e.Type != schemas.Bounced {
+		form.Set("type", "unsubscribe")
+		form.Set("data[action]", "unsub")
+		form.Set("data[reason]", "manual")
+		form.Set("data[id]", strconv.FormatInt(f.messageID, 16))
+	}
+	if e.Type == schemas.Complained {
+		form.Set("data[reason]", "abuse")
+	}
+	body := []byte(form.Encode())
+	return request{body: body, header: map[string]string{
+		"Content-Type":              "application/x-www-form-urlencoded",
+		webhooksign.MailchimpHeader: webhooksign.Mailchimp(o.auth.SigningKey.Reveal(), time.Now(), body),
+	}}, nil
+}
+
+// mailchimpTells says what changes an audience; Mailchimp tells nothing else.
+func mailchimpTells(e *schemas.Event) bool {
+	switch e.Type {
+	case schemas.Unsubscribed, schemas.Complained:
+		return true
+	default:
+		return e.BounceType == schemas.Hard
+	}
+}

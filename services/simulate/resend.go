@@ -1,0 +1,61 @@
+package simulate
+
+import (
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/webhooksign"
+)
+
+// resend posts one object under an id that a repeat has too; time and signature
+// beside it are new each time.
+func resend(facts []fact, o *occasion) (request, error) {
+	f := &facts[0]
+	r, err := jsonRequest(resendEvent(f))
+	if err != nil {
+		return r, err
+	}
+	id, now := "msg_"+f.id(), o.now()
+	r.header["svix-id"], r.header["svix-timestamp"] = id, now
+	r.header["svix-signature"], err = webhooksign.StandardWebhooks(o.auth.SigningKey.Reveal(), id, now, r.body)
+	return r, err
+}
+
+func resendEvent(f *fact) object {
+	e := &f.event
+	at := e.Time.Format(sesTime)
+	data := object{
+		"email_id": guid(f.messageID), "created_at": at, "from": "Shop <shop@example.com>", "to": []string{e.Recipient},
+		"subject": "Your order", "template_id": f.campaign,
+	}
+	var kind string
+	switch e.Type {
+	case schemas.Delivered:
+		kind = "email.delivered"
+	case schemas.Deferred:
+		kind = "email.delivery_delayed"
+	case schemas.Opened:
+		kind = "email.opened"
+	case schemas.Clicked:
+		kind = "email.clicked"
+		data["click"] = object{"ipAddress": readerIP, "link": readerURL, "timestamp": at, "userAgent": readerAgent}
+	case schemas.Complained:
+		kind = "email.complained"
+	case schemas.Unsubscribed: // which Resend says of a contact, not of a message
+		kind = "contact.updated"
+		data = object{"id": guid(f.messageID), "audience_id": "simulated", "created_at": at, "updated_at": at, "email": e.Recipient, "unsubscribed": true}
+	case schemas.Blocked: // which Resend has for its own lists alone
+		kind = "email.suppressed"
+		data["suppressed"] = object{"type": "OnAccountSuppressionList", "reason": "previous_bounce", "message": "Not sent: address is on the suppression list."}
+	default:
+		kind = "email.bounced"
+		data["bounce"] = resendBounce(e)
+	}
+	return object{"type": kind, "created_at": at, "data": data}
+}
+
+func resendBounce(e *schemas.Event) object {
+	out := object{"type": "Transient", "subType": "MailboxFull", "message": "It came back.", "diagnosticCode": []string{"smtp; " + e.SMTPReply}}
+	if e.BounceType == schemas.Hard {
+		out["type"], out["subType"] = "Permanent", "NoEmail"
+	}
+	return out
+}
