@@ -176,3 +176,32 @@ func TestServer_TakesAnEmptyBodyForNoRows(t *testing.T) {
 		t.Errorf("%s rows", got)
 	}
 }
+
+// The engine has no cluster, but its parser knows the statements for one.
+func TestMigrations_ForAClusterAreUnderstood(t *testing.T) {
+	w := newWorld(t)
+	for _, pattern := range []string{"schema/*.sql", "retention/*.sql"} {
+		files, err := fs.Glob(os.DirFS(sqlDir), pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %d files: %v", pattern, len(files), err)
+		}
+		for _, file := range files {
+			text, err := fs.ReadFile(os.DirFS(sqlDir), file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			expanded := strings.NewReplacer("{{on_cluster}}", "ON CLUSTER main", "{{replicated}}", "Replicated", "{{days}}", "30").Replace(string(text))
+			for _, statement := range strings.SplitAfter(expanded, ";\n") {
+				statement = regexp.MustCompile(`(?m)^--.*$`).ReplaceAllString(statement, "")
+				if strings.TrimSpace(statement) == "" {
+					continue
+				}
+				if got, err := w.ask("EXPLAIN AST " + statement); err != nil {
+					t.Errorf("%s: %v\n%.300s", file, err, statement)
+				} else if strings.Contains(statement, "ON CLUSTER") != (strings.Contains(statement, "CREATE") || strings.Contains(statement, "ALTER")) || got == "" {
+					t.Errorf("%s: a statement without ON CLUSTER:\n%.300s", file, statement)
+				}
+			}
+		}
+	}
+}

@@ -37,8 +37,6 @@ type Retention struct {
 	Events time.Duration `yaml:"events"`
 	// Messages from the receipt of their latest event. Default 9600h.
 	Messages time.Duration `yaml:"messages"`
-	// Rates are the counts by hour. Default 43800h (5 years).
-	Rates time.Duration `yaml:"rates"`
 	// Alerts from their latest change. Default 9600h.
 	Alerts time.Duration `yaml:"alerts"`
 	// DeadLetters from when they were stored. Default 2160h (90 days).
@@ -50,7 +48,7 @@ const retentionMax = 20 * 365 * day
 
 // DefaultRetention returns what the migrations themselves set.
 func DefaultRetention() Retention {
-	return Retention{Events: 400 * day, Messages: 400 * day, Rates: 1825 * day, Alerts: 400 * day, DeadLetters: 90 * day}
+	return Retention{Events: 400 * day, Messages: 400 * day, Alerts: 400 * day, DeadLetters: 90 * day}
 }
 
 // Validate reports every fault to p.
@@ -69,7 +67,6 @@ func (r Retention) fields() []retentionField {
 	return []retentionField{
 		{"events", "event_log", r.Events},
 		{"messages", "messages_state", r.Messages},
-		{"rates", "rates_1h_sealed", r.Rates},
 		{"alerts", "alert_log", r.Alerts},
 		{"dead_letters", "dead_letter_log", r.DeadLetters},
 	}

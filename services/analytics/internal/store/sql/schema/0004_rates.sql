@@ -11,6 +11,10 @@
 -- once, and no answer depends on when the sealing runs. rates_1h looks at the
 -- seals once for both halves (a scalar is evaluated once a query), so that no
 -- hour is in both or in neither.
+--
+-- Sealed counts hold no person and are kept for ever, also when the events are
+-- past their retention. An event that comes for an hour of that age makes the
+-- hour count what is left of it.
 CREATE TABLE IF NOT EXISTS hour_rows {{on_cluster}}
 (
     hour DateTime('UTC'),
@@ -51,7 +55,6 @@ CREATE TABLE IF NOT EXISTS rates_1h_sealed {{on_cluster}}
 )
 ENGINE = {{replicated}}ReplacingMergeTree
 ORDER BY (hour, seal, provider, source, type, recipient_domain, mailbox_provider, cause, machine)
-TTL hour + toIntervalDay(1825)
 COMMENT 'Counts of hours at rest; valid are those of the seal in hour_seals: query the view rates_1h';
 
 CREATE VIEW IF NOT EXISTS sealed_hours {{on_cluster}}
