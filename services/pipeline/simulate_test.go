@@ -44,7 +44,8 @@ func TestSimulate_IsTakenByEverySourceOfTheDevelopmentConfiguration(t *testing.T
 				t.Fatal(err)
 			}
 			cfg := simulate.Default()
-			cfg.URL, cfg.Source, cfg.Provider = "http://"+listen(t, dev.Ingress, kc), source.Name, source.Provider
+			address, _ := listen(t, dev.Ingress, kc)
+			cfg.URL, cfg.Source, cfg.Provider = "http://"+address, source.Name, source.Provider
 			cfg.Auth = pipeline.SimulatedAuth(source)
 			cfg.Rate, cfg.Duration, cfg.Group, cfg.Duplicates = 600, 500*time.Millisecond, 10, 1
 			cfg.Scenario = simulate.BounceStorm
@@ -88,15 +89,16 @@ func ofContact(e schemas.Event) bool {
 	}
 }
 
-// listen runs an ingress until the test ends and returns its address.
-func listen(t *testing.T, cfg ingress.Config, kc kafka.Config) string {
+// listen runs an ingress until the test ends and returns its address and metrics.
+func listen(t *testing.T, cfg ingress.Config, kc kafka.Config) (string, *prometheus.Registry) {
 	t.Helper()
 	cfg.Listen = "127.0.0.1:0"
 	hasher, err := address.NewHasher(config.Literal("pepper-of-the-simulation"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := ingress.New(cfg, platform.Shared{Kafka: kc, Hasher: hasher, Log: kafkatest.Logger(t), Registry: prometheus.NewRegistry()})
+	registry := prometheus.NewRegistry()
+	s, err := ingress.New(cfg, platform.Shared{Kafka: kc, Hasher: hasher, Log: kafkatest.Logger(t), Registry: registry})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,5 +118,5 @@ func listen(t *testing.T, cfg ingress.Config, kc kafka.Config) string {
 	case <-time.After(20 * time.Second):
 		t.Fatal("the ingress did not become ready")
 	}
-	return s.Addr()
+	return s.Addr(), registry
 }

@@ -1,4 +1,4 @@
-package ingress
+package pipeline_test
 
 import (
 	"io"
@@ -6,11 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/auth"
-	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
-	"github.com/mailstream/mailstream/services/internal/webhooksign"
+	"github.com/mailstream/mailstream/services/pipeline"
 	"github.com/mailstream/mailstream/services/simulate"
 )
 
@@ -35,23 +36,22 @@ func untold(provider string) []schemas.Type {
 // sends again is the same event.
 func TestSimulate_SpeaksEveryProvidersLanguage(t *testing.T) {
 	t.Parallel()
-	signed := developmentSources(t)
-	kc := kafkatest.Start(t)
-	cfg := testConfig()
-	cfg.Sources = signed
-	password := auth.Basic{Username: testUser, Password: auth.Secrets{config.Literal(testPassword)}}
-	for _, name := range simulate.Providers() {
-		if !slices.ContainsFunc(signed, func(s Source) bool { return s.Name == name }) {
-			cfg.Sources = append(cfg.Sources, Source{Name: name, Provider: name, Auth: auth.Config{Basic: &password}})
-		}
+	dev, err := pipeline.Dev()
+	if err != nil {
+		t.Fatal(err)
 	}
-	applyWebhooks(t, cfg, kc)
-	h := start(t, cfg, kc)
-	for _, name := range simulate.Providers() {
+	kc := kafkatest.Start(t)
+	kc.Webhooks = dev.Ingress.WebhookTopics(kc.TopicPrefix)
+	if err := kafka.Apply(t.Context(), kafkatest.Client(t, kc), kc, zap.NewNop()); err != nil {
+		t.Fatal(err)
+	}
+	address, registry := listen(t, dev.Ingress, kc)
+	for _, source := range dev.Ingress.Sources {
+		name := source.Provider
 		for _, duplicates := range []float64{0, 1} {
 			run := simulate.Default()
-			run.URL, run.Source, run.Provider, run.Scenario = "http://"+h.Addr(), name, name, simulate.Complaints
-			run.Auth = simulate.Auth{Username: testUser, Password: config.Literal(testPassword), PublicURL: config.Literal(webhooksign.DevelopmentURL)}
+			run.URL, run.Source, run.Provider, run.Scenario = "http://"+address, source.Name, name, simulate.Complaints
+			run.Auth = pipeline.SimulatedAuth(source)
 			run.Rate, run.Duration, run.Duplicates, run.Reorder = simulatedEvents*10, time.Second/10, duplicates, true
 			if run.Group = 1; duplicates > 0 {
 				run.Group, run.Scenario = 10, simulate.BlockSpike
@@ -65,11 +65,19 @@ func TestSimulate_SpeaksEveryProvidersLanguage(t *testing.T) {
 				t.Errorf("%s: %+v, want %d accepted and nothing else", name, got, want)
 			}
 		}
-		if drift := h.metric("mailstream_ingress_drift_total", "provider", name); drift != 0 {
-			t.Errorf("%s: %g times drift", name, drift)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "mailstream_ingress_drift_total" && m.GetCounter().GetValue() != 0 {
+				t.Errorf("drift: %v", m)
+			}
 		}
 	}
-	wantSimulated(t, h)
+	wantSimulated(t, kc)
 }
 
 // simulatedEvents is enough for some of every type.
@@ -77,10 +85,10 @@ const simulatedEvents = 500
 
 // wantSimulated looks at what came of two runs of each provider, the second of
 // them with every request twice.
-func wantSimulated(t *testing.T, h *harness) {
+func wantSimulated(t *testing.T, kc kafka.Config) {
 	t.Helper()
 	ids, types, soft := map[string]map[string]int{}, map[string]map[schemas.Type]int{}, map[string]int{}
-	for _, e := range h.events() {
+	for _, e := range published(t, kc) {
 		if ids[e.Provider] == nil {
 			ids[e.Provider], types[e.Provider] = map[string]int{}, map[schemas.Type]int{}
 		}
@@ -118,4 +126,20 @@ func wantSimulated(t *testing.T, h *harness) {
 			}
 		}
 	}
+}
+
+// published returns all events in the topics.
+func published(t *testing.T, kc kafka.Config) []schemas.Event {
+	t.Helper()
+	var out []schemas.Event
+	for _, typ := range schemas.Types() {
+		for _, r := range kafkatest.ReadAll(t, kc, schemas.EventTopic(kc.TopicPrefix, typ)) {
+			e, err := schemas.Decode(r.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, e)
+		}
+	}
+	return out
 }
