@@ -135,7 +135,7 @@ func TestInsert_RunsInParallel(t *testing.T) {
 
 // silentServer answers every insert with 200, as ClickHouse does to a body
 // without rows, and notes how many bytes came.
-func silentServer(t *testing.T, bytes *atomic.Int64) clickhouse.Config {
+func silentServer(t testing.TB, bytes *atomic.Int64) clickhouse.Config {
 	srv := clickhousetest.Start(t)
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("query") == "" {
