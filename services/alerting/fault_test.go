@@ -309,17 +309,20 @@ func TestFlood_IsToldInOneMessage(t *testing.T) {
 		}
 		return false
 	})
+	waiting := func(n float64) func() bool {
+		return func() bool { return in.metric(t, "mailstream_alerting_notifications_waiting") == n }
+	}
+	r.send(blocked(25, "first.test"))
+	waitFor(t, "message under way", waiting(1))
 	var mails []mail
 	for i := range 30 {
 		mails = append(mails, blocked(25, fmt.Sprintf("d%02d.test", i)))
 	}
 	r.send(mails...)
-	waitFor(t, "30 waiting notices", func() bool {
-		return in.metric(t, "mailstream_alerting_notifications_waiting") == 30
-	})
+	waitFor(t, "30 more", waiting(31))
 	close(gate)
 	posts := r.slack.want(t, 2)
-	if !strings.Contains(posts[1].text, "29 destinations") {
+	if !strings.Contains(posts[1].text, "30 destinations") {
 		t.Errorf("posts: %q", texts(posts))
 	}
 	r.slack.wantQuiet(t, 2)
