@@ -1,10 +1,13 @@
 package ingress
 
 import (
+	"net/http/httptest"
 	"testing"
 
+	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mailstream/mailstream/services/ingress/internal/auth"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 )
 
@@ -12,19 +15,32 @@ import (
 // against what each provider's documentation says of a status.
 func TestAnswers_KeepEventsAliveWhereTheProviderWouldDropThem(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
+	table := []struct {
 		name  string
 		done  func(status int) bool // does not send again
 		final func(status int) bool // drops the events
 		want  provider.Answers
 	}{
+		{"activecampaign", class(2), is(410), provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
+		{"brevo", class(2), not(429), provider.Answers{OK: 200, Unauthenticated: 429, Malformed: 429, TooLarge: 429, Slow: 429, Unavailable: 429}},
+		{"generic", class(2), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
+		{"mailchimp", class(2), is(410), provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
+		{"mailersend", class(2), class(4), provider.Answers{OK: 200, Unauthenticated: 503, Malformed: 503, TooLarge: 503, Slow: 503, Unavailable: 503}},
+		{"mailtrap", is(200), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
+		{"postal", class(2), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
+		{"postmark", is(200), class(4), provider.Answers{OK: 200, Unauthenticated: 503, Malformed: 503, TooLarge: 503, Slow: 503, Unavailable: 503}},
+		{"resend", class(2), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
 		{"mailgun", is(200), is(406), provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
 		{"mailjet", is(200), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
 		{"mandrill", is(200), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
 		{"sendgrid", class(2), class(3), provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
 		{"ses", class(2), class(4), provider.Answers{OK: 200, Unauthenticated: 503, Malformed: 503, TooLarge: 503, Slow: 503, Unavailable: 503}},
 		{"sparkpost", is(200), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 422, TooLarge: 413, Slow: 408, Unavailable: 503}},
-	} {
+	}
+	if len(table) != len(registry()) {
+		t.Errorf("%d of %d providers are in the table", len(table), len(registry()))
+	}
+	for _, tt := range table {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			e, ok := lookup(tt.name)
@@ -47,6 +63,38 @@ func TestAnswers_KeepEventsAliveWhereTheProviderWouldDropThem(t *testing.T) {
 	}
 }
 
-func is(want int) func(int) bool       { return func(status int) bool { return status == want } }
+func is(want int) func(int) bool { return func(status int) bool { return status == want } }
+func not(want int) func(int) bool {
+	return func(status int) bool { return status != want && status != 200 }
+}
 func class(hundred int) func(int) bool { return func(status int) bool { return status/100 == hundred } }
 func never(int) bool                   { return false }
+
+// TestAnswers_AWrongPasswordIsNoReasonToDropEvents asks a source of Postmark,
+// which drops events at a 401, with a wrong password and with none.
+func TestAnswers_AWrongPasswordIsNoReasonToDropEvents(t *testing.T) {
+	t.Parallel()
+	e, _ := lookup("postmark")
+	var cfg auth.Config
+	if err := yaml.Unmarshal([]byte("basic: {username: hook, password: right}"), &cfg); err != nil {
+		t.Fatal(err)
+	}
+	src := &source{answers: e.Answers(), guard: auth.New(cfg, auth.Options{})}
+	for _, tt := range []struct {
+		name, authorization, challenge string
+		want                           int
+	}{
+		{"none is asked for", "", src.guard.Challenge(), 401},
+		{"a wrong one is told to come back", "Basic aG9vazp3cm9uZw==", "", 503},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w, r := httptest.NewRecorder(), httptest.NewRequest("POST", "/v1/webhooks/acme", nil)
+			r.Header.Set("Authorization", tt.authorization)
+			x := &exchange{w: w, r: auth.Request{Request: r}, source: src}
+			if no := x.stranger(); no.status != tt.want || w.Header().Get("WWW-Authenticate") != tt.challenge {
+				t.Errorf("%d with challenge %q, want %d with %q", no.status, w.Header().Get("WWW-Authenticate"), tt.want, tt.challenge)
+			}
+		})
+	}
+}

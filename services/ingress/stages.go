@@ -147,11 +147,15 @@ func (x *exchange) stranger() *refusal {
 		outcome: unauthenticated, status: x.source.answers.Unauthenticated, close: true,
 		title: "unauthenticated", detail: "credentials are missing or wrong",
 	}
-	if challenge := x.source.guard.Challenge(); challenge != "" {
+	challenge := x.source.guard.Challenge()
+	if challenge != "" && x.r.Header.Get("Authorization") == "" {
 		// Who gives a password only when asked is asked by a 401 alone (RFC 9110,
-		// section 11.6.1), whatever else the provider takes for final.
-		x.w.Header().Set("WWW-Authenticate", challenge)
+		// section 11.6.1), whatever else the provider takes for final. Who gave a
+		// wrong one gets the answer that keeps its events alive.
 		no.status = http.StatusUnauthorized
+	}
+	if challenge != "" && no.status == http.StatusUnauthorized {
+		x.w.Header().Set("WWW-Authenticate", challenge)
 	}
 	return no
 }
