@@ -44,7 +44,7 @@ type run struct {
 	cfg  pipeline.Config
 }
 
-// newDrain starts broker and engine and fills the topics.
+// newDrain starts broker and engine and makes the topics.
 func newDrain(ctx context.Context, opt Options) (*drain, func(), error) {
 	dir, err := os.MkdirTemp("", "mailstream-drain-")
 	if err != nil {
@@ -78,7 +78,11 @@ func newDrain(ctx context.Context, opt Options) (*drain, func(), error) {
 		}
 	}
 	d.brokers = d.broker.Addr()
-	if err := d.fill(ctx); err != nil {
+	cfg, err := d.config("drain")
+	if err == nil {
+		err = pipeline.ApplyTopics(ctx, cfg, zap.NewNop())
+	}
+	if err != nil {
 		stop()
 		return nil, nil, err
 	}
@@ -91,23 +95,19 @@ func (d *drain) config(name string) (pipeline.Config, error) {
 kafka: {brokers: [%q], group_prefix: %s-, topics: {partitions: %d}}
 clickhouse: {url: %q, database: %s}
 analytics: {listen: "127.0.0.1:0"}
+privacy: {pepper: a-pepper-for-benchmarks}
+ingress: {listen: "127.0.0.1:0", sources: [{name: bench, provider: mailjet, auth: {basic: {username: bench, password: bench}}}]}
 log: {level: error}
 `, d.brokers, name, drainPartitions, d.engine.URL(), name)
-	cfg, _, err := pipeline.Load(pipeline.Input{File: []byte(text), Name: "benchmark", Services: []pipeline.Name{pipeline.Analytics}})
+	cfg, _, err := pipeline.Load(pipeline.Input{File: []byte(text), Name: "benchmark", Services: []pipeline.Name{pipeline.Ingress, pipeline.Analytics}})
 	return cfg, err
 }
 
 // drainPartitions of each topic.
 const drainPartitions = 4
 
+// fill writes the backlog.
 func (d *drain) fill(ctx context.Context) error {
-	cfg, err := d.config("drain")
-	if err != nil {
-		return err
-	}
-	if err := pipeline.ApplyTopics(ctx, cfg, zap.NewNop()); err != nil {
-		return err
-	}
 	client, err := kgo.NewClient(kgo.SeedBrokers(d.brokers), kgo.ProducerLinger(5*time.Millisecond),
 		kgo.ProducerBatchCompression(kgo.Lz4Compression()), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)))
 	if err != nil {
@@ -244,10 +244,17 @@ func (d *drain) startAnalytics(ctx context.Context, r run) (func() error, error)
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- svc.Run(ctx) }()
-	return func() error {
+	stop := func() error {
 		cancel()
 		return <-ended
-	}, nil
+	}
+	select {
+	case <-svc.Ready():
+		return stop, nil
+	case err := <-ended:
+		ended <- nil
+		return nil, errors.Join(err, stop())
+	}
 }
 
 func (d *drain) startKafkaEngine(consumers, threads int) func(context.Context, run) (func() error, error) {

@@ -62,6 +62,9 @@ func Drain(ctx context.Context, opt Options) (Report, error) {
 		return Report{}, err
 	}
 	defer stop()
+	if err := d.fill(ctx); err != nil {
+		return Report{}, err
+	}
 	ways := []struct {
 		name  string
 		start func(context.Context, run) (func() error, error)
