@@ -38,6 +38,7 @@ func measurements() []measurement {
 		{"ingress", "webhooks beside a bare handler that produces the raw body with acks=all", ingress},
 		{"drain", "a backlog from Kafka into ClickHouse beside ClickHouse's own Kafka engine", drain},
 		{"latency", "from a webhook's 200 to its row, its suppression and its Slack message, at 2,000 events/s", latency},
+		{"alerting", "events counted from the topics beside a plain reader with a map, and a spike until Slack has it", alerting},
 		{"check", "suppression checks beside a handler with a Go map", check},
 	}
 }
@@ -84,6 +85,17 @@ func latency(ctx context.Context, o options) ([]row, error) {
 		return row{"200 to " + what + ", p99", span(s.P99), beside, "p50 " + span(s.P50), "<= " + budget.String(), s.P99 <= budget}
 	}
 	return []row{line("row in events", r.Row, rowMax), line("check", r.Check, suppressedMax), line("Slack", r.Slack, slackMax)}, nil
+}
+
+func alerting(ctx context.Context, o options) ([]row, error) {
+	r, err := bench.Alerting(ctx, bench.AlertingOptions{Progress: o.progress})
+	if err != nil {
+		return nil, err
+	}
+	return []row{
+		{"alerting, events counted", rate(r.Counted, "events"), rate(r.Reference, "events") + " with a map", times(r.Counted / r.Reference), ">= 1x", r.Counted >= r.Reference},
+		{"threshold crossed to Slack", span(r.Max) + " at most", "", "p50 " + span(r.P50), "<= " + slackMax.String(), r.Max <= slackMax},
+	}, nil
 }
 
 func check(ctx context.Context, o options) ([]row, error) {
