@@ -113,26 +113,27 @@ func (s *Service) notReady() error {
 	}
 }
 
-// Run works until ctx is done and every goroutine it started has ended.
+// Run works until ctx is done and every goroutine it started has ended. What
+// fails while ctx is not done ends it with an error.
 func (s *Service) Run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.server.Run(ctx) })
+	g, running := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.server.Run(running) })
 	g.Go(func() error {
-		defer s.close(ctx)
-		if err := s.await(ctx); err != nil {
-			return err
-		}
-		close(s.ready)
-		return s.work(ctx)
+		defer s.close(running)
+		return s.work(running)
 	})
-	if err := g.Wait(); err != nil && ctx.Err() == nil || fate.Of(err) == fate.Halt {
-		return fmt.Errorf("analytics: %w", err)
+	if err := g.Wait(); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("run analytics: %w", err)
 	}
 	return nil
 }
 
-// work is what goes on while the service is up.
+// work waits for what it needs, says that it is ready, and reads and seals.
 func (s *Service) work(ctx context.Context) error {
+	if err := s.await(ctx); err != nil {
+		return err
+	}
+	close(s.ready)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.consumer.Run(ctx, s.path.handle) })
 	g.Go(func() error { return s.seal(ctx) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -393,6 +394,70 @@ func TestService_EndsWhenItMayNotIn(t *testing.T) {
 	defer cancel()
 	if err := svc.Run(ctx); err == nil || !strings.Contains(err.Error(), "access denied") {
 		t.Errorf("ended with %v, want access denied", err)
+	}
+}
+
+func TestService_SaysThatItsPortIsTaken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	cfg := analytics.Default()
+	cfg.Listen = ln.Addr().String()
+	svc, err := analytics.New(cfg, platform.Shared{Kafka: w.broker.Config, ClickHouse: w.server.Config(), Log: kafkatest.Silent(), Registry: prometheus.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), waitMax)
+	defer cancel()
+	if err := svc.Run(ctx); err == nil || !strings.Contains(err.Error(), cfg.Listen) {
+		t.Errorf("ended with %v, want an error that names %s", err, cfg.Listen)
+	}
+}
+
+func TestService_StopsSoonWhateverClickHouseDoes(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		fault clickhousetest.Fault
+		hangs bool
+	}{
+		{"works", clickhousetest.Fault{}, false},
+		{"refuses", clickhousetest.Fault{Code: 202}, false},
+		{"has too many parts", clickhousetest.Fault{Code: 252}, false},
+		{"hangs", clickhousetest.Fault{}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			release := make(chan struct{})
+			t.Cleanup(func() { close(release) })
+			asked := make(chan struct{}, 1)
+			w.server.Fail(func(r clickhousetest.Request) clickhousetest.Fault {
+				if !strings.Contains(r.Statement, "INSERT") {
+					return clickhousetest.Fault{}
+				}
+				select {
+				case asked <- struct{}{}:
+				default:
+				}
+				if tt.hangs {
+					<-release
+				}
+				return tt.fault
+			})
+			stop := w.start(t)
+			kafkatest.Produce(t, w.broker.Config, eventRecords(0, 10)...)
+			<-asked
+			began := time.Now()
+			stop()
+			if took := time.Since(began); took > 15*time.Second { // the consumer's hand-over time and some
+				t.Errorf("took %s", took)
+			}
+		})
 	}
 }
 

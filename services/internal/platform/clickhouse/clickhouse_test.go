@@ -62,6 +62,27 @@ func TestInsert_StoresTheBlockExactly(t *testing.T) {
 	}
 }
 
+func TestInsert_SeveralBlocksAreOneRequest(t *testing.T) {
+	t.Parallel()
+	srv := clickhousetest.Start(t)
+	c := open(t, srv.Config())
+	err := c.Insert(t.Context(), insertSQL, block([]uint64{1, 2}, []string{"a", "b"}), block(nil, nil), block([]uint64{3}, []string{"c"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if req := lastInsert(t, srv); req.Rows != 3 || len(srv.Rows("t")) != 3 {
+		t.Errorf("%d rows in the request, %d stored, want 3", req.Rows, len(srv.Rows("t")))
+	}
+	before := len(srv.Requests())
+	err = c.Insert(t.Context(), insertSQL, block([]uint64{4}, []string{"d"}), block([]uint64{5, 6}, []string{"e"}))
+	if !errors.Is(err, clickhouse.ErrBlock) || len(srv.Requests()) != before {
+		t.Errorf("a bad block beside a good one: %v, %d requests", err, len(srv.Requests())-before)
+	}
+	if err := c.Insert(t.Context(), insertSQL, block(nil, nil)); err != nil || len(srv.Requests()) != before {
+		t.Errorf("no rows: %v, %d requests", err, len(srv.Requests())-before)
+	}
+}
+
 func TestInsert_SaysEverySettingItDependsOn(t *testing.T) {
 	t.Parallel()
 	srv := clickhousetest.Start(t)

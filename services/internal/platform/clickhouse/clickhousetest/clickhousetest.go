@@ -163,13 +163,16 @@ var insertInto = regexp.MustCompile(`(?i)INSERT\s+INTO\s+(\S+)`)
 
 func (s *Server) insert(w http.ResponseWriter, req Request, body []byte) {
 	var rows []Row
-	if len(body) > 0 { // a server takes an empty body for no rows
+	rest := bytes.NewReader(body) // a server takes an empty body for no rows
+	for in := chproto.NewReader(rest); ; {
 		block := proto.Block{ServerContext: &column.ServerContext{Timezone: time.UTC}}
-		if err := block.Decode(chproto.NewReader(bytes.NewReader(body)), 0); err != nil {
+		if err := block.Decode(in, 0); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
 			exception(w, http.StatusInternalServerError, 33, err.Error()) // CANNOT_READ_ALL_DATA
 			return
 		}
-		rows = blockRows(&block)
+		rows = append(rows, blockRows(&block)...)
 	}
 	req.Rows = len(rows)
 	fault, unknown := s.note(req)
