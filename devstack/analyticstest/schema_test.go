@@ -205,3 +205,25 @@ func TestMigrations_ForAClusterAreUnderstood(t *testing.T) {
 		}
 	}
 }
+
+// The views carry a setting of their own, which a user without the right to
+// change settings must be able to run.
+func TestReader_AsksEveryViewAndChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.analytics(t)
+	w.publish(t, eventAt(1, schemas.Delivered, base()))
+	w.wantSQL(t, "SELECT count() FROM events", "1")
+	for _, readonly := range []string{"1", "2"} {
+		for _, view := range contractViews() {
+			if _, err := w.askAs("reader", "SELECT * FROM "+view, readonly); err != nil {
+				t.Errorf("readonly=%s: %s: %v", readonly, view, err)
+			}
+		}
+	}
+	for _, statement := range []string{"INSERT INTO event_log (type) SELECT 'x'", "DROP TABLE event_log", "TRUNCATE TABLE hour_seals", "ALTER TABLE event_log DELETE WHERE 1"} {
+		if _, err := w.askAs("reader", statement, ""); err == nil {
+			t.Errorf("the reader may run %s", statement)
+		}
+	}
+	w.wantSQL(t, "SELECT count() FROM events", "1")
+}

@@ -185,14 +185,21 @@ func (w *world) sql(t *testing.T, query string) string {
 	return got
 }
 
-func (w *world) ask(query string) (string, error) {
+func (w *world) ask(query string) (string, error) { return w.askAs("default", query, "") }
+
+// askAs asks as a user, with the setting readonly unless it is empty.
+func (w *world) askAs(user, query, readonly string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), waitMax)
 	defer cancel()
-	to := w.engine.URL() + "/?" + url.Values{"database": {w.database}, "wait_end_of_query": {"1"}}.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(query))
+	values := url.Values{"database": {w.database}, "wait_end_of_query": {"1"}}
+	if readonly != "" {
+		values.Set("readonly", readonly)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.engine.URL()+"/?"+values.Encode(), strings.NewReader(query))
 	if err != nil {
 		return "", err
 	}
+	req.SetBasicAuth(user, "")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return "", err
