@@ -317,6 +317,32 @@ func TestService_BlockTooLargeForTheServerIsHalved(t *testing.T) {
 	}
 }
 
+func TestService_SpreadsABatchOfManyDaysOverInserts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const days = 450
+	recs := []*kgo.Record{{Topic: "email.delivered", Value: []byte("{")}}
+	for n := range 2 * days {
+		e := event(n)
+		e.Time = e.Time.AddDate(0, 0, -n%days)
+		recs = append(recs, &kgo.Record{Topic: "email.delivered", Key: []byte("one partition"), Value: schemas.AppendJSON(nil, &e)})
+	}
+	kafkatest.Produce(t, w.broker.Config, recs...)
+	w.start(t, func(c *analytics.Config) { c.FlushInterval = time.Second }) // one batch
+	w.settled(t, "email.delivered")
+	if n := len(w.messages()); n != 2*days {
+		t.Errorf("%d events are stored, want %d", n, 2*days)
+	}
+	for _, r := range w.server.Requests() {
+		if strings.Contains(r.Statement, "event_log") && r.Rows > 400 {
+			t.Errorf("an insert of %d rows has more than 200 days", r.Rows)
+		}
+	}
+	if got := w.outcomes(t); got["stored"] < 2*days || got["dead_lettered"] != 1 {
+		t.Errorf("counters: %v", got)
+	}
+}
+
 func TestService_CommitsNothingWhileADeadLetterIsNotAcknowledged(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -104,6 +105,8 @@ func (p *path) run(ctx context.Context, recs []*kgo.Record, sum *batch) error {
 	case err == nil:
 		sum.add(b)
 		return nil
+	case errors.Is(err, errManyDays):
+		return p.byDays(ctx, recs, sum)
 	case len(recs) > 1 && (errors.Is(err, clickhouse.ErrRejected) || errors.Is(err, clickhouse.ErrTooLarge)):
 		return p.halve(ctx, recs, sum)
 	case errors.Is(err, clickhouse.ErrRejected):
@@ -122,6 +125,36 @@ func (p *path) pass(ctx context.Context, b *batch) error {
 	for _, st := range p.stages() {
 		if err := st.do(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", st.name, err)
+		}
+	}
+	return nil
+}
+
+// daysMax bounds the days, and with them the partitions, of one insert: each
+// costs the server about 10 ms, and together they must stay far below the insert
+// timeout. ClickHouse's own bound is 100 by default; inserts lift it.
+const daysMax = 200
+
+// errManyDays says that the events of a batch happened on more than daysMax days.
+var errManyDays = errors.New("events of too many days for one insert")
+
+// byDays stores recs day by day, daysMax at a time: a back-fill of years, or the
+// garbage of a broken clock, takes as long as it takes and stops nobody.
+func (p *path) byDays(ctx context.Context, recs []*kgo.Record, sum *batch) error {
+	byDay := map[int64][]*kgo.Record{}
+	for _, rec := range recs {
+		day := store.Day(rec)
+		byDay[day] = append(byDay[day], rec)
+	}
+	days := slices.Sorted(maps.Keys(byDay))
+	p.log.Info("batch spread over days", telemetry.Rows(len(recs)), telemetry.Days(len(days)))
+	for some := range slices.Chunk(days, daysMax) {
+		var part []*kgo.Record
+		for _, day := range some {
+			part = append(part, byDay[day]...)
+		}
+		if err := p.run(ctx, part, sum); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -177,6 +210,9 @@ func (p *path) decode(_ context.Context, b *batch) error {
 	}
 	b.faulty = slices.Concat(faults...)
 	b.ignored = len(b.recs) - len(b.faulty) - rows(b.blocks)
+	if store.Days(b.blocks...) > daysMax {
+		return errManyDays
+	}
 	return nil
 }
 

@@ -33,7 +33,7 @@ func Topics(prefix string) []string {
 // Block is rows of all tables on their way to ClickHouse. It is reused: Reset
 // keeps its memory. It is not safe for concurrent use.
 type Block struct {
-	events  table
+	events  *events
 	byTopic map[string]table // of the topics that are no events
 	tables  []table          // in the order of insertion
 }

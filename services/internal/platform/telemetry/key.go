@@ -96,3 +96,6 @@ func Partitions(m map[string][]int32) zap.Field { return zap.Any("partitions", m
 
 // Held counts lines of the same kind that were not written.
 func Held(n int64) zap.Field { return zap.Int64("lines_held", n) }
+
+// Days is how many days something spans.
+func Days(n int) zap.Field { return zap.Int("days", n) }
