@@ -1,0 +1,162 @@
+package analytics_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/analytics"
+	"github.com/mailstream/mailstream/services/internal/platform"
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse/clickhousetest"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+)
+
+const (
+	waitMax  = 20 * time.Second
+	waitStep = 5 * time.Millisecond
+	group    = "mailstream-analytics"
+)
+
+// world is a broker and a stand-in for ClickHouse.
+type world struct {
+	broker *kafkatest.Broker
+	server *clickhousetest.Server
+	reg    *prometheus.Registry
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{broker: kafkatest.StartBroker(t), server: clickhousetest.Start(t)}
+	w.migrated()
+	return w
+}
+
+// migrated makes the stand-in answer that the migrations are there.
+func (w *world) migrated() {
+	var rows [][]any
+	for n := range uint32(100) {
+		rows = append(rows, []any{n})
+	}
+	w.server.Answer("FROM schema_migrations", []string{"version UInt32"}, rows...)
+}
+
+// start runs the service until the test ends or stop is called.
+func (w *world) start(t *testing.T, change ...func(*analytics.Config)) (stop func()) {
+	t.Helper()
+	cfg := analytics.Default()
+	cfg.Listen, cfg.FlushInterval = "127.0.0.1:0", 10*time.Millisecond
+	for _, c := range change {
+		c(&cfg)
+	}
+	ch := w.server.Config()
+	ch.InsertTimeout = 2 * time.Second
+	w.reg = prometheus.NewRegistry()
+	svc, err := analytics.New(cfg, platform.Shared{Kafka: w.broker.Config, ClickHouse: ch, Log: kafkatest.Silent(), Registry: w.reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- svc.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("ended with %v", err)
+		}
+	}
+	t.Cleanup(stop)
+	await(t, "the service", func() bool {
+		select {
+		case <-svc.Ready():
+			return true
+		default:
+			return false
+		}
+	})
+	return stop
+}
+
+func await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(waitMax); !holds(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %s for %s", waitMax, what)
+		}
+		<-time.After(waitStep)
+	}
+}
+
+func event(n int) schemas.Event {
+	at := time.Date(2026, 11, 20, 10, 0, n%60, 0, time.UTC)
+	return schemas.Event{
+		ID: fmt.Sprintf("0193486f-5a00-8abc-9def-%012x", n), Type: schemas.Delivered, Time: at, ReceivedAt: at,
+		Provider: "mailjet", Source: "acme", MessageID: fmt.Sprint(n), RecipientHash: fmt.Sprintf("%032x", n%13),
+	}
+}
+
+func eventRecord(n int) *kgo.Record {
+	e := event(n)
+	return &kgo.Record{Topic: "email.delivered", Key: []byte(schemas.PartitionKey(&e)), Value: schemas.AppendJSON(nil, &e)}
+}
+
+func eventRecords(from, to int) []*kgo.Record {
+	var recs []*kgo.Record
+	for n := from; n < to; n++ {
+		recs = append(recs, eventRecord(n))
+	}
+	return recs
+}
+
+// messages returns how often each message_id is stored.
+func (w *world) messages() map[string]int {
+	out := map[string]int{}
+	for _, row := range w.server.Rows("event_log") {
+		out[row["message_id"].(string)]++
+	}
+	return out
+}
+
+// settled waits until everything in topic is committed.
+func (w *world) settled(t *testing.T, topic string) {
+	t.Helper()
+	await(t, "commits of "+topic, func() bool {
+		committed := kafkatest.Committed(t, w.broker.Config, group, topic)
+		for p, end := range kafkatest.Ends(t, w.broker.Config, topic) {
+			if end > 0 && committed[p] < end {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func (w *world) outcomes(t *testing.T) map[string]float64 {
+	t.Helper()
+	families, err := w.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			switch f.GetName() {
+			case "mailstream_analytics_records_consumed_total":
+				out["consumed"] = m.GetCounter().GetValue()
+			case "mailstream_analytics_records_finished_total":
+				out[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+			}
+		}
+	}
+	return out
+}
+
