@@ -159,4 +159,3 @@ func (w *world) outcomes(t *testing.T) map[string]float64 {
 	}
 	return out
 }
-
