@@ -49,7 +49,7 @@ func recipes(t *testing.T) Config {
 		cfg.Ingress = Default()
 		_, err := config.Load(&cfg, &cfg, config.Source{File: block[1], Name: recipeFile, Environ: []string{
 			"IN_HOUSE_KEY=" + recipeSecret, "SHOPIFY_CLIENT_SECRET=" + recipeSecret, "HUBSPOT_CLIENT_SECRET=" + recipeSecret,
-			"GITHUB_WEBHOOK_SECRET=" + recipeSecret, "EVENTS_TOKEN=" + recipeSecret, "STANDARD_SECRET=" + recipeStandard,
+			"GITHUB_WEBHOOK_SECRET=" + recipeSecret, "EVENTS_TOKEN=" + recipeSecret, "ELASTIC_EMAIL_SECRET=" + recipeSecret, "STANDARD_SECRET=" + recipeStandard,
 		}})
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, block[1])
@@ -69,7 +69,7 @@ func mac(parts ...string) []byte {
 
 // recipe is a signed sample and where its events go.
 type recipe struct {
-	source string
+	source string // and what stands behind it in the path
 	body   string
 	header map[string]string
 	topics []string // one an event
@@ -102,6 +102,8 @@ func recipeSamples(t *testing.T) []recipe {
 			[]string{"webhook.github.push"}},
 		{"events", event, map[string]string{"Content-Type": "application/cloudevents+json", "Authorization": "Bearer " + recipeSecret},
 			[]string{"email.bounced"}},
+		{"elastic-email/" + recipeSecret, "status=Error&category=NoMailbox&to=gone%40example.com&date=3%2F4%2F2026+9%3A15%3A35+AM&messageid=qT7aXk2o", nil,
+			[]string{"email.bounced"}},
 		{"standard", standard, map[string]string{"webhook-id": "msg_1", "webhook-timestamp": seconds, "webhook-signature": signature},
 			[]string{"webhook.standard.user_created"}},
 	}
@@ -132,6 +134,9 @@ func TestRecipes(t *testing.T) {
 			want[topic]++
 		}
 		c.body += " "
+		if source, secret, ok := strings.Cut(s.source, "/"); ok {
+			c.path = Prefix + source + "/" + secret[1:]
+		}
 		if c.header["Authorization"] != "" {
 			c.header = map[string]string{"Content-Type": c.header["Content-Type"]}
 		}
@@ -159,7 +164,7 @@ func TestRecipes(t *testing.T) {
 			t.Errorf("%s has %d records and %d ids, want %d and %d", topic, len(records), len(ids), 2*n, n)
 		}
 	}
-	for topic, n := range map[string]float64{"webhook.github.push": 2, "bounced": 4} {
+	for topic, n := range map[string]float64{"webhook.github.push": 2, "bounced": 6} {
 		if got := h.metric("mailstream_ingress_events_published_total", "type", topic); got != n {
 			t.Errorf("%g events of %s counted, want %g", got, topic, n)
 		}

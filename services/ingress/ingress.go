@@ -56,6 +56,7 @@ type source struct {
 	cloudEventSource []byte
 	kinds            map[schemas.Type]kind
 	origins          []string // may send CloudEvents after asking with OPTIONS
+	inQuery          bool     // events may come in the URL, by GET too
 }
 
 // kind is what is the same for all events of a type.
@@ -169,7 +170,7 @@ func (s *Service) addSources() error {
 // validated.
 func (s *Service) configure(src *source, c generic.Config) {
 	src.provider = generic.New(c, src.name, new(config.Problems))
-	src.origins = c.Origins
+	src.origins, src.inQuery = c.Origins, c.InQuery()
 	for _, name := range c.Webhooks() {
 		t := generic.TypeOf(src.name, name)
 		src.kinds[t] = kind{topic: webhookTopic(s.kafkaCfg.TopicPrefix, t), cloudEventType: []byte(t)}

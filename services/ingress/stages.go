@@ -22,7 +22,8 @@ const Prefix = "/v1/webhooks/"
 const depthMax = 64
 
 // route finds the source. GET and HEAD are the probes of providers that look
-// before they send: 200 and nothing else.
+// before they send: 200 and nothing else. To a source that takes its events in
+// the URL, a GET with parameters is an event.
 func (s *Service) route(x *exchange) *refusal {
 	name, ok := strings.CutPrefix(x.r.URL.Path, Prefix)
 	if !ok {
@@ -37,7 +38,10 @@ func (s *Service) route(x *exchange) *refusal {
 	switch x.r.Method {
 	case http.MethodPost:
 	case http.MethodGet, http.MethodHead:
-		return &refusal{outcome: probed, status: http.StatusOK}
+		if x.fields() == "" || x.r.Method == http.MethodHead {
+			return &refusal{outcome: probed, status: http.StatusOK}
+		}
+		x.w.Header().Set("Cache-Control", "no-store") // the next one is another event
 	case http.MethodOptions:
 		if origin, ok := generic.Consents(found.origins, x.r.Header); ok {
 			x.w.Header().Set("WebHook-Allowed-Origin", origin)
@@ -54,6 +58,15 @@ func (s *Service) route(x *exchange) *refusal {
 		return x.unavailable(notReady, "starting: topics are not checked yet")
 	}
 	return nil
+}
+
+// fields returns the parameters of the URL where they are the event; "" for all
+// other sources.
+func (x *exchange) fields() string {
+	if !x.source.inQuery {
+		return ""
+	}
+	return x.source.guard.Fields(x.r.URL.RawQuery)
 }
 
 // limit takes one of the slots.
@@ -92,6 +105,7 @@ func (s *Service) verify(x *exchange) *refusal {
 func (s *Service) decode(x *exchange) *refusal {
 	x.request = provider.Request{
 		Header: x.r.Header,
+		Query:  x.fields(),
 		Body:   x.body,
 		Limits: jsonscan.Limits{Depth: depthMax, Items: s.cfg.ItemsMax},
 	}

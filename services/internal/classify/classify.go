@@ -22,6 +22,9 @@ const replyBytesMax = 2048
 type Input struct {
 	Provider string // schemas.Event.Provider
 	Class    string // the provider's own word for the reason, in any case
+	// Reason is the provider's own word where configuration has already put it
+	// into ours; it stands like a Class.
+	Reason schemas.Reason
 	// Permanent is the provider's own word on whether the address is done for; nil
 	// when it has none. It stands above everything the tables say.
 	Permanent *bool
@@ -96,7 +99,10 @@ func (c *Classifier) Classify(in Input) Verdict {
 // find asks the tables in their order. A weak answer is kept until a later table
 // has a firm one, or a better one than "other".
 func (c *Classifier) find(in Input, code int, enhanced string) entry {
-	best, _ := c.class(in.Provider, in.Class)
+	best, ok := c.class(in.Provider, in.Class)
+	if !ok && in.Reason != "" {
+		best = usual(in.Reason)
+	}
 	class := best
 	if best.firm() {
 		return best
@@ -110,6 +116,19 @@ func (c *Classifier) find(in Input, code int, enhanced string) entry {
 		return e.with(class)
 	}
 	return best.or(c.codes[code]).with(class)
+}
+
+// usual returns what a reason that stands alone says about the address.
+func usual(reason schemas.Reason) entry {
+	e := entry{reason: reason, permanent: passing}
+	switch reason {
+	case schemas.InvalidRecipient, schemas.MailboxInactive, schemas.DomainNotFound,
+		schemas.SuppressedBounce, schemas.SuppressedComplaint, schemas.SuppressedUnsubscribe:
+		e.permanent = permanent
+	case schemas.OtherReason:
+		e.permanent, e.weak = unknown, true
+	}
+	return e
 }
 
 func (e entry) firm() bool { return e.reason != "" && !e.weak }

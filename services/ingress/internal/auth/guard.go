@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 
 	"github.com/mailstream/mailstream/services/ingress/internal/signature"
@@ -40,6 +41,7 @@ type Guard struct {
 	peers     peers
 	challenge string // WWW-Authenticate of a refusal
 	wantsPath bool
+	queryName string // of the parameter that carries a secret
 }
 
 // New returns the guard of a source. cfg has been validated.
@@ -64,6 +66,7 @@ func New(cfg Config, opt Options) *Guard {
 	}
 	if cfg.Query != nil {
 		g.early = append(g.early, query(*cfg.Query))
+		g.queryName = cfg.Query.Name
 	}
 	if g.wantsPath {
 		g.early = append(g.early, path(cfg.Path))
@@ -85,6 +88,22 @@ func (g *Guard) Challenge() string { return g.challenge }
 
 // WantsPathSecret says whether a path with a secret behind the source exists.
 func (g *Guard) WantsPathSecret() bool { return g.wantsPath }
+
+// Fields returns the query without the parameter that carries a secret, which
+// nothing may keep. The rest is as it was sent.
+func (g *Guard) Fields(query string) string {
+	if g.queryName == "" || query == "" {
+		return query
+	}
+	kept := make([]string, 0, strings.Count(query, "&")+1)
+	for part := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(part, "=")
+		if name, err := url.QueryUnescape(name); err != nil || name != g.queryName {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Join(kept, "&")
+}
 
 // Early decides from the sender's address, headers and URL, before a byte of the
 // body is read: strangers cost no memory.

@@ -122,7 +122,7 @@ func (n *Normaliser) verdict(it *provider.Item) {
 		return
 	}
 	v := n.classifier.Classify(classify.Input{
-		Provider: ev.Provider, Class: it.Failure.Class, Permanent: it.Failure.Permanent,
+		Provider: ev.Provider, Class: it.Failure.Class, Reason: it.Failure.Reason, Permanent: it.Failure.Permanent,
 		Reply: ev.SMTPReply, SMTPCode: ev.SMTPCode, Enhanced: ev.EnhancedCode,
 	})
 	ev.Reason, ev.Cause, ev.Permanent = v.Reason, v.Cause, v.Permanent

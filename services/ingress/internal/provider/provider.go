@@ -10,7 +10,6 @@ package provider
 
 import (
 	"net/http"
-	"net/url"
 
 	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 )
@@ -32,7 +31,9 @@ type Provider interface {
 // Request is one authenticated request.
 type Request struct {
 	Header http.Header
-	Query  url.Values
+	// Query is the URL's query as it was sent, without the parameter that proves
+	// who sent it.
+	Query string
 	// Body is whole and decompressed. Nobody writes to it any more, so items may
 	// share its memory.
 	Body   []byte

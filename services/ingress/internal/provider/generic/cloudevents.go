@@ -19,16 +19,14 @@ const specVersion = "1.0"
 
 // cloudEventPlaces adds where CloudEvents has everything.
 func (p *Provider) cloudEventPlaces(c Config) Config {
-	for _, d := range []struct {
-		field *string
-		place string
-	}{{&c.Type, "/type"}, {&c.Time, "/time"}} {
-		if *d.field == "" {
-			*d.field = d.place
-		}
+	if len(c.Type) == 0 {
+		c.Type = OneOrMore{"/type"}
+	}
+	if c.Time == "" {
+		c.Time = "/time"
 	}
 	if len(c.ID) == 0 { // source and id together are unique
-		c.ID, p.ids = Places{"/source", "/id"}, 2
+		c.ID, p.ids = OneOrMore{"/source", "/id"}, 2
 	}
 	for name, s := range map[string]slot{
 		"specversion": slotSpecVersion, "type": slotEventType, "id": slotEventID, "source": slotEventSource, "data": slotData, "data_base64": slotDataBase64,

@@ -1,7 +1,8 @@
 // Package generic reads the webhooks of any sender by configuration: where the
 // type is and what it means, where id, time, recipient and the like are. It
 // takes JSON (an object, an array, an array inside), forms (fields, or a field
-// with JSON) and CloudEvents 1.0 over HTTP (binary, structured, batch).
+// with JSON), the parameters of a URL, and CloudEvents 1.0 over HTTP (binary,
+// structured, batch).
 //
 // What is no event of an email becomes one of the source's own types, each with
 // a topic of its own; which ones there are is in the configuration, so a sender
@@ -29,9 +30,12 @@ type Provider struct {
 	items     *node  // where the array is; nil for the body itself
 	wanted    node   // every pointer of the configuration, as a tree
 	headers   [slotCount]string
-	ids       int // how many parts an id has
-	timeUnit  string
-	types     map[string]target
+	typeParts int      // how many places say what happened
+	ids       int      // how many parts an id has
+	metadata  []string // the names of what stands from slotMetadata on
+	units     OneOrMore
+	types     map[string]target         // by their words in lower case
+	classes   map[string]schemas.Reason // by their words in lower case
 	otherwise target
 	strict    bool // a type that is not listed is drift
 }
@@ -46,37 +50,72 @@ func (*Provider) Answers() provider.Answers { return provider.Retried() }
 type slot int
 
 const (
-	slotType slot = iota
-	slotTime
+	slotTime slot = iota
 	slotRecipient
 	slotMessageID
 	slotReason
+	slotClass
+	slotSMTPCode
+	slotEnhancedCode
 	slotURL
 	slotIP
 	slotUserAgent
 	slotCountry
+	slotMachine
 	slotCampaign
+	slotTags
 	slotListID
+	slotFeedbackSource
 	slotSendingIP
-	slotSpecVersion // the rest are CloudEvents' own
+	slotSpecVersion // up to slotDataBase64 they are CloudEvents' own
 	slotEventType
 	slotEventID
 	slotEventSource
 	slotData
 	slotDataBase64
-	slotID // the first of idPartsMax
+	slotType // the first of typePartsMax
+
+	slotID       = slotType + typePartsMax // the first of idPartsMax
+	slotMetadata = slotID + idPartsMax     // the first of metadataMax
+	slotCount    = slotMetadata + metadataMax
 )
 
-const slotCount = slotID + idPartsMax
+const (
+	// typePartsMax bounds the places of a word: a status, its class and one more.
+	typePartsMax = 3
+	// idPartsMax bounds the parts of an id; an event can be told by eight values.
+	idPartsMax = 6
+	// metadataMax bounds the names a source may keep things under; raw has all.
+	metadataMax = 16
+)
 
-// idPartsMax bounds the parts of an id; an event can be told by eight values.
-const idPartsMax = 6
+// String returns the name of the slot in the configuration.
+func (s slot) String() string {
+	names := [...]string{
+		slotTime: "time", slotRecipient: "recipient", slotMessageID: "message_id", slotReason: "reason", slotClass: "class",
+		slotSMTPCode: "smtp_code", slotEnhancedCode: "enhanced_code", slotURL: "url", slotIP: "ip", slotUserAgent: "user_agent",
+		slotCountry: "country", slotMachine: "machine", slotCampaign: "campaign", slotTags: "tags", slotListID: "list_id",
+		slotFeedbackSource: "feedback_source", slotSendingIP: "sending_ip",
+	}
+	switch {
+	case int(s) < len(names):
+		return names[s]
+	case s >= slotMetadata:
+		return "metadata"
+	case s >= slotID:
+		return "id"
+	default:
+		return "type"
+	}
+}
 
 // Decode finds the items of a request.
 func (p *Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	switch p.format {
 	case formatForm:
 		return p.form(req, out)
+	case formatQuery:
+		return p.query(req, out)
 	case formatCloudEvents:
 		return p.cloudEvents(req, out)
 	default:
@@ -165,37 +204,82 @@ func (e *entry) text(s slot) string {
 	return text
 }
 
+// word returns what the item says happened and what that means: by the words of
+// all places or, where those are not listed, of the first ones.
+func (e *entry) word() (word string, meaning target, known bool) {
+	var room [typePartsMax]string
+	parts := room[:0]
+	for len(parts) < e.p.typeParts {
+		part := e.text(slotType + slot(len(parts)))
+		if part == "" {
+			break
+		}
+		parts = append(parts, part)
+	}
+	word = strings.Join(parts, "/")
+	for ; len(parts) > 0; parts = parts[:len(parts)-1] {
+		if t, ok := e.p.types[strings.ToLower(strings.Join(parts, "/"))]; ok {
+			return word, t, true
+		}
+	}
+	return word, e.p.otherwise, !e.p.strict
+}
+
 func (e *entry) fill(it *provider.Item) {
 	ev := &it.Event
-	ev.ProviderEvent = e.text(slotType)
-	if ev.ProviderEvent == "" {
+	word, t, known := e.word()
+	if word == "" {
 		it.Reject(provider.NoType)
 		return
 	}
-	t, known := e.p.types[ev.ProviderEvent]
 	if !known {
-		t = e.p.otherwise
-		if e.p.strict {
-			e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		}
+		e.out.Drift(provider.UnknownEvent, word)
 	}
-	ev.Type, ev.BounceType = t.kind, t.bounce
-	ev.Recipient, ev.MessageID = e.text(slotRecipient), e.text(slotMessageID)
+	ev.ProviderEvent, ev.Type, ev.BounceType = word, t.kind, t.bounce
+	ev.Recipient, ev.MessageID = provider.Address(e.text(slotRecipient)), e.text(slotMessageID)
 	if t.person && ev.Recipient == "" && ev.MessageID == "" {
 		it.Reject(provider.NoIdentity)
 		return
 	}
-	switch ev.BounceType {
-	case schemas.Hard:
-		it.Failure.Permanent = provider.True()
-	case schemas.Soft:
-		it.Failure.Permanent = provider.False()
-	}
 	it.SetTime(e.time())
-	ev.SMTPReply, ev.URL, ev.UserAgent = e.text(slotReason), e.text(slotURL), e.text(slotUserAgent)
+	ev.URL, ev.UserAgent = e.text(slotURL), e.text(slotUserAgent)
 	ev.IP, ev.SendingIP = provider.IP(e.text(slotIP)), provider.IP(e.text(slotSendingIP))
 	ev.Country, ev.Campaign, ev.ListID = provider.Country(e.text(slotCountry)), e.text(slotCampaign), e.text(slotListID)
+	ev.Machine, ev.FeedbackSource = provider.Boolean(jsonscan.Value(e.text(slotMachine))), e.text(slotFeedbackSource)
+	e.failure(it)
+	e.extras(it)
 	e.identify(it)
+}
+
+// failure fills in why it did not arrive.
+func (e *entry) failure(it *provider.Item) {
+	ev := &it.Event
+	ev.SMTPReply = e.text(slotReason)
+	ev.SMTPCode, ev.EnhancedCode = provider.SMTPCode(e.text(slotSMTPCode)), provider.EnhancedCode(e.text(slotEnhancedCode))
+	it.Failure.Reason = e.p.classes[strings.ToLower(e.text(slotClass))]
+	switch {
+	case ev.BounceType == schemas.Hard:
+		it.Failure.Permanent = provider.True()
+	case ev.BounceType == schemas.Soft, ev.Type == schemas.Deferred:
+		it.Failure.Permanent = provider.False()
+	}
+}
+
+// extras fills in the tags and the metadata.
+func (e *entry) extras(it *provider.Item) {
+	if e.p.headers[slotTags] != "" {
+		it.AddTag(e.text(slotTags))
+	} else {
+		e.out.Tags(it, e.values[slotTags], slotTags.String())
+	}
+	for i, name := range e.p.metadata {
+		s := slotMetadata + slot(i)
+		if header := e.p.headers[s]; header != "" {
+			it.SetMetadata(name, e.req.Header.Get(header))
+			continue
+		}
+		it.SetMetadata(name, provider.Plain(e.values[s]))
+	}
 }
 
 // identify says what tells this event from others: the configured id, which the
@@ -221,7 +305,7 @@ func (e *entry) identify(it *provider.Item) {
 // time reads when it happened; stamp is its text.
 func (e *entry) time() (t time.Time, stamp string) {
 	stamp = e.text(slotTime)
-	return readTime(stamp, e.p.timeUnit), stamp
+	return readTime(stamp, e.p.units), stamp
 }
 
 // isCloudEvent says whether the required attributes are there and make sense.

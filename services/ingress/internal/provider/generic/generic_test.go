@@ -94,6 +94,7 @@ type mode struct {
 	Source  string            `yaml:"source"`
 	Config  generic.Config    `yaml:"config"`
 	Headers map[string]string `yaml:"headers"`
+	Query   string            `yaml:"query"`
 	Body    string            `yaml:"body"`
 	Items   int               `yaml:"items"`
 }
@@ -120,7 +121,7 @@ func modes(tb testing.TB) map[string]mode {
 }
 
 func (m mode) request() *provider.Request {
-	req := &provider.Request{Header: http.Header{}, Body: []byte(m.Body), Limits: jsonscan.Limits{Depth: 64, Items: 10_000}}
+	req := &provider.Request{Header: http.Header{}, Query: m.Query, Body: []byte(m.Body), Limits: jsonscan.Limits{Depth: 64, Items: 10_000}}
 	for k, v := range m.Headers {
 		req.Header.Set(k, v)
 	}
@@ -255,6 +256,17 @@ func TestNew_NamesTheFaultWithItsPointer(t *testing.T) {
 		{"too many ids", `{type: /type, id: [/1, /2, /3, /4, /5, /6, /7]}`, "id: 7 places are more than 6"},
 		{"target", `{type: /type, types: {a: lost}}`, `types.a: "lost" is none of`},
 		{"soft delivery", `{type: /type, types: {a: delivered/soft}}`, `types.a: "delivered/soft" is none of`},
+		{"too many words", `{type: [/1, /2, /3, /4]}`, "type: 4 places are more than 3"},
+		{"bad pointer for a word", `{type: [/type, type]}`, `type[1]: "type" is neither`},
+		{"words that differ by case", `{type: /type, types: {Sent: delivered, sent: delivered}}`, `types.sent: differs from "Sent" by its case only`},
+		{"field of a query", `{type: /type, format: query, field: payload}`, "field: is of forms only"},
+		{"items of a query", `{type: /type, format: query, items: /a}`, "items: is of JSON only"},
+		{"layout without a day", `{type: /type, time_unit: "2006 15:04"}`, `time_unit: "2006 15:04" is none of`},
+		{"one bad unit of two", `{type: /type, time_unit: [s, 12h]}`, `time_unit: "12h" is none of`},
+		{"too many units", `{type: /type, time_unit: [s, s, s, s, s, s, s, s, s]}`, "time_unit: 9 are more than 8"},
+		{"classes without a place", `{type: /type, classes: {full: mailbox_full}}`, "classes: needs class"},
+		{"class", `{type: /type, class: /c, classes: {full: quota}}`, `classes.full: "quota" is none of`},
+		{"metadata", `{type: /type, metadata: {order: order}}`, `metadata.order: "order" is neither`},
 		{"webhook name", `{type: /type, types: {a: "webhook:A.B"}}`, `types.a: "webhook:A.B": a name is`},
 		{"otherwise", `{type: /type, otherwise: lost}`, `otherwise: "lost" is none of`},
 	} {
@@ -273,7 +285,7 @@ func TestNew_NamesTheFaultWithItsPointer(t *testing.T) {
 			}
 		})
 	}
-	many := generic.Config{Type: "/type", Types: map[string]string{}}
+	many := generic.Config{Type: generic.OneOrMore{"/type"}, Types: map[string]string{}}
 	for i := range 65 {
 		many.Types[strconv.Itoa(i)] = "webhook:n" + strconv.Itoa(i)
 	}
@@ -308,6 +320,12 @@ func TestTimes_AreReadInTheirUnit(t *testing.T) {
 		{"ms", `9223372036854775807`, time.Time{}},
 		{"ms", `99999999999999999999`, time.Time{}},
 		{"ms", `{}`, time.Time{}},
+		{`"1/2/2006 3:04:05 PM"`, `"3/4/2026 9:15:30 AM"`, want.Truncate(time.Second)},
+		{`"1/2/2006 3:04:05 PM"`, `"3/4/2026 9:15:30 PM"`, want.Truncate(time.Second).Add(12 * time.Hour)},
+		{`"02/01/2006 15:04:05 -0700"`, `"04/03/2026 10:15:30 +0100"`, want.Truncate(time.Second)},
+		{`"1/2/2006 3:04:05 PM"`, `"2026-03-04 09:15:30"`, time.Time{}},
+		{`["1/2/2006 3:04:05 PM", datetime, s]`, `"2026-03-04 09:15:30"`, want.Truncate(time.Second)},
+		{`["1/2/2006 3:04:05 PM", datetime, s]`, `"1772615730"`, want.Truncate(time.Second)},
 	} {
 		p := parse(t, "{type: /t, time: /at, time_unit: "+tt.unit+", otherwise: other}")
 		var b provider.Batch
@@ -356,12 +374,12 @@ func FuzzModes(f *testing.F) {
 	}
 	n := normaliser(f)
 	for i, m := range list {
-		f.Add(uint8(i), m.Body, m.Headers["ce-subject"], m.Headers["Content-Type"])
+		f.Add(uint8(i), m.Query, m.Body, m.Headers["ce-subject"], m.Headers["Content-Type"])
 	}
-	f.Fuzz(func(t *testing.T, which uint8, body, subject, contentType string) {
+	f.Fuzz(func(t *testing.T, which uint8, query, body, subject, contentType string) {
 		m := list[int(which)%len(list)]
 		req := m.request()
-		req.Body = []byte(body)
+		req.Query, req.Body = query, []byte(body)
 		req.Header["Ce-Subject"], req.Header["Content-Type"] = []string{subject}, []string{contentType}
 		b, err := decode(build(t, m.Config), n, req)
 		if err != nil {

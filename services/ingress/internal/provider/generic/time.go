@@ -25,12 +25,31 @@ func knownUnit(unit string) bool {
 	case unitRFC3339, unitDateTime, unitSeconds, unitMillis, unitMicros, unitNanos:
 		return true
 	}
-	return false
+	return isLayout(unit)
 }
 
-// readTime reads text in the unit, the zero time when it is none. It cuts to
+// isLayout says whether unit is a layout that has at least the day and the
+// minute: what it writes, it reads as the same.
+func isLayout(unit string) bool {
+	const minute = "2006-01-02 15:04"
+	probe := time.Date(2031, time.December, 24, 17, 48, 0, 0, time.UTC)
+	read, err := time.Parse(unit, probe.Format(unit))
+	return err == nil && read.Format(minute) == probe.Format(minute)
+}
+
+// readTime reads text in the first unit that fits, the zero time when none does.
+func readTime(text string, units OneOrMore) time.Time {
+	for _, unit := range units {
+		if t := readUnit(text, unit); !t.IsZero() {
+			return t
+		}
+	}
+	return time.Time{}
+}
+
+// readUnit reads text in the unit, the zero time when it is none. It cuts to
 // milliseconds.
-func readTime(text, unit string) time.Time {
+func readUnit(text, unit string) time.Time {
 	switch unit {
 	case unitRFC3339:
 		t, err := time.Parse(time.RFC3339Nano, text)
@@ -44,7 +63,15 @@ func readTime(text, unit string) time.Time {
 		}
 		t, _ := provider.UnixTime(jsonscan.Value(text))
 		return t
+	case unitMillis, unitMicros, unitNanos:
+		return readCount(text, unit)
 	}
+	t, err := time.Parse(unit, text)
+	return cut(t, err)
+}
+
+// readCount reads a whole number of units since 1970.
+func readCount(text, unit string) time.Time {
 	whole, _, _ := strings.Cut(text, ".")
 	n, err := strconv.ParseInt(whole, 10, 64)
 	if err != nil || n < 0 {

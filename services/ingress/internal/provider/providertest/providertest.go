@@ -10,7 +10,6 @@ import (
 	"errors"
 	"flag"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -68,9 +67,8 @@ type meta struct {
 	// Items is how many entries the request has, each recipient for itself where
 	// an entry is about several.
 	Items int `yaml:"items"`
-	// Headers and Query of the request, where they matter.
+	// Headers of the request, where they matter.
 	Headers map[string]string `yaml:"headers"`
-	Query   map[string]string `yaml:"query"`
 }
 
 // fixture is one case.
@@ -148,12 +146,9 @@ func newNormaliser(tb testing.TB) *normalise.Normaliser {
 }
 
 func (f fixture) request() *provider.Request {
-	req := &provider.Request{Header: http.Header{}, Query: url.Values{}, Body: slices.Clone(f.in), Limits: limits}
+	req := &provider.Request{Header: http.Header{}, Body: slices.Clone(f.in), Limits: limits}
 	for k, v := range f.meta.Headers {
 		req.Header.Set(k, v)
-	}
-	for k, v := range f.meta.Query {
-		req.Query.Set(k, v)
 	}
 	return req
 }

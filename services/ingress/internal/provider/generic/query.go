@@ -1,0 +1,36 @@
+package generic
+
+import (
+	"bytes"
+
+	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+)
+
+// InQuery says whether a request with a query and no body is an event rather
+// than a probe.
+func (c Config) InQuery() bool { return c.Format == formatQuery }
+
+// query takes the parameters of the URL and the fields of a form behind them as
+// one item. Senders of this kind went over to JSON without a word, so a body of
+// JSON is the item instead.
+func (p *Provider) query(req *provider.Request, out *provider.Batch) error {
+	body := bytes.TrimSpace(req.Body)
+	if len(body) > 0 && (body[0] == '{' || body[0] == '[') {
+		return p.json(req.Body, req, out)
+	}
+	text := req.Query
+	if len(body) > 0 {
+		if text != "" {
+			text += "&"
+		}
+		text += string(body)
+	}
+	if text == "" {
+		return nil // posted to see whether anybody is there
+	}
+	fields, err := provider.ReadForm(text)
+	if err != nil {
+		return err
+	}
+	return p.json(provider.FormObject(fields), req, out)
+}
