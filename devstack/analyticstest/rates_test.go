@@ -52,6 +52,7 @@ func TestRates_AreExactBeforeAndAfterSealing(t *testing.T) {
 	again.ReceivedAt, again.Cause, again.Reason = again.ReceivedAt.Add(time.Hour), schemas.CauseSender, schemas.Reputation
 	w.publish(t, again, eventAt(1000, schemas.Delivered, base().Add(90*time.Minute)))
 	w.wantSQL(t, "SELECT count(), countIf(cause = 'sender') FROM events", "602\t1")
+	w.wantSQL(t, "SELECT sum(rows) FROM hour_rows", "603") // filled a moment after event_log
 	w.agree(t, "after a repeat and a late event")
 	w.wantSQL(t, "SELECT sum(rows) FROM (SELECT hour, rows FROM hour_seals FINAL)", "603")
 	w.wantSQL(t, "SELECT count() FROM sealed_hours", "6")
