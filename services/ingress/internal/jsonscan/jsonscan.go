@@ -313,48 +313,28 @@ func (s *scanner) literal(word string) error {
 	return nil
 }
 
-// ordinary are the bytes that stand in a string for themselves.
-var ordinary = func() (table [256]bool) {
-	for c := 0x20; c < len(table); c++ {
-		table[c] = c != '"' && c != '\\'
-	}
-	return table
-}()
-
 // text reads a string, with s.pos on its first quote.
 func (s *scanner) text() (escaped bool, err error) {
-	data, i := s.data, s.pos+1
-	for i < len(data) {
-		for i+4 <= len(data) {
-			four := data[i : i+4 : i+4]
-			if !ordinary[four[0]] || !ordinary[four[1]] || !ordinary[four[2]] || !ordinary[four[3]] {
-				break
-			}
-			i += 4
-		}
-		if i == len(data) {
-			break
-		}
-		c := data[i]
-		if ordinary[c] {
-			i++
-			continue
-		}
-		if c == '"' {
-			s.pos = i + 1
-			return escaped, nil
+	for i := s.pos + 1; ; i = s.pos {
+		i = special(s.data, i)
+		if i == len(s.data) {
+			s.pos = i
+			return escaped, s.fault("unexpected end")
 		}
 		s.pos = i
-		if c != '\\' {
+		switch s.data[i] {
+		case '"':
+			s.pos = i + 1
+			return escaped, nil
+		case '\\':
+			if err := s.escape(); err != nil {
+				return escaped, err
+			}
+			escaped = true
+		default:
 			return escaped, s.fault("control character in a string")
 		}
-		if err := s.escape(); err != nil {
-			return escaped, err
-		}
-		escaped, i = true, s.pos
 	}
-	s.pos = len(data)
-	return escaped, s.fault("unexpected end")
 }
 
 // escape reads \n, \u0041 and their like, with s.pos on the backslash.

@@ -103,16 +103,17 @@ func (m *Members) look() bool {
 	if key >= len(m.text) {
 		return false
 	}
-	end := stringEnd(m.text, key)
-	value := skipTo(m.text, end, ':') + 1
+	keyEnd := special(m.text, key+1)
+	escaped := m.text[keyEnd] != '"'
+	if escaped {
+		keyEnd = stringEnd(m.text, key) - 1
+	}
+	value := skipTo(m.text, keyEnd+1, ':') + 1
 	for isSpace(m.text[value]) {
 		value++
 	}
 	m.next = valueEnd(m.text, value)
-	m.now = member{
-		key: uint32(key + 1), keyEnd: uint32(end - 1), value: uint32(value), valueEnd: uint32(m.next),
-		escaped: bytes.IndexByte(m.text[key:end], '\\') >= 0,
-	}
+	m.now = member{key: uint32(key + 1), keyEnd: uint32(keyEnd), value: uint32(value), valueEnd: uint32(m.next), escaped: escaped}
 	return true
 }
 
@@ -172,12 +173,10 @@ func skipTo(data []byte, i int, c byte) int {
 
 // stringEnd returns the index after the string that starts at i.
 func stringEnd(data []byte, i int) int {
-	for i++; ; i++ {
-		switch data[i] {
-		case '"':
+	for i++; ; i += 2 {
+		i = special(data, i)
+		if data[i] == '"' {
 			return i + 1
-		case '\\':
-			i++
 		}
 	}
 }
@@ -196,12 +195,12 @@ func valueEnd(data []byte, i int) int {
 	return i
 }
 
+// nestEnd returns the index after the array or object that starts at i.
 func nestEnd(data []byte, i int) int {
-	for depth := 0; ; {
+	for depth := 0; ; i++ {
 		switch data[i] {
 		case '"':
-			i = stringEnd(data, i)
-			continue
+			i = stringEnd(data, i) - 1
 		case '{', '[':
 			depth++
 		case '}', ']':
@@ -210,7 +209,6 @@ func nestEnd(data []byte, i int) int {
 				return i + 1
 			}
 		}
-		i++
 	}
 }
 

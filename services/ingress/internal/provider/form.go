@@ -1,9 +1,9 @@
 package provider
 
 import (
-	"net/url"
-	"strings"
+	"bytes"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 )
@@ -15,24 +15,31 @@ const formFieldsMax = 1000
 // Field is one field of a form as it was sent.
 type Field struct{ Name, Value string }
 
-// ReadForm reads application/x-www-form-urlencoded in the order of the fields. The
-// error is a *jsonscan.LimitError or a *FormError.
-func ReadForm(body string) ([]Field, error) {
-	parts := strings.Count(body, "&") + 1
+// ReadForm reads application/x-www-form-urlencoded in the order of the fields,
+// into memory of its own. The error is a *jsonscan.LimitError or a *FormError.
+func ReadForm(body []byte) ([]Field, error) {
+	parts := bytes.Count(body, []byte{'&'}) + 1
 	if parts > formFieldsMax {
 		return nil, &jsonscan.LimitError{What: "too many fields"}
 	}
 	fields := make([]Field, 0, parts)
-	offset := 0
-	for part := range strings.SplitSeq(body, "&") {
-		name, value, _ := strings.Cut(part, "=")
-		n, nerr := url.QueryUnescape(name)
-		v, verr := url.QueryUnescape(value)
-		if nerr != nil || verr != nil {
+	text := make([]byte, 0, len(body)) // of all fields: decoding makes nothing longer
+	for offset := 0; offset <= len(body); {
+		part := body[offset:]
+		if end := bytes.IndexByte(part, '&'); end >= 0 {
+			part = part[:end]
+		}
+		name, value, _ := bytes.Cut(part, []byte{'='})
+		var nameOK, valueOK bool
+		start := len(text)
+		text, nameOK = AppendUnescaped(text, name)
+		middle := len(text)
+		text, valueOK = AppendUnescaped(text, value)
+		if !nameOK || !valueOK {
 			return nil, &FormError{What: "not a form", Offset: offset}
 		}
-		if part != "" {
-			fields = append(fields, Field{n, v})
+		if len(part) > 0 {
+			fields = append(fields, Field{view(text[start:middle]), view(text[middle:])})
 		}
 		offset += len(part) + 1
 	}
@@ -42,18 +49,54 @@ func ReadForm(body string) ([]Field, error) {
 	return fields, nil
 }
 
+// view returns b as a string without a copy: nobody writes to it any more.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// hexDigits has the value of every hexadecimal digit, and more than 15 for
+// everything else.
+var hexDigits = func() (table [256]byte) {
+	for c := range table {
+		table[c] = 0xff
+	}
+	for i, c := range []byte("0123456789abcdef") {
+		table[c], table[bytes.ToUpper([]byte{c})[0]] = byte(i), byte(i)
+	}
+	return table
+}()
+
+// AppendUnescaped appends what in means in application/x-www-form-urlencoded; ok
+// is false where a % is not followed by two hexadecimal digits.
+func AppendUnescaped(out, in []byte) (_ []byte, ok bool) {
+	for i := 0; i < len(in); i++ {
+		c := in[i]
+		switch c {
+		case '+':
+			c = ' '
+		case '%':
+			if i+2 >= len(in) {
+				return out, false
+			}
+			high, low := hexDigits[in[i+1]], hexDigits[in[i+2]]
+			if high|low > 0xf {
+				return out, false
+			}
+			c = high<<4 | low
+			i += 2
+		}
+		out = append(out, c)
+	}
+	return out, true
+}
+
+// searchMax is up to how many fields looking at each is quicker than a map.
+const searchMax = 32
+
 // FormObject writes fields as a JSON object in the order of their first appearance;
 // a field that comes again has an array of strings.
 func FormObject(fields []Field) []byte {
-	last := make(map[string]int, len(fields)) // where a name was seen last
-	next := make([]int, len(fields))          // where it comes again, 0 for nowhere
-	again := make([]bool, len(fields))
+	next, again := repeats(fields)
 	size := len("{}")
-	for i, f := range fields {
-		if before, ok := last[f.Name]; ok {
-			next[before], again[i] = i, true
-		}
-		last[f.Name] = i
+	for _, f := range fields {
 		size += len(f.Name) + len(f.Value) + len(`"":"",`)
 	}
 	out := append(make([]byte, 0, size), '{')
@@ -78,19 +121,61 @@ func FormObject(fields []Field) []byte {
 	return append(out, '}')
 }
 
+// repeats says of each field where its name comes again, 0 for nowhere, and
+// whether it was there before.
+func repeats(fields []Field) (next []int, again []bool) {
+	next, again = make([]int, len(fields)), make([]bool, len(fields))
+	if len(fields) <= searchMax {
+		for i := range fields {
+			for j := i - 1; j >= 0; j-- {
+				if fields[j].Name == fields[i].Name {
+					next[j], again[i] = i, true
+					break
+				}
+			}
+		}
+		return next, again
+	}
+	last := make(map[string]int, len(fields)) // where a name was seen last
+	for i, f := range fields {
+		if before, ok := last[f.Name]; ok {
+			next[before], again[i] = i, true
+		}
+		last[f.Name] = i
+	}
+	return next, again
+}
+
 // AppendString writes s as a JSON string; what is no UTF-8 becomes U+FFFD.
 func AppendString(out []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	out = append(out, '"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			out = append(out, '\\', byte(r))
-		case r < ' ':
-			out = append(out, '\\', 'u', '0', '0', hex[r>>4], hex[r&0xf])
-		default:
-			out = utf8.AppendRune(out, r)
+	plain := 0 // from here on all stands for itself
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\' {
+			i++
+			continue
 		}
+		size := 1
+		if c >= utf8.RuneSelf {
+			var r rune
+			if r, size = utf8.DecodeRuneInString(s[i:]); r != utf8.RuneError || size > 1 {
+				i += size
+				continue
+			}
+		}
+		out = append(out, s[plain:i]...)
+		switch {
+		case c >= utf8.RuneSelf:
+			out = utf8.AppendRune(out, utf8.RuneError)
+		case c < ' ':
+			out = append(out, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
+		default:
+			out = append(out, '\\', c)
+		}
+		i += size
+		plain = i
 	}
-	return append(out, '"')
+	return append(append(out, s[plain:]...), '"')
 }

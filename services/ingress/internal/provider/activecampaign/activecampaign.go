@@ -39,7 +39,7 @@ func (Provider) Answers() provider.Answers { return provider.Retried() }
 // Decode takes a form with type and date_time, or that of an automation. Who
 // leaves several lists at once makes one event for each.
 func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
-	fields, err := provider.ReadForm(string(req.Body))
+	fields, err := provider.ReadForm(req.Body)
 	if err != nil {
 		return err
 	}

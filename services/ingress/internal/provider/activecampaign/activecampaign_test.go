@@ -24,7 +24,7 @@ func suite() providertest.Suite {
 
 // inside returns the object made of a form; its bytes are in the golden files.
 func inside(body []byte) []byte {
-	fields, err := provider.ReadForm(string(body))
+	fields, err := provider.ReadForm(body)
 	if err != nil {
 		return nil
 	}

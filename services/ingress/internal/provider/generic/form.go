@@ -4,7 +4,7 @@ import "github.com/mailstream/mailstream/services/ingress/internal/provider"
 
 // form takes the fields as one item, or the JSON in one of them.
 func (p *Provider) form(req *provider.Request, out *provider.Batch) error {
-	fields, err := provider.ReadForm(string(req.Body))
+	fields, err := provider.ReadForm(req.Body)
 	if err != nil {
 		return err
 	}

@@ -18,14 +18,11 @@ func (p *Provider) query(req *provider.Request, out *provider.Batch) error {
 	if len(body) > 0 && (body[0] == '{' || body[0] == '[') {
 		return p.json(req.Body, req, out)
 	}
-	text := req.Query
-	if len(body) > 0 {
-		if text != "" {
-			text += "&"
-		}
-		text += string(body)
+	text := []byte(req.Query)
+	if len(text) > 0 && len(body) > 0 {
+		text = append(text, '&')
 	}
-	if text == "" {
+	if text = append(text, body...); len(text) == 0 {
 		return nil // posted to see whether anybody is there
 	}
 	fields, err := provider.ReadForm(text)

@@ -29,7 +29,7 @@ func (Provider) Answers() provider.Answers { return provider.Retried() }
 
 // Decode takes a form with type and fired_at.
 func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
-	fields, err := provider.ReadForm(string(req.Body))
+	fields, err := provider.ReadForm(req.Body)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func events(body []byte, out *provider.Batch) ([]byte, error) {
 			rest = nil
 		}
 		name, value, _ := bytes.Cut(pair, []byte{'='})
-		key, ok := unescape(name)
+		key, ok := provider.AppendUnescaped(nil, name)
 		switch {
 		case !ok:
 			return nil, &provider.FormError{What: "a field's name is not encoded as in forms"}
@@ -34,7 +34,7 @@ func events(body []byte, out *provider.Batch) ([]byte, error) {
 		case found != nil:
 			return nil, &provider.FormError{What: "mandrill_events is there twice"}
 		}
-		if found, ok = unescape(value); !ok {
+		if found, ok = provider.AppendUnescaped(make([]byte, 0, len(value)), value); !ok {
 			return nil, &provider.FormError{What: "mandrill_events is not encoded as in forms"}
 		}
 	}
@@ -42,39 +42,4 @@ func events(body []byte, out *provider.Batch) ([]byte, error) {
 		return nil, &provider.FormError{What: "no form with mandrill_events"}
 	}
 	return found, nil
-}
-
-// unescape decodes application/x-www-form-urlencoded text; never nil when ok.
-func unescape(in []byte) (out []byte, ok bool) {
-	out = make([]byte, 0, len(in))
-	for i := 0; i < len(in); i++ {
-		switch c := in[i]; c {
-		case '+':
-			out = append(out, ' ')
-		case '%':
-			if i+2 >= len(in) {
-				return nil, false
-			}
-			high, low := hexOf(in[i+1]), hexOf(in[i+2])
-			if high < 0 || low < 0 {
-				return nil, false
-			}
-			out = append(out, byte(high<<4|low))
-			i += 2
-		default:
-			out = append(out, c)
-		}
-	}
-	return out, true
-}
-
-func hexOf(c byte) int {
-	switch {
-	case c >= '0' && c <= '9':
-		return int(c - '0')
-	case c|0x20 >= 'a' && c|0x20 <= 'f':
-		return int(c|0x20-'a') + 10
-	default:
-		return -1
-	}
 }
