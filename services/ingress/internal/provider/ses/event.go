@@ -206,16 +206,19 @@ func (p preferences) of(name string) string {
 func (r *record) preferences(f field) preferences {
 	var p preferences
 	for m := r.out.Object(r.values[f], names[f]); m.Next(); {
-		switch m.Key() {
+		switch key := m.Key(); key {
 		case "unsubscribeAll":
 			all := provider.Boolean(m.Value())
 			p.none = all != nil && *all
 		case "topicSubscriptionStatus":
-			for e := m.Value().Elements(); e.Next() && len(p.topics) < eventsMax; {
+			for e := r.list(m.Value(), key).Elements(); e.Next() && len(p.topics) < eventsMax; {
 				if t := r.topic(e.Value()); t.state == optIn || t.state == optOut {
 					p.topics = append(p.topics, t)
 				}
 			}
+		case "topicDefaultSubscriptionStatus": // the list's, nobody's wish
+		default:
+			r.out.Drift(provider.UnknownField, key)
 		}
 	}
 	return p
@@ -229,6 +232,8 @@ func (r *record) topic(v jsonscan.Value) topic {
 			t.name = r.out.Text(m.Value(), key)
 		case "subscriptionStatus":
 			t.state = strings.ToLower(r.out.Text(m.Value(), key))
+		default:
+			r.out.Drift(provider.UnknownField, key)
 		}
 	}
 	return t
