@@ -158,13 +158,16 @@ func (r *record) subscription() {
 	case is.none:
 		change(schemas.Unsubscribed, list)
 		return
+	case len(is.topics) > eventsMax || len(was.topics) > eventsMax:
+		r.out.Add(r.raw).Reject(provider.TooLarge)
+		return
 	case was.none: // back again, but for the topics that are out
 		change(schemas.Subscribed, list)
 		changed++
 	}
 	for _, topic := range is.topics {
 		before := was.of(topic.name)
-		if before == topic.state || before == "" && topic.state == optIn || changed == eventsMax {
+		if before == topic.state || before == "" && topic.state == optIn {
 			continue
 		}
 		changed++
@@ -211,7 +214,7 @@ func (r *record) preferences(f field) preferences {
 			all := provider.Boolean(m.Value())
 			p.none = all != nil && *all
 		case "topicSubscriptionStatus":
-			for e := r.list(m.Value(), key).Elements(); e.Next() && len(p.topics) < eventsMax; {
+			for e := r.list(m.Value(), key).Elements(); e.Next() && len(p.topics) <= eventsMax; {
 				if t := r.topic(e.Value()); t.state == optIn || t.state == optOut {
 					p.topics = append(p.topics, t)
 				}
