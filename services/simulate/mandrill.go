@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/url"
 	"strconv"
@@ -32,9 +33,18 @@ type mandrillMessage struct {
 	Tags        []string          `json:"tags"`
 	Metadata    map[string]string `json:"metadata"`
 	Template    string            `json:"template"`
+	State       string            `json:"state"`
+	Tries       []mandrillTry     `json:"smtp_events,omitempty"`
 	Diag        string            `json:"diag,omitempty"`
 	Description string            `json:"bounce_description,omitempty"`
 	Reject      *mandrillReject   `json:"reject,omitempty"`
+}
+
+type mandrillTry struct {
+	Time   int64  `json:"ts"`
+	Type   string `json:"type"`
+	Diag   string `json:"diag"`
+	Source string `json:"source_ip"`
 }
 
 type mandrillReject struct {
@@ -48,6 +58,7 @@ func mandrill(facts []fact, o *occasion) (request, error) {
 		objects[i] = mandrillObject(&facts[i])
 	}
 	list, err := json.Marshal(objects)
+	list = bytes.ReplaceAll(list, []byte("/"), []byte(`\/`)) // as PHP writes it
 	form := url.Values{"mandrill_events": {string(list)}}
 	return request{body: []byte(form.Encode()), header: map[string]string{
 		"Content-Type":             "application/x-www-form-urlencoded",
@@ -60,29 +71,35 @@ func mandrillObject(f *fact) mandrillEvent {
 	id := strconv.FormatInt(f.messageID, 16)
 	out := mandrillEvent{Time: e.Time.Unix(), ID: id, Message: mandrillMessage{
 		ID: id, Email: e.Recipient, Sender: "shop@example.com", Tags: []string{"simulated"},
-		Metadata: map[string]string{"order": id}, Template: f.campaign, Diag: e.SMTPReply,
+		Metadata: map[string]string{"order": id}, Template: f.campaign, State: "sent",
 	}}
 	switch e.Type {
 	case schemas.Delivered:
-		out.Event = "delivered"
+		out.Event, out.Message.Tries = "delivered", mandrillTries("sent", e)
 	case schemas.Deferred:
-		out.Event = "deferral"
+		out.Event, out.Message.Tries, out.Message.State = "deferral", mandrillTries("deferred", e), "deferred"
 	case schemas.Opened, schemas.Clicked:
 		out.Event, out.IP, out.UserAgent, out.Location = "open", readerIP, readerAgent, &mandrillLocation{"DE"}
 		if e.Type == schemas.Clicked {
 			out.Event, out.URL = "click", readerURL
 		}
 	case schemas.Unsubscribed:
-		out.Event = "unsub"
+		out.Event, out.Message.State = "unsub", "unsub"
 	case schemas.Complained:
-		out.Event = "spam"
+		out.Event, out.Message.State = "spam", "spam"
 	case schemas.Blocked: // which Mandrill has for its own lists alone
-		out.Event, out.Message.Diag, out.Message.Reject = "reject", "", &mandrillReject{"hard-bounce"}
+		out.Event, out.Message.State, out.Message.Reject = "reject", "rejected", &mandrillReject{"hard-bounce"}
 	default:
-		out.Event, out.Message.Description = "soft_bounce", "mailbox_full"
+		out.Message.Diag = "smtp;" + e.SMTPReply
+		out.Event, out.Message.State, out.Message.Description = "soft_bounce", "soft-bounced", "mailbox_full"
 		if e.BounceType == schemas.Hard {
-			out.Event, out.Message.Description = "hard_bounce", "bad_mailbox"
+			out.Event, out.Message.State, out.Message.Description = "hard_bounce", "bounced", "bad_mailbox"
 		}
 	}
 	return out
+}
+
+// mandrillTries is where a reply stands as long as a message has not bounced.
+func mandrillTries(kind string, e *schemas.Event) []mandrillTry {
+	return []mandrillTry{{Time: e.Time.Unix(), Type: kind, Diag: e.SMTPReply, Source: sendingIP}}
 }

@@ -1,8 +1,11 @@
 package simulate
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -21,10 +24,11 @@ func ses(facts []fact, o *occasion) (request, error) {
 		return request{}, err
 	}
 	m := webhooksign.SNSMessage{
-		Type: webhooksign.SNSNotification, MessageID: guid(f.messageID) + "-" + string(f.event.Type) + strconv.Itoa(o.attempt),
+		Type: webhooksign.SNSNotification, MessageID: snsID(f, o.attempt),
 		TopicArn: o.auth.TopicArn, Subject: "Amazon SES Email Event Notification", Message: string(record),
 		Timestamp: time.Now().UTC().Format(sesTime), SignatureVersion: "2",
 		SigningCertURL: "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem",
+		UnsubscribeURL: "https://sns.eu-west-1.amazonaws.com/?Action=Unsubscribe&SubscriptionArn=" + o.auth.TopicArn + ":simulated",
 	}
 	if err := m.Sign(o.keys.SNS); err != nil {
 		return request{}, err
@@ -32,7 +36,14 @@ func ses(facts []fact, o *occasion) (request, error) {
 	body, err := json.Marshal(m)
 	return request{body: body, header: map[string]string{
 		"Content-Type": "text/plain; charset=UTF-8", webhooksign.SNSTypeHeader: m.Type,
+		"x-amz-sns-message-id": m.MessageID, "x-amz-sns-topic-arn": m.TopicArn, "x-amz-sns-subscription-arn": m.TopicArn + ":simulated",
 	}}, err
+}
+
+// snsID is a UUID that no two facts, nor two messages about one, share.
+func snsID(f *fact, attempt int) string {
+	sum := sha256.Sum256([]byte(f.id() + strconv.Itoa(attempt)))
+	return guid(int64(binary.BigEndian.Uint64(sum[:])))
 }
 
 // object is JSON that is written down once and read by nobody here.
@@ -43,7 +54,7 @@ func sesRecord(f *fact) object {
 	at := e.Time.Format(sesTime)
 	id := "0102" + strconv.FormatInt(f.messageID, 16) + "-000000"
 	kind, key, part := "Bounce", "bounce", object{"timestamp": at}
-	who := object{"emailAddress": e.Recipient, "status": "", "diagnosticCode": "smtp; " + e.SMTPReply}
+	who := sesRecipient(e)
 	switch e.Type {
 	case schemas.Delivered:
 		kind, key = "Delivery", "delivery"
@@ -73,6 +84,21 @@ func sesRecord(f *fact) object {
 		"timestamp": at, "messageId": id, "source": "shop@example.com", "destination": []string{e.Recipient},
 		"tags": object{"campaign": []string{f.campaign}},
 	}}
+}
+
+// sesRecipient tells what the remote server said, where it was asked.
+func sesRecipient(e *schemas.Event) object {
+	out := object{"emailAddress": e.Recipient}
+	if e.Type == schemas.Blocked {
+		return out
+	}
+	if reply := strings.Fields(e.SMTPReply); len(reply) > 1 {
+		out["status"], out["diagnosticCode"] = reply[1], "smtp; "+e.SMTPReply
+	}
+	if e.Type == schemas.Bounced {
+		out["action"] = "failed"
+	}
+	return out
 }
 
 func sesBounce(e *schemas.Event) (kind, subtype string) {

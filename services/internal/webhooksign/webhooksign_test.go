@@ -85,9 +85,12 @@ func TestSNSMessage_ContentIsWhatAmazonSigns(t *testing.T) {
 	if want := "Message\nhello\nMessageId\n11111111-2222-4333-8444-555555555555\nSubject\ns\nTimestamp\n2026-01-01T00:00:00.000Z\nTopicArn\narn:aws:sns:eu-west-1:123456789012:ses-events\nType\nNotification\n"; string(m.Content()) != want {
 		t.Errorf("content %q", m.Content())
 	}
-	m.Type, m.Token, m.SubscribeURL = webhooksign.SNSSubscribe, "tok", "https://x"
-	if want := "Message\nhello\nMessageId\n11111111-2222-4333-8444-555555555555\nSubscribeURL\nhttps://x\nTimestamp\n2026-01-01T00:00:00.000Z\nToken\ntok\nTopicArn\narn:aws:sns:eu-west-1:123456789012:ses-events\nType\nSubscriptionConfirmation\n"; string(m.Content()) != want {
-		t.Errorf("content %q", m.Content())
+	m.Token, m.SubscribeURL = "tok", "https://x"
+	// Amazon's own JavaScript validator takes the fields of a notification for the second.
+	for _, m.Type = range []string{webhooksign.SNSSubscribe, webhooksign.SNSUnsubscribe} {
+		if want := "Message\nhello\nMessageId\n11111111-2222-4333-8444-555555555555\nSubscribeURL\nhttps://x\nTimestamp\n2026-01-01T00:00:00.000Z\nToken\ntok\nTopicArn\narn:aws:sns:eu-west-1:123456789012:ses-events\nType\n" + m.Type + "\n"; string(m.Content()) != want {
+			t.Errorf("content %q", m.Content())
+		}
 	}
 }
 

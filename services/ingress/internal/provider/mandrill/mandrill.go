@@ -174,6 +174,9 @@ func particular(e *entry, it *provider.Item) {
 	case "whitelist", "blacklist", "allowlist", "denylist", "safelist":
 		ev.Type = schemas.Other
 		it.Tell(e.text(fieldAction)) // added and removed in one second
+		if account := e.rejected("subaccount"); account != "" {
+			it.Tell(account) // each has a list of its own
+		}
 	case inbound:
 		ev.Type = schemas.Other
 		it.Tell(string(ev.Raw)) // a mail has no id of Mandrill's; a repeat has the same bytes
@@ -201,8 +204,11 @@ func (e *entry) reader(it *provider.Item) {
 // reply fills in what the remote server said: in diag, or at the end of what
 // Mandrill noted of its tries.
 func (e *entry) reply(ev *schemas.Event) {
-	diag := ""
-	for list := e.values[fieldTries].Elements(); list.Next(); {
+	diag, tries := "", e.values[fieldTries]
+	if k := tries.Kind(); k != jsonscan.Array && k != jsonscan.Null && k != jsonscan.Invalid {
+		e.out.Drift(provider.WrongType, names[fieldTries])
+	}
+	for list := tries.Elements(); list.Next(); {
 		for m := e.out.Object(list.Value(), names[fieldTries]); m.Next(); {
 			switch m.Key() {
 			case "diag":

@@ -22,6 +22,10 @@ const Name = "postmark"
 // subscription that no mail led to.
 const noMessage = "00000000-0000-0000-0000-000000000000"
 
+// sampleRecipient is whom samples are about. It tells a sample of a subscription
+// from a change that no mail led to.
+const sampleRecipient = "john@example.com"
+
 // Provider reads Postmark's webhooks.
 type Provider struct{}
 
@@ -115,7 +119,7 @@ func particular(e *entry, it *provider.Item) {
 	kind := strings.ToLower(ev.ProviderEvent)
 	if ev.MessageID == noMessage {
 		ev.MessageID = ""
-		if kind != "subscriptionchange" { // a sample
+		if kind != "subscriptionchange" || strings.EqualFold(ev.Recipient, sampleRecipient) { // a sample
 			ev.Type = schemas.Other
 			it.Tell(string(ev.Raw)) // several kinds of them at once
 			return

@@ -158,13 +158,16 @@ func (r *record) subscription() {
 	case is.none:
 		change(schemas.Unsubscribed, list)
 		return
+	case len(is.topics) > eventsMax || len(was.topics) > eventsMax:
+		r.out.Add(r.raw).Reject(provider.TooLarge)
+		return
 	case was.none: // back again, but for the topics that are out
 		change(schemas.Subscribed, list)
 		changed++
 	}
 	for _, topic := range is.topics {
 		before := was.of(topic.name)
-		if before == topic.state || before == "" && topic.state == optIn || changed == eventsMax {
+		if before == topic.state || before == "" && topic.state == optIn {
 			continue
 		}
 		changed++
@@ -206,16 +209,19 @@ func (p preferences) of(name string) string {
 func (r *record) preferences(f field) preferences {
 	var p preferences
 	for m := r.out.Object(r.values[f], names[f]); m.Next(); {
-		switch m.Key() {
+		switch key := m.Key(); key {
 		case "unsubscribeAll":
 			all := provider.Boolean(m.Value())
 			p.none = all != nil && *all
 		case "topicSubscriptionStatus":
-			for e := m.Value().Elements(); e.Next() && len(p.topics) < eventsMax; {
+			for e := r.list(m.Value(), key).Elements(); e.Next() && len(p.topics) <= eventsMax; {
 				if t := r.topic(e.Value()); t.state == optIn || t.state == optOut {
 					p.topics = append(p.topics, t)
 				}
 			}
+		case "topicDefaultSubscriptionStatus": // the list's, nobody's wish
+		default:
+			r.out.Drift(provider.UnknownField, key)
 		}
 	}
 	return p
@@ -229,6 +235,8 @@ func (r *record) topic(v jsonscan.Value) topic {
 			t.name = r.out.Text(m.Value(), key)
 		case "subscriptionStatus":
 			t.state = strings.ToLower(r.out.Text(m.Value(), key))
+		default:
+			r.out.Drift(provider.UnknownField, key)
 		}
 	}
 	return t

@@ -151,7 +151,7 @@ func (r *record) mail(m jsonscan.Members) {
 		case "messageId":
 			r.messageID = r.out.Text(m.Value(), key)
 		case "destination":
-			r.destinations = m.Value()
+			r.destinations = r.list(m.Value(), key)
 		case "tags":
 			r.tags = m.Value()
 		case "source", "sourceArn", "sourceIp", "callerIdentity", "sendingAccountId", "headersTruncated", "headers", "commonHeaders":
@@ -168,10 +168,22 @@ func (r *record) part(m jsonscan.Members) {
 		case fieldCount:
 			r.out.Drift(provider.UnknownField, key)
 		case fieldRaw:
+		case fieldRecipients:
+			r.values[f] = r.list(m.Value(), key)
 		default:
 			r.values[f] = m.Value()
 		}
 	}
+}
+
+// list returns v, which is noted when it is neither an array nor nothing.
+func (r *record) list(v jsonscan.Value, name string) jsonscan.Value {
+	switch v.Kind() {
+	case jsonscan.Array, jsonscan.Null, jsonscan.Invalid:
+	default:
+		r.out.Drift(provider.WrongType, name)
+	}
+	return v
 }
 
 // recipient is one that a record names, with what it says of it.
@@ -237,14 +249,7 @@ func (r *record) add(who recipient) *provider.Item {
 	if ev.ProviderEventID = r.text(fieldFeedback); ev.ProviderEventID == "" {
 		ev.ProviderEventID = r.env.id
 	}
-	when := r.values[fieldTimestamp]
-	if when.Kind() == jsonscan.Invalid {
-		when = r.sent
-	}
-	if when.Kind() == jsonscan.Invalid {
-		when = r.env.timestamp
-	}
-	it.SetTime(provider.Time(when))
+	it.SetTime(provider.Time(r.when()))
 	ev.EnhancedCode, ev.SMTPReply = who.status, who.diagnostic
 	r.label(it)
 	// Told to both producers alike, so that a bounce of which both tell is one
@@ -253,10 +258,24 @@ func (r *record) add(who recipient) *provider.Item {
 	return it
 }
 
+// when returns the time of what happened, else when the message was taken, else
+// when SNS was told.
+func (r *record) when() jsonscan.Value {
+	for _, v := range [...]jsonscan.Value{r.values[fieldTimestamp], r.sent} {
+		if k := v.Kind(); k != jsonscan.Invalid && k != jsonscan.Null {
+			return v
+		}
+	}
+	return r.env.timestamp
+}
+
 // label fills in the message's tags: pairs, so they are metadata.
 func (r *record) label(it *provider.Item) {
 	for m := r.out.Object(r.tags, "tags"); m.Next(); {
 		key, value := m.Key(), ""
+		if m.Value().Kind() != jsonscan.Array {
+			value = provider.Plain(m.Value())
+		}
 		for e := m.Value().Elements(); e.Next(); {
 			if value != "" {
 				value += ","

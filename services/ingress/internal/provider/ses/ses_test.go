@@ -117,6 +117,32 @@ func TestProvider_BoundsTheEventsOfOneRecord(t *testing.T) {
 	}
 }
 
+func TestProvider_LosesNoTopicInSilence(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		topics, events int
+		all            bool
+		fault          provider.Fault
+	}{{100, 100, false, ""}, {101, 1, false, provider.TooLarge}, {101, 1, true, ""}} {
+		t.Run(fmt.Sprint(tt.topics, tt.all), func(t *testing.T) {
+			t.Parallel()
+			list := make([]string, tt.topics)
+			for i := range list {
+				list[i] = fmt.Sprintf(`{"topicName":"t%d","subscriptionStatus":"OptOut"}`, i)
+			}
+			record := fmt.Sprintf(`{"eventType":"Subscription","mail":{"messageId":"m","destination":["ana@example.com"]},"subscription":{"contactList":"c","newTopicPreferences":{"unsubscribeAll":%t,"topicSubscriptionStatus":[%s]}}}`, tt.all, strings.Join(list, ","))
+			var out provider.Batch
+			req := &provider.Request{Body: notification(record), Limits: jsonscan.Limits{Depth: 64, Items: 1}}
+			if err := (ses.Provider{}).Decode(req, &out); err != nil {
+				t.Fatal(err)
+			}
+			if items := out.Items(); len(items) != tt.events || items[0].Fault != tt.fault {
+				t.Errorf("%d items, the first with the fault %q", len(items), items[0].Fault)
+			}
+		})
+	}
+}
+
 func BenchmarkDecode(b *testing.B) {
 	b.Run("ses", func(b *testing.B) {
 		providertest.Benchmark(b, ses.Provider{}, &provider.Request{Body: notification(bounce), Limits: jsonscan.Limits{Depth: 64, Items: 1}}, 1)
