@@ -51,6 +51,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	list, event := open(out)
 	switch {
 	case list.Kind() == jsonscan.Array:
+		beside(out)
 		if err := doc.Parse(list, req.Limits); err != nil {
 			return err
 		}
@@ -76,6 +77,15 @@ func open(out *provider.Batch) (list jsonscan.Value, event bool) {
 		}
 	}
 	return list, event
+}
+
+// beside notes what the wrapper has and Mailtrap does not document.
+func beside(out *provider.Batch) {
+	for m := out.JSON().Members(0); m.Next(); {
+		if m.Key() != "events" {
+			out.Drift(provider.UnknownField, m.Key())
+		}
+	}
 }
 
 // items reads what the document has found.
