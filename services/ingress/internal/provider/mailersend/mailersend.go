@@ -78,9 +78,7 @@ func (e *entry) read(data jsonscan.Value) {
 		key := m.Key()
 		switch f := fieldOf(key); f {
 		case fieldCount:
-			if strings.HasPrefix(e.kind, "activity.") { // others hold things of many forms
-				e.out.Drift(provider.UnknownField, key)
-			}
+			e.unknown(key)
 		case fieldRaw:
 		case fieldEmail, fieldRecipient:
 			e.address(m.Value(), key)
@@ -91,6 +89,26 @@ func (e *entry) read(data jsonscan.Value) {
 		default:
 			e.values[f] = m.Value()
 		}
+	}
+}
+
+// unknown notes a field of an activity. Of other events only type and time are
+// documented, so nothing else of theirs is known or unknown.
+func (e *entry) unknown(name string) {
+	if strings.HasPrefix(e.kind, "activity.") {
+		e.out.Drift(provider.UnknownField, name)
+	}
+}
+
+// tags reads an array, or the object that PHP makes of one with gaps.
+func (e *entry) tags(it *provider.Item) {
+	v := e.values[fieldTags]
+	if v.Kind() != jsonscan.Object {
+		e.out.Tags(it, v, names[fieldTags])
+		return
+	}
+	for m := v.Members(); m.Next(); {
+		it.AddTag(e.out.Text(m.Value(), names[fieldTags]))
 	}
 }
 
@@ -117,7 +135,7 @@ func (e *entry) address(v jsonscan.Value, name string) {
 			e.values[fieldHeaders] = m.Value()
 		case "object", "id", "created_at", "updated_at", "deleted_at", "from", "subject", "status":
 		default:
-			e.out.Drift(provider.UnknownField, name+"."+key)
+			e.unknown(name + "." + key)
 		}
 	}
 }
@@ -139,7 +157,7 @@ func (e *entry) details(m jsonscan.Members) {
 		key := m.Key()
 		switch f := detailOf(key); f {
 		case fieldCount:
-			e.out.Drift(provider.UnknownField, key)
+			e.unknown(key)
 		case fieldRaw:
 		default:
 			e.values[f] = m.Value()
@@ -166,7 +184,7 @@ func (e *entry) event(it *provider.Item, posted jsonscan.Value) {
 	if it.SetTime(provider.Time(e.values[fieldTime])); ev.Time.IsZero() {
 		it.SetTime(provider.Time(posted))
 	}
-	e.out.Tags(it, e.values[fieldTags], names[fieldTags])
+	e.tags(it)
 	if e.values[fieldHeaders].Kind() == jsonscan.Object {
 		e.out.Metadata(it, e.values[fieldHeaders], names[fieldHeaders])
 	}
