@@ -1,6 +1,8 @@
 package simulate
 
 import (
+	"cmp"
+
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
@@ -14,39 +16,42 @@ func mailersend(facts []fact, o *occasion) (request, error) {
 	return r, err
 }
 
+// mailersendTime is how MailerSend writes a time.
+const mailersendTime = "2006-01-02T15:04:05.000000Z"
+
 func mailersendEvent(f *fact) object {
 	e := &f.event
-	var kind string
-	meta := object{}
+	var kind, state string    // state is the message's where that is another word
+	var meta any = []string{} // an empty object, as PHP writes it
 	switch e.Type {
 	case schemas.Delivered:
 		kind = "delivered"
 	case schemas.Opened, schemas.Clicked:
-		kind = "opened"
-		meta = object{"ip": readerIP, "country": "DE", "user_agent": readerAgent, "device_type": "desktop"}
+		reader := object{"ip": readerIP, "country": "DE", "user_agent": readerAgent, "device_type": "desktop", "browser": "Firefox"}
+		kind, meta = "opened", reader
 		if e.Type == schemas.Clicked {
-			kind, meta["url"] = "clicked", readerURL
+			kind, reader["url"] = "clicked", readerURL
 		}
 	case schemas.Unsubscribed:
-		kind, meta["unsubscribe_reason"] = "unsubscribed", "NO_LONGER_WANT"
+		kind, meta = "unsubscribed", object{"unsubscribe_reason": "NO_LONGER_WANT"}
 	case schemas.Complained:
 		kind = "spam_complaint"
 	case schemas.Deferred:
-		kind, meta = "deferred", mailersendReply(e)
+		kind = "deferred"
 	default: // blocked is a hard bounce of MailerSend's, and only its reply says more
-		kind, meta = "hard_bounced", mailersendReply(e)
+		kind, state, meta = "hard_bounced", "rejected", mailersendReply(e, schemas.Hard)
 		if e.BounceType == schemas.Soft {
-			kind = "soft_bounced"
+			kind, meta = "soft_bounced", mailersendReply(e, schemas.Soft)
 		}
 	}
-	return object{"type": "activity." + kind, "created_at": e.Time.Format(sesTime), "data": object{
-		"id": f.id(), "domain_id": "simulated", "message_id": guid(f.messageID), "email_id": guid(f.messageID), "type": kind,
+	return object{"type": "activity." + kind, "created_at": e.Time.Format(mailersendTime), "data": object{
+		"id": f.id(), "domain_id": "simulated", "message_id": guid(f.messageID), "email_id": guid(f.messageID), "type": cmp.Or(state, kind),
 		"subject": "Your order", "recipient": e.Recipient, "tags": []string{f.campaign}, "meta": meta,
 	}}
 }
 
 // mailersendReply is what the remote server said. The code it starts with stands
 // beside it once more.
-func mailersendReply(e *schemas.Event) object {
-	return object{"bounce_reason": e.SMTPReply, "bounce_code": e.SMTPReply[:3]}
+func mailersendReply(e *schemas.Event, b schemas.BounceType) object {
+	return object{"bounce_reason": e.SMTPReply, "bounce_code": e.SMTPReply[:3], "bounce_type": string(b)}
 }

@@ -1,7 +1,10 @@
 package simulate
 
 import (
+	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
@@ -20,10 +23,18 @@ func mailtrap(facts []fact, o *occasion) (request, error) {
 	return r, err
 }
 
+// uuid is id in the form of a UUID: the message's, with the type in the two digits
+// before the last dash, which guid leaves at zero.
+func (f *fact) uuid() string {
+	text := guid(f.messageID)
+	dash := strings.LastIndexByte(text, '-')
+	return text[:dash-2] + fmt.Sprintf("%02x", slices.Index(schemas.Types(), f.event.Type)) + text[dash:]
+}
+
 func mailtrapEvent(f *fact) object {
 	e := &f.event
 	out := object{
-		"message_id": guid(f.messageID), "event_id": f.id(), "email": e.Recipient, "timestamp": e.Time.Unix(),
+		"message_id": guid(f.messageID), "event_id": f.uuid(), "email": e.Recipient, "timestamp": e.Time.Unix(),
 		"sending_stream": "transactional", "sending_domain_name": "example.com", "category": "simulated",
 		"custom_variables": object{"campaign": f.campaign},
 	}

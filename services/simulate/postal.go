@@ -1,22 +1,34 @@
 package simulate
 
 import (
+	"encoding/json"
 	"strconv"
+	"time"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
-// postal posts one object, the same when it is sent again.
+// postalKey is the id of the development key in a key set.
+const postalKey = "development"
+
+// postal posts one object, the same when it is sent again. The signature with
+// SHA-1 that Postal sends too is left out: it costs another one and proves nothing.
 func postal(facts []fact, o *occasion) (request, error) {
 	f := &facts[0]
 	kind, payload := postalPayload(f)
-	r, err := jsonRequest(object{"event": kind, "timestamp": f.event.Time.Unix(), "payload": payload, "uuid": guid(f.messageID) + "-" + string(f.event.Type)})
+	r, err := jsonRequest(object{"event": kind, "timestamp": postalTime(f.event.Time), "payload": payload, "uuid": f.uuid()})
 	if err != nil {
 		return r, err
 	}
+	r.header["User-Agent"], r.header[webhooksign.PostalKeyID] = "Postal/3.3.6", postalKey
 	r.header[webhooksign.PostalHeader], err = webhooksign.Postal(o.keys.Postal, r.body)
 	return r, err
+}
+
+// postalTime is seconds with decimals: all of Postal's times are floats.
+func postalTime(t time.Time) json.Number {
+	return json.Number(strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64))
 }
 
 // postalTells says that Postal has no word for those who complain or leave.
@@ -26,13 +38,14 @@ func postalTells(e *schemas.Event) bool {
 
 func postalPayload(f *fact) (kind string, payload object) {
 	e := &f.event
+	at, token := postalTime(e.Time), strconv.FormatInt(f.messageID, 36)
 	message := object{
-		"id": f.messageID, "token": strconv.FormatInt(f.messageID, 36), "direction": "outgoing",
-		"message_id": strconv.FormatInt(f.messageID, 36) + "@rp.postal.example.org", "to": e.Recipient, "from": "shop@example.com",
-		"subject": "Your order", "timestamp": e.Time.Unix(), "spam_status": "NotChecked", "tag": f.campaign,
+		"id": f.messageID, "token": token, "direction": "outgoing",
+		"message_id": token + "@rp.postal.example.org", "to": e.Recipient, "from": "shop@example.com",
+		"subject": "Your order", "timestamp": at, "spam_status": "NotChecked", "tag": f.campaign,
 	}
 	status := func(word, details string) object {
-		return object{"message": message, "status": word, "details": details, "output": e.SMTPReply, "sent_with_ssl": true, "timestamp": e.Time.Unix(), "time": 0.2}
+		return object{"message": message, "status": word, "details": details, "output": e.SMTPReply, "sent_with_ssl": true, "timestamp": at, "time": 0.2}
 	}
 	switch {
 	case e.Type == schemas.Delivered:
@@ -45,10 +58,14 @@ func postalPayload(f *fact) (kind string, payload object) {
 		return "MessageLinkClicked", object{"message": message, "url": readerURL, "token": "click", "ip_address": readerIP, "user_agent": readerAgent}
 	case e.Type == schemas.Blocked: // which Postal has for its own list alone
 		held := status("Held", "Recipient ("+e.Recipient+") is on the suppression list (reason: too many hard fails)")
-		held["output"] = ""
+		held["output"], held["sent_with_ssl"], held["time"] = "", nil, nil
 		return "MessageHeld", held
 	case e.BounceType == schemas.Soft: // a report that came in later
-		return "MessageBounced", object{"original_message": message, "bounce": object{"id": f.messageID + 1, "direction": "incoming"}}
+		return "MessageBounced", object{"original_message": message, "bounce": object{
+			"id": f.messageID + 1, "token": token + "dsn", "direction": "incoming",
+			"message_id": token + "@mx.example.com", "to": token + "@psrp.postal.example.org", "from": "",
+			"subject": "Undelivered mail", "timestamp": at, "spam_status": "NotSpam", "tag": nil,
+		}}
 	default:
 		return "MessageDeliveryFailed", status("HardFail", "Permanent SMTP delivery error when sending to "+sendingIP+":25")
 	}

@@ -394,10 +394,46 @@ func TestPostal_FollowsTheRotationOfTheKeySet(t *testing.T) {
 	set(jwk("b", &next.PublicKey))
 	verify("taken out", "a", old, Refused)
 	fetched(1)
+	for _, page := range []string{`<html>`, `{"status":"maintenance"}`} {
+		now = now.Add(keySetAge)
+		w.text("postal.example.com/.well-known/jwks.json", page)
+		verify("while the set is away behind "+page, "b", next, Genuine)
+		fetched(1)
+	}
 	now = now.Add(keySetAge)
-	w.text("postal.example.com/.well-known/jwks.json", `<html>`)
-	verify("while the set is away", "b", next, Genuine)
+	set()
+	verify("all taken out", "b", next, Refused)
 	fetched(1)
+}
+
+func TestPostal_TakesAPinnedKeyBesideTheKeySet(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	pinned, err := webhooksign.PublicKey(w.keys.Postal.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.text("postal.example.com/.well-known/jwks.json", `{"keys":[`+jwk("b", &w.keys.SNS.PublicKey)+`]}`)
+	v := verifier(t, "postal", Settings{Keys: []string{pinned}, JWKSURL: jwksURL}, Options{Client: w.client})
+	for _, tt := range []struct {
+		name, kid string
+		key       *rsa.PrivateKey
+		fetches   int
+	}{
+		{"the pinned one, which nobody looks up", "a", w.keys.Postal, 0},
+		{"the one of the set", "b", w.keys.SNS, 1},
+	} {
+		signature, err := webhooksign.Postal(tt.key, []byte(postalBody))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := v.Verify(t.Context(), request(postalBody, "X-Postal-Signature-256: "+signature, "X-Postal-Signature-KID: "+tt.kid)); got != Genuine {
+			t.Errorf("%s: verdict %d", tt.name, got)
+		}
+		if n := len(w.was()); n != tt.fetches {
+			t.Errorf("%s: %d fetches, want %d", tt.name, n, tt.fetches)
+		}
+	}
 }
 
 func FuzzKeySetAndCertificate(f *testing.F) {

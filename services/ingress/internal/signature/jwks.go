@@ -98,7 +98,8 @@ func (k *keySet) refresh(ctx context.Context) error {
 	return nil
 }
 
-// parseKeySet reads the RSA keys for signatures and skips all others.
+// parseKeySet reads the RSA keys for signatures and skips all others. Text without
+// the list, as somebody else's page has, is no set and takes no key away.
 func parseKeySet(text []byte) (map[string]*rsa.PublicKey, error) {
 	var set struct {
 		Keys []struct {
@@ -109,7 +110,7 @@ func parseKeySet(text []byte) (map[string]*rsa.PublicKey, error) {
 			Exponent string `json:"e"`
 		} `json:"keys"`
 	}
-	if err := json.Unmarshal(text, &set); err != nil || len(set.Keys) > keySetMax {
+	if err := json.Unmarshal(text, &set); err != nil || set.Keys == nil || len(set.Keys) > keySetMax {
 		return nil, fmt.Errorf("%w: no key set of at most %d keys", errFetch, keySetMax)
 	}
 	keys := make(map[string]*rsa.PublicKey, len(set.Keys))

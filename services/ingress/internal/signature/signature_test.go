@@ -207,6 +207,8 @@ func TestProbes_AreSettledAndProveNoEvents(t *testing.T) {
 		{"mandrill, sheet", mandrill, request("mandrill_events=%5B%5D", "X-Mandrill-Signature: xtEgtNVujueAzUtAboWUcVB6vDI="), Settled},
 		{"mandrill, many fields", mandrill, request(strings.Repeat("a=b&", 100), "X-Mandrill-Signature: xtEgtNVujueAzUtAboWUcVB6vDI="), Refused},
 		{"mailersend, ping", mailersend, ping(`{"type":"webhook.test","message":"This is a ping test message","created_at":"2026-03-04T09:15:30.000000Z"}`), Settled},
+		{"mailersend, sheet", mailersend, request(`{"type":"webhook.test","message":"This is a ping test message","created_at":"2026-03-04T09:15:30.000000Z"}`,
+			"Signature: 7dc7e875f962faaaa369ef9adba3bba1f357eedf98d930b157d0812ef50cdab5"), Settled},
 		{"mailersend, event", mailersend, ping(`{"type":"activity.spam_complaint","data":{}}`), Refused},
 		{"mailersend, both", mailersend, ping(`{"type":"webhook.test","type":"activity.spam_complaint"}`), Refused},
 		{"mailersend, batch", mailersend, ping(`[{"type":"webhook.test"}]`), Refused},
@@ -217,6 +219,26 @@ func TestProbes_AreSettledAndProveNoEvents(t *testing.T) {
 				t.Errorf("verdict %d, want %d", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestPostal_DoesNotLookAtSHA1(t *testing.T) {
+	t.Parallel()
+	// The signature that Postal sends beside the other one, for old receivers.
+	const sha1 = "YRM9limUiubLQcJQboj1KMbZ9+AK4+HOgzt6cupix83Kzz3a72O8HaiZ32xSBop4AmYM/osBauIyPJUY99l256Jq1hao/3jHP6LQOUHrjAXez5iwk276UvsnUpy/Gy5C1thOoqmNkWMfWjXpbisZ3J3hKgVql2CbEDj6HKMKH3Y="
+	v := verifier(t, "postal", Settings{Keys: []string{postalKey}}, Options{})
+	for _, tt := range []struct {
+		name    string
+		headers []string
+		want    Verdict
+	}{
+		{"alone", []string{"X-Postal-Signature: " + sha1}, Refused},
+		{"under the name of SHA-256", []string{"X-Postal-Signature-256: " + sha1}, Refused},
+		{"beside SHA-256", []string{"X-Postal-Signature: " + sha1, "X-Postal-Signature-256: " + postalMAC}, Genuine},
+	} {
+		if got := v.Verify(t.Context(), request(postalBody, tt.headers...)); got != tt.want {
+			t.Errorf("%s: verdict %d, want %d", tt.name, got, tt.want)
+		}
 	}
 }
 

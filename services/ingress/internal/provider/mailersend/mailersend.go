@@ -11,6 +11,7 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/classify"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -78,9 +79,7 @@ func (e *entry) read(data jsonscan.Value) {
 		key := m.Key()
 		switch f := fieldOf(key); f {
 		case fieldCount:
-			if strings.HasPrefix(e.kind, "activity.") { // others hold things of many forms
-				e.out.Drift(provider.UnknownField, key)
-			}
+			e.unknown(key)
 		case fieldRaw:
 		case fieldEmail, fieldRecipient:
 			e.address(m.Value(), key)
@@ -91,6 +90,26 @@ func (e *entry) read(data jsonscan.Value) {
 		default:
 			e.values[f] = m.Value()
 		}
+	}
+}
+
+// unknown notes a field of an activity. Of other events only type and time are
+// documented, so nothing else of theirs is known or unknown.
+func (e *entry) unknown(name string) {
+	if strings.HasPrefix(e.kind, "activity.") {
+		e.out.Drift(provider.UnknownField, name)
+	}
+}
+
+// tags reads an array, or the object that PHP makes of one with gaps.
+func (e *entry) tags(it *provider.Item) {
+	v := e.values[fieldTags]
+	if v.Kind() != jsonscan.Object {
+		e.out.Tags(it, v, names[fieldTags])
+		return
+	}
+	for m := v.Members(); m.Next(); {
+		it.AddTag(e.out.Text(m.Value(), names[fieldTags]))
 	}
 }
 
@@ -117,7 +136,7 @@ func (e *entry) address(v jsonscan.Value, name string) {
 			e.values[fieldHeaders] = m.Value()
 		case "object", "id", "created_at", "updated_at", "deleted_at", "from", "subject", "status":
 		default:
-			e.out.Drift(provider.UnknownField, name+"."+key)
+			e.unknown(name + "." + key)
 		}
 	}
 }
@@ -139,7 +158,7 @@ func (e *entry) details(m jsonscan.Members) {
 		key := m.Key()
 		switch f := detailOf(key); f {
 		case fieldCount:
-			e.out.Drift(provider.UnknownField, key)
+			e.unknown(key)
 		case fieldRaw:
 		default:
 			e.values[f] = m.Value()
@@ -166,7 +185,7 @@ func (e *entry) event(it *provider.Item, posted jsonscan.Value) {
 	if it.SetTime(provider.Time(e.values[fieldTime])); ev.Time.IsZero() {
 		it.SetTime(provider.Time(posted))
 	}
-	e.out.Tags(it, e.values[fieldTags], names[fieldTags])
+	e.tags(it)
 	if e.values[fieldHeaders].Kind() == jsonscan.Object {
 		e.out.Metadata(it, e.values[fieldHeaders], names[fieldHeaders])
 	}
@@ -193,7 +212,7 @@ func (e *entry) particular(it *provider.Item, kind string) {
 	case "activity.hard_bounced":
 		ev.Type, ev.BounceType = schemas.Bounced, schemas.Hard
 		e.reply(it)
-		it.Failure.Class = "hard_bounced" // of spam and policy too, so the reply may say that it will pass
+		it.Failure.Class = hardClass(ev.SMTPReply)
 	case "activity.opened", "activity.opened_unique":
 		ev.Type = schemas.Opened
 		e.reader(it)
@@ -233,6 +252,15 @@ func (e *entry) reply(it *provider.Item) {
 	ev.SMTPCode = provider.SMTPCode(e.text(fieldCode))
 	ev.SMTPReply = e.text(fieldReason)
 	it.Tell(ev.SMTPReply) // fails twice at once, should an id be missing
+}
+
+// hardClass is empty for a refusal by policy, which MailerSend calls a hard bounce
+// as well: it says nothing of the address, however little the reply explains.
+func hardClass(reply string) string {
+	if _, code := classify.Codes(reply); strings.HasPrefix(code, "5.7.") {
+		return ""
+	}
+	return "hard_bounced"
 }
 
 // reader fills in what is known of the one who opened or clicked.

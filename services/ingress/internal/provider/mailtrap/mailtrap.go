@@ -51,6 +51,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	list, event := open(out)
 	switch {
 	case list.Kind() == jsonscan.Array:
+		beside(out)
 		if err := doc.Parse(list, req.Limits); err != nil {
 			return err
 		}
@@ -78,6 +79,15 @@ func open(out *provider.Batch) (list jsonscan.Value, event bool) {
 	return list, event
 }
 
+// beside notes what the wrapper has and Mailtrap does not document.
+func beside(out *provider.Batch) {
+	for m := out.JSON().Members(0); m.Next(); {
+		if m.Key() != "events" {
+			out.Drift(provider.UnknownField, m.Key())
+		}
+	}
+}
+
 // items reads what the document has found.
 func items(out *provider.Batch) {
 	doc := out.JSON()
@@ -93,8 +103,9 @@ func items(out *provider.Batch) {
 
 func hasLines(body []byte) bool { return bytes.IndexByte(bytes.TrimSpace(body), '\n') >= 0 }
 
-// lines reads an object from each line. Lines that are no JSON make the request
-// what the first look said it is.
+// lines reads an object from each line. A first line that is no JSON makes the
+// request what the first look said it is; a later one is a bad item among good
+// ones, since Mailtrap would repeat them with it until it gives up.
 func lines(req *provider.Request, out *provider.Batch, first error) error {
 	n := 0
 	for line := range bytes.Lines(req.Body) {
@@ -107,10 +118,14 @@ func lines(req *provider.Request, out *provider.Batch, first error) error {
 		}
 		doc := out.JSON()
 		err := doc.Parse(line, req.Limits)
-		if _, syntax := errors.AsType[*jsonscan.SyntaxError](err); syntax {
+		_, syntax := errors.AsType[*jsonscan.SyntaxError](err)
+		switch {
+		case syntax && n == 1:
 			return first
-		}
-		if err != nil {
+		case syntax:
+			out.Add(line).Reject(provider.NotAnObject)
+			continue
+		case err != nil:
 			return err
 		}
 		if doc.IsArray() || doc.Items()[0].Kind() != jsonscan.Object {

@@ -2,7 +2,9 @@ package mailtrap_test
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
@@ -59,6 +61,35 @@ func TestProvider_GivesAnEventOneIDInBothFormats(t *testing.T) {
 			if !bytes.Equal(out.Items()[i].Event.Raw, raw) {
 				t.Errorf("line %d is %s", i, out.Items()[i].Event.Raw)
 			}
+		}
+	}
+}
+
+func TestProvider_LosesOneLineAndNotTheRest(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, body string
+		faults     []provider.Fault // "" for an event; nil for none of it is taken
+	}{
+		{"a line cut short", bounce + "\n" + bounce[:40] + "\n" + bounce, []provider.Fault{"", provider.NotAnObject, ""}},
+		{"text at the end", bounce + "\nbye\n", []provider.Fault{"", provider.NotAnObject}},
+		{"no event on the first line", "hello\n" + bounce, nil},
+		{"one event on many lines, and a brace too many", strings.ReplaceAll(bounce, ",", ",\n") + "\n}", nil},
+	} {
+		var out provider.Batch
+		err := mailtrap.Provider{}.Decode(&provider.Request{Body: []byte(tt.body), Limits: limits}, &out)
+		if (err == nil) != (tt.faults != nil) {
+			t.Errorf("%s: error %v", tt.name, err)
+		}
+		if err != nil {
+			continue
+		}
+		var got []provider.Fault
+		for i := range out.Items() {
+			got = append(got, out.Items()[i].Fault)
+		}
+		if !slices.Equal(got, tt.faults) {
+			t.Errorf("%s: faults %q, want %q", tt.name, got, tt.faults)
 		}
 	}
 }

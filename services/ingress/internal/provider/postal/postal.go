@@ -12,6 +12,7 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/classify"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -213,8 +214,8 @@ func (e *entry) request(it *provider.Item) {
 	it.Tell(string(it.Event.Raw)) // a repeat has the same bytes
 }
 
-// failed is given up. With the answer of a server it bounced; without one Postal
-// decided so.
+// failed is given up. With the answer of a server it bounced, hard at a 5xx
+// whatever that says of the address; without one Postal decided so.
 func (e *entry) failed(it *provider.Item) {
 	ev := &it.Event
 	details := strings.ToLower(e.text(fieldDetails))
@@ -224,6 +225,9 @@ func (e *entry) failed(it *provider.Item) {
 		it.Failure.Class = "likely spam"
 	case e.text(fieldOutput) != "":
 		ev.Type = schemas.Bounced
+		if code, _ := classify.Codes(ev.SMTPReply); code >= 500 { // below it Postal has had enough of trying
+			ev.BounceType = schemas.Hard
+		}
 	default:
 		ev.Type = schemas.Failed
 		it.Failure.Class = "not sent"
