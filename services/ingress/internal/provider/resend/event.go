@@ -56,7 +56,7 @@ func (e *entry) verdict(f field, i int) verdict {
 		case "subType":
 			v.detail = strings.ToLower(e.out.Text(m.Value(), key))
 		case "reason":
-			v.reason = strings.ToLower(e.out.Text(m.Value(), key))
+			v.reason = e.out.Text(m.Value(), key)
 		case "message":
 			v.message = e.out.Text(m.Value(), key)
 		case "diagnosticCode":
