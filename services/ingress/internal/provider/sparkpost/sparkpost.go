@@ -248,8 +248,17 @@ func (e *entry) bounce(it *provider.Item) {
 		ev.Type = schemas.Bounced
 	default:
 		ev.Type, ev.BounceType = schemas.Bounced, schemas.Soft
+		it.Failure.Permanent = provider.False() // SparkPost's word, whatever code the server chose
+	}
+	if ev.Type == schemas.Bounced && ev.BounceType != schemas.Hard && strings.HasPrefix(ev.SMTPReply, expired) {
+		it.Failure.Class = "24"
 	}
 }
+
+// expired is how the reply starts when SparkPost gives up after days of trying.
+// What the server said the last time stands behind it in brackets, and its class
+// may be of that.
+const expired = "554 5.4.7"
 
 // suppressions are what SparkPost writes in brackets behind a refusal, for why
 // an address is on its list.
