@@ -186,6 +186,7 @@ func particular(e *entry, it *provider.Item) {
 		if !apart(kind) {
 			e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
 		}
+		e.failure(it)           // of a relay
 		it.Tell(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
 	}
 }
