@@ -25,8 +25,8 @@ type Provider struct{}
 func (Provider) Name() string { return Name }
 
 // Answers says that SparkPost takes 200 as done (one of its pages says any 2xx)
-// and repeats the rest twelve times in eight hours. Where it gives an OAuth token
-// it takes 400 and 401 for a word on the token, so a broken body gets a 422.
+// and tries twelve times in eight hours. Where it gives an OAuth token it takes
+// 400 and 401 for a word on the token, so a broken body gets a 422.
 func (Provider) Answers() provider.Answers {
 	a := provider.Retried()
 	a.Malformed = http.StatusUnprocessableEntity
