@@ -70,25 +70,29 @@ func not(want int) func(int) bool {
 func class(hundred int) func(int) bool { return func(status int) bool { return status/100 == hundred } }
 func never(int) bool                   { return false }
 
-// TestAnswers_AWrongPasswordIsNoReasonToDropEvents asks a source of Postmark,
-// which drops events at a 401, with a wrong password and with none.
+// TestAnswers_AWrongPasswordIsNoReasonToDropEvents asks a source of Postmark and
+// one of Brevo, which drop events at a 401, with wrong credentials and with none.
 func TestAnswers_AWrongPasswordIsNoReasonToDropEvents(t *testing.T) {
 	t.Parallel()
-	e, _ := lookup("postmark")
-	var cfg auth.Config
-	if err := yaml.Unmarshal([]byte("basic: {username: hook, password: right}"), &cfg); err != nil {
-		t.Fatal(err)
-	}
-	src := &source{answers: e.Answers(), guard: auth.New(cfg, auth.Options{})}
+	const basic, bearer = "basic: {username: hook, password: right}", "bearer: right"
 	for _, tt := range []struct {
-		name, authorization, challenge string
-		want                           int
+		name, provider, auth, authorization, challenge string
+		want                                           int
 	}{
-		{"none is asked for", "", src.guard.Challenge(), 401},
-		{"a wrong one is told to come back", "Basic aG9vazp3cm9uZw==", "", 503},
+		{"none is asked for", "postmark", basic, "", `Basic realm="mailstream", charset="UTF-8"`, 401},
+		{"a wrong one is told to come back", "postmark", basic, "Basic aG9vazp3cm9uZw==", "", 503},
+		{"no token is told to come back", "brevo", bearer, "", "", 429},
+		{"a wrong token too", "brevo", bearer, "Bearer wrong", "", 429},
+		{"no token of a provider that repeats", "sparkpost", bearer, "", `Bearer realm="mailstream"`, 401},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
+			e, _ := lookup(tt.provider)
+			var cfg auth.Config
+			if err := yaml.Unmarshal([]byte(tt.auth), &cfg); err != nil {
+				t.Fatal(err)
+			}
+			src := &source{answers: e.Answers(), guard: auth.New(cfg, auth.Options{})}
 			w, r := httptest.NewRecorder(), httptest.NewRequest("POST", "/v1/webhooks/acme", nil)
 			r.Header.Set("Authorization", tt.authorization)
 			x := &exchange{w: w, r: auth.Request{Request: r}, source: src}

@@ -22,6 +22,7 @@ type sparkpostEvent struct {
 	SendingIP string          `json:"sending_ip,omitempty"`
 	Class     string          `json:"bounce_class,omitempty"`
 	Code      string          `json:"error_code,omitempty"`
+	Reason    string          `json:"reason,omitempty"`
 	RawReason string          `json:"raw_reason,omitempty"`
 	IP        string          `json:"ip_address,omitempty"`
 	UserAgent string          `json:"user_agent,omitempty"`
@@ -39,14 +40,17 @@ type sparkpostItem struct {
 	Msys map[string]sparkpostEvent `json:"msys"`
 }
 
-// sparkpost posts an array; a batch that is sent again is the same.
+// sparkpost posts an array; a batch that is sent again is the same and has the
+// same id.
 func sparkpost(facts []fact, _ *occasion) (request, error) {
 	items := make([]sparkpostItem, len(facts))
 	for i := range facts {
 		class, event := sparkpostObject(&facts[i])
 		items[i].Msys = map[string]sparkpostEvent{class: event}
 	}
-	return jsonRequest(items)
+	r, err := jsonRequest(items)
+	r.header["X-MessageSystems-Batch-ID"] = facts[0].id()
+	return r, err
 }
 
 func sparkpostObject(f *fact) (class string, out sparkpostEvent) {
@@ -58,11 +62,11 @@ func sparkpostObject(f *fact) (class string, out sparkpostEvent) {
 	}
 	class, out.Type = "message_event", "bounce"
 	if e.SMTPReply != "" {
-		out.SendingIP, out.RawReason, out.Code = sendingIP, e.SMTPReply, e.SMTPReply[:3]
+		out.SendingIP, out.Reason, out.RawReason, out.Code = sendingIP, e.SMTPReply, e.SMTPReply, e.SMTPReply[:3]
 	}
 	switch e.Type {
 	case schemas.Delivered:
-		out.Type, out.RawReason, out.Code = "delivery", "", ""
+		out.Type, out.Reason, out.RawReason, out.Code = "delivery", "", "", ""
 	case schemas.Deferred:
 		out.Type, out.Class = "delay", "20"
 	case schemas.Complained:
@@ -74,10 +78,12 @@ func sparkpostObject(f *fact) (class string, out sparkpostEvent) {
 		case schemas.Clicked:
 			out.Type, out.URL = "click", readerURL
 		case schemas.Unsubscribed:
-			class, out.Type, out.URL = "unsubscribe_event", "link_unsubscribe", readerURL
+			class, out.Type, out.URL, out.Place = "unsubscribe_event", "link_unsubscribe", readerURL, nil
 		}
-	case schemas.Blocked:
-		out.Class = "25"
+	case schemas.Blocked: // which SparkPost has for its own refusals alone
+		out.Class, out.Code, out.SendingIP = "25", "554", ""
+		out.Reason = "554 5.7.1 [internal] recipient address was suppressed due to system policy"
+		out.RawReason = out.Reason + " (Bounce Rule)"
 	default:
 		out.Class = "22"
 		if e.BounceType == schemas.Hard {

@@ -93,6 +93,11 @@ func (c *Classifier) Classify(in Input) Verdict {
 	if v.Permanent == nil {
 		v.Permanent = c.permanent(found.permanent, code, enhanced)
 	}
+	if v.Permanent == nil && found.permanent == byClass { // of a code, and there is none
+		if class, _ := c.class(in.Provider, in.Class); class.permanent == permanent {
+			v.Permanent = &c.yes // "user unknown" does not take back what the provider calls permanent
+		}
+	}
 	return v
 }
 

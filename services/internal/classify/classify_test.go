@@ -120,6 +120,28 @@ func TestClassify_AWeakClassIsRefinedByTheReply(t *testing.T) {
 	}
 }
 
+// Brevo's reply may be a phrase without a code, by whose class it would be judged.
+func TestClassify_APermanentClassStandsWhereNoCodeTells(t *testing.T) {
+	t.Parallel()
+	c := load(t)
+	for _, tt := range []struct {
+		class, reply string
+		want         schemas.Reason
+		permanent    string
+	}{
+		{"hard_bounce", "User unknown", schemas.InvalidRecipient, "permanent"},
+		{"hard_bounce", "Domain not found", schemas.DomainNotFound, "permanent"},
+		{"hard_bounce", "450 4.1.2 domain not found", schemas.DomainNotFound, "passing"},
+		{"hard_bounce", "message rejected as spam", schemas.SpamContent, "passing"},
+		{"a class of next year", "User unknown", schemas.InvalidRecipient, "unknown"},
+	} {
+		v := c.Classify(Input{Provider: "brevo", Class: tt.class, Reply: tt.reply})
+		if v.Reason != tt.want || word(v.Permanent) != tt.permanent {
+			t.Errorf("%s %q: got %s, %s, want %s, %s", tt.class, tt.reply, v.Reason, word(v.Permanent), tt.want, tt.permanent)
+		}
+	}
+}
+
 func TestNew_RefusesAFaultyFile(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, text string }{

@@ -39,6 +39,7 @@ const (
 	standardV1     = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 	standardV1a    = "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
 	otherPublic    = "whpk_ebVWLo/mVPlAeLES6KmLp5AfhTrmlb7X4OORC60ElmQ="
+	otherV1a       = "v1a,OVJuLC0iOuaBuQulpz9A/zDgvqV8z8miLUJk2j15ZMONwDNhOvPJ3rO4owAHFyjFq80+pUUjrNfTHAZs1RQnDw=="
 	otherSecret    = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 
 	postalKey   = "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkuj1afm64RXcnV2ZjrqoNTZHFjc0DGFXWMww+9yV87VnIuvl9MvJjRZqGhDdEQU+tVUWdiDy6kP1Oi+0uyxskpRUNGkPg8eU5uaXqUOiwQsB6cGz/UM3OyFxMTBE2ZV6x+bUUrTc48yK9i28SRp159Nc4wnEl5TVtfYd+ak3gyQIDAQAB"
@@ -70,6 +71,7 @@ func samples() []sample {
 		{"resend by svix names", "resend", Settings{Keys: []string{standardSecret}}, 1614265330, standardRequest("svix-", standardV1), "svix-signature", otherSecret},
 		{"resend by standard names", "resend", Settings{Keys: []string{standardSecret}}, 1614265330, standardRequest("webhook-", standardV1), "webhook-signature", otherSecret},
 		{"standard webhooks v1a", "resend", Settings{Keys: []string{standardPublic}}, 1614265330, standardRequest("webhook-", standardV1a), "webhook-signature", otherPublic},
+		{"standard webhooks v1a of a seed", "resend", Settings{Keys: []string{otherPublic}}, 1614265330, standardRequest("svix-", otherV1a), "svix-signature", standardPublic},
 		{"resend", "resend", Settings{Keys: []string{otherSecret}}, 1772615730, request(`{"type":"email.delivered","created_at":"2026-03-04T09:15:30.123Z","data":{"email_id":"0c3a1f52-0a51-4d7e-9a55-2f6f1f2d1b11"}}`,
 			"svix-id: msg_2abcDEF", "svix-timestamp: 1772615730", "svix-signature: v1,nUiSATfSN+HziJ0NKZPGJMXHgcG5MQkK+cr4yFuDAUw="), "svix-signature", standardSecret},
 		{"mailersend", "mailersend", Settings{Keys: []string{"ms_test_signing_secret"}}, 0,

@@ -18,6 +18,9 @@ import (
 // Name is the provider's name in the configuration and in events.
 const Name = "brevo"
 
+// listsMax bounds the events of one object, each of which carries all of it.
+const listsMax = 100
+
 // Provider reads Brevo's webhooks.
 type Provider struct{}
 
@@ -44,12 +47,11 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 		}
 	}
 	for i, raw := range doc.Items() {
-		it := out.Add(raw)
 		if raw.Kind() != jsonscan.Object {
-			it.Reject(provider.NotAnObject)
+			out.Add(raw).Reject(provider.NotAnObject)
 			continue
 		}
-		decode(doc.Members(i), it, &entry{out: out, limits: req.Limits})
+		decode(doc.Members(i), raw, &entry{out: out, limits: req.Limits})
 	}
 	return nil
 }
@@ -74,12 +76,11 @@ func decodeList(list jsonscan.Value, req *provider.Request, out *provider.Batch)
 		if n == req.Limits.Items {
 			return &jsonscan.LimitError{What: "too many items"}
 		}
-		it := out.Add(e.Value())
 		if e.Value().Kind() != jsonscan.Object {
-			it.Reject(provider.NotAnObject)
+			out.Add(e.Value()).Reject(provider.NotAnObject)
 			continue
 		}
-		decode(e.Value().Members(), it, &entry{out: out, limits: req.Limits})
+		decode(e.Value().Members(), e.Value(), &entry{out: out, limits: req.Limits})
 	}
 	return nil
 }
@@ -93,7 +94,7 @@ type entry struct {
 
 func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
 
-func decode(m jsonscan.Members, it *provider.Item, e *entry) {
+func decode(m jsonscan.Members, raw jsonscan.Value, e *entry) {
 	for m.Next() {
 		key := m.Key()
 		switch f := fieldOf(key); f {
@@ -104,6 +105,23 @@ func decode(m jsonscan.Members, it *provider.Item, e *entry) {
 			e.values[f] = m.Value()
 		}
 	}
+	word, lists := e.text(fieldEvent), e.lists()
+	switch {
+	case len(lists) < 2 || !ofLists(word):
+		e.add(raw, word, strings.Join(lists, ","))
+	case len(lists) > listsMax || len(e.out.Items())+len(lists) > e.limits.Items:
+		e.out.Add(raw).Reject(provider.TooLarge)
+	default:
+		for _, list := range lists {
+			e.add(raw, word, list)
+		}
+	}
+}
+
+// add appends the event that word stands for.
+func (e *entry) add(raw jsonscan.Value, word, list string) {
+	it := e.out.Add(raw)
+	it.Event.ProviderEvent, it.Event.ListID = word, list
 	common(e, it)
 	if it.Fault == "" {
 		particular(e, it)
@@ -113,7 +131,6 @@ func decode(m jsonscan.Members, it *provider.Item, e *entry) {
 // common fills in what every event has.
 func common(e *entry, it *provider.Item) {
 	ev := &it.Event
-	ev.ProviderEvent = e.text(fieldEvent)
 	ev.MessageID = strings.TrimSuffix(strings.TrimPrefix(e.text(fieldMessageID), "<"), ">")
 	ev.Recipient = e.text(fieldEmail)
 	switch {
@@ -131,7 +148,6 @@ func common(e *entry, it *provider.Item) {
 	if ev.Campaign = e.text(fieldCampaign); ev.Campaign == "" {
 		ev.Campaign = id
 	}
-	ev.ListID = e.lists()
 	it.Tell(id)        // marketing has no message id
 	it.Tell(ev.ListID) // joins or leaves several lists in one second
 }
@@ -198,18 +214,20 @@ func (e *entry) custom(it *provider.Item) {
 	e.out.Metadata(it, doc.Items()[0], names[fieldCustom])
 }
 
-// lists returns the numbers of the lists, with commas between them.
-func (e *entry) lists() string {
+// lists returns the numbers of the lists.
+func (e *entry) lists() []string {
 	v := e.values[fieldLists]
 	if v.Kind() != jsonscan.Array {
-		return provider.Number(e.text(fieldLists))
-	}
-	var b strings.Builder
-	for list := v.Elements(); list.Next(); {
-		if b.Len() > 0 {
-			b.WriteByte(',')
+		if list := provider.Number(e.text(fieldLists)); list != "" {
+			return []string{list}
 		}
-		b.WriteString(e.out.Text(list.Value(), names[fieldLists]))
+		return nil
 	}
-	return b.String()
+	var out []string
+	for list := v.Elements(); list.Next(); {
+		if text := e.out.Text(list.Value(), names[fieldLists]); text != "" {
+			out = append(out, text)
+		}
+	}
+	return out
 }

@@ -38,7 +38,7 @@ func TestProvider(t *testing.T) {
 
 func FuzzProvider(f *testing.F) {
 	providertest.Fuzz(f, brevo.Provider{}, suite(), func(body []byte) (int, bool) {
-		if bytes.ContainsAny(body, `\`) || bytes.Contains(body, []byte(`"events"`)) {
+		if bytes.ContainsAny(body, `\`) || bytes.Contains(body, []byte(`"events"`)) || bytes.Contains(body, []byte(`"list_id"`)) {
 			return 0, false // the list in it counts
 		}
 		return providertest.CountJSON(body)
@@ -67,6 +67,41 @@ func TestProvider_HoldsTheLimitOfItemsInEvents(t *testing.T) {
 	err := brevo.Provider{}.Decode(&provider.Request{Body: body, Limits: jsonscan.Limits{Depth: 64, Items: 2}}, new(provider.Batch))
 	if _, ok := errors.AsType[*jsonscan.LimitError](err); !ok {
 		t.Errorf("three items where two are allowed: %v", err)
+	}
+}
+
+func TestProvider_MakesAnEventOfEachList(t *testing.T) {
+	t.Parallel()
+	decode := func(event, lists string) []provider.Item {
+		out := new(provider.Batch)
+		body := `[{"email":"ana@example.com","event":"` + event + `","list_id":[` + lists + `],"ts_event":1772618700}]`
+		if err := (brevo.Provider{}).Decode(&provider.Request{Body: []byte(body), Limits: jsonscan.Limits{Depth: 64, Items: 101}}, out); err != nil {
+			t.Fatal(err)
+		}
+		return out.Items()
+	}
+	for _, event := range []string{"unsubscribe", "unsubscribed", "list_addition"} {
+		items := decode(event, "3,null,7")
+		if len(items) != 2 || items[0].Event.ListID != "3" || items[1].Event.ListID != "7" {
+			t.Errorf("%s of two lists: %d events, the first of list %q", event, len(items), items[0].Event.ListID)
+		}
+	}
+	if items := decode("contact_deleted", "3,7"); len(items) != 1 || items[0].Event.ListID != "3,7" {
+		t.Errorf("a contact with two lists: %d events", len(items))
+	}
+	for n, want := range map[int]int{100: 100, 101: 1} {
+		items := decode("unsubscribe", strings.Repeat("3,", n-1)+"7")
+		if len(items) != want || (items[0].Fault == provider.TooLarge) != (want == 1) {
+			t.Errorf("%d lists: %d items, fault %q", n, len(items), items[0].Fault)
+		}
+	}
+	event := `{"email":"ana@example.com","event":"unsubscribe","list_id":[3,7],"ts_event":1772618700}`
+	out := new(provider.Batch)
+	if err := (brevo.Provider{}).Decode(&provider.Request{Body: batch([][]byte{[]byte(event), []byte(event)}), Limits: jsonscan.Limits{Depth: 64, Items: 3}}, out); err != nil {
+		t.Fatal(err)
+	}
+	if items := out.Items(); len(items) != 3 || items[2].Fault != provider.TooLarge {
+		t.Errorf("four events where three are allowed: %d items", len(items))
 	}
 }
 

@@ -7,11 +7,25 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 )
 
-// particular fills in what depends on the kind of event. Webhooks are set up with
-// other words than those that arrive; both are understood.
+// plain returns an event's word in the one spelling that is compared. Webhooks are
+// set up with other words than those that arrive; both are understood.
+func plain(word string) string { return strings.ToLower(strings.ReplaceAll(word, "_", "")) }
+
+// ofLists says that an event happens to each of its lists: a sender asks for one
+// of them.
+func ofLists(word string) bool {
+	switch plain(word) {
+	case "unsubscribe", "unsubscribed", "listaddition":
+		return true
+	default:
+		return false
+	}
+}
+
+// particular fills in what depends on the kind of event.
 func particular(e *entry, it *provider.Item) {
 	ev := &it.Event
-	switch strings.ToLower(strings.ReplaceAll(ev.ProviderEvent, "_", "")) {
+	switch plain(ev.ProviderEvent) {
 	case "request", "sent":
 		ev.Type = schemas.Processed
 		e.sender(it)

@@ -56,7 +56,7 @@ func (e *entry) verdict(f field, i int) verdict {
 		case "subType":
 			v.detail = strings.ToLower(e.out.Text(m.Value(), key))
 		case "reason":
-			v.reason = strings.ToLower(e.out.Text(m.Value(), key))
+			v.reason = e.out.Text(m.Value(), key)
 		case "message":
 			v.message = e.out.Text(m.Value(), key)
 		case "diagnosticCode":
@@ -161,8 +161,10 @@ func (e *entry) clicked(it *provider.Item) {
 	it.Tell(ev.URL) // two links at once, should the header be missing
 }
 
-// contact takes a new contact that wants mail for subscribed and one that wants
-// none for unsubscribed. Any other change may be one of the name.
+// contact takes a new contact that wants mail for subscribed and one that comes
+// to want none for unsubscribed. Any other change may be one of the name. Who
+// wants none wants none at all: an audience would make it an unsubscribe from
+// that audience alone.
 func (e *entry) contact(it *provider.Item, kind string) {
 	ev := &it.Event
 	ev.Type = schemas.Other
@@ -171,7 +173,7 @@ func (e *entry) contact(it *provider.Item, kind string) {
 	switch {
 	case out == nil:
 	case *out && kind == "contact.updated":
-		ev.Type = schemas.Unsubscribed
+		ev.Type, ev.ListID = schemas.Unsubscribed, ""
 	case !*out && kind == "contact.created":
 		ev.Type = schemas.Subscribed
 	}

@@ -7,6 +7,7 @@
 package resend
 
 import (
+	"net/http"
 	"strings"
 
 	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
@@ -39,10 +40,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	if doc.IsArray() || doc.Items()[0].Kind() != jsonscan.Object {
 		return &provider.FormError{What: "not an object"}
 	}
-	e := entry{out: out, raw: doc.Items()[0], id: req.Header.Get("Svix-Id")}
-	if e.id == "" {
-		e.id = req.Header.Get("Webhook-Id") // the name of the standard
-	}
+	e := entry{out: out, raw: doc.Items()[0], id: eventID(req.Header)}
 	var data jsonscan.Value
 	for m := doc.Members(0); m.Next(); {
 		switch key := m.Key(); key {
@@ -59,6 +57,18 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	e.read(data)
 	e.events()
 	return nil
+}
+
+// eventID returns the id of the set of headers that is signed: one from the other
+// set could be anybody's, and would make a repeat count as another event.
+func eventID(h http.Header) string {
+	if signed := h.Values("Svix-Signature"); len(signed) == 1 && signed[0] != "" {
+		return h.Get("Svix-Id")
+	}
+	if id := h.Get("Webhook-Id"); id != "" { // the name of the standard
+		return id
+	}
+	return h.Get("Svix-Id")
 }
 
 // entry is one request taken apart; the last of two equal keys counts.

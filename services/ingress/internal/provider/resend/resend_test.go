@@ -61,6 +61,28 @@ func TestProvider_KnowsAnEventByItsHeader(t *testing.T) {
 	}
 }
 
+// TestProvider_TakesTheIDThatIsSigned sends both sets of names: the signature is
+// checked with the svix- set where that has one, else with the other.
+func TestProvider_TakesTheIDThatIsSigned(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		header http.Header
+		want   string
+	}{
+		{"both signed", http.Header{"Svix-Id": {"svix"}, "Svix-Signature": {"v1,a"}, "Webhook-Id": {"standard"}, "Webhook-Signature": {"v1,a"}}, "svix"},
+		{"the standard's signed", http.Header{"Svix-Id": {"svix"}, "Webhook-Id": {"standard"}, "Webhook-Signature": {"v1,a"}}, "standard"},
+		{"two signatures of svix count as none", http.Header{"Svix-Id": {"svix"}, "Svix-Signature": {"v1,a", "v1,b"}, "Webhook-Id": {"standard"}, "Webhook-Signature": {"v1,a"}}, "standard"},
+		{"an empty one too", http.Header{"Svix-Id": {"svix"}, "Svix-Signature": {""}, "Webhook-Id": {"standard"}, "Webhook-Signature": {"v1,a"}}, "standard"},
+		{"none signed", http.Header{"Svix-Id": {"svix"}}, "svix"},
+	} {
+		out := decode(t, delivered, tt.header)
+		if got := out.Items()[0].Event.ProviderEventID; got != tt.want {
+			t.Errorf("%s: the event has the id %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
 func decode(t *testing.T, body string, header http.Header) *provider.Batch {
 	t.Helper()
 	out := new(provider.Batch)

@@ -25,8 +25,8 @@ type Provider struct{}
 func (Provider) Name() string { return Name }
 
 // Answers says that SparkPost takes 200 as done (one of its pages says any 2xx)
-// and repeats the rest twelve times in eight hours. Where it gives an OAuth token
-// it takes 400 and 401 for a word on the token, so a broken body gets a 422.
+// and tries twelve times in eight hours. Where it gives an OAuth token it takes
+// 400 and 401 for a word on the token, so a broken body gets a 422.
 func (Provider) Answers() provider.Answers {
 	a := provider.Retried()
 	a.Malformed = http.StatusUnprocessableEntity
@@ -186,6 +186,7 @@ func particular(e *entry, it *provider.Item) {
 		if !apart(kind) {
 			e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
 		}
+		e.failure(it)           // of a relay
 		it.Tell(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
 	}
 }
@@ -248,8 +249,17 @@ func (e *entry) bounce(it *provider.Item) {
 		ev.Type = schemas.Bounced
 	default:
 		ev.Type, ev.BounceType = schemas.Bounced, schemas.Soft
+		it.Failure.Permanent = provider.False() // SparkPost's word, whatever code the server chose
+	}
+	if ev.Type == schemas.Bounced && ev.BounceType != schemas.Hard && strings.HasPrefix(ev.SMTPReply, expired) {
+		it.Failure.Class = "24"
 	}
 }
+
+// expired is how the reply starts when SparkPost gives up after days of trying.
+// What the server said the last time stands behind it in brackets, and its class
+// may be of that.
+const expired = "554 5.4.7"
 
 // suppressions are what SparkPost writes in brackets behind a refusal, for why
 // an address is on its list.
