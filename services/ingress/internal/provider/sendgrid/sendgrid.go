@@ -247,6 +247,8 @@ func (e *entry) bounce(it *provider.Item) {
 		if ev.BounceType == schemas.Hard {
 			it.Failure.Permanent = provider.True()
 		}
+	case "technical failure", "technical": // of a server, even where its reply blames the domain
+		it.Failure.Permanent = provider.False()
 	}
 }
 
