@@ -56,7 +56,7 @@ func (e *entry) failed(it *provider.Item) {
 		it.Failure.Permanent = provider.False()
 	case strings.HasPrefix(reason, "suppress-"), own == "605", own == "606", own == "607":
 		ev.Type = schemas.Blocked
-	case bounce == "soft", reason == "old", reason == "espblock", reason == "blacklisted":
+	case bounce == "soft", reason == "old", own == "602", reason == "espblock", reason == "blacklisted":
 		ev.Type, ev.BounceType = schemas.Bounced, schemas.Soft
 	case severity == "permanent", bounce == "hard", strings.EqualFold(ev.ProviderEvent, "permanent_fail"):
 		ev.Type, ev.BounceType = schemas.Bounced, schemas.Hard
