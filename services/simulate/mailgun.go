@@ -1,7 +1,10 @@
 package simulate
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strconv"
+	"strings"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
@@ -21,28 +24,43 @@ type mailgunEvent struct {
 	Event     string            `json:"event"`
 	ID        string            `json:"id"`
 	Timestamp float64           `json:"timestamp"`
+	LogLevel  string            `json:"log-level"`
 	Recipient string            `json:"recipient"`
+	Domain    string            `json:"recipient-domain"`
 	Tags      []string          `json:"tags"`
 	Variables map[string]string `json:"user-variables"`
 	Message   mailgunMessage    `json:"message"`
 
-	Severity string         `json:"severity,omitempty"`
-	Reason   string         `json:"reason,omitempty"`
-	Status   *mailgunStatus `json:"delivery-status,omitempty"`
-	IP       string         `json:"ip,omitempty"`
-	Place    *mailgunPlace  `json:"geolocation,omitempty"`
-	Client   *mailgunClient `json:"client-info,omitempty"`
-	URL      string         `json:"url,omitempty"`
+	Severity string           `json:"severity,omitempty"`
+	Reason   string           `json:"reason,omitempty"`
+	Status   *mailgunStatus   `json:"delivery-status,omitempty"`
+	Envelope *mailgunEnvelope `json:"envelope,omitempty"`
+	IP       string           `json:"ip,omitempty"`
+	Place    *mailgunPlace    `json:"geolocation,omitempty"`
+	Client   *mailgunClient   `json:"client-info,omitempty"`
+	URL      string           `json:"url,omitempty"`
 }
 
 type mailgunMessage struct {
 	Headers map[string]string `json:"headers"`
 }
 
+// mailgunStatus has what a remote server said in message, and what Mailgun says in
+// its place in description.
 type mailgunStatus struct {
-	Code       int    `json:"code"`
-	Message    string `json:"message"`
-	BounceType string `json:"bounce-type,omitempty"`
+	Attempt     int    `json:"attempt-no"`
+	Code        int    `json:"code"`
+	Enhanced    string `json:"enhanced-code,omitempty"`
+	Message     string `json:"message"`
+	Description string `json:"description"`
+	BounceType  string `json:"bounce-type,omitempty"`
+}
+
+type mailgunEnvelope struct {
+	Sender    string `json:"sender"`
+	Targets   string `json:"targets"`
+	Transport string `json:"transport"`
+	SendingIP string `json:"sending-ip"`
 }
 
 type mailgunPlace struct {
@@ -53,27 +71,33 @@ type mailgunClient struct {
 	UserAgent string `json:"user-agent"`
 }
 
+// mailgunTokenBytes is the length of a token.
+const mailgunTokenBytes = 50
+
 // mailgun posts one event, the second time under another token.
 func mailgun(facts []fact, o *occasion) (request, error) {
 	var r mailgunRequest
 	r.Event = mailgunObject(&facts[0])
 	s := &r.Signature
 	s.Timestamp = o.now()
-	s.Token = r.Event.ID + "-" + strconv.Itoa(o.attempt)
+	token := sha256.Sum256([]byte(r.Event.ID + "-" + strconv.Itoa(o.attempt)))
+	s.Token = hex.EncodeToString(token[:])[:mailgunTokenBytes]
 	s.Signature = webhooksign.Mailgun(o.auth.SigningKey.Reveal(), s.Timestamp, s.Token)
 	return jsonRequest(r)
 }
 
 func mailgunObject(f *fact) mailgunEvent {
 	e := &f.event
+	_, domain, _ := strings.Cut(e.Recipient, "@")
 	out := mailgunEvent{
-		ID: f.id(), Timestamp: float64(e.Time.UnixMilli()) / 1000, Recipient: e.Recipient,
+		ID: f.id(), Timestamp: float64(e.Time.UnixMilli()) / 1000, LogLevel: "info", Recipient: e.Recipient, Domain: domain,
 		Tags: []string{"simulated"}, Variables: map[string]string{"campaign": f.campaign},
 		Message: mailgunMessage{Headers: map[string]string{"message-id": strconv.FormatInt(f.messageID, 36) + "@mg.example.com"}},
 	}
 	switch e.Type {
 	case schemas.Delivered:
-		out.Event, out.Status = "delivered", &mailgunStatus{Code: 250, Message: e.SMTPReply}
+		out.Event = "delivered"
+		out.tried(e)
 	case schemas.Opened, schemas.Clicked, schemas.Unsubscribed:
 		out.Event = string(e.Type)
 		out.IP, out.Place, out.Client = readerIP, &mailgunPlace{"DE"}, &mailgunClient{readerAgent}
@@ -81,15 +105,26 @@ func mailgunObject(f *fact) mailgunEvent {
 			out.URL = readerURL
 		}
 	case schemas.Complained:
-		out.Event = "complained"
+		out.Event, out.LogLevel = "complained", "warn"
 	case schemas.Deferred:
-		out.Event, out.Severity, out.Reason, out.Status = "failed", "temporary", "generic", &mailgunStatus{Code: 451, Message: e.SMTPReply}
+		out.Event, out.LogLevel, out.Severity, out.Reason = "failed", "warn", "temporary", "generic"
+		out.tried(e)
 	case schemas.Blocked: // which Mailgun has for its own lists alone
-		out.Event, out.Severity, out.Reason = "failed", "permanent", "suppress-bounce"
-		out.Status = &mailgunStatus{Code: 605, Message: "Not delivering to previously bounced address"}
+		out.Event, out.LogLevel, out.Severity, out.Reason = "failed", "error", "permanent", "suppress-bounce"
+		out.Status = &mailgunStatus{Attempt: 1, Code: 605, Description: "Not delivering to previously bounced address"}
 	default:
-		out.Event, out.Severity, out.Reason = "failed", "permanent", "bounce"
-		out.Status = &mailgunStatus{Code: 550, Message: e.SMTPReply, BounceType: string(e.BounceType)}
+		out.Event, out.LogLevel, out.Severity, out.Reason = "failed", "error", "permanent", "bounce"
+		out.tried(e)
+		out.Status.BounceType = string(e.BounceType)
 	}
 	return out
+}
+
+// tried fills in how the remote server answered.
+func (out *mailgunEvent) tried(e *schemas.Event) {
+	code, message, _ := strings.Cut(e.SMTPReply, " ")
+	enhanced, _, _ := strings.Cut(message, " ")
+	number, _ := strconv.Atoi(code) // every played reply begins with one
+	out.Status = &mailgunStatus{Attempt: 1, Code: number, Enhanced: enhanced, Message: message}
+	out.Envelope = &mailgunEnvelope{Sender: "shop@mg.example.com", Targets: e.Recipient, Transport: "smtp", SendingIP: sendingIP}
 }

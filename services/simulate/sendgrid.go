@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"encoding/json"
 	"strconv"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -28,23 +29,41 @@ type sendgridEvent struct {
 	UserAgent string `json:"useragent,omitempty"`
 	URL       string `json:"url,omitempty"`
 	Group     int    `json:"asm_group_id,omitempty"`
+	TLS       int    `json:"tls,omitempty"`
+
+	Machine *bool           `json:"sg_machine_open,omitempty"`
+	Offset  *sendgridOffset `json:"url_offset,omitempty"`
 }
 
-// sendgrid posts an array, signed, with other event ids the second time.
+// sendgridOffset says which of several equal links was followed.
+type sendgridOffset struct {
+	Index int    `json:"index"`
+	Type  string `json:"type"`
+}
+
+// sendgrid posts an array, signed, with other event ids the second time. CRLF
+// stands between the objects and at the end, and is signed.
 func sendgrid(facts []fact, o *occasion) (request, error) {
-	objects := make([]sendgridEvent, len(facts))
+	body := []byte("[")
 	for i := range facts {
-		objects[i] = sendgridObject(&facts[i], o.attempt)
+		if i > 0 {
+			body = append(body, ",\r\n"...)
+		}
+		object, err := json.Marshal(sendgridObject(&facts[i], o.attempt))
+		if err != nil {
+			return request{}, err
+		}
+		body = append(body, object...)
 	}
-	r, err := jsonRequest(objects)
-	if err != nil {
-		return r, err
-	}
-	r.body = append(r.body, "\r\n"...) // as SendGrid does, and signs it
+	body = append(body, "]\r\n"...)
 	now := o.now()
-	r.header[webhooksign.SendGridTimestampHeader] = now
-	r.header[webhooksign.SendGridSignatureHeader], err = webhooksign.SendGrid(o.keys.SendGrid, now, r.body)
-	return r, err
+	signature, err := webhooksign.SendGrid(o.keys.SendGrid, now, body)
+	return request{body: body, header: map[string]string{
+		"Content-Type":                      "application/json;charset=utf-8",
+		"User-Agent":                        "SendGrid Event API",
+		webhooksign.SendGridTimestampHeader: now,
+		webhooksign.SendGridSignatureHeader: signature,
+	}}, err
 }
 
 func sendgridObject(f *fact, attempt int) sendgridEvent {
@@ -57,16 +76,16 @@ func sendgridObject(f *fact, attempt int) sendgridEvent {
 	}
 	switch e.Type {
 	case schemas.Delivered:
-		out.Event, out.Response, out.IP = "delivered", e.SMTPReply, sendingIP
+		out.Event, out.Response, out.IP, out.TLS = "delivered", e.SMTPReply, sendingIP, 1
 	case schemas.Deferred:
 		out.Event, out.Response, out.IP, out.Attempt = "deferred", e.SMTPReply, sendingIP, "1"
 	case schemas.Opened, schemas.Clicked, schemas.Unsubscribed:
 		out.IP, out.UserAgent = readerIP, readerAgent
 		switch e.Type {
 		case schemas.Opened:
-			out.Event = "open"
+			out.Event, out.Machine = "open", new(bool)
 		case schemas.Clicked:
-			out.Event, out.URL = "click", readerURL
+			out.Event, out.URL, out.Offset = "click", readerURL, &sendgridOffset{Type: "html"}
 		default:
 			out.Event, out.Group = "group_unsubscribe", 17
 		}

@@ -23,7 +23,8 @@ type hook struct {
 	mu       sync.Mutex
 	bodies   map[string]int
 	events   []map[string]any
-	refusals int // requests still to be answered 503
+	header   http.Header // of the last request
+	refusals int         // requests still to be answered 503
 }
 
 func newHook(t *testing.T, refusals int) *hook {
@@ -59,6 +60,7 @@ func (h *hook) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
+	h.header = r.Header
 	h.bodies[string(body)]++
 	h.events = append(h.events, events...)
 	fmt.Fprintf(w, `{"accepted":%d,"dead_lettered":0}`, len(events))
@@ -144,6 +146,62 @@ func TestRun_ScenariosDoWhatTheySay(t *testing.T) {
 				t.Errorf("share %.3f of %d, want %g to %g", share, all, tc.min, tc.max)
 			}
 		})
+	}
+}
+
+// TestRun_WritesSendGridsBytes is about what a reader of JSON does not see: the
+// signature covers it.
+func TestRun_WritesSendGridsBytes(t *testing.T) {
+	t.Parallel()
+	h := newHook(t, 0)
+	cfg := settings(h)
+	cfg.Provider, cfg.Group = "sendgrid", 10
+	if _, err := simulate.Run(t.Context(), cfg, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	for body := range h.bodies {
+		objects := strings.Count(body, `"sg_event_id"`)
+		if !strings.HasSuffix(body, "}]\r\n") || strings.Count(body, "},\r\n{") != objects-1 {
+			t.Fatalf("no CRLF between %d objects and at the end: %q", objects, body)
+		}
+	}
+	for name, want := range map[string]string{"Content-Type": "application/json;charset=utf-8", "User-Agent": "SendGrid Event API"} {
+		if got := h.header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	for _, e := range h.events {
+		if offset, _ := e["url_offset"].(map[string]any); (e["event"] == "click") != (offset["type"] == "html") {
+			t.Fatalf("%v", e)
+		}
+	}
+}
+
+func TestRun_PutsIntoMailgunsStatusWhoSaidIt(t *testing.T) {
+	t.Parallel()
+	h := newHook(t, 0)
+	cfg := settings(h)
+	cfg.Provider, cfg.Scenario = "mailgun", simulate.BlockSpike
+	if _, err := simulate.Run(t.Context(), cfg, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range h.events {
+		if token := r["signature"].(map[string]any)["token"].(string); len(token) != 50 {
+			t.Fatalf("token %q", token)
+		}
+		e := r["event-data"].(map[string]any)
+		status, ok := e["delivery-status"].(map[string]any)
+		if !ok {
+			continue
+		}
+		code, enhanced, message := fmt.Sprint(status["code"]), fmt.Sprint(status["enhanced-code"]), fmt.Sprint(status["message"])
+		if e["reason"] == "suppress-bounce" {
+			if code != "605" || message != "" || status["description"] == "" {
+				t.Fatalf("Mailgun's own word: %v", status)
+			}
+		} else if code[0] != enhanced[0] || !strings.HasPrefix(message, enhanced) || status["description"] != "" {
+			t.Fatalf("a server's word: %v", status)
+		}
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -135,6 +137,29 @@ func TestMailgun_TokenProvesOnlyTheEventsItCameWith(t *testing.T) {
 	verify(mailgunBody("complained"), Refused)
 	now = now.Add(time.Hour + time.Second)
 	verify(mailgunBody("delivered"), Refused)
+}
+
+// TestMailgun_TakesTheSignaturesOfItsFixtures verifies every request that the
+// decoder is tested with: the documentation's samples, signed one by one.
+func TestMailgun_TakesTheSignaturesOfItsFixtures(t *testing.T) {
+	t.Parallel()
+	paths, err := filepath.Glob("../provider/mailgun/testdata/*.in.json")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%d fixtures, %v", len(paths), err)
+	}
+	for _, path := range paths {
+		if strings.Contains(path, "not_this_provider") {
+			continue
+		}
+		body, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := verifier(t, "mailgun", Settings{Keys: []string{mailgunKey}}, Options{Clock: at(1767225600)})
+		if got := v.Verify(t.Context(), request(string(body))); got != Genuine {
+			t.Errorf("%s: verdict %d", path, got)
+		}
+	}
 }
 
 func TestMailgun_TakesTheParentAccountsSignature(t *testing.T) {

@@ -1,10 +1,12 @@
 package mailgun
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/classify"
 )
 
 // status fills in what the remote server, or Mailgun in its place, said. It
@@ -42,13 +44,7 @@ func (e *entry) failed(it *provider.Item) {
 	ev := &it.Event
 	own, bounce := e.status(ev)
 	reason := strings.ToLower(e.text(fieldReason))
-	it.Failure.Class = reason
-	switch reason {
-	case "", "generic", "bounce", "hardfail":
-		if own != "" { // says more than such a reason
-			it.Failure.Class = own
-		}
-	}
+	it.Failure.Class = class(ev, reason, own)
 	severity := strings.ToLower(e.text(fieldSeverity))
 	switch {
 	case severity == "temporary", strings.EqualFold(ev.ProviderEvent, "temporary_fail"):
@@ -56,11 +52,34 @@ func (e *entry) failed(it *provider.Item) {
 		it.Failure.Permanent = provider.False()
 	case strings.HasPrefix(reason, "suppress-"), own == "605", own == "606", own == "607":
 		ev.Type = schemas.Blocked
-	case bounce == "soft", reason == "old", reason == "espblock", reason == "blacklisted":
+	case bounce == "soft", reason == "old", own == "602", reason == "espblock", reason == "blacklisted":
 		ev.Type, ev.BounceType = schemas.Bounced, schemas.Soft
 	case severity == "permanent", bounce == "hard", strings.EqualFold(ev.ProviderEvent, "permanent_fail"):
 		ev.Type, ev.BounceType = schemas.Bounced, schemas.Hard
 	default: // no word on it: the reply decides
 		ev.Type = schemas.Bounced
+	}
+}
+
+// class is Mailgun's word for why. Some of its reasons say nothing: then its own
+// number does, or the SMTP code behind the reason where no enhanced code tells
+// more.
+func class(ev *schemas.Event, reason, own string) string {
+	switch reason {
+	case "", "generic", "bounce", "hardfail":
+	default:
+		return reason
+	}
+	if own != "" {
+		return own
+	}
+	if _, enhanced := classify.Codes(ev.SMTPReply); ev.EnhancedCode != "" || enhanced != "" {
+		return reason
+	}
+	switch ev.SMTPCode {
+	case 452, 550, 554:
+		return reason + " " + strconv.Itoa(ev.SMTPCode)
+	default:
+		return reason
 	}
 }

@@ -7,6 +7,7 @@
 package mailgun
 
 import (
+	"net/mail"
 	"strings"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -94,8 +95,8 @@ func common(e *entry, it *provider.Item) {
 	ev.ProviderEventID = e.text(fieldID)
 	ev.Recipient = e.text(fieldRecipient)
 	to := e.message(ev)
-	if ev.Recipient == "" && !strings.Contains(to, ",") {
-		ev.Recipient = provider.Address(to) // what was rejected has no other
+	if ev.Recipient == "" && strings.EqualFold(ev.ProviderEvent, "rejected") {
+		ev.Recipient = addressee(to) // there may be no other; elsewhere it may be somebody else's
 	}
 	switch {
 	case ev.ProviderEvent == "":
@@ -133,6 +134,19 @@ func (e *entry) message(ev *schemas.Event) (to string) {
 		}
 	}
 	return to
+}
+
+// addressee returns the address in a To header, "" when there are several.
+func addressee(to string) string {
+	list, err := mail.ParseAddressList(to)
+	switch {
+	case err == nil && len(list) == 1:
+		return list[0].Address
+	case err == nil || strings.Contains(to, ","):
+		return ""
+	default: // no header of RFC 5322, but one address
+		return provider.Address(to)
+	}
 }
 
 // campaign takes the first one; there were several only in accounts of old.

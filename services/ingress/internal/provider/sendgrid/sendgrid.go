@@ -7,6 +7,8 @@
 package sendgrid
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -171,7 +173,7 @@ func particular(e *entry, it *provider.Item) {
 	default:
 		ev.Type = schemas.Other
 		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		e.tellFields(it)
+		tellFields(it)
 	}
 }
 
@@ -184,17 +186,17 @@ func machine(v jsonscan.Value) *bool {
 	return nil
 }
 
-// tellFields tells everything of an unknown event that has a meaning elsewhere.
-// Its bytes would not do: they hold sg_event_id, which a resend may change.
-func (e *entry) tellFields(it *provider.Item) {
-	var b strings.Builder
-	for f, v := range e.values {
-		if field(f) != fieldEventID {
-			b.WriteString(names[f])
-			b.Write(v)
+// tellFields tells everything of an unknown event but sg_event_id, which a resend
+// may change: what makes two of them different is in fields not known yet.
+func tellFields(it *provider.Item) {
+	var fields []string
+	for m := jsonscan.Value(it.Event.Raw).Members(); m.Next(); {
+		if key := m.Key(); key != names[fieldEventID] {
+			fields = append(fields, strconv.Quote(key)+string(m.Value()))
 		}
 	}
-	it.Tell(b.String())
+	slices.Sort(fields) // nobody promises their order
+	it.Tell(strings.Join(fields, ","))
 }
 
 // reply fills in what the remote server said.
@@ -247,6 +249,8 @@ func (e *entry) bounce(it *provider.Item) {
 		if ev.BounceType == schemas.Hard {
 			it.Failure.Permanent = provider.True()
 		}
+	case "technical failure", "technical": // of a server, even where its reply blames the domain
+		it.Failure.Permanent = provider.False()
 	}
 }
 

@@ -52,6 +52,22 @@ func TestProvider_KnowsAResendWithOtherEventIDs(t *testing.T) {
 	}
 }
 
+func TestProvider_TellsUnknownEventsApartByFieldsItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	event := func(rest string) []byte {
+		return []byte(`{"email":"ana@example.com","timestamp":1767225700,"event":"brandnew","sg_message_id":"abc",` + rest + `}`)
+	}
+	first := providertest.ID(t, sendgrid.Provider{}, event(`"score":1,"kind":"a"`))
+	if id := providertest.ID(t, sendgrid.Provider{}, event(`"kind":"a","score":1`)); id != first {
+		t.Errorf("with its fields in another order it has the id %s and had %s", id, first)
+	}
+	for _, other := range []string{`"score":2,"kind":"a"`, `"score":1,"kind":"b"`, `"score":1`, `"score":1,"kind":"a","template_id":"d-1"`} {
+		if id := providertest.ID(t, sendgrid.Provider{}, event(other)); id == first {
+			t.Errorf("another event has the same id: %s", other)
+		}
+	}
+}
+
 const delivered = `{"email":"ana@example.com","timestamp":1767225602,"event":"delivered","ip":"198.51.100.7","tls":1,"category":["invoice"],"sg_event_id":"ZGVsaXZlcmVkLTEtZXhhbXBsZQ","sg_message_id":"Zk3xExampleMsgId0001aa.recvd-5f54b5d587-aaaaa-1-67BADEEA-6.0","smtp-id":"<Zk3xExampleMsgId0001aa@geopod-ismtpd-1>","response":"250 2.0.0 OK","order":"7781"}`
 
 func BenchmarkDecode(b *testing.B) {
