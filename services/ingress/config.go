@@ -41,7 +41,8 @@ type Config struct {
 	// 1h]. Default 5s.
 	RetryAfter time.Duration `yaml:"retry_after"`
 	// Producer bounds what waits for Kafka. PublishTimeout has to stay below the
-	// patience of the providers, of which the shortest documented is 10 s.
+	// patience of the providers, 10 s and more; for those who wait for less,
+	// mailersend and postal, the bound is four fifths of that.
 	Producer kafka.ProducerConfig `yaml:"producer"`
 }
 

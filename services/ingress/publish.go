@@ -25,7 +25,7 @@ const deadLetterIDBytes = 16
 func (s *Service) publish(x *exchange) *refusal {
 	for range len(x.batch.Items()) + 1 {
 		s.encode(x)
-		err := s.producer.Publish(context.Background(), x.outgoing.pointers...)
+		err := s.store(x)
 		if err == nil {
 			x.outgoing.acknowledged = true
 			return nil
@@ -38,6 +38,17 @@ func (s *Service) publish(x *exchange) *refusal {
 		break
 	}
 	return x.unavailable(unpublished, "events could not be stored")
+}
+
+// store waits for the acknowledgements no longer than the provider waits for us.
+func (s *Service) store(x *exchange) error {
+	if x.source.answers.Patience == 0 {
+		return s.producer.Publish(context.Background(), x.outgoing.pointers...)
+	}
+	// The rest is for the way of the answer.
+	ctx, cancel := context.WithDeadline(context.Background(), x.received.Add(x.source.answers.Patience*4/5))
+	defer cancel()
+	return s.producer.Publish(ctx, x.outgoing.pointers...)
 }
 
 // park makes the item whose record was refused a dead letter. It is false when

@@ -30,7 +30,11 @@ func (s *Service) receive(x *exchange) *refusal {
 		err = s.readGzip(x)
 	default:
 		x.w.Header().Set("Accept-Encoding", "gzip") // RFC 9110, section 12.5.3
-		return &refusal{outcome: unsupported, status: http.StatusUnsupportedMediaType, title: "unsupported encoding", detail: "take gzip or none", close: true}
+		status := http.StatusUnsupportedMediaType
+		if x.source.answers.Malformed != http.StatusBadRequest {
+			status = x.source.answers.Malformed // at other refusals it may drop the events
+		}
+		return &refusal{outcome: unsupported, status: status, title: "unsupported encoding", detail: "take gzip or none", close: true}
 	}
 	switch {
 	case err == nil:

@@ -162,11 +162,10 @@ func (x *exchange) stranger() *refusal {
 		title: "unauthenticated", detail: "credentials are missing or wrong",
 	}
 	challenge := x.source.guard.Challenge()
-	if strings.HasPrefix(challenge, "Basic") && x.r.Header.Get("Authorization") == "" {
-		// Who gives a password only when asked is asked by a 401 alone (RFC 9110,
-		// section 11.6.1), whatever else the provider takes for final. Who gave a
-		// wrong one gets the answer that keeps its events alive, and so does who has
-		// a token to give, which nobody keeps back until asked.
+	if x.source.answers.Asked && challenge != "" && x.r.Header.Get("Authorization") == "" {
+		// A 401 alone asks (RFC 9110, section 11.6.1), though the provider takes it
+		// for final elsewhere. Who gave a wrong password gets the answer that keeps
+		// its events alive.
 		no.status = http.StatusUnauthorized
 	}
 	if challenge != "" && no.status == http.StatusUnauthorized {

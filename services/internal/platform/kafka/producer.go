@@ -33,8 +33,8 @@ type ProducerConfig struct {
 	BufferRecordsMax int `yaml:"buffer_records_max"`
 	// BufferBytesMax bounds their keys, values and headers. Default 64MiB.
 	BufferBytesMax config.ByteSize `yaml:"buffer_bytes_max"`
-	// PublishTimeout bounds one Publish beside its context. Default 8s: below
-	// every provider's own timeout.
+	// PublishTimeout bounds one Publish beside its context. Default 8s: the
+	// patience of most providers is 10 s and more.
 	PublishTimeout time.Duration `yaml:"publish_timeout"`
 	// DeliveryTimeout is after how long a record that was never answered for is
 	// given up, at least PublishTimeout. Default 10s: nobody waits for it any

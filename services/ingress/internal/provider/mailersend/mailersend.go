@@ -7,6 +7,7 @@ package mailersend
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
@@ -24,8 +25,12 @@ type Provider struct{}
 func (Provider) Name() string { return Name }
 
 // Answers says that MailerSend takes any 2xx as done, drops an event at a 4xx,
-// and repeats for about three days after a 503.
-func (Provider) Answers() provider.Answers { return provider.Refused(http.StatusServiceUnavailable) }
+// and repeats for about three days after a 503 or three seconds without an answer.
+func (Provider) Answers() provider.Answers {
+	a := provider.Refused(http.StatusServiceUnavailable)
+	a.Patience = 3 * time.Second
+	return a
+}
 
 // ping is the type of what tries a webhook.
 const ping = "webhook.test"

@@ -8,6 +8,7 @@ package postal
 
 import (
 	"strings"
+	"time"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
@@ -26,7 +27,11 @@ func (Provider) Name() string { return Name }
 
 // Answers says that Postal takes any 2xx as done and repeats the rest five times
 // within 36 minutes.
-func (Provider) Answers() provider.Answers { return provider.Retried() }
+func (Provider) Answers() provider.Answers {
+	a := provider.Retried()
+	a.Patience = 5 * time.Second
+	return a
+}
 
 // Decode takes one object with event and payload.
 func (Provider) Decode(req *provider.Request, out *provider.Batch) error {

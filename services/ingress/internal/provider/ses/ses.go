@@ -32,16 +32,12 @@ func (Provider) Name() string { return Name }
 
 // Answers says that SNS takes any 2xx as done and gives up at once after a 4xx.
 // So everything that is not done is a 503, which it repeats: three times in a
-// minute, or as the topic's delivery policy says for up to an hour.
+// minute, or as the topic's delivery policy says for up to an hour. A password
+// it gives only when asked.
 func (Provider) Answers() provider.Answers {
-	return provider.Answers{
-		OK:              http.StatusOK,
-		Unauthenticated: http.StatusServiceUnavailable,
-		Malformed:       http.StatusServiceUnavailable,
-		TooLarge:        http.StatusServiceUnavailable,
-		Slow:            http.StatusServiceUnavailable,
-		Unavailable:     http.StatusServiceUnavailable,
-	}
+	a := provider.Refused(http.StatusServiceUnavailable)
+	a.Asked = true
+	return a
 }
 
 // envelope is what is read of an SNS message.
