@@ -238,6 +238,16 @@ func TestStandard_TakesOneOfSeveralSignaturesOfOneSetOfHeaders(t *testing.T) {
 		{"v1 and v1a", standardRequest("webhook-", wrong+" "+standardV1a), Genuine},
 		{"v1 under the name of v1a", standardRequest("webhook-", "v1a"+standardV1[2:]), Refused},
 		{"mixed sets", request(`{"test": 2432232314}`, "svix-id: msg_p5jXN8AQM9LWM0D4loKWxJek", "webhook-timestamp: 1614265330", "svix-signature: "+standardV1), Refused},
+		{"another id under the other name", func() *Request {
+			r := standardRequest("webhook-", standardV1)
+			r.Header.Set("svix-id", "msg_another")
+			return r
+		}(), Refused},
+		{"both sets", func() *Request {
+			r := standardRequest("webhook-", standardV1)
+			r.Header.Set("svix-id", r.Header.Get("webhook-id"))
+			return r
+		}(), Genuine},
 		{"id with a dot", request("x", "svix-id: msg.1614265330", "svix-timestamp: 1614265330", "svix-signature: "+dotted), Refused},
 		{"two signatures' headers", func() *Request {
 			r := standardRequest("svix-", standardV1)

@@ -83,12 +83,23 @@ func (v *standard) Verify(_ context.Context, r *Request) Verdict {
 }
 
 // standardHeaders returns all three values of one set of names: mixed sets are
-// of two requests.
+// of two requests. An id under the other name has to be the same: the signature
+// does not cover it, and whoever reads events may look there, so that one request
+// could be told again and again as another event.
 func standardHeaders(h http.Header) (id, timestamp, signatures string) {
-	for _, prefix := range []string{"Svix-", "Webhook-"} {
-		if list := one(h, prefix+"Signature"); list != "" {
-			return one(h, prefix+"Id"), one(h, prefix+"Timestamp"), list
+	for _, names := range [][2]string{{"Svix-", "Webhook-"}, {"Webhook-", "Svix-"}} {
+		prefix, other := names[0], names[1]
+		list := one(h, prefix+"Signature")
+		if list == "" {
+			continue
 		}
+		id := one(h, prefix+"Id")
+		for _, claim := range h.Values(other + "Id") {
+			if strings.TrimSpace(claim) != id {
+				return "", "", ""
+			}
+		}
+		return id, one(h, prefix+"Timestamp"), list
 	}
 	return "", "", ""
 }
