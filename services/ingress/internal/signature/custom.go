@@ -238,6 +238,10 @@ func (c *custom) proves(value string, r *Request) bool {
 		signatures = pairs(value, c.Param)
 	}
 	content := c.content(r, timestamp)
+	var macs [][]byte
+	if c.hash != nil {
+		macs = macsOf(c.keys, func(key []byte) []byte { return webhooksign.MAC(c.hash, key, content) })
+	}
 	found := false
 	for _, text := range signatures {
 		text, ok := strings.CutPrefix(text, c.Prefix)
@@ -245,15 +249,13 @@ func (c *custom) proves(value string, r *Request) bool {
 		if !ok || !readable || len(given) == 0 {
 			continue
 		}
-		found = c.matches(content, given) || found
+		found = anyEqual(macs, given) || c.hash == nil && c.verifies(content, given) || found
 	}
 	return found
 }
 
-func (c *custom) matches(content, given []byte) bool {
-	if c.hash != nil {
-		return anyMAC(c.keys, given, func(key []byte) []byte { return webhooksign.MAC(c.hash, key, content) })
-	}
+// verifies tries public keys: which one was right is no secret.
+func (c *custom) verifies(content, given []byte) bool {
 	for _, key := range c.keys {
 		if ed25519.Verify(key, content, given) {
 			return true

@@ -2,9 +2,11 @@ package signature
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -282,6 +284,24 @@ func TestMailchimp_TakesOneOfSeveralSignatures(t *testing.T) {
 		if got := v.Verify(t.Context(), request(string(body), "X-Mailchimp-Signature: "+value)); got != want {
 			t.Errorf("%s: verdict %d, want %d", value, got, want)
 		}
+	}
+}
+
+// TestCustom_HashesTheBodyOnceForEachKey: a stranger writes as many signatures
+// into the header as there is room for.
+func TestCustom_HashesTheBodyOnceForEachKey(t *testing.T) {
+	t.Parallel()
+	v := verifier(t, "generic", Settings{Keys: []string{"a", "b"}, Custom: &Custom{
+		Algorithm: "hmac-sha256", Header: "X-Signature", Param: "v1", TimestampParam: "t", Signed: "{timestamp}.{body}",
+	}}, Options{Clock: at(1772615730)}).(*custom)
+	made := 0
+	v.hash = func() hash.Hash { made++; return sha256.New() }
+	wrong := webhooksign.MAC(v.hash, []byte("a"), []byte("body"))
+	each := made
+	made = 0
+	value := "t=1772615730" + strings.Repeat(",v1="+hex.EncodeToString(wrong), pairsMax-1)
+	if got := v.Verify(t.Context(), request("body", "X-Signature: "+value)); got != Refused || made != len(v.keys)*each {
+		t.Errorf("verdict %d, %d hashes, want %d", got, made, len(v.keys)*each)
 	}
 }
 

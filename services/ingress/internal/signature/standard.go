@@ -3,7 +3,6 @@ package signature
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -54,10 +53,7 @@ func (v *standard) Verify(_ context.Context, r *Request) Verdict {
 		return Refused
 	}
 	content := webhooksign.StandardContent(id, timestamp, r.Body)
-	macs := make([][]byte, len(v.secrets))
-	for i, secret := range v.secrets {
-		macs[i] = webhooksign.MAC(sha256.New, secret, content)
-	}
+	macs := macsOf(v.secrets, func(secret []byte) []byte { return webhooksign.MAC(sha256.New, secret, content) })
 	found := false
 	for n, entry := range strings.Fields(list) {
 		if n == standardSignaturesMax {
@@ -70,9 +66,7 @@ func (v *standard) Verify(_ context.Context, r *Request) Verdict {
 		}
 		switch version {
 		case "v1":
-			for _, mac := range macs {
-				found = hmac.Equal(mac, given) || found
-			}
+			found = anyEqual(macs, given) || found
 		case "v1a":
 			for _, key := range v.public {
 				found = ed25519.Verify(key, content, given) || found
