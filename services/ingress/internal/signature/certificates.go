@@ -50,8 +50,8 @@ func parseCertificate(text []byte) (pinned, error) {
 		return pinned{}, errors.New("parse certificate: not X.509")
 	}
 	key, ok := cert.PublicKey.(*rsa.PublicKey)
-	if !ok {
-		return pinned{}, errors.New("parse certificate: the key is not RSA")
+	if !ok || key.N.BitLen() < rsaBitsMin {
+		return pinned{}, errors.New("parse certificate: the key is not RSA, or too short")
 	}
 	return pinned{key: key, from: cert.NotBefore, until: cert.NotAfter}, nil
 }

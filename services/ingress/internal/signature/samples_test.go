@@ -42,6 +42,7 @@ const (
 	otherSecret    = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 
 	postalKey   = "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkuj1afm64RXcnV2ZjrqoNTZHFjc0DGFXWMww+9yV87VnIuvl9MvJjRZqGhDdEQU+tVUWdiDy6kP1Oi+0uyxskpRUNGkPg8eU5uaXqUOiwQsB6cGz/UM3OyFxMTBE2ZV6x+bUUrTc48yK9i28SRp159Nc4wnEl5TVtfYd+ak3gyQIDAQAB"
+	postalShort = "MHwwDQYJKoZIhvcNAQEBBQADawAwaAJhANLZMcZrw2MExJcyFdl83vTKJ6O/igGUCzHM/qn4fGeJ/bQE56EokqPbhxJq0+HBAp3O5dwKFZp0orbPVlcSY20ntEu89+asxUUKFZ6oYmvEn0MJjZue1X6eK/HB5eShpwIDAQAB" // 768 bits
 	postalOther = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA11VENb2KIpoksLgy5gvyMRHwomyVOqdreVJ4bP/XguYl4quBnYgRmSw6Ebj8ot/4UFVILRrCv2bPimWE/KCsnbRrsx8k/M4j9ui/3b70Of48vd7Ulm2SEvV6PCdX5PQ3v0EasKarDic416z5weFJkOnBcE3nKCakzMSSH9M0fQ7u3XMTUkZ5zKaFwPE+1x0nTVxxvyRXuyDdhcK4M1SRqejsm7ahL+Nm6P4Etn4NYB+PH1JMo48xwiLeybUbdDOe5mabHbiemhEDS1BPmlNQQefnfa0LROraggtfpNvm6qIFEkzEomhctosaNVZpO2JNojNUUh2DEbi6ksMmI2WyqQIDAQAB"
 	postalBody  = `{"event":"MessageSent","timestamp":1772615730.12345,"payload":{"status":"Sent"},"uuid":"7f2d0a7e-5f0b-4d55-9a8e-0f2f2c6d1c11"}`
 	postalMAC   = "YpmhmSbrPcd+a3dzY+QlkbZG1I9OEzW/6KzhxyAoOWF7pL2NA/6Y8tZ3sC3mYKn0ay57kyME5FfqjoSEuohArUaiX0meIczPNkYmboomD1DkNhYFCYo/wW7ZIC5cQLqGox+Qc3gP3cuDOoJfVb9FrGRRk6cAxeW5UrbdXV0ndtU="
@@ -115,6 +116,10 @@ func customSamples() []sample {
 			TimestampHeader: "X-HubSpot-Request-Timestamp", TimestampUnit: "ms",
 		}}, 1772615731, request(hubspotBody, "X-HubSpot-Request-Timestamp: 1772615731000", "X-HubSpot-Signature-v3: 0qCyTcjFh6rw3TElivfIGzmF3uwwseN3WwKSu5//lkc="), "X-HubSpot-Signature-v3", "other"},
 		{"generic standard webhooks", "generic", Settings{Keys: []string{standardSecret}, Custom: &Custom{Algorithm: "standard-webhooks"}}, 1614265330, standardRequest("webhook-", standardV1), "webhook-signature", otherSecret},
+		{"generic whsec_ key", "generic", Settings{Keys: []string{standardSecret}, Custom: &Custom{
+			Algorithm: "hmac-sha256", Header: "webhook-signature", Prefix: "v1,", Encoding: "base64", KeyEncoding: "base64",
+			Signed: "{header:webhook-id}.{timestamp}.{body}", TimestampHeader: "webhook-timestamp",
+		}}, 1614265330, standardRequest("webhook-", standardV1), "webhook-signature", otherSecret},
 		{"generic ed25519", "generic", Settings{Keys: []string{standardPublic[5:]}, Custom: &Custom{
 			Algorithm: "ed25519", Header: "webhook-signature", Prefix: "v1a,", Encoding: "base64", Signed: "{header:webhook-id}.{timestamp}.{body}", TimestampHeader: "webhook-timestamp",
 		}}, 1614265330, standardRequest("webhook-", standardV1a), "webhook-signature", otherPublic[5:]},

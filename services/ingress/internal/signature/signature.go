@@ -12,6 +12,7 @@ package signature
 import (
 	"context"
 	"crypto/hmac"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -141,6 +142,7 @@ func (b *builder) texts() [][]byte {
 	b.needKeys()
 	keys := make([][]byte, len(b.Keys))
 	for i, k := range b.Keys {
+		b.check(k != "", fmt.Sprintf("signing_keys[%d]", i), "is empty: everybody could sign with it")
 		keys[i] = []byte(k)
 	}
 	return keys
