@@ -177,6 +177,7 @@ func TestConfig_ReadsTheShapesOfTheContract(t *testing.T) {
 		{"one bearer", `bearer: a`, true, "", "mailjet"},
 		{"header", `header: {name: X-T, value: v}`, true, "", "mailjet"},
 		{"header without name", `header: {value: v}`, true, "header.name", "mailjet"},
+		{"basic and bearer", "bearer: b\nbasic: {username: u, password: p}", true, "bearer: cannot be beside basic", "mailjet"},
 		{"path and basic", "path: [p]\nbasic: {username: u, password: p}", true, "", "mailjet"},
 		{"empty", `{}`, true, "is missing", "mailjet"},
 		{"signing keys", `signing_keys: [k]`, true, "", "mailgun"},

@@ -158,6 +158,7 @@ func (c Config) Validate(p *config.Problems, provider string) {
 			s.secrets.validate(p, s.name)
 		}
 	}
+	p.Check(c.Basic == nil || len(c.Bearer) == 0, "bearer", "cannot be beside basic: a request has one Authorization header and all schemes must agree")
 	p.Check(schemes > 0 || c.None, "", "is missing: name a scheme, or none")
 	c.verifier(provider, signature.Options{}, p)
 }
