@@ -15,6 +15,7 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/classify"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -230,23 +231,27 @@ func isOtherEvent(event string) bool {
 	return isAccount(event)
 }
 
-// bounce takes the code for an SMTP reply code or one of RFC 3463: what it looks
-// like is not documented.
+// bounce takes the codes out of bounce[code], whose form is not documented: alone
+// or with text around them. Where bounce[type] is silent they tell how bad it is.
 func (e *entry) bounce(it *provider.Item) {
 	ev := &it.Event
 	ev.Type = schemas.Bounced
 	kind, code := strings.ToLower(e.text(fieldBounceType)), e.text(fieldBounceCode)
 	ev.SMTPReply = e.text(fieldDescription)
-	ev.SMTPCode, ev.EnhancedCode = provider.SMTPCode(code), provider.EnhancedCode(code)
-	coded := ev.SMTPCode != 0 || ev.EnhancedCode != ""
+	ev.SMTPCode, ev.EnhancedCode = classify.Codes(code)
 	it.Failure.Class = kind
-	switch {
-	case kind == "hard", kind != "soft" && coded && code[0] == '5':
-		ev.BounceType = schemas.Hard
-		if !coded { // nothing but ActiveCampaign's word
-			it.Failure.Permanent = provider.True()
+	if kind != "hard" && kind != "soft" {
+		switch {
+		case strings.HasPrefix(code, "5"), strings.HasPrefix(ev.EnhancedCode, "5"):
+			it.Failure.Class = "hard"
+		case strings.HasPrefix(code, "4"), strings.HasPrefix(ev.EnhancedCode, "4"):
+			it.Failure.Class = "soft"
 		}
-	case kind == "soft", coded && code[0] == '4':
+	}
+	switch it.Failure.Class {
+	case "hard":
+		ev.BounceType = schemas.Hard
+	case "soft":
 		ev.BounceType = schemas.Soft
 		it.Failure.Permanent = provider.False()
 	}
