@@ -116,9 +116,11 @@ func (e *entry) read(m jsonscan.Members, it *provider.Item) {
 	e.quiet = true
 }
 
-// isList knows list, list[id], list[][id] and list[0][id].
+// isList knows list, list[id], list[][id], list[0][id], and the id alone as list[]
+// and list[0].
 func isList(key string) bool {
-	return key == "list" || strings.HasPrefix(key, "list[") && strings.HasSuffix(key, "[id]")
+	index, ok := strings.CutPrefix(key, "list[")
+	return key == "list" || ok && (strings.HasSuffix(key, "[id]") || strings.Trim(index, "0123456789") == "]")
 }
 
 // addLists notes one list, or those that stand under one name.
@@ -225,10 +227,13 @@ func (e *entry) particular(it *provider.Item) {
 func isOtherEvent(event string) bool {
 	switch event {
 	case "update", "reply", "forward", "share", "subscriber_note", "contact_tag_added", "contact_tag_removed",
-		"contact_task_add", automation:
+		"contact_task_add", automation, "sent", "list_add", "sms_sent", "sms_reply", "sms_unsub",
+		"deal_add", "deal_update", "deal_note_add", "deal_pipeline_add", "deal_stage_add",
+		"deal_task_add", "deal_task_complete", "deal_tasktype_add",
+		"account_add", "account_update", "account_contact_add", "account_contact_update":
 		return true
 	}
-	return isAccount(event)
+	return false
 }
 
 // bounce takes the codes out of bounce[code], whose form is not documented: alone
