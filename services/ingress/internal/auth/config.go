@@ -194,7 +194,14 @@ func ParsePrefixes(list []string) ([]netip.Prefix, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%q is neither an IP address nor a CIDR block", text)
 		}
+		if bits := prefix.Bits() - mappedBits; bits >= 0 && prefix.Addr().Is4In6() {
+			prefix = netip.PrefixFrom(prefix.Addr().Unmap(), bits)
+		}
 		out = append(out, prefix.Masked())
 	}
 	return out, nil
 }
+
+// mappedBits stand before an IPv4 address in an IPv6 one (RFC 4291, section
+// 2.5.5.2); senders are compared without them.
+const mappedBits = 96
