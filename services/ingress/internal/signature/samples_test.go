@@ -71,6 +71,8 @@ func samples() []sample {
 		{"resend by svix names", "resend", Settings{Keys: []string{standardSecret}}, 1614265330, standardRequest("svix-", standardV1), "svix-signature", otherSecret},
 		{"resend by standard names", "resend", Settings{Keys: []string{standardSecret}}, 1614265330, standardRequest("webhook-", standardV1), "webhook-signature", otherSecret},
 		{"standard webhooks v1a", "resend", Settings{Keys: []string{standardPublic}}, 1614265330, standardRequest("webhook-", standardV1a), "webhook-signature", otherPublic},
+		{"standard webhooks v1a, own key", "resend", Settings{Keys: []string{otherPublic}}, 1614265330,
+			standardRequest("webhook-", "v1a,OVJuLC0iOuaBuQulpz9A/zDgvqV8z8miLUJk2j15ZMONwDNhOvPJ3rO4owAHFyjFq80+pUUjrNfTHAZs1RQnDw=="), "webhook-signature", standardPublic},
 		{"resend", "resend", Settings{Keys: []string{otherSecret}}, 1772615730, request(`{"type":"email.delivered","created_at":"2026-03-04T09:15:30.123Z","data":{"email_id":"0c3a1f52-0a51-4d7e-9a55-2f6f1f2d1b11"}}`,
 			"svix-id: msg_2abcDEF", "svix-timestamp: 1772615730", "svix-signature: v1,nUiSATfSN+HziJ0NKZPGJMXHgcG5MQkK+cr4yFuDAUw="), "svix-signature", standardSecret},
 		{"mailersend", "mailersend", Settings{Keys: []string{"ms_test_signing_secret"}}, 0,
@@ -111,6 +113,8 @@ func customSamples() []sample {
 			"68abb0d2f7a14d333e2cfa2fcf73b02cfcc57d19f2a20dcd7e970acd913ebb6e030c34774824bc3441aad1593763af7d2f56af85ff4cdac2f1c10c480e589f6e"),
 		{"github", "generic", Settings{Keys: []string{"It's a Secret to Everybody"}, Custom: &Custom{Algorithm: "hmac-sha256", Header: "X-Hub-Signature-256", Prefix: "sha256="}}, 0,
 			request("Hello, World!", "X-Hub-Signature-256: sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"), "X-Hub-Signature-256", "other"},
+		{"github, sha1", "generic", Settings{Keys: []string{"It's a Secret to Everybody"}, Custom: &Custom{Algorithm: "hmac-sha1", Header: "X-Hub-Signature", Prefix: "sha1="}}, 0,
+			request("Hello, World!", "X-Hub-Signature: sha1=01dc10d0c83e72ed246219cdd91669667fe2ca59"), "X-Hub-Signature", "other"},
 		{"hubspot v3", "generic", Settings{Keys: []string{hubspotSecret}, PublicURL: "https://hooks.example.com/hubspot?tenant=acme", Custom: &Custom{
 			Algorithm: "hmac-sha256", Header: "X-HubSpot-Signature-v3", Encoding: "base64", Signed: "{method}{url}{body}{timestamp}",
 			TimestampHeader: "X-HubSpot-Request-Timestamp", TimestampUnit: "ms",
