@@ -178,6 +178,8 @@ func TestConfig_ReadsTheShapesOfTheContract(t *testing.T) {
 		{"basic without user", `basic: {password: pw}`, true, "basic.username", "mailjet"},
 		{"bearer", `bearer: [a, b]`, true, "", "mailjet"},
 		{"one bearer", `bearer: a`, true, "", "mailjet"},
+		{"one bearer with a tag", `bearer: !!str 123`, true, "", "mailjet"},
+		{"no bearer", `bearer: {a: b}`, false, "", "mailjet"},
 		{"header", `header: {name: X-T, value: v}`, true, "", "mailjet"},
 		{"header without name", `header: {value: v}`, true, "header.name", "mailjet"},
 		{"basic and bearer", "bearer: b\nbasic: {username: u, password: p}", true, "bearer: cannot be beside basic", "mailjet"},

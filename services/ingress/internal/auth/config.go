@@ -84,16 +84,18 @@ type Secrets []config.Secret
 
 // UnmarshalYAML takes one secret or a list.
 func (s *Secrets) UnmarshalYAML(text []byte) error {
-	var list []config.Secret
-	if err := yaml.Unmarshal(text, &list); err == nil {
-		*s = list
+	// The list comes second: the library panics over a tagged scalar, !!str 123,
+	// when it looks for one.
+	var one config.Secret
+	if err := yaml.Unmarshal(text, &one); err == nil {
+		*s = Secrets{one}
 		return nil
 	}
-	var one config.Secret
-	if err := yaml.Unmarshal(text, &one); err != nil {
+	var list []config.Secret
+	if err := yaml.Unmarshal(text, &list); err != nil {
 		return fmt.Errorf("want a secret or a list of secrets")
 	}
-	*s = Secrets{one}
+	*s = list
 	return nil
 }
 
