@@ -2,6 +2,7 @@ package signature
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -238,6 +239,8 @@ func TestStandard_TakesOneOfSeveralSignaturesOfOneSetOfHeaders(t *testing.T) {
 		{"after a wrong one", standardRequest("svix-", wrong+" "+standardV1), Genuine},
 		{"after an unknown version", standardRequest("svix-", "v2,AAAA "+standardV1), Genuine},
 		{"v1 and v1a", standardRequest("webhook-", wrong+" "+standardV1a), Genuine},
+		{"v1a after three wrong ones", standardRequest("webhook-", strings.Repeat("v1a,AAAA ", publicTriesMax-1)+standardV1a), Genuine},
+		{"v1a after too many", standardRequest("webhook-", strings.Repeat("v1a,AAAA ", publicTriesMax)+standardV1a), Refused},
 		{"v1 under the name of v1a", standardRequest("webhook-", "v1a"+standardV1[2:]), Refused},
 		{"mixed sets", request(`{"test": 2432232314}`, "svix-id: msg_p5jXN8AQM9LWM0D4loKWxJek", "webhook-timestamp: 1614265330", "svix-signature: "+standardV1), Refused},
 		{"another id under the other name", func() *Request {
@@ -302,6 +305,24 @@ func TestCustom_HashesTheBodyOnceForEachKey(t *testing.T) {
 	value := "t=1772615730" + strings.Repeat(",v1="+hex.EncodeToString(wrong), pairsMax-1)
 	if got := v.Verify(t.Context(), request("body", "X-Signature: "+value)); got != Refused || made != len(v.keys)*each {
 		t.Errorf("verdict %d, %d hashes, want %d", got, made, len(v.keys)*each)
+	}
+}
+
+func TestCustom_TriesFewPublicKeySignatures(t *testing.T) {
+	t.Parallel()
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := verifier(t, "generic", Settings{
+		Keys:   []string{hex.EncodeToString(private.Public().(ed25519.PublicKey))},
+		Custom: &Custom{Algorithm: algorithmEd25519, Header: "X-Signature", Param: "v1", KeyEncoding: "hex"},
+	}, Options{})
+	right := "v1=" + hex.EncodeToString(ed25519.Sign(private, []byte("body")))
+	for wrong, want := range map[int]Verdict{0: Genuine, publicTriesMax - 1: Genuine, publicTriesMax: Refused} {
+		if got := v.Verify(t.Context(), request("body", "X-Signature: "+strings.Repeat("v1=00,", wrong)+right)); got != want {
+			t.Errorf("after %d wrong ones: verdict %d, want %d", wrong, got, want)
+		}
 	}
 }
 
