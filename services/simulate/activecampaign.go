@@ -31,8 +31,14 @@ func activecampaign(facts []fact, _ *occasion) (request, error) {
 		form.Set("type", "unsubscribe")
 		form.Set("list[0][id]", "3")
 		form.Del("list")
+		form.Set("unsubscribe[reason]", "Too many mails")
+		form.Set("form[id]", "0")
 	default: // blocked is a hard bounce of ActiveCampaign's, and only its code says more
 		form.Set("type", "bounce")
+		form.Set("initiated_from", "system")
+		form.Set("initiated_by", "system")
+		form.Del("campaign[name]")
+		form.Del("campaign[message][id]")
 		form.Set("bounce[type]", "hard")
 		if e.BounceType == schemas.Soft {
 			form.Set("bounce[type]", "soft")

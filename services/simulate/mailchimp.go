@@ -23,6 +23,10 @@ func mailchimp(facts []fact, o *occasion) (request, error) {
 		form.Set("data[action]", "unsub")
 		form.Set("data[reason]", "manual")
 		form.Set("data[id]", strconv.FormatInt(f.messageID, 16))
+		form.Set("data[email_type]", "html")
+		form.Set("data[ip_opt]", readerIP)
+		form.Set("data[merges][EMAIL]", e.Recipient)
+		form.Set("data[merges][FNAME]", "Ana")
 	}
 	if e.Type == schemas.Complained {
 		form.Set("data[reason]", "abuse")

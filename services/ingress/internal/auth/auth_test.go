@@ -90,7 +90,7 @@ func TestGuard_AllowsAddressesBehindTrustedProxiesOnly(t *testing.T) {
 	t.Parallel()
 	prefixes := func(list ...string) (o Options) {
 		var err error
-		if o.AllowFrom, err = ParsePrefixes([]string{"203.0.113.0/24", "2001:db8::/32"}); err != nil {
+		if o.AllowFrom, err = ParsePrefixes([]string{"203.0.113.0/24", "2001:db8::/32", "::ffff:192.0.2.128/121", "fe80::/10"}); err != nil {
 			t.Fatal(err)
 		}
 		if o.TrustedProxies, err = ParsePrefixes(list); err != nil {
@@ -107,6 +107,9 @@ func TestGuard_AllowsAddressesBehindTrustedProxiesOnly(t *testing.T) {
 		{"direct", "203.0.113.7:4711", nil, nil, true},
 		{"direct, IPv6", "[2001:db8::7]:4711", nil, nil, true},
 		{"direct, mapped", "[::ffff:203.0.113.7]:4711", nil, nil, true},
+		{"direct, in a mapped block", "192.0.2.200:4711", nil, nil, true},
+		{"direct, before a mapped block", "192.0.2.7:4711", nil, nil, false},
+		{"direct, with a zone", "[fe80::7%eth0]:4711", nil, nil, true},
 		{"direct, elsewhere", "198.51.100.7:4711", nil, nil, false},
 		{"claimed, no proxy", "198.51.100.7:4711", []string{"203.0.113.7"}, nil, false},
 		{"through a proxy", "10.0.0.1:4711", []string{"203.0.113.7"}, []string{"10.0.0.0/8"}, true},
@@ -175,8 +178,11 @@ func TestConfig_ReadsTheShapesOfTheContract(t *testing.T) {
 		{"basic without user", `basic: {password: pw}`, true, "basic.username", "mailjet"},
 		{"bearer", `bearer: [a, b]`, true, "", "mailjet"},
 		{"one bearer", `bearer: a`, true, "", "mailjet"},
+		{"one bearer with a tag", `bearer: !!str 123`, true, "", "mailjet"},
+		{"no bearer", `bearer: {a: b}`, false, "", "mailjet"},
 		{"header", `header: {name: X-T, value: v}`, true, "", "mailjet"},
 		{"header without name", `header: {value: v}`, true, "header.name", "mailjet"},
+		{"basic and bearer", "bearer: b\nbasic: {username: u, password: p}", true, "bearer: cannot be beside basic", "mailjet"},
 		{"path and basic", "path: [p]\nbasic: {username: u, password: p}", true, "", "mailjet"},
 		{"empty", `{}`, true, "is missing", "mailjet"},
 		{"signing keys", `signing_keys: [k]`, true, "", "mailgun"},

@@ -84,16 +84,18 @@ type Secrets []config.Secret
 
 // UnmarshalYAML takes one secret or a list.
 func (s *Secrets) UnmarshalYAML(text []byte) error {
-	var list []config.Secret
-	if err := yaml.Unmarshal(text, &list); err == nil {
-		*s = list
+	// The list comes second: the library panics over a tagged scalar, !!str 123,
+	// when it looks for one.
+	var one config.Secret
+	if err := yaml.Unmarshal(text, &one); err == nil {
+		*s = Secrets{one}
 		return nil
 	}
-	var one config.Secret
-	if err := yaml.Unmarshal(text, &one); err != nil {
+	var list []config.Secret
+	if err := yaml.Unmarshal(text, &list); err != nil {
 		return fmt.Errorf("want a secret or a list of secrets")
 	}
-	*s = Secrets{one}
+	*s = list
 	return nil
 }
 
@@ -158,6 +160,7 @@ func (c Config) Validate(p *config.Problems, provider string) {
 			s.secrets.validate(p, s.name)
 		}
 	}
+	p.Check(c.Basic == nil || len(c.Bearer) == 0, "bearer", "cannot be beside basic: a request has one Authorization header and all schemes must agree")
 	p.Check(schemes > 0 || c.None, "", "is missing: name a scheme, or none")
 	c.verifier(provider, signature.Options{}, p)
 }
@@ -193,7 +196,14 @@ func ParsePrefixes(list []string) ([]netip.Prefix, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%q is neither an IP address nor a CIDR block", text)
 		}
+		if bits := prefix.Bits() - mappedBits; bits >= 0 && prefix.Addr().Is4In6() {
+			prefix = netip.PrefixFrom(prefix.Addr().Unmap(), bits)
+		}
 		out = append(out, prefix.Masked())
 	}
 	return out, nil
 }
+
+// mappedBits stand before an IPv4 address in an IPv6 one (RFC 4291, section
+// 2.5.5.2); senders are compared without them.
+const mappedBits = 96

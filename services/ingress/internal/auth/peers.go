@@ -31,7 +31,7 @@ func (p peers) client(r *http.Request) (netip.Addr, bool) {
 	if err != nil {
 		return netip.Addr{}, false
 	}
-	addr := peer.Addr().Unmap()
+	addr := peer.Addr().Unmap().WithZone("")
 	chain := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
 	for range hopsMax {
 		if chain == "" || !within(addr, p.proxies) {

@@ -18,9 +18,11 @@ const (
 	// certificateAge is after how long one is fetched again.
 	certificateAge = 24 * time.Hour
 	// missesMax and missAge bound what is remembered of URLs that gave nothing, so
-	// that one made-up name costs one fetch and not one each request.
+	// that one made-up name costs one fetch and not one each request. SNS tries
+	// again three times, 20 s apart, and drops the message then: every one of them
+	// has to ask anew, or a fetch that failed once costs the message.
 	missesMax = 256
-	missAge   = time.Minute
+	missAge   = 10 * time.Second
 	// fetchesMax bounds fetches at once; a request that would need one more is told
 	// to come back at once and holds nothing meanwhile.
 	fetchesMax = 4
@@ -48,8 +50,8 @@ func parseCertificate(text []byte) (pinned, error) {
 		return pinned{}, errors.New("parse certificate: not X.509")
 	}
 	key, ok := cert.PublicKey.(*rsa.PublicKey)
-	if !ok {
-		return pinned{}, errors.New("parse certificate: the key is not RSA")
+	if !ok || key.N.BitLen() < rsaBitsMin {
+		return pinned{}, errors.New("parse certificate: the key is not RSA, or too short")
 	}
 	return pinned{key: key, from: cert.NotBefore, until: cert.NotAfter}, nil
 }

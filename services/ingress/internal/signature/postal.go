@@ -12,6 +12,10 @@ import (
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
+// rsaBitsMin is the least that crypto/rsa verifies with: a shorter key would
+// refuse everything.
+const rsaBitsMin = 1024
+
 // postal is RSA PKCS #1 v1.5 with SHA-256 over the body, by the key of one
 // installation: pinned, or looked up in its key set. Its SHA-1 header is not
 // looked at. It signs no time; the uuid in the body tells a repeat.
@@ -25,7 +29,8 @@ func newPostal(b *builder) Verifier {
 	for i, text := range b.Keys {
 		parsed, err := publicKey(text)
 		key, ok := parsed.(*rsa.PublicKey)
-		b.check(err == nil && ok, fmt.Sprintf("signing_keys[%d]", i), "is no RSA public key in base64 (p= of `postal default-dkim-record`)")
+		b.check(err == nil && ok && key.N.BitLen() >= rsaBitsMin, fmt.Sprintf("signing_keys[%d]", i),
+			"is no RSA public key of at least %d bits in base64 (p= of `postal default-dkim-record`)", rsaBitsMin)
 		v.pinned = append(v.pinned, key)
 	}
 	b.check(len(b.Keys) > 0 || b.JWKSURL != "", "signing_keys", "is missing: give the installation's public key, or jwks_url")

@@ -43,6 +43,7 @@ const (
 	otherSecret    = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 
 	postalKey   = "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkuj1afm64RXcnV2ZjrqoNTZHFjc0DGFXWMww+9yV87VnIuvl9MvJjRZqGhDdEQU+tVUWdiDy6kP1Oi+0uyxskpRUNGkPg8eU5uaXqUOiwQsB6cGz/UM3OyFxMTBE2ZV6x+bUUrTc48yK9i28SRp159Nc4wnEl5TVtfYd+ak3gyQIDAQAB"
+	postalShort = "MHwwDQYJKoZIhvcNAQEBBQADawAwaAJhANLZMcZrw2MExJcyFdl83vTKJ6O/igGUCzHM/qn4fGeJ/bQE56EokqPbhxJq0+HBAp3O5dwKFZp0orbPVlcSY20ntEu89+asxUUKFZ6oYmvEn0MJjZue1X6eK/HB5eShpwIDAQAB" // 768 bits
 	postalOther = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA11VENb2KIpoksLgy5gvyMRHwomyVOqdreVJ4bP/XguYl4quBnYgRmSw6Ebj8ot/4UFVILRrCv2bPimWE/KCsnbRrsx8k/M4j9ui/3b70Of48vd7Ulm2SEvV6PCdX5PQ3v0EasKarDic416z5weFJkOnBcE3nKCakzMSSH9M0fQ7u3XMTUkZ5zKaFwPE+1x0nTVxxvyRXuyDdhcK4M1SRqejsm7ahL+Nm6P4Etn4NYB+PH1JMo48xwiLeybUbdDOe5mabHbiemhEDS1BPmlNQQefnfa0LROraggtfpNvm6qIFEkzEomhctosaNVZpO2JNojNUUh2DEbi6ksMmI2WyqQIDAQAB"
 	postalBody  = `{"event":"MessageSent","timestamp":1772615730.12345,"payload":{"status":"Sent"},"uuid":"7f2d0a7e-5f0b-4d55-9a8e-0f2f2c6d1c11"}`
 	postalMAC   = "YpmhmSbrPcd+a3dzY+QlkbZG1I9OEzW/6KzhxyAoOWF7pL2NA/6Y8tZ3sC3mYKn0ay57kyME5FfqjoSEuohArUaiX0meIczPNkYmboomD1DkNhYFCYo/wW7ZIC5cQLqGox+Qc3gP3cuDOoJfVb9FrGRRk6cAxeW5UrbdXV0ndtU="
@@ -112,11 +113,17 @@ func customSamples() []sample {
 			"68abb0d2f7a14d333e2cfa2fcf73b02cfcc57d19f2a20dcd7e970acd913ebb6e030c34774824bc3441aad1593763af7d2f56af85ff4cdac2f1c10c480e589f6e"),
 		{"github", "generic", Settings{Keys: []string{"It's a Secret to Everybody"}, Custom: &Custom{Algorithm: "hmac-sha256", Header: "X-Hub-Signature-256", Prefix: "sha256="}}, 0,
 			request("Hello, World!", "X-Hub-Signature-256: sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"), "X-Hub-Signature-256", "other"},
+		{"github, sha1", "generic", Settings{Keys: []string{"It's a Secret to Everybody"}, Custom: &Custom{Algorithm: "hmac-sha1", Header: "X-Hub-Signature", Prefix: "sha1="}}, 0,
+			request("Hello, World!", "X-Hub-Signature: sha1=01dc10d0c83e72ed246219cdd91669667fe2ca59"), "X-Hub-Signature", "other"},
 		{"hubspot v3", "generic", Settings{Keys: []string{hubspotSecret}, PublicURL: "https://hooks.example.com/hubspot?tenant=acme", Custom: &Custom{
 			Algorithm: "hmac-sha256", Header: "X-HubSpot-Signature-v3", Encoding: "base64", Signed: "{method}{url}{body}{timestamp}",
 			TimestampHeader: "X-HubSpot-Request-Timestamp", TimestampUnit: "ms",
 		}}, 1772615731, request(hubspotBody, "X-HubSpot-Request-Timestamp: 1772615731000", "X-HubSpot-Signature-v3: 0qCyTcjFh6rw3TElivfIGzmF3uwwseN3WwKSu5//lkc="), "X-HubSpot-Signature-v3", "other"},
 		{"generic standard webhooks", "generic", Settings{Keys: []string{standardSecret}, Custom: &Custom{Algorithm: "standard-webhooks"}}, 1614265330, standardRequest("webhook-", standardV1), "webhook-signature", otherSecret},
+		{"generic whsec_ key", "generic", Settings{Keys: []string{standardSecret}, Custom: &Custom{
+			Algorithm: "hmac-sha256", Header: "webhook-signature", Prefix: "v1,", Encoding: "base64", KeyEncoding: "base64",
+			Signed: "{header:webhook-id}.{timestamp}.{body}", TimestampHeader: "webhook-timestamp",
+		}}, 1614265330, standardRequest("webhook-", standardV1), "webhook-signature", otherSecret},
 		{"generic ed25519", "generic", Settings{Keys: []string{standardPublic[5:]}, Custom: &Custom{
 			Algorithm: "ed25519", Header: "webhook-signature", Prefix: "v1a,", Encoding: "base64", Signed: "{header:webhook-id}.{timestamp}.{body}", TimestampHeader: "webhook-timestamp",
 		}}, 1614265330, standardRequest("webhook-", standardV1a), "webhook-signature", otherPublic[5:]},

@@ -12,6 +12,7 @@ package signature
 import (
 	"context"
 	"crypto/hmac"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -141,6 +142,7 @@ func (b *builder) texts() [][]byte {
 	b.needKeys()
 	keys := make([][]byte, len(b.Keys))
 	for i, k := range b.Keys {
+		b.check(k != "", fmt.Sprintf("signing_keys[%d]", i), "is empty: everybody could sign with it")
 		keys[i] = []byte(k)
 	}
 	return keys
@@ -188,12 +190,28 @@ func one(h http.Header, name string) string {
 	return ""
 }
 
-// anyMAC compares given with the MAC of every key, so that the time does not
-// show which one was right.
+// anyMAC compares given with the MAC of every key.
 func anyMAC(keys [][]byte, given []byte, mac func(key []byte) []byte) bool {
+	return anyEqual(macsOf(keys, mac), given)
+}
+
+// macsOf returns the MAC of every key. Where a header may hold several
+// signatures they are compared with these: a stranger decides how many there are,
+// and each MAC reads the whole body.
+func macsOf(keys [][]byte, mac func(key []byte) []byte) [][]byte {
+	macs := make([][]byte, len(keys))
+	for i, key := range keys {
+		macs[i] = mac(key)
+	}
+	return macs
+}
+
+// anyEqual compares given with all macs, so that the time does not show which
+// one was right.
+func anyEqual(macs [][]byte, given []byte) bool {
 	found := false
-	for _, key := range keys {
-		found = hmac.Equal(mac(key), given) || found
+	for _, mac := range macs {
+		found = hmac.Equal(mac, given) || found
 	}
 	return found
 }

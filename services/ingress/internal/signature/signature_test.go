@@ -2,9 +2,12 @@ package signature
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"net/http"
 	"net/url"
 	"os"
@@ -283,8 +286,20 @@ func TestStandard_TakesOneOfSeveralSignaturesOfOneSetOfHeaders(t *testing.T) {
 		{"after a wrong one", standardRequest("svix-", wrong+" "+standardV1), Genuine},
 		{"after an unknown version", standardRequest("svix-", "v2,AAAA "+standardV1), Genuine},
 		{"v1 and v1a", standardRequest("webhook-", wrong+" "+standardV1a), Genuine},
+		{"v1a after three wrong ones", standardRequest("webhook-", strings.Repeat("v1a,AAAA ", publicTriesMax-1)+standardV1a), Genuine},
+		{"v1a after too many", standardRequest("webhook-", strings.Repeat("v1a,AAAA ", publicTriesMax)+standardV1a), Refused},
 		{"v1 under the name of v1a", standardRequest("webhook-", "v1a"+standardV1[2:]), Refused},
 		{"mixed sets", request(`{"test": 2432232314}`, "svix-id: msg_p5jXN8AQM9LWM0D4loKWxJek", "webhook-timestamp: 1614265330", "svix-signature: "+standardV1), Refused},
+		{"another id under the other name", func() *Request {
+			r := standardRequest("webhook-", standardV1)
+			r.Header.Set("svix-id", "msg_another")
+			return r
+		}(), Refused},
+		{"both sets", func() *Request {
+			r := standardRequest("webhook-", standardV1)
+			r.Header.Set("svix-id", r.Header.Get("webhook-id"))
+			return r
+		}(), Genuine},
 		{"id with a dot", request("x", "svix-id: msg.1614265330", "svix-timestamp: 1614265330", "svix-signature: "+dotted), Refused},
 		{"two signatures' headers", func() *Request {
 			r := standardRequest("svix-", standardV1)
@@ -318,6 +333,42 @@ func TestMailchimp_TakesOneOfSeveralSignatures(t *testing.T) {
 	} {
 		if got := v.Verify(t.Context(), request(string(body), "X-Mailchimp-Signature: "+value)); got != want {
 			t.Errorf("%s: verdict %d, want %d", value, got, want)
+		}
+	}
+}
+
+// TestCustom_HashesTheBodyOnceForEachKey: a stranger writes as many signatures
+// into the header as there is room for.
+func TestCustom_HashesTheBodyOnceForEachKey(t *testing.T) {
+	t.Parallel()
+	v := verifier(t, "generic", Settings{Keys: []string{"a", "b"}, Custom: &Custom{
+		Algorithm: "hmac-sha256", Header: "X-Signature", Param: "v1", TimestampParam: "t", Signed: "{timestamp}.{body}",
+	}}, Options{Clock: at(1772615730)}).(*custom)
+	made := 0
+	v.hash = func() hash.Hash { made++; return sha256.New() }
+	wrong := webhooksign.MAC(v.hash, []byte("a"), []byte("body"))
+	each := made
+	made = 0
+	value := "t=1772615730" + strings.Repeat(",v1="+hex.EncodeToString(wrong), pairsMax-1)
+	if got := v.Verify(t.Context(), request("body", "X-Signature: "+value)); got != Refused || made != len(v.keys)*each {
+		t.Errorf("verdict %d, %d hashes, want %d", got, made, len(v.keys)*each)
+	}
+}
+
+func TestCustom_TriesFewPublicKeySignatures(t *testing.T) {
+	t.Parallel()
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := verifier(t, "generic", Settings{
+		Keys:   []string{hex.EncodeToString(private.Public().(ed25519.PublicKey))},
+		Custom: &Custom{Algorithm: algorithmEd25519, Header: "X-Signature", Param: "v1", KeyEncoding: "hex"},
+	}, Options{})
+	right := "v1=" + hex.EncodeToString(ed25519.Sign(private, []byte("body")))
+	for wrong, want := range map[int]Verdict{0: Genuine, publicTriesMax - 1: Genuine, publicTriesMax: Refused} {
+		if got := v.Verify(t.Context(), request("body", "X-Signature: "+strings.Repeat("v1=00,", wrong)+right)); got != want {
+			t.Errorf("after %d wrong ones: verdict %d, want %d", wrong, got, want)
 		}
 	}
 }
@@ -359,6 +410,10 @@ func TestNew_NamesTheFaultAndNeverTheKey(t *testing.T) {
 		{"resend public key", "resend", Settings{Keys: []string{"whpk_aHVudGVyMg=="}}, "signing_keys[0]: whpk_ is not followed by 32 bytes"},
 		{"generic keys alone", "generic", Settings{Keys: []string{secret}}, "signature: is missing"},
 		{"no keys", "generic", Settings{Custom: &base}, "signing_keys: is missing"},
+		{"empty key", "mailchimp", Settings{Keys: []string{secret, ""}}, "signing_keys[1]: is empty"},
+		{"empty key of a provider without its own form", "generic", Settings{Keys: []string{""}, Custom: &base}, "signing_keys[0]: is not text"},
+		{"postal key too short", "postal", Settings{Keys: []string{postalShort}}, "signing_keys[0]: is no RSA public key of at least 1024 bits"},
+		{"timestamp in no list", "generic", with(func(c *Custom) { c.Signed, c.TimestampParam = "{timestamp}.{body}", "t" }), "signature.param: is missing"},
 		{"algorithm", "generic", with(func(c *Custom) { c.Algorithm = "md5" }), `signature.algorithm: "md5" is none of`},
 		{"no header", "generic", with(func(c *Custom) { c.Header = "" }), "signature.header: is missing"},
 		{"encoding", "generic", with(func(c *Custom) { c.Encoding = "base32" }), "signature.encoding:"},

@@ -3,7 +3,6 @@ package signature
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -25,6 +24,9 @@ type standard struct {
 const (
 	standardSecretBytesMin = 16 // the specification has 24 to 64; shorter is a mistake
 	standardSignaturesMax  = 16 // in one header: two keys and two versions are four
+	// publicTriesMax bounds the ed25519 signatures of one header value that are
+	// tried: unlike a MAC each of them hashes the body anew.
+	publicTriesMax = 4
 )
 
 func newStandard(b *builder) Verifier {
@@ -54,11 +56,8 @@ func (v *standard) Verify(_ context.Context, r *Request) Verdict {
 		return Refused
 	}
 	content := webhooksign.StandardContent(id, timestamp, r.Body)
-	macs := make([][]byte, len(v.secrets))
-	for i, secret := range v.secrets {
-		macs[i] = webhooksign.MAC(sha256.New, secret, content)
-	}
-	found := false
+	macs := macsOf(v.secrets, func(secret []byte) []byte { return webhooksign.MAC(sha256.New, secret, content) })
+	found, tries := false, 0
 	for n, entry := range strings.Fields(list) {
 		if n == standardSignaturesMax {
 			break
@@ -70,10 +69,11 @@ func (v *standard) Verify(_ context.Context, r *Request) Verdict {
 		}
 		switch version {
 		case "v1":
-			for _, mac := range macs {
-				found = hmac.Equal(mac, given) || found
-			}
+			found = anyEqual(macs, given) || found
 		case "v1a":
+			if tries++; tries > publicTriesMax {
+				continue
+			}
 			for _, key := range v.public {
 				found = ed25519.Verify(key, content, given) || found
 			}
@@ -83,12 +83,23 @@ func (v *standard) Verify(_ context.Context, r *Request) Verdict {
 }
 
 // standardHeaders returns all three values of one set of names: mixed sets are
-// of two requests.
+// of two requests. An id under the other name has to be the same: the signature
+// does not cover it, and whoever reads events may look there, so that one request
+// could be told again and again as another event.
 func standardHeaders(h http.Header) (id, timestamp, signatures string) {
-	for _, prefix := range []string{"Svix-", "Webhook-"} {
-		if list := one(h, prefix+"Signature"); list != "" {
-			return one(h, prefix+"Id"), one(h, prefix+"Timestamp"), list
+	for _, names := range [][2]string{{"Svix-", "Webhook-"}, {"Webhook-", "Svix-"}} {
+		prefix, other := names[0], names[1]
+		list := one(h, prefix+"Signature")
+		if list == "" {
+			continue
 		}
+		id := one(h, prefix+"Id")
+		for _, claim := range h.Values(other + "Id") {
+			if strings.TrimSpace(claim) != id {
+				return "", "", ""
+			}
+		}
+		return id, one(h, prefix+"Timestamp"), list
 	}
 	return "", "", ""
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/classify"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -115,9 +116,11 @@ func (e *entry) read(m jsonscan.Members, it *provider.Item) {
 	e.quiet = true
 }
 
-// isList knows list, list[id], list[][id] and list[0][id].
+// isList knows list, list[id], list[][id], list[0][id], and the id alone as list[]
+// and list[0].
 func isList(key string) bool {
-	return key == "list" || strings.HasPrefix(key, "list[") && strings.HasSuffix(key, "[id]")
+	index, ok := strings.CutPrefix(key, "list[")
+	return key == "list" || ok && (strings.HasSuffix(key, "[id]") || strings.Trim(index, "0123456789") == "]")
 }
 
 // addLists notes one list, or those that stand under one name.
@@ -224,29 +227,36 @@ func (e *entry) particular(it *provider.Item) {
 func isOtherEvent(event string) bool {
 	switch event {
 	case "update", "reply", "forward", "share", "subscriber_note", "contact_tag_added", "contact_tag_removed",
-		"contact_task_add", automation:
+		"contact_task_add", automation, "sent", "list_add", "sms_sent", "sms_reply", "sms_unsub",
+		"deal_add", "deal_update", "deal_note_add", "deal_pipeline_add", "deal_stage_add",
+		"deal_task_add", "deal_task_complete", "deal_tasktype_add",
+		"account_add", "account_update", "account_contact_add", "account_contact_update":
 		return true
 	}
-	return isAccount(event)
+	return false
 }
 
-// bounce takes the code for an SMTP reply code or one of RFC 3463: what it looks
-// like is not documented.
+// bounce takes the codes out of bounce[code], whose form is not documented: alone
+// or with text around them. Where bounce[type] is silent they tell how bad it is.
 func (e *entry) bounce(it *provider.Item) {
 	ev := &it.Event
 	ev.Type = schemas.Bounced
 	kind, code := strings.ToLower(e.text(fieldBounceType)), e.text(fieldBounceCode)
 	ev.SMTPReply = e.text(fieldDescription)
-	ev.SMTPCode, ev.EnhancedCode = provider.SMTPCode(code), provider.EnhancedCode(code)
-	coded := ev.SMTPCode != 0 || ev.EnhancedCode != ""
+	ev.SMTPCode, ev.EnhancedCode = classify.Codes(code)
 	it.Failure.Class = kind
-	switch {
-	case kind == "hard", kind != "soft" && coded && code[0] == '5':
-		ev.BounceType = schemas.Hard
-		if !coded { // nothing but ActiveCampaign's word
-			it.Failure.Permanent = provider.True()
+	if kind != "hard" && kind != "soft" {
+		switch {
+		case strings.HasPrefix(code, "5"), strings.HasPrefix(ev.EnhancedCode, "5"):
+			it.Failure.Class = "hard"
+		case strings.HasPrefix(code, "4"), strings.HasPrefix(ev.EnhancedCode, "4"):
+			it.Failure.Class = "soft"
 		}
-	case kind == "soft", coded && code[0] == '4':
+	}
+	switch it.Failure.Class {
+	case "hard":
+		ev.BounceType = schemas.Hard
+	case "soft":
 		ev.BounceType = schemas.Soft
 		it.Failure.Permanent = provider.False()
 	}

@@ -16,7 +16,9 @@ func suite() providertest.Suite {
 		Dir: "testdata",
 		Kinds: []string{
 			"subscribe", "unsubscribe", "update", "subscriber_note", "contact_tag_added", "contact_tag_removed", "contact_task_add",
-			"list_add", "sent", "open", "click", "reply", "forward", "share", "bounce", "sms", "deal", "account", "automation",
+			"list_add", "sent", "open", "click", "reply", "forward", "share", "bounce", "sms_sent", "sms_reply", "sms_unsub",
+			"deal_add", "deal_update", "deal_note_add", "deal_pipeline_add", "deal_stage_add", "deal_task_add", "deal_task_complete",
+			"deal_tasktype_add", "account_add", "account_update", "account_contact_add", "account_contact_update", "automation",
 		},
 		Inside: inside,
 	}
