@@ -123,6 +123,8 @@ func (s Source) validate(p *config.Problems, allowNone bool) {
 	p.Check(isGeneric == (s.Generic != nil), "generic", "goes with provider: generic, and only with it")
 	if isGeneric && s.Generic != nil {
 		generic.New(*s.Generic, s.Name, p.At("generic"))
+		p.Check(!s.Generic.TakesBinary() || s.Auth.ProvesHeaders("ce-"), "generic.modes",
+			"auth.signature does not cover the headers that binary events are in: take structured and batch alone")
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
@@ -221,14 +222,18 @@ func TestNew_NamesTheFaultsOfGenericSources(t *testing.T) {
 	cfg.Sources = cfg.Sources[:2]
 	cfg.Sources[0].Generic.Recipient = "data/recipient"
 	cfg.Sources[1].Generic = nil
+	binary := cfg.Sources[0]
+	binary.Name, binary.Generic = "binary", &generic.Config{Format: "cloudevents", Otherwise: "other"}
 	cfg.Sources = append(cfg.Sources, testConfig().Sources[0])
 	cfg.Sources[2].Generic = recipes(t).Sources[0].Generic
+	cfg.Sources = append(cfg.Sources, binary)
 	_, err := New(cfg, testShared(t, kafkatest.Start(t)))
 	if err == nil {
 		t.Fatal("no fault")
 	}
 	for _, want := range []string{
 		`ingress.sources[0].generic.recipient: "data/recipient" is neither a JSON pointer`, "ingress.sources[1].generic: goes with", "ingress.sources[2].generic: goes with",
+		"ingress.sources[3].generic.modes: auth.signature does not cover",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in:\n%v", want, err)

@@ -9,8 +9,10 @@ import (
 	"strings"
 )
 
-// bodyStep is by how much the buffer of a body of unknown length grows at least,
-// and is taken from the room for bodies: most webhooks fit into the first step.
+// bodyStep is by how much the buffer of a body grows at least, and is taken from
+// the room for bodies: most webhooks fit into the first step. More is taken only
+// when it has come, or a few strangers who promise large bodies and send nothing
+// would keep everybody out.
 const bodyStep = 16 << 10
 
 // errNoRoom says that bodies of other requests take all the room there is.
@@ -61,15 +63,14 @@ func (s *Service) reserve(x *exchange, n int64) error {
 	return nil
 }
 
-// readPlain reads a body whose length is known, as nearly all are, into one
-// piece of memory of that size.
+// readPlain reads a body as it is, into one piece of memory where it is short.
 func (s *Service) readPlain(x *exchange) error {
 	n := x.r.ContentLength
-	if n < 0 {
-		return s.readUnknown(x, x.r.Request.Body)
-	}
 	if n > int64(s.cfg.BodyBytesMax) {
 		return errBodyTooLarge
+	}
+	if n < 0 || n > bodyStep {
+		return s.readOn(x, x.r.Request.Body, int(n))
 	}
 	if err := s.reserve(x, n); err != nil {
 		return err
@@ -92,15 +93,19 @@ func (s *Service) readGzip(x *exchange) error {
 	if err := gz.Reset(x.r.Request.Body); err != nil {
 		return err
 	}
-	return s.readUnknown(x, gz)
+	return s.readOn(x, gz, -1)
 }
 
-// readUnknown reads to the end, growing as it goes and never beyond the limit.
-func (s *Service) readUnknown(x *exchange, from io.Reader) error {
+// readOn reads to the end, growing as it goes and never beyond the limit. length
+// is what the sender promised, -1 for nothing.
+func (s *Service) readOn(x *exchange, from io.Reader, length int) error {
 	most := int(s.cfg.BodyBytesMax)
 	for {
 		if len(x.body) == cap(x.body) {
 			size := min(max(2*cap(x.body), bodyStep), most+1)
+			if length > cap(x.body) {
+				size = min(size, length+1) // one more, to see the end without growing again
+			}
 			if err := s.reserve(x, int64(size-cap(x.body))); err != nil {
 				return err
 			}

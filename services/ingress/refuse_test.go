@@ -180,6 +180,31 @@ func TestIngress_ASlowBodyGets408AndFreesItsMemory(t *testing.T) {
 	within(t, "bytes in flight are freed", func() bool { return h.bytes.Load() == 0 && h.requests.Load() == 0 })
 }
 
+// TestIngress_PromisesTakeNoRoom holds the room for bodies against requests that
+// promise large ones and send nothing.
+func TestIngress_PromisesTakeNoRoom(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig()
+	cfg.BodyBytesInFlightMax = cfg.BodyBytesMax
+	h := start(t, cfg, kafkatest.Start(t))
+	credentials := base64.StdEncoding.EncodeToString([]byte(testUser + ":" + testPassword))
+	for range 20 {
+		conn, err := new(net.Dialer).DialContext(context.Background(), "tcp", h.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Basic %s\r\nContent-Length: %d\r\n\r\n[", Prefix+testSource, credentials, cfg.BodyBytesMax)
+	}
+	within(t, "all of them are being read", func() bool { return h.requests.Load() == 20 && h.bytes.Load() > 0 })
+	wantStatus(t, h.post(bounceItem), http.StatusOK)
+	large := group(sentItem, 1000)
+	wantStatus(t, h.post(large), http.StatusOK)
+	if n := len(h.events()); n != 1001 {
+		t.Errorf("%d events, want 1001", n)
+	}
+}
+
 // within polls until ok or waitMax has passed.
 func within(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()

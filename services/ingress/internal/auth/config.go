@@ -10,6 +10,7 @@ package auth
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -65,6 +66,15 @@ func (c Config) settings() signature.Settings {
 		s.Keys = append(s.Keys, key.Reveal())
 	}
 	return s
+}
+
+// ProvesHeaders says whether a stranger who replays a request cannot change its
+// headers that start with prefix: they are signed, or a secret is asked for.
+func (c Config) ProvesHeaders(prefix string) bool {
+	if c.Signature == nil || c.Basic != nil || c.Header != nil || c.Query != nil || len(c.Bearer)+len(c.Path) > 0 {
+		return true
+	}
+	return strings.Contains(strings.ToLower(c.Signature.Signed), "{header:"+prefix)
 }
 
 // Basic is a user name and its passwords.

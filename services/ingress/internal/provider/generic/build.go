@@ -25,6 +25,7 @@ func New(c Config, source string, p *config.Problems) *Provider {
 	b.check(known, "format", "%q is none of json, form, query, cloudevents", c.Format)
 	b.check(c.Field == "" || v.format == formatForm, "field", "is of forms only")
 	b.check(c.Items == "" || v.format == formatJSON || c.Field != "", "items", "is of JSON only")
+	b.modes(v, c)
 	b.check(len(c.Origins) == 0 || v.format == formatCloudEvents, "origins", "is of cloudevents only")
 	if c.Items != "" {
 		path, err := tokens(c.Items)
@@ -56,6 +57,15 @@ type builder struct {
 func (b *builder) check(ok bool, field, format string, args ...any) {
 	b.problems.Check(ok, field, format, args...)
 	b.sound = b.sound && ok
+}
+
+// modes reads which modes of CloudEvents are taken.
+func (b *builder) modes(v *Provider, c Config) {
+	b.check(len(c.Modes) == 0 || v.format == formatCloudEvents, "modes", "is of cloudevents only")
+	v.modes = c.Modes
+	for _, mode := range c.Modes {
+		b.check(slices.Contains([]string{modeStructured, modeBatch, modeBinary}, mode), "modes", "%q is none of structured, batch, binary", mode)
+	}
 }
 
 func (b *builder) units(units OneOrMore) {

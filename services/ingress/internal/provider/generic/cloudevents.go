@@ -17,6 +17,18 @@ import (
 // rules.
 const specVersion = "1.0"
 
+// The modes of the HTTP binding.
+const (
+	modeStructured = "structured"
+	modeBatch      = "batch"
+	modeBinary     = "binary"
+)
+
+// TakesBinary says whether events may have their attributes in headers.
+func (c Config) TakesBinary() bool {
+	return c.Format == formatCloudEvents && (len(c.Modes) == 0 || slices.Contains(c.Modes, modeBinary))
+}
+
 // cloudEventPlaces adds where CloudEvents has everything.
 func (p *Provider) cloudEventPlaces(c Config) Config {
 	if len(c.Type) == 0 {
@@ -42,15 +54,31 @@ func (p *Provider) cloudEvents(req *provider.Request, out *provider.Batch) error
 	contentType := strings.ToLower(req.Header.Get("Content-Type"))
 	media, _, _ := strings.Cut(contentType, ";")
 	media = strings.TrimSpace(media)
+	mode := modeOf(media, req.Header)
 	switch {
-	case strings.HasPrefix(media, "application/cloudevents-batch"):
+	case mode == "":
+		return &provider.FormError{What: "neither the content type nor the ce- headers of CloudEvents"}
+	case len(p.modes) > 0 && !slices.Contains(p.modes, mode):
+		return &provider.FormError{What: "a mode of CloudEvents that this source does not take"}
+	case mode == modeBatch:
 		return p.structured(req, out, media == "application/cloudevents-batch+json", true)
-	case strings.HasPrefix(media, "application/cloudevents"):
+	case mode == modeStructured:
 		return p.structured(req, out, media == "application/cloudevents+json" || media == "application/cloudevents", false)
-	case req.Header.Get("Ce-Specversion") != "":
+	default:
 		return p.binary(req, out, media)
 	}
-	return &provider.FormError{What: "neither the content type nor the ce- headers of CloudEvents"}
+}
+
+func modeOf(media string, h http.Header) string {
+	switch {
+	case strings.HasPrefix(media, "application/cloudevents-batch"):
+		return modeBatch
+	case strings.HasPrefix(media, "application/cloudevents"):
+		return modeStructured
+	case h.Get("Ce-Specversion") != "":
+		return modeBinary
+	}
+	return ""
 }
 
 func (p *Provider) structured(req *provider.Request, out *provider.Batch, isJSON, batch bool) error {

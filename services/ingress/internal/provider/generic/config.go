@@ -67,6 +67,10 @@ type Config struct {
 	SendingIP      string `yaml:"sending_ip,omitempty"`
 	// Metadata says under which name what stands at a place is kept.
 	Metadata map[string]string `yaml:"metadata,omitempty"`
+	// Modes are those of CloudEvents that are taken: structured, batch, binary.
+	// Default all. In binary the attributes stand in headers, which a signature over
+	// the body says nothing about.
+	Modes []string `yaml:"modes,omitempty"`
 	// Origins may send CloudEvents after asking with OPTIONS; "*" is everybody.
 	Origins []string `yaml:"origins,omitempty"`
 }
@@ -76,16 +80,18 @@ type OneOrMore []string
 
 // UnmarshalYAML takes one text or a list.
 func (l *OneOrMore) UnmarshalYAML(text []byte) error {
-	var list []string
-	if err := yaml.Unmarshal(text, &list); err == nil {
-		*l = list
+	// The list comes second: the library panics over a tagged scalar, !!str 123,
+	// when it looks for one.
+	var one string
+	if err := yaml.Unmarshal(text, &one); err == nil {
+		*l = OneOrMore{one}
 		return nil
 	}
-	var one string
-	if err := yaml.Unmarshal(text, &one); err != nil {
+	var list []string
+	if err := yaml.Unmarshal(text, &list); err != nil {
 		return fmt.Errorf("want one or a list")
 	}
-	*l = OneOrMore{one}
+	*l = list
 	return nil
 }
 

@@ -26,9 +26,10 @@ const Name = "generic"
 // answers and decodes nothing; New makes the others.
 type Provider struct {
 	format    string
-	field     string // of a form, with JSON in it
-	items     *node  // where the array is; nil for the body itself
-	wanted    node   // every pointer of the configuration, as a tree
+	field     string   // of a form, with JSON in it
+	modes     []string // of CloudEvents; empty for all
+	items     *node    // where the array is; nil for the body itself
+	wanted    node     // every pointer of the configuration, as a tree
 	headers   [slotCount]string
 	typeParts int      // how many places say what happened
 	ids       int      // how many parts an id has

@@ -267,6 +267,8 @@ func TestNew_NamesTheFaultWithItsPointer(t *testing.T) {
 		{"classes without a place", `{type: /type, classes: {full: mailbox_full}}`, "classes: needs class"},
 		{"class", `{type: /type, class: /c, classes: {full: quota}}`, `classes.full: "quota" is none of`},
 		{"metadata", `{type: /type, metadata: {order: order}}`, `metadata.order: "order" is neither`},
+		{"modes of JSON", `{type: /type, modes: [binary]}`, "modes: is of cloudevents only"},
+		{"mode", `{format: cloudevents, modes: [xml]}`, `modes: "xml" is none of`},
 		{"webhook name", `{type: /type, types: {a: "webhook:A.B"}}`, `types.a: "webhook:A.B": a name is`},
 		{"otherwise", `{type: /type, otherwise: lost}`, `otherwise: "lost" is none of`},
 	} {
