@@ -128,6 +128,8 @@ func TestNew_RefusesAFaultyFile(t *testing.T) {
 		{"no such permanence", "version: x\ncodes: {550: {reason: other, permanent: maybe}}"},
 		{"no such key", "version: x\ncodez: {}"},
 		{"no enhanced code", "version: x\nenhanced: {\"5.1\": {reason: other}}"},
+		{"no enhanced code of a reply", "version: x\nreplies: [{any: [abcd], reason: other, enhanced: \"5.1\"}]"},
+		{"a short text", "version: x\nreplies: [{any: [abc], reason: other}]"},
 		{"no range", "version: x\nenhanced: {\"5.1.5-2\": {reason: other}}"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
