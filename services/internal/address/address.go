@@ -98,14 +98,25 @@ func canonicalSlow(local, domain string) (string, error) {
 	if !utf8.ValidString(local) || !utf8.ValidString(domain) || strings.ContainsFunc(local, forbidden) {
 		return "", ErrInvalid
 	}
-	local = strings.ToLower(norm.NFC.String(local))
-	// Underscores are no host names (RFC 1123), yet some mail domains have them.
-	profile := idna.New(idna.MapForLookup(), idna.BidiRule(), idna.VerifyDNSLength(true), idna.StrictDomainName(false))
+	local = unquoted(strings.ToLower(norm.NFC.String(local)))
+	// Underscores and "ab--cd" are no host names (RFC 1123, RFC 5891), yet some mail
+	// domains have them.
+	profile := idna.New(idna.MapForLookup(), idna.BidiRule(), idna.VerifyDNSLength(true), idna.StrictDomainName(false), idna.CheckHyphens(false))
 	domain, err := profile.ToASCII(strings.TrimSuffix(domain, "."))
 	if err != nil || domain == "" || strings.HasSuffix(domain, ".") || len(domain) > domainBytesMax || strings.ContainsFunc(domain, forbidden) {
 		return "", ErrInvalid
 	}
 	return local + "@" + strings.ToLower(domain), nil
+}
+
+// unquoted takes needless quotes off: "ana"@ is ana@ (RFC 5321, section 4.1.2).
+func unquoted(local string) string {
+	inner := strings.TrimSuffix(strings.TrimPrefix(local, `"`), `"`)
+	if len(inner) != len(local)-2 || inner == "" || strings.Trim(inner, ".") != inner || strings.Contains(inner, "..") ||
+		strings.ContainsAny(inner, `"\()[]:;@`) {
+		return local
+	}
+	return inner
 }
 
 // forbidden are the characters that no unquoted address has and that would let

@@ -21,6 +21,19 @@ func TestCanonical(t *testing.T) {
 		{"A-label", "ana@XN--BCHER-KVA.example", "ana@xn--bcher-kva.example"},
 		{"NFC", "a\u0308@example.com", "ä@example.com"},
 		{"two at signs", `a@b@example.com`, "a@b@example.com"},
+		{"needless quotes", `"Ana.B"@example.com`, "ana.b@example.com"},
+		{"quotes that are needed", `"a@b"@example.com`, `"a@b"@example.com`},
+		{"quoted dots", `"ana..b"@example.com`, `"ana..b"@example.com`},
+		{"nothing in quotes", `""@example.com`, `""@example.com`},
+		{"one quote", `"@example.com`, `"@example.com`},
+		{"sharp s", "ana@faß.example", "ana@xn--fa-hia.example"},
+		{"ideographic dot", "ana@example。com", "ana@example.com"},
+		{"two trailing dots", "ana@example.com..", ""},
+		{"hyphens in third and fourth place", "ana@ab--cd.example.com", "ana@ab--cd.example.com"},
+		{"broken A-label", "ana@xn--zzzzzz.com", ""},
+		{"tag stays", "ana+shop@gmail.com", "ana+shop@gmail.com"},
+		{"dots stay", "a.n.a@gmail.com", "a.n.a@gmail.com"},
+		{"address literal", "ana@[192.0.2.1]", "ana@[192.0.2.1]"},
 		{"slash stays", "a/b@example.com", "a/b@example.com"},
 		{"empty", "", ""}, {"no at", "ana", ""}, {"no local part", "@example.com", ""}, {"no domain", "ana@", ""},
 		{"space inside", "an a@example.com", ""}, {"newline", "ana\n@example.com", ""}, {"bad domain", "ana@exa mple.com", ""},
@@ -41,7 +54,7 @@ func TestCanonical(t *testing.T) {
 }
 
 func FuzzCanonical_IsItsOwnCanonicalForm(f *testing.F) {
-	for _, s := range []string{"ana@example.com", "A@Bücher.example.", "<a@b.c>", "a@b@c.d", "\xff@x.y", "a@-b.c"} {
+	for _, s := range []string{"ana@example.com", "A@Bücher.example.", "<a@b.c>", "a@b@c.d", "\xff@x.y", "a@-b.c", `"a"@b.c`, `""a""@b.c`, "a@ab--c.d"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

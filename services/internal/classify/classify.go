@@ -56,6 +56,7 @@ type entry struct {
 	reason    schemas.Reason
 	permanent permanence
 	weak      bool
+	over      bool // of a reply: stands above a code that blames the address
 }
 
 // permanence is what an entry says about the address.
@@ -113,11 +114,12 @@ func (c *Classifier) find(in Input, code int, enhanced string) entry {
 		return best
 	}
 	if e, ok := c.lookupEnhanced(enhanced); ok {
-		if best = best.or(e); e.firm() {
-			return best.with(class)
+		if e.firm() && !e.blames() {
+			return e.with(class)
 		}
+		best = best.or(e)
 	}
-	if e, ok := c.reply(in.Reply); ok {
+	if e, ok := c.reply(in.Reply, enhanced); ok && (e.over || !best.firm()) {
 		return e.with(class)
 	}
 	return best.or(c.codes[code]).with(class)
@@ -138,13 +140,24 @@ func usual(reason schemas.Reason) entry {
 
 func (e entry) firm() bool { return e.reason != "" && !e.weak }
 
-// or returns next when it is firm or e says nothing.
+// blames says that e may call the address itself done for.
+func (e entry) blames() bool { return e.permanent == permanent || e.permanent == byClass }
+
+// or returns next when that is better than e: firm, or e says nothing, or e
+// blames the address without being sure and next clears it.
 func (e entry) or(next entry) entry {
-	if next.reason != "" && (!next.weak || e.reason == "" || e.reason == schemas.OtherReason) &&
-		(e.reason == "" || e.reason == schemas.OtherReason || next.reason != schemas.OtherReason) {
+	switch {
+	case e.reason == "":
 		return next
+	case next.reason == "", e.firm() && next.weak:
+		return e
+	case next.reason == schemas.OtherReason:
+		return e.with(next)
+	case e.reason == schemas.OtherReason, !next.weak, e.blames() && next.permanent == passing:
+		return next
+	default:
+		return e
 	}
-	return e
 }
 
 // with fills in what the provider's class knows about the address when the finer
@@ -156,12 +169,16 @@ func (e entry) with(class entry) entry {
 	return e
 }
 
+// permanent resolves byClass. Of two codes that contradict each other the one that
+// says "later" counts: it costs another try, the other one an address.
 func (c *Classifier) permanent(p permanence, code int, enhanced string) *bool {
 	if p == byClass {
 		switch {
+		case code >= 400 && code < 500:
+			p = passing
 		case strings.HasPrefix(enhanced, "5") || enhanced == "" && code >= 500:
 			p = permanent
-		case strings.HasPrefix(enhanced, "4") || enhanced == "" && code >= 400:
+		case strings.HasPrefix(enhanced, "4"):
 			p = passing
 		}
 	}
@@ -208,24 +225,12 @@ func (c *Classifier) lookupEnhanced(code string) (entry, bool) {
 	return e, ok
 }
 
-// reply searches the text. It is the slow step, and only failures that neither
-// class nor code explain come here.
-func (c *Classifier) reply(text string) (entry, bool) {
+// reply searches the text. It is the slow step; failures that the class explains,
+// or a code that clears the address, do not come here.
+func (c *Classifier) reply(text, enhanced string) (entry, bool) {
 	if text == "" {
 		return entry{}, false
 	}
-	text = text[:min(len(text), replyBytesMax)]
-	var room [replyBytesMax]byte
-	lower := room[:0]
-	for i := range len(text) {
-		b := text[i]
-		if b >= 'A' && b <= 'Z' {
-			b += 'a' - 'A'
-		}
-		if b == '\n' || b == '\r' || b == '\t' {
-			b = ' '
-		}
-		lower = append(lower, b)
-	}
-	return c.replies.find(lower)
+	var room [replyBytesMax + 1]byte
+	return c.replies.find(fold(room[:0], text[:min(len(text), replyBytesMax)]), enhanced)
 }

@@ -2,6 +2,7 @@ package classify
 
 import (
 	"testing"
+	"time"
 
 	"github.com/mailstream/mailstream/schemas"
 )
@@ -150,6 +151,8 @@ func TestNew_RefusesAFaultyFile(t *testing.T) {
 		{"no such permanence", "version: x\ncodes: {550: {reason: other, permanent: maybe}}"},
 		{"no such key", "version: x\ncodez: {}"},
 		{"no enhanced code", "version: x\nenhanced: {\"5.1\": {reason: other}}"},
+		{"no enhanced code of a reply", "version: x\nreplies: [{any: [abcd], reason: other, enhanced: \"5.1\"}]"},
+		{"a short text", "version: x\nreplies: [{any: [abc], reason: other}]"},
 		{"no range", "version: x\nenhanced: {\"5.1.5-2\": {reason: other}}"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -236,6 +239,11 @@ func TestMachines_JudgesOnlyWhatItKnows(t *testing.T) {
 		{"Gmail's prefetch", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/42.0.2311.135 Safari/537.36 Edge/12.246 Mozilla/5.0", "permanent"},
 		{"Gmail's image proxy at an open", "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)", "unknown"},
 		{"a program", "python-requests/2.32.3", "permanent"},
+		{"Yahoo's image proxy at an open", "YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html", "unknown"},
+		{"Outlook on a desk", "Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 10.0; WOW64; Trident/7.0; Microsoft Outlook 16.0)", "unknown"},
+		{"Apple Mail itself", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)", "unknown"},
+		{"a link checker", "LinkChecker/10.2 (+https://linkchecker.github.io/linkchecker/)", "permanent"},
+		{"a preview of a chat", "WhatsApp/2.24.1.78 A", "permanent"},
 		{"a preview", "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)", "permanent"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -244,5 +252,28 @@ func TestMachines_JudgesOnlyWhatItKnows(t *testing.T) {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestTooSoon(t *testing.T) {
+	t.Parallel()
+	sent := time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name     string
+		sent, at time.Time
+		want     bool
+	}{
+		{"at once", sent, sent, true},
+		{"within a second", sent, sent.Add(900 * time.Millisecond), true},
+		{"the next second", sent, sent.Add(time.Second), true},
+		{"later", sent, sent.Add(time.Second + time.Millisecond), false},
+		{"before it was sent", sent, sent.Add(-time.Millisecond), false},
+		{"not known when sent", time.Time{}, sent, false},
+		{"not known when", sent, time.Time{}, false},
+		{"neither", time.Time{}, time.Time{}, false},
+	} {
+		if got := TooSoon(tt.sent, tt.at); got != tt.want {
+			t.Errorf("%s: %t", tt.name, got)
+		}
 	}
 }

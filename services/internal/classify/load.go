@@ -32,8 +32,10 @@ type fileEntry struct {
 
 type fileReply struct {
 	Any       []string       `yaml:"any"`
+	Enhanced  string         `yaml:"enhanced"`
 	Reason    schemas.Reason `yaml:"reason"`
 	Permanent string         `yaml:"permanent"`
+	Over      bool           `yaml:"over"`
 }
 
 // enhancedRange is an entry for several details of one subject.
@@ -94,7 +96,11 @@ func parse(text []byte) (*Classifier, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reply %q: %w", fr.Any, err)
 		}
-		if err := c.replies.add(fr.Any, e); err != nil {
+		if _, _, _, ok := splitEnhanced(fr.Enhanced); fr.Enhanced != "" && !ok {
+			return nil, fmt.Errorf("reply %q: enhanced code %q is not class.subject.detail", fr.Any, fr.Enhanced)
+		}
+		e.over = fr.Over
+		if err := c.replies.add(fr.Any, fr.Enhanced, e); err != nil {
 			return nil, fmt.Errorf("reply: %w", err)
 		}
 	}

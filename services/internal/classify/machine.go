@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 )
@@ -34,6 +35,22 @@ func NewMachines() (*Machines, error) {
 		m.equal[ua] = true
 	}
 	return m, nil
+}
+
+// haste is how soon after the mail was sent nobody can have looked at it: it has
+// to travel, and its reader has to be told. Providers that count in whole seconds
+// may be off by one, so this holds for up to two.
+const haste = time.Second
+
+// TooSoon says that an open or click at at is a scanner's, for the mail was sent
+// at sent by the clock of the same provider. It knows only that case: a time that
+// is missing or before sent proves nothing, and neither does a later one.
+func TooSoon(sent, at time.Time) bool {
+	if sent.IsZero() || at.IsZero() {
+		return false
+	}
+	after := at.Sub(sent)
+	return after >= 0 && after <= haste
 }
 
 // Judge returns true for the user agent of a machine and nil for all others: no

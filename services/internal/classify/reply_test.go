@@ -1,6 +1,8 @@
 package classify
 
 import (
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -77,7 +79,7 @@ func TestClassify_ReplyLinesOfRealServers(t *testing.T) {
 		{"proton", "550 5.1.1 <nobody@proton.me>: Recipient address rejected: Address does not exist", schemas.InvalidRecipient, "permanent"},
 		{"mimecast", "550 Rejected by header based Anti-Spoofing policy: a@example.com", schemas.Authentication, "passing"},
 		{"mimecast", "550 Administrative prohibition - envelope blocked", schemas.Policy, "passing"},
-		{"mimecast", "451 Internal resources are temporarily unavailable", schemas.Timeout, "passing"},
+		{"mimecast", "451 Internal resources are temporarily unavailable", schemas.Greylisted, "passing"},
 		{"proofpoint", "554 Blocked - see https://ipcheck.proofpoint.com/?ip=192.0.2.1", schemas.Reputation, "passing"},
 		{"proofpoint", "550 5.7.1 Message rejected due to content restrictions", schemas.SpamContent, "passing"},
 		{"barracuda", "554 Service unavailable; Client host [192.0.2.1] blocked using Barracuda Reputation; http://www.barracudanetworks.com/reputation/?r=1", schemas.Reputation, "passing"},
@@ -107,6 +109,79 @@ func TestClassify_ReplyLinesOfRealServers(t *testing.T) {
 	}
 }
 
+func TestClassify_ReplyLinesOfTheFile(t *testing.T) {
+	t.Parallel()
+	c := load(t)
+	text, err := os.ReadFile("testdata/replies.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := 0
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		column := strings.SplitN(strings.TrimSuffix(line, "\n"), " | ", 4)
+		if len(column) != 4 {
+			t.Fatalf("no four columns: %q", line)
+		}
+		lines++
+		v := c.Classify(Input{Reply: strings.ReplaceAll(column[3], `\n`, "\n")})
+		if string(v.Reason) != column[1] || word(v.Permanent) != column[2] {
+			t.Errorf("%s %q: got %s, %s, want %s, %s", column[0], column[3], v.Reason, word(v.Permanent), column[1], column[2])
+		}
+	}
+	if lines < 400 {
+		t.Errorf("%d lines, want all of the file", lines)
+	}
+}
+
+func TestClassify_AWordThatClearsTheAddressOutdoesADoubtfulOne(t *testing.T) {
+	t.Parallel()
+	c := load(t)
+	for _, tt := range []struct {
+		name      string
+		in        Input
+		want      schemas.Reason
+		permanent string
+	}{
+		{"a code against a class", Input{Provider: "postmark", Class: "hardbounce", Reply: "550 5.7.1 go away"}, schemas.Policy, "passing"},
+		{"no code against a class", Input{Provider: "postmark", Class: "hardbounce", Reply: "550 go away"}, schemas.InvalidRecipient, "permanent"},
+		{"a text against a code", Input{Enhanced: "5.1.1", Reply: "550 5.1.1 blocked using zen.spamhaus.org"}, schemas.Reputation, "passing"},
+		{"a vague text against a code", Input{Enhanced: "5.1.1", Reply: "550 5.1.1 mail refused"}, schemas.InvalidRecipient, "permanent"},
+		{"the basic code against no enhanced one", Input{Reply: "551 5.7.1 go away"}, schemas.Policy, "passing"},
+		{"later against never", Input{Reply: "450 5.1.1 no such user"}, schemas.InvalidRecipient, "passing"},
+		{"a firm class stands", Input{Provider: "mailjet", Class: "user unknown", Reply: "550 5.1.1 blocked using zen.spamhaus.org"}, schemas.InvalidRecipient, "permanent"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			v := c.Classify(tt.in)
+			if v.Reason != tt.want || word(v.Permanent) != tt.permanent {
+				t.Errorf("got %s, %s, want %s, %s", v.Reason, word(v.Permanent), tt.want, tt.permanent)
+			}
+		})
+	}
+}
+
+func TestFold(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"":                                     " ",
+		"User <Ana@Example.com> Unknown":       " user unknown",
+		"550-5.1.1 is over\r\n550-5.1.1 quota": " is over quota",
+		"IP [192.0.2.1] is blocked":            " ip is blocked",
+		"ana@example.com...User unknown":       " ...user unknown",
+		"(ana@example.com:blocked)":            " (:blocked)",
+		"host mx5.example.com said 4ever":      " host mx5.example.com said 4ever",
+		"@":                                    " ",
+		"a@@b@":                                " ",
+	} {
+		if got := string(fold(nil, in)); got != want {
+			t.Errorf("fold(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 func BenchmarkClassify(b *testing.B) {
 	c := load(b)
 	for _, bb := range []struct {
@@ -115,6 +190,7 @@ func BenchmarkClassify(b *testing.B) {
 	}{
 		{"class", Input{Provider: "mailjet", Class: "user unknown", Reply: "550 5.1.1 <nobody@example.com>: no such user"}},
 		{"reply", Input{Provider: "mailjet", Class: "policy issue", Reply: "550-5.7.1 [192.0.2.1 12] Our system has detected that this message is likely unsolicited mail."}},
+		{"code", Input{Provider: "mailjet", Reply: "550 5.1.1 <nobody@example.com>: Recipient address rejected: User unknown"}},
 		{"nothing", Input{Provider: "mailjet", Reply: "554 5.7.1 [HM08] go away, you and all that are with you, for ever and a day, and do not return"}},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
