@@ -92,6 +92,10 @@ func jsonRequest(v any) (request, error) {
 	return request{body: body, header: map[string]string{"Content-Type": "application/json"}}, err
 }
 
+// sentAt is when the message was sent. Who reads a mail the second it is sent is
+// taken for a machine.
+func (f *fact) sentAt() time.Time { return f.event.Time.Add(-time.Minute) }
+
 // id returns a text that no two facts of a run share.
 func (f *fact) id() string {
 	return string(f.event.Type) + "-" + strconv.FormatInt(f.messageID, 36)

@@ -42,7 +42,7 @@ func postalPayload(f *fact) (kind string, payload object) {
 	message := object{
 		"id": f.messageID, "token": token, "direction": "outgoing",
 		"message_id": token + "@rp.postal.example.org", "to": e.Recipient, "from": "shop@example.com",
-		"subject": "Your order", "timestamp": at, "spam_status": "NotChecked", "tag": f.campaign,
+		"subject": "Your order", "timestamp": postalTime(f.sentAt()), "spam_status": "NotChecked", "tag": f.campaign,
 	}
 	status := func(word, details string) object {
 		return object{"message": message, "status": word, "details": details, "output": e.SMTPReply, "sent_with_ssl": true, "timestamp": at, "time": 0.2}

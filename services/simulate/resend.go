@@ -23,7 +23,7 @@ func resendEvent(f *fact) object {
 	e := &f.event
 	at := e.Time.Format(sesTime)
 	data := object{
-		"email_id": guid(f.messageID), "created_at": at, "from": "Shop <shop@example.com>", "to": []string{e.Recipient},
+		"email_id": guid(f.messageID), "created_at": f.sentAt().Format(sesTime), "from": "Shop <shop@example.com>", "to": []string{e.Recipient},
 		"subject": "Your order", "template_id": f.campaign,
 	}
 	var kind string

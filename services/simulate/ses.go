@@ -81,7 +81,7 @@ func sesRecord(f *fact) object {
 		part["bounceType"], part["bounceSubType"] = sesBounce(e)
 	}
 	return object{"eventType": kind, key: part, "mail": object{
-		"timestamp": at, "messageId": id, "source": "shop@example.com", "destination": []string{e.Recipient},
+		"timestamp": f.sentAt().Format(sesTime), "messageId": id, "source": "shop@example.com", "destination": []string{e.Recipient},
 		"tags": object{"campaign": []string{f.campaign}},
 	}}
 }

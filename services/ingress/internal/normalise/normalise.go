@@ -67,6 +67,9 @@ func (n *Normaliser) Complete(it *provider.Item, o Origin) {
 		if ev.Machine == nil {
 			ev.Machine = n.machines.Judge(ev.UserAgent)
 		}
+		if ev.Machine == nil && classify.TooSoon(it.SentAt, ev.Time) {
+			ev.Machine = provider.True()
+		}
 	}
 	it.Claimed = ev.Time
 	ev.Time = eventTime(it.Claimed, o.ReceivedAt)

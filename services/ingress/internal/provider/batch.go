@@ -52,6 +52,9 @@ type Item struct {
 	// Stamp is the time as received, which identifies an event whose Time could
 	// not be read.
 	Stamp string
+	// SentAt is when the message was sent, where the item says so by the clock of
+	// Event.Time: what is opened at once is opened by a machine.
+	SentAt time.Time
 	// Claimed is Event.Time as the provider said it, before an impossible time is
 	// replaced; Person the canonical recipient, empty when the address is none.
 	// Both are set when the event is normalised; ids are made of them.
@@ -107,6 +110,10 @@ func (it *Item) AddTag(tag string) {
 // SetTime sets when it happened; stamp is the text t was read from. A zero t
 // says that it could not be read.
 func (it *Item) SetTime(t time.Time, stamp string) { it.Event.Time, it.Stamp = t, stamp }
+
+// SetSent sets when the message was sent; the text it was read from does not
+// matter.
+func (it *Item) SetSent(t time.Time, _ string) { it.SentAt = t }
 
 // Batch is the items of one request. It is reused by later requests.
 type Batch struct {

@@ -26,6 +26,7 @@ const (
 	fieldBounce
 	fieldCode
 	fieldTries
+	fieldSent
 	fieldCount // how many there are; and what is none of them
 	fieldRaw   // documented, and raw has it
 )
@@ -34,7 +35,7 @@ const (
 var names = [fieldCount]string{
 	"event", "type", "action", "ts", "_id", "msg", "url", "ip", "user_agent", "location", "reject",
 	"msg._id", "email", "tags", "metadata", "template", "subaccount", "diag", "bounce_description", "bgtools_code",
-	"smtp_events",
+	"smtp_events", "msg.ts",
 }
 
 func fieldOf(key string) field {
@@ -92,7 +93,9 @@ func messageFieldOf(key string) field {
 		return fieldTries
 	case "reject":
 		return fieldReject
-	case "ts", "_version", "subject", "sender", "state", "opens", "clicks", "resends":
+	case "ts":
+		return fieldSent
+	case "_version", "subject", "sender", "state", "opens", "clicks", "resends":
 		return fieldRaw
 	default:
 		return fieldCount

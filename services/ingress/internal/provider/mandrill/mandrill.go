@@ -113,6 +113,7 @@ func common(e *entry, it *provider.Item) {
 		return
 	}
 	it.SetTime(provider.Time(e.values[fieldTime]))
+	it.SetSent(provider.Time(e.values[fieldSent]))
 	if ev.Campaign = e.text(fieldTemplate); ev.Campaign == "" {
 		ev.Campaign = e.text(fieldSubaccount)
 	}

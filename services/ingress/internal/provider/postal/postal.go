@@ -81,6 +81,7 @@ type message struct {
 	messageID string // without angle brackets
 	to        string
 	tag       string
+	sent      jsonscan.Value
 	incoming  bool
 }
 
@@ -111,6 +112,7 @@ func (e *entry) decode(it *provider.Item) {
 		return
 	}
 	it.AddTag(e.message.tag)
+	it.SetSent(provider.Time(e.message.sent))
 	e.particular(it)
 }
 
@@ -132,7 +134,9 @@ func (e *entry) readMessage() {
 			e.message.tag = e.out.Text(m.Value(), "message.tag")
 		case "direction":
 			e.message.incoming = e.out.Text(m.Value(), "message.direction") == "incoming"
-		case "token", "from", "subject", "timestamp", "spam_status":
+		case "timestamp":
+			e.message.sent = m.Value()
+		case "token", "from", "subject", "spam_status":
 		default:
 			e.out.Drift(provider.UnknownField, "message."+key)
 		}

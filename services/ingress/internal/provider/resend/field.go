@@ -18,6 +18,7 @@ const (
 	fieldEmail
 	fieldAudience
 	fieldUnsubscribed
+	fieldCreated
 	fieldCount // how many there are; and what is none of them
 	fieldRaw   // documented, and raw has it
 )
@@ -25,7 +26,7 @@ const (
 // names are the fields as Resend writes them.
 var names = [fieldCount]string{
 	"email_id", "to", "broadcast_id", "template_id", "tags", "headers", "bounce", "suppressed", "failed", "click",
-	"id", "email", "audience_id", "unsubscribed",
+	"id", "email", "audience_id", "unsubscribed", "created_at",
 }
 
 func fieldOf(key string) field {
@@ -58,7 +59,9 @@ func fieldOf(key string) field {
 		return fieldAudience
 	case "unsubscribed":
 		return fieldUnsubscribed
-	case "created_at", "from", "subject", "message_id", "cc", "bcc", "attachments", "segment_ids", "updated_at",
+	case "created_at":
+		return fieldCreated
+	case "from", "subject", "message_id", "cc", "bcc", "attachments", "segment_ids", "updated_at",
 		"first_name", "last_name", "name", "status", "region", "records", "origin", "source_id":
 		return fieldRaw
 	default:

@@ -246,6 +246,7 @@ func (r *record) add(who recipient) *provider.Item {
 		ev.ProviderEventID = r.env.id
 	}
 	it.SetTime(provider.Time(r.when()))
+	it.SetSent(provider.Time(r.sent))
 	ev.EnhancedCode, ev.SMTPReply = who.status, who.diagnostic
 	r.label(it)
 	// Told to both producers alike, so that a bounce of which both tell is one

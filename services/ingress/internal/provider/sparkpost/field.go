@@ -26,6 +26,7 @@ const (
 	fieldReason
 	fieldCode
 	fieldClass
+	fieldInjection
 	fieldCount // how many there are; and what is none of them
 	fieldRaw   // documented, and raw has it
 )
@@ -34,7 +35,7 @@ const (
 var names = [fieldCount]string{
 	"type", "event_id", "timestamp", "transmission_id", "message_id", "raw_rcpt_to", "rcpt_to", "campaign_id",
 	"template_id", "sending_ip", "rcpt_tags", "rcpt_meta", "ip_address", "user_agent", "target_link_url", "geo_ip",
-	"fbtype", "report_by", "raw_reason", "reason", "error_code", "bounce_class",
+	"fbtype", "report_by", "raw_reason", "reason", "error_code", "bounce_class", "injection_time",
 }
 
 func fieldOf(key string) field {
@@ -83,6 +84,8 @@ func fieldOf(key string) field {
 		return fieldCode
 	case "bounce_class":
 		return fieldClass
+	case "injection_time":
+		return fieldInjection
 	default:
 		return otherField(key)
 	}
@@ -92,7 +95,7 @@ func fieldOf(key string) field {
 func otherField(key string) field {
 	switch key {
 	case "customer_id", "subaccount_id", "template_version", "subject", "friendly_from", "msg_from", "rcpt_hash",
-		"rcpt_type", "recipient_domain", "routing_domain", "ip_pool", "injection_time", "scheduled_time", "msg_size",
+		"rcpt_type", "recipient_domain", "routing_domain", "ip_pool", "scheduled_time", "msg_size",
 		"transactional", "recv_method", "open_tracking", "click_tracking", "initial_pixel", "amp_enabled",
 		"ab_test_id", "ab_test_version", "mailbox_provider", "mailbox_provider_region", "delv_method", "num_retries",
 		"queue_time", "outbound_tls", "device_token", "remote_addr", "report_to", "user_str", "target_link_name",

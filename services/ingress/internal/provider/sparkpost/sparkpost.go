@@ -126,6 +126,7 @@ func common(e *entry, it *provider.Item) {
 		return
 	}
 	it.SetTime(provider.Time(e.values[fieldTimestamp]))
+	it.SetSent(provider.Time(e.values[fieldInjection]))
 	ev.Campaign = e.text(fieldCampaign)
 	if ev.Campaign == "" {
 		ev.Campaign = e.text(fieldTemplate)
