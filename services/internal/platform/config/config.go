@@ -83,8 +83,22 @@ func decodeFile(root, fresh reflect.Value, src Source) error {
 			root.Field(i).Set(fresh.Field(i))
 		}
 	}
-	if err := yaml.UnmarshalWithOptions(src.File, root.Addr().Interface(), yaml.Strict()); err != nil {
-		return fmt.Errorf("read %s: %w", src.Name, plainError(err))
+	if err := decodeStrict(src.File, root.Addr().Interface()); err != nil {
+		return fmt.Errorf("read %s: %w", src.Name, err)
+	}
+	return nil
+}
+
+// decodeStrict turns a panic of the YAML package into an error: it has no answer
+// to a scalar with a tag, !!str 123, where a list is wanted.
+func decodeStrict(text []byte, dst any) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("a value with a tag (!!str) stands where there should be a list")
+		}
+	}()
+	if err := yaml.UnmarshalWithOptions(text, dst, yaml.Strict()); err != nil {
+		return plainError(err)
 	}
 	return nil
 }

@@ -167,6 +167,25 @@ func TestLoad_RefusesUnknownKeysWithTheirPlaceAndWithoutTheText(t *testing.T) {
 	}
 }
 
+func TestLoad_ATagWhereAListIsWantedIsAnError(t *testing.T) {
+	t.Parallel()
+	_, _, err := load(t, "a: {tokens: !!str 123}")
+	if err == nil || !strings.Contains(err.Error(), "read test.yaml: a value with a tag") || strings.Contains(err.Error(), "123") {
+		t.Errorf("%v", err)
+	}
+}
+
+// FuzzLoad reads anything as a configuration: an error or none, and no panic.
+func FuzzLoad(f *testing.F) {
+	for _, seed := range []string{"a: {tokens: !!str 123}", "a: {tokens: [x], sources: [{basic: {password: !!int 4}}]}", "a: &x {limit: 1}\nb: *x", "\x00", "a: !!binary ="} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		cfg := defaults()
+		_, _ = config.Load(&cfg, defaults(), config.Source{File: []byte(text), Name: "test.yaml", ReadFile: func(string) ([]byte, error) { return nil, fs.ErrNotExist }}) // either way
+	})
+}
+
 func TestSecret_NeverPrints(t *testing.T) {
 	t.Parallel()
 	cfg := defaults()
