@@ -46,7 +46,7 @@ func activecampaign(facts []fact, _ *occasion) (request, error) {
 		form.Set("bounce[code]", e.SMTPReply[4:9])
 		form.Set("bounce[description]", e.SMTPReply[10:])
 	}
-	return request{body: []byte(form.Encode()), header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}}, nil
+	return formRequest(form)
 }
 
 // activecampaignTells says that ActiveCampaign has no word for what arrives, what

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"encoding/json"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -18,8 +19,12 @@ type dialect struct {
 	// tells says whether the provider has a word for an event; nil means all. What
 	// it has none for is not played, so that everything counted was sent.
 	tells func(*schemas.Event) bool
-	// write returns facts as one request, signed as the provider signs.
+	// write returns facts as one request that nobody has signed.
 	write func(facts []fact, o *occasion) (request, error)
+	// sign makes it genuine; nil where a password or the URL does.
+	sign signature
+	// media is the content type; "" is JSON.
+	media string
 }
 
 // request is one webhook.
@@ -61,24 +66,30 @@ func newOccasion(cfg Config) (*occasion, error) {
 // now is the time that is signed, in Unix seconds.
 func (o *occasion) now() string { return strconv.FormatInt(time.Now().Unix(), 10) }
 
+// The content types of webhooks.
+const (
+	jsonMedia = "application/json"
+	formMedia = "application/x-www-form-urlencoded"
+)
+
 // dialects are the providers that can be played, by their names in the
 // configuration.
 func dialects() map[string]dialect {
 	return map[string]dialect{
-		"activecampaign": {write: activecampaign, single: true, tells: activecampaignTells},
+		"activecampaign": {write: activecampaign, single: true, tells: activecampaignTells, media: formMedia},
 		"brevo":          {write: brevo},
-		"generic":        {write: generic},
-		"mailchimp":      {write: mailchimp, single: true, tells: mailchimpTells},
-		"mailersend":     {write: mailersend, single: true},
-		"mailgun":        {write: mailgun, single: true},
+		"generic":        {write: generic, sign: byTimedSum(webhooksign.GenericHeader)},
+		"mailchimp":      {write: mailchimp, single: true, tells: mailchimpTells, sign: byTimedSum(webhooksign.MailchimpHeader), media: formMedia},
+		"mailersend":     {write: mailersend, single: true, sign: bySum(webhooksign.MailerSendHeader)},
+		"mailgun":        {write: mailgun, single: true, sign: signMailgun},
 		"mailjet":        {write: mailjet},
-		"mailtrap":       {write: mailtrap},
-		"mandrill":       {write: mandrill},
-		"postal":         {write: postal, single: true, tells: postalTells},
+		"mailtrap":       {write: mailtrap, sign: bySum(webhooksign.MailtrapHeader)},
+		"mandrill":       {write: mandrill, sign: signMandrill, media: formMedia},
+		"postal":         {write: postal, single: true, tells: postalTells, sign: signPostal},
 		"postmark":       {write: postmark, single: true},
-		"resend":         {write: resend, single: true},
-		"sendgrid":       {write: sendgrid},
-		"ses":            {write: ses, single: true},
+		"resend":         {write: resend, single: true, sign: signResend},
+		"sendgrid":       {write: sendgrid, sign: signSendGrid},
+		"ses":            {write: ses, single: true, sign: signSES},
 		"sparkpost":      {write: sparkpost},
 	}
 }
@@ -86,10 +97,15 @@ func dialects() map[string]dialect {
 // Providers returns the names of the providers that can be played, sorted.
 func Providers() []string { return sortedNames(dialects()) }
 
+// formRequest returns a form as a request that nobody signed.
+func formRequest(form url.Values) (request, error) {
+	return request{body: []byte(form.Encode()), header: map[string]string{"Content-Type": formMedia}}, nil
+}
+
 // jsonRequest returns v as a request that nobody signed.
 func jsonRequest(v any) (request, error) {
 	body, err := json.Marshal(v)
-	return request{body: body, header: map[string]string{"Content-Type": "application/json"}}, err
+	return request{body: body, header: map[string]string{"Content-Type": jsonMedia}}, err
 }
 
 // sentAt is when the message was sent. Who reads a mail the second it is sent is

@@ -21,7 +21,7 @@ func written(t *testing.T, provider string, e schemas.Event, attempt int) (text 
 	}
 	o.attempt = attempt
 	e.Recipient, e.Time = "ana@example.com", time.Unix(1767225600, 0).UTC()
-	r, err := dialects()[provider].write([]fact{{event: e, messageID: messageIDFirst, campaign: "simulated"}}, o)
+	r, err := dialects()[provider].compose([]fact{{event: e, messageID: messageIDFirst, campaign: "simulated"}}, o)
 	if err != nil {
 		t.Fatal(err)
 	}

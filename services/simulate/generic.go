@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
 // generic posts what the generic source of the development configuration is set
@@ -18,11 +17,7 @@ func generic(facts []fact, o *occasion) (request, error) {
 	if !o.grouped && len(objects) == 1 {
 		v = objects[0]
 	}
-	r, err := jsonRequest(v)
-	if err == nil {
-		r.header[webhooksign.GenericHeader] = webhooksign.Mailchimp(o.auth.SigningKey.Reveal(), time.Now(), r.body)
-	}
-	return r, err
+	return jsonRequest(v)
 }
 
 func genericEvent(f *fact) object {

@@ -6,12 +6,11 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
 // mailchimp posts a form about a contact, the same when it is sent again but for
 // the time of its signature.
-func mailchimp(facts []fact, o *occasion) (request, error) {
+func mailchimp(facts []fact, _ *occasion) (request, error) {
 	f := &facts[0]
 	e := &f.event
 	form := url.Values{
@@ -31,11 +30,7 @@ func mailchimp(facts []fact, o *occasion) (request, error) {
 	if e.Type == schemas.Complained {
 		form.Set("data[reason]", "abuse")
 	}
-	body := []byte(form.Encode())
-	return request{body: body, header: map[string]string{
-		"Content-Type":              "application/x-www-form-urlencoded",
-		webhooksign.MailchimpHeader: webhooksign.Mailchimp(o.auth.SigningKey.Reveal(), time.Now(), body),
-	}}, nil
+	return formRequest(form)
 }
 
 // mailchimpTells says what changes an audience; Mailchimp tells nothing else.

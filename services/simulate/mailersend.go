@@ -4,16 +4,11 @@ import (
 	"cmp"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
 // mailersend posts one object of version 2, the same when it is sent again.
-func mailersend(facts []fact, o *occasion) (request, error) {
-	r, err := jsonRequest(mailersendEvent(&facts[0]))
-	if err == nil {
-		r.header[webhooksign.MailerSendHeader] = webhooksign.Hex(o.auth.SigningKey.Reveal(), r.body)
-	}
-	return r, err
+func mailersend(facts []fact, _ *occasion) (request, error) {
+	return jsonRequest(mailersendEvent(&facts[0]))
 }
 
 // mailersendTime is how MailerSend writes a time.

@@ -29,7 +29,7 @@ func TestMailerSend_WritesAsMailerSendDoes(t *testing.T) {
 		{happened(schemas.Bounced, schemas.Hard, "550 5.1.1 no such user"), "rejected", with("hard")},
 		{happened(schemas.Bounced, schemas.Soft, "550 5.1.1 no such user"), "rejected", with("soft")},
 	} {
-		r, body := bodyOf(t, mailersend, tt.fact)
+		r, body := bodyOf(t, "mailersend", tt.fact)
 		if diff := cmp.Diff(tt.meta, within(body, "data", "meta")); diff != "" {
 			t.Errorf("meta of %s: %s", body["type"], diff)
 		}

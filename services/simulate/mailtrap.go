@@ -7,20 +7,15 @@ import (
 	"strings"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
 // mailtrap posts its events in an object, the same when it is sent again.
-func mailtrap(facts []fact, o *occasion) (request, error) {
+func mailtrap(facts []fact, _ *occasion) (request, error) {
 	objects := make([]object, len(facts))
 	for i := range facts {
 		objects[i] = mailtrapEvent(&facts[i])
 	}
-	r, err := jsonRequest(object{"events": objects})
-	if err == nil {
-		r.header[webhooksign.MailtrapHeader] = webhooksign.Hex(o.auth.SigningKey.Reveal(), r.body)
-	}
-	return r, err
+	return jsonRequest(object{"events": objects})
 }
 
 // uuid is id in the form of a UUID: the message's, with the type in the two digits

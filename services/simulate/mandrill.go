@@ -7,7 +7,6 @@ import (
 	"strconv"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
 // mandrillEvent is an object of Mandrill.
@@ -51,19 +50,18 @@ type mandrillReject struct {
 	Reason string `json:"reason"`
 }
 
-// mandrill posts a form, signed together with its URL.
-func mandrill(facts []fact, o *occasion) (request, error) {
+// mandrill posts a form, the same when it is sent again.
+func mandrill(facts []fact, _ *occasion) (request, error) {
 	objects := make([]mandrillEvent, len(facts))
 	for i := range facts {
 		objects[i] = mandrillObject(&facts[i])
 	}
 	list, err := json.Marshal(objects)
 	list = bytes.ReplaceAll(list, []byte("/"), []byte(`\/`)) // as PHP writes it
-	form := url.Values{"mandrill_events": {string(list)}}
-	return request{body: []byte(form.Encode()), header: map[string]string{
-		"Content-Type":             "application/x-www-form-urlencoded",
-		webhooksign.MandrillHeader: webhooksign.Mandrill(o.auth.SigningKey.Reveal(), o.auth.PublicURL.Reveal(), form),
-	}}, err
+	if err != nil {
+		return request{}, err
+	}
+	return formRequest(url.Values{"mandrill_events": {string(list)}})
 }
 
 func mandrillObject(f *fact) mandrillEvent {

@@ -6,24 +6,16 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
 // postalKey is the id of the development key in a key set.
 const postalKey = "development"
 
-// postal posts one object, the same when it is sent again. The signature with
-// SHA-1 that Postal sends too is left out: it costs another one and proves nothing.
-func postal(facts []fact, o *occasion) (request, error) {
+// postal posts one object, the same when it is sent again.
+func postal(facts []fact, _ *occasion) (request, error) {
 	f := &facts[0]
 	kind, payload := postalPayload(f)
-	r, err := jsonRequest(object{"event": kind, "timestamp": postalTime(f.event.Time), "payload": payload, "uuid": f.uuid()})
-	if err != nil {
-		return r, err
-	}
-	r.header["User-Agent"], r.header[webhooksign.PostalKeyID] = "Postal/3.3.6", postalKey
-	r.header[webhooksign.PostalHeader], err = webhooksign.Postal(o.keys.Postal, r.body)
-	return r, err
+	return jsonRequest(object{"event": kind, "timestamp": postalTime(f.event.Time), "payload": payload, "uuid": f.uuid()})
 }
 
 // postalTime is seconds with decimals: all of Postal's times are floats.

@@ -22,13 +22,15 @@ func (f fact) at(t time.Time) fact {
 }
 
 // bodyOf returns a request with one fact and its body.
-func bodyOf(t *testing.T, write func([]fact, *occasion) (request, error), f fact) (request, map[string]any) {
+func bodyOf(t *testing.T, provider string, f fact) (request, map[string]any) {
 	t.Helper()
-	keys, err := webhooksign.LoadDevelopment()
+	cfg := Default()
+	cfg.Provider = provider
+	o, err := newOccasion(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := write([]fact{f}, &occasion{keys: keys})
+	r, err := dialects()[provider].compose([]fact{f}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +54,7 @@ var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-8[0-9a-
 
 func TestPostal_WritesAsPostalDoes(t *testing.T) {
 	t.Parallel()
-	r, sent := bodyOf(t, postal, happened(schemas.Delivered, "", "250 2.0.0 queued"))
+	r, sent := bodyOf(t, "postal", happened(schemas.Delivered, "", "250 2.0.0 queued"))
 	for _, name := range []string{webhooksign.PostalHeader, webhooksign.PostalKeyID, "User-Agent"} {
 		if r.header[name] == "" {
 			t.Errorf("no %s", name)
@@ -61,17 +63,17 @@ func TestPostal_WritesAsPostalDoes(t *testing.T) {
 	if !regexp.MustCompile(`"timestamp":1772615730\.\d`).Match(r.body) {
 		t.Errorf("no seconds with decimals: %s", r.body)
 	}
-	_, loaded := bodyOf(t, postal, happened(schemas.Opened, "", ""))
+	_, loaded := bodyOf(t, "postal", happened(schemas.Opened, "", ""))
 	if a, b := sent["uuid"].(string), loaded["uuid"].(string); !uuidForm.MatchString(a) || !uuidForm.MatchString(b) || a == b {
 		t.Errorf("uuids %q and %q", a, b)
 	}
-	_, held := bodyOf(t, postal, happened(schemas.Blocked, "", "550 5.7.1 refused"))
+	_, held := bodyOf(t, "postal", happened(schemas.Blocked, "", "550 5.7.1 refused"))
 	for _, name := range []string{"time", "sent_with_ssl"} {
 		if v := within(held, "payload", name); v != nil {
 			t.Errorf("%s of what was not tried is %v", name, v)
 		}
 	}
-	_, bounced := bodyOf(t, postal, happened(schemas.Bounced, schemas.Soft, "452 4.2.2 full"))
+	_, bounced := bodyOf(t, "postal", happened(schemas.Bounced, schemas.Soft, "452 4.2.2 full"))
 	message, report := within(bounced, "payload", "original_message").(map[string]any), within(bounced, "payload", "bounce").(map[string]any)
 	if got, want := sortedNames(report), sortedNames(message); !slices.Equal(got, want) {
 		t.Errorf("a bounce has %v, a message %v", got, want)

@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
 // sendgridEvent is an object of SendGrid, with an argument of the sender.
@@ -41,7 +40,7 @@ type sendgridOffset struct {
 	Type  string `json:"type"`
 }
 
-// sendgrid posts an array, signed, with other event ids the second time. CRLF
+// sendgrid posts an array, with other event ids the second time. CRLF
 // stands between the objects and at the end, and is signed.
 func sendgrid(facts []fact, o *occasion) (request, error) {
 	body := []byte("[")
@@ -56,14 +55,9 @@ func sendgrid(facts []fact, o *occasion) (request, error) {
 		body = append(body, object...)
 	}
 	body = append(body, "]\r\n"...)
-	now := o.now()
-	signature, err := webhooksign.SendGrid(o.keys.SendGrid, now, body)
 	return request{body: body, header: map[string]string{
-		"Content-Type":                      "application/json;charset=utf-8",
-		"User-Agent":                        "SendGrid Event API",
-		webhooksign.SendGridTimestampHeader: now,
-		webhooksign.SendGridSignatureHeader: signature,
-	}}, err
+		"Content-Type": "application/json;charset=utf-8", "User-Agent": "SendGrid Event API",
+	}}, nil
 }
 
 func sendgridObject(f *fact, attempt int) sendgridEvent {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
@@ -15,29 +14,19 @@ import (
 // sesTime is how SES writes a time.
 const sesTime = "2006-01-02T15:04:05.000Z"
 
-// ses posts one record in a signed message of SNS, the second time with another
-// message id.
+// ses posts one record in a message of SNS, the second time with another message
+// id.
 func ses(facts []fact, o *occasion) (request, error) {
 	f := &facts[0]
 	record, err := json.Marshal(sesRecord(f))
 	if err != nil {
 		return request{}, err
 	}
-	m := webhooksign.SNSMessage{
-		Type: webhooksign.SNSNotification, MessageID: snsID(f, o.attempt),
-		TopicArn: o.auth.TopicArn, Subject: "Amazon SES Email Event Notification", Message: string(record),
-		Timestamp: time.Now().UTC().Format(sesTime), SignatureVersion: "2",
+	return jsonRequest(webhooksign.SNSMessage{
+		Type: webhooksign.SNSNotification, MessageID: snsID(f, o.attempt), Subject: "Amazon SES Email Event Notification", Message: string(record),
 		SigningCertURL: "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem",
 		UnsubscribeURL: "https://sns.eu-west-1.amazonaws.com/?Action=Unsubscribe&SubscriptionArn=" + o.auth.TopicArn + ":simulated",
-	}
-	if err := m.Sign(o.keys.SNS); err != nil {
-		return request{}, err
-	}
-	body, err := json.Marshal(m)
-	return request{body: body, header: map[string]string{
-		"Content-Type": "text/plain; charset=UTF-8", webhooksign.SNSTypeHeader: m.Type,
-		"x-amz-sns-message-id": m.MessageID, "x-amz-sns-topic-arn": m.TopicArn, "x-amz-sns-subscription-arn": m.TopicArn + ":simulated",
-	}}, err
+	})
 }
 
 // snsID is a UUID that no two facts, nor two messages about one, share.

@@ -42,6 +42,9 @@ type Config struct {
 	Reorder    bool          // shuffle events within a few seconds
 	Workers    int           // requests at once, 1 to workersMax
 	Seed       uint64        // the same seed plays the same messages
+	// Bodies of requests that were captured. With some, each is posted once, signed
+	// anew, and no scenario is played.
+	Bodies [][]byte
 }
 
 // Auth is what makes a request genuine. Providers that sign with a private key
@@ -96,6 +99,9 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (Summary, error) {
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer close(requests)
+		if len(cfg.Bodies) > 0 {
+			return repost(gctx, cfg, o, requests)
+		}
 		return play(gctx, cfg, o, requests)
 	})
 	for range cfg.Workers {
@@ -122,6 +128,22 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (Summary, error) {
 	return summary, err
 }
 
+// repost writes the captured requests.
+func repost(ctx context.Context, cfg Config, o *occasion, requests chan<- request) error {
+	for i, body := range cfg.Bodies {
+		r, err := dialects()[cfg.Provider].captured(body, o)
+		if err != nil {
+			return fmt.Errorf("sign body %d of %d as %s: %w", i+1, len(cfg.Bodies), cfg.Provider, err)
+		}
+		select {
+		case requests <- r:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
 // play writes the requests that are due, tick by tick.
 func play(ctx context.Context, cfg Config, o *occasion, requests chan<- request) error {
 	rng := rand.New(rand.NewPCG(cfg.Seed, cfg.Seed))
@@ -144,7 +166,7 @@ func play(ctx context.Context, cfg Config, o *occasion, requests chan<- request)
 			sent += len(facts)
 			copies := 1 + repeat(rng, cfg.Duplicates)
 			for o.attempt = 0; o.attempt < copies; o.attempt++ {
-				r, err := encode.write(facts, o)
+				r, err := encode.compose(facts, o)
 				if err != nil {
 					return fmt.Errorf("write a webhook of %s: %w", cfg.Provider, err)
 				}

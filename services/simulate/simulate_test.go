@@ -92,6 +92,21 @@ func TestRun_SendsTheRateAskedForAndSumsUp(t *testing.T) {
 	}
 }
 
+func TestRun_PostsCapturedBodiesOnce(t *testing.T) {
+	t.Parallel()
+	h := newHook(t, 1)
+	cfg := settings(h)
+	cfg.Bodies = [][]byte{[]byte(`{"event":"sent"}`), []byte(`[{"event":"open"},{"event":"click"}]`)}
+	got, err := simulate.Run(t.Context(), cfg, io.Discard)
+	if err != nil || got.Requests != 2 || got.Accepted != 3 || got.Retries != 1 || len(h.bodies) != 2 {
+		t.Errorf("%+v, %v, bodies %v", got, err, h.bodies)
+	}
+	cfg.Provider, cfg.Bodies = "mailgun", append(cfg.Bodies, []byte("no JSON"))
+	if _, err = simulate.Run(t.Context(), cfg, io.Discard); err == nil || !strings.Contains(err.Error(), "sign body 2 of 3 as mailgun") {
+		t.Errorf("a body that cannot be signed: %v", err)
+	}
+}
+
 func TestRun_DuplicatesAreTheSameBytes(t *testing.T) {
 	t.Parallel()
 	h := newHook(t, 0)

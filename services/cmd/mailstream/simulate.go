@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,19 +14,31 @@ import (
 func (c *command) simulate() *cobra.Command {
 	cfg := simulate.Default()
 	scenario := string(cfg.Scenario)
+	var files []string
 	cmd := &cobra.Command{
 		Use:   "simulate",
 		Short: "Send an ingress the webhooks of messages that were never sent",
 		Long: `Simulate sends correctly authenticated webhooks to a running ingress: the events
 of messages that were never sent, to people who do not exist. Without --config it
-uses the sources of the development configuration, which "make dev" runs with.`,
+uses the sources of the development configuration, which "make dev" runs with.
+
+With --body it posts request bodies instead, signed anew: one that was captured,
+or a sample of the provider's documentation.`,
 		Example: `  mailstream simulate --source mailjet --rate 50 --duration 1m --scenario block-spike
-  mailstream simulate --source mailjet --rate 2000 --group 100 --duplicates 0.1 --reorder`,
+  mailstream simulate --source mailjet --rate 2000 --group 100 --duplicates 0.1 --reorder
+  mailstream simulate --source mailgun --body captured.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg.Scenario = simulate.Scenario(scenario)
 			if err := c.credentials(&cfg); err != nil {
 				return err
+			}
+			for _, file := range files {
+				body, err := os.ReadFile(file)
+				if err != nil {
+					return err
+				}
+				cfg.Bodies = append(cfg.Bodies, body)
 			}
 			_, err := simulate.Run(cmd.Context(), cfg, c.stdout)
 			return err
@@ -42,6 +55,7 @@ uses the sources of the development configuration, which "make dev" runs with.`,
 	f.Float64Var(&cfg.Duplicates, "duplicates", cfg.Duplicates, "share of requests that are sent twice, 0 to 1")
 	f.BoolVar(&cfg.Reorder, "reorder", cfg.Reorder, "send events out of order")
 	f.IntVar(&cfg.Workers, "workers", cfg.Workers, "requests at once")
+	f.StringArrayVar(&files, "body", nil, "`file` with a request body to post instead; again for more")
 	f.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "the same seed plays the same mix")
 	return cmd
 }
