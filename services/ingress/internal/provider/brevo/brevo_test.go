@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -120,13 +119,5 @@ func TestProvider_LosesNothingByAnAnswer(t *testing.T) {
 const click = `{"id":90211,"email":"ana@example.com","message-id":"<202603040915.18273645@smtp-relay.mailin.fr>","date":"2026-03-04 10:31:00","subject":"Your order","event":"click","sending_ip":"203.0.113.9","ts":1772616660,"ts_event":1772616660,"ts_epoch":1772616660250,"link":"https://shop.example.org/o/77?a=1&b=2","tags":["order"],"user_agent":"Mozilla/5.0 (X11; Linux x86_64)","device_used":"DESKTOP"}`
 
 func BenchmarkDecode(b *testing.B) {
-	for _, size := range []int{1, 100} {
-		b.Run("brevo/batch="+strconv.Itoa(size), func(b *testing.B) {
-			items := make([][]byte, size)
-			for i := range items {
-				items[i] = []byte(click)
-			}
-			providertest.Benchmark(b, brevo.Provider{}, &provider.Request{Body: batch(items), Limits: jsonscan.Limits{Depth: 64, Items: 10_000}}, size)
-		})
-	}
+	providertest.BenchmarkBatches(b, brevo.Provider{}, []byte(click), batch)
 }

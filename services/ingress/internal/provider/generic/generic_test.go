@@ -406,24 +406,5 @@ func FuzzModes(f *testing.F) {
 const delivered = `{"id":"evt-1","event":"mail.delivered","at":1772615730123,"message":{"id":"m-77","subject":"Invoice 7781","headers":[{"name":"X-Order","value":"7781"}]},"to":[{"email":"ana@example.com","name":"Ana Lima"}],"reply":"250 2.0.0 OK 1767225600 a1b2c3 - mx.example.com","tenant":"t-9","tags":["invoice","eu"],"metadata":{"order":"7781","campaign":"spring-2026"}}`
 
 func BenchmarkDecode(b *testing.B) {
-	p := parse(b, inHouse)
-	for _, size := range []int{1, 100} {
-		b.Run("generic/batch="+strconv.Itoa(size), func(b *testing.B) {
-			body := []byte(delivered)
-			if size > 1 {
-				body = batch(bytes.Split(bytes.TrimSuffix(bytes.Repeat([]byte(delivered+"\n"), size), []byte("\n")), []byte("\n")))
-			}
-			req := &provider.Request{Body: body, Header: http.Header{}, Limits: jsonscan.Limits{Depth: 64, Items: 10_000}}
-			var out provider.Batch
-			b.SetBytes(int64(len(body)))
-			b.ReportAllocs()
-			for b.Loop() {
-				out.Reset()
-				if err := p.Decode(req, &out); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*size), "ns/event")
-		})
-	}
+	providertest.BenchmarkBatches(b, parse(b, inHouse), []byte(delivered), batch)
 }

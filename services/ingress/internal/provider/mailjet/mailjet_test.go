@@ -2,11 +2,8 @@ package mailjet_test
 
 import (
 	"bytes"
-	"strconv"
 	"testing"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
-	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailjet"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/providertest"
 )
@@ -36,27 +33,5 @@ func FuzzProvider(f *testing.F) {
 const sent = `{"event":"sent","time":1767225600,"MessageID":576460761234567891,"Message_GUID":"6b1f0c52-3a0e-4c5e-9d1a-0f8a3a7c1d01","email":"ana@example.com","mj_campaign_id":9001,"mj_contact_id":42,"customcampaign":"spring-2026","mj_message_id":"576460761234567891","smtp_reply":"sent (250 2.0.0 OK 1767225600 a1b2c3 - mx.example.com)","CustomID":"order-7781","Payload":"{\"tenant\":\"t-9\",\"order\":7781}"}`
 
 func BenchmarkDecode(b *testing.B) {
-	for _, size := range []int{1, 100} {
-		b.Run("mailjet/batch="+strconv.Itoa(size), func(b *testing.B) {
-			items := make([][]byte, size)
-			for i := range items {
-				items[i] = []byte(sent)
-			}
-			body := batch(items)
-			if size == 1 {
-				body = []byte(sent)
-			}
-			req := &provider.Request{Body: body, Limits: jsonscan.Limits{Depth: 64, Items: 10_000}}
-			var out provider.Batch
-			b.SetBytes(int64(len(body)))
-			b.ReportAllocs()
-			for b.Loop() {
-				out.Reset()
-				if err := (mailjet.Provider{}).Decode(req, &out); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*size), "ns/event")
-		})
-	}
+	providertest.BenchmarkBatches(b, mailjet.Provider{}, []byte(sent), batch)
 }

@@ -3,7 +3,6 @@ package mailtrap_test
 import (
 	"bytes"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -111,13 +110,5 @@ var limits = jsonscan.Limits{Depth: 64, Items: 10_000}
 const bounce = `{"event":"bounce","message_id":"7d0c6f7e-5d4f-4c0e-9a49-3b7b0f4f0a03","sending_stream":"bulk","email":"gone@example.com","sending_domain_name":"example.org","category":"order","custom_variables":{"order":"77","vip":true},"timestamp":1772615741,"event_id":"e3a1c0de-0000-4000-8000-000000000003","response":"5.1.1 User unknown","response_code":550,"bounce_category":"badrecipient"}`
 
 func BenchmarkDecode(b *testing.B) {
-	for _, size := range []int{1, 100} {
-		b.Run("mailtrap/batch="+strconv.Itoa(size), func(b *testing.B) {
-			items := make([][]byte, size)
-			for i := range items {
-				items[i] = []byte(bounce)
-			}
-			providertest.Benchmark(b, mailtrap.Provider{}, &provider.Request{Body: batch(items), Limits: limits}, size)
-		})
-	}
+	providertest.BenchmarkBatches(b, mailtrap.Provider{}, []byte(bounce), batch)
 }

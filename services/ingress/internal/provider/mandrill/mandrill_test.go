@@ -3,7 +3,6 @@ package mandrill_test
 import (
 	"bytes"
 	"net/url"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -91,13 +90,5 @@ func TestProvider_KnowsARepeatWhoseMessageHasGrown(t *testing.T) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	for _, size := range []int{1, 100} {
-		b.Run("mandrill/batch="+strconv.Itoa(size), func(b *testing.B) {
-			items := make([][]byte, size)
-			for i := range items {
-				items[i] = []byte(sent)
-			}
-			providertest.Benchmark(b, mandrill.Provider{}, &provider.Request{Body: batch(items), Limits: jsonscan.Limits{Depth: 64, Items: 10_000}}, size)
-		})
-	}
+	providertest.BenchmarkBatches(b, mandrill.Provider{}, []byte(sent), batch)
 }

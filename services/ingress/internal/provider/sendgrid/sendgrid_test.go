@@ -2,11 +2,8 @@ package sendgrid_test
 
 import (
 	"bytes"
-	"strconv"
 	"testing"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
-	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/providertest"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/sendgrid"
 )
@@ -71,13 +68,5 @@ func TestProvider_TellsUnknownEventsApartByFieldsItDoesNotKnow(t *testing.T) {
 const delivered = `{"email":"ana@example.com","timestamp":1767225602,"event":"delivered","ip":"198.51.100.7","tls":1,"category":["invoice"],"sg_event_id":"ZGVsaXZlcmVkLTEtZXhhbXBsZQ","sg_message_id":"Zk3xExampleMsgId0001aa.recvd-5f54b5d587-aaaaa-1-67BADEEA-6.0","smtp-id":"<Zk3xExampleMsgId0001aa@geopod-ismtpd-1>","response":"250 2.0.0 OK","order":"7781"}`
 
 func BenchmarkDecode(b *testing.B) {
-	for _, size := range []int{1, 100} {
-		b.Run("sendgrid/batch="+strconv.Itoa(size), func(b *testing.B) {
-			items := make([][]byte, size)
-			for i := range items {
-				items[i] = []byte(delivered)
-			}
-			providertest.Benchmark(b, sendgrid.Provider{}, &provider.Request{Body: batch(items), Limits: jsonscan.Limits{Depth: 64, Items: 10_000}}, size)
-		})
-	}
+	providertest.BenchmarkBatches(b, sendgrid.Provider{}, []byte(delivered), batch)
 }

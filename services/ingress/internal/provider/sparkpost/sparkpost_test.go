@@ -2,11 +2,9 @@ package sparkpost_test
 
 import (
 	"bytes"
-	"strconv"
 	"testing"
 
 	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
-	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/providertest"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/sparkpost"
 )
@@ -78,13 +76,5 @@ func TestProvider_TellsTwoEventsOfOneSecondApart(t *testing.T) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	for _, size := range []int{1, 100} {
-		b.Run("sparkpost/batch="+strconv.Itoa(size), func(b *testing.B) {
-			items := make([][]byte, size)
-			for i := range items {
-				items[i] = []byte(delivery)
-			}
-			providertest.Benchmark(b, sparkpost.Provider{}, &provider.Request{Body: batch(items), Limits: jsonscan.Limits{Depth: 64, Items: 10_000}}, size)
-		})
-	}
+	providertest.BenchmarkBatches(b, sparkpost.Provider{}, []byte(delivery), batch)
 }
