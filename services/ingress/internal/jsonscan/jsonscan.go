@@ -1,6 +1,6 @@
 // Package jsonscan finds the parts of a JSON text without copying or changing
-// them: a Document checks the whole text once and knows where its items and
-// their members lie, byte for byte; Value walks what lies deeper.
+// them: a Document checks the whole text once and knows where its items and the
+// members of every object lie, byte for byte; Value walks text without one.
 //
 // It accepts what encoding/json accepts (a test and a fuzz test hold it to
 // that): RFC 8259 with invalid UTF-8 tolerated inside strings. It builds no tree
@@ -11,7 +11,9 @@ package jsonscan
 import (
 	"bytes"
 	"math"
+	"sort"
 	"strconv"
+	"unsafe"
 )
 
 // SyntaxError says where a text stops being JSON, and never what stands there.
@@ -48,17 +50,23 @@ type Document struct {
 	text    []byte
 	array   bool
 	items   []Value
-	members []member // of all items that are objects, one after the other
-	ends    []int    // members[ends[i-1]:ends[i]] are those of items[i]
+	members []member // of all objects, in the order of the text
+	firsts  []uint32 // where in members those of an item begin
+	hint    int      // the member that was looked up last
 }
 
-// member is where one member of an item lies, bytes from the start of the text.
+// member is where one member of an object lies, bytes from the start of the text.
 // It has no pointer, so the garbage collector need not look at thousands of them.
 type member struct {
 	key, keyEnd     uint32 // between the quotes
 	value, valueEnd uint32
-	escaped         bool // the key has a backslash
+	inside          uint32 // how many members follow that lie in its value
+	escaped         bool   // the key has a backslash
 }
+
+// membersKept bounds what Reset keeps for the next text: more than a thousand
+// events have.
+const membersKept = 64 << 10
 
 // textBytesMax is what the offsets of a member can say.
 const textBytesMax = math.MaxUint32
@@ -73,7 +81,7 @@ func (d *Document) Parse(data []byte, lim Limits) error {
 		return &LimitError{Offset: textBytesMax, What: "too long"}
 	}
 	d.text = data
-	s := scanner{data: data, depthMax: lim.Depth}
+	s := scanner{data: data, depthMax: lim.Depth, members: d.members}
 	if bytes.HasPrefix(data, bom) {
 		s.pos = len(bom)
 	}
@@ -85,6 +93,7 @@ func (d *Document) Parse(data []byte, lim Limits) error {
 	} else {
 		err = d.item(&s, 0)
 	}
+	d.members = s.members
 	if err == nil {
 		if s.space(); s.pos < len(data) {
 			err = s.fault("unexpected text after the value")
@@ -99,7 +108,11 @@ func (d *Document) Parse(data []byte, lim Limits) error {
 // Reset empties d and lets go of the text.
 func (d *Document) Reset() {
 	clear(d.items)
-	d.text, d.array, d.items, d.members, d.ends = nil, false, d.items[:0], d.members[:0], d.ends[:0]
+	if cap(d.members) > membersKept {
+		d.members = nil
+	}
+	d.text, d.array, d.items, d.members, d.firsts = nil, false, d.items[:0], d.members[:0], d.firsts[:0]
+	d.hint = 0
 }
 
 // IsArray says whether the text was an array rather than a single value.
@@ -112,11 +125,59 @@ func (d *Document) Items() []Value { return d.items }
 // Members returns a walk over the members of item i; over nothing when it is no
 // object.
 func (d *Document) Members(i int) Members {
-	start := 0
-	if i > 0 {
-		start = d.ends[i-1]
+	v := d.items[i]
+	if v.Kind() != Object {
+		return Members{}
 	}
-	return Members{text: d.text, found: d.members[start:d.ends[i]], next: len(d.text)}
+	return d.walk(int(d.firsts[i]), d.offset(v)+len(v))
+}
+
+// MembersOf returns a walk over the members of v; over nothing when it is no
+// object. It looks them up where v lies in the text, which is much quicker than
+// to find them again.
+func (d *Document) MembersOf(v Value) Members {
+	if v.Kind() != Object {
+		return Members{}
+	}
+	start := d.offset(v)
+	if start < 0 || start >= len(d.text) {
+		return v.Members() // of another text
+	}
+	return d.walk(d.after(start), start+len(v))
+}
+
+// walk returns the walk from the member first on to what lies behind end.
+func (d *Document) walk(first, end int) Members {
+	if len(d.members) == 0 {
+		return Members{} // all objects are empty
+	}
+	return Members{text: d.text, all: d.members, next: first, end: end}
+}
+
+// hintSteps is how far from the last lookup the next one is expected: readers go
+// on in the order of the text.
+const hintSteps = 16
+
+// after returns the first member behind the offset start.
+func (d *Document) after(start int) int {
+	behind := func(i int) bool { return int(d.members[i].key) > start }
+	if d.hint < len(d.members) && !behind(d.hint) {
+		for i := d.hint + 1; i < min(d.hint+hintSteps, len(d.members)); i++ {
+			if behind(i) {
+				d.hint = i - 1
+				return i
+			}
+		}
+	}
+	first := sort.Search(len(d.members), behind)
+	d.hint = max(first-1, 0)
+	return first
+}
+
+// offset returns where v lies in the text, something outside of it for a value of
+// another text.
+func (d *Document) offset(v Value) int {
+	return int(uintptr(unsafe.Pointer(unsafe.SliceData(v))) - uintptr(unsafe.Pointer(unsafe.SliceData(d.text))))
 }
 
 // list reads the outermost array.
@@ -144,14 +205,9 @@ func (d *Document) list(s *scanner, lim Limits) error {
 // item reads one item below depth open arrays.
 func (d *Document) item(s *scanner, depth int) error {
 	start := s.pos
-	var err error
-	if s.peek() == '{' {
-		err = s.object(depth, &d.members)
-	} else {
-		err = s.value(depth)
-	}
+	d.firsts = append(d.firsts, uint32(len(s.members)))
+	err := s.value(depth)
 	d.items = append(d.items, s.data[start:s.pos])
-	d.ends = append(d.ends, len(d.members))
 	return err
 }
 
@@ -160,6 +216,7 @@ type scanner struct {
 	data     []byte
 	pos      int
 	depthMax int
+	members  []member
 }
 
 func (s *scanner) fault(what string) error { return &SyntaxError{Offset: s.pos, What: what} }
@@ -214,7 +271,7 @@ func (s *scanner) value(depth int) error {
 		_, err := s.text()
 		return err
 	case c == '{':
-		return s.object(depth, nil)
+		return s.object(depth)
 	case c == '[':
 		return s.array(depth)
 	case c == '-' || c >= '0' && c <= '9':
@@ -229,9 +286,9 @@ func (s *scanner) value(depth int) error {
 	return s.unexpected()
 }
 
-// object reads an object below depth open arrays and objects, and appends where
-// its members lie to found unless that is nil.
-func (s *scanner) object(depth int, found *[]member) error {
+// object reads an object below depth open arrays and objects, and notes where its
+// members lie.
+func (s *scanner) object(depth int) error {
 	if depth >= s.depthMax {
 		return &LimitError{Offset: s.pos, What: "too deep"}
 	}
@@ -243,34 +300,8 @@ func (s *scanner) object(depth int, found *[]member) error {
 	}
 	for {
 		s.space()
-		key := s.pos
-		if s.peek() != '"' {
-			return s.unexpected()
-		}
-		escaped, err := s.text()
-		if err != nil {
+		if err := s.member(depth + 1); err != nil {
 			return err
-		}
-		keyEnd := s.pos
-		s.space()
-		if s.peek() != ':' {
-			return s.unexpected()
-		}
-		s.pos++
-		s.space()
-		start := s.pos
-		if s.peek() == '"' {
-			_, err = s.text() // what nearly all values are
-		} else {
-			err = s.value(depth + 1)
-		}
-		if err != nil {
-			return err
-		}
-		if found != nil {
-			*found = append(*found, member{
-				key: uint32(key + 1), keyEnd: uint32(keyEnd - 1), value: uint32(start), valueEnd: uint32(s.pos), escaped: escaped,
-			})
 		}
 		if s.peek() == ',' {
 			s.pos++
@@ -280,6 +311,47 @@ func (s *scanner) object(depth int, found *[]member) error {
 			return err
 		}
 	}
+}
+
+// member reads a member of an object, its value below depth open arrays and
+// objects, and notes where it lies.
+func (s *scanner) member(depth int) error {
+	key := s.pos
+	if s.peek() != '"' {
+		return s.unexpected()
+	}
+	escaped, err := s.text()
+	if err != nil {
+		return err
+	}
+	keyEnd := s.pos - 1
+	s.space()
+	if s.peek() != ':' {
+		return s.unexpected()
+	}
+	s.pos++
+	s.space()
+	found := member{key: uint32(key + 1), keyEnd: uint32(keyEnd), value: uint32(s.pos), escaped: escaped}
+	switch s.peek() {
+	case '"': // what nearly all values are
+		_, err = s.text()
+	case '{', '[':
+		return s.nest(found, depth)
+	default:
+		err = s.value(depth)
+	}
+	found.valueEnd = uint32(s.pos)
+	s.members = append(s.members, found)
+	return err
+}
+
+// nest reads the array or object of a member; the members in it come behind it.
+func (s *scanner) nest(found member, depth int) error {
+	now := len(s.members)
+	s.members = append(s.members, found)
+	err := s.value(depth)
+	s.members[now].valueEnd, s.members[now].inside = uint32(s.pos), uint32(len(s.members)-now-1)
+	return err
 }
 
 func (s *scanner) array(depth int) error {

@@ -176,6 +176,23 @@ func TestParse_ForgetsTheTextBefore(t *testing.T) {
 	}
 }
 
+func TestMembersOf_TakesAValueOfAnotherText(t *testing.T) {
+	t.Parallel()
+	var doc, other Document
+	for d, text := range map[*Document]string{&doc: `[{"a":{"b":1}},{}]`, &other: `{"c":{"d":2,"e":{}}}`} {
+		if err := d.Parse([]byte(text), wide); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := walkBy(other.Items()[0], doc.MembersOf)
+	if diff := cmp.Diff(walk(other.Items()[0]), got); diff != "" {
+		t.Error(diff)
+	}
+	if m := doc.MembersOf(Value(`{}`)); m.Next() {
+		t.Error("an empty object of another text has members")
+	}
+}
+
 func TestElements_WalksAnArray(t *testing.T) {
 	t.Parallel()
 	var got []string
@@ -191,14 +208,17 @@ func TestElements_WalksAnArray(t *testing.T) {
 }
 
 // walk visits everything below v and returns what encoding/json would decode.
-func walk(v Value) any {
+func walk(v Value) any { return walkBy(v, Value.Members) }
+
+// walkBy is walk with another way to the members of an object.
+func walkBy(v Value, of func(Value) Members) any {
 	switch v.Kind() {
 	case Object:
-		return walkMembers(v.Members())
+		return walkMembers(of(v), of)
 	case Array:
 		out := []any{}
 		for e := v.Elements(); e.Next(); {
-			out = append(out, walk(e.Value()))
+			out = append(out, walkBy(e.Value(), of))
 		}
 		return out
 	case Number:
@@ -213,10 +233,10 @@ func walk(v Value) any {
 	}
 }
 
-func walkMembers(m Members) map[string]any {
+func walkMembers(m Members, of func(Value) Members) map[string]any {
 	out := map[string]any{}
 	for m.Next() {
-		out[strings.ToValidUTF8(m.Key(), "\ufffd")] = walk(m.Value())
+		out[strings.ToValidUTF8(m.Key(), "\ufffd")] = walkBy(m.Value(), of)
 	}
 	return out
 }
@@ -225,6 +245,7 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		`{"event":"sent","time":1767225600,"MessageID":576460761234567891}`, `[{"a":[{}]},1,"\ud83d\ude00"]`,
 		`[]`, ` [ 1 , "\\" ] `, `{"a":1,"a":2}`, "\"\xff\"", `-0.5e-7`, `[1,]`, `{"\u0061":""}`, "[\"\u2028\"]",
+		`[{},"0"]`, `[{"a":{}},{"b":{"c":{},"d":[{"e":{}}]},"f":{}},{}]`, `"\\\ud83d\ude00\ud83d\n12345678\t"`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -251,7 +272,10 @@ func FuzzParse(f *testing.F) {
 		for i, v := range doc.Items() {
 			whole := walk(v)
 			list = append(list, whole)
-			if members := walkMembers(doc.Members(i)); v.Kind() == Object && !cmp.Equal(any(members), whole) {
+			if looked := walkBy(v, doc.MembersOf); !cmp.Equal(looked, whole) {
+				t.Fatalf("item %d: %v looked up, %v by the value", i, looked, whole)
+			}
+			if members := walkMembers(doc.Members(i), doc.MembersOf); v.Kind() == Object && !cmp.Equal(any(members), whole) {
 				t.Fatalf("item %d: %v by the document, %v by the value", i, members, whole)
 			}
 		}

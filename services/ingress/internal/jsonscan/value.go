@@ -2,6 +2,8 @@ package jsonscan
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 	"unsafe"
@@ -74,10 +76,11 @@ func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 // Members walks the members of an object in the order of the text. The same key
 // may come twice: like encoding/json, let the last one win.
 type Members struct {
-	text  []byte
-	found []member // those a Document has found, in text; or
-	next  int      // where in text to look for the next one
-	now   member
+	text []byte
+	all  []member // those a Document has found; nil to look into text
+	next int      // the next one in all, or where in text to look for it
+	end  int      // where in text the object ends that all are looked up for
+	now  member
 }
 
 // Members returns a walk over v; over nothing when v is no object.
@@ -90,11 +93,15 @@ func (v Value) Members() Members {
 
 // Next goes to the next member, false after the last.
 func (m *Members) Next() bool {
-	if len(m.found) > 0 {
-		m.now, m.found = m.found[0], m.found[1:]
-		return true
+	if m.all == nil {
+		return m.look()
 	}
-	return m.look()
+	if m.next >= len(m.all) || int(m.all[m.next].key) >= m.end {
+		return false
+	}
+	m.now = m.all[m.next]
+	m.next += 1 + int(m.now.inside)
+	return true
 }
 
 // look finds the next member in the text.
@@ -225,21 +232,30 @@ func hexValue(c byte) (rune, bool) {
 }
 
 // unescape returns the content of a valid string; a lone surrogate becomes
-// U+FFFD, as in encoding/json.
+// U+FFFD, as in encoding/json. What it writes is never longer than what it has
+// read, so whole words may be copied ahead of the next backslash.
 func unescape(in []byte) string {
-	out := make([]byte, 0, len(in))
+	out := make([]byte, len(in))
+	n := 0
 	for i := 0; i < len(in); {
-		plain := bytes.IndexByte(in[i:], '\\')
-		if plain < 0 {
-			out = append(out, in[i:]...)
-			break
+		switch {
+		case i+8 <= len(in):
+			w := binary.LittleEndian.Uint64(in[i:])
+			binary.LittleEndian.PutUint64(out[n:], w)
+			back := w ^ backslashes
+			run := bits.TrailingZeros64((back-ones)&^back&highs) / 8 // 8 when there is none
+			i, n = i+run, n+run
+			if run == 8 {
+				continue
+			}
+		case in[i] != '\\':
+			out[n] = in[i]
+			i, n = i+1, n+1
+			continue
 		}
-		out = append(out, in[i:i+plain]...)
-		i += plain
-		c := in[i+1]
-		if c != 'u' {
-			out = append(out, unescaped(c))
-			i += 2
+		if c := in[i+1]; c != 'u' {
+			out[n] = unescaped(c)
+			i, n = i+2, n+1
 			continue
 		}
 		r := codeUnit(in[i+2:])
@@ -253,9 +269,9 @@ func unescape(in []byte) string {
 				i += 6
 			}
 		}
-		out = utf8.AppendRune(out, r)
+		n += utf8.EncodeRune(out[n:], r)
 	}
-	return view(out)
+	return view(out[:n])
 }
 
 func unescaped(c byte) byte {

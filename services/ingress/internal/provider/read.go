@@ -33,8 +33,11 @@ func (b *Batch) Object(v jsonscan.Value, name string) jsonscan.Members {
 	default:
 		b.Drift(WrongType, name)
 	}
-	return v.Members()
+	return b.Members(v)
 }
+
+// Members returns a walk over the object v, over nothing for anything else.
+func (b *Batch) Members(v jsonscan.Value) jsonscan.Members { return b.json.MembersOf(v) }
 
 // Metadata adds the members of the object v to the metadata of it: text as it
 // is, anything deeper as JSON.

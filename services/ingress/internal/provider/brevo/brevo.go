@@ -80,7 +80,7 @@ func decodeList(list jsonscan.Value, req *provider.Request, out *provider.Batch)
 			out.Add(e.Value()).Reject(provider.NotAnObject)
 			continue
 		}
-		decode(e.Value().Members(), e.Value(), &entry{out: out, limits: req.Limits})
+		decode(out.Members(e.Value()), e.Value(), &entry{out: out, limits: req.Limits})
 	}
 	return nil
 }

@@ -146,7 +146,7 @@ func (p *Provider) json(body []byte, req *provider.Request, out *provider.Batch)
 func (p *Provider) nested(doc *jsonscan.Document, req *provider.Request, out *provider.Batch) error {
 	var found [slotCount]jsonscan.Value
 	if !doc.IsArray() {
-		p.items.members(doc.Members(0), &found)
+		p.items.members(doc.Members(0), &places{doc: doc, found: &found})
 	}
 	list := found[slotType]
 	if list.Kind() != jsonscan.Array {
@@ -157,7 +157,7 @@ func (p *Provider) nested(doc *jsonscan.Document, req *provider.Request, out *pr
 		if n == req.Limits.Items {
 			return &jsonscan.LimitError{What: "too many items"}
 		}
-		p.add(e.Value(), e.Value().Members(), origin{req: req, out: out, many: true})
+		p.add(e.Value(), out.Members(e.Value()), origin{req: req, out: out, many: true})
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func (p *Provider) add(raw jsonscan.Value, m jsonscan.Members, o origin) {
 		return
 	}
 	e := entry{p: p, origin: o}
-	p.wanted.members(m, &e.values)
+	p.wanted.members(m, &places{doc: o.out.JSON(), found: &e.values})
 	if p.format == formatCloudEvents && !e.isCloudEvent() {
 		it.Reject(provider.WrongForm)
 		return

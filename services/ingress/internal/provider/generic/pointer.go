@@ -63,23 +63,29 @@ func arrayIndex(token string) int {
 	return i
 }
 
+// places is what was found of an item that lies in doc.
+type places struct {
+	doc   *jsonscan.Document
+	found *[slotCount]jsonscan.Value
+}
+
 // value notes v and what lies in it.
-func (n *node) value(v jsonscan.Value, found *[slotCount]jsonscan.Value) {
+func (n *node) value(v jsonscan.Value, to *places) {
 	for _, s := range n.slots {
-		found[s] = v
+		to.found[s] = v
 	}
 	if len(n.children) == 0 {
 		return
 	}
 	switch v.Kind() {
 	case jsonscan.Object:
-		n.members(v.Members(), found)
+		n.members(to.doc.MembersOf(v), to)
 	case jsonscan.Array:
 		i := 0
 		for e := v.Elements(); e.Next(); i++ {
 			for c := range n.children {
 				if n.children[c].index == i {
-					n.children[c].value(e.Value(), found)
+					n.children[c].value(e.Value(), to)
 				}
 			}
 		}
@@ -88,13 +94,13 @@ func (n *node) value(v jsonscan.Value, found *[slotCount]jsonscan.Value) {
 
 // members notes what lies in an object. The last of two equal keys counts, with
 // all that is in it.
-func (n *node) members(m jsonscan.Members, found *[slotCount]jsonscan.Value) {
+func (n *node) members(m jsonscan.Members, to *places) {
 	for m.Next() {
 		key := m.Key()
 		for c := range n.children {
 			if child := &n.children[c]; child.key == key {
-				child.forget(found)
-				child.value(m.Value(), found)
+				child.forget(to.found)
+				child.value(m.Value(), to)
 				break
 			}
 		}

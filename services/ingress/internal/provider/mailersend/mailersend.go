@@ -113,7 +113,7 @@ func (e *entry) tags(it *provider.Item) {
 		e.out.Tags(it, v, names[fieldTags])
 		return
 	}
-	for m := v.Members(); m.Next(); {
+	for m := e.out.Members(v); m.Next(); {
 		it.AddTag(e.out.Text(m.Value(), names[fieldTags]))
 	}
 }
@@ -127,7 +127,7 @@ func (e *entry) address(v jsonscan.Value, name string) {
 		}
 		return
 	}
-	for m := v.Members(); m.Next(); {
+	for m := e.out.Members(v); m.Next(); {
 		switch key := m.Key(); key {
 		case "email":
 			e.recipient = e.out.Text(m.Value(), key)

@@ -55,7 +55,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 		it.Reject(provider.NotAnObject)
 		return nil
 	}
-	decode(event.Members(), it, out)
+	decode(out.Members(event), it, out)
 	return nil
 }
 

@@ -113,7 +113,6 @@ func common(e *entry, it *provider.Item) {
 		return
 	}
 	it.SetTime(provider.Time(e.values[fieldTime]))
-	it.SetSent(provider.Time(e.values[fieldSent]))
 	if ev.Campaign = e.text(fieldTemplate); ev.Campaign == "" {
 		ev.Campaign = e.text(fieldSubaccount)
 	}
@@ -191,6 +190,7 @@ func particular(e *entry, it *provider.Item) {
 // reader fills in what is known of the one who opened, clicked or left.
 func (e *entry) reader(it *provider.Item) {
 	ev := &it.Event
+	it.SetSent(provider.Time(e.values[fieldSent]))
 	ip := e.text(fieldIP)
 	ev.IP = provider.IP(ip)
 	ev.UserAgent = e.text(fieldAgent)

@@ -112,7 +112,6 @@ func (e *entry) decode(it *provider.Item) {
 		return
 	}
 	it.AddTag(e.message.tag)
-	it.SetSent(provider.Time(e.message.sent))
 	e.particular(it)
 }
 
@@ -246,6 +245,7 @@ func (e *entry) failed(it *provider.Item) {
 // reader fills in what is known of the one who opened or clicked.
 func (e *entry) reader(it *provider.Item) {
 	ev := &it.Event
+	it.SetSent(provider.Time(e.message.sent))
 	ev.IP = provider.IP(e.text(fieldIP))
 	ev.UserAgent = e.text(fieldAgent)
 	ev.URL = e.text(fieldURL)

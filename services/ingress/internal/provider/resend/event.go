@@ -28,6 +28,7 @@ func (e *entry) particular(it *provider.Item, kind string, i int) {
 	case "email.complained":
 		ev.Type = schemas.Complained
 	case "email.opened":
+		it.SetSent(provider.Time(e.values[fieldCreated]))
 		ev.Type = schemas.Opened
 	case "email.clicked":
 		e.clicked(it)
@@ -142,6 +143,7 @@ func (e *entry) failed(it *provider.Item) {
 func (e *entry) clicked(it *provider.Item) {
 	ev := &it.Event
 	ev.Type = schemas.Clicked
+	it.SetSent(provider.Time(e.values[fieldCreated]))
 	for m := e.within(fieldClick); m.Next(); {
 		switch key := m.Key(); key {
 		case "ipAddress":

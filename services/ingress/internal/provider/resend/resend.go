@@ -141,7 +141,6 @@ func (e *entry) add(address string, i int) {
 		return
 	}
 	it.SetTime(provider.Time(e.at))
-	it.SetSent(provider.Time(e.values[fieldCreated])) // of the message, or of a contact
 	if ev.Campaign = e.text(fieldBroadcast); ev.Campaign == "" {
 		ev.Campaign = e.text(fieldTemplate)
 	}

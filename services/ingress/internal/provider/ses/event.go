@@ -132,6 +132,7 @@ func (r *record) click(it *provider.Item) {
 
 // reader fills in what is known of the one who opened or clicked.
 func (r *record) reader(it *provider.Item) {
+	it.SetSent(provider.Time(r.sent))
 	ip := r.text(fieldIP)
 	it.Event.IP = provider.IP(ip)
 	it.Event.UserAgent = r.text(fieldAgent)

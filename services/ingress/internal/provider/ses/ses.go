@@ -213,7 +213,7 @@ func (r *record) named(v jsonscan.Value) recipient {
 		return recipient{address: provider.Address(r.out.Text(v, names[fieldRecipients]))}
 	}
 	var who recipient
-	for m := v.Members(); m.Next(); {
+	for m := r.out.Members(v); m.Next(); {
 		switch key := m.Key(); key {
 		case "emailAddress": // of the remote server's report, maybe with a name
 			who.address = provider.Address(r.out.Text(m.Value(), key))
@@ -246,7 +246,6 @@ func (r *record) add(who recipient) *provider.Item {
 		ev.ProviderEventID = r.env.id
 	}
 	it.SetTime(provider.Time(r.when()))
-	it.SetSent(provider.Time(r.sent))
 	ev.EnhancedCode, ev.SMTPReply = who.status, who.diagnostic
 	r.label(it)
 	// Told to both producers alike, so that a bounce of which both tell is one

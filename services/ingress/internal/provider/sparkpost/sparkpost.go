@@ -59,7 +59,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 			out.Add(raw).Reject(provider.NoType)
 			continue
 		}
-		for m := msys.Members(); m.Next(); { // one, and none in a ping
+		for m := out.Members(msys); m.Next(); { // one, and none in a ping
 			decode(m.Key(), m.Value(), out.Add(raw), out)
 		}
 	}
@@ -80,7 +80,7 @@ func decode(class string, v jsonscan.Value, it *provider.Item, out *provider.Bat
 		return
 	}
 	e := entry{out: out}
-	for m := v.Members(); m.Next(); {
+	for m := out.Members(v); m.Next(); {
 		key := m.Key()
 		switch f := fieldOf(key); f {
 		case fieldCount:
@@ -126,7 +126,6 @@ func common(e *entry, it *provider.Item) {
 		return
 	}
 	it.SetTime(provider.Time(e.values[fieldTimestamp]))
-	it.SetSent(provider.Time(e.values[fieldInjection]))
 	ev.Campaign = e.text(fieldCampaign)
 	if ev.Campaign == "" {
 		ev.Campaign = e.text(fieldTemplate)
@@ -195,6 +194,7 @@ func particular(e *entry, it *provider.Item) {
 // reader fills in what is known of the one who opened, clicked or left.
 func (e *entry) reader(it *provider.Item) {
 	ev := &it.Event
+	it.SetSent(provider.Time(e.values[fieldInjection]))
 	ev.IP = provider.IP(e.text(fieldIP))
 	ev.UserAgent = e.text(fieldAgent)
 	ev.URL = e.text(fieldURL)
