@@ -8,7 +8,9 @@ import (
 // Type is what happened to a message, in one vocabulary for all providers.
 type Type string
 
-// The event types. Each has a topic of its own, EventTopic.
+// The event types. Each has a topic of its own, EventTopic. What a generic source
+// tells that is no event of an email has a Type webhook.SOURCE.NAME, which is its
+// topic too.
 const (
 	Processed    Type = "processed"    // the provider took the message from the sender
 	Delivered    Type = "delivered"    // the remote MTA answered 250 (RFC 5321, section 4.2.1)

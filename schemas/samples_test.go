@@ -46,6 +46,8 @@ func TestSamples_AreWhatTheGoTypesWrite(t *testing.T) {
 			}
 			var value any
 			switch kind, _, _ := strings.Cut(filepath.Base(path), "."); kind {
+			case "webhook":
+				value = Event(decodeStrictly(t, text, bareEvent{}).(bareEvent))
 			case "event":
 				e := Event(decodeStrictly(t, text, bareEvent{}).(bareEvent))
 				seen[e.Type] = true

@@ -22,9 +22,12 @@ allow() { # user, then what kafka-acls.sh takes
 }
 
 everything="--resource-pattern-type prefixed --topic $PREFIX"
+# What generic sources tell that is no event of an email: webhook.SOURCE.NAME.
+webhooks="--resource-pattern-type prefixed --topic ${PREFIX%email.}webhook."
 
 # Makes the topics and compares their settings.
 allow topics --operation Create --operation Describe --operation DescribeConfigs --operation AlterConfigs $everything
+allow topics --operation Create --operation Describe --operation DescribeConfigs --operation AlterConfigs $webhooks
 
 # Every service compares all topics with its configuration before it starts.
 for service in ingress analytics suppression alerting; do
@@ -37,6 +40,7 @@ for type in processed delivered deferred bounced blocked failed opened clicked c
 	topics="$topics --topic $PREFIX$type"
 done
 allow ingress --operation Write $topics
+allow ingress --operation Write --operation Describe --operation DescribeConfigs $webhooks
 
 # The others read all, and write what is theirs.
 for service in analytics suppression alerting; do

@@ -98,7 +98,8 @@ func environment(t *testing.T, b *apachekafka.Broker, service string) []string {
 func load(t *testing.T, b *apachekafka.Broker, name pipeline.Name) pipeline.Config {
 	t.Helper()
 	config, _, err := pipeline.Load(pipeline.Input{
-		File: []byte("ingress: {sources: [{name: mailjet, provider: mailjet, auth: {basic: {username: hook, password: env:MAILJET_HOOK_PASSWORD}}}]}\n" +
+		File: []byte("ingress: {sources: [{name: mailjet, provider: mailjet, auth: {basic: {username: hook, password: env:MAILJET_HOOK_PASSWORD}}}," +
+			" {name: shop, provider: generic, auth: {bearer: shop}, generic: {type: /topic, otherwise: 'webhook:order'}}]}\n" +
 			"suppression: {tokens: [env:SUPPRESSION_TOKEN]}\nalerting: {tokens: [env:ALERTING_TOKEN], slack: {webhook_url: env:SLACK_WEBHOOK_URL}}\n"),
 		Environ: environment(t, b, string(name)), Services: []pipeline.Name{name},
 	})
@@ -159,6 +160,13 @@ func TestKafkaACLs_AreWhatTheServicesNeed(t *testing.T) {
 		t.Fatalf("webhook answered %s, want %s", answer, want)
 	}
 
+	answer = call(t, http.MethodPost, addresses[pipeline.Ingress]+"/v1/webhooks/shop", `{"topic":"orders/paid"}`, func(r *http.Request) {
+		r.Header.Set("Authorization", "Bearer shop")
+	})
+	if want := `{"accepted":1,"dead_lettered":0}`; strings.TrimSpace(answer) != want {
+		t.Fatalf("webhook of no email answered %s, want %s", answer, want)
+	}
+
 	token := func(r *http.Request) { r.Header.Set("Authorization", "Bearer token") }
 	eventually(t, "gone@example.com is suppressed", func() bool {
 		var check struct {
@@ -196,7 +204,7 @@ func checkDenied(t *testing.T, b *apachekafka.Broker) {
 	t.Helper()
 	for _, try := range []struct{ user, topic string }{
 		{"ingress", "email.suppressions"}, {"ingress", "email.alerts"},
-		{"analytics", "email.delivered"}, {"analytics", "email.suppressions"},
+		{"analytics", "webhook.shop.order"}, {"suppression", "webhook.shop.order"}, {"analytics", "email.delivered"}, {"analytics", "email.suppressions"},
 		{"alerting", "email.suppressions"}, {"suppression", "email.bounced"}, {"topics", "email.bounced"},
 	} {
 		client, err := kgo.NewClient(kgo.SeedBrokers(b.Listener("EXTERNAL")),

@@ -24,15 +24,26 @@ func member(key string, value any) yaml.MapItem { return yaml.MapItem{Key: key, 
 // document is one schema file: the record type it describes.
 type document struct {
 	file, title, typ string
+	// kinds is the pattern of the types of events that are none of an email; "" for
+	// those of schemas.Types.
+	kinds string
 }
+
+// webhookTopic is the name of the topics of events that are none of an email, and
+// webhookKinds what they have in place of a type.
+const (
+	webhookTopic = "webhook.{source}.{name}"
+	webhookKinds = `^webhook\.[a-z0-9][a-z0-9._-]*\.[a-z0-9][a-z0-9_-]*$`
+)
 
 func documents() []document {
 	return []document{
-		{"event.schema.json", "Mailstream event", "Event"},
-		{"suppression.schema.json", "Mailstream suppression", "Suppression"},
-		{"alert.schema.json", "Mailstream alert", "Alert"},
-		{"dead-letter.schema.json", "Mailstream dead letter", "DeadLetter"},
-		{"rate.schema.json", "Mailstream rate", "Rate"},
+		{"event.schema.json", "Mailstream event", "Event", ""},
+		{"webhook.schema.json", "Mailstream event that is none of an email", "Event", webhookKinds},
+		{"suppression.schema.json", "Mailstream suppression", "Suppression", ""},
+		{"alert.schema.json", "Mailstream alert", "Alert", ""},
+		{"dead-letter.schema.json", "Mailstream dead letter", "DeadLetter", ""},
+		{"rate.schema.json", "Mailstream rate", "Rate", ""},
 	}
 }
 
@@ -57,7 +68,7 @@ func Generate(dir string) (map[string][]byte, error) {
 }
 
 func (s *source) document(d document) (object, error) {
-	w := &writer{src: s, defs: map[string]object{}}
+	w := &writer{src: s, kinds: d.kinds, defs: map[string]object{}}
 	root, err := w.record(d.typ)
 	if err != nil {
 		return nil, err
@@ -82,6 +93,7 @@ func (s *source) document(d document) (object, error) {
 // writer turns types into schemas and collects those that are referred to.
 type writer struct {
 	src   *source
+	kinds string // in place of the enumeration of Type
 	defs  map[string]object
 	order []string
 }
@@ -142,6 +154,9 @@ func (w *writer) named(name string) (object, error) {
 		return object{member("type", "integer")}, nil
 	case "float64":
 		return object{member("type", "number")}, nil
+	}
+	if name == "Type" && w.kinds != "" {
+		return object{member("type", "string"), member("pattern", w.kinds)}, nil
 	}
 	if values := w.src.enums[name]; values != nil {
 		return object{member("type", "string"), member("enum", values)}, nil
@@ -212,6 +227,7 @@ func topicDocs() []topicDoc {
 	}
 	return append(
 		docs,
+		topicDoc{webhookTopic, "recipient_hash; the message id where there is no recipient", "webhook.schema.json", "What a source of the provider generic tells that is no event of an email, by the names in its configuration. The type is the name of the topic."},
 		topicDoc{schemas.SuppressionsTopic(prefix), "recipient_hash", "suppression.schema.json", "Who must not be mailed, and why. Compacted: the last record of a key holds everything."},
 		topicDoc{schemas.AlertsTopic(prefix), "fingerprint", "alert.schema.json", "The state of every alert. Compacted."},
 		topicDoc{schemas.DeadLetterTopic(prefix), "id", "dead-letter.schema.json", "Items nobody could use, with their bytes and the reason."},
@@ -232,13 +248,20 @@ func asyncAPI() ([]byte, error) {
 				member("key", object{member("type", "string"), member("description", d.key)}),
 			})}),
 		}
-		if d.file == "event.schema.json" {
+		if d.file == "event.schema.json" || d.topic == webhookTopic {
 			message = append(message, member("headers", object{member("$ref", "#/components/schemas/headers")}))
 		}
-		channels = append(channels, member(d.topic, object{
+		channel := object{
 			member("address", d.topic), member("description", d.text),
 			member("messages", object{member("record", message)}),
-		}))
+		}
+		if d.topic == webhookTopic {
+			channel = append(channel, member("parameters", object{
+				member("source", object{member("description", "the configured source")}),
+				member("name", object{member("description", "what stands behind webhook: in its configuration")}),
+			}))
+		}
+		channels = append(channels, member(d.topic, channel))
 		operations = append(operations, member("read "+d.topic, object{
 			member("action", "receive"),
 			member("channel", object{member("$ref", "#/channels/"+d.topic)}),
@@ -247,7 +270,7 @@ func asyncAPI() ([]byte, error) {
 	out, err := yaml.MarshalWithOptions(object{
 		member("asyncapi", "3.0.0"),
 		member("info", object{
-			member("title", "Mailstream topics"), member("version", "1.0.0"),
+			member("title", "Mailstream topics"), member("version", "1.1.0"),
 			member("description", "Events of email providers, by type, and what Mailstream makes of them. Generated from the Go types. DO NOT EDIT: run make gen. The prefix of the topics is configurable."),
 			member("license", object{member("name", "Apache-2.0")}),
 		}),
@@ -271,7 +294,7 @@ func headers() object {
 			member(schemas.HeaderSpecVersion, object{member("const", schemas.SpecVersion)}),
 			member(schemas.HeaderID, text("the event's id")),
 			member(schemas.HeaderSource, text("/mailstream/<source>")),
-			member(schemas.HeaderType, text("email.<type>")),
+			member(schemas.HeaderType, text("email.<type>, webhook.<source>.<name>")),
 			member(schemas.HeaderTime, text("the event's time, RFC 3339")),
 			member(schemas.HeaderContentType, object{member("const", schemas.ContentTypeJSON)}),
 			member(schemas.HeaderTraceparent, text("W3C trace context, when the webhook had one")),
