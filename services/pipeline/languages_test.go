@@ -22,10 +22,10 @@ func untold(provider string) []schemas.Type {
 		return []schemas.Type{schemas.Delivered, schemas.Deferred, schemas.Blocked, schemas.Complained}
 	case "mailchimp":
 		return []schemas.Type{schemas.Delivered, schemas.Deferred, schemas.Blocked, schemas.Opened, schemas.Clicked}
-	case "mailersend", "sendgrid": // what is blocked may come as a bounce
-		return []schemas.Type{schemas.Blocked}
 	case "postal":
-		return []schemas.Type{schemas.Complained, schemas.Unsubscribed}
+		return []schemas.Type{schemas.Blocked, schemas.Complained, schemas.Unsubscribed}
+	case "brevo", "mailersend", "mailgun", "mailtrap", "mandrill", "resend", "ses", "sparkpost", "sendgrid":
+		return []schemas.Type{schemas.Blocked} // what a server refuses is, or may be, a bounce of theirs
 	default:
 		return nil
 	}

@@ -38,9 +38,7 @@ func brevoEvent(f *fact) object {
 		out["event"] = "unsubscribed"
 	case schemas.Complained:
 		out["event"] = "spam"
-	case schemas.Blocked: // which Brevo has for its own lists alone
-		out["event"], out["reason"] = "blocked", "blocked : due to hard bounced user"
-	default:
+	default: // its own word "blocked" is for what it did not try
 		out["event"], out["sending_ip"], out["reason"] = "soft_bounce", sendingIP, e.SMTPReply
 		if e.Type == schemas.Deferred {
 			out["event"] = "deferred"

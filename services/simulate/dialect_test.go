@@ -58,7 +58,7 @@ func TestDialects_WriteFieldsWhereTheProviderHasThem(t *testing.T) {
 	}{
 		{"ses", hard, `"status":"5.1.1"`, `"status":""`},
 		{"ses", hard, `"action":"failed"`, ""},
-		{"ses", blocked, `"bouncedRecipients":[{"emailAddress":"ana@example.com"}]`, "diagnosticCode"},
+		{"ses", blocked, `"diagnosticCode":"smtp; 550 5.7.1 refused"`, "Permanent"},
 		{"mandrill", delivered, `"smtp_events":[{"ts":1767225600,"type":"sent","diag":"250 2.0.0 queued"`, `"diag":"smtp;`},
 		{"mandrill", hard, `"diag":"smtp;550 5.1.1 no such user"`, "smtp_events"},
 		{"mandrill", schemas.Event{Type: schemas.Clicked}, `"url":"https:\/\/shop.example.com\/offer"`, "://"},

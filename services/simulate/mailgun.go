@@ -87,9 +87,9 @@ func mailgunObject(f *fact) mailgunEvent {
 	case schemas.Deferred:
 		out.Event, out.LogLevel, out.Severity, out.Reason = "failed", "warn", "temporary", "generic"
 		out.tried(e)
-	case schemas.Blocked: // which Mailgun has for its own lists alone
-		out.Event, out.LogLevel, out.Severity, out.Reason = "failed", "error", "permanent", "suppress-bounce"
-		out.Status = &mailgunStatus{Attempt: 1, Code: 605, Description: "Not delivering to previously bounced address"}
+	case schemas.Blocked:
+		out.Event, out.LogLevel, out.Severity, out.Reason = "failed", "error", "permanent", "espblock"
+		out.tried(e)
 	default:
 		out.Event, out.LogLevel, out.Severity, out.Reason = "failed", "error", "permanent", "bounce"
 		out.tried(e)

@@ -46,14 +46,14 @@ func mailtrapEvent(f *fact) object {
 		}
 	case schemas.Complained:
 		out["event"] = "spam"
-	case schemas.Blocked: // which Mailtrap has for its own lists alone
-		out["event"], out["reason"] = "reject", "Recipient in suppression list. Reason: hard bounce"
 	default:
 		out["event"], out["bounce_category"] = "bounce", "badrecipient"
 		out["response_code"], out["response"] = mailtrapReply(e.SMTPReply)
 		switch {
 		case e.Type == schemas.Deferred:
 			out["event"], out["bounce_category"] = "soft bounce", "greylisting"
+		case e.Type == schemas.Blocked:
+			out["bounce_category"] = "block"
 		case e.BounceType == schemas.Soft: // overquota would be the end of the address
 			out["bounce_category"] = "transientfail"
 		}

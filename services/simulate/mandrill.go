@@ -36,7 +36,6 @@ type mandrillMessage struct {
 	Tries       []mandrillTry     `json:"smtp_events,omitempty"`
 	Diag        string            `json:"diag,omitempty"`
 	Description string            `json:"bounce_description,omitempty"`
-	Reject      *mandrillReject   `json:"reject,omitempty"`
 }
 
 type mandrillTry struct {
@@ -44,10 +43,6 @@ type mandrillTry struct {
 	Type   string `json:"type"`
 	Diag   string `json:"diag"`
 	Source string `json:"source_ip"`
-}
-
-type mandrillReject struct {
-	Reason string `json:"reason"`
 }
 
 // mandrill posts a form, the same when it is sent again.
@@ -85,12 +80,13 @@ func mandrillObject(f *fact) mandrillEvent {
 		out.Event, out.Message.State = "unsub", "unsub"
 	case schemas.Complained:
 		out.Event, out.Message.State = "spam", "spam"
-	case schemas.Blocked: // which Mandrill has for its own lists alone
-		out.Event, out.Message.State, out.Message.Reject = "reject", "rejected", &mandrillReject{"hard-bounce"}
-	default:
+	default: // a reject is what was not tried
 		out.Message.Diag = "smtp;" + e.SMTPReply
 		out.Event, out.Message.State, out.Message.Description = "soft_bounce", "soft-bounced", "mailbox_full"
-		if e.BounceType == schemas.Hard {
+		switch {
+		case e.Type == schemas.Blocked:
+			out.Message.Description = "general"
+		case e.BounceType == schemas.Hard:
 			out.Event, out.Message.State, out.Message.Description = "hard_bounce", "bounced", "bad_mailbox"
 		}
 	}

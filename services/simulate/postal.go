@@ -48,10 +48,6 @@ func postalPayload(f *fact) (kind string, payload object) {
 		return "MessageLoaded", object{"message": message, "ip_address": readerIP, "user_agent": readerAgent}
 	case e.Type == schemas.Clicked:
 		return "MessageLinkClicked", object{"message": message, "url": readerURL, "token": "click", "ip_address": readerIP, "user_agent": readerAgent}
-	case e.Type == schemas.Blocked: // which Postal has for its own list alone
-		held := status("Held", "Recipient ("+e.Recipient+") is on the suppression list (reason: too many hard fails)")
-		held["output"], held["sent_with_ssl"], held["time"] = "", nil, nil
-		return "MessageHeld", held
 	case e.BounceType == schemas.Soft: // a report that came in later
 		return "MessageBounced", object{"original_message": message, "bounce": object{
 			"id": f.messageID + 1, "token": token + "dsn", "direction": "incoming",

@@ -36,10 +36,7 @@ func resendEvent(f *fact) object {
 	case schemas.Unsubscribed: // which Resend says of a contact, not of a message
 		kind = "contact.updated"
 		data = object{"id": guid(f.messageID), "audience_id": "simulated", "created_at": at, "updated_at": at, "email": e.Recipient, "unsubscribed": true}
-	case schemas.Blocked: // which Resend has for its own lists alone
-		kind = "email.suppressed"
-		data["suppressed"] = object{"type": "OnAccountSuppressionList", "reason": "previous_bounce", "message": "Not sent: address is on the suppression list."}
-	default:
+	default: // email.suppressed is for what was not tried
 		kind = "email.bounced"
 		data["bounce"] = resendBounce(e)
 	}
@@ -48,7 +45,10 @@ func resendEvent(f *fact) object {
 
 func resendBounce(e *schemas.Event) object {
 	out := object{"type": "Transient", "subType": "MailboxFull", "message": "It came back.", "diagnosticCode": []string{"smtp; " + e.SMTPReply}}
-	if e.BounceType == schemas.Hard {
+	switch {
+	case e.Type == schemas.Blocked:
+		out["subType"] = "General"
+	case e.BounceType == schemas.Hard:
 		out["type"], out["subType"] = "Permanent", "NoEmail"
 	}
 	return out

@@ -78,13 +78,10 @@ func sesRecord(f *fact) object {
 // sesRecipient tells what the remote server said, where it was asked.
 func sesRecipient(e *schemas.Event) object {
 	out := object{"emailAddress": e.Recipient}
-	if e.Type == schemas.Blocked {
-		return out
-	}
 	if reply := strings.Fields(e.SMTPReply); len(reply) > 1 {
 		out["status"], out["diagnosticCode"] = reply[1], "smtp; "+e.SMTPReply
 	}
-	if e.Type == schemas.Bounced {
+	if e.Type == schemas.Bounced || e.Type == schemas.Blocked {
 		out["action"] = "failed"
 	}
 	return out
@@ -93,7 +90,7 @@ func sesRecipient(e *schemas.Event) object {
 func sesBounce(e *schemas.Event) (kind, subtype string) {
 	switch {
 	case e.Type == schemas.Blocked:
-		return "Permanent", "OnAccountSuppressionList"
+		return "Transient", "General"
 	case e.BounceType == schemas.Hard:
 		return "Permanent", "NoEmail"
 	default:

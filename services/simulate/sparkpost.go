@@ -80,10 +80,8 @@ func sparkpostObject(f *fact) (class string, out sparkpostEvent) {
 		case schemas.Unsubscribed:
 			class, out.Type, out.URL, out.Place = "unsubscribe_event", "link_unsubscribe", readerURL, nil
 		}
-	case schemas.Blocked: // which SparkPost has for its own refusals alone
-		out.Class, out.Code, out.SendingIP = "25", "554", ""
-		out.Reason = "554 5.7.1 [internal] recipient address was suppressed due to system policy"
-		out.RawReason = out.Reason + " (Bounce Rule)"
+	case schemas.Blocked:
+		out.Class = "50"
 	default:
 		out.Class = "22"
 		if e.BounceType == schemas.Hard {

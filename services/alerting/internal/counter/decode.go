@@ -59,6 +59,9 @@ func (d *decoder) decode(rec *kgo.Record, kind window.Kind) (o window.Observatio
 		skewed = at.Sub(rec.Timestamp) > skewMax
 		at = rec.Timestamp
 	}
+	if kind == window.Bounced && refused(v) {
+		kind = window.Blocked
+	}
 	o.Pane, o.Kind = window.PaneOf(at), kind
 	o.Source, o.Domain, o.Provider = bounded(text(v, "source")), bounded(text(v, "recipient_domain")), bounded(text(v, "mailbox_provider"))
 	if kind == window.Blocked {
@@ -66,6 +69,18 @@ func (d *decoder) decode(rec *kgo.Record, kind window.Kind) (o window.Observatio
 		o.Sample = mask(text(v, "smtp_reply"), text(v, "recipient"))
 	}
 	return o, skewed, nil
+}
+
+// refused says that a bounce is what other providers call a block: a server would
+// not take the message because of its sender or its content. Providers with a
+// word of their own for that are taken by it.
+func refused(v *fastjson.Value) bool {
+	switch text(v, "provider") {
+	case "mailjet", "sendgrid", "postmark", "generic":
+		return false
+	}
+	cause := schemas.Cause(text(v, "cause"))
+	return cause == schemas.CauseSender || cause == schemas.CauseContent
 }
 
 // text returns a string field, "" when it is absent or no string.

@@ -58,6 +58,36 @@ func TestDecode_TakesWhatIsCounted(t *testing.T) {
 	}
 }
 
+func TestDecode_CountsARefusalAsABlockWhateverTheProviderCallsIt(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		provider string
+		cause    schemas.Cause
+		want     window.Kind
+	}{
+		{"ses", schemas.CauseSender, window.Blocked},
+		{"mandrill", schemas.CauseContent, window.Blocked},
+		{"ses", schemas.CauseRecipient, window.Bounced},
+		{"ses", schemas.CauseNetwork, window.Bounced},
+		{"ses", schemas.CauseProvider, window.Bounced},
+		{"ses", "", window.Bounced},
+		{"mailjet", schemas.CauseSender, window.Bounced}, // blocked is its own word
+		{"sendgrid", schemas.CauseSender, window.Bounced},
+		{"postmark", schemas.CauseContent, window.Bounced},
+		{"generic", schemas.CauseSender, window.Bounced}, // the configuration says which is which
+	} {
+		e := schemas.Event{
+			ID: "1", Type: schemas.Bounced, Time: at, Source: "acme", Provider: tt.provider, RecipientDomain: "d.test",
+			Reason: schemas.Reputation, Cause: tt.cause, SMTPReply: "550 5.7.1 no",
+		}
+		o, _, err := new(decoder).decode(record(at, string(schemas.AppendJSON(nil, &e))), window.Bounced)
+		if err != nil || o.Kind != tt.want || (o.Sample != "") != (tt.want == window.Blocked) {
+			t.Errorf("%s %s: kind %d with %q, %v; want %d", tt.provider, tt.cause, o.Kind, o.Sample, err, tt.want)
+		}
+	}
+}
+
 func TestDecode_RefusesWhatIsNoEvent(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{``, `null`, `{}`, `[]`, `{"id":1}`, `{"id":"1","time":"yesterday"}`, `{"id":"1"`} {
