@@ -341,6 +341,30 @@ func TestTimes_AreReadInTheirUnit(t *testing.T) {
 	}
 }
 
+func TestMachine_IsABooleanOrNothing(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, place, json, header string }{
+		{"yes", "/robot", `"1"`, ""},
+		{"yes in a header", "header:X-Robot", `0`, "true"},
+		{"a quote", "/robot", `"\""`, ""},
+		{"a quote and a backslash", "/robot", `"\"\\x"`, ""},
+		{"a quote in a header", "header:X-Robot", `0`, `"`},
+	} {
+		p := parse(t, "{type: /t, otherwise: other, machine: '"+tt.place+"'}")
+		var b provider.Batch
+		req := &provider.Request{
+			Header: http.Header{"X-Robot": {tt.header}}, Body: []byte(`{"t":"x","robot":` + tt.json + `}`), Limits: jsonscan.Limits{Depth: 64, Items: 1},
+		}
+		if err := p.Decode(req, &b); err != nil {
+			t.Fatal(err)
+		}
+		want := strings.HasPrefix(tt.name, "yes")
+		if got := b.Items()[0].Event.Machine; (got != nil) != want || want && !*got {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
 func TestConsents_OnlyToItsOrigins(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
