@@ -123,8 +123,10 @@ func (s Source) validate(p *config.Problems, allowNone bool) {
 	p.Check(isGeneric == (s.Generic != nil), "generic", "goes with provider: generic, and only with it")
 	if isGeneric && s.Generic != nil {
 		generic.New(*s.Generic, s.Name, p.At("generic"))
-		p.Check(!s.Generic.TakesBinary() || s.Auth.ProvesHeaders("ce-"), "generic.modes",
-			"auth.signature does not cover the headers that binary events are in: take structured and batch alone")
+		p.Check(!s.Generic.TakesBinary() || s.Auth.ProvesHeaders("ce-id", "ce-source", "ce-type"), "generic.modes",
+			"auth.signature does not cover the headers that binary events are in, ce-id, ce-source and ce-type: take structured and batch alone")
+		p.Check(!s.Generic.InQuery() || s.Auth.ProvesURL(), "generic.format",
+			"auth.signature does not cover the parameters of the URL: ask for a secret beside it (auth.path, query, basic, bearer, header), or take form or json")
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
+	"github.com/mailstream/mailstream/services/ingress/internal/signature"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
@@ -226,14 +227,19 @@ func TestNew_NamesTheFaultsOfGenericSources(t *testing.T) {
 	binary.Name, binary.Generic = "binary", &generic.Config{Format: "cloudevents", Otherwise: "other"}
 	cfg.Sources = append(cfg.Sources, testConfig().Sources[0])
 	cfg.Sources[2].Generic = recipes(t).Sources[0].Generic
-	cfg.Sources = append(cfg.Sources, binary)
+	partly, inURL := binary, binary
+	partly.Name, inURL.Name = "partly", "in-url"
+	partly.Auth.Signature = &signature.Custom{Algorithm: "hmac-sha256", Header: "X-Signature", Signed: "{header:ce-id}.{body}"}
+	inURL.Generic = &generic.Config{Format: "query", Type: generic.OneOrMore{"/status"}}
+	cfg.Sources = append(cfg.Sources, binary, partly, inURL)
 	_, err := New(cfg, testShared(t, kafkatest.Start(t)))
 	if err == nil {
 		t.Fatal("no fault")
 	}
 	for _, want := range []string{
 		`ingress.sources[0].generic.recipient: "data/recipient" is neither a JSON pointer`, "ingress.sources[1].generic: goes with", "ingress.sources[2].generic: goes with",
-		"ingress.sources[3].generic.modes: auth.signature does not cover",
+		"ingress.sources[3].generic.modes: auth.signature does not cover", "ingress.sources[4].generic.modes: auth.signature does not cover",
+		"ingress.sources[5].generic.format: auth.signature does not cover the parameters",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in:\n%v", want, err)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -97,6 +98,9 @@ func signMailgun(r *request, o *occasion) error {
 	var parts map[string]json.RawMessage
 	if err := json.Unmarshal(r.body, &parts); err != nil {
 		return fmt.Errorf("read the event: %w", err)
+	}
+	if parts == nil {
+		return errors.New("read the event: it is null")
 	}
 	now, token := o.now(), fingerprint(r.body, o.attempt)[:mailgunTokenBytes]
 	var err error

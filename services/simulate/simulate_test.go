@@ -101,9 +101,12 @@ func TestRun_PostsCapturedBodiesOnce(t *testing.T) {
 	if err != nil || got.Requests != 2 || got.Accepted != 3 || got.Retries != 1 || len(h.bodies) != 2 {
 		t.Errorf("%+v, %v, bodies %v", got, err, h.bodies)
 	}
-	cfg.Provider, cfg.Bodies = "mailgun", append(cfg.Bodies, []byte("no JSON"))
-	if _, err = simulate.Run(t.Context(), cfg, io.Discard); err == nil || !strings.Contains(err.Error(), "sign body 2 of 3 as mailgun") {
-		t.Errorf("a body that cannot be signed: %v", err)
+	cfg.Provider = "mailgun"
+	for _, body := range []string{"no JSON", "null"} {
+		cfg.Bodies = [][]byte{[]byte(`{"event-data":{}}`), []byte(body)}
+		if _, err = simulate.Run(t.Context(), cfg, io.Discard); err == nil || !strings.Contains(err.Error(), "sign body 2 of 2 as mailgun") {
+			t.Errorf("%s, which cannot be signed: %v", body, err)
+		}
 	}
 }
 

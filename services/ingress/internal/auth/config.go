@@ -68,13 +68,26 @@ func (c Config) settings() signature.Settings {
 	return s
 }
 
-// ProvesHeaders says whether a stranger who replays a request cannot change its
-// headers that start with prefix: they are signed, or a secret is asked for.
-func (c Config) ProvesHeaders(prefix string) bool {
-	if c.Signature == nil || c.Basic != nil || c.Header != nil || c.Query != nil || len(c.Bearer)+len(c.Path) > 0 {
+// ProvesURL says whether a stranger who replays a request cannot change the
+// parameters of its URL: no signature of ours covers them, so a secret has to be
+// asked for.
+func (c Config) ProvesURL() bool {
+	return c.Signature == nil || c.Basic != nil || c.Header != nil || c.Query != nil || len(c.Bearer)+len(c.Path) > 0
+}
+
+// ProvesHeaders says the same of the named headers: all of them are signed, or a
+// secret is asked for.
+func (c Config) ProvesHeaders(names ...string) bool {
+	if c.ProvesURL() {
 		return true
 	}
-	return strings.Contains(strings.ToLower(c.Signature.Signed), "{header:"+prefix)
+	signed := strings.ToLower(c.Signature.Signed)
+	for _, name := range names {
+		if !strings.Contains(signed, "{header:"+name+"}") {
+			return false
+		}
+	}
+	return true
 }
 
 // Basic is a user name and its passwords.

@@ -58,7 +58,14 @@ func exponentTime(stamp string) time.Time {
 // Boolean reads true, 1, "true" or "1" and their opposites; nil when v is none
 // of them.
 func Boolean(v jsonscan.Value) *bool {
-	switch text, _ := v.Text(); text {
+	text, _ := v.Text()
+	return BooleanOf(text)
+}
+
+// BooleanOf is Boolean for what was read already: text is no Value, and one that
+// starts with a quote would be read as half a string.
+func BooleanOf(text string) *bool {
+	switch text {
 	case "true", "1", "True", "TRUE":
 		return True()
 	case "false", "0", "False", "FALSE":

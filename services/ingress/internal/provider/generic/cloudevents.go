@@ -17,6 +17,9 @@ import (
 // rules.
 const specVersion = "1.0"
 
+// bom is the byte order mark that JSON may begin with.
+var bom = []byte("\xef\xbb\xbf")
+
 // The modes of the HTTP binding.
 const (
 	modeStructured = "structured"
@@ -105,7 +108,7 @@ func (p *Provider) binary(req *provider.Request, out *provider.Batch, media stri
 		text = appendMember(text, "datacontenttype")
 		text = provider.AppendString(text, req.Header.Get("Content-Type"))
 	}
-	switch body := bytes.TrimSpace(bytes.TrimPrefix(req.Body, []byte("\xef\xbb\xbf"))); {
+	switch body := bytes.TrimSpace(bytes.TrimPrefix(req.Body, bom)); {
 	case len(req.Body) == 0:
 	case media == "" || strings.HasSuffix(media, "/json") || strings.HasSuffix(media, "+json"):
 		// On its own first: what is more than one value must not become attributes.

@@ -246,7 +246,7 @@ func (e *entry) fill(it *provider.Item) {
 	ev.URL, ev.UserAgent = e.text(slotURL), e.text(slotUserAgent)
 	ev.IP, ev.SendingIP = provider.IP(e.text(slotIP)), provider.IP(e.text(slotSendingIP))
 	ev.Country, ev.Campaign, ev.ListID = provider.Country(e.text(slotCountry)), e.text(slotCampaign), e.text(slotListID)
-	ev.Machine, ev.FeedbackSource = provider.Boolean(jsonscan.Value(e.text(slotMachine))), e.text(slotFeedbackSource)
+	ev.Machine, ev.FeedbackSource = provider.BooleanOf(e.text(slotMachine)), e.text(slotFeedbackSource)
 	e.failure(it)
 	e.extras(it)
 	e.identify(it)

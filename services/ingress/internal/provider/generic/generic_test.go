@@ -326,6 +326,11 @@ func TestTimes_AreReadInTheirUnit(t *testing.T) {
 		{`"1/2/2006 3:04:05 PM"`, `"3/4/2026 9:15:30 PM"`, want.Truncate(time.Second).Add(12 * time.Hour)},
 		{`"02/01/2006 15:04:05 -0700"`, `"04/03/2026 10:15:30 +0100"`, want.Truncate(time.Second)},
 		{`"1/2/2006 3:04:05 PM"`, `"2026-03-04 09:15:30"`, time.Time{}},
+		{`"Mon, 02 Jan 2006 15:04:05 MST"`, `"Wed, 04 Mar 2026 09:15:30 GMT"`, want.Truncate(time.Second)},
+		{`"2006-01-02 15:04:05 MST"`, `"2026-03-04 09:15:30 UTC"`, want.Truncate(time.Second)},
+		{`"2006-01-02 15:04:05 MST"`, `"2026-03-04 01:15:30 PST"`, time.Time{}},
+		{`"2006-01-02 15:04:05 -0700 MST"`, `"2026-03-04 01:15:30 -0800 PST"`, want.Truncate(time.Second)},
+		{`"2006-01-02 15:04:05 -0700 MST"`, `"2026-03-04 09:15:30 +0000 WET"`, want.Truncate(time.Second)},
 		{`["1/2/2006 3:04:05 PM", datetime, s]`, `"2026-03-04 09:15:30"`, want.Truncate(time.Second)},
 		{`["1/2/2006 3:04:05 PM", datetime, s]`, `"1772615730"`, want.Truncate(time.Second)},
 	} {
@@ -337,6 +342,30 @@ func TestTimes_AreReadInTheirUnit(t *testing.T) {
 		}
 		if got := b.Items()[0].Event.Time; !got.Equal(tt.want) {
 			t.Errorf("%s %s: %s, want %s", tt.unit, tt.json, got, tt.want)
+		}
+	}
+}
+
+func TestMachine_IsABooleanOrNothing(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, place, json, header string }{
+		{"yes", "/robot", `"1"`, ""},
+		{"yes in a header", "header:X-Robot", `0`, "true"},
+		{"a quote", "/robot", `"\""`, ""},
+		{"a quote and a backslash", "/robot", `"\"\\x"`, ""},
+		{"a quote in a header", "header:X-Robot", `0`, `"`},
+	} {
+		p := parse(t, "{type: /t, otherwise: other, machine: '"+tt.place+"'}")
+		var b provider.Batch
+		req := &provider.Request{
+			Header: http.Header{"X-Robot": {tt.header}}, Body: []byte(`{"t":"x","robot":` + tt.json + `}`), Limits: jsonscan.Limits{Depth: 64, Items: 1},
+		}
+		if err := p.Decode(req, &b); err != nil {
+			t.Fatal(err)
+		}
+		want := strings.HasPrefix(tt.name, "yes")
+		if got := b.Items()[0].Event.Machine; (got != nil) != want || want && !*got {
+			t.Errorf("%s: %v", tt.name, got)
 		}
 	}
 }

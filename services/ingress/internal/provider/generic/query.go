@@ -14,7 +14,7 @@ func (c Config) InQuery() bool { return c.Format == formatQuery }
 // one item. Senders of this kind went over to JSON without a word, so a body of
 // JSON is the item instead.
 func (p *Provider) query(req *provider.Request, out *provider.Batch) error {
-	body := bytes.TrimSpace(req.Body)
+	body := bytes.TrimSpace(bytes.TrimPrefix(req.Body, bom))
 	if len(body) > 0 && (body[0] == '{' || body[0] == '[') {
 		return p.json(req.Body, req, out)
 	}

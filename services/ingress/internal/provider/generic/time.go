@@ -66,8 +66,18 @@ func readUnit(text, unit string) time.Time {
 	case unitMillis, unitMicros, unitNanos:
 		return readCount(text, unit)
 	}
-	t, err := time.Parse(unit, text)
+	t, err := time.ParseInLocation(unit, text, time.UTC) // not by the zones of this machine
+	if err == nil && guessed(t, unit) {
+		return time.Time{}
+	}
 	return cut(t, err)
+}
+
+// guessed says whether t has its zone by a name alone that package time takes for
+// UTC, as it does with all it does not know: EST would be hours away.
+func guessed(t time.Time, unit string) bool {
+	name, offset := t.Zone()
+	return offset == 0 && name != "" && name != "UTC" && !strings.HasPrefix(name, "GMT") && !strings.Contains(unit, "07")
 }
 
 // readCount reads a whole number of units since 1970.
