@@ -43,6 +43,7 @@ func TestIngress_WhatBadInputGets(t *testing.T) {
 	cfg.ItemsMax = 100
 	cfg.Sources = append(cfg.Sources,
 		Source{Name: "by-path", Provider: "mailjet", Auth: auth.Config{Path: auth.Secrets{config.Literal("path-secret")}}},
+		Source{Name: "forms", Provider: "activecampaign", Auth: auth.Config{None: true}},
 		Source{Name: "drops-at-4xx", Provider: "postmark", Auth: auth.Config{None: true}},
 		Source{Name: "from-afar", Provider: "mailjet", Auth: auth.Config{None: true}, AllowFrom: []string{"203.0.113.0/24"}})
 	cfg.AllowUnauthenticated = true
@@ -76,6 +77,7 @@ func TestIngress_WhatBadInputGets(t *testing.T) {
 		{"gzip cut off", call{body: zipped(t, bounceItem)[:60], header: gz}, 400, "not what its headers say", [2]string{}},
 		{"brotli", call{body: "x", header: map[string]string{"Content-Encoding": "br"}}, 415, "gzip", [2]string{"Accept-Encoding", "gzip"}},
 		{"brotli of a provider that drops events at a 415", call{path: Prefix + "drops-at-4xx", body: "x", header: map[string]string{"Content-Encoding": "br"}}, 503, "gzip", [2]string{"Accept-Encoding", "gzip"}},
+		{"a form that is too long once it is JSON", call{path: Prefix + "forms", body: "type=open&contact%5Bemail%5D=a%40b.example&x=" + strings.Repeat("%00", 20_000)}, 413, "too long", [2]string{}},
 		{"no credentials", call{body: bounceItem, noAuth: true}, 401, "missing or wrong", [2]string{"WWW-Authenticate", `Basic realm="mailstream", charset="UTF-8"`}},
 		{"wrong password", call{body: bounceItem, header: map[string]string{"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte("hook:wrong"))}}, 401, "missing or wrong", [2]string{}},
 		{"wrong credentials and a bad body", call{body: "x", noAuth: true}, 401, "missing or wrong", [2]string{}},

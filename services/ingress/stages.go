@@ -107,7 +107,8 @@ func (s *Service) decode(x *exchange) *refusal {
 		Header: x.r.Header,
 		Query:  x.fields(),
 		Body:   x.body,
-		Limits: jsonscan.Limits{Depth: depthMax, Items: s.cfg.ItemsMax},
+		// A form may be longer once it is JSON, and has to fit into a dead letter.
+		Limits: jsonscan.Limits{Depth: depthMax, Items: s.cfg.ItemsMax, Bytes: int(s.cfg.BodyBytesMax)},
 	}
 	err := x.source.provider.Decode(&x.request, &x.batch)
 	if err == nil {

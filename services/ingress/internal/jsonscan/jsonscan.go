@@ -35,10 +35,11 @@ type LimitError struct {
 // Error returns the limit with the offset where it was passed.
 func (e *LimitError) Error() string { return e.What + " at byte " + strconv.Itoa(e.Offset) }
 
-// Limits bound one text. Both must be above 0.
+// Limits bound one text. Depth and Items must be above 0.
 type Limits struct {
 	Depth int // arrays and objects inside each other
 	Items int // elements of the outermost array
+	Bytes int // of the text; 0 for what a member's offset can say
 }
 
 // bom is the UTF-8 byte order mark, which RFC 8259 lets a reader ignore.
@@ -77,8 +78,12 @@ const textBytesMax = math.MaxUint32
 // empty then.
 func (d *Document) Parse(data []byte, lim Limits) error {
 	d.Reset()
-	if len(data) > textBytesMax {
-		return &LimitError{Offset: textBytesMax, What: "too long"}
+	most := textBytesMax
+	if lim.Bytes > 0 {
+		most = lim.Bytes
+	}
+	if len(data) > most {
+		return &LimitError{Offset: most, What: "too long"}
 	}
 	d.text = data
 	s := scanner{data: data, depthMax: lim.Depth, members: d.members}
