@@ -56,7 +56,7 @@ type entry struct {
 	reason    schemas.Reason
 	permanent permanence
 	weak      bool
-	over      bool // of a reply: stands above a code that blames the address
+	over      bool // of a reply: stands above a code or class that blames the address
 }
 
 // permanence is what an entry says about the address.
@@ -111,6 +111,9 @@ func (c *Classifier) find(in Input, code int, enhanced string) entry {
 	}
 	class := best
 	if best.firm() {
+		if e, ok := c.excuse(best, in.Reply, enhanced); ok {
+			return e
+		}
 		return best
 	}
 	if e, ok := c.lookupEnhanced(enhanced); ok {
@@ -123,6 +126,18 @@ func (c *Classifier) find(in Input, code int, enhanced string) entry {
 		return e.with(class)
 	}
 	return best.or(c.codes[code]).with(class)
+}
+
+// excuse finds what a server says of sender or message where the class calls the
+// address done for. Some servers say 5.1.1 of anything, and providers make their
+// class of it.
+func (c *Classifier) excuse(class entry, reply, enhanced string) (entry, bool) {
+	if !class.blames() || schemas.CauseOf(class.reason) != schemas.CauseRecipient {
+		return entry{}, false
+	}
+	e, ok := c.reply(reply, enhanced)
+	cause := schemas.CauseOf(e.reason)
+	return e, ok && e.over && (cause == schemas.CauseSender || cause == schemas.CauseContent)
 }
 
 // usual returns what a reason that stands alone says about the address.
@@ -225,8 +240,8 @@ func (c *Classifier) lookupEnhanced(code string) (entry, bool) {
 	return e, ok
 }
 
-// reply searches the text. It is the slow step; failures that the class explains,
-// or a code that clears the address, do not come here.
+// reply searches the text. It is the slow step; failures that a class or a code
+// explains without blaming the address do not come here.
 func (c *Classifier) reply(text, enhanced string) (entry, bool) {
 	if text == "" {
 		return entry{}, false
