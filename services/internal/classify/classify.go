@@ -28,9 +28,13 @@ type Input struct {
 	// Permanent is the provider's own word on whether the address is done for; nil
 	// when it has none. It stands above everything the tables say.
 	Permanent *bool
-	Reply     string // SMTP reply text
-	SMTPCode  int    // 0: taken from Reply
-	Enhanced  string // RFC 3463; empty: taken from Reply
+	// Hard says that the provider calls the bounce hard, with or without a reason.
+	// The address is done for then, unless the remote server blames something else:
+	// providers call any final refusal hard.
+	Hard     bool
+	Reply    string // SMTP reply text
+	SMTPCode int    // 0: taken from Reply
+	Enhanced string // RFC 3463; empty: taken from Reply
 }
 
 // Verdict is the answer to an Input.
@@ -91,6 +95,9 @@ func (c *Classifier) Classify(in Input) Verdict {
 		reason = schemas.OtherReason
 	}
 	v := Verdict{Reason: reason, Cause: schemas.CauseOf(reason), Permanent: in.Permanent}
+	if v.Permanent == nil && in.Hard {
+		v.Permanent = c.hard(found, in.Reply, code, enhanced)
+	}
 	if v.Permanent == nil {
 		v.Permanent = c.permanent(found.permanent, code, enhanced)
 	}
@@ -100,6 +107,18 @@ func (c *Classifier) Classify(in Input) Verdict {
 		}
 	}
 	return v
+}
+
+// hard says whether a bounce that is called hard is the end of the address. The
+// class does not take that back, since both are the provider's words.
+func (c *Classifier) hard(found entry, reply string, code int, enhanced string) *bool {
+	if found.permanent != permanent {
+		server := c.find(Input{Reply: reply}, code, enhanced)
+		if server.permanent == passing && server.reason != schemas.OtherReason {
+			return &c.no
+		}
+	}
+	return &c.yes
 }
 
 // find asks the tables in their order. A weak answer is kept until a later table
