@@ -238,7 +238,8 @@ func (c *Classifier) class(provider, class string) (entry, bool) {
 	return e, ok
 }
 
-// lookupEnhanced finds 5.7.1 exactly, then in a range of details, then as x.7.1.
+// lookupEnhanced finds 5.7.1 exactly, then in a range of details, then as x.7.1. A
+// detail that nobody has defined is x.7.0, "other or undefined" (RFC 3463, section 3).
 func (c *Classifier) lookupEnhanced(code string) (entry, bool) {
 	class, subject, detail, ok := splitEnhanced(code)
 	if !ok || class == 2 {
@@ -255,6 +256,10 @@ func (c *Classifier) lookupEnhanced(code string) (entry, bool) {
 	var room [len("x.999.999")]byte
 	key := append(room[:0], 'x')
 	key = append(key, code[1:]...)
+	if e, ok := c.enhanced[string(key)]; ok {
+		return e, true
+	}
+	key = append(key[:strings.LastIndexByte(code, '.')+1], '0')
 	e, ok := c.enhanced[string(key)]
 	return e, ok
 }
