@@ -28,9 +28,13 @@ type Input struct {
 	// Permanent is the provider's own word on whether the address is done for; nil
 	// when it has none. It stands above everything the tables say.
 	Permanent *bool
-	Reply     string // SMTP reply text
-	SMTPCode  int    // 0: taken from Reply
-	Enhanced  string // RFC 3463; empty: taken from Reply
+	// Hard says that the provider calls the bounce hard, with or without a reason.
+	// The address is done for then, unless the remote server blames something else:
+	// providers call any final refusal hard.
+	Hard     bool
+	Reply    string // SMTP reply text
+	SMTPCode int    // 0: taken from Reply
+	Enhanced string // RFC 3463; empty: taken from Reply
 }
 
 // Verdict is the answer to an Input.
@@ -56,7 +60,7 @@ type entry struct {
 	reason    schemas.Reason
 	permanent permanence
 	weak      bool
-	over      bool // of a reply: stands above a code that blames the address
+	over      bool // of a reply: stands above a code or class that blames the address
 }
 
 // permanence is what an entry says about the address.
@@ -91,6 +95,9 @@ func (c *Classifier) Classify(in Input) Verdict {
 		reason = schemas.OtherReason
 	}
 	v := Verdict{Reason: reason, Cause: schemas.CauseOf(reason), Permanent: in.Permanent}
+	if v.Permanent == nil && in.Hard {
+		v.Permanent = c.hard(found, in.Reply, code, enhanced)
+	}
 	if v.Permanent == nil {
 		v.Permanent = c.permanent(found.permanent, code, enhanced)
 	}
@@ -102,6 +109,18 @@ func (c *Classifier) Classify(in Input) Verdict {
 	return v
 }
 
+// hard says whether a bounce that is called hard is the end of the address. The
+// class does not take that back, since both are the provider's words.
+func (c *Classifier) hard(found entry, reply string, code int, enhanced string) *bool {
+	if found.permanent != permanent {
+		server := c.find(Input{Reply: reply}, code, enhanced)
+		if server.permanent == passing && server.reason != schemas.OtherReason {
+			return &c.no
+		}
+	}
+	return &c.yes
+}
+
 // find asks the tables in their order. A weak answer is kept until a later table
 // has a firm one, or a better one than "other".
 func (c *Classifier) find(in Input, code int, enhanced string) entry {
@@ -111,6 +130,9 @@ func (c *Classifier) find(in Input, code int, enhanced string) entry {
 	}
 	class := best
 	if best.firm() {
+		if e, ok := c.excuse(best, in.Reply, enhanced); ok {
+			return e
+		}
 		return best
 	}
 	if e, ok := c.lookupEnhanced(enhanced); ok {
@@ -123,6 +145,18 @@ func (c *Classifier) find(in Input, code int, enhanced string) entry {
 		return e.with(class)
 	}
 	return best.or(c.codes[code]).with(class)
+}
+
+// excuse finds what a server says of sender or message where the class calls the
+// address done for. Some servers say 5.1.1 of anything, and providers make their
+// class of it.
+func (c *Classifier) excuse(class entry, reply, enhanced string) (entry, bool) {
+	if !class.blames() || schemas.CauseOf(class.reason) != schemas.CauseRecipient {
+		return entry{}, false
+	}
+	e, ok := c.reply(reply, enhanced)
+	cause := schemas.CauseOf(e.reason)
+	return e, ok && e.over && (cause == schemas.CauseSender || cause == schemas.CauseContent)
 }
 
 // usual returns what a reason that stands alone says about the address.
@@ -204,7 +238,8 @@ func (c *Classifier) class(provider, class string) (entry, bool) {
 	return e, ok
 }
 
-// lookupEnhanced finds 5.7.1 exactly, then in a range of details, then as x.7.1.
+// lookupEnhanced finds 5.7.1 exactly, then in a range of details, then as x.7.1. A
+// detail that nobody has defined is x.7.0, "other or undefined" (RFC 3463, section 3).
 func (c *Classifier) lookupEnhanced(code string) (entry, bool) {
 	class, subject, detail, ok := splitEnhanced(code)
 	if !ok || class == 2 {
@@ -221,12 +256,16 @@ func (c *Classifier) lookupEnhanced(code string) (entry, bool) {
 	var room [len("x.999.999")]byte
 	key := append(room[:0], 'x')
 	key = append(key, code[1:]...)
+	if e, ok := c.enhanced[string(key)]; ok {
+		return e, true
+	}
+	key = append(key[:strings.LastIndexByte(code, '.')+1], '0')
 	e, ok := c.enhanced[string(key)]
 	return e, ok
 }
 
-// reply searches the text. It is the slow step; failures that the class explains,
-// or a code that clears the address, do not come here.
+// reply searches the text. It is the slow step; failures that a class or a code
+// explains without blaming the address do not come here.
 func (c *Classifier) reply(text, enhanced string) (entry, bool) {
 	if text == "" {
 		return entry{}, false

@@ -95,6 +95,35 @@ func TestClassify_TheProvidersOwnWordOnPermanenceWins(t *testing.T) {
 	}
 }
 
+func TestClassify_AHardBounceIsPermanentUnlessTheServerBlamesAnother(t *testing.T) {
+	t.Parallel()
+	c := load(t)
+	for _, tt := range []struct {
+		name string
+		in   Input
+		want string
+	}{
+		{"nothing known", Input{}, "permanent"},
+		{"no word of the server", Input{Provider: "mailjet", Class: "quota exceeded"}, "permanent"},
+		{"a code that says nothing", Input{Provider: "ses", Class: "general", Reply: "smtp; 550 5.0.0 no"}, "permanent"},
+		{"a fault of the server", Input{Provider: "ses", Class: "general", Reply: "smtp; 554 5.3.0 no"}, "permanent"},
+		{"a code of the address and of the moment", Input{Provider: "ses", Class: "general", Reply: "smtp; 450 4.1.1 no"}, "permanent"},
+		{"a bare policy", Input{Provider: "ses", Class: "general", Reply: "smtp; 550 5.7.1 no"}, "passing"},
+		{"the same policy twice", Input{Provider: "mailjet", Class: "policy issue", Reply: "550 5.7.1 no"}, "passing"},
+		{"a blocklist", Input{Provider: "ses", Class: "general", Reply: "smtp; 550 listed at dnsbl.example.net"}, "passing"},
+		{"a full mailbox", Input{Provider: "ses", Class: "general", Reply: "smtp; 552 5.2.2 full"}, "passing"},
+		{"an address on a list", Input{Provider: "ses", Class: "suppressed", Reply: "smtp; 550 5.7.1 no"}, "permanent"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.in.Hard = true
+			if got := word(c.Classify(tt.in).Permanent); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestClassify_AWeakClassIsRefinedByTheReply(t *testing.T) {
 	t.Parallel()
 	c := load(t)

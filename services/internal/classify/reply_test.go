@@ -151,7 +151,14 @@ func TestClassify_AWordThatClearsTheAddressOutdoesADoubtfulOne(t *testing.T) {
 		{"a vague text against a code", Input{Enhanced: "5.1.1", Reply: "550 5.1.1 mail refused"}, schemas.InvalidRecipient, "permanent"},
 		{"the basic code against no enhanced one", Input{Reply: "551 5.7.1 go away"}, schemas.Policy, "passing"},
 		{"later against never", Input{Reply: "450 5.1.1 no such user"}, schemas.InvalidRecipient, "passing"},
-		{"a firm class stands", Input{Provider: "mailjet", Class: "user unknown", Reply: "550 5.1.1 blocked using zen.spamhaus.org"}, schemas.InvalidRecipient, "permanent"},
+		{"a code with a new detail against a class", Input{Provider: "brevo", Class: "hard_bounce", Reply: "550 5.7.193 not a member"}, schemas.Policy, "passing"},
+		{"a code with a new detail", Input{Reply: "550 5.1.77 no"}, schemas.OtherReason, "unknown"},
+		{"a text against a firm class", Input{Provider: "mailjet", Class: "user unknown", Reply: "550 5.1.1 blocked using zen.spamhaus.org"}, schemas.Reputation, "passing"},
+		{"of the text", Input{Provider: "ses", Class: "noemail", Reply: "smtp; 550 5.1.1 rejected as spam"}, schemas.SpamContent, "passing"},
+		{"a vague text against a firm class", Input{Provider: "mailjet", Class: "user unknown", Reply: "550 5.1.1 mail refused"}, schemas.InvalidRecipient, "permanent"},
+		{"a text of the address against a firm class", Input{Provider: "mailjet", Class: "user unknown", Reply: "552 5.2.2 over quota"}, schemas.InvalidRecipient, "permanent"},
+		{"a text of the moment against a firm class", Input{Provider: "mailjet", Class: "user unknown", Reply: "450 4.7.1 greylisted"}, schemas.InvalidRecipient, "permanent"},
+		{"a list is no server's word", Input{Provider: "brevo", Class: "blocked complained", Reply: "marked as spam"}, schemas.SuppressedComplaint, "permanent"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -126,7 +126,7 @@ func (n *Normaliser) verdict(it *provider.Item) {
 	}
 	v := n.classifier.Classify(classify.Input{
 		Provider: ev.Provider, Class: it.Failure.Class, Reason: it.Failure.Reason, Permanent: it.Failure.Permanent,
-		Reply: ev.SMTPReply, SMTPCode: ev.SMTPCode, Enhanced: ev.EnhancedCode,
+		Hard: it.Failure.Hard, Reply: ev.SMTPReply, SMTPCode: ev.SMTPCode, Enhanced: ev.EnhancedCode,
 	})
 	ev.Reason, ev.Cause, ev.Permanent = v.Reason, v.Cause, v.Permanent
 	ev.Classifier = n.classifier.Version()

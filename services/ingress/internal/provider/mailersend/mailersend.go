@@ -12,7 +12,6 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
-	"github.com/mailstream/mailstream/services/internal/classify"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -217,7 +216,7 @@ func (e *entry) particular(it *provider.Item, kind string) {
 	case "activity.hard_bounced":
 		ev.Type, ev.BounceType = schemas.Bounced, schemas.Hard
 		e.reply(it)
-		it.Failure.Class = hardClass(ev.SMTPReply)
+		it.Failure.Class = "hard_bounced" // of policy too, so the reply may say that it will pass
 	case "activity.opened", "activity.opened_unique":
 		ev.Type = schemas.Opened
 		e.reader(it)
@@ -257,15 +256,6 @@ func (e *entry) reply(it *provider.Item) {
 	ev.SMTPCode = provider.SMTPCode(e.text(fieldCode))
 	ev.SMTPReply = e.text(fieldReason)
 	it.Tell(ev.SMTPReply) // fails twice at once, should an id be missing
-}
-
-// hardClass is empty for a refusal by policy, which MailerSend calls a hard bounce
-// as well: it says nothing of the address, however little the reply explains.
-func hardClass(reply string) string {
-	if _, code := classify.Codes(reply); strings.HasPrefix(code, "5.7.") {
-		return ""
-	}
-	return "hard_bounced"
 }
 
 // reader fills in what is known of the one who opened or clicked.

@@ -252,7 +252,7 @@ func (e *entry) bounce(it *provider.Item) {
 	ev := &it.Event
 	hard := provider.Boolean(e.values[fieldHardBounce])
 	class := e.failure(it)
-	it.Failure.Permanent = hard
+	permanence(it, hard)
 	switch {
 	case strings.EqualFold(class, "greylisted") && (hard == nil || !*hard):
 		ev.Type = schemas.Deferred
@@ -269,11 +269,21 @@ func (e *entry) bounce(it *provider.Item) {
 // at fault, not the address or the sender.
 func (e *entry) blocked(it *provider.Item) {
 	e.failure(it)
-	it.Failure.Permanent = provider.Boolean(e.values[fieldHardBounce])
+	permanence(it, provider.Boolean(e.values[fieldHardBounce]))
 	it.Event.Type = schemas.Blocked
 	if strings.EqualFold(e.text(fieldRelatedTo, "error_related_to"), "content") {
 		it.Event.Type = schemas.Failed
 	}
+}
+
+// permanence takes false as it is, and true as far as the remote server does not
+// blame something else; error never stands against either.
+func permanence(it *provider.Item, hard *bool) {
+	if hard != nil && *hard {
+		it.Failure.Hard = true
+		return
+	}
+	it.Failure.Permanent = hard
 }
 
 // failure fills in the reason as Mailjet and the remote server put it.

@@ -22,7 +22,7 @@ func (e *entry) bounce(it *provider.Item) {
 	switch it.Failure.Class {
 	case "hardbounce":
 		ev.Type, ev.BounceType = schemas.Bounced, schemas.Hard
-		it.Failure.Permanent = provider.True()
+		it.Failure.Hard, it.Failure.Permanent = true, nil
 	case "bademailaddress", "manuallydeactivated":
 		ev.Type = schemas.Blocked
 		it.Failure.Permanent = provider.True()

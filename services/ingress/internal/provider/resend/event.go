@@ -112,8 +112,7 @@ func (e *entry) bounced(it *provider.Item, i int) {
 	ev.Type = schemas.Bounced
 	switch v.kind {
 	case "permanent":
-		ev.BounceType = schemas.Hard
-		it.Failure.Permanent = provider.True()
+		ev.BounceType, it.Failure.Hard = schemas.Hard, true
 	case "transient", "undetermined":
 		ev.BounceType = schemas.Soft
 		it.Failure.Permanent = provider.False()

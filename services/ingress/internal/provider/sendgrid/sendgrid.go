@@ -245,9 +245,8 @@ func (e *entry) bounce(it *provider.Item) {
 	}
 	switch class {
 	case "", "unclassified", "mailbox unavailable": // no word on the address but the type
-		it.Failure.Permanent = provider.False()
-		if ev.BounceType == schemas.Hard {
-			it.Failure.Permanent = provider.True()
+		if it.Failure.Hard = ev.BounceType == schemas.Hard; !it.Failure.Hard {
+			it.Failure.Permanent = provider.False()
 		}
 	case "technical failure", "technical": // of a server, even where its reply blames the domain
 		it.Failure.Permanent = provider.False()

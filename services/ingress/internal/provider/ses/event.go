@@ -78,7 +78,7 @@ func (r *record) bounce(it *provider.Item) {
 	ev.Type = schemas.Bounced
 	switch strings.ToLower(r.text(fieldBounceType)) {
 	case "permanent":
-		ev.BounceType, it.Failure.Permanent = schemas.Hard, provider.True()
+		ev.BounceType, it.Failure.Hard = schemas.Hard, true
 	case "transient", "undetermined":
 		ev.BounceType, it.Failure.Permanent = schemas.Soft, provider.False()
 	}
