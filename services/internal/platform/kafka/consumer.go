@@ -209,12 +209,13 @@ func (c *Consumer) Run(ctx context.Context, handle func(ctx context.Context, rec
 	s := newSession(c, handle)
 	life, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
+	c.front.clear() // before the client can note where it begins
 	cl, err := kgo.NewClient(slices.Concat(c.opts, s.options(), []kgo.Opt{kgo.WithContext(life)})...)
 	if err != nil {
 		return fmt.Errorf("configure kafka consumer: %w", err)
 	}
 	s.cl, s.adm = cl, kadm.NewClient(cl)
-	c.front.clear()
+	close(s.made)
 	g, both := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer s.leave(kill)

@@ -27,7 +27,8 @@ var errAbandoned = errors.New("batch abandoned")
 type session struct {
 	*Consumer
 	cl     *kgo.Client
-	adm    *kadm.Client // of cl
+	adm    *kadm.Client  // of cl
+	made   chan struct{} // closed once cl and adm are there
 	handle Handler
 	wanted chan struct{} // one token: a callback waits for AllowRebalance
 
@@ -41,7 +42,7 @@ type session struct {
 }
 
 func newSession(c *Consumer, handle Handler) *session {
-	return &session{Consumer: c, handle: handle, wanted: make(chan struct{}, 1), born: time.Now(), fresh: map[string][]int32{}}
+	return &session{Consumer: c, handle: handle, made: make(chan struct{}), wanted: make(chan struct{}, 1), born: time.Now(), fresh: map[string][]int32{}}
 }
 
 func (s *session) options() []kgo.Opt {
@@ -55,8 +56,14 @@ func (s *session) options() []kgo.Opt {
 }
 
 // begin notes from where the client reads partitions that were assigned, or,
-// with StartAt, tells it. An error makes it join again.
+// with StartAt, tells it. An error makes it join again. The client joins while it
+// is being made, so a quick broker may have an answer before we have the client.
 func (s *session) begin(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	select {
+	case <-s.made:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	var chosen map[spot]int64
 	if s.cfg.StartAt != nil && len(offsets) > 0 {
 		var err error
