@@ -102,6 +102,9 @@ func (r Rules) Match(e *schemas.Event) (Rule, bool) {
 }
 
 func (r Rule) matches(e *schemas.Event) bool {
+	if r.Bounce == schemas.Hard && e.Permanent != nil && !*e.Permanent {
+		return false // hard is the provider's word for having given up; the address is said to be fine
+	}
 	return r.On == e.Type && (r.Bounce == "" || r.Bounce == e.BounceType) && !slices.Contains(r.Unless, e.Reason)
 }
 

@@ -49,6 +49,8 @@ func bounce(typ schemas.BounceType, reason schemas.Reason) func(*schemas.Event) 
 	return func(e *schemas.Event) { e.BounceType, e.Reason = typ, reason }
 }
 
+func permanent(yes bool) func(*schemas.Event) { return func(e *schemas.Event) { e.Permanent = &yes } }
+
 func listID(id string) func(*schemas.Event) { return func(e *schemas.Event) { e.ListID = id } }
 
 func TestDefaultRules_EachKindOfEvent(t *testing.T) {
@@ -60,6 +62,8 @@ func TestDefaultRules_EachKindOfEvent(t *testing.T) {
 	}{
 		{"hard bounce", event(schemas.Bounced, 1, bounce(schemas.Hard, schemas.InvalidRecipient)), "account hard_bounce"},
 		{"hard bounce, domain gone", event(schemas.Bounced, 1, bounce(schemas.Hard, schemas.DomainNotFound)), "account hard_bounce"},
+		{"hard bounce, domain gone for good", event(schemas.Bounced, 1, bounce(schemas.Hard, schemas.DomainNotFound), permanent(true)), "account hard_bounce"},
+		{"hard bounce, domain out of reach", event(schemas.Bounced, 1, bounce(schemas.Hard, schemas.DomainNotFound), permanent(false)), ""},
 		{"hard bounce without a reason", event(schemas.Bounced, 1, bounce(schemas.Hard, "")), "account hard_bounce"},
 		{"hard bounce of a word we do not know", event(schemas.Bounced, 1, bounce(schemas.Hard, "brand_new")), "account hard_bounce"},
 		{"hard bounce for policy", event(schemas.Bounced, 1, bounce(schemas.Hard, schemas.Policy)), ""},
