@@ -98,6 +98,9 @@ func Time(v jsonscan.Value) (t time.Time, stamp string) {
 // SMTPCode returns text as a reply code (RFC 5321, section 4.2.1), 0 when it is
 // none: providers have numbers of their own beside them.
 func SMTPCode(text string) int {
+	if len(text) != len("250") {
+		return 0
+	}
 	n, err := strconv.Atoi(text)
 	if code, _ := classify.Codes(text); err != nil || code != n {
 		return 0

@@ -85,6 +85,9 @@ func Number(text string) string {
 
 // IP returns text when it is an IP address, else "".
 func IP(text string) string {
+	if text == "" {
+		return "" // and no error is made of it
+	}
 	if _, err := netip.ParseAddr(text); err != nil {
 		return ""
 	}
