@@ -40,17 +40,13 @@ func (Provider) Answers() provider.Answers { return provider.Retried() }
 // Decode takes a form with type and date_time, or that of an automation. Who
 // leaves several lists at once makes one event for each.
 func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
-	fields, err := provider.ReadForm(req.Body)
+	raw, m, err := out.FieldsIn(req.Body, req.Limits)
 	if err != nil {
 		return err
 	}
-	doc := out.JSON()
-	if err := doc.Parse(provider.FormObject(fields), req.Limits); err != nil {
-		return err
-	}
 	e := entry{out: out}
-	it := out.Add(doc.Items()[0])
-	e.read(doc.Members(0), it)
+	it := out.Add(raw)
+	e.read(m, it)
 	if !e.known() {
 		return &provider.FormError{What: "a form without type and contact"}
 	}
@@ -66,8 +62,8 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	}
 	e.decode(it, lists[0])
 	for _, list := range lists[1:] {
-		more := out.Add(doc.Items()[0])
-		e.read(doc.Members(0), more)
+		more := out.Add(raw)
+		e.read(m, more)
 		e.decode(more, list)
 	}
 	return nil

@@ -20,17 +20,8 @@ func suite() providertest.Suite {
 			"deal_add", "deal_update", "deal_note_add", "deal_pipeline_add", "deal_stage_add", "deal_task_add", "deal_task_complete",
 			"deal_tasktype_add", "account_add", "account_update", "account_contact_add", "account_contact_update", "automation",
 		},
-		Inside: inside,
+		Inside: providertest.FormObject,
 	}
-}
-
-// inside returns the object made of a form; its bytes are in the golden files.
-func inside(body []byte) []byte {
-	fields, err := provider.ReadForm(body)
-	if err != nil {
-		return nil
-	}
-	return provider.FormObject(fields)
 }
 
 func TestProvider(t *testing.T) {

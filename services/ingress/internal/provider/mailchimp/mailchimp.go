@@ -29,17 +29,13 @@ func (Provider) Answers() provider.Answers { return provider.Retried() }
 
 // Decode takes a form with type and fired_at.
 func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
-	fields, err := provider.ReadForm(req.Body)
+	raw, m, err := out.FieldsIn(req.Body, req.Limits)
 	if err != nil {
 		return err
 	}
-	doc := out.JSON()
-	if err := doc.Parse(provider.FormObject(fields), req.Limits); err != nil {
-		return err
-	}
-	it := out.Add(doc.Items()[0])
+	it := out.Add(raw)
 	e := entry{out: out}
-	e.read(doc.Members(0), it)
+	e.read(m, it)
 	if e.values[fieldType].Kind() == jsonscan.Invalid && e.values[fieldTime].Kind() == jsonscan.Invalid {
 		return &provider.FormError{What: "a form without type and fired_at"}
 	}

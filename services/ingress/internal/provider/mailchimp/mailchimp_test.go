@@ -14,17 +14,8 @@ func suite() providertest.Suite {
 	return providertest.Suite{
 		Dir:    "testdata",
 		Kinds:  []string{"subscribe", "unsubscribe", "profile", "upemail", "cleaned", "campaign", "batch_operation_completed"},
-		Inside: inside,
+		Inside: providertest.FormObject,
 	}
-}
-
-// inside returns the object made of a form; its bytes are in the golden files.
-func inside(body []byte) []byte {
-	fields, err := provider.ReadForm(body)
-	if err != nil {
-		return nil
-	}
-	return provider.FormObject(fields)
 }
 
 func TestProvider(t *testing.T) {

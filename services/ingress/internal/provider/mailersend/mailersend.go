@@ -36,16 +36,13 @@ const ping = "webhook.test"
 
 // Decode takes one object with one event in it.
 func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
-	doc := out.JSON()
-	if err := doc.Parse(req.Body, req.Limits); err != nil {
+	raw, m, err := out.ObjectIn(req.Body, req.Limits)
+	if err != nil {
 		return err
-	}
-	if doc.IsArray() || doc.Items()[0].Kind() != jsonscan.Object {
-		return &provider.FormError{What: "not an object"}
 	}
 	e := entry{out: out}
 	var data, posted jsonscan.Value
-	for m := doc.Members(0); m.Next(); {
+	for m.Next() {
 		switch key := m.Key(); key {
 		case "type":
 			e.kind = out.Text(m.Value(), key)
@@ -61,7 +58,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	if e.kind == ping {
 		return nil
 	}
-	it := out.Add(doc.Items()[0])
+	it := out.Add(raw)
 	e.read(data)
 	e.event(it, posted)
 	return nil

@@ -30,15 +30,12 @@ func (Provider) Answers() provider.Answers { return provider.Retried() }
 
 // Decode takes one object with one event in it.
 func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
-	doc := out.JSON()
-	if err := doc.Parse(req.Body, req.Limits); err != nil {
+	_, m, err := out.ObjectIn(req.Body, req.Limits)
+	if err != nil {
 		return err
 	}
-	if doc.IsArray() || doc.Items()[0].Kind() != jsonscan.Object {
-		return &provider.FormError{What: "not an object"}
-	}
 	var event jsonscan.Value
-	for m := doc.Members(0); m.Next(); {
+	for m.Next() {
 		switch key := m.Key(); key {
 		case "event-data":
 			event = m.Value()

@@ -28,22 +28,7 @@ func (Provider) Answers() provider.Answers { return provider.Retried() }
 
 // Decode takes one object or an array of objects.
 func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
-	doc := out.JSON()
-	if err := doc.Parse(req.Body, req.Limits); err != nil {
-		return err
-	}
-	if !doc.IsArray() && doc.Items()[0].Kind() != jsonscan.Object {
-		return &provider.FormError{What: "neither an object nor an array"}
-	}
-	for i, raw := range doc.Items() {
-		it := out.Add(raw)
-		if raw.Kind() != jsonscan.Object {
-			it.Reject(provider.NotAnObject)
-			continue
-		}
-		decode(doc.Members(i), it, out)
-	}
-	return nil
+	return out.ObjectsIn(req.Body, req.Limits, decode)
 }
 
 // field is a documented field. The order has no meaning.

@@ -34,22 +34,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	if err != nil {
 		return err
 	}
-	doc := out.JSON()
-	if err := doc.Parse(text, req.Limits); err != nil {
-		return err
-	}
-	if !doc.IsArray() && doc.Items()[0].Kind() != jsonscan.Object {
-		return &provider.FormError{What: "mandrill_events is neither an object nor an array"}
-	}
-	for i, raw := range doc.Items() {
-		it := out.Add(raw)
-		if raw.Kind() != jsonscan.Object {
-			it.Reject(provider.NotAnObject)
-			continue
-		}
-		decode(doc.Members(i), it, out)
-	}
-	return nil
+	return out.ObjectsIn(text, req.Limits, decode)
 }
 
 // entry is one event taken apart, its msg beside it; the last of two equal keys

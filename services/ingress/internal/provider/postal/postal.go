@@ -35,15 +35,12 @@ func (Provider) Answers() provider.Answers {
 
 // Decode takes one object with event and payload.
 func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
-	doc := out.JSON()
-	if err := doc.Parse(req.Body, req.Limits); err != nil {
+	raw, m, err := out.ObjectIn(req.Body, req.Limits)
+	if err != nil {
 		return err
 	}
-	if doc.IsArray() || doc.Items()[0].Kind() != jsonscan.Object {
-		return &provider.FormError{What: "not an object"}
-	}
 	e := entry{out: out}
-	for m := doc.Members(0); m.Next(); {
+	for m.Next() {
 		switch key := m.Key(); key {
 		case "event":
 			e.event = m.Value()
@@ -60,7 +57,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	if e.event.Kind() == jsonscan.Invalid && e.payload.Kind() == jsonscan.Invalid {
 		return &provider.FormError{What: "neither event nor payload"}
 	}
-	e.decode(out.Add(doc.Items()[0]))
+	e.decode(out.Add(raw))
 	return nil
 }
 

@@ -38,16 +38,13 @@ func (Provider) Answers() provider.Answers { return provider.Refused(http.Status
 
 // Decode takes one object.
 func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
-	doc := out.JSON()
-	if err := doc.Parse(req.Body, req.Limits); err != nil {
+	raw, m, err := out.ObjectIn(req.Body, req.Limits)
+	if err != nil {
 		return err
 	}
-	if doc.IsArray() || doc.Items()[0].Kind() != jsonscan.Object {
-		return &provider.FormError{What: "not an object"}
-	}
-	it := out.Add(doc.Items()[0])
+	it := out.Add(raw)
 	it.Event.ProviderEventID = req.Header.Get("X-Pm-Webhook-Trace-Id")
-	decode(doc.Members(0), it, out)
+	decode(m, it, out)
 	return nil
 }
 

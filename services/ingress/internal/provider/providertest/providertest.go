@@ -56,6 +56,16 @@ type Suite struct {
 	Inside func(body []byte) []byte
 }
 
+// FormObject is Inside of a provider whose items are the fields of a form: the
+// object made of them, whose bytes are in the golden files.
+func FormObject(body []byte) []byte {
+	fields, err := provider.ReadForm(body)
+	if err != nil {
+		return nil
+	}
+	return provider.FormObject(fields)
+}
+
 // required are the cases every provider needs beside those of its kinds.
 var required = []string{"unknown_event", "unknown_field", "missing_fields", "wrong_types", "no_identity", "not_this_provider"}
 

@@ -33,16 +33,13 @@ func (Provider) Answers() provider.Answers { return provider.Retried() }
 
 // Decode takes one object with one event in it.
 func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
-	doc := out.JSON()
-	if err := doc.Parse(req.Body, req.Limits); err != nil {
+	raw, m, err := out.ObjectIn(req.Body, req.Limits)
+	if err != nil {
 		return err
 	}
-	if doc.IsArray() || doc.Items()[0].Kind() != jsonscan.Object {
-		return &provider.FormError{What: "not an object"}
-	}
-	e := entry{out: out, raw: doc.Items()[0], id: eventID(req.Header)}
+	e := entry{out: out, raw: raw, id: eventID(req.Header)}
 	var data jsonscan.Value
-	for m := doc.Members(0); m.Next(); {
+	for m.Next() {
 		switch key := m.Key(); key {
 		case "type":
 			e.kind = out.Text(m.Value(), key)

@@ -49,14 +49,11 @@ type envelope struct {
 
 // Decode takes one SNS message.
 func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
-	doc := out.JSON()
-	if err := doc.Parse(req.Body, req.Limits); err != nil {
+	_, m, err := out.ObjectIn(req.Body, req.Limits)
+	if err != nil {
 		return err
 	}
-	if doc.IsArray() || doc.Items()[0].Kind() != jsonscan.Object {
-		return &provider.FormError{What: "not an object"}
-	}
-	env := open(doc.Members(0), out)
+	env := open(m, out)
 	switch env.kind {
 	case "Notification":
 	case "SubscriptionConfirmation", "UnsubscribeConfirmation":
@@ -72,6 +69,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 		return nil
 	}
 	// From here on doc holds the record; text is not part of its memory.
+	doc := out.JSON()
 	if doc.Parse([]byte(text), req.Limits) != nil || doc.IsArray() || doc.Items()[0].Kind() != jsonscan.Object {
 		// Somebody else publishes to the topic. Sending it again would not help.
 		out.Add(env.message).Reject(provider.NotAnObject)
