@@ -183,6 +183,7 @@ func TestNew_RefusesAFaultyFile(t *testing.T) {
 		{"no enhanced code of a reply", "version: x\nreplies: [{any: [abcd], reason: other, enhanced: \"5.1\"}]"},
 		{"a short text", "version: x\nreplies: [{any: [abc], reason: other}]"},
 		{"no range", "version: x\nenhanced: {\"5.1.5-2\": {reason: other}}"},
+		{"two ranges for one code", "version: x\nenhanced: {\"5.7.3-9\": {reason: policy}, \"x.7.9-12\": {reason: reputation}}"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -190,6 +191,14 @@ func TestNew_RefusesAFaultyFile(t *testing.T) {
 				t.Error("no error")
 			}
 		})
+	}
+}
+
+func TestNew_TakesRangesBesideEachOther(t *testing.T) {
+	t.Parallel()
+	const text = "version: x\nenhanced: {\"5.7.3-9\": {reason: policy}, \"4.7.3-9\": {reason: policy}, \"x.6.3-9\": {reason: policy}, \"5.7.10-12\": {reason: policy}}"
+	if _, err := parse([]byte(text)); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -50,6 +50,11 @@ func (r enhancedRange) holds(class, subject, detail int) bool {
 	return (r.class == 0 || r.class == class) && r.subject == subject && detail >= r.from && detail <= r.to
 }
 
+// meets says whether some code is in both ranges.
+func (r enhancedRange) meets(o enhancedRange) bool {
+	return (r.class == 0 || o.class == 0 || r.class == o.class) && r.subject == o.subject && r.from <= o.to && o.from <= r.to
+}
+
 // New reads the embedded data file. An error means that the file is at fault.
 func New() (*Classifier, error) {
 	c, err := parse(classifierYAML)
@@ -130,6 +135,9 @@ func (c *Classifier) addEnhanced(table map[string]fileEntry) error {
 		r := enhancedRange{subject: subject, from: from, to: to, entry: e}
 		if start[0] != 'x' {
 			r.class = int(start[0] - '0')
+		}
+		if slices.ContainsFunc(c.ranges, r.meets) {
+			return fmt.Errorf("enhanced code %q overlaps another range: which one is asked first is nobody's choice", key)
 		}
 		c.ranges = append(c.ranges, r)
 	}
