@@ -4,11 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
-	"sync/atomic"
-	"time"
 	"unicode"
-
-	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
@@ -71,33 +67,22 @@ func (s *Service) refuse(x *exchange, no *refusal) {
 }
 
 const (
-	// quietInterval spaces lines about something that goes wrong for every request.
-	quietInterval = time.Second
 	// driftNamesMax bounds the names of unknown fields that are logged, each once.
 	driftNamesMax = 256
 	// driftNameBytesMax bounds one of them.
 	driftNameBytesMax = 64
 )
 
-// quiet writes log lines whose number the outside world decides.
-type quiet struct {
-	log  *zap.Logger
-	last atomic.Int64 // Unix nanoseconds of the last line
-	held atomic.Int64 // lines not written since
-
+// seenOnce remembers names, up to driftNamesMax.
+type seenOnce struct {
 	mu    sync.Mutex
-	names map[string]bool // drift already logged, guarded by mu
+	names map[string]bool // guarded by mu
 }
 
-// notStored says at most once per quietInterval that requests are refused.
-func (q *quiet) notStored(err error, x *exchange) {
-	now, last := x.received.UnixNano(), q.last.Load()
-	if now-last < int64(quietInterval) || !q.last.CompareAndSwap(last, now) {
-		q.held.Add(1)
-		return
-	}
-	q.log.Warn("events were not stored", telemetry.Source(x.source.name), telemetry.Fate(fate.Of(err).String()),
-		telemetry.Rows(len(x.batch.Items())), telemetry.Held(q.held.Swap(0)), telemetry.Err(err))
+// notStored says that a request was refused because Kafka did not take it.
+func (s *Service) notStored(err error, x *exchange) {
+	s.throttled.Warn("events were not stored", telemetry.Source(x.source.name), telemetry.Fate(fate.Of(err).String()),
+		telemetry.Rows(len(x.batch.Items())), telemetry.Err(err))
 }
 
 // noteDrift counts what the provider's package does not know and logs each name
@@ -105,14 +90,15 @@ func (q *quiet) notStored(err error, x *exchange) {
 func (s *Service) noteDrift(x *exchange) {
 	for _, d := range x.batch.Drifts() {
 		x.source.metrics.drift[d.Kind].Inc()
-		if s.quiet.firstSeen(x.source.providerName + " " + string(d.Kind) + " " + d.Name) {
+		if s.drifts.first(x.source.providerName + " " + string(d.Kind) + " " + d.Name) {
 			s.log.Info("provider drifted", telemetry.Provider(x.source.providerName),
 				telemetry.Reason(string(d.Kind)), telemetry.Name(harmless(d.Name)))
 		}
 	}
 }
 
-func (q *quiet) firstSeen(name string) bool {
+// first says whether name is new.
+func (q *seenOnce) first(name string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(name) > 4*driftNameBytesMax || len(q.names) >= driftNamesMax || q.names[name] {

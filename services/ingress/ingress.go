@@ -31,6 +31,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
 
 // flushTimeout bounds the wait for acknowledgements at the stop, after the last
@@ -70,6 +71,7 @@ type Service struct {
 	cfg             Config
 	kafkaCfg        kafka.Config
 	log             *zap.Logger
+	throttled       *zap.Logger // for what a request can cause, a kind a source
 	metrics         *metrics
 	sources         map[string]*source
 	normaliser      *normalise.Normaliser
@@ -77,7 +79,7 @@ type Service struct {
 	producer        publisher
 	client          *kgo.Client // for the check of topics
 	server          *httpserver.Server
-	quiet           quiet
+	drifts          seenOnce
 	deadLetterTopic string
 	recordBytesMax  int
 	retryAfter      string
@@ -105,7 +107,8 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	s := &Service{
 		cfg: cfg, kafkaCfg: shared.Kafka, log: shared.Log,
 		sources:         make(map[string]*source, len(cfg.Sources)),
-		quiet:           quiet{log: shared.Log, names: map[string]bool{}},
+		throttled:       telemetry.Throttled(shared.Log, telemetry.BySource, telemetry.ByReason),
+		drifts:          seenOnce{names: map[string]bool{}},
 		deadLetterTopic: schemas.DeadLetterTopic(shared.Kafka.TopicPrefix),
 		recordBytesMax:  int(shared.Kafka.Topics.RecordBytesMax),
 		retryAfter:      strconv.Itoa(int(cfg.RetryAfter.Seconds())),

@@ -34,7 +34,7 @@ func (s *Service) publish(x *exchange) *refusal {
 			continue // the items without the one that no topic takes
 		}
 		x.source.metrics.rejected.Add(float64(len(x.batch.Items())))
-		s.quiet.notStored(err, x)
+		s.notStored(err, x)
 		break
 	}
 	return x.unavailable(unpublished, "events could not be stored")

@@ -7,7 +7,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
@@ -20,21 +19,13 @@ var requestBackoff = lifecycle.Backoff{Min: retryBackoffMin, Max: retryBackoffMa
 // reports some faults as fast as the broker can answer.
 var stumbleBackoff = lifecycle.Backoff{Min: 20 * time.Millisecond, Max: time.Second}
 
-// The library reports each attempt to reach a broker that is away, many times a
-// second: of one level, linesMax are written in linesPer.
-const (
-	linesMax = 5
-	linesPer = 10 * time.Second
-)
-
 // clientLogger hands the library's own log lines to ours. Its info lines are
-// debug to us: they tell of every connection and every metadata refresh.
+// debug to us: they tell of every connection and every metadata refresh. It
+// reports each attempt to reach a broker that is away, many times a second.
 type clientLogger struct{ log *zap.Logger }
 
 func newClientLogger(log *zap.Logger) clientLogger {
-	return clientLogger{log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
-		return zapcore.NewSamplerWithOptions(core, linesPer, linesMax, 0)
-	}))}
+	return clientLogger{telemetry.Throttled(log, telemetry.ByName)}
 }
 
 // Level returns the finest level that would be written.

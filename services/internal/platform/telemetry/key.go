@@ -10,6 +10,19 @@ import (
 // that one query finds the same fact in every service. There is none for an
 // address, a body or a secret on purpose: a recipient is its hash.
 
+// Key is the key of a field that tells kinds of lines apart; see Throttled.
+type Key string
+
+// The keys whose values are few: they come from the configuration or from a
+// closed set.
+const (
+	ByTopic    Key = "topic"
+	BySource   Key = "source"
+	ByReason   Key = "reason"
+	ByName     Key = "name"
+	ByReceiver Key = "receiver"
+)
+
 // Err is the fault, last on the line.
 func Err(err error) zap.Field { return zap.NamedError("err", err) }
 
