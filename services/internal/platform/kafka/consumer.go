@@ -73,11 +73,11 @@ type ConsumerConfig struct {
 
 const (
 	batchRecordsMax       = 10_000
-	batchBytesMax16       = 16 << 20
+	defaultBatchBytesMax  = 16 << 20
 	retryMin              = 100 * time.Millisecond
 	retryMax              = 30 * time.Second
 	handOver              = 10 * time.Second
-	sessionTimeout        = 45 * time.Second
+	sessionTimeout        = 15 * time.Second
 	rebalanceTimeout      = 60 * time.Second
 	heartbeatsSession     = 15 // heartbeats in one session timeout: that many may be lost, and a rebalance is seen as soon
 	heartbeatMax          = 3 * time.Second
@@ -95,7 +95,7 @@ const (
 // withDefaults fills the zero fields.
 func (c ConsumerConfig) withDefaults() ConsumerConfig {
 	orDefault(&c.BatchRecordsMax, batchRecordsMax)
-	orDefault(&c.BatchBytesMax, batchBytesMax16)
+	orDefault(&c.BatchBytesMax, defaultBatchBytesMax)
 	orDefault(&c.Retry.Min, retryMin)
 	orDefault(&c.Retry.Max, max(retryMax, c.Retry.Min))
 	orDefault(&c.SessionTimeout, sessionTimeout)
