@@ -103,8 +103,8 @@ func skipDir(rel string) bool {
 // readFile takes one file into the tree.
 func (t *tree) readFile(rel string, d fs.DirEntry) error {
 	switch base := path.Base(rel); {
-	case base == ".env", base == "LICENSE", strings.HasSuffix(base, ".sum"):
-		return nil // secrets of one machine, and words that are not ours
+	case base == ".env", base == ".git", base == "LICENSE", strings.HasSuffix(base, ".sum"):
+		return nil // secrets and paths of one machine, and words that are not ours
 	}
 	info, err := d.Info()
 	if err == nil && info.Size() > textBytesMax {
