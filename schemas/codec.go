@@ -169,6 +169,7 @@ func appendVerdict(dst []byte, e *Event) []byte {
 	dst = appendField(dst, `,"bounce_type":`, string(e.BounceType))
 	dst = appendField(dst, `,"reason":`, string(e.Reason))
 	dst = appendField(dst, `,"cause":`, string(e.Cause))
+	dst = appendField(dst, `,"confidence":`, string(e.Confidence))
 	dst = appendField(dst, `,"classifier":`, e.Classifier)
 	dst = appendBool(dst, `,"permanent":`, e.Permanent)
 	if e.SMTPCode != 0 {
@@ -176,7 +177,10 @@ func appendVerdict(dst []byte, e *Event) []byte {
 		dst = strconv.AppendInt(dst, int64(e.SMTPCode), 10)
 	}
 	dst = appendField(dst, `,"enhanced_code":`, e.EnhancedCode)
-	return appendField(dst, `,"smtp_reply":`, e.SMTPReply)
+	dst = appendField(dst, `,"smtp_reply":`, e.SMTPReply)
+	dst = appendField(dst, `,"blocklist":`, e.Blocklist)
+	dst = appendField(dst, `,"blocklist_subject":`, e.BlocklistSubject)
+	return appendField(dst, `,"blocklist_url":`, e.BlocklistURL)
 }
 
 func appendField(dst []byte, name, value string) []byte {

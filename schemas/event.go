@@ -54,27 +54,36 @@ const (
 	MailboxInactive       Reason = "mailbox_inactive"       // it exists and is switched off
 	DomainNotFound        Reason = "domain_not_found"       // no MX and no address record
 	MailboxFull           Reason = "mailbox_full"           // quota
-	Reputation            Reason = "reputation"             // sender, IP or URL on a blocklist
-	Authentication        Reason = "authentication"         // SPF, DKIM, DMARC, reverse DNS
-	Policy                Reason = "policy"                 // relay denied, local rule
+	Blocklist             Reason = "blocklist"              // our address, domain or URL is on a list, named or not
+	Reputation            Reason = "reputation"             // what the server itself thinks of us
+	Authentication        Reason = "authentication"         // SPF, DKIM, DMARC, reverse DNS, TLS
+	SenderAddress         Reason = "sender_address"         // the sender's address or domain is refused or does not exist
+	RelayDenied           Reason = "relay_denied"           // the server is not the recipient's, or wants a login
+	ProtocolError         Reason = "protocol_error"         // a command or header against RFC 5321 or 5322
+	Policy                Reason = "policy"                 // a rule of the server or of the recipient
 	RateLimited           Reason = "rate_limited"           // too fast or too many
-	SpamContent           Reason = "spam_content"           // the text was taken for spam
+	SpamContent           Reason = "spam_content"           // the text was taken for spam or worse
+	MessageTooLarge       Reason = "message_too_large"      // more bytes than the server takes
 	TemplateError         Reason = "template_error"         // the provider could not render it
 	SuppressedBounce      Reason = "suppressed_bounce"      // not tried: it bounced before
 	SuppressedComplaint   Reason = "suppressed_complaint"   // not tried: it complained before
 	SuppressedUnsubscribe Reason = "suppressed_unsubscribe" // not tried: it unsubscribed before
 	Greylisted            Reason = "greylisted"             // come back in some minutes
 	Timeout               Reason = "timeout"                // the remote server did not answer
+	Loop                  Reason = "loop"                   // too many hops, or back at its start
+	SystemError           Reason = "system_error"           // the remote server is broken or full
 	OtherReason           Reason = "other"                  // none of these
 )
 
 // Reasons returns every reason. The caller owns the slice.
 func Reasons() []Reason {
 	return []Reason{
-		InvalidRecipient, MailboxInactive, DomainNotFound, MailboxFull, Reputation,
-		Authentication, Policy, RateLimited, SpamContent, TemplateError,
+		InvalidRecipient, MailboxInactive, DomainNotFound, MailboxFull,
+		Blocklist, Reputation, Authentication, SenderAddress, RelayDenied,
+		ProtocolError, Policy, RateLimited,
+		SpamContent, MessageTooLarge, TemplateError,
 		SuppressedBounce, SuppressedComplaint, SuppressedUnsubscribe,
-		Greylisted, Timeout, OtherReason,
+		Greylisted, Timeout, Loop, SystemError, OtherReason,
 	}
 }
 
@@ -101,18 +110,32 @@ func CauseOf(r Reason) Cause {
 	switch r {
 	case InvalidRecipient, MailboxInactive, DomainNotFound, MailboxFull:
 		return CauseRecipient
-	case Reputation, Authentication, Policy, RateLimited:
+	case Blocklist, Reputation, Authentication, SenderAddress, RelayDenied, ProtocolError, Policy, RateLimited:
 		return CauseSender
-	case SpamContent, TemplateError:
+	case SpamContent, MessageTooLarge, TemplateError:
 		return CauseContent
 	case SuppressedBounce, SuppressedComplaint, SuppressedUnsubscribe:
 		return CauseProvider
-	case Greylisted, Timeout:
+	case Greylisted, Timeout, Loop, SystemError:
 		return CauseNetwork
 	default:
 		return CauseOther
 	}
 }
+
+// Confidence is how sure a Reason is.
+type Confidence string
+
+// The confidences. Whatever acts on an address for good needs Certain.
+const (
+	Certain Confidence = "certain" // code and text agree, or one of them leaves no doubt
+	Likely  Confidence = "likely"  // one general hint and nothing against it
+	Unknown Confidence = "unknown" // nothing tells: Reason is a guess, or other
+)
+
+// Confidences returns every confidence, the surest first. The caller owns the
+// slice.
+func Confidences() []Confidence { return []Confidence{Certain, Likely, Unknown} }
 
 // Event is one thing that happened to one message for one recipient: the value
 // of a record in the topic EventTopic(prefix, Type). Absent fields are unknown.
@@ -149,13 +172,23 @@ type Event struct {
 	BounceType BounceType `json:"bounce_type,omitempty"`
 	Reason     Reason     `json:"reason,omitempty"`
 	Cause      Cause      `json:"cause,omitempty"`
+	// Confidence says how sure Reason is. A consumer that acts on an address for
+	// good looks at Permanent, which is true only of what is certain.
+	Confidence Confidence `json:"confidence,omitempty"`
 	// Classifier is the version of the data file that gave Reason and Cause.
 	Classifier string `json:"classifier,omitempty"`
-	// Permanent says whether trying this address again is pointless; nil is unknown.
+	// Permanent says whether trying this address again is pointless: true when
+	// address or domain are certainly dead, false when something else was at fault;
+	// nil is unknown.
 	Permanent    *bool  `json:"permanent,omitempty"`
 	SMTPCode     int    `json:"smtp_code,omitempty"`     // RFC 5321, 200 to 599
 	EnhancedCode string `json:"enhanced_code,omitempty"` // RFC 3463, "5.1.1"
 	SMTPReply    string `json:"smtp_reply,omitempty"`
+	// Blocklist names who refused us, in words that do not change: "spamhaus-zen",
+	// "microsoft-s3150". Of Reason blocklist, and of others where the reply says so.
+	Blocklist        string `json:"blocklist,omitempty"`
+	BlocklistSubject string `json:"blocklist_subject,omitempty"` // the IP address or domain of ours it names
+	BlocklistURL     string `json:"blocklist_url,omitempty"`     // where to look it up or have it taken off
 
 	URL       string `json:"url,omitempty"`
 	IP        string `json:"ip,omitempty"`

@@ -270,7 +270,7 @@ func asyncAPI() ([]byte, error) {
 	out, err := yaml.MarshalWithOptions(object{
 		member("asyncapi", "3.0.0"),
 		member("info", object{
-			member("title", "Mailstream topics"), member("version", "1.1.0"),
+			member("title", "Mailstream topics"), member("version", "1.2.0"),
 			member("description", "Events of email providers, by type, and what Mailstream makes of them. Generated from the Go types. DO NOT EDIT: run make gen. The prefix of the topics is configurable."),
 			member("license", object{member("name", "Apache-2.0")}),
 		}),

@@ -7,8 +7,9 @@ CREATE TABLE queue
     provider String, source String, provider_event String, provider_event_id String,
     message_id String, recipient String, recipient_domain String, recipient_hash String, mailbox_provider String,
     campaign String, tags Array(String), metadata Map(String, String),
-    bounce_type String, reason String, cause String, classifier String,
+    bounce_type String, reason String, cause String, confidence String, classifier String,
     permanent Nullable(Bool), smtp_code UInt16, enhanced_code String, smtp_reply String,
+    blocklist String, blocklist_subject String, blocklist_url String,
     url String, ip String, user_agent String, country String, machine Nullable(Bool),
     feedback_source String, list_id String, sending_ip String, raw String
 )

@@ -11,7 +11,7 @@ import (
 // closed list, so that no sender of events can make the split grow.
 type Why uint8
 
-// whys are the pairs by index. Reasons and Causes are closed and small: 16 by 6.
+// whys are the pairs by index. Reasons and Causes are closed and small: 23 by 6, below 256.
 type whys struct {
 	reasons []schemas.Reason
 	causes  []schemas.Cause

@@ -21,6 +21,7 @@ type event struct {
 	tags                                                                  [][]byte
 	metadata                                                              [][2][]byte
 	bounceType, reason, cause, classifier, enhancedCode, smtpReply        []byte
+	confidence, blocklist, blocklistSubject, blocklistURL                 []byte
 	permanent, hasPermanent                                               bool
 	smtpCode                                                              uint16
 	url, ip, userAgent, country                                           []byte
@@ -160,12 +161,20 @@ func (e *event) text(key []byte) *[]byte {
 		return &e.reason
 	case "cause":
 		return &e.cause
+	case "confidence":
+		return &e.confidence
 	case "classifier":
 		return &e.classifier
 	case "enhanced_code":
 		return &e.enhancedCode
 	case "smtp_reply":
 		return &e.smtpReply
+	case "blocklist":
+		return &e.blocklist
+	case "blocklist_subject":
+		return &e.blocklistSubject
+	case "blocklist_url":
+		return &e.blocklistURL
 	case "url":
 		return &e.url
 	case "ip":

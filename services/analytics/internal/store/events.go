@@ -23,8 +23,10 @@ type events struct {
 	typ, provider, source, providerEvent                  *words
 	recipientDomain, mailboxProvider, campaign            *words
 	bounceType, reason, cause, classifier, enhancedCode   *words
+	confidence, blocklist                                 *words
 	country, feedbackSource, kafkaTopic                   *words
 	providerEventID, messageID, recipient, recipientHash  *text
+	blocklistSubject, blocklistURL                        *text
 	smtpReply, url, ip, userAgent, listID, sendingIP, raw *text
 	tagItems, metaKeys, metaValues                        *text
 	tags                                                  *lists
@@ -42,6 +44,7 @@ func newEvents() *events {
 		typ: newWords(), provider: newWords(), source: newWords(), providerEvent: newWords(),
 		recipientDomain: newWords(), mailboxProvider: newWords(), campaign: newWords(),
 		bounceType: newWords(), reason: newWords(), cause: newWords(), classifier: newWords(), enhancedCode: newWords(),
+		confidence: newWords(), blocklist: newWords(), blocklistSubject: new(text), blocklistURL: new(text),
 		country: newWords(), feedbackSource: newWords(), kafkaTopic: newWords(),
 		providerEventID: new(text), messageID: new(text), recipient: new(text), recipientHash: new(text),
 		smtpReply: new(text), url: new(text), ip: new(text), userAgent: new(text), listID: new(text), sendingIP: new(text), raw: new(text),
@@ -57,8 +60,10 @@ func newEvents() *events {
 		{Name: "message_id", Data: e.messageID}, {Name: "recipient", Data: e.recipient}, {Name: "recipient_domain", Data: e.recipientDomain},
 		{Name: "recipient_hash", Data: e.recipientHash}, {Name: "mailbox_provider", Data: e.mailboxProvider},
 		{Name: "campaign", Data: e.campaign}, {Name: "tags", Data: e.tags}, {Name: "metadata", Data: e.metadata},
-		{Name: "bounce_type", Data: e.bounceType}, {Name: "reason", Data: e.reason}, {Name: "cause", Data: e.cause}, {Name: "classifier", Data: e.classifier},
+		{Name: "bounce_type", Data: e.bounceType}, {Name: "reason", Data: e.reason}, {Name: "cause", Data: e.cause},
+		{Name: "confidence", Data: e.confidence}, {Name: "classifier", Data: e.classifier},
 		{Name: "permanent", Data: e.permanent}, {Name: "smtp_code", Data: &e.smtpCode}, {Name: "enhanced_code", Data: e.enhancedCode}, {Name: "smtp_reply", Data: e.smtpReply},
+		{Name: "blocklist", Data: e.blocklist}, {Name: "blocklist_subject", Data: e.blocklistSubject}, {Name: "blocklist_url", Data: e.blocklistURL},
 		{Name: "url", Data: e.url}, {Name: "ip", Data: e.ip}, {Name: "user_agent", Data: e.userAgent}, {Name: "country", Data: e.country}, {Name: "machine", Data: e.machine},
 		{Name: "feedback_source", Data: e.feedbackSource}, {Name: "list_id", Data: e.listID}, {Name: "sending_ip", Data: e.sendingIP},
 		{Name: "raw", Data: e.raw},
@@ -112,11 +117,15 @@ func (e *events) add(r *event) {
 	e.bounceType.Append(r.bounceType)
 	e.reason.Append(r.reason)
 	e.cause.Append(r.cause)
+	e.confidence.Append(r.confidence)
 	e.classifier.Append(r.classifier)
 	e.permanent.Append(r.permanent, r.hasPermanent)
 	e.smtpCode = append(e.smtpCode, r.smtpCode)
 	e.enhancedCode.Append(r.enhancedCode)
 	e.smtpReply.Append(r.smtpReply)
+	e.blocklist.Append(r.blocklist)
+	e.blocklistSubject.Append(r.blocklistSubject)
+	e.blocklistURL.Append(r.blocklistURL)
 	e.url.Append(r.url)
 	e.ip.Append(r.ip)
 	e.userAgent.Append(r.userAgent)

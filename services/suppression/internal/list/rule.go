@@ -59,9 +59,10 @@ type Rules []Rule
 // address: the sender, the text, the network or a full mailbox was at fault, or
 // the provider did not try for a reason that has its own event.
 var notTheAddress = [...]schemas.Reason{
-	schemas.Reputation, schemas.Authentication, schemas.Policy, schemas.RateLimited,
-	schemas.SpamContent, schemas.TemplateError,
-	schemas.Greylisted, schemas.Timeout, schemas.MailboxFull,
+	schemas.Blocklist, schemas.Reputation, schemas.Authentication, schemas.SenderAddress, schemas.RelayDenied,
+	schemas.ProtocolError, schemas.Policy, schemas.RateLimited,
+	schemas.SpamContent, schemas.MessageTooLarge, schemas.TemplateError,
+	schemas.Greylisted, schemas.Timeout, schemas.Loop, schemas.SystemError, schemas.MailboxFull,
 	schemas.SuppressedComplaint, schemas.SuppressedUnsubscribe,
 }
 

@@ -4,7 +4,8 @@ INSERT INTO event_log
 (
     id, type, time, received_at, provider, source, provider_event, provider_event_id,
     message_id, recipient, recipient_domain, recipient_hash, mailbox_provider,
-    campaign, tags, metadata, bounce_type, reason, cause, classifier,
-    permanent, smtp_code, enhanced_code, smtp_reply, url, ip, user_agent, country, machine,
+    campaign, tags, metadata, bounce_type, reason, cause, confidence, classifier,
+    permanent, smtp_code, enhanced_code, smtp_reply, blocklist, blocklist_subject, blocklist_url,
+    url, ip, user_agent, country, machine,
     feedback_source, list_id, sending_ip, raw, kafka_topic, kafka_partition, kafka_offset
 )
