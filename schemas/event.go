@@ -207,8 +207,8 @@ type Event struct {
 
 // PartitionKey returns the Kafka record key of e. All events of a recipient
 // share it, so they stay in order and share a partition number across topics;
-// without a recipient the message ID does that, and without either the event's
-// own ID.
+// without a recipient the message ID does that. What is about neither by its nature,
+// such as a change of the account, has the event's own ID.
 func PartitionKey(e *Event) string {
 	switch {
 	case e.RecipientHash != "":

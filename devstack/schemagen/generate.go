@@ -93,7 +93,7 @@ func (s *source) document(d document) (object, error) {
 // writer turns types into schemas and collects those that are referred to.
 type writer struct {
 	src   *source
-	kinds string // in place of the enumeration of Type
+	kinds string // in place of the known values of Type
 	defs  map[string]object
 	order []string
 }
@@ -159,7 +159,9 @@ func (w *writer) named(name string) (object, error) {
 		return object{member("type", "string"), member("pattern", w.kinds)}, nil
 	}
 	if values := w.src.enums[name]; values != nil {
-		return object{member("type", "string"), member("enum", values)}, nil
+		// Open: readers take a value they do not know for "other", and a validator
+		// with an enumeration would refuse it.
+		return object{member("type", "string"), member("examples", values[:1]), member("x-known-values", values)}, nil
 	}
 	if w.src.structs[name] == nil {
 		return nil, fmt.Errorf("no type %s", name)
@@ -218,16 +220,17 @@ type topicDoc struct {
 
 func topicDocs() []topicDoc {
 	const prefix = schemas.DefaultTopicPrefix
+	const recordKey = "recipient_hash; the message id where there is no recipient; the event's id where it is about neither, such as a change of the account"
 	var docs []topicDoc
 	for _, t := range schemas.Types() {
 		docs = append(docs, topicDoc{
-			schemas.EventTopic(prefix, t), "recipient_hash; the message id where there is no recipient", "event.schema.json",
+			schemas.EventTopic(prefix, t), recordKey, "event.schema.json",
 			"Events of type " + string(t) + ". All events of a recipient share a partition number across the event topics and stay in order.",
 		})
 	}
 	return append(
 		docs,
-		topicDoc{webhookTopic, "recipient_hash; the message id where there is no recipient", "webhook.schema.json", "What a source of the provider generic tells that is no event of an email, by the names in its configuration. The type is the name of the topic."},
+		topicDoc{webhookTopic, recordKey, "webhook.schema.json", "What a source of the provider generic tells that is no event of an email, by the names in its configuration. The type is the name of the topic."},
 		topicDoc{schemas.SuppressionsTopic(prefix), "recipient_hash", "suppression.schema.json", "Who must not be mailed, and why. Compacted: the last record of a key holds everything."},
 		topicDoc{schemas.AlertsTopic(prefix), "fingerprint", "alert.schema.json", "The state of every alert. Compacted."},
 		topicDoc{schemas.DeadLetterTopic(prefix), "id", "dead-letter.schema.json", "Items nobody could use, with their bytes and the reason."},

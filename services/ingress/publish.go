@@ -116,6 +116,10 @@ func detailOf(f provider.Fault) string {
 		return "the item does not say what happened"
 	case provider.NoIdentity:
 		return "the item names neither a recipient nor a message"
+	case provider.RawDelivery:
+		return "Amazon SES without the envelope of SNS, so nothing is signed: turn raw message delivery off in the SNS subscription"
+	case provider.RetiredForm:
+		return "a webhook in the form that Mailgun retired in 2018: delete it there and add the webhook anew"
 	case provider.WrongForm:
 		return "the item is not of the form it claims to have"
 	default:

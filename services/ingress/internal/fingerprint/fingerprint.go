@@ -7,6 +7,7 @@
 package fingerprint
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -24,7 +25,7 @@ func Set(it *provider.Item, scratch []byte) []byte {
 		recipient = ev.Recipient
 	}
 	ev.ID, scratch = ID(&Parts{
-		Source: ev.Source, Provider: ev.Provider, Type: string(ev.Type), Event: ev.ProviderEvent,
+		Source: ev.Source, Provider: ev.Provider, Type: string(ev.Type), Event: cmp.Or(it.Word, ev.ProviderEvent),
 		MessageID: ev.MessageID, Recipient: recipient, Time: it.Claimed, Stamp: it.Stamp, Tells: it.Tells(),
 	}, scratch)
 	return scratch

@@ -7,6 +7,8 @@
 package normalise
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -56,12 +58,16 @@ type Origin struct {
 	ReceivedAt time.Time
 }
 
-// Complete fills in what the draft of it does not say, all but the id.
+// Complete fills in what the draft of it does not say, all but the id. An item
+// that names nobody and no message is rejected.
 func (n *Normaliser) Complete(it *provider.Item, o Origin) {
 	ev := &it.Event
 	ev.Provider, ev.Source = o.Provider, o.Source
 	ev.ReceivedAt = o.ReceivedAt
-	n.recipient(it)
+	if n.recipient(it); !identified(it) {
+		it.Reject(provider.NoIdentity)
+		return
+	}
 	n.verdict(it)
 	if ev.Type == schemas.Opened || ev.Type == schemas.Clicked {
 		if ev.Machine == nil {
@@ -73,6 +79,16 @@ func (n *Normaliser) Complete(it *provider.Item, o Origin) {
 	}
 	it.Claimed = ev.Time
 	ev.Time = eventTime(it.Claimed, o.ReceivedAt)
+}
+
+// identified says whether it names a person or a message, which is what the key
+// of its record is made of. Of nobody and no message are only changes of an
+// account and what a generic source has a topic of its own for, and these do not
+// name a recipient that is none.
+func identified(it *provider.Item) bool {
+	ev := &it.Event
+	return it.Person != "" || strings.TrimSpace(ev.MessageID) != "" ||
+		ev.Recipient == "" && (ev.Type == schemas.Other || !slices.Contains(schemas.Types(), ev.Type))
 }
 
 // Believed says whether the provider's time was taken as it is.
@@ -90,10 +106,12 @@ func eventTime(claimed, receivedAt time.Time) time.Time {
 	return claimed
 }
 
-// recipient fills in who it is. An address that is none stays as it was received
-// and has no hash: such an event is kept, and nobody is suppressed by it.
+// recipient fills in who it is, without the display name that some providers
+// leave in. An address that is none stays as it was received and has no hash: such
+// an event is kept for its message, and nobody is suppressed by it.
 func (n *Normaliser) recipient(it *provider.Item) {
 	ev := &it.Event
+	ev.Recipient = provider.Address(ev.Recipient)
 	if ev.Recipient == "" {
 		return
 	}

@@ -18,11 +18,15 @@ const (
 	NoType      Fault = "no_type"       // what happened is missing or no text
 	NoIdentity  Fault = "no_identity"   // neither recipient nor message
 	WrongForm   Fault = "wrong_form"    // an object, but not of the form it claims
+	RawDelivery Fault = "raw_delivery"  // of Amazon SES without the envelope of SNS
+	RetiredForm Fault = "retired_form"  // a webhook of Mailgun's from before 2018
 	TooLarge    Fault = "too_large"     // its event does not fit into a record
 )
 
 // Faults returns every fault. The caller owns the slice.
-func Faults() []Fault { return []Fault{NotAnObject, NoType, NoIdentity, WrongForm, TooLarge} }
+func Faults() []Fault {
+	return []Fault{NotAnObject, NoType, NoIdentity, WrongForm, RawDelivery, RetiredForm, TooLarge}
+}
 
 // Drift is a way in which a provider's requests have come to differ from what
 // the provider package knows: a metric label.
@@ -49,6 +53,9 @@ type Item struct {
 	// Type, Time, ProviderEvent, MessageID, Recipient and what else it knows.
 	// Provider, Source, ReceivedAt, ID, hashes and the verdict come later.
 	Event schemas.Event
+	// Word is the provider's word that the id is made of where several are about
+	// one event; empty: Event.ProviderEvent.
+	Word string
 	// Stamp is the time as received, which identifies an event whose Time could
 	// not be read.
 	Stamp string

@@ -2,6 +2,9 @@ package provider
 
 import (
 	"bytes"
+	"io"
+	"mime"
+	"mime/multipart"
 	"unicode/utf8"
 	"unsafe"
 
@@ -47,6 +50,43 @@ func ReadForm(body []byte) ([]Field, error) {
 		return nil, &FormError{What: "an empty form"}
 	}
 	return fields, nil
+}
+
+// multipartPartBytesMax bounds one part of a form in parts; what is longer is cut.
+const multipartPartBytesMax = 64 << 10
+
+// FormIn reads body as the form that contentType says it is: urlencoded, or
+// multipart/form-data (RFC 7578), of which files are left out. It is false for
+// anything else, for a form that cannot be read, and for a JSON object whatever its
+// type: many clients say urlencoded where nobody tells them otherwise.
+func FormIn(contentType string, body []byte) ([]Field, bool) {
+	media, params, err := mime.ParseMediaType(contentType)
+	switch {
+	case err != nil || bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte{'{'}):
+		return nil, false
+	case media == "application/x-www-form-urlencoded":
+		fields, err := ReadForm(body)
+		return fields, err == nil
+	case media != "multipart/form-data":
+		return nil, false
+	}
+	var fields []Field
+	parts := multipart.NewReader(bytes.NewReader(body), params["boundary"])
+	for len(fields) < formFieldsMax {
+		part, err := parts.NextPart()
+		if err != nil { // the end, or what is behind it
+			break
+		}
+		if part.FileName() != "" {
+			continue
+		}
+		value, err := io.ReadAll(io.LimitReader(part, multipartPartBytesMax))
+		if err != nil {
+			break
+		}
+		fields = append(fields, Field{part.FormName(), string(value)})
+	}
+	return fields, len(fields) > 0
 }
 
 // view returns b as a string without a copy: nobody writes to it any more.

@@ -71,3 +71,38 @@ func object(t *testing.T, text []byte, values url.Values) {
 		t.Fatal(diff)
 	}
 }
+
+// FuzzFormIn holds that a form in parts is bounded, never panics, and is not taken
+// for one where the body is an object.
+func FuzzFormIn(f *testing.F) {
+	for _, seed := range [][2]string{
+		{"application/x-www-form-urlencoded", "a=1&b=2"},
+		{"application/x-www-form-urlencoded; charset=utf-8", ` {"a":1}`},
+		{"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--b--\r\n"},
+		{"multipart/form-data", "--\r\n\r\n"}, {"multipart/form-data; boundary=b", "--b\r\n\r\n"}, {"application/json", "a=1"}, {"", "a=1"},
+	} {
+		f.Add(seed[0], []byte(seed[1]))
+	}
+	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
+		fields, ok := provider.FormIn(contentType, body)
+		total := 0
+		for _, field := range fields {
+			total += len(field.Name) + len(field.Value)
+		}
+		if ok && (len(fields) == 0 || len(fields) > 1000 || total > len(body)) {
+			t.Errorf("%d fields with %d bytes of %d", len(fields), total, len(body))
+		}
+		if ok && strings.HasPrefix(strings.TrimSpace(string(body)), "{") {
+			t.Error("an object was read as a form")
+		}
+	})
+}
+
+func TestFormIn_LeavesFilesOutAndReadsTheRest(t *testing.T) {
+	t.Parallel()
+	body := "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x\"\r\n\r\nfile\r\n--b--\r\n"
+	got, ok := provider.FormIn("multipart/form-data; boundary=b", []byte(body))
+	if diff := cmp.Diff([]provider.Field{{Name: "a", Value: "1"}}, got); !ok || diff != "" {
+		t.Errorf("%v: %s", ok, diff)
+	}
+}

@@ -116,12 +116,23 @@ func EnhancedCode(text string) string {
 	return ""
 }
 
-// Address returns what stands in the angle brackets of "Ana <ana@example.com>",
-// and any other text as it is.
+// Address returns the bare address of one mailbox of RFC 5322, section 3.4: what
+// stands in the angle brackets of "Ana <ana@example.com>", or before the comment
+// of "ana@example.com (Ana)". Any other text, a list of mailboxes too, is returned
+// as it is.
 func Address(text string) string {
 	text = strings.TrimSpace(text)
-	if i := strings.LastIndexByte(text, '<'); i >= 0 && strings.HasSuffix(text, ">") {
-		return text[i+1 : len(text)-1]
+	switch {
+	case strings.HasSuffix(text, ">"):
+		i := strings.LastIndexByte(text, '<')
+		if i >= 0 && !strings.Contains(text[:i], ">") {
+			return strings.TrimSpace(text[i+1 : len(text)-1])
+		}
+	case strings.HasSuffix(text, ")"):
+		bare, _, found := strings.Cut(text, " (")
+		if found && strings.Count(bare, "@") == 1 && !strings.ContainsAny(bare, " <,") {
+			return bare
+		}
 	}
 	return text
 }

@@ -97,6 +97,9 @@ func TestAddress_LeavesTheDisplayName(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"ana@example.com": "ana@example.com", " Ana <Ana@example.com> ": "Ana@example.com", "<a@b.c>": "a@b.c", "a<b": "a<b", "": "",
+		"< a@b.c >": "a@b.c", "a@b.c (Ana)": "a@b.c", `"Ana, (B)" <a@b.c>`: "a@b.c", "(Ana)": "(Ana)",
+		// Several are nobody: the last one is as wrong as the first.
+		"Ana <a@b.c>, Bo <d@e.f>": "Ana <a@b.c>, Bo <d@e.f>", "a@b.c, d@e.f (Bo)": "a@b.c, d@e.f (Bo)",
 	} {
 		if got := provider.Address(text); got != want {
 			t.Errorf("%q is %q, want %q", text, got, want)

@@ -2,12 +2,13 @@
 // beside the signature that vouches for the sender.
 //
 // What becomes raw is the event without the signature, which would let whoever
-// reads it send events in Mailgun's name. Webhooks from before 2018, which were
-// forms, are refused.
+// reads it send events in Mailgun's name. A webhook from before 2018, which is a
+// form, is one item with a fault that says so.
 package mailgun
 
 import (
 	"net/mail"
+	"slices"
 	"strings"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -30,6 +31,10 @@ func (Provider) Answers() provider.Answers { return provider.Retried() }
 
 // Decode takes one object with one event in it.
 func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
+	if fields, ok := provider.FormIn(req.Header.Get("Content-Type"), req.Body); ok {
+		retired(fields, out)
+		return nil
+	}
 	_, m, err := out.ObjectIn(req.Body, req.Limits)
 	if err != nil {
 		return err
@@ -54,6 +59,12 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	}
 	decode(out.Members(event), it, out)
 	return nil
+}
+
+// retired keeps a form without what proves it.
+func retired(fields []provider.Field, out *provider.Batch) {
+	fields = slices.DeleteFunc(fields, func(f provider.Field) bool { return f.Name == "signature" || f.Name == "token" })
+	out.Add(provider.FormObject(fields)).Reject(provider.RetiredForm)
 }
 
 // entry is one event taken apart; the last of two equal keys counts.

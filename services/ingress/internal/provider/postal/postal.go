@@ -7,6 +7,7 @@
 package postal
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -75,6 +76,7 @@ func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) 
 // message is what is read of the message an event is about.
 type message struct {
 	id        string // within one mail server of the installation
+	token     string // random, which the send API answers too
 	messageID string // without angle brackets
 	to        string
 	tag       string
@@ -97,8 +99,8 @@ func (e *entry) decode(it *provider.Item) {
 	ev.ProviderEventID = e.out.Text(e.uuid, "uuid")
 	e.readMessage()
 	ev.MessageID, ev.Recipient = e.message.messageID, e.message.to
-	if ev.MessageID == "" {
-		ev.MessageID = e.message.id
+	if ev.MessageID == "" { // a sender may leave the header out
+		ev.MessageID = cmp.Or(e.message.token, e.message.id)
 	}
 	switch {
 	case ev.ProviderEvent == "":
@@ -123,7 +125,8 @@ func (e *entry) readMessage() {
 		case "id":
 			e.message.id = e.out.Text(m.Value(), "message.id")
 		case "message_id":
-			e.message.messageID = e.out.Text(m.Value(), "message.message_id")
+			id := strings.TrimSpace(e.out.Text(m.Value(), "message.message_id"))
+			e.message.messageID = strings.TrimSuffix(strings.TrimPrefix(id, "<"), ">")
 		case "to":
 			e.message.to = e.out.Text(m.Value(), "message.to")
 		case "tag":
@@ -132,7 +135,9 @@ func (e *entry) readMessage() {
 			e.message.incoming = e.out.Text(m.Value(), "message.direction") == "incoming"
 		case "timestamp":
 			e.message.sent = m.Value()
-		case "token", "from", "subject", "spam_status":
+		case "token":
+			e.message.token = e.out.Text(m.Value(), "message.token")
+		case "from", "subject", "spam_status":
 		default:
 			e.out.Drift(provider.UnknownField, "message."+key)
 		}

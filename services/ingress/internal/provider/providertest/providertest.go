@@ -180,6 +180,25 @@ func decode(p provider.Provider, n *normalise.Normaliser, req *provider.Request)
 	return &batch, nil
 }
 
+// Complete returns the events of a request, complete but for what only the service
+// knows. An item with a fault fails the test.
+func Complete(tb testing.TB, p provider.Provider, body []byte) []schemas.Event {
+	tb.Helper()
+	batch, err := decode(p, newNormaliser(tb), &provider.Request{Header: http.Header{}, Body: body, Limits: limits})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	events := make([]schemas.Event, 0, len(batch.Items()))
+	for i := range batch.Items() {
+		it := &batch.Items()[i]
+		if it.Fault != "" {
+			tb.Fatalf("item %d: %s", i, it.Fault)
+		}
+		events = append(events, it.Event)
+	}
+	return events
+}
+
 func describe(batch *provider.Batch, err error) outcome {
 	out := outcome{Items: []json.RawMessage{}}
 	if err != nil {
@@ -214,7 +233,8 @@ func (s Suite) golden(t *testing.T, p provider.Provider, n *normalise.Normaliser
 		}
 		for i := range batch.Items() {
 			it := &batch.Items()[i]
-			if !bytes.Contains(received, it.Event.Raw) {
+			// A form of Mailgun's is kept as an object, without what proves it.
+			if it.Fault != provider.RetiredForm && !bytes.Contains(received, it.Event.Raw) {
 				t.Errorf("item %d: raw is not as received: %s", i, it.Event.Raw)
 			}
 			if it.Fault == "" && !slices.Contains(schemas.Types(), it.Event.Type) {

@@ -45,16 +45,23 @@ type envelope struct {
 	kind, id  string
 	timestamp jsonscan.Value
 	message   jsonscan.Value
+	bare      bool // it is the record itself
 }
 
 // Decode takes one SNS message.
 func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
-	_, m, err := out.ObjectIn(req.Body, req.Limits)
+	raw, m, err := out.ObjectIn(req.Body, req.Limits)
 	if err != nil {
 		return err
 	}
 	env := open(m, out)
 	switch env.kind {
+	case "":
+		if !env.bare {
+			return &provider.FormError{What: "no SNS message"}
+		}
+		out.Add(raw).Reject(provider.RawDelivery)
+		return nil
 	case "Notification":
 	case "SubscriptionConfirmation", "UnsubscribeConfirmation":
 		return nil
@@ -97,6 +104,9 @@ func open(m jsonscan.Members, out *provider.Batch) envelope {
 			env.message = m.Value()
 		case "TopicArn", "Subject", "SignatureVersion", "Signature", "SigningCertURL", "SigningCertUrl",
 			"UnsubscribeURL", "UnsubscribeUrl", "SubscribeURL", "SubscribeUrl", "Token", "MessageAttributes":
+		case "eventType", "notificationType":
+			env.bare = true
+		case "mail", "bounce", "complaint", "delivery", "send", "reject", "open", "click", "failure", "deliveryDelay", "subscription":
 		default:
 			out.Drift(provider.UnknownField, key)
 		}

@@ -9,6 +9,7 @@ package sparkpost
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
@@ -133,9 +134,34 @@ func common(e *entry, it *provider.Item) {
 	ev.SendingIP = provider.IP(e.text(fieldSendingIP))
 	e.out.Tags(it, e.values[fieldTags], names[fieldTags])
 	e.out.Metadata(it, e.values[fieldMeta], names[fieldMeta])
-	// A batch is kept and repeated as it is, under the same batch id; so the id of
-	// an event stays too.
-	it.Tell(ev.ProviderEventID)
+	if !strings.HasSuffix(strings.ToLower(ev.ProviderEvent), "open") {
+		// A batch is kept and repeated as it is, under the same batch id; so the id of
+		// an event stays too.
+		it.Tell(ev.ProviderEventID)
+	}
+}
+
+// lookMax is the grid on which opens lie. A message has a pixel on top and one at
+// its end; a mail program fetches both within some seconds, or only one of them.
+const lookMax = time.Minute
+
+// look makes one event of the two pixels of one look: they differ in the word, in
+// the event id and by seconds in the time, so the id is made of none of these.
+func (e *entry) look(it *provider.Item, kind string) {
+	e.reader(it)
+	ev := &it.Event
+	it.Word = strings.Replace(kind, "initial_", "", 1)
+	it.Tell(ev.IP)
+	it.Tell(ev.UserAgent)
+	if ev.Time.IsZero() { // the id is all there is
+		it.Tell(ev.ProviderEventID)
+		return
+	}
+	cut := ev.Time.Truncate(lookMax)
+	if !it.SentAt.IsZero() { // how long after is what tells a machine
+		it.SentAt = it.SentAt.Add(cut.Sub(ev.Time))
+	}
+	ev.Time = cut
 }
 
 // apart says that an event is about no message that was sent: tests of
@@ -169,12 +195,9 @@ func particular(e *entry, it *provider.Item) {
 		it.Failure.Class = "generation failure"
 	case "spam_complaint":
 		e.complaint(ev)
-	case "open", "amp_open":
+	case "open", "initial_open", "amp_open", "amp_initial_open":
 		ev.Type = schemas.Opened
-		e.reader(it)
-	case "initial_open", "amp_initial_open":
-		ev.Type = schemas.Other // the pixel on top of a message; the one below tells of the same look
-		e.reader(it)
+		e.look(it, kind)
 	case "click", "amp_click":
 		ev.Type = schemas.Clicked
 		e.reader(it)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/providertest"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/sparkpost"
@@ -77,4 +78,39 @@ func TestProvider_TellsTwoEventsOfOneSecondApart(t *testing.T) {
 
 func BenchmarkDecode(b *testing.B) {
 	providertest.BenchmarkBatches(b, sparkpost.Provider{}, []byte(delivery), batch)
+}
+
+// TestOpens_OfOneLookAreOneEvent holds the two pixels of a message together, and
+// what is not of one look apart.
+func TestOpens_OfOneLookAreOneEvent(t *testing.T) {
+	t.Parallel()
+	open := func(word, second, rest string) string {
+		return `{"msys":{"track_event":{"type":"` + word + `","event_id":"` + word + second + `","timestamp":"17726166` + second +
+			`","injection_time":"1772616590","transmission_id":"65","rcpt_to":"ana@example.com"` + rest + `}}}`
+	}
+	const phone, laptop = `,"ip_address":"203.0.113.9","user_agent":"Phone"`, `,"ip_address":"203.0.113.9","user_agent":"Laptop"`
+	top := open("initial_open", "00", phone)
+	for name, tt := range map[string]struct {
+		second string
+		one    bool
+	}{
+		"the pixel at the end":    {open("open", "02", phone), true},
+		"the same once more":      {top, true},
+		"a minute later":          {open("open", "60", phone), false},
+		"on another device":       {open("open", "01", laptop), false},
+		"in the AMP part":         {open("amp_open", "01", phone), false},
+		"a click":                 {open("click", "00", phone), false},
+		"the AMP part's two ways": {open("amp_initial_open", "01", phone), false},
+	} {
+		events := providertest.Complete(t, sparkpost.Provider{}, []byte(`[`+top+`,`+tt.second+`]`))
+		if len(events) != 2 {
+			t.Fatalf("%s: %d events", name, len(events))
+		}
+		if events[0].Type != schemas.Opened {
+			t.Errorf("%s: the pixel on top is %q", name, events[0].Type)
+		}
+		if one := events[0].ID == events[1].ID && events[0].Time.Equal(events[1].Time); one != tt.one {
+			t.Errorf("%s: one event %v, want %v", name, one, tt.one)
+		}
+	}
 }
