@@ -58,7 +58,7 @@ func load(t *testing.T, provider string) fixtures {
 		if err := json.Unmarshal(text, &want); err != nil {
 			t.Fatal(err)
 		}
-		if want.Error != "" || len(want.Items) == 0 {
+		if want.Error != "" || len(want.Items) == 0 || retired(want.Items[0].Fault) {
 			continue
 		}
 		body, err := os.ReadFile(path)
@@ -80,6 +80,10 @@ func load(t *testing.T, provider string) fixtures {
 	}
 	return f
 }
+
+// retired says that a request has a form that simulate cannot sign: one without
+// the envelope that carries the signature, or one the provider sends no more.
+func retired(fault string) bool { return fault == "raw_delivery" || fault == "retired_form" }
 
 // TestProviders_EveryFixtureIsARow posts every golden request of every provider,
 // signed anew, and asks for each of its events in ClickHouse.
