@@ -109,8 +109,8 @@ func load(t *testing.T, b *apachekafka.Broker, name pipeline.Name) pipeline.Conf
 	return config
 }
 
-// run starts a service and returns its address once it works.
-func run(t *testing.T, b *apachekafka.Broker, name pipeline.Name) string {
+// run starts a service and returns its addresses once it works.
+func run(t *testing.T, b *apachekafka.Broker, name pipeline.Name) pipeline.Listeners {
 	t.Helper()
 	service, err := pipeline.New(load(t, b, name), name, zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)))
 	if err != nil {
@@ -133,7 +133,7 @@ func run(t *testing.T, b *apachekafka.Broker, name pipeline.Name) string {
 	case <-time.After(patience):
 		t.Fatalf("%s is not ready after %s", name, patience)
 	}
-	return "http://" + service.Addr()
+	return service
 }
 
 func TestKafkaACLs_AreWhatTheServicesNeed(t *testing.T) {
@@ -147,20 +147,20 @@ func TestKafkaACLs_AreWhatTheServicesNeed(t *testing.T) {
 	if err := pipeline.MigrateTables(t.Context(), load(t, b, pipeline.Migrate), zap.NewNop()); err != nil {
 		t.Fatal(err)
 	}
-	addresses := map[pipeline.Name]string{}
+	services := map[pipeline.Name]pipeline.Listeners{}
 	for _, name := range pipeline.Names() {
-		addresses[name] = run(t, b, name)
+		services[name] = run(t, b, name)
 	}
 
 	const hook = `[{"event":"bounce","time":%d,"MessageID":19421777835146490,"email":"gone@example.com","hard_bounce":true,"error":"user unknown"},7]`
-	answer := call(t, http.MethodPost, addresses[pipeline.Ingress]+"/v1/webhooks/mailjet", fmt.Sprintf(hook, time.Now().Unix()), func(r *http.Request) {
+	answer := call(t, http.MethodPost, "http://"+services[pipeline.Ingress].Addr()+"/v1/webhooks/mailjet", fmt.Sprintf(hook, time.Now().Unix()), func(r *http.Request) {
 		r.SetBasicAuth("hook", "hook")
 	})
 	if want := `{"accepted":1,"dead_lettered":1}`; strings.TrimSpace(answer) != want {
 		t.Fatalf("webhook answered %s, want %s", answer, want)
 	}
 
-	answer = call(t, http.MethodPost, addresses[pipeline.Ingress]+"/v1/webhooks/shop", `{"topic":"orders/paid"}`, func(r *http.Request) {
+	answer = call(t, http.MethodPost, "http://"+services[pipeline.Ingress].Addr()+"/v1/webhooks/shop", `{"topic":"orders/paid"}`, func(r *http.Request) {
 		r.Header.Set("Authorization", "Bearer shop")
 	})
 	if want := `{"accepted":1,"dead_lettered":0}`; strings.TrimSpace(answer) != want {
@@ -174,7 +174,7 @@ func TestKafkaACLs_AreWhatTheServicesNeed(t *testing.T) {
 				Reason string `json:"reason"`
 			} `json:"suppressed"`
 		}
-		body := call(t, http.MethodPost, addresses[pipeline.Suppression]+"/v1/suppressions/check", `{"addresses":["gone@example.com"]}`, token)
+		body := call(t, http.MethodPost, "http://"+services[pipeline.Suppression].Addr()+"/v1/suppressions/check", `{"addresses":["gone@example.com"]}`, token)
 		if err := json.Unmarshal([]byte(body), &check); err != nil {
 			t.Fatal(err)
 		}
@@ -187,8 +187,8 @@ func TestKafkaACLs_AreWhatTheServicesNeed(t *testing.T) {
 	} {
 		eventually(t, what, func() bool { return enginetest.Exec(t, e, query) == "1" })
 	}
-	for name, address := range addresses {
-		metrics := call(t, http.MethodGet, address+"/metrics", "", func(*http.Request) {})
+	for name, service := range services {
+		metrics := call(t, http.MethodGet, "http://"+service.MetricsAddr()+"/metrics", "", func(*http.Request) {})
 		for line := range strings.Lines(metrics) {
 			if strings.Contains(line, `reason="denied"`) && !strings.HasSuffix(strings.TrimSpace(line), " 0") {
 				t.Errorf("%s was denied something: %s", name, line)

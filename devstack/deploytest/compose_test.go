@@ -24,6 +24,9 @@ var oneShots = []string{"topics", "migrate"}
 // ours are the services of our own image that stay, with their ports.
 var ours = map[string]string{"ingress": "8080", "analytics": "8081", "suppression": "8082", "alerting": "8083"}
 
+// metricsPort is where the metrics of the service at port are.
+func metricsPort(port string) string { return strings.Replace(port, "8", "9", 1) }
+
 func envExample(t *testing.T) map[string]string {
 	t.Helper()
 	env, err := composefile.ReadEnv(filepath.Join(root, ".env.example"))
@@ -245,6 +248,9 @@ func TestCompose_ServicesAreAskedWhetherTheyAreReady(t *testing.T) {
 		}
 		if got := s.Environment["MAILSTREAM_"+strings.ToUpper(name)+"_LISTEN"]; got != "0.0.0.0:"+port {
 			t.Errorf("%s listens on %q, want port %s", name, got, port)
+		}
+		if got := s.Environment["MAILSTREAM_"+strings.ToUpper(name)+"_METRICS_LISTEN"]; got != "0.0.0.0:"+metricsPort(port) {
+			t.Errorf("metrics of %s are at %q, want port %s", name, got, metricsPort(port))
 		}
 		if s.Command[0] != name {
 			t.Errorf("%s runs the command %v", name, s.Command)

@@ -178,8 +178,8 @@ func TestKubernetes_BaseHasEveryFileAndService(t *testing.T) {
 	}
 	k := kustomization(t)
 	listed := append(slices.Clone(k.Resources), k.ConfigMapGenerator[0].Files...)
-	// The one is the list itself, the other must not be applied as it is.
-	listed = append(listed, "kustomization.yaml", "secret.example.yaml")
+	// The one is the list itself, the others must not be applied as they are.
+	listed = append(listed, "kustomization.yaml", "secret.example.yaml", "route.example.yaml")
 	for _, f := range files {
 		if !slices.Contains(listed, f.Name()) {
 			t.Errorf("%s is not in the base", f.Name())
@@ -237,15 +237,19 @@ func TestKubernetes_ProbesAndServicesReachThePort(t *testing.T) {
 	for name, port := range ours {
 		m := all[name]
 		c := m.Spec.Template.Spec.Containers[0]
-		if c.Args[0] != name || len(c.Ports) != 1 || yamlText(c.Ports[0].ContainerPort) != port || c.Ports[0].Name != "http" {
-			t.Errorf("%s runs %v on %v, want port %s", name, c.Args, c.Ports, port)
+		ports := map[string]string{}
+		for _, p := range c.Ports {
+			ports[p.Name] = yamlText(p.ContainerPort)
+		}
+		if diff := cmp.Diff(map[string]string{"http": port, "metrics": metricsPort(port)}, ports); diff != "" || c.Args[0] != name {
+			t.Errorf("%s runs %v, ports (-want +got):\n%s", name, c.Args, diff)
 		}
 		for probe, path := range map[*probe]string{c.StartupProbe: "/healthz", c.LivenessProbe: "/healthz", c.ReadinessProbe: "/readyz"} {
 			if probe == nil || probe.HTTPGet.Path != path || probe.HTTPGet.Port != "http" {
 				t.Errorf("%s: probe of %s is %+v", name, path, probe)
 			}
 		}
-		if got := m.Spec.Template.Metadata.Annotations["prometheus.io/port"]; got != port {
+		if got := m.Spec.Template.Metadata.Annotations["prometheus.io/port"]; got != ports["metrics"] {
 			t.Errorf("%s is scraped on %q", name, got)
 		}
 		service := services[name].Spec

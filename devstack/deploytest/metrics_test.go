@@ -169,7 +169,7 @@ func TestPrometheus_ScrapesEveryServiceAndLoadsTheRules(t *testing.T) {
 	}
 	left := map[string]string{}
 	for name, port := range ours {
-		left[name+":"+port] = name
+		left[name+":"+metricsPort(port)] = name
 	}
 	for _, job := range config.ScrapeConfigs {
 		for _, static := range job.StaticConfigs {

@@ -194,7 +194,7 @@ func (s *Stack) prepare(ctx context.Context) error {
 			"MAILSTREAM_ALERTING_SLACK_WEBHOOK_URL=" + s.slack.WebhookURL(),
 		}
 		for _, section := range []string{"INGRESS", "ANALYTICS", "SUPPRESSION", "ALERTING"} {
-			extra = append(extra, "MAILSTREAM_"+section+"_LISTEN=127.0.0.1:0")
+			extra = append(extra, "MAILSTREAM_"+section+"_LISTEN="+freePort, "MAILSTREAM_"+section+"_METRICS_LISTEN="+freePort)
 		}
 		if err := s.load(extra); err != nil {
 			return err
@@ -235,6 +235,16 @@ func (s *Stack) URL(name pipeline.Name) string {
 		return ""
 	}
 	return "http://" + reachable(svc.Addr())
+}
+
+// MetricsURL returns where a service's metrics are, "" where they are off; valid
+// after Ready.
+func (s *Stack) MetricsURL(name pipeline.Name) string {
+	svc, ok := s.services[name]
+	if !ok || svc.MetricsAddr() == "" {
+		return ""
+	}
+	return "http://" + reachable(svc.MetricsAddr()) + "/metrics"
 }
 
 // Kafka returns the broker's host:port; valid after Ready.

@@ -164,6 +164,10 @@ func (s *Service) Ready() <-chan struct{} { return s.ready }
 // Addr returns the address of the HTTP listener, "" before it listens.
 func (s *Service) Addr() string { return s.server.Addr() }
 
+// MetricsAddr returns host:port of /metrics, "" before it listens and where
+// metrics are off.
+func (s *Service) MetricsAddr() string { return s.server.MetricsAddr() }
+
 var errNotSettled = errors.New("catching up with the last window of events")
 
 func (s *Service) readiness() error {

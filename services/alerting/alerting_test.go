@@ -236,7 +236,7 @@ func TestAPI_WantsATokenAndFilters(t *testing.T) {
 		{"right", "/v1/alerts", "Bearer " + token, http.StatusOK},
 		{"health needs none", "/healthz", "", http.StatusOK},
 		{"readiness needs none", "/readyz", "", http.StatusOK},
-		{"metrics need none", "/metrics", "", http.StatusOK},
+		{"metrics are elsewhere", "/metrics", "", http.StatusUnauthorized},
 	}
 	for _, tt := range tests {
 		req, err := http.NewRequest(http.MethodGet, "http://"+in.Addr()+tt.path, nil)

@@ -104,6 +104,10 @@ func (s *Service) Ready() <-chan struct{} { return s.ready }
 // Addr returns host:port of the listener, "" before it listens.
 func (s *Service) Addr() string { return s.server.Addr() }
 
+// MetricsAddr returns host:port of /metrics, "" before it listens and where
+// metrics are off.
+func (s *Service) MetricsAddr() string { return s.server.MetricsAddr() }
+
 func (s *Service) notReady() error {
 	select {
 	case <-s.ready:

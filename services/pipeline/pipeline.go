@@ -43,8 +43,16 @@ type Service interface {
 	Run(ctx context.Context) error
 	// Ready is closed once it does its work.
 	Ready() <-chan struct{}
-	// Addr is the host:port of its HTTP listener, "" before it listens.
+	Listeners
+}
+
+// Listeners are the addresses of a service.
+type Listeners interface {
+	// Addr is the host:port of its API and health, "" before it listens.
 	Addr() string
+	// MetricsAddr is the host:port of its metrics, "" before it listens and where
+	// they are off.
+	MetricsAddr() string
 }
 
 type entry struct {

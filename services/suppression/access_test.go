@@ -41,13 +41,16 @@ func TestService_AsksForAToken(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
-		req, err := http.NewRequest("GET", r.url+path, nil)
+	for url, want := range map[string]int{
+		r.url + "/healthz": 200, r.url + "/readyz": 200,
+		r.url + "/metrics": 401, r.metricsURL: 200,
+	} {
+		req, err := http.NewRequest("GET", url, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if status, _ := send(t, req); status != 200 {
-			t.Errorf("%s = %d without a token, want 200", path, status)
+		if status, _ := send(t, req); status != want {
+			t.Errorf("%s = %d without a token, want %d", url, status, want)
 		}
 	}
 }

@@ -31,10 +31,11 @@ const (
 
 // replica is one running service.
 type replica struct {
-	tb   testing.TB
-	url  string
-	reg  *prometheus.Registry
-	stop func() error // ends it and waits; safe to call twice
+	tb         testing.TB
+	url        string
+	metricsURL string
+	reg        *prometheus.Registry
+	stop       func() error // ends it and waits; safe to call twice
 }
 
 type options struct {
@@ -102,7 +103,7 @@ func start(tb testing.TB, o options) *replica {
 	case <-time.After(patience):
 		tb.Fatal("service never got ready")
 	}
-	r.url = "http://" + s.Addr()
+	r.url, r.metricsURL = "http://"+s.Addr(), "http://"+s.MetricsAddr()+"/metrics"
 	tb.Cleanup(func() {
 		if err := r.stop(); err != nil {
 			tb.Errorf("stop: %v", err)

@@ -101,6 +101,10 @@ func (s *Service) Ready() <-chan struct{} { return s.ready }
 // Addr is the host:port of its HTTP listener, "" before it listens.
 func (s *Service) Addr() string { return s.server.Addr() }
 
+// MetricsAddr returns host:port of /metrics, "" before it listens and where
+// metrics are off.
+func (s *Service) MetricsAddr() string { return s.server.MetricsAddr() }
+
 // Run works until ctx is done. The listener answers from the start; the API
 // answers 503 until the list has been read.
 func (s *Service) Run(ctx context.Context) error {

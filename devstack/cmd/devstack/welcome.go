@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mailstream/mailstream/devstack/stack"
@@ -14,15 +15,21 @@ func welcome(s *stack.Stack, dataDir string) string {
 	var b strings.Builder
 	ingress := s.URL(pipeline.Ingress)
 	fmt.Fprintf(&b, "\nMailstream runs. Data is kept in %s; Ctrl-C stops it.\n\n", dataDir)
-	for _, row := range [][2]string{
+	rows := [][2]string{
 		{"webhooks", ingress + "/v1/webhooks/mailjet"},
 		{"suppression API", s.URL(pipeline.Suppression) + "/v1/suppressions"},
 		{"alerts API", s.URL(pipeline.Alerting) + "/v1/alerts"},
 		{"Kafka", s.Kafka()},
 		{"ClickHouse", s.ClickHouse() + "  (database mailstream)"},
 		{"Slack messages", slackPage(s)},
-	} {
-		fmt.Fprintf(&b, "  %-16s %s\n", row[0], row[1])
+	}
+	for _, name := range slices.Backward(pipeline.Names()) {
+		if url := s.MetricsURL(name); url != "" {
+			rows = append(rows, [2]string{string(name) + " metrics", url})
+		}
+	}
+	for _, row := range rows {
+		fmt.Fprintf(&b, "  %-19s %s\n", row[0], row[1])
 	}
 	fmt.Fprintf(&b, `
 Send a first event, ask for it, and ask whether the address may be mailed:

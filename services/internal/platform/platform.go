@@ -18,7 +18,7 @@ type Shared struct {
 	Hasher     *address.Hasher
 	// Log is named for the service already.
 	Log *zap.Logger
-	// Registry is the service's own; its listener serves it at /metrics.
+	// Registry is the service's own; its server serves it at /metrics.
 	Registry *prometheus.Registry
 	// StateDir is the service's own folder for local state. All of it can be
 	// rebuilt from Kafka, so it may be wiped while the service is down.

@@ -1,17 +1,15 @@
 // Package httpserver is the one HTTP server every service listens with: all
-// limits set, /healthz, /readyz and /metrics beside the service's own handler,
-// and a stop that first says "not ready", then drains. It knows no route of any
-// service.
+// limits set, /healthz and /readyz beside the service's own handler, /metrics on
+// a listener of its own, and a stop that first says "not ready", then drains. It
+// knows no route of any service.
 package httpserver
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,11 +20,15 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
 
-// Config is the part of a service's section that its listener reads. It is
+// Config is the part of a service's section that its listeners read. It is
 // inlined there.
 type Config struct {
-	// Listen is host:port; port 0 takes a free one.
+	// Listen is host:port of the API; port 0 takes a free one.
 	Listen string `yaml:"listen"`
+	// MetricsListen is host:port of /metrics, which tells names of sources, topics
+	// and receivers, so it is never served at Listen. Default "": on 127.0.0.1, at
+	// the port of Listen plus 1000; "off" serves no metrics.
+	MetricsListen string `yaml:"metrics_listen"`
 	// HTTP holds the limits; the defaults fit every service.
 	HTTP Limits `yaml:"http"`
 }
@@ -65,8 +67,7 @@ func Default(listen string) Config {
 
 // Validate reports every fault to p.
 func (c Config) Validate(p *config.Problems) {
-	_, _, err := net.SplitHostPort(c.Listen)
-	p.Check(err == nil, "listen", "%q is not host:port", c.Listen)
+	c.validateListeners(p)
 	p = p.At("http")
 	for _, d := range []struct {
 		name  string
@@ -87,114 +88,161 @@ func (c Config) Validate(p *config.Problems) {
 type Options struct {
 	// Name is the service's, for messages.
 	Name string
-	// Handler gets every request but those of /healthz, /readyz and /metrics; nil
-	// answers 404.
+	// Handler gets every request but those of /healthz and /readyz; nil answers
+	// 404.
 	Handler http.Handler
 	// Ready returns nil when the service can do its work, else why not; nil is
 	// always ready. It must be quick: load balancers ask every second.
 	Ready func() error
 }
 
-// Server is one listener. Make it with New.
+// Server is the listeners of one service. Make it with New.
 type Server struct {
 	cfg      Config
 	opt      Options
 	log      *zap.Logger
-	http     *http.Server
+	api      listener
+	metrics  listener
 	ready    chan struct{}
-	addr     atomic.Pointer[string]
 	stopping atomic.Bool
 }
 
 // New builds a server that does not listen yet. The metrics of reg are served
-// at /metrics.
+// at /metrics of MetricsListen.
 func New(cfg Config, opt Options, log *zap.Logger, reg *prometheus.Registry) (*Server, error) {
-	s := &Server{cfg: cfg, opt: opt, log: log, ready: make(chan struct{})}
 	if opt.Handler == nil {
-		s.opt.Handler = http.HandlerFunc(NotFound)
+		opt.Handler = http.HandlerFunc(NotFound)
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
-	mux.HandleFunc("GET /readyz", s.serveReady)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
-	mux.Handle("/", s.opt.Handler)
 	errorLog, err := zap.NewStdLogAt(log, zap.WarnLevel)
 	if err != nil {
 		return nil, fmt.Errorf("make error log of %s: %w", opt.Name, err)
 	}
-	l := cfg.HTTP
-	s.http = &http.Server{
-		Handler:           mux,
+	s := &Server{cfg: cfg, opt: opt, log: log, ready: make(chan struct{})}
+	scrape := promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg, MaxRequestsInFlight: scrapesMax})
+	s.api = listener{listen: cfg.Listen, http: cfg.HTTP.server(http.HandlerFunc(s.serveAPI))}
+	s.metrics = listener{listen: cfg.metricsListen(), http: cfg.HTTP.server(s.serveMetrics(scrape))}
+	s.api.http.ErrorLog, s.metrics.http.ErrorLog = errorLog, errorLog
+	return s, nil
+}
+
+// scrapesMax bounds scrapes at once, each of which holds all series as text; two
+// Prometheus servers and a person fit.
+const scrapesMax = 4
+
+// server returns a server with the limits.
+func (l Limits) server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
 		ReadHeaderTimeout: l.ReadHeaderTimeout,
 		ReadTimeout:       l.ReadTimeout,
 		WriteTimeout:      l.WriteTimeout,
 		IdleTimeout:       l.IdleTimeout,
 		MaxHeaderBytes:    int(l.HeaderBytesMax),
-		ErrorLog:          errorLog,
 	}
-	return s, nil
 }
+
+// serveAPI serves health beside the service's handler. It compares whole paths:
+// http.ServeMux would answer //v1/webhooks/x with a redirect, which senders of
+// webhooks follow without their body, if at all.
+func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
+	if !s.serveHealth(w, r) {
+		s.opt.Handler.ServeHTTP(w, r)
+	}
+}
+
+// serveMetrics serves health and metrics, and nothing of the service.
+func (s *Server) serveMetrics(scrape http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case s.serveHealth(w, r):
+		case r.URL.Path == "/metrics" && reads(r):
+			scrape.ServeHTTP(w, r)
+		default:
+			NotFound(w, r)
+		}
+	})
+}
+
+// serveHealth answers /healthz and /readyz, else it is false.
+func (s *Server) serveHealth(w http.ResponseWriter, r *http.Request) bool {
+	switch {
+	case !reads(r):
+		return false
+	case r.URL.Path == "/healthz":
+		plain(w, http.StatusOK, "ok")
+	case r.URL.Path == "/readyz":
+		s.serveReady(w)
+	default:
+		return false
+	}
+	return true
+}
+
+func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
 
 // Ready is closed once the server listens.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
 
-// Addr returns host:port as listened on, "" before Ready.
-func (s *Server) Addr() string {
-	if addr := s.addr.Load(); addr != nil {
-		return *addr
-	}
-	return ""
-}
+// Addr returns host:port of the API as listened on, "" before Ready.
+func (s *Server) Addr() string { return s.api.addr() }
+
+// MetricsAddr returns host:port of the metrics as listened on, "" before Ready
+// and where they are off.
+func (s *Server) MetricsAddr() string { return s.metrics.addr() }
 
 // Run listens and serves until ctx is done, then drains. A port that is taken
 // is an error that names it.
 func (s *Server) Run(ctx context.Context) error {
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", s.cfg.Listen)
-	if err != nil {
-		return listenError(s.opt.Name, s.cfg.Listen, err)
+	listeners := []*listener{&s.metrics, &s.api}
+	if s.metrics.listen == MetricsOff {
+		listeners = listeners[1:]
 	}
-	addr := ln.Addr().String()
-	s.addr.Store(&addr)
-	s.log.Info("listening", telemetry.Addr(addr))
+	served := make(chan error, len(listeners))
+	for _, l := range listeners {
+		if err := l.open(ctx, s.opt.Name); err != nil {
+			return errors.Join(err, s.metrics.close())
+		}
+	}
+	for _, l := range listeners {
+		go func() { served <- l.serve() }()
+	}
+	s.log.Info("listening", telemetry.Addr(s.Addr()), telemetry.MetricsAddr(s.MetricsAddr()))
 	close(s.ready)
 
-	served := make(chan error, 1)
-	go func() { served <- s.http.Serve(ln) }()
+	running := len(listeners)
+	var first error
 	select {
-	case err := <-served:
-		return fmt.Errorf("serve %s: %w", addr, err)
+	case first = <-served:
+		running--
 	case <-ctx.Done():
 	}
-	err = s.drain()
-	<-served
-	return err
+	if err := s.drain(); first == nil {
+		first = err
+	}
+	for range running {
+		<-served
+	}
+	return first
 }
 
-// drain lets running requests finish. Those that do not within DrainTimeout are
-// cut off, which is no fault of the service: their callers repeat them.
+// drain lets running requests finish, then ends the metrics, so that the last of
+// them can be scraped. Requests that do not end within DrainTimeout are cut off,
+// which is no fault of the service: their callers repeat them.
 func (s *Server) drain() error {
 	s.stopping.Store(true)
 	time.Sleep(s.cfg.HTTP.DrainDelay)
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.HTTP.DrainTimeout)
 	defer cancel()
-	if err := s.http.Shutdown(ctx); err != nil {
+	if err := s.api.http.Shutdown(ctx); err != nil {
 		s.log.Warn("requests cut off at the stop", telemetry.Err(err))
-		if err := s.http.Close(); err != nil {
-			return fmt.Errorf("close listener of %s: %w", s.opt.Name, err)
-		}
+	}
+	if err := errors.Join(s.api.http.Close(), s.metrics.http.Close()); err != nil {
+		return fmt.Errorf("close listeners of %s: %w", s.opt.Name, err)
 	}
 	return nil
 }
 
-func listenError(name, addr string, err error) error {
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("listen on %s for %s: the port is taken by another process: %w", addr, name, err)
-	}
-	return fmt.Errorf("listen on %s for %s: %w", addr, name, err)
-}
-
-func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) serveReady(w http.ResponseWriter) {
 	if s.stopping.Load() {
 		plain(w, http.StatusServiceUnavailable, "stopping")
 		return

@@ -21,8 +21,14 @@ import (
 
 func start(t *testing.T, opt httpserver.Options) (base string, stop func() error) {
 	t.Helper()
+	s, stop := startWith(t, httpserver.Default("127.0.0.1:0"), opt)
+	return "http://" + s.Addr(), stop
+}
+
+func startWith(t *testing.T, cfg httpserver.Config, opt httpserver.Options) (s *httpserver.Server, stop func() error) {
+	t.Helper()
 	opt.Name = "test"
-	s, err := httpserver.New(httpserver.Default("127.0.0.1:0"), opt, zap.NewNop(), prometheus.NewRegistry())
+	s, err := httpserver.New(cfg, opt, zap.NewNop(), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +40,7 @@ func start(t *testing.T, opt httpserver.Options) (base string, stop func() error
 	case err := <-done:
 		t.Fatal(err)
 	}
-	return "http://" + s.Addr(), func() error { cancel(); return <-done }
+	return s, func() error { cancel(); return <-done }
 }
 
 func get(t *testing.T, url string) (int, string) {
@@ -51,29 +57,61 @@ func get(t *testing.T, url string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-func TestServer_HealthReadinessMetricsAndHandler(t *testing.T) {
+func TestServer_HealthOnBothListenersMetricsOnTheirOwn(t *testing.T) {
 	t.Parallel()
 	var caughtUp atomic.Bool
-	base, stop := start(t, httpserver.Options{Ready: func() error {
-		if !caughtUp.Load() {
-			return errors.New("12 records behind")
-		}
-		return nil
-	}})
+	s, stop := startWith(t, httpserver.Default("127.0.0.1:0"), httpserver.Options{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "handler got "+r.URL.Path) }),
+		Ready: func() error {
+			if !caughtUp.Load() {
+				return errors.New("12 records behind")
+			}
+			return nil
+		},
+	})
+	api, metrics := "http://"+s.Addr(), "http://"+s.MetricsAddr()
 	for _, tc := range []struct {
-		path   string
+		url    string
 		status int
 		text   string
 	}{
-		{"/healthz", 200, "ok"}, {"/readyz", 503, "12 records behind"}, {"/metrics", 200, "promhttp_metric_handler"}, {"/nothing", 404, "not found"},
+		{api + "/healthz", 200, "ok"}, {api + "/readyz", 503, "12 records behind"},
+		{api + "/metrics", 200, "handler got /metrics"},                 // as any other path
+		{api + "/debug/pprof/", 200, "handler got /debug/pprof/"},       // and this
+		{api + "//v1//hooks/../x", 200, "handler got //v1//hooks/../x"}, // no redirect: senders do not follow it with their body
+		{metrics + "/metrics", 200, "promhttp_metric_handler"},
+		{metrics + "/healthz", 200, "ok"}, {metrics + "/readyz", 503, "12 records behind"},
+		{metrics + "/v1/anything", 404, "not found"}, {metrics + "/", 404, "not found"},
 	} {
-		if status, body := get(t, base+tc.path); status != tc.status || !strings.Contains(body, tc.text) {
-			t.Errorf("GET %s = %d %q, want %d with %q", tc.path, status, body, tc.status, tc.text)
+		if status, body := get(t, tc.url); status != tc.status || !strings.Contains(body, tc.text) {
+			t.Errorf("GET %s = %d %q, want %d with %q", tc.url, status, body, tc.status, tc.text)
 		}
 	}
 	caughtUp.Store(true)
-	if status, _ := get(t, base+"/readyz"); status != 200 {
+	if status, _ := get(t, api+"/readyz"); status != 200 {
 		t.Errorf("readyz = %d after catching up", status)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	for _, addr := range []string{s.Addr(), s.MetricsAddr()} {
+		if conn, err := net.Dial("tcp", addr); err == nil {
+			conn.Close()
+			t.Errorf("%s still listens after the stop", addr)
+		}
+	}
+}
+
+func TestServer_MetricsMayBeOff(t *testing.T) {
+	t.Parallel()
+	cfg := httpserver.Default("127.0.0.1:0")
+	cfg.MetricsListen = httpserver.MetricsOff
+	s, stop := startWith(t, cfg, httpserver.Options{})
+	if s.MetricsAddr() != "" {
+		t.Errorf("metrics are at %s", s.MetricsAddr())
+	}
+	if status, _ := get(t, "http://"+s.Addr()+"/metrics"); status != 404 {
+		t.Errorf("GET /metrics = %d at the API", status)
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
@@ -114,12 +152,27 @@ func TestServer_NamesATakenPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	s, err := httpserver.New(httpserver.Default(ln.Addr().String()), httpserver.Options{Name: "ingress"}, zap.NewNop(), prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err = s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), ln.Addr().String()) || !strings.Contains(err.Error(), "taken") {
-		t.Errorf("Run = %v", err)
+	taken, free := ln.Addr().String(), "127.0.0.1:0"
+	for what, cfg := range map[string]httpserver.Config{
+		"API": {Listen: taken, MetricsListen: free}, "metrics": {Listen: free, MetricsListen: taken},
+	} {
+		cfg.HTTP = httpserver.Default(free).HTTP
+		s, err := httpserver.New(cfg, httpserver.Options{Name: "ingress"}, zap.NewNop(), prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err = s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), taken) || !strings.Contains(err.Error(), "taken") {
+			t.Errorf("%s: Run = %v", what, err)
+		}
+		for _, addr := range []string{s.Addr(), s.MetricsAddr()} {
+			if addr == "" {
+				continue
+			}
+			if conn, err := net.Dial("tcp", addr); err == nil {
+				conn.Close()
+				t.Errorf("%s: %s still listens", what, addr)
+			}
+		}
 	}
 }
 
@@ -160,5 +213,35 @@ func TestConfig_Validate(t *testing.T) {
 	var invalid *config.InvalidError
 	if !errors.As(p.Err(), &invalid) || len(invalid.Faults) != 7 {
 		t.Errorf("Validate = %v, want 7 faults", p.Err())
+	}
+}
+
+func TestConfig_MetricsHaveAPortOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ listen, metrics, fault string }{
+		{"127.0.0.1:8080", "", ""},
+		{"127.0.0.1:8080", "off", ""},
+		{"0.0.0.0:8080", "0.0.0.0:9080", ""},
+		{"[::1]:8080", "[::1]:9080", ""},
+		{"127.0.0.1:0", "127.0.0.1:0", ""},
+		{"127.0.0.1:64535", "", ""},
+		{"127.0.0.1:64536", "", "is not set, and the port of listen plus 1000 is above 65535"},
+		{"127.0.0.1:8080", "127.0.0.1:8080", "has the port of listen"},
+		{"0.0.0.0:8080", "127.0.0.1:8080", "has the port of listen"},
+		{"127.0.0.1:8080", "9080", `"9080" is neither host:port nor off`},
+		{"127.0.0.1:8080", "0", `"0" is neither host:port nor off`},
+		{"127.0.0.1:8080", "none", `"none" is neither host:port nor off`},
+	} {
+		cfg := httpserver.Default(tc.listen)
+		cfg.MetricsListen = tc.metrics
+		var p config.Problems
+		cfg.Validate(p.At("ingress"))
+		got := ""
+		if err := p.Err(); err != nil {
+			got = err.Error()
+		}
+		if (got == "") != (tc.fault == "") || !strings.Contains(got, tc.fault) || tc.fault != "" && !strings.Contains(got, "ingress.metrics_listen") {
+			t.Errorf("listen %s, metrics_listen %s: %q, want %q", tc.listen, tc.metrics, got, tc.fault)
+		}
 	}
 }

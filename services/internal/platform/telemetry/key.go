@@ -80,6 +80,9 @@ func Path(p string) zap.Field { return zap.String("path", p) }
 // Addr is a listen address of ours.
 func Addr(a string) zap.Field { return zap.String("addr", a) }
 
+// MetricsAddr is the host:port of /metrics.
+func MetricsAddr(a string) zap.Field { return zap.String("metrics_addr", a) }
+
 // Name is a named part: a task, a migration, a rule.
 func Name(n string) zap.Field { return zap.String("name", n) }
 
