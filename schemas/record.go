@@ -118,13 +118,22 @@ type Alert struct {
 	JudgedAt   time.Time `json:"judged_at,omitzero"`
 	ResolvedAt time.Time `json:"resolved_at,omitzero"`
 	Ended      AlertEnd  `json:"ended,omitempty"` // resolved only
+	// NoTraffic is set while there is too little mail in the window to judge by: the
+	// state then says what was, not what is.
+	NoTraffic *AlertNoTraffic `json:"no_traffic,omitempty"`
 	// InhibitedBy is the fingerprint of the alert whose message covers this one,
 	// so that one spike is told once. Such an alert has no messages of its own.
 	InhibitedBy string         `json:"inhibited_by,omitempty"`
 	Notify      []Notification `json:"notify,omitempty"`
 }
 
-// AlertCounts are the unique events in the window.
+// AlertNoTraffic is a pause in the mail that an incident under way is judged by.
+type AlertNoTraffic struct {
+	Since  time.Time `json:"since"`   // there was last enough mail
+	EndsAt time.Time `json:"ends_at"` // the incident ends as EndNoTraffic unless there is mail before
+}
+
+// AlertCounts are the messages in the window, by outcome.
 type AlertCounts struct {
 	Delivered int64 `json:"delivered"`
 	Bounced   int64 `json:"bounced"`
@@ -144,19 +153,26 @@ type ReasonCount struct {
 
 // The kinds of Notification.
 const (
-	NotifyFiring   = "firing"
-	NotifyResolved = "resolved"
+	NotifyFiring    = "firing"
+	NotifyNoTraffic = "no_traffic" // the incident lasts, but there is no mail to judge it by
+	NotifyResolved  = "resolved"
 )
 
 // Notification is one message owed to one receiver.
 type Notification struct {
 	Seq      int       `json:"seq"`      // order of the alert's messages, from 1
-	Kind     string    `json:"kind"`     // NotifyFiring or NotifyResolved
+	Kind     string    `json:"kind"`     // NotifyFiring, NotifyNoTraffic or NotifyResolved
 	Receiver string    `json:"receiver"` // "slack"
 	QueuedAt time.Time `json:"queued_at"`
 	SentAt   time.Time `json:"sent_at,omitzero"` // zero: still owed
 	Attempts int       `json:"attempts,omitempty"`
-	// Failed says why a receiver refused it for good; empty when sent or owed.
+	// LastAnswer is one word for why the receiver did not take it at TriedAt, the
+	// latest of such tries; NextTryAt is when it is offered again.
+	LastAnswer string    `json:"last_answer,omitempty"`
+	TriedAt    time.Time `json:"tried_at,omitzero"`
+	NextTryAt  time.Time `json:"next_try_at,omitzero"`
+	// Failed says why it was given up, a day after the incident ended; empty when
+	// sent or owed.
 	Failed string `json:"failed,omitempty"`
 	// Facts are what the message tells, as of QueuedAt; gone once it is sent.
 	Facts *AlertFacts `json:"facts,omitempty"`
@@ -175,6 +191,7 @@ type AlertFacts struct {
 	Counts   AlertCounts      `json:"counts"`
 	Causes   map[string]int64 `json:"causes,omitempty"`
 	Reasons  []ReasonCount    `json:"reasons,omitempty"`
+	NoTraffic *AlertNoTraffic `json:"no_traffic,omitempty"`
 	// Also names the other keys the same message covers, "mailbox_provider google".
 	Also []string `json:"also,omitempty"`
 }

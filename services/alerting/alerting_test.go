@@ -161,7 +161,7 @@ func TestRecovery_IsToldOnce(t *testing.T) {
 	r.slack.wantQuiet(t, 1)
 	r.clock.advance(time.Minute + time.Second)
 	posts := r.slack.want(t, 2)
-	for _, want := range []string{"back to normal at example.com", "peak 100 %", "lasted 7m"} {
+	for _, want := range []string{"back to normal at example.com", "peak 100 %", "lasted 7 min"} {
 		if !strings.Contains(posts[1].text, want) {
 			t.Errorf("text lacks %q: %s", want, posts[1].text)
 		}
@@ -180,15 +180,48 @@ func TestSilence_IsNoRecoveryUntilItIsStale(t *testing.T) {
 	in := r.start()
 	r.send(blocked(30, "example.com"))
 	r.slack.want(t, 1)
+	judged := r.clock.now()
 	r.clock.advance(time.Hour)
-	r.slack.wantQuiet(t, 1)
-	if alerts := r.alerts(in, "?state=firing"); len(alerts) != 1 {
-		t.Errorf("alerts: %+v", alerts)
-	}
-	r.clock.advance(time.Hour + time.Minute)
-	if posts := r.slack.want(t, 2); !strings.Contains(posts[1].text, "No more traffic") {
+	posts := r.slack.want(t, 2)
+	if !strings.Contains(posts[1].text, "Too little mail") || !strings.Contains(posts[1].text, "no messages in 15 minutes") {
 		t.Errorf("text: %s", posts[1].text)
 	}
+	alerts := r.alerts(in, "?state=firing")
+	if len(alerts) != 1 || alerts[0].NoTraffic == nil {
+		t.Fatalf("alerts: %+v", alerts)
+	}
+	q := alerts[0].NoTraffic
+	if off := q.Since.Sub(judged).Abs(); off > 2*time.Second || q.EndsAt.Sub(q.Since) != 2*time.Hour {
+		t.Errorf("no traffic since %s, ends %s; there was mail until %s", q.Since, q.EndsAt, judged)
+	}
+	r.send(delivered(5, "example.com")) // still too little, and no second message
+	r.slack.wantQuiet(t, 2)
+	r.clock.advance(time.Hour + time.Minute)
+	if posts := r.slack.want(t, 3); !strings.Contains(posts[2].text, "No more traffic") || !strings.Contains(posts[2].text, "Too little mail since") {
+		t.Errorf("text: %s", posts[2].text)
+	}
+	if alerts := r.alerts(in, "?state=resolved"); len(alerts) != 1 || alerts[0].NoTraffic != nil || alerts[0].Ended != schemas.EndNoTraffic {
+		t.Errorf("alerts: %+v", alerts)
+	}
+}
+
+func TestSilence_IsOverWithNewMail(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	in := r.start()
+	r.send(blocked(30, "example.com"))
+	r.slack.want(t, 1)
+	r.clock.advance(time.Hour)
+	r.slack.want(t, 2)
+	r.send(blocked(30, "example.com"))
+	r.clock.advance(time.Minute)
+	waitFor(t, "mail in the API", func() bool {
+		alerts := r.alerts(in, "?state=firing")
+		return len(alerts) == 1 && alerts[0].NoTraffic == nil && alerts[0].Counts.Blocked == 30
+	})
+	r.clock.advance(time.Hour)
+	waitFor(t, "silence in the API", func() bool { return r.alerts(in, "?state=firing")[0].NoTraffic != nil })
+	r.slack.wantQuiet(t, 2) // told once an incident
 }
 
 func TestExpiry_OfDeliveriesCrossesTheLineToo(t *testing.T) {

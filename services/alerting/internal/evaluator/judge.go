@@ -116,6 +116,10 @@ func (e *Evaluator) draft(p *part, r *rule.Rule, k window.Key, now time.Time) *d
 		return nil
 	}
 	d.fill(r, counts, now)
+	d.alert.NoTraffic = nil
+	if since, ends, ok := r.NoTraffic(next, in); ok {
+		d.alert.NoTraffic = &schemas.AlertNoTraffic{Since: since, EndsAt: ends}
+	}
 	d.alert.Writer = e.opt.Instance
 	if group := e.group(p, k); group != "" || d.alert.Group == "" {
 		d.alert.Group = group

@@ -31,6 +31,8 @@ func (e *Evaluator) notify(p *part, drafts []*draft, now time.Time) {
 		case e.untold(d):
 			s := spike{d.alert.Rule, d.alert.Group}
 			groups[s] = append(groups[s], d)
+		case d.alert.NoTraffic != nil:
+			e.tellNoTraffic(d)
 		}
 	}
 	for s, candidates := range groups {
@@ -51,19 +53,16 @@ func (e *Evaluator) untold(d *draft) bool {
 		return true
 	}
 	return slices.ContainsFunc(e.opt.Receivers, func(r *outbox.Outbox) bool {
-		return firing(&d.alert, r.Name()) == nil
+		return !has(&d.alert, r.Name(), schemas.NotifyFiring)
 	})
 }
 
-// firing returns the firing notification of the present incident.
-func firing(a *schemas.Alert, receiver string) *schemas.Notification {
-	for i := range a.Notify {
-		n := &a.Notify[i]
-		if n.Receiver == receiver && n.Kind == schemas.NotifyFiring && !n.QueuedAt.Before(a.Since) {
-			return n
-		}
-	}
-	return nil
+// has says whether the receiver was told, or will be, that the present incident
+// began or that its mail stopped. What was given up does not count.
+func has(a *schemas.Alert, receiver, kind string) bool {
+	return slices.ContainsFunc(a.Notify, func(n schemas.Notification) bool {
+		return n.Receiver == receiver && n.Kind == kind && !n.QueuedAt.Before(a.Since) && n.Failed == ""
+	})
 }
 
 // heads returns the alerts of a spike that people know of already, as they will
@@ -167,18 +166,32 @@ func (e *Evaluator) tellFiring(d *draft, also []*draft) {
 		})
 	}
 	for _, r := range e.opt.Receivers {
-		if d.event == rule.Fired || firing(&d.alert, r.Name()) == nil {
+		if d.event == rule.Fired || !has(&d.alert, r.Name(), schemas.NotifyFiring) {
 			e.owe(d, r.Name(), schemas.NotifyFiring, facts)
 		}
 	}
 	d.write = true
 }
 
+// tellNoTraffic owes the message that there is no mail to judge by, once an
+// incident, to whoever was told that it began.
+func (e *Evaluator) tellNoTraffic(d *draft) {
+	for _, r := range e.opt.Receivers {
+		if has(&d.alert, r.Name(), schemas.NotifyFiring) && !has(&d.alert, r.Name(), schemas.NotifyNoTraffic) {
+			e.owe(d, r.Name(), schemas.NotifyNoTraffic, d.facts())
+			d.write = true
+		}
+	}
+}
+
 // tellResolved owes the message that it ended to whoever was told that it began.
 func (e *Evaluator) tellResolved(d *draft) {
 	facts := d.facts()
+	if facts.Ended == schemas.EndNoTraffic {
+		facts.NoTraffic = &schemas.AlertNoTraffic{Since: d.alert.JudgedAt, EndsAt: d.alert.UpdatedAt}
+	}
 	for _, r := range e.opt.Receivers {
-		if n := firing(&d.alert, r.Name()); n != nil && n.Failed == "" {
+		if has(&d.alert, r.Name(), schemas.NotifyFiring) {
 			e.owe(d, r.Name(), schemas.NotifyResolved, facts)
 		}
 	}
@@ -188,10 +201,12 @@ func (d *draft) facts() schemas.AlertFacts {
 	a := &d.alert
 	return schemas.AlertFacts{
 		Incident: a.Incident, Since: a.Since, Ended: a.Ended, Value: a.Value, Peak: a.Peak,
-		Counts: a.Counts, Causes: a.Causes, Reasons: a.Reasons,
+		Counts: a.Counts, Causes: a.Causes, Reasons: a.Reasons, NoTraffic: a.NoTraffic,
 	}
 }
 
+// owe adds a message. The end of what was told is never too much: without it the
+// beginning would be told for ever.
 func (e *Evaluator) owe(d *draft, receiver, kind string, facts schemas.AlertFacts) {
 	notify := slices.Clone(d.alert.Notify)
 	seq, owed := 0, 0
@@ -201,7 +216,7 @@ func (e *Evaluator) owe(d *draft, receiver, kind string, facts schemas.AlertFact
 			owed++
 		}
 	}
-	if owed >= owedMax {
+	if owed >= owedMax && kind != schemas.NotifyResolved {
 		e.met.dropped.Inc()
 		return
 	}

@@ -120,54 +120,84 @@ func (e *Evaluator) offer(a *schemas.Alert) {
 			continue
 		}
 		e.opt.Receivers[i].Offer(outbox.Notice{
-			Alert: *a, Kind: n.Kind, Seq: n.Seq, Facts: *n.Facts, At: n.QueuedAt, Partition: partition,
+			Alert: *a, Kind: n.Kind, Seq: n.Seq, Facts: *n.Facts, At: n.QueuedAt, Attempts: n.Attempts, Partition: partition,
 		})
 	}
 }
 
-// collect writes down what the outboxes delivered or gave up.
+// collect writes down what the outboxes delivered, gave up or will try again.
 func (e *Evaluator) collect(ctx context.Context) error {
 	for _, r := range e.opt.Receivers {
 		e.unsaved = append(e.unsaved, r.Results()...)
 	}
 	for len(e.unsaved) > 0 {
-		r := e.unsaved[0]
-		a, known := e.book.Get(r.ID.Fingerprint)
-		if known && mark(&a, r) {
-			a.Version++
-			a.Writer = e.opt.Instance
-			won, err := e.write(ctx, []schemas.Alert{a})
-			if err != nil || !won[0] {
-				return err // at the next turn again
-			}
+		results := e.unsaved[:min(len(e.unsaved), writeMax)]
+		alerts := e.noted(results)
+		won, err := e.write(ctx, alerts)
+		if err != nil || slices.Contains(won, false) {
+			return err // at the next turn again
+		}
+		for _, a := range alerts {
 			if l, ok := e.live[a.Fingerprint]; ok && l.version == a.Version-1 {
 				e.live[a.Fingerprint] = live{version: a.Version, status: l.status}
 			}
 		}
-		for _, b := range e.opt.Receivers {
-			b.Settled(r.ID)
+		for _, r := range results {
+			for _, b := range e.opt.Receivers {
+				if r.Ended() {
+					b.Settled(r.ID)
+				}
+			}
 		}
-		e.unsaved = e.unsaved[1:]
+		e.unsaved = e.unsaved[len(results):]
 	}
 	return nil
 }
 
-// mark notes in a copy of the alert's notifications how one ended. It returns
-// false when there is nothing to note.
-func mark(a *schemas.Alert, r outbox.Result) bool {
-	a.Notify = slices.Clone(a.Notify)
-	for i := range a.Notify {
-		n := &a.Notify[i]
-		if n.Seq != r.ID.Seq || !n.Owed() {
-			continue
+// noted returns the alerts that the results change, changed.
+func (e *Evaluator) noted(results []outbox.Result) []schemas.Alert {
+	byFingerprint := make(map[string]*schemas.Alert)
+	for _, r := range results {
+		a := byFingerprint[r.ID.Fingerprint]
+		if a == nil {
+			have, known := e.book.Get(r.ID.Fingerprint)
+			if !known {
+				continue
+			}
+			a = &have
 		}
-		n.Attempts, n.Failed, n.Facts = r.Attempts, r.Failed, nil
-		if r.Failed == "" {
-			n.SentAt = r.At
+		if mark(a, r) {
+			byFingerprint[r.ID.Fingerprint] = a
 		}
-		return true
 	}
-	return false
+	alerts := make([]schemas.Alert, 0, len(byFingerprint))
+	for _, a := range byFingerprint {
+		a.Version++
+		a.Writer = e.opt.Instance
+		alerts = append(alerts, *a)
+	}
+	return alerts
+}
+
+// mark notes in a copy of the alert's notifications what became of one. It
+// returns false when there is nothing to note.
+func mark(a *schemas.Alert, r outbox.Result) bool {
+	i := slices.IndexFunc(a.Notify, func(n schemas.Notification) bool { return n.Seq == r.ID.Seq && n.Owed() })
+	if i < 0 {
+		return false
+	}
+	a.Notify = slices.Clone(a.Notify)
+	n := &a.Notify[i]
+	n.Attempts, n.Failed, n.NextTryAt = r.Attempts, r.Failed, r.NextTry
+	if r.Answer == "" {
+		n.SentAt = r.At
+	} else {
+		n.LastAnswer, n.TriedAt = r.Answer, r.At
+	}
+	if r.Ended() {
+		n.Facts = nil
+	}
+	return true
 }
 
 // tend looks after the alerts of the leased partitions: what they still owe,

@@ -1,6 +1,7 @@
 // Package outbox delivers notices to one receiver: one message at a time, in
 // order for each alert, at a pace the receiver bears, again and again until it
-// takes the message or refuses it for good.
+// takes the message. No answer ends that: a webhook that is gone today is
+// replaced tomorrow. Only what ended a day ago is given up.
 //
 // It keeps nothing beyond the process: what is owed is stored with the alert
 // before it is offered here, and offered again after a restart, so a message is
@@ -11,7 +12,6 @@ package outbox
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -35,22 +35,41 @@ const (
 	// queueMax bounds what waits here. The rest stays with its alert and is offered
 	// again.
 	queueMax = 10_000
-	// giveUpAfter is when a message is too old to be of use to anybody.
+	// giveUpAfter is how long after its end an incident is of use to nobody. One
+	// that lasts is never given up.
 	giveUpAfter = 24 * time.Hour
+	// noteInterval is how often one notice reports that it was not delivered: each
+	// report is a record of the alert.
+	noteInterval = time.Minute
+	// refusedDelayMin and refusedDelayMax bound the wait before a notice that was
+	// refused is tried again: somebody has to mend something first. It doubles.
+	refusedDelayMin = time.Minute
+	refusedDelayMax = 15 * time.Minute
+	// doublingsMax bounds the shift: 2^4 minutes are beyond refusedDelayMax.
+	doublingsMax = 4
 )
 
 // retryDelay spaces attempts where the receiver does not say how long to wait.
 // It stays short enough that people hear within half a minute of its return.
 var retryDelay = lifecycle.Backoff{Min: time.Second, Max: 20 * time.Second}
 
+// refusedDelay returns the wait after a notice was refused so many times.
+func refusedDelay(refusals int) time.Duration {
+	return min(refusedDelayMax, refusedDelayMin<<min(refusals-1, doublingsMax))
+}
+
 // Notice is one notification of one alert.
 type Notice struct {
 	Alert     schemas.Alert // identity, labels, rule; its numbers may be newer than the notice
-	Kind      string        // schemas.NotifyFiring or schemas.NotifyResolved
+	Kind      string        // schemas.NotifyFiring, NotifyNoTraffic or NotifyResolved
 	Seq       int
 	Facts     schemas.AlertFacts
 	At        time.Time // when it happened
+	Attempts  int       // made so far
 	Partition int32     // whose lease it is delivered under
+	// Began are the facts of the beginning when nobody heard of that before: the
+	// message about the end tells it, too. Set by the outbox.
+	Began *schemas.AlertFacts
 }
 
 // ID names a notice: an alert never uses a Seq twice while it is known.
@@ -62,26 +81,33 @@ type ID struct {
 // ID returns the name of n.
 func (n Notice) ID() ID { return ID{n.Alert.Fingerprint, n.Seq} }
 
-// Result is how the delivery of a notice ended.
+// Result is what became of an attempt to deliver a notice.
 type Result struct {
 	ID        ID
 	Partition int32
-	At        time.Time
+	At        time.Time // when it was delivered or tried
 	Attempts  int
-	Failed    string // why it was given up; "" when delivered
+	Answer    string    // one word for why it was not delivered; "" when it was
+	NextTry   time.Time // zero: none
+	Failed    string    // why it was given up; "" when delivered or to be tried again
 }
+
+// Ended says that the notice is not tried again.
+func (r Result) Ended() bool { return r.NextTry.IsZero() }
 
 // Receiver tells people.
 type Receiver interface {
 	// Deliver tells all notices, of one kind, in one message. Nil is delivered;
-	// *Refused is never; every other error, *Again among them, is not yet.
+	// *Refused is not before somebody mends something; every other error, *Again
+	// among them, may pass by itself.
 	Deliver(ctx context.Context, notices []Notice) error
 }
 
 // Again is a passing fault of a receiver.
 type Again struct {
-	After time.Duration // what the receiver asked to wait, 0 for nothing
-	Err   error
+	After  time.Duration // what the receiver asked to wait, 0 for nothing
+	Reason string        // one word
+	Err    error
 }
 
 // Error returns the cause's text.
@@ -90,10 +116,11 @@ func (e *Again) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *Again) Unwrap() error { return e.Err }
 
-// Refused is a receiver's no for good.
+// Refused is a receiver's no that waiting alone does not change.
 type Refused struct {
-	Reason string // one word
-	Err    error
+	Reason  string // one word
+	Message bool   // it is about this message, not about all
+	Err     error
 }
 
 // Error returns the cause's text.
@@ -112,12 +139,12 @@ type Outbox struct {
 	wake chan struct{} // has a value when something was offered
 
 	mu      sync.Mutex
-	queue   []Notice           // oldest first; guarded by mu
-	known   map[ID]bool        // queued, under way or in results; guarded by mu
-	busy    []Notice           // under way; guarded by mu
-	stop    context.CancelFunc // gives up waiting to try busy again; guarded by mu
-	idle    chan struct{}      // closed when busy is done with; guarded by mu
-	results []Result           // guarded by mu
+	queue   []*entry      // oldest first; guarded by mu
+	known   map[ID]bool   // queued, or in results; guarded by mu
+	idle    chan struct{} // closed when nothing is under way; guarded by mu
+	results []Result      // guarded by mu
+
+	faults int // in a row, that may pass by themselves; Run's own
 }
 
 // New returns an empty outbox of the receiver called name.
@@ -137,8 +164,8 @@ func (b *Outbox) Offer(n Notice) {
 		return
 	}
 	b.known[n.ID()] = true
-	b.queue = append(b.queue, n)
-	b.met.waiting.Set(float64(len(b.queue) + len(b.busy)))
+	b.queue = append(b.queue, &entry{Notice: n})
+	b.gauge()
 	select {
 	case b.wake <- struct{}{}:
 	default:
@@ -148,22 +175,23 @@ func (b *Outbox) Offer(n Notice) {
 // Withdraw forgets the notices of partitions that are somebody else's now, and
 // waits until none of them is under way. One that is being delivered finishes.
 func (b *Outbox) Withdraw(ctx context.Context, partitions []int32) {
-	mine := func(n Notice) bool { return slices.Contains(partitions, n.Partition) }
 	for {
 		b.mu.Lock()
-		for _, n := range b.queue {
-			if mine(n) {
-				delete(b.known, n.ID())
+		busy := false
+		b.queue = slices.DeleteFunc(b.queue, func(e *entry) bool {
+			mine := slices.Contains(partitions, e.Partition)
+			busy = busy || mine && e.busy
+			if mine && !e.busy {
+				delete(b.known, e.ID())
 			}
-		}
-		b.queue = slices.DeleteFunc(b.queue, mine)
-		if !slices.ContainsFunc(b.busy, mine) {
-			b.mu.Unlock()
+			return mine && !e.busy
+		})
+		b.gauge()
+		idle := b.idle
+		b.mu.Unlock()
+		if !busy {
 			return
 		}
-		idle := b.idle
-		b.stop()
-		b.mu.Unlock()
 		select {
 		case <-idle:
 		case <-ctx.Done():
@@ -172,8 +200,8 @@ func (b *Outbox) Withdraw(ctx context.Context, partitions []int32) {
 	}
 }
 
-// Results returns what ended since the last call. Until Settled is called for
-// it, a notice is not taken again.
+// Results returns what happened since the last call. Until Settled is called for
+// one that ended, its notice is not taken again.
 func (b *Outbox) Results() []Result {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -182,7 +210,7 @@ func (b *Outbox) Results() []Result {
 	return out
 }
 
-// Settled says that the result of a notice is stored.
+// Settled says that the result of a notice that ended is stored.
 func (b *Outbox) Settled(id ID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -192,133 +220,118 @@ func (b *Outbox) Settled(id ID) {
 // Run delivers until ctx is done, which is no error.
 func (b *Outbox) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		batch, work := b.take(ctx)
+		batch, wait := b.take()
 		if len(batch) == 0 {
-			select {
-			case <-b.wake:
-			case <-ctx.Done():
-			}
+			b.rest(ctx, wait)
 			continue
 		}
-		b.deliver(ctx, work, batch)
-		if err := lifecycle.Sleep(ctx, paceMin); err != nil {
-			break
-		}
+		_ = lifecycle.Sleep(ctx, b.deliver(ctx, batch)) // the loop sees that ctx is done
 	}
 	return nil
 }
 
-// take moves the next notice, or the next digest, from the queue to busy. work
-// ends when it is withdrawn.
-func (b *Outbox) take(ctx context.Context) (batch []Notice, work context.Context) {
+// rest waits until something is offered or due.
+func (b *Outbox) rest(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-b.wake:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// take picks what to tell next; without anything it says when to look again.
+func (b *Outbox) take() (batch []parcel, wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	batch, rest := next(b.queue)
-	if len(batch) == 0 {
-		return nil, nil
+	batch, wait = next(b.queue, time.Now())
+	b.idle = make(chan struct{})
+	for _, p := range batch {
+		for _, e := range p.entries {
+			e.busy = true
+		}
 	}
-	b.queue, b.busy, b.idle = rest, batch, make(chan struct{})
-	work, b.stop = context.WithCancel(ctx)
-	return batch, work
+	return batch, wait
 }
 
-// next picks the oldest notice, and with it all others of its kind that are the
-// first of their alert when there are enough for a digest.
-func next(queue []Notice) (batch, rest []Notice) {
-	if len(queue) == 0 {
-		return nil, queue
+// deliver makes one attempt and returns how long to wait before the next message.
+// An attempt under way is always finished: half a try is a message nobody knows
+// of.
+func (b *Outbox) deliver(ctx context.Context, batch []parcel) (pause time.Duration) {
+	notices := make([]Notice, 0, len(batch))
+	for _, p := range batch {
+		notices = append(notices, p.notice)
 	}
-	seen := make(map[string]bool)
-	var heads []int
-	for i, n := range queue {
-		if !seen[n.Alert.Fingerprint] && n.Kind == queue[0].Kind && len(heads) < digestMax {
-			heads = append(heads, i)
-		}
-		seen[n.Alert.Fingerprint] = true
-	}
-	if len(heads) < digestMin {
-		return slices.Clone(queue[:1]), slices.Clone(queue[1:])
-	}
-	for i, n := range queue {
-		if len(heads) > 0 && heads[0] == i {
-			batch, heads = append(batch, n), heads[1:]
-		} else {
-			rest = append(rest, n)
+	v := b.judge(b.to.Deliver(context.WithoutCancel(ctx), notices))
+	b.met.attempts.WithLabelValues(b.name, v.outcome).Inc()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	for _, p := range batch {
+		stale := p.stale(now)
+		for _, e := range p.entries {
+			b.report(e, e.settle(v, stale, now), now)
 		}
 	}
-	return batch, rest
+	b.queue = slices.DeleteFunc(b.queue, func(e *entry) bool { return e.ended })
+	if v.outcome == attemptDelivered { // what was refused before may be taken now
+		for _, e := range b.queue {
+			if e.refused && !e.message {
+				e.due = now
+			}
+		}
+	}
+	b.gauge()
+	close(b.idle)
+	return v.pause
 }
 
-// deliver tries until the batch is delivered, refused, too old or withdrawn. An
-// attempt under way is always finished: half a try is a message nobody knows of.
-func (b *Outbox) deliver(ctx, work context.Context, batch []Notice) {
-	for attempt := 1; ; attempt++ {
-		err := b.to.Deliver(context.WithoutCancel(ctx), batch)
-		failed, delay := b.judge(err, attempt, batch[0].At)
-		if delay == 0 {
-			b.finish(batch, attempt, failed)
-			return
-		}
-		b.met.attempts.WithLabelValues(b.name, attemptFailed).Inc()
-		b.log.Warn("notification was not delivered yet", telemetry.Receiver(b.name), telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
-		if lifecycle.Sleep(work, delay) != nil {
-			b.giveBack(ctx, batch)
-			return
-		}
-	}
-}
-
-// judge says how long to wait before the next attempt, 0 for none.
-func (b *Outbox) judge(err error, attempt int, since time.Time) (failed string, delay time.Duration) {
+// judge reads the answer to an attempt.
+func (b *Outbox) judge(err error) verdict {
 	if err == nil {
-		return "", 0
+		b.faults = 0
+		return verdict{outcome: attemptDelivered, pause: paceMin}
 	}
 	if r, ok := errors.AsType[*Refused](err); ok {
-		b.log.Error("notification was refused for good", telemetry.Receiver(b.name), telemetry.Reason(r.Reason), telemetry.Err(err))
-		return r.Reason, 0
+		b.faults = 0
+		b.log.Error("notification was refused and will be tried again", telemetry.Receiver(b.name), telemetry.Reason(r.Reason), telemetry.Err(err))
+		return verdict{outcome: attemptRefused, answer: r.Reason, message: r.Message, pause: paceMin}
 	}
-	if time.Since(since) > giveUpAfter {
-		b.log.Error("notification was given up", telemetry.Receiver(b.name), telemetry.Attempt(attempt), telemetry.Err(err))
-		return fmt.Sprintf("not delivered in %s", giveUpAfter), 0
-	}
-	delay = retryDelay.Next(attempt)
+	b.faults++
+	v := verdict{outcome: attemptFailed, answer: "error", pause: max(retryDelay.Next(b.faults), paceMin)}
 	if a, ok := errors.AsType[*Again](err); ok {
-		delay = max(delay, a.After)
+		v.answer, v.pause = a.Reason, max(v.pause, a.After)
 	}
-	return "", delay
+	b.log.Warn("notification was not delivered yet", telemetry.Receiver(b.name), telemetry.Attempt(b.faults), telemetry.Delay(v.pause), telemetry.Err(err))
+	return v
 }
 
-func (b *Outbox) finish(batch []Notice, attempts int, failed string) {
-	outcome := attemptDelivered
-	if failed != "" {
-		outcome = attemptRefused
+// report hands out a result, unless it repeats one of a moment ago. The caller
+// holds mu.
+func (b *Outbox) report(e *entry, r Result, now time.Time) {
+	switch {
+	case r.Failed != "":
+		b.met.notices.WithLabelValues(b.name, noticeGivenUp).Inc()
+	case r.Ended():
+		b.met.notices.WithLabelValues(b.name, noticeDelivered).Inc()
+	case e.noted.answer == r.Answer && now.Sub(e.noted.at) < noteInterval:
+		return
 	}
-	b.met.attempts.WithLabelValues(b.name, outcome).Inc()
-	now := time.Now()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, n := range batch {
-		b.met.notices.WithLabelValues(b.name, outcome).Inc()
-		b.results = append(b.results, Result{ID: n.ID(), Partition: n.Partition, At: now, Attempts: attempts, Failed: failed})
-	}
-	b.rest()
+	e.noted.answer, e.noted.at = r.Answer, now
+	// A result that nobody fetched yet is overtaken by this one.
+	b.results = slices.DeleteFunc(b.results, func(old Result) bool { return old.ID == r.ID })
+	b.results = append(b.results, r)
 }
 
-// giveBack ends the work on a withdrawn batch. What of it is still ours goes to
-// the front of the queue again; Withdraw takes out the rest.
-func (b *Outbox) giveBack(ctx context.Context, batch []Notice) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if ctx.Err() == nil {
-		b.queue = append(batch, b.queue...)
+// gauge shows what waits. The caller holds mu.
+func (b *Outbox) gauge() {
+	refused := 0
+	for _, e := range b.queue {
+		if e.refused {
+			refused++
+		}
 	}
-	b.rest()
-}
-
-// rest says that nothing is under way. The caller holds mu.
-func (b *Outbox) rest() {
-	b.stop()
-	b.busy = nil
-	close(b.idle)
-	b.met.waiting.Set(float64(len(b.queue)))
+	b.met.waiting.WithLabelValues(b.name).Set(float64(len(b.queue)))
+	b.met.refused.WithLabelValues(b.name).Set(float64(refused))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -43,6 +44,9 @@ func (p *people) Deliver(_ context.Context, notices []Notice) error {
 	line := fmt.Sprintf("%ds %s", int(since.Seconds()), notices[0].Kind)
 	for _, n := range notices {
 		line += " " + n.Alert.Fingerprint
+		if n.Began != nil {
+			line += "(unheard)"
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,7 +78,10 @@ func run(t *testing.T, p *people, test func(t *testing.T, b *Outbox)) {
 }
 
 func notice(fingerprint, kind string, seq int) Notice {
-	return Notice{Alert: schemas.Alert{Fingerprint: fingerprint}, Kind: kind, Seq: seq, At: time.Now()}
+	return Notice{
+		Alert: schemas.Alert{Fingerprint: fingerprint}, Kind: kind, Seq: seq, At: time.Now(),
+		Facts: schemas.AlertFacts{Incident: fmt.Sprintf("inc-%s-%d", fingerprint, (seq+1)/2)},
+	}
 }
 
 func firing(fingerprint string) Notice { return notice(fingerprint, schemas.NotifyFiring, 1) }
@@ -92,6 +99,7 @@ func TestOutbox_DeliversInOrderAtOneASecond(t *testing.T) {
 	run(t, p, func(t *testing.T, b *Outbox) {
 		b.Offer(firing("a"))
 		b.Offer(firing("b"))
+		time.Sleep(time.Millisecond)
 		b.Offer(notice("a", schemas.NotifyResolved, 2))
 		time.Sleep(10 * time.Second)
 		want(t, p, "0s firing a", "1s firing b", "2s resolved a")
@@ -127,10 +135,9 @@ func TestOutbox_InsistsThroughMinutesOfFaults(t *testing.T) {
 	}}
 	run(t, p, func(t *testing.T, b *Outbox) {
 		b.Offer(firing("a"))
-		b.Offer(notice("a", schemas.NotifyResolved, 2))
 		time.Sleep(15 * time.Minute)
 		told := p.heard()
-		if len(told) != 2 || told[0][len(told[0])-8:] != "firing a" || told[1][len(told[1])-10:] != "resolved a" {
+		if len(told) != 1 || !strings.HasSuffix(told[0], "firing a") {
 			t.Errorf("told: %q", told)
 		}
 		if p.tries < 30 || p.tries > 80 {
@@ -154,33 +161,195 @@ func TestOutbox_WaitsAsLongAsItIsAskedTo(t *testing.T) {
 	})
 }
 
-func TestOutbox_GoesOnAfterARefusal(t *testing.T) {
-	t.Parallel()
-	p := &people{answer: func(try int, _ time.Duration) error {
-		if try == 1 {
+// refuseUntil answers as a webhook that is mended after so long.
+func refuseUntil(mended time.Duration) func(int, time.Duration) error {
+	return func(_ int, since time.Duration) error {
+		if since < mended {
 			return &Refused{Reason: "no_service", Err: errors.New("status 404")}
 		}
 		return nil
-	}}
+	}
+}
+
+func TestOutbox_ARefusalEndsNothing(t *testing.T) {
+	t.Parallel()
+	p := &people{answer: refuseUntil(time.Second)}
 	run(t, p, func(t *testing.T, b *Outbox) {
 		b.Offer(firing("a"))
-		b.Offer(firing("b"))
-		time.Sleep(5 * time.Second)
-		want(t, p, "1s firing b")
-		if r := b.Results(); len(r) != 2 || r[0].Failed != "no_service" {
+		time.Sleep(59 * time.Second)
+		want(t, p)
+		first := b.Results()
+		if len(first) != 1 || first[0].Ended() || first[0].Answer != "no_service" || first[0].NextTry.Sub(p.began) != time.Minute {
+			t.Errorf("results: %+v", first)
+		}
+		time.Sleep(2 * time.Second)
+		want(t, p, "60s firing a")
+		if r := b.Results(); len(r) != 1 || !r[0].Ended() || r[0].Answer != "" || r[0].Attempts != 2 {
 			t.Errorf("results: %+v", r)
 		}
 	})
 }
 
-func TestOutbox_GivesUpAfterADay(t *testing.T) {
+func TestOutbox_TriesWhatIsRefusedEverMoreSlowlyAsLongAsItLasts(t *testing.T) {
 	t.Parallel()
-	p := &people{answer: func(int, time.Duration) error { return errors.New("away") }}
+	var tries []string
+	p := &people{}
+	p.answer = func(_ int, since time.Duration) error {
+		tries = append(tries, since.String())
+		return &Refused{Reason: "status_302", Err: errors.New("status 302")}
+	}
 	run(t, p, func(t *testing.T, b *Outbox) {
 		b.Offer(firing("a"))
+		time.Sleep(time.Hour)
+		if diff := cmp.Diff([]string{"0s", "1m0s", "3m0s", "7m0s", "15m0s", "30m0s", "45m0s"}, tries[:7]); diff != "" {
+			t.Errorf("tries (-want +got):\n%s", diff)
+		}
+		time.Sleep(72 * time.Hour) // the incident lasts
+		if n := len(tries); n < 290 || n > 300 {
+			t.Errorf("%d tries in three days, want one in 15 minutes", n)
+		}
+		for _, r := range b.Results() {
+			if r.Ended() {
+				t.Errorf("given up: %+v", r)
+			}
+		}
+	})
+}
+
+func TestOutbox_WhatWasRefusedFollowsTheFirstSuccess(t *testing.T) {
+	t.Parallel()
+	p := &people{answer: refuseUntil(20 * time.Minute)}
+	run(t, p, func(t *testing.T, b *Outbox) {
+		b.Offer(firing("a"))
+		time.Sleep(21 * time.Minute) // its next try is at 30m
+		b.Offer(firing("b"))
+		time.Sleep(5 * time.Second)
+		want(t, p, "1260s firing b", "1261s firing a")
+	})
+}
+
+func TestOutbox_AMessageThatIsRefusedHoldsBackNoOther(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]error{
+		"refused": &Refused{Reason: "invalid_blocks", Message: true, Err: errors.New("status 400")},
+		"failing": &Again{Reason: "status_500", Err: errors.New("status 500")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := &picky{people: &people{}, fault: fault}
+			synctest.Test(t, func(t *testing.T) {
+				p.began = time.Now()
+				b := New("slack", p, zap.NewNop(), NewMetrics(prometheus.NewRegistry(), "slack"))
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error, 1)
+				go func() { done <- b.Run(ctx) }()
+				for _, f := range []string{"bad", "b", "c"} {
+					b.Offer(firing(f))
+				}
+				time.Sleep(2 * time.Minute)
+				if told := p.heard(); len(told) != 2 {
+					t.Errorf("told: %q", told)
+				}
+				cancel()
+				<-done
+			})
+		})
+	}
+}
+
+// picky takes every message but the one about "bad".
+type picky struct {
+	*people
+	fault error
+}
+
+func (p *picky) Deliver(ctx context.Context, notices []Notice) error {
+	if notices[0].Alert.Fingerprint == "bad" {
+		return p.fault
+	}
+	return p.people.Deliver(ctx, notices)
+}
+
+func TestOutbox_AnIncidentNobodyHeardOfIsToldAsOne(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]func(int, time.Duration) error{
+		"refused": refuseUntil(10 * time.Minute),
+		"away": func(_ int, since time.Duration) error {
+			if since < 10*time.Minute {
+				return errors.New("away")
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := &people{answer: answer}
+			run(t, p, func(t *testing.T, b *Outbox) {
+				b.Offer(firing("a"))
+				time.Sleep(2 * time.Minute)
+				stop := notice("a", schemas.NotifyNoTraffic, 2)
+				b.Offer(stop)
+				end := notice("a", schemas.NotifyResolved, 3)
+				end.Facts.Incident = stop.Facts.Incident
+				b.Offer(end)
+				b.Offer(notice("a", schemas.NotifyFiring, 4)) // the next incident
+				time.Sleep(30 * time.Minute)
+				told := p.heard()
+				if len(told) != 2 || !strings.HasSuffix(told[0], " resolved a(unheard)") || !strings.HasSuffix(told[1], " firing a") {
+					t.Errorf("told: %q", told)
+				}
+				ended := 0
+				for _, r := range b.Results() {
+					if r.Ended() {
+						ended++
+					}
+				}
+				if ended != 4 {
+					t.Errorf("%d notices ended, want 4", ended)
+				}
+			})
+		})
+	}
+}
+
+func TestOutbox_GivesUpADayAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	p := &people{answer: refuseUntil(1000 * time.Hour)}
+	run(t, p, func(t *testing.T, b *Outbox) {
+		b.Offer(firing("a"))
+		time.Sleep(48 * time.Hour)
+		b.Results()
+		b.Offer(notice("a", schemas.NotifyResolved, 2))
 		time.Sleep(giveUpAfter + time.Hour)
-		if r := b.Results(); len(r) != 1 || r[0].Failed == "" {
+		r := b.Results()
+		if len(r) != 2 || r[0].Failed != "no_service" || r[1].Failed != "no_service" {
 			t.Errorf("results: %+v", r)
+		}
+		tries := p.tries
+		time.Sleep(24 * time.Hour)
+		if p.tries != tries {
+			t.Error("tried after it was given up")
+		}
+	})
+}
+
+func TestOutbox_ReportsAFaultOnceAMinute(t *testing.T) {
+	t.Parallel()
+	p := &people{answer: func(int, time.Duration) error { return &Again{Reason: "timeout", Err: errors.New("late")} }}
+	run(t, p, func(t *testing.T, b *Outbox) {
+		b.Offer(firing("a"))
+		reports := 0
+		for range 600 {
+			time.Sleep(time.Second)
+			for _, r := range b.Results() {
+				reports++
+				if r.Answer != "timeout" || !r.NextTry.After(r.At) {
+					t.Errorf("result: %+v", r)
+				}
+			}
+		}
+		if reports < 8 || reports > 11 {
+			t.Errorf("%d reports in ten minutes", reports)
 		}
 	})
 }
@@ -192,13 +361,13 @@ func TestOutbox_TellsAFloodInOneMessage(t *testing.T) {
 		p.hold = make(chan struct{})
 		b.Offer(firing("a"))
 		synctest.Wait()
-		for i := range digestMin {
+		for i := range digestMin + 1 {
 			b.Offer(firing(fmt.Sprint(i)))
 		}
 		b.Offer(notice("0", schemas.NotifyResolved, 2))
 		close(p.hold)
 		time.Sleep(10 * time.Second)
-		want(t, p, "0s firing a", "1s firing 0 1 2 3 4 5 6 7", "2s resolved 0")
+		want(t, p, "0s firing a", "1s resolved 0(unheard)", "2s firing 1 2 3 4 5 6 7 8")
 	})
 }
 

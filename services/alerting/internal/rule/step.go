@@ -56,6 +56,15 @@ func (r Rule) Over(in Reading) bool {
 	return in.Total >= r.MinVolume && exceeds(in.Blocked, in.Total, r.Threshold)
 }
 
+// NoTraffic says since when an incident has had too little mail to judge by, and
+// when it ends for that; ok is false while there is enough.
+func (r Rule) NoTraffic(s Status, in Reading) (since, ends time.Time, ok bool) {
+	if !s.Told() || in.Total >= r.ResolveVolume {
+		return since, ends, false
+	}
+	return s.JudgedAt, s.JudgedAt.Add(r.StaleAfter), true
+}
+
 // Step returns the state after the reading and what changed. Steps may come at
 // any pace: the same reading again changes nothing.
 func (r Rule) Step(s Status, in Reading) (Status, Event) {

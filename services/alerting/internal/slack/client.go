@@ -1,18 +1,20 @@
 // Package slack posts alert messages to an incoming webhook of Slack and says
 // what a refusal means.
 //
-// It never retries by itself: the outbox does, by the kind of the error. It never puts the webhook's address, which
-// is a secret, or a response body into an error. It does not keep or order
-// messages.
+// It never retries by itself: the outbox does, by the kind of the error. It never
+// puts the webhook's address, which is a secret, or a response body into an
+// error. It does not keep or order messages.
 package slack
 
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -39,8 +41,8 @@ const (
 type verdict uint8
 
 const (
-	again      verdict = iota // passing: try again later
-	refused                   // for good: the webhook is gone or may not post
+	again      verdict = iota // passing: try again soon
+	refused                   // the webhook is gone or may not post: somebody must mend it
 	badMessage                // our message is at fault: try it in a plainer form
 )
 
@@ -58,6 +60,8 @@ func (e *postError) Error() string {
 	switch {
 	case e.err != nil:
 		return "post to slack: " + e.err.Error()
+	case e.status == 0:
+		return "post to slack: " + e.code
 	case e.code != "":
 		return fmt.Sprintf("post to slack: status %d, %s", e.status, e.code)
 	default:
@@ -68,12 +72,30 @@ func (e *postError) Error() string {
 // Unwrap returns the fault of the connection.
 func (e *postError) Unwrap() error { return e.err }
 
-// reason is one word for why it was refused for good.
+// reason is one word for why it was not posted, for records and people.
 func (e *postError) reason() string {
-	if e.code != "" {
+	switch {
+	case e.code != "":
 		return e.code
+	case e.status != 0:
+		return fmt.Sprintf("status_%d", e.status)
+	default:
+		return connectionFault(e.err)
 	}
-	return fmt.Sprintf("status_%d", e.status)
+}
+
+// connectionFault names what kept an answer from coming.
+func connectionFault(err error) string {
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return "dns"
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "certificate"
+	}
+	if n, ok := errors.AsType[net.Error](err); ok && n.Timeout() {
+		return "timeout"
+	}
+	return "connection"
 }
 
 // Client posts to one incoming webhook.
@@ -124,9 +146,9 @@ func (c *Client) Deliver(ctx context.Context, notices []outbox.Notice) error {
 	case err == nil:
 		return nil
 	case err.verdict == again:
-		return &outbox.Again{After: err.retryAfter, Err: err}
+		return &outbox.Again{After: err.retryAfter, Reason: err.reason(), Err: err}
 	default:
-		return &outbox.Refused{Reason: err.reason(), Err: err}
+		return &outbox.Refused{Reason: err.reason(), Message: err.verdict == badMessage, Err: err}
 	}
 }
 
@@ -137,7 +159,7 @@ func (c *Client) post(ctx context.Context, m message) *postError {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url.Reveal(), bytes.NewReader(body))
 	if err != nil {
-		return &postError{verdict: refused, err: errors.New("webhook url does not parse")}
+		return &postError{verdict: refused, code: "bad_url"}
 	}
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
 	req.Header.Set("User-Agent", "mailstream-alerting/1")
@@ -173,15 +195,19 @@ func judge(resp *http.Response, body []byte) *postError {
 	if json.Unmarshal(body, &api) == nil && api.Error != "" {
 		code = api.Error
 	}
-	denied := api.OK != nil && !*api.OK
-	if resp.StatusCode/100 == 2 && !denied {
-		return nil
-	}
-	e := &postError{status: resp.StatusCode}
-	if v, known := verdictOf(code); known {
+	denied := api.OK != nil && !*api.OK || api.Error != ""
+	v, known := verdictOf(code)
+	e := &postError{status: resp.StatusCode, verdict: byStatus(resp.StatusCode)}
+	switch page := strings.HasPrefix(code, "<"); {
+	case known:
 		e.verdict, e.code = v, code
-	} else {
-		e.verdict = byStatus(resp.StatusCode)
+	case resp.StatusCode/100 != 2:
+	case page: // of a proxy or of a login: Slack's webhook says ok
+		e.verdict, e.code = refused, notSlack
+	case denied: // a word that we do not know yet
+		e.code = unknownError
+	default:
+		return nil
 	}
 	if resp.StatusCode == http.StatusTooManyRequests {
 		e.verdict = again
@@ -191,6 +217,12 @@ func judge(resp *http.Response, body []byte) *postError {
 	}
 	return e
 }
+
+// Our words for answers that Slack has none for.
+const (
+	notSlack     = "not_slack"
+	unknownError = "unknown_error"
+)
 
 // verdictOf knows the errors that Slack documents for webhooks and
 // chat.postMessage.
@@ -213,7 +245,7 @@ func verdictOf(code string) (v verdict, known bool) {
 }
 
 // byStatus judges an answer whose words we do not know. A proxy in between may
-// say anything, so only what plainly says "never" ends the tries.
+// say anything, so only what plainly asks for somebody's hand is a refusal.
 func byStatus(status int) verdict {
 	switch {
 	case status == http.StatusBadRequest, status == http.StatusRequestEntityTooLarge, status == http.StatusUnprocessableEntity:

@@ -3,7 +3,6 @@ package slack
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
@@ -39,7 +38,7 @@ const (
 	headerMax  = 150
 	sampleMax  = 240
 	nameMax    = 253 // the longest domain (RFC 1035, section 2.3.4)
-	listMax    = 10  // keys named in a digest; the rest is a number
+	listMax    = 10  // keys named in a list; the rest is a number
 	textMax    = 3500
 	sectionMax = 2900
 )
@@ -49,10 +48,14 @@ func render(notices []outbox.Notice) message {
 	if len(notices) > 1 {
 		return renderDigest(notices)
 	}
-	if notices[0].Kind == schemas.NotifyResolved {
+	switch notices[0].Kind {
+	case schemas.NotifyResolved:
 		return renderResolved(notices[0])
+	case schemas.NotifyNoTraffic:
+		return renderNoTraffic(notices[0])
+	default:
+		return renderFiring(notices[0])
 	}
-	return renderFiring(notices[0])
 }
 
 func renderFiring(n outbox.Notice) message {
@@ -64,78 +67,93 @@ func renderFiring(n outbox.Notice) message {
 		fields(
 			"*Destination*\n"+code(target(a.Labels)),
 			"*Source*\n"+code(a.Labels[schemas.LabelSource]),
-			"*Block rate*\n"+percent(f.Value)+" (threshold "+percent(a.Threshold)+")",
-			"*Window*\n"+window(a.Window)+", at least "+number(a.MinVolume)+" messages",
+			"*Block rate*\n"+against(f.Value, a.Threshold),
+			"*Window*\n"+window(a.Window)+", at least "+plural(a.MinVolume, "message"),
 			"*Messages*\n"+counts,
 			"*Since*\n"+stamp(f.Since),
 		),
 	}}
 	lines := []string{fmt.Sprintf("%s, source %s: %s.", escape(clean(title)), code(a.Labels[schemas.LabelSource]), counts)}
+	lines = m.explain(f, lines)
+	return finish(m, lines, n)
+}
+
+// explain adds why messages were blocked and where else.
+func (m *message) explain(f schemas.AlertFacts, lines []string) []string {
 	if causes := causesLine(f.Causes); causes != "" {
 		m.Blocks = append(m.Blocks, section("*Blocked, by cause*\n"+causes))
 		lines = append(lines, "Causes: "+causes+".")
 	}
-	if reasons := reasonLines(f.Reasons); len(reasons) > 0 {
+	if reasons := reasonLines(f); len(reasons) > 0 {
 		m.Blocks = append(m.Blocks, section("*Top reasons*\n"+strings.Join(reasons, "\n")))
-		lines = append(lines, "Top reasons: "+reasonsShort(f.Reasons)+".")
+		lines = append(lines, "Top reasons: "+reasonsShort(f)+".")
 	}
 	if len(f.Also) > 0 {
 		also := alsoLine(f.Also)
 		m.Blocks = append(m.Blocks, section("*The same spike*\n"+also))
 		lines = append(lines, "The same spike: "+also+".")
 	}
-	return finish(m, lines, n)
+	return lines
 }
 
 func renderResolved(n outbox.Notice) message {
 	a, f := n.Alert, n.Facts
 	title := "Block rate is back to normal at " + target(a.Labels)
-	now := "*Block rate now*\n" + percent(f.Value)
 	switch f.Ended {
 	case schemas.EndNoTraffic:
 		title = "No more traffic to judge the block rate at " + target(a.Labels)
-		now = "*Block rate now*\nno traffic"
 	case schemas.EndRuleGone:
 		title = "The rule is gone, so the block rate is no longer watched at " + target(a.Labels)
 	}
-	lasted := n.At.Sub(f.Since).Round(time.Second)
+	lasted := span(n.At.Sub(f.Since))
 	m := message{Blocks: []block{
 		header("\u2705 " + title),
 		fields(
 			"*Destination*\n"+code(target(a.Labels)),
 			"*Source*\n"+code(a.Labels[schemas.LabelSource]),
-			now,
+			"*Block rate now*\n"+rate(f.Counts),
 			"*Peak*\n"+percent(f.Peak),
-			"*Lasted*\n"+lasted.String(),
+			"*Lasted*\n"+lasted,
 			"*Messages*\n"+countsLine(f.Counts, a.Window),
 		),
 	}}
 	lines := []string{fmt.Sprintf("%s, source %s. It lasted %s, peak %s; now %s.", escape(clean(title)),
 		code(a.Labels[schemas.LabelSource]), lasted, percent(f.Peak), countsLine(f.Counts, a.Window))}
+	if q := f.NoTraffic; q != nil {
+		why := fmt.Sprintf("Too little mail since %s: the incident ended after %s without enough.", stamp(q.Since), span(q.EndsAt.Sub(q.Since)))
+		m.Blocks = append(m.Blocks, section(why))
+		lines = append(lines, why)
+	}
+	if n.Began != nil {
+		why := fmt.Sprintf("It began %s with %s; that message could not be delivered.", stamp(f.Since), countsLine(n.Began.Counts, a.Window))
+		m.Blocks = append(m.Blocks, section(why))
+		lines = m.explain(*n.Began, append(lines, why))
+	}
 	return finish(m, lines, n)
 }
 
-// renderDigest tells many incidents at once, which is what a flood of them means
-// to the person who reads it.
-func renderDigest(notices []outbox.Notice) message {
-	title := fmt.Sprintf("%d destinations over their block rate", len(notices))
-	mark := "\U0001F534 "
-	if notices[0].Kind == schemas.NotifyResolved {
-		title, mark = fmt.Sprintf("%d destinations are back to normal", len(notices)), "\u2705 "
+// renderNoTraffic tells that nothing can be told: the mail stopped, often because
+// somebody stopped it.
+func renderNoTraffic(n outbox.Notice) message {
+	a, f := n.Alert, n.Facts
+	title := "Too little mail to judge the block rate at " + target(a.Labels)
+	m := message{Blocks: []block{
+		header("\u26AA " + title),
+		fields(
+			"*Destination*\n"+code(target(a.Labels)),
+			"*Source*\n"+code(a.Labels[schemas.LabelSource]),
+			"*Messages*\n"+countsLine(f.Counts, a.Window),
+			"*Peak*\n"+percent(f.Peak),
+			"*Incident since*\n"+stamp(f.Since),
+		),
+	}}
+	lines := []string{fmt.Sprintf("%s, source %s: %s.", escape(clean(title)), code(a.Labels[schemas.LabelSource]), countsLine(f.Counts, a.Window))}
+	if q := f.NoTraffic; q != nil {
+		why := fmt.Sprintf("The last time there was enough was %s. The incident stays open; without new mail it ends %s.", stamp(q.Since), stamp(q.EndsAt))
+		m.Blocks = append(m.Blocks, section(why))
+		lines = append(lines, why)
 	}
-	rows := make([]string, 0, listMax+1)
-	for i, n := range notices {
-		if i == listMax {
-			rows = append(rows, fmt.Sprintf("and %d more: see the alerts API", len(notices)-listMax))
-			break
-		}
-		rows = append(rows, fmt.Sprintf("%s %s of %s, source %s, %s", code(target(n.Alert.Labels)), percent(n.Facts.Value),
-			number(n.Facts.Counts.Total()), code(n.Alert.Labels[schemas.LabelSource]), n.Facts.Incident))
-	}
-	return message{
-		Text:   cut(title+": "+strings.Join(rows, "; "), textMax),
-		Blocks: []block{header(mark + title), section(strings.Join(rows, "\n"))},
-	}
+	return finish(m, lines, n)
 }
 
 // finish adds what every message ends with.

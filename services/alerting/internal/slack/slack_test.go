@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -76,14 +77,19 @@ func TestRender_ResolvedTellsHowItEnded(t *testing.T) {
 		ended schemas.AlertEnd
 		want  []string
 	}{
-		{"recovered", schemas.EndRecovered, []string{"back to normal at gmail.com", "lasted 47m0s", "peak 81 %"}},
-		{"no traffic", schemas.EndNoTraffic, []string{"No more traffic", "gmail.com", "no traffic"}},
+		{"recovered", schemas.EndRecovered, []string{"back to normal at gmail.com", "lasted 47 min", "peak 81 %"}},
+		{"no traffic", schemas.EndNoTraffic, []string{"No more traffic", "gmail.com", "Too little mail since <!date^1793612700^", "ended after 2 h without"}},
 		{"rule gone", schemas.EndRuleGone, []string{"rule is gone", "gmail.com"}},
 	}
 	for _, tt := range tests {
 		n := example()
 		n.Kind, n.At, n.Facts.Ended = schemas.NotifyResolved, n.Facts.Since.Add(47*time.Minute), tt.ended
+		if tt.ended == schemas.EndNoTraffic {
+			since := n.Facts.Since.Add(15 * time.Minute)
+			n.Facts.NoTraffic = &schemas.AlertNoTraffic{Since: since, EndsAt: since.Add(2 * time.Hour)}
+		}
 		m := render([]outbox.Notice{n})
+		check(t, m)
 		for _, want := range tt.want {
 			if !strings.Contains(m.Text+whole(t, m), want) {
 				t.Errorf("%s: lacks %q: %s", tt.name, want, m.Text)
@@ -94,16 +100,139 @@ func TestRender_ResolvedTellsHowItEnded(t *testing.T) {
 
 func TestRender_DigestListsTenAndCountsTheRest(t *testing.T) {
 	t.Parallel()
-	var notices []outbox.Notice
-	for range 37 {
-		notices = append(notices, example())
+	for _, kind := range []string{schemas.NotifyFiring, schemas.NotifyNoTraffic, schemas.NotifyResolved} {
+		m := render(domains(37, kind))
+		check(t, m)
+		if !strings.Contains(m.Text, "37 destinations") || !strings.Contains(m.Text, "and 27 more") {
+			t.Errorf("digest: %s", m.Text)
+		}
+		if n := strings.Count(m.Blocks[1].Text.Text, ".example"); n != listMax {
+			t.Errorf("%d keys are listed, want %d", n, listMax)
+		}
+	}
+}
+
+// domains are notices of n domains, all of one mailbox provider.
+func domains(n int, kind string) []outbox.Notice {
+	notices := make([]outbox.Notice, 0, n)
+	for i := range n {
+		e := example()
+		e.Kind = kind
+		e.Alert.Labels = map[string]string{"source": "acme", "recipient_domain": fmt.Sprintf("d%02d.example", i)}
+		e.Alert.Group = "acme/@google"
+		notices = append(notices, e)
+	}
+	return notices
+}
+
+func TestRender_DigestCountsEachDestinationOnce(t *testing.T) {
+	t.Parallel()
+	both := domains(30, schemas.NotifyFiring)
+	for i := range both {
+		both[i].Alert.Group = fmt.Sprintf("acme/@p%d", i)
+		if i > 0 { // 29 mailbox providers by a rule of their own
+			p := example()
+			p.Alert.Labels = map[string]string{"source": "acme", "mailbox_provider": fmt.Sprintf("p%d", i)}
+			p.Alert.Group = both[i].Alert.Group
+			both = append(both, p)
+		}
+	}
+	twoSources := domains(20, schemas.NotifyFiring)
+	for _, n := range domains(20, schemas.NotifyFiring) {
+		n.Alert.Labels["source"] = "other"
+		twoSources = append(twoSources, n)
+	}
+	alone := domains(9, schemas.NotifyFiring)
+	for i := range alone {
+		alone[i].Alert.Labels = map[string]string{"source": "acme", "mailbox_provider": fmt.Sprintf("p%d", i)}
+	}
+	for _, tt := range []struct {
+		name    string
+		notices []outbox.Notice
+		want    int
+	}{
+		{"domains and their providers", both, 30}, {"two sources", twoSources, 20}, {"providers alone", alone, 9},
+	} {
+		m := render(tt.notices)
+		check(t, m)
+		if !strings.HasPrefix(m.Text, fmt.Sprintf("%d destinations ", tt.want)) {
+			t.Errorf("%s: %s", tt.name, m.Text)
+		}
+		adds(t, m, tt.want)
+	}
+}
+
+func TestRender_DigestOfLongNamesStillAddsUp(t *testing.T) {
+	t.Parallel()
+	notices := domains(25, schemas.NotifyFiring)
+	for i := range notices {
+		notices[i].Alert.Labels["recipient_domain"] = fmt.Sprintf("%02d.", i) + strings.Repeat("x.", 120) + "example"
+		notices[i].Alert.Labels["source"] = strings.Repeat("&", 60)
 	}
 	m := render(notices)
-	if !strings.Contains(m.Text, "37 destinations") || !strings.Contains(m.Text, "and 27 more") {
-		t.Errorf("digest: %s", m.Text)
+	check(t, m)
+	adds(t, m, 25)
+}
+
+// adds wants the listed and the unlisted rows of a digest to be total ones.
+func adds(t *testing.T, m message, total int) {
+	t.Helper()
+	rows := strings.Split(m.Blocks[1].Text.Text, "\n")
+	listed, rest := len(rows), 0
+	if _, err := fmt.Sscanf(rows[len(rows)-1], "and %d more", &rest); err == nil {
+		listed--
 	}
-	if n := strings.Count(m.Blocks[1].Text.Text, "gmail.com"); n != listMax {
-		t.Errorf("%d keys are listed, want %d", n, listMax)
+	if listed+rest != total || listed == 0 {
+		t.Errorf("%d rows and %d more, want %d: %s", listed, rest, total, m.Blocks[1].Text.Text)
+	}
+}
+
+func TestRender_NumbersOfAMessageAddUp(t *testing.T) {
+	t.Parallel()
+	n := example()
+	n.Facts.Reasons = n.Facts.Reasons[:1]
+	for i := range 14 {
+		n.Facts.Also = append(n.Facts.Also, fmt.Sprintf("recipient_domain d%d.example", i))
+	}
+	m := render([]outbox.Notice{n})
+	check(t, m)
+	for _, want := range []string{"150 for further reasons", "reputation 900, further reasons 150", "and 5 more"} {
+		if !strings.Contains(whole(t, m), want) {
+			t.Errorf("lacks %q: %s", want, whole(t, m))
+		}
+	}
+}
+
+func TestRender_NoTrafficTellsSinceWhenAndUntilWhen(t *testing.T) {
+	t.Parallel()
+	n := example()
+	n.Kind, n.Facts.Counts, n.Facts.Value = schemas.NotifyNoTraffic, schemas.AlertCounts{}, 0
+	n.Facts.NoTraffic = &schemas.AlertNoTraffic{Since: n.Facts.Since.Add(time.Hour), EndsAt: n.Facts.Since.Add(3 * time.Hour)}
+	m := render([]outbox.Notice{n})
+	check(t, m)
+	for _, want := range []string{"Too little mail", "gmail.com", "no messages in 15 minutes", "2026-11-02 10:30:00 UTC", "2026-11-02 12:30:00 UTC", "stays open"} {
+		if !strings.Contains(m.Text, want) {
+			t.Errorf("lacks %q: %s", want, m.Text)
+		}
+	}
+	if strings.Contains(whole(t, m), "0 %") {
+		t.Errorf("a rate of nothing: %s", whole(t, m))
+	}
+}
+
+func TestRender_EndOfWhatNobodyHeardTellsTheBeginning(t *testing.T) {
+	t.Parallel()
+	n := example()
+	began := n.Facts
+	n.Kind, n.At, n.Facts.Ended = schemas.NotifyResolved, n.Facts.Since.Add(time.Hour), schemas.EndRecovered
+	n.Facts.Counts, n.Facts.Causes, n.Facts.Reasons, n.Facts.Also = schemas.AlertCounts{Delivered: 300}, nil, nil, nil
+	n.Began = &began
+	m := render([]outbox.Notice{n})
+	check(t, m)
+	for _, want := range []string{"back to normal", "1,050 of 1,270 blocked", "could not be delivered", "sender 900", "mailbox_provider google", "2026-11-02 09:30:00 UTC"} {
+		if !strings.Contains(m.Text, want) {
+			t.Errorf("lacks %q: %s", want, m.Text)
+		}
 	}
 }
 
@@ -196,7 +325,11 @@ func TestClean_LeavesNothingThatMisleads(t *testing.T) {
 func TestWords(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ got, want string }{
-		{percent(0.604), "60.4 %"}, {percent(1), "100 %"}, {percent(0.6000001), "60 %"}, {percent(2.0 / 3), "66.7 %"},
+		{percent(0.604), "60.4 %"}, {percent(1), "100 %"}, {percent(0.6000001), "60 %"}, {percent(0.9996), "over 99.9 %"}, {percent(0.0001), "under 0.1 %"}, {percent(0), "0 %"},
+		{against(0.6001, 0.6), "just over 60 % (threshold 60 %)"}, {against(0.78, 0.6), "78 % (threshold 60 %)"},
+		{rate(schemas.AlertCounts{}), "no traffic"}, {plural(1, "message"), "1 message"}, {plural(2, "message"), "2 messages"},
+		{span(0), "0 s"}, {span(90 * time.Second), "1 min 30 s"}, {span(2 * time.Hour), "2 h"}, {span(-time.Second), "0 s"}, {span(26*time.Hour + 5*time.Minute), "26 h 5 min"},
+		{percent(2.0 / 3), "66.7 %"},
 		{number(0), "0"}, {number(999), "999"}, {number(1000), "1,000"}, {number(1234567), "1,234,567"}, {number(-1234), "-1,234"},
 		{window("15m0s"), "15 minutes"}, {window("1m0s"), "1 minute"}, {window("90s"), "90s"}, {window("<"), "&lt;"},
 		{cut("héllo", 3), "hé…"}, {cut("abc", 3), "abc"},
@@ -251,6 +384,9 @@ func TestDeliver_ReadsEveryAnswerRightly(t *testing.T) {
 		{"empty ok", says(200, ""), ok, 0, 1},
 		{"no content", says(204, ""), ok, 0, 1},
 		{"api ok", says(200, `{"ok":true,"ts":"1.2"}`), ok, 0, 1},
+		{"login page", says(200, "<!DOCTYPE html>"), refused, 0, 1},
+		{"refusal with 200", says(200, "no_service"), refused, 0, 1},
+		{"api error of a new word", says(200, `{"ok":false,"error":"new_word"}`), again, 0, 1},
 		{"api refuses", says(200, `{"ok":false,"error":"channel_not_found"}`), refused, 0, 1},
 		{"api rate limit", says(200, `{"ok":false,"error":"ratelimited","retry_after":7}`), again, 7 * time.Second, 1},
 		{"rate limit", says(429, "rate_limited", "Retry-After", "30"), again, 30 * time.Second, 1},

@@ -63,9 +63,59 @@ func cut(s string, most int) string {
 	return s
 }
 
-// percent writes a rate so that 60.4 % does not read as 60 %.
+// percent writes a rate so that 60.4 % does not read as 60 %, and almost all not
+// as all.
 func percent(rate float64) string {
-	return strconv.FormatFloat(float64(int64(rate*1000+0.5))/10, 'f', -1, 64) + " %"
+	switch tenths := int64(rate*1000 + 0.5); {
+	case tenths >= 1000 && rate < 1:
+		return "over 99.9 %"
+	case tenths == 0 && rate > 0:
+		return "under 0.1 %"
+	default:
+		return strconv.FormatFloat(float64(tenths)/10, 'f', -1, 64) + " %"
+	}
+}
+
+// against writes a rate beside the threshold it exceeds.
+func against(rate, threshold float64) string {
+	says := percent(rate)
+	if says == percent(threshold) && rate > threshold {
+		says = "just over " + says
+	}
+	return says + " (threshold " + percent(threshold) + ")"
+}
+
+// rate writes the block rate of counts; none of nothing is no rate.
+func rate(c schemas.AlertCounts) string {
+	if c.Total() <= 0 {
+		return "no traffic"
+	}
+	return percent(float64(c.Blocked) / float64(c.Total()))
+}
+
+// plural counts things.
+func plural(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return number(n) + " " + thing + "s"
+}
+
+// span writes how long something took, to the second below an hour.
+func span(d time.Duration) string {
+	d = max(d.Round(time.Second), 0)
+	switch h, m, s := int64(d/time.Hour), int64(d/time.Minute%60), int64(d/time.Second%60); {
+	case h > 0 && m > 0:
+		return fmt.Sprintf("%s h %d min", number(h), m)
+	case h > 0:
+		return number(h) + " h"
+	case m > 0 && s > 0:
+		return fmt.Sprintf("%d min %d s", m, s)
+	case m > 0:
+		return fmt.Sprintf("%d min", m)
+	default:
+		return fmt.Sprintf("%d s", s)
+	}
 }
 
 // number writes thousands with a comma.
@@ -83,10 +133,7 @@ func window(s string) string {
 	if err != nil || d <= 0 || d%time.Minute != 0 {
 		return escape(clean(s))
 	}
-	if d == time.Minute {
-		return "1 minute"
-	}
-	return number(int64(d/time.Minute)) + " minutes"
+	return plural(int64(d/time.Minute), "minute")
 }
 
 // stamp writes a time for people in any zone: Slack shows each their own.
@@ -96,6 +143,9 @@ func stamp(t time.Time) string {
 }
 
 func countsLine(c schemas.AlertCounts, w string) string {
+	if c.Total() == 0 {
+		return "no messages in " + window(w)
+	}
 	return fmt.Sprintf("%s of %s blocked in %s (%s delivered, %s bounced)",
 		number(c.Blocked), number(c.Total()), window(w), number(c.Delivered), number(c.Bounced))
 }
@@ -110,24 +160,39 @@ func causesLine(causes map[string]int64) string {
 	return strings.Join(keys, " · ")
 }
 
-func reasonLines(reasons []schemas.ReasonCount) []string {
-	lines := make([]string, 0, len(reasons))
-	for _, r := range reasons {
+func reasonLines(f schemas.AlertFacts) []string {
+	lines := make([]string, 0, len(f.Reasons)+1)
+	for _, r := range f.Reasons {
 		line := fmt.Sprintf("%s %s (%s)", number(r.Count), escape(clean(string(r.Reason))), escape(clean(string(r.Cause))))
 		if r.Sample != "" {
 			line += " " + code(cut(clean(r.Sample), sampleMax))
 		}
 		lines = append(lines, line)
 	}
+	if n := unlisted(f); n > 0 && len(lines) > 0 {
+		lines = append(lines, number(n)+" for further reasons")
+	}
 	return lines
 }
 
-func reasonsShort(reasons []schemas.ReasonCount) string {
-	parts := make([]string, 0, len(reasons))
-	for _, r := range reasons {
+func reasonsShort(f schemas.AlertFacts) string {
+	parts := make([]string, 0, len(f.Reasons)+1)
+	for _, r := range f.Reasons {
 		parts = append(parts, escape(clean(string(r.Reason)))+" "+number(r.Count))
 	}
+	if n := unlisted(f); n > 0 {
+		parts = append(parts, "further reasons "+number(n))
+	}
 	return strings.Join(parts, ", ")
+}
+
+// unlisted returns the blocked messages that no listed reason accounts for.
+func unlisted(f schemas.AlertFacts) int64 {
+	n := f.Counts.Blocked
+	for _, r := range f.Reasons {
+		n -= r.Count
+	}
+	return max(n, 0)
 }
 
 // alsoLine names the other keys of the same spike.
@@ -135,7 +200,7 @@ func alsoLine(also []string) string {
 	parts := make([]string, 0, listMax+1)
 	for i, a := range also {
 		if i == listMax {
-			parts = append(parts, fmt.Sprintf("%d more", len(also)-listMax))
+			parts = append(parts, fmt.Sprintf("and %d more", len(also)-listMax))
 			break
 		}
 		parts = append(parts, code(cut(a, nameMax)))
