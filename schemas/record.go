@@ -183,15 +183,15 @@ func (n Notification) Owed() bool { return n.SentAt.IsZero() && n.Failed == "" }
 
 // AlertFacts are what one message tells of its incident.
 type AlertFacts struct {
-	Incident string           `json:"incident"`
-	Since    time.Time        `json:"since"`
-	Ended    AlertEnd         `json:"ended,omitempty"`
-	Value    float64          `json:"value"`
-	Peak     float64          `json:"peak"`
-	Counts   AlertCounts      `json:"counts"`
-	Causes   map[string]int64 `json:"causes,omitempty"`
-	Reasons  []ReasonCount    `json:"reasons,omitempty"`
-	NoTraffic *AlertNoTraffic `json:"no_traffic,omitempty"`
+	Incident  string           `json:"incident"`
+	Since     time.Time        `json:"since"`
+	Ended     AlertEnd         `json:"ended,omitempty"`
+	Value     float64          `json:"value"`
+	Peak      float64          `json:"peak"`
+	Counts    AlertCounts      `json:"counts"`
+	Causes    map[string]int64 `json:"causes,omitempty"`
+	Reasons   []ReasonCount    `json:"reasons,omitempty"`
+	NoTraffic *AlertNoTraffic  `json:"no_traffic,omitempty"`
 	// Also names the other keys the same message covers, "mailbox_provider google".
 	Also []string `json:"also,omitempty"`
 }
