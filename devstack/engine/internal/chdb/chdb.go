@@ -43,6 +43,8 @@ type Library struct {
 	resultBuffer       func(result unsafe.Pointer) unsafe.Pointer
 	resultLength       func(result unsafe.Pointer) uintptr
 	resultError        func(result unsafe.Pointer) unsafe.Pointer
+	resultRows         func(result unsafe.Pointer) uint64
+	resultBytes        func(result unsafe.Pointer) uint64
 	resultRowsRead     func(result unsafe.Pointer) uint64
 	resultBytesRead    func(result unsafe.Pointer) uint64
 	resultRowsWritten  func(result unsafe.Pointer) uint64
@@ -69,10 +71,13 @@ func Load(path string) (*Library, error) {
 		"chdb_result_buffer":        &l.resultBuffer,
 		"chdb_result_length":        &l.resultLength,
 		"chdb_result_error":         &l.resultError,
-		"chdb_result_rows_read":     &l.resultRowsRead,
-		"chdb_result_bytes_read":    &l.resultBytesRead,
-		"chdb_result_rows_written":  &l.resultRowsWritten,
-		"chdb_result_bytes_written": &l.resultBytesWritten,
+		// What the library calls read is what it gives back.
+		"chdb_result_rows_read":          &l.resultRows,
+		"chdb_result_bytes_read":         &l.resultBytes,
+		"chdb_result_storage_rows_read":  &l.resultRowsRead,
+		"chdb_result_storage_bytes_read": &l.resultBytesRead,
+		"chdb_result_rows_written":       &l.resultRowsWritten,
+		"chdb_result_bytes_written":      &l.resultBytesWritten,
 	} {
 		symbol, err := purego.Dlsym(handle, name)
 		if err != nil {
@@ -219,16 +224,18 @@ func (r *Result) Bytes() []byte {
 
 // Counts are the sizes of a finished statement: rows, and bytes uncompressed.
 type Counts struct {
-	RowsRead, BytesRead, RowsWritten, BytesWritten uint64
+	RowsRead, BytesRead, RowsWritten, BytesWritten, ResultRows, ResultBytes uint64
 }
 
-// Counts returns how much the statement read and wrote.
+// Counts returns how much the statement read, wrote and gives back.
 func (r *Result) Counts() Counts {
 	return Counts{
 		RowsRead:     r.library.resultRowsRead(r.handle),
 		BytesRead:    r.library.resultBytesRead(r.handle),
 		RowsWritten:  r.library.resultRowsWritten(r.handle),
 		BytesWritten: r.library.resultBytesWritten(r.handle),
+		ResultRows:   r.library.resultRows(r.handle),
+		ResultBytes:  r.library.resultBytes(r.handle),
 	}
 }
 

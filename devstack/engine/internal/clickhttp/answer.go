@@ -40,6 +40,8 @@ type answer struct {
 func (a *answer) add(c chdb.Counts) {
 	a.counts.RowsRead = max(a.counts.RowsRead, c.RowsRead)
 	a.counts.BytesRead = max(a.counts.BytesRead, c.BytesRead)
+	a.counts.ResultRows += c.ResultRows
+	a.counts.ResultBytes += c.ResultBytes
 }
 
 // begin sets the header of an answer with status 200. It is sent with the first
@@ -181,7 +183,8 @@ func (a *answer) summary() string {
 		ElapsedNS       string `json:"elapsed_ns"`
 	}{
 		number(a.counts.RowsRead), number(a.counts.BytesRead), number(a.counts.RowsWritten), number(a.counts.BytesWritten),
-		"0", number(a.counts.RowsWritten), number(a.counts.BytesWritten), number(uint64(time.Since(a.started))),
+		"0", number(max(a.counts.RowsWritten, a.counts.ResultRows)), number(max(a.counts.BytesWritten, a.counts.ResultBytes)),
+		number(uint64(time.Since(a.started))),
 	})
 	if err != nil {
 		return "{}" // strings always marshal
