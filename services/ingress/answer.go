@@ -31,6 +31,7 @@ func (s *Service) answer(x *exchange) {
 			i++
 		}
 		m.published[t].Add(float64(i - first))
+		m.lastEvent[t].set(x.received)
 		accepted += i - first
 	}
 	m.taken.Inc()
@@ -57,6 +58,7 @@ func (s *Service) refuse(x *exchange, no *refusal) {
 		_, _ = x.w.Write([]byte(`{"accepted":0,"dead_lettered":0}` + "\n")) // a probe that hung up wanted no more
 		return
 	}
+	s.noteRefusal(x, no)
 	if no.again {
 		x.w.Header().Set("Retry-After", s.retryAfter)
 	}

@@ -56,6 +56,7 @@ type source struct {
 
 	cloudEventSource []byte
 	kinds            map[schemas.Type]kind
+	readsForms       bool     // and no JSON
 	origins          []string // may send CloudEvents after asking with OPTIONS
 	inQuery          bool     // events may come in the URL, by GET too
 }
@@ -154,7 +155,7 @@ func (s *Service) addSources() error {
 				AllowFrom: from, TrustedProxies: proxies, Provider: sc.Provider,
 				Signature: signature.Options{Source: sc.Name, Log: s.log},
 			}),
-			metrics:          s.metrics.of(sc.Name, sc.Provider),
+			metrics:          s.metrics.of(sc.Name, entry.Provider),
 			cloudEventSource: []byte(schemas.CloudEventSource(sc.Name)),
 			kinds:            make(map[schemas.Type]kind),
 		}
@@ -163,6 +164,9 @@ func (s *Service) addSources() error {
 		}
 		if sc.Generic != nil {
 			s.configure(src, *sc.Generic)
+		}
+		if p, ok := src.provider.(interface{ ReadsForms() bool }); ok {
+			src.readsForms = p.ReadsForms()
 		}
 		s.sources[sc.Name] = src
 	}
@@ -177,7 +181,7 @@ func (s *Service) configure(src *source, c generic.Config) {
 	for _, name := range c.Webhooks() {
 		t := generic.TypeOf(src.name, name)
 		src.kinds[t] = kind{topic: webhookTopic(s.kafkaCfg.TopicPrefix, t), cloudEventType: []byte(t)}
-		src.metrics.published[t] = s.metrics.published.WithLabelValues(src.name, string(t))
+		s.metrics.addType(src.metrics, src.name, t)
 	}
 }
 

@@ -1,7 +1,11 @@
 package ingress
 
 import (
+	"net/http"
+	"strconv"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -44,7 +48,9 @@ type metrics struct {
 	published    *prometheus.CounterVec
 	deadLettered *prometheus.CounterVec
 	rejected     *prometheus.CounterVec
+	refusals     *prometheus.CounterVec
 	drift        *prometheus.CounterVec
+	lastEvent    *prometheus.GaugeVec
 	seconds      prometheus.Histogram
 }
 
@@ -60,6 +66,9 @@ func newMetrics(reg prometheus.Registerer, s *Service) (*metrics, error) {
 	m := &metrics{
 		requests: counter("requests_total",
 			"Requests by outcome; the source is empty when it is unknown. Page when unpublished grows.", "source", "outcome"),
+		refusals: counter("refusals_total",
+			"Requests that were refused, by what the sender was answered and why; the source is empty when it is unknown. Look at the cause when a source is refused.",
+			"source", "status", "cause"),
 		received: counter("items_received_total",
 			"Items found in requests. Equals published, dead-lettered and rejected ones together.", "source"),
 		published: counter("events_published_total",
@@ -70,6 +79,10 @@ func newMetrics(reg prometheus.Registerer, s *Service) (*metrics, error) {
 			"Items whose request was refused after they were read; the provider sends them again. Page when it grows.", "source"),
 		drift: counter("drift_total",
 			"Fields, events or times a provider package does not know. Worry when it starts to grow.", "provider", "kind"),
+		lastEvent: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "mailstream_ingress_last_event_timestamp_seconds",
+			Help: "When an event of the type was last taken, Unix time; absent until then. Worry when a source that is never silent is.",
+		}, []string{"source", "type"}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "mailstream_ingress_request_duration_seconds",
 			Help:    "Time from the first byte of the handler to its answer. Worry when p99 nears the provider's timeout.",
@@ -77,7 +90,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) (*metrics, error) {
 		}),
 	}
 	for _, c := range []prometheus.Collector{
-		m.requests, m.received, m.published, m.deadLettered, m.rejected, m.drift, m.seconds,
+		m.requests, m.refusals, m.received, m.published, m.deadLettered, m.rejected, m.drift, m.lastEvent, m.seconds,
 		gauge("requests_in_flight", "Requests being worked on.", &s.requests),
 		gauge("body_bytes_in_flight", "Bytes of their bodies. Worry when it nears the limit.", &s.bytes),
 	} {
@@ -88,6 +101,9 @@ func newMetrics(reg prometheus.Registerer, s *Service) (*metrics, error) {
 	for _, o := range []outcome{unknownSource, wrongMethod, overloaded, notReady} {
 		m.requests.WithLabelValues("", string(o))
 	}
+	for _, c := range causesOf(unknownSource) {
+		m.refusals.WithLabelValues("", strconv.Itoa(http.StatusNotFound), string(c))
+	}
 	return m, nil
 }
 
@@ -97,32 +113,57 @@ type sourceMetrics struct {
 	taken        prometheus.Counter // requests[taken]
 	received     prometheus.Counter
 	published    map[schemas.Type]prometheus.Counter
+	lastEvent    map[schemas.Type]*stamp
 	deadLettered map[provider.Fault]prometheus.Counter
 	rejected     prometheus.Counter
 	drift        map[provider.Drift]prometheus.Counter
 }
 
-func (m *metrics) of(source, providerName string) *sourceMetrics {
+// of makes the series of a source. A counter that begins above 0 hides its first
+// step from increase(), so all there may be begin at 0.
+func (m *metrics) of(source string, p provider.Provider) *sourceMetrics {
 	s := &sourceMetrics{
 		requests:     map[outcome]prometheus.Counter{},
 		received:     m.received.WithLabelValues(source),
 		published:    map[schemas.Type]prometheus.Counter{},
+		lastEvent:    map[schemas.Type]*stamp{},
 		deadLettered: map[provider.Fault]prometheus.Counter{},
 		rejected:     m.rejected.WithLabelValues(source),
 		drift:        map[provider.Drift]prometheus.Counter{},
 	}
 	for _, o := range outcomes() {
 		s.requests[o] = m.requests.WithLabelValues(source, string(o))
+		for _, c := range causesOf(o) {
+			m.refusals.WithLabelValues(source, strconv.Itoa(statusOf(o, p.Answers())), string(c))
+		}
 	}
 	s.taken = s.requests[taken]
 	for _, t := range schemas.Types() {
-		s.published[t] = m.published.WithLabelValues(source, string(t))
+		m.addType(s, source, t)
 	}
 	for _, f := range provider.Faults() {
 		s.deadLettered[f] = m.deadLettered.WithLabelValues(source, string(f))
 	}
 	for _, d := range provider.Drifts() {
-		s.drift[d] = m.drift.WithLabelValues(providerName, string(d))
+		s.drift[d] = m.drift.WithLabelValues(p.Name(), string(d))
 	}
 	return s
+}
+
+// addType makes the series of a type of events.
+func (m *metrics) addType(s *sourceMetrics, source string, t schemas.Type) {
+	s.published[t] = m.published.WithLabelValues(source, string(t))
+	s.lastEvent[t] = &stamp{make: func() prometheus.Gauge { return m.lastEvent.WithLabelValues(source, string(t)) }}
+}
+
+// stamp is a gauge of a time that is not there before the first: 0 would be 1970.
+type stamp struct {
+	make  func() prometheus.Gauge
+	once  sync.Once
+	gauge prometheus.Gauge // set by once
+}
+
+func (s *stamp) set(t time.Time) {
+	s.once.Do(func() { s.gauge = s.make() })
+	s.gauge.Set(float64(t.UnixMilli()) / 1000)
 }

@@ -46,12 +46,14 @@ type exchange struct {
 
 // refusal is an answer that is not 200.
 type refusal struct {
-	outcome outcome
-	status  int
-	title   string
-	detail  string
-	again   bool // say when to come back
-	close   bool // the rest of the body is not worth reading
+	outcome    outcome
+	cause      cause  // for the operator; "" of a probe
+	sourceName string // where the exchange has no source, though one is meant
+	status     int
+	title      string
+	detail     string
+	again      bool // say when to come back
+	close      bool // the rest of the body is not worth reading
 }
 
 // ServeHTTP takes one request along the path and answers it.

@@ -37,7 +37,7 @@ func (s *Service) publish(x *exchange) *refusal {
 		s.notStored(err, x)
 		break
 	}
-	return x.unavailable(unpublished, "events could not be stored")
+	return x.unavailable(unpublished, notStored, "events could not be stored")
 }
 
 // store waits for the acknowledgements no longer than the provider waits for us.

@@ -4,7 +4,6 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
-	"net/http"
 	"os"
 	"strings"
 )
@@ -32,25 +31,21 @@ func (s *Service) receive(x *exchange) *refusal {
 		err = s.readGzip(x)
 	default:
 		x.w.Header().Set("Accept-Encoding", "gzip") // RFC 9110, section 12.5.3
-		status := http.StatusUnsupportedMediaType
-		if x.source.answers.Malformed != http.StatusBadRequest {
-			status = x.source.answers.Malformed // at other refusals it may drop the events
-		}
-		return &refusal{outcome: unsupported, status: status, title: "unsupported encoding", detail: "take gzip or none", close: true}
+		return &refusal{outcome: unsupported, cause: unsupportedEncoding, status: statusOf(unsupported, x.source.answers), title: "unsupported encoding", detail: "take gzip or none", close: true}
 	}
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, errNoRoom):
-		no := x.unavailable(overloaded, "too many bytes at once")
+		no := x.unavailable(overloaded, tooManyBytes, "too many bytes at once")
 		no.close = true
 		return no
 	case errors.Is(err, errBodyTooLarge):
-		return &refusal{outcome: tooLarge, status: x.source.answers.TooLarge, title: "body too large", detail: "the limit is " + s.cfg.BodyBytesMax.String(), close: true}
+		return &refusal{outcome: tooLarge, cause: bodyTooLarge, status: x.source.answers.TooLarge, title: "body too large", detail: "the limit is " + s.cfg.BodyBytesMax.String(), close: true}
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &refusal{outcome: slow, status: x.source.answers.Slow, title: "body too slow", detail: "the body did not arrive in time", close: true}
+		return &refusal{outcome: slow, cause: slowBody, status: x.source.answers.Slow, title: "body too slow", detail: "the body did not arrive in time", close: true}
 	default:
-		return &refusal{outcome: malformed, status: x.source.answers.Malformed, title: "malformed body", detail: "the body ended early or is not what its headers say", close: true}
+		return &refusal{outcome: malformed, cause: brokenBody, status: x.source.answers.Malformed, title: "malformed body", detail: "the body ended early or is not what its headers say", close: true}
 	}
 }
 

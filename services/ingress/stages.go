@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/mailstream/mailstream/services/ingress/internal/auth"
 	"github.com/mailstream/mailstream/services/ingress/internal/fingerprint"
 	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/normalise"
@@ -27,12 +28,17 @@ const depthMax = 64
 func (s *Service) route(x *exchange) *refusal {
 	name, ok := strings.CutPrefix(x.r.URL.Path, Prefix)
 	if !ok {
-		return &refusal{outcome: unknownSource, status: http.StatusNotFound, title: "not found", detail: "webhooks are at " + Prefix + "SOURCE"}
+		return &refusal{outcome: unknownSource, cause: s.causeOfPath(x.r.URL.Path), status: http.StatusNotFound, title: "not found", detail: "webhooks are at " + Prefix + "SOURCE"}
 	}
 	name, x.r.PathSecret, _ = strings.Cut(name, "/")
 	found, ok := s.sources[name]
-	if !ok || x.r.PathSecret != "" && !found.guard.WantsPathSecret() {
-		return &refusal{outcome: unknownSource, status: http.StatusNotFound, title: "unknown source", detail: "no source of this name is configured"}
+	no := &refusal{outcome: unknownSource, cause: unknownName, status: http.StatusNotFound, title: "unknown source", detail: "no source of this name is configured"}
+	if !ok {
+		return no
+	}
+	if x.r.PathSecret != "" && !found.guard.WantsPathSecret() {
+		no.cause, no.sourceName = unexpectedPath, found.name // the sender sees no difference
+		return no
 	}
 	x.source = found
 	switch x.r.Method {
@@ -52,10 +58,10 @@ func (s *Service) route(x *exchange) *refusal {
 		fallthrough
 	default:
 		x.w.Header().Set("Allow", "POST, GET, HEAD")
-		return &refusal{outcome: wrongMethod, status: http.StatusMethodNotAllowed, title: "wrong method", detail: "webhooks are posted"}
+		return &refusal{outcome: wrongMethod, cause: notPosted, status: http.StatusMethodNotAllowed, title: "wrong method", detail: "webhooks are posted"}
 	}
 	if !s.isReady() {
-		return x.unavailable(notReady, "starting: topics are not checked yet")
+		return x.unavailable(notReady, starting, "starting: topics are not checked yet")
 	}
 	return nil
 }
@@ -73,15 +79,15 @@ func (x *exchange) fields() string {
 func (s *Service) limit(x *exchange) *refusal {
 	x.slot = true
 	if s.requests.Add(1) > int64(s.cfg.RequestsInFlightMax) {
-		return x.unavailable(overloaded, "too many requests at once")
+		return x.unavailable(overloaded, tooManyRequests, "too many requests at once")
 	}
 	return nil
 }
 
 // authenticate decides before the body is read.
 func (s *Service) authenticate(x *exchange) *refusal {
-	if !x.source.guard.Early(&x.r) {
-		return x.stranger()
+	if proof := x.source.guard.Early(&x.r); proof != auth.Proven {
+		return x.stranger(causeOfProof(proof))
 	}
 	return nil
 }
@@ -89,15 +95,15 @@ func (s *Service) authenticate(x *exchange) *refusal {
 // verify decides from the body's raw bytes.
 func (s *Service) verify(x *exchange) *refusal {
 	x.r.Body = x.body
-	switch x.source.guard.Late(&x.r) {
+	switch verdict := x.source.guard.Late(&x.r); verdict {
 	case signature.Genuine:
 		return nil
 	case signature.Settled:
 		return &refusal{outcome: probed, status: http.StatusOK}
 	case signature.Unsure:
-		return x.unavailable(unproven, "the signature could not be checked")
+		return x.unavailable(unproven, keyUnavailable, "the signature could not be checked")
 	default:
-		return x.stranger()
+		return x.stranger(x.causeOfVerdict(verdict))
 	}
 }
 
@@ -116,11 +122,11 @@ func (s *Service) decode(x *exchange) *refusal {
 		s.noteDrift(x)
 		return nil
 	}
-	no := &refusal{outcome: malformed, status: x.source.answers.Malformed, title: "malformed body", detail: err.Error()}
+	no := &refusal{outcome: malformed, cause: x.causeOfBody(), status: x.source.answers.Malformed, title: "malformed body", detail: err.Error()}
 	if _, ok := errors.AsType[*jsonscan.LimitError](err); ok {
-		no.outcome, no.title = tooLarge, "beyond a limit"
+		no.outcome, no.cause, no.title = malformed, tooDeep, "beyond a limit"
 		if !strings.HasPrefix(no.detail, "too deep") {
-			no.status = x.source.answers.TooLarge
+			no.outcome, no.cause, no.status = tooLarge, tooManyItems, x.source.answers.TooLarge
 		}
 	}
 	return no
@@ -157,9 +163,9 @@ func (s *Service) fingerprint(x *exchange) *refusal {
 }
 
 // stranger refuses without saying why. All strangers look the same.
-func (x *exchange) stranger() *refusal {
+func (x *exchange) stranger(why cause) *refusal {
 	no := &refusal{
-		outcome: unauthenticated, status: x.source.answers.Unauthenticated, close: true,
+		outcome: unauthenticated, cause: why, status: x.source.answers.Unauthenticated, close: true,
 		title: "unauthenticated", detail: "credentials are missing or wrong",
 	}
 	challenge := x.source.guard.Challenge()
@@ -176,6 +182,6 @@ func (x *exchange) stranger() *refusal {
 }
 
 // unavailable asks the sender to come back.
-func (x *exchange) unavailable(o outcome, detail string) *refusal {
-	return &refusal{outcome: o, status: x.source.answers.Unavailable, title: "unavailable", detail: detail, again: true}
+func (x *exchange) unavailable(o outcome, why cause, detail string) *refusal {
+	return &refusal{outcome: o, cause: why, status: x.source.answers.Unavailable, title: "unavailable", detail: detail, again: true}
 }

@@ -79,10 +79,52 @@ func TestGuard_LetsOnlyTheRightSecretsIn(t *testing.T) {
 			for k, v := range tt.header {
 				r.Header.Set(k, v)
 			}
-			if got := New(tt.cfg, Options{}).Early(&Request{Request: r, PathSecret: tt.path}); got != tt.want {
+			if got := New(tt.cfg, Options{}).Early(&Request{Request: r, PathSecret: tt.path}) == Proven; got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestGuard_SaysWhyForTheOperator(t *testing.T) {
+	t.Parallel()
+	afar, err := ParsePrefixes([]string{"203.0.113.0/24"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	basicAuth := Config{Basic: &Basic{Username: "hook", Password: secrets("new")}}
+	both := Config{Basic: basicAuth.Basic, Path: secrets("tok")}
+	for _, tt := range []struct {
+		name   string
+		cfg    Config
+		opt    Options
+		target string
+		header string // of Authorization
+		path   string
+		want   Proof
+	}{
+		{"no password", basicAuth, Options{}, "/", "", "", NoCredentials},
+		{"a wrong password", basicAuth, Options{}, "/", basicHeader("hook:old"), "", WrongCredentials},
+		{"a token for a password", basicAuth, Options{}, "/", "Bearer new", "", WrongCredentials},
+		{"no token", Config{Bearer: secrets("tok")}, Options{}, "/", "", "", NoCredentials},
+		{"an empty token", Config{Bearer: secrets("tok")}, Options{}, "/", "Bearer ", "", WrongCredentials},
+		{"no header", Config{Header: &Named{Name: "X-Key", Value: secrets("tok")}}, Options{}, "/", "", "", NoCredentials},
+		{"no parameter", Config{Query: &Named{Name: "key", Value: secrets("tok")}}, Options{}, "/?x=y", "", "", NoCredentials},
+		{"a parameter twice", Config{Query: &Named{Name: "key", Value: secrets("tok")}}, Options{}, "/?key=tok&key=tok", "", "", WrongCredentials},
+		{"no path", Config{Path: secrets("tok")}, Options{}, "/", "", "", NoCredentials},
+		{"a wrong path", Config{Path: secrets("tok")}, Options{}, "/", "", "x", WrongCredentials},
+		{"one of two", both, Options{}, "/", basicHeader("hook:new"), "", NoCredentials},
+		{"one wrong, one missing", both, Options{}, "/", "", "x", WrongCredentials},
+		{"another address", basicAuth, Options{AllowFrom: afar}, "/", basicHeader("hook:new"), "", ForeignAddress},
+		{"all", both, Options{}, "/", basicHeader("hook:new"), "tok", Proven},
+	} {
+		r := httptest.NewRequest(http.MethodPost, tt.target, nil)
+		if tt.header != "" {
+			r.Header.Set("Authorization", tt.header)
+		}
+		if got := New(tt.cfg, tt.opt).Early(&Request{Request: r, PathSecret: tt.path}); got != tt.want {
+			t.Errorf("%s: proof %d, want %d", tt.name, got, tt.want)
+		}
 	}
 }
 
@@ -129,7 +171,7 @@ func TestGuard_AllowsAddressesBehindTrustedProxiesOnly(t *testing.T) {
 			for _, f := range tt.forwarded {
 				r.Header.Add("X-Forwarded-For", f)
 			}
-			if got := New(Config{None: true}, prefixes(tt.proxies...)).Early(&Request{Request: r}); got != tt.want {
+			if got := New(Config{None: true}, prefixes(tt.proxies...)).Early(&Request{Request: r}) == Proven; got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
@@ -153,7 +195,7 @@ func FuzzGuard(f *testing.F) {
 		r := httptest.NewRequest(http.MethodPost, "/", nil) // from 192.0.2.1
 		r.Header["X-Forwarded-For"] = []string{forwarded}
 		r.Header["Authorization"] = []string{authorization}
-		if !g.Early(&Request{Request: r}) {
+		if g.Early(&Request{Request: r}) != Proven {
 			return
 		}
 		if _, pass, ok := r.BasicAuth(); !ok || pass != "new" || !strings.Contains(forwarded, "203.0.113.") {
@@ -276,7 +318,7 @@ func BenchmarkBasic(b *testing.B) {
 	r.Header.Set("Authorization", basicHeader("hook:new"))
 	b.ReportAllocs()
 	for b.Loop() {
-		if !g.Early(&Request{Request: r}) {
+		if g.Early(&Request{Request: r}) != Proven {
 			b.Fatal("refused")
 		}
 	}

@@ -23,8 +23,28 @@ type Request struct {
 	Body []byte
 }
 
+// Proof is what the sender's address, headers and URL prove. The zero value
+// refuses.
+type Proof int
+
+// The proofs. Who is refused must not learn which refusal it was.
+const (
+	WrongCredentials Proof = iota
+	NoCredentials
+	ForeignAddress // not one of AllowFrom
+	Proven
+)
+
 // scheme is one way to prove a request. It is safe for concurrent use.
-type scheme func(r *Request) bool
+type scheme func(r *Request) Proof
+
+// proof is Proven when ok.
+func proof(ok bool) Proof {
+	if ok {
+		return Proven
+	}
+	return WrongCredentials
+}
 
 // Options are what a Guard needs beside a source's Config.
 type Options struct {
@@ -107,8 +127,11 @@ func (g *Guard) Fields(query string) string {
 
 // Early decides from the sender's address, headers and URL, before a byte of the
 // body is read: strangers cost no memory.
-func (g *Guard) Early(r *Request) bool {
-	return g.peers.allow(r.Request) && all(g.early, r)
+func (g *Guard) Early(r *Request) Proof {
+	if !g.peers.allow(r.Request) {
+		return ForeignAddress
+	}
+	return all(g.early, r)
 }
 
 // Late decides from the raw bytes; r.Body is set. Refused is for strangers,
@@ -122,12 +145,12 @@ func (g *Guard) Late(r *Request) signature.Verdict {
 }
 
 // all asks every scheme, so that the time does not show which one refused.
-func all(schemes []scheme, r *Request) bool {
-	ok := true
+func all(schemes []scheme, r *Request) Proof {
+	weakest := Proven
 	for _, s := range schemes {
-		ok = s(r) && ok
+		weakest = min(s(r), weakest)
 	}
-	return ok
+	return weakest
 }
 
 // sums are the hashes of the secrets that are right.
@@ -168,17 +191,17 @@ func basic(b Basic) scheme {
 			usual = append(usual, p)
 		}
 	}
-	return func(r *Request) bool {
+	return func(r *Request) Proof {
 		if matchPadded(usual, r.Header.Get("Authorization")) {
-			return true
+			return Proven
 		}
-		text, ok := credentials(r, "Basic")
-		if !ok {
-			return false
+		text, found := credentials(r, "Basic")
+		if found != Proven {
+			return found
 		}
 		var room [credentialBytesMax]byte
 		given, err := base64.StdEncoding.AppendDecode(room[:0], []byte(text))
-		return err == nil && right.match(given)
+		return proof(err == nil && right.match(given))
 	}
 }
 
@@ -208,35 +231,50 @@ func matchPadded(right []padded, s string) bool {
 
 func bearer(tokens Secrets) scheme {
 	right := newSums(tokens, "")
-	return func(r *Request) bool {
-		text, ok := credentials(r, "Bearer")
-		return ok && right.match([]byte(text))
+	return func(r *Request) Proof {
+		text, found := credentials(r, "Bearer")
+		if found != Proven {
+			return found
+		}
+		return proof(right.match([]byte(text)))
 	}
 }
 
-// credentials returns what follows the scheme's name in Authorization.
-func credentials(r *Request, name string) (string, bool) {
-	given, rest, ok := strings.Cut(r.Header.Get("Authorization"), " ")
-	return strings.TrimSpace(rest), ok && strings.EqualFold(given, name)
+// credentials returns what follows the scheme's name in Authorization; it is
+// Proven when there is something to look at.
+func credentials(r *Request, name string) (string, Proof) {
+	value := r.Header.Get("Authorization")
+	if value == "" {
+		return "", NoCredentials
+	}
+	given, rest, ok := strings.Cut(value, " ")
+	return strings.TrimSpace(rest), proof(ok && strings.EqualFold(given, name))
 }
 
 func header(n Named) scheme {
 	right := newSums(n.Value, "")
-	return func(r *Request) bool {
-		values := r.Header.Values(n.Name)
-		return len(values) == 1 && right.match([]byte(values[0]))
-	}
+	return func(r *Request) Proof { return single(r.Header.Values(n.Name), right) }
 }
 
 func query(n Named) scheme {
 	right := newSums(n.Value, "")
-	return func(r *Request) bool {
-		values := r.URL.Query()[n.Name]
-		return len(values) == 1 && right.match([]byte(values[0]))
+	return func(r *Request) Proof { return single(r.URL.Query()[n.Name], right) }
+}
+
+// single looks at a secret that has to be there once.
+func single(values []string, right sums) Proof {
+	if len(values) == 0 {
+		return NoCredentials
 	}
+	return proof(len(values) == 1 && right.match([]byte(values[0])))
 }
 
 func path(secrets Secrets) scheme {
 	right := newSums(secrets, "")
-	return func(r *Request) bool { return right.match([]byte(r.PathSecret)) }
+	return func(r *Request) Proof {
+		if r.PathSecret == "" {
+			return NoCredentials
+		}
+		return proof(right.match([]byte(r.PathSecret)))
+	}
 }

@@ -37,9 +37,9 @@ func newMailerSend(b *builder) Verifier {
 
 // Verify decides.
 func (v *bodyMAC) Verify(_ context.Context, r *Request) Verdict {
-	given, err := hex.DecodeString(one(r.Header, v.header))
-	if err != nil || len(given) == 0 {
-		return Refused
+	given, found := given(r.Header, v.header, hex.DecodeString)
+	if found != Genuine {
+		return found
 	}
 	mac := func(key []byte) []byte { return webhooksign.MAC(sha256.New, key, r.Body) }
 	if anyMAC(v.keys, given, mac) {

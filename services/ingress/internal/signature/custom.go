@@ -220,20 +220,27 @@ const headerValuesMax = 4
 func (c *custom) Verify(_ context.Context, r *Request) Verdict {
 	values := r.Header.Values(c.Header)
 	if len(values) > headerValuesMax {
-		return Refused
+		return BadSignature
 	}
-	found := false
+	found, decided := false, NoSignature
 	for _, value := range values {
-		found = c.proves(strings.TrimSpace(value), r) || found
+		if value = strings.TrimSpace(value); value == "" {
+			continue
+		}
+		decided = c.proves(value, r)
+		found = decided == Genuine || found
 	}
-	return verdict(found)
+	if found {
+		return Genuine
+	}
+	return decided
 }
 
 // proves says whether one value of the header is a signature of r.
-func (c *custom) proves(value string, r *Request) bool {
-	timestamp, ok := c.timestamp(value, r.Header)
-	if !ok {
-		return false
+func (c *custom) proves(value string, r *Request) Verdict {
+	timestamp, decided := c.timestamp(value, r.Header)
+	if decided != Genuine {
+		return decided
 	}
 	signatures := []string{value}
 	if c.Param != "" {
@@ -246,16 +253,19 @@ func (c *custom) proves(value string, r *Request) bool {
 	} else {
 		macs = macsOf(c.keys, func(key []byte) []byte { return webhooksign.MAC(c.hash, key, content) })
 	}
-	found := false
+	readable, found := false, false
 	for _, text := range signatures {
 		text, ok := strings.CutPrefix(text, c.Prefix)
-		given, readable := decoded(text, c.Encoding)
-		if !ok || !readable || len(given) == 0 {
+		given, fits := decoded(text, c.Encoding)
+		if !ok || !fits || len(given) == 0 {
 			continue
 		}
-		found = anyEqual(macs, given) || c.hash == nil && c.verifies(content, given) || found
+		readable, found = true, anyEqual(macs, given) || c.hash == nil && c.verifies(content, given) || found
 	}
-	return found
+	if !readable {
+		return BadSignature
+	}
+	return verdict(found)
 }
 
 // verifies tries public keys: which one was right is no secret.
@@ -268,17 +278,17 @@ func (c *custom) verifies(content, given []byte) bool {
 	return false
 }
 
-func (c *custom) timestamp(value string, h http.Header) (string, bool) {
-	text, ok := "", true
+func (c *custom) timestamp(value string, h http.Header) (string, Verdict) {
+	text := ""
 	switch {
 	case c.unit == 0:
-		return "", true
+		return "", Genuine
 	case c.TimestampParam != "":
-		text, ok = pair(value, c.TimestampParam)
+		text, _ = pair(value, c.TimestampParam) // "" is no time
 	default:
 		text = one(h, c.TimestampHeader)
 	}
-	return text, ok && c.window.holds(text, c.unit)
+	return text, c.window.judge(text, c.unit)
 }
 
 func (c *custom) content(r *Request, timestamp string) []byte {

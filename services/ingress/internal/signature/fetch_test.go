@@ -129,7 +129,7 @@ func TestSNS_RefusesWithoutFetchingAnything(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			v := verifier(t, "ses", snsSettings(), Options{Clock: snsClock, Client: w.client})
-			if got := v.Verify(t.Context(), tt.r); got != Refused {
+			if got := v.Verify(t.Context(), tt.r); !got.Refuses() {
 				t.Errorf("verdict %d", got)
 			}
 			if asked := w.was(); len(asked) > 0 {
@@ -174,7 +174,7 @@ func TestSNS_RefusesWhatTheCertificateDoesNotProve(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			v := verifier(t, "ses", tt.s, Options{Clock: tt.clock, Client: w.client})
-			if got := v.Verify(t.Context(), tt.r); got != Refused {
+			if got := v.Verify(t.Context(), tt.r); !got.Refuses() {
 				t.Errorf("verdict %d", got)
 			}
 		})
@@ -285,7 +285,7 @@ func TestSNS_ConfirmsSubscriptionsOfItsTopics(t *testing.T) {
 			})
 			log, lines := observed()
 			v := verifier(t, "ses", snsSettings(), Options{Clock: snsClock, Client: w.client, Log: log, Source: "acme"})
-			if got := v.Verify(t.Context(), w.subscription(tt.url)); got != tt.want {
+			if got := v.Verify(t.Context(), w.subscription(tt.url)); class(got) != tt.want {
 				t.Errorf("verdict %d, want %d", got, tt.want)
 			}
 			want := []string{"GET " + snsHostName + snsPath}
@@ -332,7 +332,7 @@ func TestSNS_PinnedCertificatesReplaceFetching(t *testing.T) {
 		t.Errorf("verdict %d", got)
 	}
 	late := verifier(t, "ses", s, Options{Clock: at(5000000000), Client: w.client})
-	if got := late.Verify(t.Context(), r); got != Refused {
+	if got := late.Verify(t.Context(), r); !got.Refuses() {
 		t.Errorf("after its end: verdict %d", got)
 	}
 }
@@ -355,7 +355,7 @@ func TestPostal_FollowsTheRotationOfTheKeySet(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := v.Verify(t.Context(), request(postalBody, "X-Postal-Signature-256: "+signature, "X-Postal-Signature-KID: "+kid)); got != want {
+		if got := v.Verify(t.Context(), request(postalBody, "X-Postal-Signature-256: "+signature, "X-Postal-Signature-KID: "+kid)); class(got) != want {
 			t.Errorf("%s: verdict %d, want %d", what, got, want)
 		}
 	}

@@ -21,20 +21,29 @@ func newMailchimp(b *builder) Verifier { return &mailchimp{keys: b.texts(), wind
 // Verify decides.
 func (v *mailchimp) Verify(_ context.Context, r *Request) Verdict {
 	header := one(r.Header, webhooksign.MailchimpHeader)
+	if header == "" {
+		return NoSignature
+	}
 	timestamp, ok := pair(header, "t")
-	if !ok || !v.window.holds(timestamp, time.Second) {
-		return Refused
+	if !ok {
+		return BadSignature
+	}
+	if decided := v.window.judge(timestamp, time.Second); decided != Genuine {
+		return decided
 	}
 	macs := macsOf(v.keys, func(key []byte) []byte {
 		return webhooksign.MAC(sha256.New, key, []byte(timestamp), []byte{'.'}, r.Body)
 	})
-	found := false
+	readable, found := false, false
 	for _, text := range pairs(header, "v1") {
 		given, err := hex.DecodeString(text)
 		if err != nil || len(given) == 0 {
 			continue
 		}
-		found = anyEqual(macs, given) || found
+		readable, found = true, anyEqual(macs, given) || found
+	}
+	if !readable {
+		return BadSignature
 	}
 	return verdict(found)
 }

@@ -54,22 +54,47 @@ func (v *mailgun) signed(r *Request) (f []found, content []byte, ok bool) {
 func (v *mailgun) Verify(_ context.Context, r *Request) Verdict {
 	f, content, ok := v.signed(r)
 	if !ok {
-		return Refused
+		return Unreadable
 	}
 	timestamp, token := f[0].text, f[1].text
-	proven := false
-	for _, signature := range f[2:] {
-		given, err := hex.DecodeString(signature.text)
-		if err != nil || len(given) == 0 {
+	if decided := v.proves(f[2:], timestamp, token); decided != Genuine {
+		return decided
+	}
+	if token == "" {
+		return BadSignature
+	}
+	if decided := v.window.judge(timestamp, time.Second); decided != Genuine {
+		return decided
+	}
+	signed, _ := unixTime(timestamp, time.Second) // judge has read it
+	if !v.tokens.claim(token, content, v.window.clock(), signed.Add(v.window.size)) {
+		return UsedToken
+	}
+	return Genuine
+}
+
+// proves says whether one of the signatures is of a key.
+func (v *mailgun) proves(signatures []found, timestamp, token string) Verdict {
+	there, readable, proven := false, false, false
+	for _, signature := range signatures {
+		if signature.text == "" {
 			continue
 		}
+		there = true
+		given, err := hex.DecodeString(signature.text)
+		if err != nil {
+			continue
+		}
+		readable = true
 		proven = anyMAC(v.keys, given, func(key []byte) []byte {
 			return webhooksign.MAC(sha256.New, key, []byte(timestamp), []byte(token))
 		}) || proven
 	}
-	if !proven || token == "" || !v.window.holds(timestamp, time.Second) {
-		return Refused
+	switch {
+	case !there:
+		return NoSignature
+	case !readable:
+		return BadSignature
 	}
-	signed, _ := unixTime(timestamp, time.Second) // holds has read it
-	return verdict(v.tokens.claim(token, content, v.window.clock(), signed.Add(v.window.size)))
+	return verdict(proven)
 }

@@ -36,13 +36,16 @@ const fieldsMax = 64
 
 // Verify decides.
 func (v *mandrill) Verify(_ context.Context, r *Request) Verdict {
-	given, err := base64.StdEncoding.DecodeString(one(r.Header, webhooksign.MandrillHeader))
-	if err != nil || len(given) == 0 || bytes.Count(r.Body, []byte{'&'}) >= fieldsMax {
-		return Refused
+	given, found := given(r.Header, webhooksign.MandrillHeader, base64.StdEncoding.DecodeString)
+	if found != Genuine {
+		return found
+	}
+	if bytes.Count(r.Body, []byte{'&'}) >= fieldsMax {
+		return Unreadable
 	}
 	form, err := url.ParseQuery(string(r.Body))
 	if err != nil {
-		return Refused
+		return Unreadable
 	}
 	content := webhooksign.MandrillContent(v.url, form)
 	mac := func(key []byte) []byte { return webhooksign.MAC(sha1.New, key, content) }

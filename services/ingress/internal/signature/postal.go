@@ -44,9 +44,9 @@ func newPostal(b *builder) Verifier {
 
 // Verify decides.
 func (v *postal) Verify(ctx context.Context, r *Request) Verdict {
-	given, err := base64.StdEncoding.DecodeString(one(r.Header, webhooksign.PostalHeader))
-	if err != nil || len(given) == 0 {
-		return Refused
+	given, found := given(r.Header, webhooksign.PostalHeader, base64.StdEncoding.DecodeString)
+	if found != Genuine {
+		return found
 	}
 	sum := sha256.Sum256(r.Body)
 	if anyRSA(v.pinned, crypto.SHA256, sum[:], given) {
@@ -58,6 +58,9 @@ func (v *postal) Verify(ctx context.Context, r *Request) Verdict {
 	keys, err := v.set.find(ctx, one(r.Header, webhooksign.PostalKeyID))
 	if err != nil {
 		return Unsure
+	}
+	if len(keys) == 0 {
+		return UnknownKey
 	}
 	return verdict(anyRSA(keys, crypto.SHA256, sum[:], given))
 }

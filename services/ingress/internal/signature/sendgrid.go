@@ -38,9 +38,12 @@ func newSendGrid(b *builder) Verifier {
 // Verify decides.
 func (v *sendGrid) Verify(_ context.Context, r *Request) Verdict {
 	timestamp := one(r.Header, webhooksign.SendGridTimestampHeader)
-	given, err := base64.StdEncoding.DecodeString(one(r.Header, webhooksign.SendGridSignatureHeader))
-	if err != nil || len(given) == 0 || !v.window.holds(timestamp, time.Second) {
-		return Refused
+	given, found := given(r.Header, webhooksign.SendGridSignatureHeader, base64.StdEncoding.DecodeString)
+	if found != Genuine {
+		return found
+	}
+	if decided := v.window.judge(timestamp, time.Second); decided != Genuine {
+		return decided
 	}
 	h := sha256.New()
 	h.Write([]byte(timestamp))

@@ -2,8 +2,9 @@
 // time, with every configured key each time, and within a window of time where
 // the scheme signs one.
 //
-// It says whether a request is genuine and never why not: nothing of a key, a
-// body or a header gets into an error or a log line. What it fetches (Amazon's
+// It says whether a request is genuine, and in one word of a closed set why not,
+// for the operator alone: nothing of a key, a body or a header gets into an error
+// or a log line. What it fetches (Amazon's
 // certificates and confirmations, a key set) comes from hosts that are fixed by
 // the configuration, within bounds. It keeps nothing beyond the process, so two
 // replicas do not know each other's used tokens.
@@ -22,16 +23,28 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
 
-// Verdict is what a signature says of a request.
+// Verdict is what a signature says of a request. The zero value refuses.
 type Verdict int
 
-// The verdicts.
+// The verdicts. Those before Genuine are refusals; who is refused must not learn
+// which one it was.
 const (
-	Refused Verdict = iota // not proven
-	Genuine                // from the one who has the key
-	Settled                // genuine, and dealt with: a handshake or a ping, no events
-	Unsure                 // a passing fault kept it from being proven: send it again
+	Refused      Verdict = iota // of another key, or the content was altered: the two look alike
+	NoSignature                 // there is none
+	BadSignature                // it, or what has to stand beside it, cannot be read
+	Unreadable                  // the body is not of the form that the signature is about
+	OldTime                     // signed longer ago than the window allows
+	FutureTime                  // signed later than the window allows: a clock is wrong
+	UsedToken                   // its token came with other content before
+	UnknownTopic                // signed by Amazon, for a topic that is not on the list
+	UnknownKey                  // names a key or certificate that is not its sender's
+	Genuine                     // from the one who has the key
+	Settled                     // genuine, and dealt with: a handshake or a ping, no events
+	Unsure                      // a passing fault kept it from being proven: send it again
 )
+
+// Refuses says whether v is a refusal.
+func (v Verdict) Refuses() bool { return v >= Refused && v < Genuine }
 
 // Request is what a scheme looks at.
 type Request struct {
@@ -156,10 +169,21 @@ type window struct {
 
 func (b *builder) window() window { return window{clock: b.Clock, size: b.Window} }
 
-// holds says whether a time of the given unit since 1970 is near enough.
-func (w window) holds(text string, unit time.Duration) bool {
+// judge returns Genuine for a time of the given unit since 1970 that is near
+// enough.
+func (w window) judge(text string, unit time.Duration) Verdict {
 	t, ok := unixTime(text, unit)
-	return ok && t.Sub(w.clock()).Abs() <= w.size
+	if !ok {
+		return BadSignature
+	}
+	switch ahead := t.Sub(w.clock()); {
+	case ahead > w.size:
+		return FutureTime
+	case ahead < -w.size:
+		return OldTime
+	default:
+		return Genuine
+	}
 }
 
 // stampDigitsMax is enough for nanoseconds of this century.
@@ -180,6 +204,20 @@ func unixTime(text string, unit time.Duration) (time.Time, bool) {
 	}
 	perSecond := int64(time.Second / unit)
 	return time.Unix(n/perSecond, n%perSecond*int64(unit)), true
+}
+
+// given returns the decoded signature in a header; where there is none to read the
+// verdict is a refusal.
+func given(h http.Header, name string, decode func(string) ([]byte, error)) ([]byte, Verdict) {
+	values := h.Values(name)
+	if len(values) == 0 || len(values) == 1 && strings.TrimSpace(values[0]) == "" {
+		return nil, NoSignature
+	}
+	signature, err := decode(one(h, name))
+	if err != nil || len(signature) == 0 {
+		return nil, BadSignature
+	}
+	return signature, Genuine
 }
 
 // one returns the value of a header that must be there once.

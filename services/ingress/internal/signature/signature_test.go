@@ -80,7 +80,7 @@ func TestVerify_RefusesEverythingElse(t *testing.T) {
 			opt := Options{Clock: at(tt.now)}
 			refuse := func(what string, s Settings, r *Request) {
 				t.Helper()
-				if got := verifier(t, tt.provider, s, opt).Verify(t.Context(), r); got != Refused {
+				if got := verifier(t, tt.provider, s, opt).Verify(t.Context(), r); !got.Refuses() {
 					t.Errorf("%s: verdict %d", what, got)
 				}
 			}
@@ -109,7 +109,7 @@ func TestVerify_RefusesEverythingElse(t *testing.T) {
 			if sch, _ := schemeOf(tt.provider); sch.window > 0 && tt.now > 0 && (tt.settings.Custom == nil || signsTime(tt.settings.Custom)) {
 				for _, seconds := range []int64{tt.now - int64(sch.window.Seconds()) - 1, tt.now + int64(sch.window.Seconds()) + 1} {
 					v := verifier(t, tt.provider, tt.settings, Options{Clock: at(seconds)})
-					if got := v.Verify(t.Context(), tt.request); got != Refused {
+					if got := v.Verify(t.Context(), tt.request); !got.Refuses() {
 						t.Errorf("at %d: verdict %d", seconds, got)
 					}
 				}
@@ -128,7 +128,7 @@ func TestMailgun_TokenProvesOnlyTheEventsItCameWith(t *testing.T) {
 	v := verifier(t, "mailgun", Settings{Keys: []string{mailgunKey}}, Options{Clock: func() time.Time { return now }})
 	verify := func(body string, want Verdict) {
 		t.Helper()
-		if got := v.Verify(t.Context(), request(body)); got != want {
+		if got := v.Verify(t.Context(), request(body)); class(got) != want {
 			t.Errorf("verdict %d, want %d: %s", got, want, body)
 		}
 	}
@@ -180,7 +180,7 @@ func TestMailgun_TakesTheParentAccountsSignature(t *testing.T) {
 		// What is signed has no border: it must not be moved into the timestamp.
 		`{"signature":{"timestamp":"17672256000","token":"` + mailgunToken[1:] + `","signature":"` + mailgunMAC + `"},"event-data":{"event":"forged"}}`,
 	} {
-		if got := v.Verify(t.Context(), request(body)); got != Refused {
+		if got := v.Verify(t.Context(), request(body)); !got.Refuses() {
 			t.Errorf("verdict %d: %.80s", got, body)
 		}
 	}
@@ -243,7 +243,7 @@ func TestProbes_AreSettledAndProveNoEvents(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := tt.v.Verify(t.Context(), tt.r); got != tt.want {
+			if got := tt.v.Verify(t.Context(), tt.r); class(got) != tt.want {
 				t.Errorf("verdict %d, want %d", got, tt.want)
 			}
 		})
@@ -264,7 +264,7 @@ func TestPostal_DoesNotLookAtSHA1(t *testing.T) {
 		{"under the name of SHA-256", []string{"X-Postal-Signature-256: " + sha1}, Refused},
 		{"beside SHA-256", []string{"X-Postal-Signature: " + sha1, "X-Postal-Signature-256: " + postalMAC}, Genuine},
 	} {
-		if got := v.Verify(t.Context(), request(postalBody, tt.headers...)); got != tt.want {
+		if got := v.Verify(t.Context(), request(postalBody, tt.headers...)); class(got) != tt.want {
 			t.Errorf("%s: verdict %d, want %d", tt.name, got, tt.want)
 		}
 	}
@@ -309,7 +309,7 @@ func TestStandard_TakesOneOfSeveralSignaturesOfOneSetOfHeaders(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := v.Verify(t.Context(), tt.r); got != tt.want {
+			if got := v.Verify(t.Context(), tt.r); class(got) != tt.want {
 				t.Errorf("verdict %d, want %d", got, tt.want)
 			}
 		})
@@ -331,7 +331,7 @@ func TestMailchimp_TakesOneOfSeveralSignatures(t *testing.T) {
 		"t=1772615731" + right[len("t=1772615730"):]: Refused,
 		right[len("t=1772615730,"):]:                 Refused,
 	} {
-		if got := v.Verify(t.Context(), request(string(body), "X-Mailchimp-Signature: "+value)); got != want {
+		if got := v.Verify(t.Context(), request(string(body), "X-Mailchimp-Signature: "+value)); class(got) != want {
 			t.Errorf("%s: verdict %d, want %d", value, got, want)
 		}
 	}
@@ -350,7 +350,7 @@ func TestCustom_HashesTheBodyOnceForEachKey(t *testing.T) {
 	each := made
 	made = 0
 	value := "t=1772615730" + strings.Repeat(",v1="+hex.EncodeToString(wrong), pairsMax-1)
-	if got := v.Verify(t.Context(), request("body", "X-Signature: "+value)); got != Refused || made != len(v.keys)*each {
+	if got := v.Verify(t.Context(), request("body", "X-Signature: "+value)); !got.Refuses() || made != len(v.keys)*each {
 		t.Errorf("verdict %d, %d hashes, want %d", got, made, len(v.keys)*each)
 	}
 }
@@ -367,7 +367,7 @@ func TestCustom_TriesFewPublicKeySignatures(t *testing.T) {
 	}, Options{})
 	right := "v1=" + hex.EncodeToString(ed25519.Sign(private, []byte("body")))
 	for wrong, want := range map[int]Verdict{0: Genuine, publicTriesMax - 1: Genuine, publicTriesMax: Refused} {
-		if got := v.Verify(t.Context(), request("body", "X-Signature: "+strings.Repeat("v1=00,", wrong)+right)); got != want {
+		if got := v.Verify(t.Context(), request("body", "X-Signature: "+strings.Repeat("v1=00,", wrong)+right)); class(got) != want {
 			t.Errorf("after %d wrong ones: verdict %d, want %d", wrong, got, want)
 		}
 	}

@@ -90,17 +90,22 @@ func snsHost(region string) string {
 // the list or from a host that is not the topic's.
 func (v *sns) Verify(ctx context.Context, r *Request) Verdict {
 	m, ok := v.message(r.Body)
-	if !ok || m.Type != one(r.Header, webhooksign.SNSTypeHeader) {
-		return Refused
+	switch {
+	case !ok:
+		return Unreadable
+	case m.Signature == "":
+		return NoSignature
+	case m.Type != one(r.Header, webhooksign.SNSTypeHeader):
+		return BadSignature
 	}
 	host, ok := v.hosts[m.TopicArn]
 	if !ok {
-		return Refused
+		return UnknownTopic
 	}
 	switch m.Type {
 	case webhooksign.SNSNotification, webhooksign.SNSSubscribe, webhooksign.SNSUnsubscribe:
 	default:
-		return Refused
+		return BadSignature
 	}
 	if decided := v.signed(ctx, m, host); decided != Genuine {
 		return decided
@@ -137,11 +142,11 @@ func (v *sns) signed(ctx context.Context, m *webhooksign.SNSMessage, host string
 	case m.SignatureVersion == "1" && !v.refuse1:
 		algorithm = crypto.SHA1
 	case m.SignatureVersion != "2":
-		return Refused
+		return BadSignature
 	}
 	given, err := base64.StdEncoding.DecodeString(m.Signature)
-	if err != nil || len(given) == 0 {
-		return Refused
+	if err != nil {
+		return BadSignature
 	}
 	keys, decided := v.keys(ctx, m.SigningCertURL, host)
 	if decided != Genuine {
@@ -166,14 +171,14 @@ func (v *sns) keys(ctx context.Context, certificateURL, host string) ([]*rsa.Pub
 	}
 	u, ok := amazonURL(certificateURL, host)
 	if !ok || u.RawQuery != "" || u.Fragment != "" || !certificatePath.MatchString(u.EscapedPath()) {
-		return nil, Refused
+		return nil, UnknownKey
 	}
 	cert, err := v.certificates.get(ctx, u.String())
 	switch {
 	case err != nil:
 		return nil, Unsure
 	case !cert.valid(now):
-		return nil, Refused
+		return nil, UnknownKey
 	}
 	return []*rsa.PublicKey{cert.key}, Genuine
 }
@@ -191,13 +196,13 @@ func amazonURL(text, host string) (*url.URL, bool) {
 func (v *sns) confirm(ctx context.Context, m *webhooksign.SNSMessage, host string) Verdict {
 	u, ok := amazonURL(m.SubscribeURL, host)
 	if !ok || u.Path != "" && u.Path != "/" {
-		return Refused
+		return BadSignature
 	}
 	q := u.Query()
 	want := [][2]string{{"Action", "ConfirmSubscription"}, {"TopicArn", m.TopicArn}, {"Token", m.Token}}
 	for _, w := range want {
 		if !slices.Equal(q[w[0]], []string{w[1]}) {
-			return Refused
+			return BadSignature
 		}
 	}
 	about := []zap.Field{telemetry.Source(v.opt.Source), telemetry.Name(m.TopicArn)}

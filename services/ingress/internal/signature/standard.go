@@ -51,13 +51,19 @@ func newStandard(b *builder) Verifier {
 // Verify decides.
 func (v *standard) Verify(_ context.Context, r *Request) Verdict {
 	id, timestamp, list := standardHeaders(r.Header)
+	if list == "" {
+		return NoSignature
+	}
 	// With a dot in the id the signed text could be cut in two ways.
-	if id == "" || list == "" || strings.Contains(id, ".") || !v.window.holds(timestamp, time.Second) {
-		return Refused
+	if id == "" || strings.Contains(id, ".") {
+		return BadSignature
+	}
+	if decided := v.window.judge(timestamp, time.Second); decided != Genuine {
+		return decided
 	}
 	content := webhooksign.StandardContent(id, timestamp, r.Body)
 	macs := macsOf(v.secrets, func(secret []byte) []byte { return webhooksign.MAC(sha256.New, secret, content) })
-	found, tries := false, 0
+	readable, found, tries := false, false, 0
 	for n, entry := range strings.Fields(list) {
 		if n == standardSignaturesMax {
 			break
@@ -67,6 +73,7 @@ func (v *standard) Verify(_ context.Context, r *Request) Verdict {
 		if err != nil || len(given) == 0 {
 			continue
 		}
+		readable = true
 		switch version {
 		case "v1":
 			found = anyEqual(macs, given) || found
@@ -78,6 +85,9 @@ func (v *standard) Verify(_ context.Context, r *Request) Verdict {
 				found = ed25519.Verify(key, content, given) || found
 			}
 		}
+	}
+	if !readable {
+		return BadSignature
 	}
 	return verdict(found)
 }
@@ -96,7 +106,7 @@ func standardHeaders(h http.Header) (id, timestamp, signatures string) {
 		id := one(h, prefix+"Id")
 		for _, claim := range h.Values(other + "Id") {
 			if strings.TrimSpace(claim) != id {
-				return "", "", ""
+				return "", "", list
 			}
 		}
 		return id, one(h, prefix+"Timestamp"), list

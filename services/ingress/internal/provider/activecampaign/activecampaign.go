@@ -33,6 +33,9 @@ type Provider struct{}
 // Name returns Name.
 func (Provider) Name() string { return Name }
 
+// ReadsForms says that a body of JSON is another sender's.
+func (Provider) ReadsForms() bool { return true }
+
 // Answers says that ActiveCampaign repeats nothing, so that no answer saves an
 // event, and that a 410 would end the webhook, which is never said.
 func (Provider) Answers() provider.Answers { return provider.Retried() }

@@ -44,6 +44,9 @@ type Provider struct {
 // Name returns Name.
 func (*Provider) Name() string { return Name }
 
+// ReadsForms says whether the configuration asks for forms.
+func (p *Provider) ReadsForms() bool { return p.format == formatForm }
+
 // Answers says that a sender repeats everything but a success, as most do.
 func (*Provider) Answers() provider.Answers { return provider.Retried() }
 

@@ -23,6 +23,9 @@ type Provider struct{}
 // Name returns Name.
 func (Provider) Name() string { return Name }
 
+// ReadsForms says that a body of JSON is another sender's.
+func (Provider) ReadsForms() bool { return true }
+
 // Answers says that Mailchimp takes any 2xx as done, repeats the rest for about
 // 75 minutes, and switches a webhook off at a 410, which is never said.
 func (Provider) Answers() provider.Answers { return provider.Retried() }

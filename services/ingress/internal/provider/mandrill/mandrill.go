@@ -23,6 +23,9 @@ type Provider struct{}
 // Name returns Name.
 func (Provider) Name() string { return Name }
 
+// ReadsForms says that a body of JSON is another sender's.
+func (Provider) ReadsForms() bool { return true }
+
 // Answers says that Mandrill takes 200 as done and repeats the whole batch after
 // anything else; how often is not documented.
 func (Provider) Answers() provider.Answers { return provider.Retried() }
