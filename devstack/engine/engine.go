@@ -26,8 +26,9 @@
 // the child. The child has a process group of its own, so that Ctrl-C in a
 // terminal reaches the parent alone, which then stops the child in order.
 //
-// Each HTTP request gets a session of its own on the engine (half a millisecond),
-// so no setting leaks into another. Data of an INSERT reach the engine through
+// Each HTTP request gets a connection of its own to the engine (half a millisecond),
+// so no setting leaks into another; an HTTP session is the statements that are run
+// on it first. Data of an INSERT reach the engine through
 // FROM INFILE on a file that exists only in memory, which reads them exactly as a
 // server would: by column name, with defaults, and binary. Native results are
 // rewritten to the protocol revision the client asked for.

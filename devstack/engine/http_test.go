@@ -81,7 +81,6 @@ func TestHTTP_AnswersQueriesAsAServerDoes(t *testing.T) {
 		{"totals survive", call{body: "SELECT number % 2 AS a, count() FROM numbers(4) GROUP BY a WITH TOTALS ORDER BY a"}, 200, "0\t2\n1\t2\n\n0\t4\n"},
 		{"empty result", call{body: "SELECT 1 WHERE 0"}, 200, ""},
 		{"a document in one piece", call{body: "SELECT count() FROM (SELECT * FROM numbers(200000)) FORMAT JSONCompactColumns"}, 200, "[\n\t[200000]\n]\n"},
-		{"sessions are refused", call{params: params("session_id", "x"), body: "SELECT 1"}, 501, "Code: 48. DB::Exception: "},
 		{"form", call{header: http.Header{"Content-Type": {"multipart/form-data; boundary=b"}}, body: "--b\r\nContent-Disposition: form-data; name=\"query\"\r\n\r\nSELECT {a:String}\r\n--b\r\nContent-Disposition: form-data; name=\"param_a\"\r\n\r\nx\r\n--b--\r\n"}, 200, "x\n"},
 		{"unknown encoding", call{header: http.Header{"Content-Encoding": {"rot13"}}, body: "SELECT 1"}, 501, "Code: 48. DB::Exception: "},
 		{"broken gzip", call{header: http.Header{"Content-Encoding": {"gzip"}}, body: "SELECT 1"}, 400, "Code: 117. DB::Exception: "},

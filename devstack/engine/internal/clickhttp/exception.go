@@ -11,27 +11,33 @@ import (
 
 // The errors that the interface itself raises, by ClickHouse's numbers.
 const (
-	codeBadArguments         = 36
-	codeNotImplemented       = 48
-	codeSyntaxError          = 62
-	codeUnknownSetting       = 115
-	codeIncorrectData        = 117
-	codeTooManyQueries       = 202
-	codeTooManyBytes         = 307
-	codeAuthenticationFailed = 516
-	codeUnknownException     = 1002
+	codeBadArguments          = 36
+	codeNotImplemented        = 48
+	codeSyntaxError           = 62
+	codeUnknownSetting        = 115
+	codeIncorrectData         = 117
+	codeTooManyQueries        = 202
+	codeTooManyBytes          = 307
+	codeSessionNotFound       = 372
+	codeSessionIsLocked       = 373
+	codeInvalidSessionTimeout = 374
+	codeAuthenticationFailed  = 516
+	codeUnknownException      = 1002
 )
 
 var codeNames = map[int]string{
-	codeBadArguments:         "BAD_ARGUMENTS",
-	codeNotImplemented:       "NOT_IMPLEMENTED",
-	codeSyntaxError:          "SYNTAX_ERROR",
-	codeUnknownSetting:       "UNKNOWN_SETTING",
-	codeIncorrectData:        "INCORRECT_DATA",
-	codeTooManyQueries:       "TOO_MANY_SIMULTANEOUS_QUERIES",
-	codeTooManyBytes:         "TOO_MANY_BYTES",
-	codeAuthenticationFailed: "AUTHENTICATION_FAILED",
-	codeUnknownException:     "UNKNOWN_EXCEPTION",
+	codeBadArguments:          "BAD_ARGUMENTS",
+	codeNotImplemented:        "NOT_IMPLEMENTED",
+	codeSyntaxError:           "SYNTAX_ERROR",
+	codeUnknownSetting:        "UNKNOWN_SETTING",
+	codeIncorrectData:         "INCORRECT_DATA",
+	codeTooManyQueries:        "TOO_MANY_SIMULTANEOUS_QUERIES",
+	codeTooManyBytes:          "TOO_MANY_BYTES",
+	codeSessionNotFound:       "SESSION_NOT_FOUND",
+	codeSessionIsLocked:       "SESSION_IS_LOCKED",
+	codeInvalidSessionTimeout: "INVALID_SESSION_TIMEOUT",
+	codeAuthenticationFailed:  "AUTHENTICATION_FAILED",
+	codeUnknownException:      "UNKNOWN_EXCEPTION",
 }
 
 // exception makes an error of the interface that looks like one of the engine.

@@ -5,10 +5,11 @@
 //
 // It guarantees that an INSERT answered 200 is stored and an INSERT whose body was
 // cut or malformed is not, that every request runs in a session of its own, and
-// that a client that goes away ends its query. It offers no HTTP sessions
-// (session_id), no external tables, no user management beyond the configured
-// users, and it trusts whoever can reach its port with what they may do: it is
-// meant for the loopback interface.
+// that a client that goes away ends its query. An HTTP session (session_id) keeps
+// settings and the current database. It offers no temporary tables within one, no
+// external tables, no user management beyond the configured users, and it trusts
+// whoever can reach its port with what they may do: it is meant for the loopback
+// interface.
 package clickhttp
 
 import (
@@ -39,7 +40,8 @@ const (
 // User is somebody who may log in.
 type User struct {
 	Password string
-	ReadOnly bool // may only read, and only within ReaderTimeMax
+	ReadOnly bool   // may only read, and only within ReaderTimeMax
+	name     string // of who has logged in
 }
 
 // Config is what a Handler serves and how.
@@ -61,10 +63,11 @@ type Config struct {
 
 // Handler is the HTTP interface. It is safe for concurrent use.
 type Handler struct {
-	config  Config
-	slots   chan struct{}
-	formats map[string]string // lower-cased name to name, of every format
-	server  server
+	config   Config
+	slots    chan struct{}
+	formats  map[string]string // lower-cased name to name, of every format
+	server   server
+	sessions sessions
 }
 
 // server is what the engine says about itself.
@@ -75,7 +78,10 @@ type server struct {
 // New returns a Handler on a running engine, which it asks for its version,
 // time zone and formats.
 func New(config Config) (*Handler, error) {
-	h := &Handler{config: config, slots: make(chan struct{}, queriesMax), formats: map[string]string{}}
+	h := &Handler{
+		config: config, slots: make(chan struct{}, queriesMax), formats: map[string]string{},
+		sessions: sessions{byID: map[sessionKey]*httpSession{}},
+	}
 	conn, err := config.Open()
 	if err != nil {
 		return nil, err
@@ -164,8 +170,16 @@ func (h *Handler) serveQuery(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// run waits for a slot, opens a session and executes q in it.
+// run waits for a slot, opens a connection and executes q on it.
 func (h *Handler) run(ctx context.Context, q *request, a *answer) error {
+	kept, release, err := h.sessions.take(q.user.name, q.session)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := kept.allows(q.statement.Text); err != nil {
+		return err
+	}
 	wait := time.NewTimer(queueWaitMax)
 	defer wait.Stop()
 	select {
@@ -182,11 +196,15 @@ func (h *Handler) run(ctx context.Context, q *request, a *answer) error {
 	}
 	defer conn.Close()
 	s := &session{conn: conn, config: h.config}
-	if err := s.prepare(q); err != nil {
+	if err := s.prepare(q, kept); err != nil {
 		return err
 	}
 	defer h.killWhenDone(ctx, q.processID)()
-	return s.execute(q, a)
+	if err := s.execute(q, a); err != nil {
+		return err
+	}
+	kept.remember(q.statement.Text)
+	return nil
 }
 
 // killWhenDone ends the query marked id when ctx is done. The returned function

@@ -38,6 +38,7 @@ type request struct {
 	processID string // ours, unique; marks the query in system.processes
 	user      User
 	database  string
+	session   sessionOptions
 
 	statement sqltext.Statement
 	data      io.Reader // continues statement.Data for an INSERT
@@ -95,7 +96,8 @@ func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (*request,
 	if q.queryID == "" {
 		q.queryID = q.processID
 	}
-	if v := query.Get("enable_http_compression"); v != "" && !isSet(v) {
+	// A client that asks for frames need not undo an encoding on top of them.
+	if v := query.Get("enable_http_compression"); q.compress || v != "" && !isSet(v) {
 		q.encodings = ""
 	}
 	var err error
@@ -145,6 +147,7 @@ func (h *Handler) authenticate(r *http.Request, query url.Values) (User, error) 
 		return User{}, exception(codeAuthenticationFailed,
 			"%s: Authentication failed: password is incorrect, or there is no user with such name", name)
 	}
+	user.name = name
 	return user, nil
 }
 
@@ -152,8 +155,9 @@ func (h *Handler) authenticate(r *http.Request, query url.Values) (User, error) 
 func (q *request) readParameters(r *http.Request, query url.Values) error {
 	q.database = first(query.Get("database"), r.Header.Get("X-ClickHouse-Database"))
 	q.format = first(query.Get("default_format"), r.Header.Get("X-ClickHouse-Format"), "TabSeparated")
-	if query.Get("session_id") != "" {
-		return exception(codeNotImplemented, "the embedded engine has no HTTP sessions")
+	var err error
+	if q.session, err = readSessionOptions(query); err != nil {
+		return err
 	}
 	if v := query.Get("client_protocol_version"); v != "" {
 		revision, err := strconv.ParseUint(v, 10, 32)

@@ -25,14 +25,9 @@ type session struct {
 	config Config
 }
 
-// prepare selects the database and applies the settings of q, the read-only
-// ones last.
-func (s *session) prepare(q *request) error {
-	if q.database != "" {
-		if err := s.do("USE " + quoteName(q.database)); err != nil {
-			return err
-		}
-	}
+// prepare brings the connection to the state of the HTTP session, selects the
+// database and applies the settings of q, the read-only ones last.
+func (s *session) prepare(q *request, kept *httpSession) error {
 	settings := map[string]string{
 		// clickhouse-local takes a bare expression for a query; a server does not.
 		"implicit_select":                    "0",
@@ -41,6 +36,19 @@ func (s *session) prepare(q *request) error {
 		"query_profiler_real_time_period_ns": "0",
 		"max_memory_usage":                   strconv.FormatInt(s.config.QueryMemoryMax, 10),
 		"max_execution_time":                 seconds(s.config.QueryTimeMax),
+	}
+	if kept != nil && len(kept.statements) > 0 {
+		for _, statement := range append([]string{setStatement(settings)}, kept.statements...) {
+			if err := s.do(statement); err != nil {
+				return err
+			}
+		}
+		clear(settings)
+	}
+	if q.database != "" {
+		if err := s.do("USE " + quoteName(q.database)); err != nil {
+			return err
+		}
 	}
 	for name, value := range q.settings {
 		settings[name] = value

@@ -302,3 +302,18 @@ func (t token) isName() bool { return t.kind == tokenWord || t.kind == tokenQuot
 func unquote(name []byte) string {
 	return strings.Trim(string(name), "`\"")
 }
+
+// Words returns up to n words at the beginning of text, in capitals; it ends at
+// the first thing that is no bare word.
+func Words(text []byte, n int) []string {
+	s := &scanner{text: text}
+	var words []string
+	for len(words) < n {
+		word := s.word(s.next())
+		if word == "" {
+			break
+		}
+		words = append(words, word)
+	}
+	return words
+}
