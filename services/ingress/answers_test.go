@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
@@ -93,7 +93,7 @@ func TestAnswers_AWrongPasswordIsNoReasonToDropEvents(t *testing.T) {
 			t.Parallel()
 			e, _ := lookup(tt.provider)
 			var cfg auth.Config
-			if err := yaml.Unmarshal([]byte(tt.auth), &cfg); err != nil {
+			if err := config.Decode("auth", []byte(tt.auth), &cfg); err != nil {
 				t.Fatal(err)
 			}
 			src := &source{answers: e.Answers(), guard: auth.New(cfg, auth.Options{})}

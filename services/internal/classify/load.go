@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/goccy/go-yaml"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
 
 	"github.com/mailstream/mailstream/schemas"
 )
@@ -66,7 +66,7 @@ func New() (*Classifier, error) {
 
 func parse(text []byte) (*Classifier, error) {
 	var f file
-	if err := yaml.UnmarshalWithOptions(text, &f, yaml.Strict()); err != nil {
+	if err := config.Decode("classifier.yaml", text, &f); err != nil {
 		return nil, err
 	}
 	if f.Version == "" {

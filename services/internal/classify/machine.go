@@ -2,11 +2,10 @@ package classify
 
 import (
 	_ "embed"
-	"fmt"
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
 
 //go:embed machines.yaml
@@ -27,8 +26,8 @@ func NewMachines() (*Machines, error) {
 		Equal   []string `yaml:"equal"`
 		Contain []string `yaml:"contain"`
 	}
-	if err := yaml.UnmarshalWithOptions(machinesYAML, &f, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("read machines.yaml: %w", err)
+	if err := config.Decode("machines.yaml", machinesYAML, &f); err != nil {
+		return nil, err
 	}
 	m := &Machines{equal: make(map[string]bool, len(f.Equal)), contain: f.Contain, yes: true}
 	for _, ua := range f.Equal {

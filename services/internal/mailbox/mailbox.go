@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/goccy/go-yaml"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
 
 //go:embed domains.yaml
@@ -27,8 +27,8 @@ func New() (*Table, error) {
 		Families map[string]string   `yaml:"families"`
 		Domains  map[string][]string `yaml:"domains"`
 	}
-	if err := yaml.UnmarshalWithOptions(domainsYAML, &f, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("read domains.yaml: %w", err)
+	if err := config.Decode("domains.yaml", domainsYAML, &f); err != nil {
+		return nil, err
 	}
 	t := &Table{domains: map[string]string{}, families: f.Families}
 	for provider, domains := range f.Domains {

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/goccy/go-yaml"
-
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
 
@@ -248,7 +246,7 @@ func TestConfig_ReadsTheShapesOfTheContract(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var c Config
-			err := yaml.Unmarshal([]byte(tt.text), &c)
+			err := config.Decode("auth", []byte(tt.text), &c)
 			if (err == nil) != tt.ok {
 				t.Fatalf("error %v, want ok %v", err, tt.ok)
 			}
@@ -287,26 +285,26 @@ func TestConfig_NeverPrintsASecret(t *testing.T) {
 		Basic: &Basic{Username: "hook", Password: secrets(secret)}, Bearer: secrets(secret), Path: secrets(secret),
 		SigningKeys: secrets(secret), PublicURL: &publicURL,
 	}
-	out, err := yaml.Marshal(c)
+	out, err := config.Print(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{string(out), fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c.Basic)} {
+	for _, text := range []string{out, fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c.Basic)} {
 		if strings.Contains(text, secret) {
 			t.Errorf("a secret is shown: %s", text)
 		}
 	}
-	if text := string(out); !strings.Contains(text, "username: hook") || !strings.Contains(text, "public_url: <set>") || strings.Contains(text, "sns") {
+	if text := out; !strings.Contains(text, "username: hook") || !strings.Contains(text, "public_url: <set>") || strings.Contains(text, "sns") {
 		t.Errorf("printed %s", out)
 	}
-	if out, err := yaml.Marshal(Config{None: true}); err != nil || strings.TrimSpace(string(out)) != "none" {
+	if out, err := config.Print(Config{None: true}); err != nil || strings.TrimSpace(out) != "none" {
 		t.Errorf("none prints as %q, %v", out, err)
 	}
-	if out, err := yaml.Marshal(Config{Bearer: secrets(secret)}); err != nil || strings.TrimSpace(string(out)) != "bearer:\n- <set>" {
+	if out, err := config.Print(Config{Bearer: secrets(secret)}); err != nil || strings.TrimSpace(out) != "bearer:\n- <set>" {
 		t.Errorf("a token alone prints as %q, %v", out, err)
 	}
 	var bad Config
-	err = yaml.Unmarshal([]byte("basic: {username: u, passwort: "+secret+"}"), &bad)
+	err = config.Decode("auth", []byte("basic: {username: u, passwort: "+secret+"}"), &bad)
 	if err == nil || strings.Contains(err.Error(), secret) {
 		t.Errorf("error %v", err)
 	}

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-
 	"github.com/mailstream/mailstream/services/ingress/internal/signature"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
@@ -105,48 +103,22 @@ type Named struct {
 // Secrets is one secret or a list of them.
 type Secrets []config.Secret
 
-// UnmarshalYAML takes one secret or a list.
-func (s *Secrets) UnmarshalYAML(text []byte) error {
-	// The list comes second: the library panics over a tagged scalar, !!str 123,
-	// when it looks for one.
-	var one config.Secret
-	if err := yaml.Unmarshal(text, &one); err == nil {
-		*s = Secrets{one}
-		return nil
-	}
-	var list []config.Secret
-	if err := yaml.Unmarshal(text, &list); err != nil {
-		return fmt.Errorf("want a secret or a list of secrets")
-	}
-	*s = list
-	return nil
-}
-
 // none is the word that stands for no authentication.
 const none = "none"
 
 // plainConfig has Config's fields without its methods.
 type plainConfig Config
 
-// UnmarshalYAML takes none or the schemes.
-func (c *Config) UnmarshalYAML(text []byte) error {
-	var word string
-	if err := yaml.Unmarshal(text, &word); err == nil {
-		if word != none {
-			return fmt.Errorf("auth is none or a scheme: basic, bearer, header, query, path, signing_keys, sns, jwks_url, signature")
-		}
-		*c = Config{None: true}
-		return nil
+// ReadWord takes none; everything else is a mapping of schemes.
+func (c *Config) ReadWord(word string) error {
+	if word != none {
+		return fmt.Errorf("is one word: want none or schemes: basic, bearer, header, query, path, signing_keys, sns, jwks_url, signature")
 	}
-	var p plainConfig
-	if err := yaml.UnmarshalWithOptions(text, &p, yaml.Strict()); err != nil {
-		return fmt.Errorf("auth: %s", yaml.FormatError(err, false, false))
-	}
-	*c = Config(p)
+	*c = Config{None: true}
 	return nil
 }
 
-// MarshalYAML prints what UnmarshalYAML takes, secrets as <set>.
+// MarshalYAML prints what can be read again, secrets as <set>.
 func (c Config) MarshalYAML() (any, error) {
 	if c.None {
 		return none, nil

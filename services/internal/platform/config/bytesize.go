@@ -2,32 +2,38 @@ package config
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
-
-	"github.com/goccy/go-yaml"
 )
 
-// ByteSize is a number of bytes, in the file as 1000, 512KiB, 4MiB or 2GiB.
+// ByteSize is a number of bytes, in the file as 1000, 512KiB, 4MiB or 2GB.
 type ByteSize int64
 
-// The units of ByteSize.
+// The units of ByteSize. KB, MB and GB are thousands.
 const (
 	KiB ByteSize = 1 << 10
 	MiB ByteSize = 1 << 20
 	GiB ByteSize = 1 << 30
 )
 
-// units are tried from the largest, so that a size prints in the fewest digits.
-func units() []struct {
+type sizeUnit struct {
 	suffix string
 	size   ByteSize
-} {
-	return []struct {
-		suffix string
-		size   ByteSize
-	}{{"GiB", GiB}, {"MiB", MiB}, {"KiB", KiB}, {"B", 1}}
+}
+
+// units are tried from the largest, so that a size prints in the fewest digits.
+func units() []sizeUnit {
+	return []sizeUnit{{"GiB", GiB}, {"MiB", MiB}, {"KiB", KiB}, {"B", 1}}
+}
+
+// unitOf returns the unit that is called name, in any case.
+func unitOf(name string) (ByteSize, bool) {
+	for _, u := range append(units(), sizeUnit{"GB", 1e9}, sizeUnit{"MB", 1e6}, sizeUnit{"KB", 1e3}, sizeUnit{"", 1}) {
+		if strings.EqualFold(u.suffix, name) {
+			return u.size, true
+		}
+	}
+	return 0, false
 }
 
 // String returns the size in the largest unit that divides it.
@@ -43,27 +49,19 @@ func (b ByteSize) String() string {
 // MarshalText returns String.
 func (b ByteSize) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
 
-// UnmarshalYAML takes a plain number of bytes or one with a unit.
-func (b *ByteSize) UnmarshalYAML(text []byte) error {
-	var s string
-	if err := yaml.Unmarshal(text, &s); err != nil {
-		return fmt.Errorf("a size is a number with an optional unit B, KiB, MiB or GiB")
-	}
-	return b.parse(strings.TrimSpace(s))
-}
-
-func (b *ByteSize) parse(s string) error {
-	unit, number := ByteSize(1), s
-	for _, u := range units() {
-		if n, ok := strings.CutSuffix(s, u.suffix); ok {
-			unit, number = u.size, strings.TrimSpace(n)
-			break
+// ParseByteSize reads a number of bytes with or without a unit.
+func ParseByteSize(text string) (ByteSize, error) {
+	number, name, rest := leadingQuantity(strings.TrimSpace(text))
+	unit, ok := unitOf(name)
+	if number != "" && rest == "" {
+		switch strings.ToUpper(name) {
+		case "K", "M", "G":
+			return 0, fmt.Errorf("%s has a unit of two meanings: write %s%siB or %s%sB", quote(text), number, strings.ToUpper(name), number, strings.ToUpper(name))
 		}
 	}
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || n < 0 || n > math.MaxInt64/int64(unit) {
-		return fmt.Errorf("%q is not a size: want a number with an optional unit B, KiB, MiB or GiB", s)
+	_, n, err := times(number, int64(max(unit, 1)))
+	if !ok || err != nil || rest != "" {
+		return 0, fmt.Errorf("%s is not a size: want a number with the unit B, KiB, MiB or GiB (KB, MB and GB are thousands)", quote(text))
 	}
-	*b = ByteSize(n) * unit
-	return nil
+	return ByteSize(n), nil
 }

@@ -1,19 +1,23 @@
 // Package config reads the one YAML file of a deployment, lays the environment
-// over it, resolves secrets, and reports every fault at once with its field,
-// value and bound. It knows no section: each package owns its own struct.
+// over it, resolves secrets, and reports every fault at once with its place,
+// field, value and bound. It knows no section: each package owns its own struct.
 //
 // The order is default < file < environment. Unknown keys in the file are
 // faults. It never prints a secret.
+//
+// The YAML package only parses; values are read here, by the type of the field
+// they are for. So `no` is text where text is wanted, 010 is refused where a
+// number is wanted instead of being taken for 8, every fault has a line and a
+// column, and none names a Go type.
 package config
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
+	"go.yaml.in/yaml/v4"
 )
 
 // EnvPrefix starts the name of every environment variable that sets a field.
@@ -39,6 +43,9 @@ type Source struct {
 	// only they are validated, so that one file serves services that do not share
 	// their secrets. Nil means all.
 	Sections []string
+	// Across reports faults that take more than one section to see; nil has none.
+	// It is called after the sections have validated themselves.
+	Across func(p *Problems)
 }
 
 func (s Source) uses(section string) bool {
@@ -48,70 +55,52 @@ func (s Source) uses(section string) bool {
 // Load lays src over dst, a pointer to a struct of sections whose present
 // values are the defaults. A section that the file has starts from its value in
 // fresh (same type as dst's element) instead, so that a file replaces a section
-// whole. It returns names of environment variables that start with EnvPrefix
-// and set nothing, and one error that lists every fault.
+// whole. It returns a line for each environment variable that starts with
+// EnvPrefix and sets nothing, and one error that lists every fault.
 func Load(dst, fresh any, src Source) (unused []string, err error) {
 	root := reflect.ValueOf(dst).Elem()
-	if len(src.File) > 0 {
-		if err := decodeFile(root, reflect.Indirect(reflect.ValueOf(fresh)), src); err != nil {
-			return nil, err
-		}
+	d := newDecoder(src.Name, root.Type())
+	if err := d.file(root, reflect.Indirect(reflect.ValueOf(fresh)), src.File); err != nil {
+		return nil, err
 	}
-	var p Problems
 	env := environment(src.Environ)
-	overlay(root, nil, env, &p)
+	overlay(root, "", env, d)
+	p := &Problems{findings: d.findings}
 	for i := range root.NumField() {
 		name := fieldName(root.Type().Field(i))
-		if !src.uses(name) {
-			continue
-		}
-		resolve(root.Field(i), []string{name}, resolver{env: env, readFile: src.ReadFile}, &p)
-		if v, ok := root.Field(i).Interface().(Validator); ok {
+		r := resolver{env: env, readFile: src.ReadFile, noteOnly: !src.uses(name)}
+		walkSecrets(root.Field(i), name, func(path string, s *Secret) { s.resolve(path, r, d) })
+	}
+	for i := range root.NumField() {
+		name := fieldName(root.Type().Field(i))
+		if v, ok := root.Field(i).Interface().(Validator); ok && src.uses(name) {
 			v.Validate(p.At(name))
 		}
 	}
-	return env.unused(), p.Err()
+	if src.Across != nil {
+		src.Across(p)
+	}
+	return env.unused(EnvNames(root.Type())), p.Err()
 }
 
-func decodeFile(root, fresh reflect.Value, src Source) error {
-	var sections map[string]any
-	if err := yaml.Unmarshal(src.File, &sections); err != nil {
-		return fmt.Errorf("parse %s: %w", src.Name, plainError(err))
+// Decode reads one YAML text into dst, a pointer, by the rules of Load: what
+// dst does not know is a fault. Name stands for the text in messages.
+func Decode(name string, text []byte, dst any) error {
+	v := reflect.ValueOf(dst).Elem()
+	d := newDecoder(name, v.Type())
+	n, err := parse(name, text)
+	if err != nil {
+		return err
 	}
-	for i := range root.NumField() {
-		if _, ok := sections[fieldName(root.Type().Field(i))]; ok {
-			root.Field(i).Set(fresh.Field(i))
-		}
+	if n != nil {
+		d.value(n, v, "")
 	}
-	if err := decodeStrict(src.File, root.Addr().Interface()); err != nil {
-		return fmt.Errorf("read %s: %w", src.Name, err)
-	}
-	return nil
-}
-
-// decodeStrict turns a panic of the YAML package into an error: it has no answer
-// to a scalar with a tag, !!str 123, where a list is wanted.
-func decodeStrict(text []byte, dst any) (err error) {
-	defer func() {
-		if recover() != nil {
-			err = errors.New("a value with a tag (!!str) stands where there should be a list")
-		}
-	}()
-	if err := yaml.UnmarshalWithOptions(text, dst, yaml.Strict()); err != nil {
-		return plainError(err)
-	}
-	return nil
-}
-
-// plainError drops the excerpt of the file that the YAML package adds to its
-// errors: it may show a secret. Line and column stay.
-func plainError(err error) error {
-	return errors.New(strings.TrimSpace(yaml.FormatError(err, false, false)))
+	return (&Problems{findings: d.findings}).Err()
 }
 
 // Print returns the effective configuration as YAML, secrets as <set>.
 func Print(cfg any) (string, error) {
-	out, err := yaml.Marshal(cfg)
+	out, err := yaml.Dump(cfg, yaml.WithIndent(2))
 	if err != nil {
 		return "", fmt.Errorf("print configuration: %w", err)
 	}
@@ -133,62 +122,14 @@ func inlined(f reflect.StructField) bool {
 	return strings.Contains(opts, "inline")
 }
 
-// Problems collects faults. The zero value is ready; children share its list.
-type Problems struct {
-	prefix string
-	list   *[]string
-}
-
-// At returns a collector whose fields stand under the field name.
-func (p *Problems) At(name string) *Problems {
-	p.init()
-	return &Problems{prefix: p.path(name), list: p.list}
-}
-
-// Check notes a fault of field, formatted as for fmt.Sprintf, unless ok.
-func (p *Problems) Check(ok bool, field, format string, args ...any) {
-	if ok {
-		return
-	}
-	p.init()
-	*p.list = append(*p.list, p.path(field)+": "+fmt.Sprintf(format, args...))
-}
-
-// Err returns one error with a line a fault, nil when there is none.
-func (p *Problems) Err() error {
-	if p.list == nil || len(*p.list) == 0 {
-		return nil
-	}
-	return &InvalidError{Faults: *p.list}
-}
-
-func (p *Problems) init() {
-	if p.list == nil {
-		p.list = new([]string)
-	}
-}
-
-func (p *Problems) path(name string) string {
+// join returns the path of the field called name below path.
+func join(path, name string) string {
 	switch {
-	case p.prefix == "":
+	case path == "":
 		return name
 	case name == "":
-		return p.prefix
+		return path
 	default:
-		return p.prefix + "." + name
+		return path + "." + name
 	}
-}
-
-// InvalidError lists the faults of a configuration, each "field: what".
-type InvalidError struct {
-	Faults []string
-}
-
-// Error returns all faults, a line each.
-func (e *InvalidError) Error() string {
-	noun := "faults"
-	if len(e.Faults) == 1 {
-		noun = "fault"
-	}
-	return fmt.Sprintf("configuration has %d %s:\n  %s", len(e.Faults), noun, strings.Join(e.Faults, "\n  "))
 }

@@ -1,11 +1,10 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
-
-	"github.com/goccy/go-yaml"
 )
 
 // variables are the environment, with a note of which were asked for.
@@ -32,95 +31,108 @@ func (v *variables) lookup(name string) (string, bool) {
 	return value, ok
 }
 
-// unused returns the variables with our prefix that set nothing, sorted. They
-// are no faults: a cluster may set some of its own accord (Kubernetes does for
-// each Service).
-func (v *variables) unused() []string {
-	var names []string
+// unused says of each variable with our prefix that sets nothing what it may have
+// been meant to be, sorted. They are no faults: a cluster may set some of its own
+// accord (Kubernetes does for each Service).
+func (v *variables) unused(known []string) []string {
+	var lines []string
 	for name := range v.values {
-		if strings.HasPrefix(name, EnvPrefix) && !v.used[name] {
-			names = append(names, name)
+		if !strings.HasPrefix(name, EnvPrefix) || v.used[name] {
+			continue
+		}
+		line := name + " sets no field and is ignored"
+		if near := nearest(name[len(EnvPrefix):], known); near != "" {
+			line += fmt.Sprintf("; the nearest is %s%s", EnvPrefix, near)
+		}
+		lines = append(lines, line)
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// EnvName returns the variable that sets the field at path, "" for a field inside
+// a list or a mapping: those are set whole.
+func EnvName(path string) string {
+	if strings.ContainsAny(path, "[]*") {
+		return ""
+	}
+	return EnvPrefix + strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(path))
+}
+
+// EnvNames lists the variables that set the fields of t, without EnvPrefix.
+func EnvNames(t reflect.Type) []string {
+	var names []string
+	for _, f := range Fields(t) {
+		if name := EnvName(f.Path); name != "" {
+			names = append(names, name[len(EnvPrefix):])
 		}
 	}
-	slices.Sort(names)
 	return names
 }
 
-// EnvName returns the variable that sets the field at path.
-func EnvName(path ...string) string {
-	return EnvPrefix + strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(strings.Join(path, "_")))
-}
-
 // overlay sets each field whose variable is in the environment. A struct is
-// walked; everything else, lists and maps among them, is set whole.
-func overlay(v reflect.Value, path []string, env *variables, p *Problems) {
-	if v.Kind() == reflect.Struct && !isScalar(v) {
-		for i := range v.NumField() {
-			f := v.Type().Field(i)
-			switch name := fieldName(f); {
-			case inlined(f):
-				overlay(v.Field(i), path, env, p)
-			case name != "":
-				overlay(v.Field(i), append(slices.Clone(path), name), env, p)
-			}
+// walked, and may also be set whole as one YAML text; lists and maps are set
+// whole.
+func overlay(v reflect.Value, path string, env *variables, d *decoder) {
+	if path != "" {
+		name := EnvName(path)
+		if text, ok := env.lookup(name); ok {
+			d.forget(path)
+			d.from(path, name)
+			d.variable(name, text, v, path)
 		}
-		// A struct may also be set whole, as one YAML text.
 	}
-	if len(path) == 0 {
+	if v.Kind() != reflect.Struct || isScalar(v.Type()) {
 		return
 	}
-	text, ok := env.lookup(EnvName(path...))
-	if !ok {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		switch name := fieldName(f); {
+		case inlined(f):
+			overlay(v.Field(i), path, env, d)
+		case name != "":
+			overlay(v.Field(i), join(path, name), env, d)
+		}
+	}
+}
+
+// variable reads the text of a variable into v. Single values stand as they are,
+// a list of them may be written with commas, all else is YAML.
+func (d *decoder) variable(name, text string, v reflect.Value, path string) {
+	t := v.Type()
+	if isScalar(t) {
+		if err := setText(v, text); err != nil {
+			d.unreadable(path, name, "%v", err)
+		}
 		return
 	}
-	if err := set(v, text); err != nil {
-		p.Check(false, strings.Join(path, "."), "%s: %v", EnvName(path...), err)
+	listed := t.Kind() == reflect.Slice && isScalar(t.Elem())
+	if listed && !strings.HasPrefix(strings.TrimSpace(text), "[") && !strings.Contains(text, "\n") {
+		d.commas(name, text, v, path)
+		return
+	}
+	n, err := parse(name, []byte(text))
+	if err != nil {
+		d.unreadable(path, "", "%v", err)
+		return
+	}
+	if n != nil {
+		from := &decoder{findings: d.findings, name: name, root: d.root}
+		from.value(n, v, path)
 	}
 }
 
-// isScalar says that v reads itself from one YAML value.
-func isScalar(v reflect.Value) bool {
-	switch v.Addr().Interface().(type) {
-	case *Secret, *ByteSize:
-		return true
-	}
-	return false
-}
-
-// set reads text into v. Text is a string as it stands, a list of scalars may
-// be written with commas, all else is YAML.
-func set(v reflect.Value, text string) error {
-	switch target := v.Addr().Interface().(type) {
-	case *string:
-		*target = text
-		return nil
-	case *Secret:
-		*target = Secret{ref: text}
-		return nil
-	}
-	if v.Kind() == reflect.Slice && !strings.HasPrefix(strings.TrimSpace(text), "[") && !strings.Contains(text, "\n") {
-		return setList(v, text)
-	}
-	fresh := reflect.New(v.Type())
-	if err := yaml.UnmarshalWithOptions([]byte(text), fresh.Interface(), yaml.Strict()); err != nil {
-		return plainError(err)
-	}
-	v.Set(fresh.Elem())
-	return nil
-}
-
-func setList(v reflect.Value, text string) error {
+func (d *decoder) commas(name, text string, v reflect.Value, path string) {
 	list := reflect.MakeSlice(v.Type(), 0, strings.Count(text, ",")+1)
 	for item := range strings.SplitSeq(text, ",") {
 		if item = strings.TrimSpace(item); item == "" {
 			continue
 		}
 		element := reflect.New(v.Type().Elem()).Elem()
-		if err := set(element, item); err != nil {
-			return err
+		if err := setText(element, item); err != nil {
+			d.unreadable(fmt.Sprintf("%s[%d]", path, list.Len()), name, "%v", err)
 		}
 		list = reflect.Append(list, element)
 	}
 	v.Set(list)
-	return nil
 }

@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
-
-	"github.com/goccy/go-yaml"
 )
 
 // masked is what a secret prints as, whatever prints it.
@@ -47,19 +46,11 @@ func (s Secret) GoString() string { return s.String() }
 // MarshalText keeps encoders from showing the value.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalYAML takes env:NAME, file:PATH or a literal.
-func (s *Secret) UnmarshalYAML(text []byte) error {
-	var ref string
-	if err := yaml.Unmarshal(text, &ref); err != nil {
-		return fmt.Errorf("a secret is env:NAME, file:PATH or a literal string")
-	}
-	*s = Secret{ref: ref}
-	return nil
-}
-
 type resolver struct {
 	env      *variables
 	readFile func(string) ([]byte, error)
+	// noteOnly marks the variables that secrets name as meant, and resolves none.
+	noteOnly bool
 }
 
 func (r resolver) value(ref string) (string, error) {
@@ -85,43 +76,51 @@ func (r resolver) value(ref string) (string, error) {
 	return string(data), nil
 }
 
-// resolve gives every secret below v its value.
-func resolve(v reflect.Value, path []string, r resolver, p *Problems) {
+// WalkSecrets calls visit with every secret of cfg, a struct of sections, set or
+// not, and its path.
+func WalkSecrets(cfg any, visit func(path string, s Secret)) {
+	v := reflect.New(reflect.TypeOf(cfg)).Elem() // one that can be addressed
+	v.Set(reflect.ValueOf(cfg))
+	walkSecrets(v, "", func(path string, s *Secret) { visit(path, *s) })
+}
+
+func walkSecrets(v reflect.Value, path string, visit func(path string, s *Secret)) {
 	switch v.Kind() {
 	case reflect.Struct:
 		if s, ok := v.Addr().Interface().(*Secret); ok {
-			resolveSecret(s, path, r, p)
+			visit(path, s)
 			return
 		}
 		for i := range v.NumField() {
-			f := v.Type().Field(i)
-			if !f.IsExported() {
-				continue
+			if f := v.Type().Field(i); f.IsExported() {
+				walkSecrets(v.Field(i), join(path, fieldName(f)), visit)
 			}
-			sub := path
-			if name := fieldName(f); name != "" {
-				sub = append(append([]string{}, path...), name)
-			}
-			resolve(v.Field(i), sub, r, p)
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
-			resolve(v.Index(i), append(append([]string{}, path...), fmt.Sprint(i)), r, p)
+			walkSecrets(v.Index(i), path+"["+strconv.Itoa(i)+"]", visit)
 		}
 	case reflect.Pointer:
 		if !v.IsNil() {
-			resolve(v.Elem(), path, r, p)
+			walkSecrets(v.Elem(), path, visit)
 		}
 	}
 }
 
-func resolveSecret(s *Secret, path []string, r resolver, p *Problems) {
+// resolve gives the secret at path its value.
+func (s *Secret) resolve(path string, r resolver, d *decoder) {
 	if s.ref == "" || s.value != "" {
+		return
+	}
+	if r.noteOnly {
+		if name, ok := strings.CutPrefix(s.ref, "env:"); ok {
+			r.env.used[name] = true
+		}
 		return
 	}
 	value, err := r.value(s.ref)
 	if err != nil {
-		p.Check(false, strings.Join(path, "."), "%v", err)
+		d.unreadable(path, d.origin(path), "%v", err)
 		return
 	}
 	s.value = value

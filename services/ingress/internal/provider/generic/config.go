@@ -1,13 +1,10 @@
 package generic
 
 import (
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/goccy/go-yaml"
 
 	"github.com/mailstream/mailstream/schemas"
 )
@@ -77,23 +74,6 @@ type Config struct {
 
 // OneOrMore is one text or a list of them.
 type OneOrMore []string
-
-// UnmarshalYAML takes one text or a list.
-func (l *OneOrMore) UnmarshalYAML(text []byte) error {
-	// The list comes second: the library panics over a tagged scalar, !!str 123,
-	// when it looks for one.
-	var one string
-	if err := yaml.Unmarshal(text, &one); err == nil {
-		*l = OneOrMore{one}
-		return nil
-	}
-	var list []string
-	if err := yaml.Unmarshal(text, &list); err != nil {
-		return fmt.Errorf("want one or a list")
-	}
-	*l = list
-	return nil
-}
 
 // The formats.
 const (

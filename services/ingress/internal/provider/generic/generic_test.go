@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -51,7 +50,7 @@ country: /client/country
 func parse(tb testing.TB, text string) *generic.Provider {
 	tb.Helper()
 	var c generic.Config
-	if err := yaml.UnmarshalWithOptions([]byte(text), &c, yaml.Strict()); err != nil {
+	if err := config.Decode("generic", []byte(text), &c); err != nil {
 		tb.Fatal(err)
 	}
 	return build(tb, c)
@@ -112,7 +111,7 @@ func modes(tb testing.TB) map[string]mode {
 			tb.Fatal(err)
 		}
 		var m mode
-		if err := yaml.UnmarshalWithOptions(text, &m, yaml.Strict()); err != nil || m.Source == "" {
+		if err := config.Decode(path, text, &m); err != nil || m.Source == "" {
 			tb.Fatalf("%s: source %q, %v", path, m.Source, err)
 		}
 		out[strings.TrimSuffix(path, ".yaml")] = m
@@ -275,7 +274,7 @@ func TestNew_NamesTheFaultWithItsPointer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var c generic.Config
-			if err := yaml.UnmarshalWithOptions([]byte(tt.text), &c, yaml.Strict()); err != nil {
+			if err := config.Decode("generic", []byte(tt.text), &c); err != nil {
 				t.Fatal(err)
 			}
 			var faults config.Problems

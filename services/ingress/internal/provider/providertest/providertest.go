@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -134,7 +133,7 @@ func (s Suite) load(tb testing.TB) []fixture {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		if err := yaml.UnmarshalWithOptions(text, &f.meta, yaml.Strict()); err != nil || f.meta.Source == "" {
+		if err := config.Decode(base+".meta.yaml", text, &f.meta); err != nil || f.meta.Source == "" {
 			tb.Fatalf("%s.meta.yaml: source %q, %v", base, f.meta.Source, err)
 		}
 		out = append(out, f)
