@@ -1,6 +1,7 @@
 package deploytest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -100,6 +101,7 @@ func TestKubernetes_ConfigurationIsValidWithTheSecretsThatAreMounted(t *testing.
 				}
 				for _, item := range v.Secret.Items {
 					value := secret.StringData[item.Key]
+					value = strings.ReplaceAll(value, "REPLACE-ME", "4f9d0e2b7c6a1835d0e2b7c6")
 					if item.Key == "slack-webhook-url" {
 						value = "https://hooks.slack.com/services/" + value
 					}
@@ -122,5 +124,18 @@ func TestKubernetes_ConfigurationIsValidWithTheSecretsThatAreMounted(t *testing.
 				t.Errorf("topics: %+v", config.Kafka.Topics)
 			}
 		})
+	}
+}
+
+// The example of the Secret is an example: a service does not start with it.
+func TestKubernetes_ExampleSecretsAreRefused(t *testing.T) {
+	t.Parallel()
+	for key, value := range read(t, "secret.example.yaml")[0].StringData {
+		in := pipeline.Input{Services: []pipeline.Name{pipeline.Suppression}, Environ: []string{
+			"MAILSTREAM_SUPPRESSION_LISTEN=0.0.0.0:8082", "MAILSTREAM_SUPPRESSION_TOKENS=" + fmt.Sprintf("[%q]", value), "MAILSTREAM_PRIVACY_PEPPER=0123456789abcdef",
+		}}
+		if _, _, err := pipeline.Load(in); err == nil || !strings.Contains(err.Error(), "is published") {
+			t.Errorf("%s as it stands: %v", key, err)
+		}
 	}
 }

@@ -33,6 +33,7 @@ import (
 	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
 	"github.com/mailstream/mailstream/services/alerting/internal/slack"
 	"github.com/mailstream/mailstream/services/internal/platform"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
@@ -46,9 +47,6 @@ const (
 	readyPoll = 20 * time.Millisecond
 	// closeTimeout bounds waiting for the last acknowledgements at the stop.
 	closeTimeout = 10 * time.Second
-	// ratesSlack is how much longer than a window rates must be kept: the margin
-	// that is read at a start, and the start.
-	ratesSlack = 10 * time.Minute
 	// ratesBufferMax holds several rounds of a busy instance, in records.
 	ratesBufferMax = 100_000
 )
@@ -83,6 +81,12 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 }
 
 func newService(cfg Config, shared platform.Shared, opt options) (*Service, error) {
+	var faults config.Problems
+	cfg.Validate(faults.At("alerting"))
+	cfg.ValidateBeside(shared.Kafka, &faults)
+	if err := faults.Err(); err != nil {
+		return nil, err
+	}
 	s := &Service{cfg: cfg, kafka: shared.Kafka, log: shared.Log, reg: shared.Registry, book: book.New(), ready: make(chan struct{})}
 	s.unread = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "mailstream_alerting_alerts_unreadable_total",
@@ -125,18 +129,11 @@ func newService(cfg Config, shared platform.Shared, opt options) (*Service, erro
 // stages builds counter, evaluator and the lease that feeds them.
 func (s *Service) stages(opt options) error {
 	rules := s.cfg.rules()
-	longest := time.Duration(0)
-	for _, r := range rules {
-		longest = max(longest, r.Window)
-	}
-	if kept := s.kafka.Topics.RatesRetention; kept < longest+ratesSlack {
-		return fmt.Errorf("build alerting: kafka.topics.rates_retention is %s, a window of %s needs %s", kept, longest, longest+ratesSlack)
-	}
 	// A lane sees its share of the series, and of those with mail to many people
 	// more than its share.
 	perLane := max(2*s.cfg.SeriesMax/int(s.kafka.Topics.Partitions), seriesMaxLow)
 	s.counter = counter.New(counter.Options{
-		Kafka: s.kafka, Window: longest, SeriesMax: perLane, Now: opt.now,
+		Kafka: s.kafka, Window: s.cfg.longestWindow(), SeriesMax: perLane, Now: opt.now,
 	}, s.producer, s.log, s.reg)
 	s.evaluator = evaluator.New(evaluator.Options{
 		Kafka: s.kafka, Rules: rules, Instance: instanceName(), SeriesMax: s.cfg.SeriesMax, Now: opt.now, Receivers: s.boxes,

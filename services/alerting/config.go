@@ -2,11 +2,13 @@ package alerting
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
 	"github.com/mailstream/mailstream/services/alerting/internal/slack"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 )
 
 // Config is the section `alerting`.
@@ -57,10 +59,31 @@ func (c Config) Validate(p *config.Problems) {
 	names := make(map[string]bool)
 	for i, r := range c.Rules {
 		at := p.At(fmt.Sprintf("rules[%d]", i))
+		r.WithDefaults().Validate(at)
 		at.Check(!names[r.Name], "name", "%q is taken by another rule", r.Name)
 		names[r.Name] = true
-		r.WithDefaults().Validate(at)
 	}
+}
+
+// ratesSlack is how much longer than a window rates must be kept: the margin that
+// is read at a start, and the start.
+const ratesSlack = 10 * time.Minute
+
+// ValidateBeside reports to p, a collector of the whole file, what shows only
+// beside the section `kafka`: rates must outlive the longest window.
+func (c Config) ValidateBeside(k kafka.Config, p *config.Problems) {
+	kept, longest := k.Topics.RatesRetention, c.longestWindow()
+	p.Check(kept >= longest+ratesSlack, "kafka.topics.rates_retention", "%s is too short for a window of %s in alerting.rules: want at least %s",
+		config.FormatDuration(kept), config.FormatDuration(longest), config.FormatDuration(longest+ratesSlack))
+}
+
+// longestWindow returns how far back the rules look.
+func (c Config) longestWindow() time.Duration {
+	longest := time.Duration(0)
+	for _, r := range c.rules() {
+		longest = max(longest, r.Window)
+	}
+	return longest
 }
 
 // rules returns the rules with their defaults filled in.

@@ -86,15 +86,22 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 // there is, and below the library's own bound on one answer.
 const fetchBytesMax = 64 << 20
 
+// fetchPartitionBytesMax bounds what is read ahead of one partition, compressed.
+const fetchPartitionBytesMax = 4 << 20
+
 // consumer returns how the topics are read.
 func (c Config) consumer(k kafka.Config) kafka.ConsumerConfig {
+	fetch := int32(min(c.BatchBytesMax, fetchBytesMax)) // the next batch is read while this one is stored
 	return kafka.ConsumerConfig{
 		Group:           k.Group("analytics"),
 		Topics:          store.Topics(k.TopicPrefix),
 		BatchRecordsMax: c.BatchRowsMax,
 		BatchBytesMax:   int(c.BatchBytesMax),
 		BatchWait:       c.FlushInterval,
-		FetchBytesMax:   int32(min(c.BatchBytesMax, fetchBytesMax)), // the next batch is read while this one is stored
+		FetchBytesMax:   fetch,
+		// The library's default is more than a small batch; one record larger than
+		// this is read all the same.
+		FetchPartitionBytesMax: min(fetch, fetchPartitionBytesMax),
 	}
 }
 

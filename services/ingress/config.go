@@ -94,9 +94,9 @@ func (c Config) Validate(p *config.Problems) {
 	seen := make(map[string]bool, len(c.Sources))
 	for i, s := range c.Sources {
 		sp := p.At(fmt.Sprintf("sources[%d]", i))
+		s.validate(sp, c.AllowUnauthenticated)
 		sp.Check(!seen[s.Name], "name", "%q is there twice", s.Name)
 		seen[s.Name] = true
-		s.validate(sp, c.AllowUnauthenticated)
 	}
 	_, err := auth.ParsePrefixes(c.TrustedProxies)
 	p.Check(err == nil, "trusted_proxies", "%v", err)
@@ -114,13 +114,14 @@ func (c Config) Validate(p *config.Problems) {
 func (s Source) validate(p *config.Problems, allowNone bool) {
 	p.Check(sourceName.MatchString(s.Name), "name", "%q is not 1 to 64 of a-z, 0-9, '-', '_', '.'", s.Name)
 	_, ok := lookup(s.Provider)
-	p.Check(ok, "provider", "%q is none of %q", s.Provider, ProviderNames())
+	p.Check(ok, "provider", "%q is not one of %s", s.Provider, strings.Join(ProviderNames(), ", "))
 	s.Auth.Validate(p.At("auth"), s.Provider)
 	p.Check(!s.Auth.None || allowNone, "auth", "none needs ingress.allow_unauthenticated: true")
 	_, err := auth.ParsePrefixes(s.AllowFrom)
 	p.Check(err == nil, "allow_from", "%v", err)
 	isGeneric := s.Provider == generic.Name
-	p.Check(isGeneric == (s.Generic != nil), "generic", "goes with provider: generic, and only with it")
+	p.Check(!isGeneric || s.Generic != nil, "generic", "is missing: say where an item of this source has its type and the rest")
+	p.Check(isGeneric || s.Generic == nil, "generic", "has no meaning for provider %s, whose items are known", s.Provider)
 	if isGeneric && s.Generic != nil {
 		generic.New(*s.Generic, s.Name, p.At("generic"))
 		p.Check(!s.Generic.TakesBinary() || s.Auth.ProvesHeaders("ce-id", "ce-source", "ce-type"), "generic.modes",
@@ -150,9 +151,12 @@ func webhookTopic(eventPrefix string, t schemas.Type) string {
 	return strings.TrimSuffix(eventPrefix, schemas.DefaultTopicPrefix) + string(t)
 }
 
-// fits reports a fault that shows only beside the section `kafka`: every item of
-// a request must fit into a dead letter whole, so that nothing is ever cut off.
-func (c Config) fits(k kafka.Config, p *config.Problems) {
+// ValidateBeside reports to p, a collector of the whole file, what shows only
+// beside the section `kafka` or when the service is to run: every item of a
+// request must fit into a dead letter whole, so that nothing is ever cut off.
+func (c Config) ValidateBeside(k kafka.Config, p *config.Problems) {
+	p = p.At("ingress")
+	p.Check(len(c.Sources) > 0, "sources", "is empty: configure at least one source")
 	most := (k.Topics.DeadLetterBytesMax - deadLetterOverheadBytes) / 4 * 3 // base64
 	p.Check(c.BodyBytesMax <= most, "body_bytes_max",
 		"%s does not fit into a dead letter: kafka.topics.dead_letter_bytes_max %s takes %s", c.BodyBytesMax, k.Topics.DeadLetterBytesMax, most)

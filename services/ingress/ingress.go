@@ -97,10 +97,8 @@ type Service struct {
 // New builds a service. It does no I/O.
 func New(cfg Config, shared platform.Shared) (*Service, error) {
 	var faults config.Problems
-	section := faults.At("ingress")
-	cfg.Validate(section)
-	cfg.fits(shared.Kafka, section)
-	section.Check(len(cfg.Sources) > 0, "sources", "there is none: nobody's webhooks would be taken")
+	cfg.Validate(faults.At("ingress"))
+	cfg.ValidateBeside(shared.Kafka, &faults)
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}

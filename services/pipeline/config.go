@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	_ "embed"
-	"fmt"
 	"os"
 
 	"github.com/mailstream/mailstream/services/alerting"
@@ -17,6 +16,11 @@ import (
 
 // Config is the whole configuration file, a section a service.
 type Config struct {
+	// Mode is production or development. In development the published secrets of
+	// this repository, blank and short ones serve everywhere; in production a
+	// service that listens beyond this host refuses them. Nothing else depends on
+	// it. Default production.
+	Mode        Mode               `yaml:"mode"`
 	Log         telemetry.Config   `yaml:"log"`
 	Kafka       kafka.Config       `yaml:"kafka"`
 	ClickHouse  clickhouse.Config  `yaml:"clickhouse"`
@@ -26,6 +30,20 @@ type Config struct {
 	Analytics   analytics.Config   `yaml:"analytics"`
 	Suppression suppression.Config `yaml:"suppression"`
 	Alerting    alerting.Config    `yaml:"alerting"`
+}
+
+// Mode says what a deployment is for.
+type Mode string
+
+// The modes.
+const (
+	Production  Mode = "production"
+	Development Mode = "development"
+)
+
+// Validate reports a mode that is none to p.
+func (m Mode) Validate(p *config.Problems) {
+	p.Check(m == Production || m == Development, "", "%q is neither production nor development", m)
 }
 
 // Privacy is the `privacy` section.
@@ -57,6 +75,7 @@ func (c State) Validate(p *config.Problems) {
 // stands: a pepper and the tokens of the closed APIs are missing.
 func Default() Config {
 	return Config{
+		Mode:        Production,
 		Log:         telemetry.Default(),
 		Kafka:       kafka.Default(),
 		ClickHouse:  clickhouse.Default(),
@@ -93,9 +112,9 @@ type Input struct {
 	Base *Config
 }
 
-// Load returns the effective configuration and the environment variables that
-// look like ours and set nothing. The error lists every fault with its field,
-// value and bound.
+// Load returns the effective configuration and a line for each environment
+// variable that looks like ours and sets nothing. The error lists every fault with
+// its place, field, value and bound. What it lets pass, New builds.
 func Load(in Input) (cfg Config, unused []string, err error) {
 	cfg = Default()
 	if in.Base != nil {
@@ -103,6 +122,7 @@ func Load(in Input) (cfg Config, unused []string, err error) {
 	}
 	unused, err = config.Load(&cfg, Default(), config.Source{
 		File: in.File, Name: in.Name, Environ: in.Environ, ReadFile: os.ReadFile, Sections: sections(in.Services),
+		Across: func(p *config.Problems) { cfg.across(p, in.Services) },
 	})
 	return cfg, unused, err
 }
@@ -115,7 +135,7 @@ func sections(names []Name) []string {
 	if len(names) == 0 {
 		return nil
 	}
-	list := []string{"log"}
+	list := []string{"mode", "log"}
 	for _, name := range names {
 		for _, d := range directory() {
 			if d.name == name {
@@ -132,13 +152,3 @@ const (
 	Migrate  Name = "migrate"
 	Simulate Name = "simulate"
 )
-
-// ParseName returns the service called s.
-func ParseName(s string) (Name, error) {
-	for _, d := range directory() {
-		if string(d.name) == s {
-			return d.name, nil
-		}
-	}
-	return "", fmt.Errorf("find service %q: there is none of that name", s)
-}

@@ -72,8 +72,8 @@ func (c *command) load(names ...pipeline.Name) (pipeline.Config, *zap.Logger, er
 	if err != nil {
 		return cfg, nil, err
 	}
-	for _, name := range unused {
-		fmt.Fprintf(c.stderr, "mailstream: environment variable %s sets no field and is ignored\n", name)
+	for _, line := range unused {
+		fmt.Fprintf(c.stderr, "mailstream: environment variable %s\n", line)
 	}
 	log, err := pipeline.NewLogger(cfg)
 	return cfg, log, err
@@ -89,18 +89,18 @@ func (c *command) service(name pipeline.Name, short string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if c.checkConfig {
-				return c.print(cfg)
-			}
 			defer func() { _ = log.Sync() }() // standard error has nothing to flush
 			svc, err := pipeline.New(cfg, name, log)
 			if err != nil {
 				return err
 			}
+			if c.checkConfig { // after New: what it refuses does not start either
+				return c.print(cfg)
+			}
 			return svc.Run(cmd.Context())
 		},
 	}
-	cmd.Flags().BoolVar(&c.checkConfig, "check-config", false, "print the effective configuration, secrets as <set>, and exit")
+	cmd.Flags().BoolVar(&c.checkConfig, "check-config", false, "check the configuration as a start does, print it with secrets as <set>, and exit")
 	return cmd
 }
 

@@ -47,7 +47,9 @@ const (
 	linger             = time.Millisecond
 	lingerMax          = 100 * time.Millisecond
 	bufferRecords      = 50_000
+	bufferRecordsHigh  = 10_000_000
 	bufferBytes        = 64 * config.MiB
+	bufferBytesHigh    = 16 * config.GiB // memory of the process; the library's own bound is twice that
 	publishTimeout     = 8 * time.Second
 	deliveryTimeout    = 10 * time.Second
 	deliveryTimeoutMin = time.Second // the library's own bound
@@ -77,8 +79,8 @@ func (c ProducerConfig) withDefaults() ProducerConfig {
 func (c ProducerConfig) Validate(p *config.Problems) {
 	d := c.withDefaults()
 	p.Check(d.Linger <= lingerMax, "linger", "%s is above %s", d.Linger, lingerMax)
-	p.Check(d.BufferRecordsMax > 0, "buffer_records_max", "%d is below 1", d.BufferRecordsMax)
-	p.Check(d.BufferBytesMax > 0, "buffer_bytes_max", "%s is below 1", d.BufferBytesMax)
+	p.Check(d.BufferRecordsMax >= 1 && d.BufferRecordsMax <= bufferRecordsHigh, "buffer_records_max", "%d is not in [1, %d]", d.BufferRecordsMax, bufferRecordsHigh)
+	p.Check(d.BufferBytesMax >= 1 && d.BufferBytesMax <= bufferBytesHigh, "buffer_bytes_max", "%s is not in [1B, %s]", d.BufferBytesMax, bufferBytesHigh)
 	p.Check(d.PublishTimeout > 0, "publish_timeout", "%s is not above 0s", d.PublishTimeout)
 	p.Check(d.DeliveryTimeout >= d.PublishTimeout, "delivery_timeout", "%s is below publish_timeout %s", d.DeliveryTimeout, d.PublishTimeout)
 	p.Check(d.DeliveryTimeout >= deliveryTimeoutMin, "delivery_timeout", "%s is below %s", d.DeliveryTimeout, deliveryTimeoutMin)

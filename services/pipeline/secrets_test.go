@@ -1,0 +1,116 @@
+package pipeline_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/mailstream/mailstream/services/internal/webhooksign"
+	"github.com/mailstream/mailstream/services/pipeline"
+)
+
+// Secrets that everybody knows or can guess are refused where strangers may try
+// them, in every field that is a secret, and nowhere else.
+func TestLoad_RefusesPublishedAndWeakSecretsOffThisHost(t *testing.T) {
+	t.Parallel()
+	const (
+		open   = "ingress: {listen: 0.0.0.0:8080, sources: [%s]}\n"
+		basic  = "{name: a, provider: mailjet, auth: {basic: {username: u, password: %q}}}"
+		signed = "{name: a, provider: %s, auth: {signing_keys: [%q]}}"
+	)
+	development, err := webhooksign.LoadDevelopment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sendgrid, err := webhooksign.PublicKey(development.SendGrid.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	postal, err := webhooksign.PublicKey(development.Postal.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pem := "-----BEGIN PUBLIC KEY-----\n" + postal[:64] + "\n" + postal[64:] + "\n-----END PUBLIC KEY-----\n"
+	source := func(format string, args ...any) string { return fmt.Sprintf(open, fmt.Sprintf(format, args...)) }
+	for _, tc := range []struct{ name, yaml, want string }{
+		{"password of dev", source(basic, "dev"), "ingress.sources[0].auth.basic.password[0]: is published"},
+		{"password of .env.example", source(basic, "dev-only-change-me-mailjet"), "auth.basic.password[0]: is published"},
+		{"password of the example secret", source(basic, "REPLACE-ME"), "auth.basic.password[0]: is published"},
+		{"another way to write it", source(basic, "please-Change_Me-to-something"), "auth.basic.password[0]: is published"},
+		{"blank password", source(basic, "                    "), "auth.basic.password[0]: is blank"},
+		{"short password", source(basic, "fifteen-bytes-x"), "auth.basic.password[0]: has 15 bytes, want at least 16"},
+		{"one of two", source("{name: a, provider: mailjet, auth: {basic: {username: u, password: [0123456789abcdef, dev]}}}"), "auth.basic.password[1]: is published"},
+		{"bearer", source("{name: a, provider: brevo, auth: {bearer: dev}}"), "auth.bearer[0]: is published"},
+		{"header", source("{name: a, provider: brevo, auth: {header: {name: X, value: short}}}"), "auth.header.value[0]: has 5 bytes"},
+		{"query", source("{name: a, provider: brevo, auth: {query: {name: x, value: short}}}"), "auth.query.value[0]: has 5 bytes"},
+		{"path", source("{name: a, provider: brevo, auth: {path: short}}"), "auth.path[0]: has 5 bytes"},
+		{"mailgun", source(signed, "mailgun", webhooksign.DevelopmentSecret), "auth.signing_keys[0]: is published"},
+		{"resend", source(signed, "resend", webhooksign.DevelopmentStandardSecret), "auth.signing_keys[0]: is published"},
+		{"sendgrid's key pair", source(signed, "sendgrid", sendgrid), "auth.signing_keys[0]: is published"},
+		{"postal's key pair", source(signed, "postal", postal), "auth.signing_keys[0]: is published"},
+		{"postal's key pair as PEM", source(signed, "postal", pem), "auth.signing_keys[0]: is published"},
+		{"certificate of SNS", source("{name: a, provider: ses, auth: {sns: {topic_arns: [%q], certificates: [%q]}}}", webhooksign.DevelopmentTopicArn, development.SNSCertificate), "auth.sns.certificates[0]: is published"},
+		{"pepper", "privacy: {pepper: dev-only-change-me-pepper}\nsuppression: {listen: 0.0.0.0:8082, tokens: [0123456789abcdef]}\n", "privacy.pepper: is published"},
+		{"pepper of dev", "privacy: {pepper: development-pepper-not-a-secret}\nsuppression: {listen: '[::]:8082', tokens: [0123456789abcdef]}\n", "privacy.pepper: is published"},
+		{"token of suppression", "suppression: {listen: ':8082', tokens: [0123456789abcdef, short]}\n", "suppression.tokens[1]: has 5 bytes"},
+		{"token of alerting", "alerting: {listen: 192.0.2.1:8083, tokens: [dev]}\n", "alerting.tokens[0]: is published"},
+		{"Slack of .env.example", "alerting: {listen: 0.0.0.0:8083, slack: {webhook_url: 'http://slack-webhook-url-is-not-set.invalid/'}}\n", "alerting.slack.webhook_url: is published"},
+		{"ClickHouse elsewhere", "clickhouse: {url: 'http://clickhouse:8123', password: dev-only-change-me-clickhouse}\n", "clickhouse.password: is published"},
+		{"ClickHouse elsewhere without a password", "clickhouse: {url: 'https://clickhouse.example.com:8443'}\n", "clickhouse.password: has 0 bytes, want at least 8"},
+		{"published password of ClickHouse here, seen by all", "clickhouse: {password: dev-only-change-me-clickhouse}\nanalytics: {listen: 0.0.0.0:8081}\n", "clickhouse.password: is published"},
+		{"Kafka elsewhere", "kafka: {brokers: [kafka.example.com:9093], tls: {enabled: true}, sasl: {mechanism: PLAIN, username: u, password: short}}\n", "kafka.sasl.password: has 5 bytes, want at least 8"},
+		{"Kafka's example", "kafka: {brokers: [kafka.example.com:9093], tls: {enabled: true}, sasl: {mechanism: PLAIN, username: u, password: REPLACE-ME}}\n", "kafka.sasl.password: is published"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			in := pipeline.Input{File: []byte(tc.yaml), Name: "c.yaml", Base: strong(t)}
+			if _, _, err := pipeline.Load(in); err == nil || !strings.Contains(err.Error(), tc.want) || strings.Count(err.Error(), "\n") != 1 {
+				t.Errorf("faults: %v\nwant one with %s", err, tc.want)
+			}
+			in.Environ = []string{"MAILSTREAM_MODE=development"}
+			if _, _, err := pipeline.Load(in); err != nil && !strings.Contains(tc.want, "blank") {
+				t.Errorf("in development: %v", err)
+			}
+			here := strings.NewReplacer("0.0.0.0", "127.0.0.1", "[::]", "[::1]", "':8082'", "localhost:8082", "192.0.2.1", "127.0.0.2",
+				"clickhouse.example.com", "localhost", "http://clickhouse:", "http://127.0.0.1:", "kafka.example.com", "127.0.0.1").Replace(tc.yaml)
+			in.File, in.Environ = []byte(here), nil
+			if _, _, err := pipeline.Load(in); err != nil && !strings.Contains(tc.want, "blank") {
+				t.Errorf("on this host: %v", err)
+			}
+		})
+	}
+}
+
+// strong is a configuration whose every secret is one of its own.
+func strong(t *testing.T) *pipeline.Config {
+	t.Helper()
+	cfg, _, err := pipeline.Load(pipeline.Input{File: fmt.Appendf(nil, base, "state"), Environ: environment(
+		"MAILSTREAM_ANALYTICS_LISTEN=127.0.0.1:8081", "MAILSTREAM_KAFKA_BROKERS=127.0.0.1:9092")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &cfg
+}
+
+// The development configuration is marked as such, and every secret in it is one
+// that the rule knows.
+func TestDev_IsMarkedAndItsSecretsAreKnown(t *testing.T) {
+	t.Parallel()
+	dev, err := pipeline.Dev()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dev.Mode != pipeline.Development {
+		t.Errorf("mode %q", dev.Mode)
+	}
+	dev.Mode = pipeline.Production
+	_, _, err = pipeline.Load(pipeline.Input{Base: &dev, Environ: []string{"MAILSTREAM_INGRESS_LISTEN=0.0.0.0:1", "MAILSTREAM_SUPPRESSION_LISTEN=0.0.0.0:2", "MAILSTREAM_ALERTING_LISTEN=0.0.0.0:3"}})
+	for _, s := range dev.Ingress.Sources {
+		if !strings.Contains(fmt.Sprint(err), "is published") {
+			t.Errorf("%s: %v", s.Name, err)
+		}
+	}
+	if got, want := strings.Count(fmt.Sprint(err), "is published"), len(dev.Ingress.Sources)+3; got != want {
+		t.Errorf("%d secrets are refused, want one a source, the pepper and two tokens, %d:\n%v", got, want, err)
+	}
+}
