@@ -254,9 +254,18 @@ const (
 // RatePane is the count of one pane of event time.
 type RatePane struct {
 	Start  int64       `json:"start"`  // Unix seconds, a multiple of Rate.PaneSeconds
-	Counts AlertCounts `json:"counts"` // cumulative
-	// Added is the part of Counts that no earlier record of this counter had. It
-	// is what a key beyond the limit of keys is counted by.
+	Counts AlertCounts `json:"counts"` // outcomes ever told, cumulative
+	// Replaced is the part of Counts and Blocks that later outcomes of the same
+	// messages replaced, cumulative: what counts is the difference.
+	Replaced *RateReplaced `json:"replaced,omitempty"`
+	// Added is the change of that difference since the record before, of this
+	// counter. It is what a key beyond the limit of keys is counted by.
 	Added  AlertCounts   `json:"added,omitzero"`
 	Blocks []ReasonCount `json:"blocks,omitempty"` // cumulative split of Counts.Blocked
+}
+
+// RateReplaced is what is to be taken off a RatePane.
+type RateReplaced struct {
+	Counts AlertCounts   `json:"counts"`
+	Blocks []ReasonCount `json:"blocks,omitempty"` // split of Counts.Blocked
 }

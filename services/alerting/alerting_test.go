@@ -99,6 +99,55 @@ func TestDuplicates_CountOnce(t *testing.T) {
 	r.slack.want(t, 1)
 }
 
+// after returns the records of what happened to the same messages a minute later.
+func (r *rig) after(recs []*kgo.Record, kind schemas.Type) (out []*kgo.Record) {
+	r.t.Helper()
+	for _, rec := range recs {
+		e, err := schemas.Decode(rec.Value)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.next++
+		e.ID, e.Type, e.Time = fmt.Sprintf("00000000-0000-8000-8000-%012d", r.next), kind, e.Time.Add(time.Minute)
+		if kind != schemas.Delivered {
+			e.Reason, e.Cause = schemas.Reputation, schemas.CauseSender
+		}
+		out = append(out, &kgo.Record{
+			Topic: schemas.EventTopic(r.kafka.TopicPrefix, kind), Key: []byte(schemas.PartitionKey(&e)),
+			Value: schemas.AppendJSON(nil, &e), Timestamp: r.clock.now(),
+		})
+	}
+	return out
+}
+
+func TestOutcome_ARefusalAfterTheDeliveryReplacesIt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	in := r.start()
+	accepted := r.records(delivered(30, "example.com"))
+	r.produce(accepted)
+	r.clock.advance(2 * time.Minute)
+	refused := r.after(accepted, schemas.Blocked)
+	r.produce(refused)
+	if posts := r.slack.want(t, 1); !strings.Contains(posts[0].text, "Block rate 100 %") || !strings.Contains(posts[0].text, "30 of 30 blocked") {
+		t.Errorf("posts: %q", texts(posts))
+	}
+	r.produce(accepted) // as a provider does that got no answer
+	r.produce(refused)
+	waitFor(t, "duplicates", func() bool { return in.metric(t, "mailstream_alerting_records_finished_total", "duplicate") == 60 })
+	if a := r.alerts(in, "")[0]; a.Value != 1 || a.Counts != (schemas.AlertCounts{Blocked: 30}) {
+		t.Errorf("alert: %v, %+v", a.Value, a.Counts)
+	}
+	in.stop() // whoever takes over counts the same, though it reads the topics in another order
+	in = r.start()
+	r.clock.advance(time.Minute)
+	r.produce(r.after(refused[:20], schemas.Delivered)) // and a later try is taken
+	waitFor(t, "deliveries", func() bool {
+		a := r.alerts(in, "")
+		return len(a) == 1 && a[0].Counts == schemas.AlertCounts{Delivered: 20, Blocked: 10}
+	})
+}
+
 func TestProvider_SpikeOfOneDomainIsToldOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -273,7 +273,7 @@ func (r *rig) records(m mail) []*kgo.Record {
 		at := r.clock.now().Add(-m.age)
 		e := schemas.Event{
 			ID: fmt.Sprintf("00000000-0000-8000-8000-%012d", r.next), Type: m.kind, Time: at, ReceivedAt: r.clock.now(),
-			Provider: "mailjet", Source: m.source, Recipient: fmt.Sprintf("person%d@%s", r.next, m.domain),
+			Provider: "mailjet", Source: m.source, MessageID: fmt.Sprint("m", r.next), Recipient: fmt.Sprintf("person%d@%s", r.next, m.domain),
 			RecipientDomain: m.domain, RecipientHash: hash, MailboxProvider: m.provider,
 			Reason: m.reason, Cause: schemas.CauseOf(m.reason), SMTPReply: m.reply,
 			Raw: json.RawMessage(`{"event":"x"}`),

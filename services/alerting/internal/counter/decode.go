@@ -63,6 +63,11 @@ func (d *decoder) decode(rec *kgo.Record, kind window.Kind) (o window.Observatio
 		kind = window.Blocked
 	}
 	o.Pane, o.Kind = window.PaneOf(at), kind
+	o.Milli = uint16(min(max(at.UnixMilli()-o.Pane.Start()*1000, 0), window.PaneLength.Milliseconds()-1))
+	o.MessageID = text(v, "message_id")
+	if o.Recipient = text(v, "recipient_hash"); o.Recipient == "" {
+		o.Recipient = text(v, "recipient")
+	}
 	o.Source, o.Domain, o.Provider = bounded(text(v, "source")), bounded(text(v, "recipient_domain")), bounded(text(v, "mailbox_provider"))
 	if kind == window.Blocked {
 		o.Reason, o.Cause = schemas.Reason(text(v, "reason")), schemas.Cause(text(v, "cause"))

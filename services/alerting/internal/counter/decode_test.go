@@ -42,15 +42,15 @@ func TestDecode_PlacesByTheEventsOwnTime(t *testing.T) {
 
 func TestDecode_TakesWhatIsCounted(t *testing.T) {
 	t.Parallel()
-	at := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+	at := time.Date(2026, 11, 2, 12, 0, 7, 250e6, time.UTC)
 	e := schemas.Event{
-		ID: "0193", Type: schemas.Blocked, Time: at, Source: "acme", Recipient: "jane.doe@d.test", RecipientDomain: "d.test",
+		ID: "0193", MessageID: "m-1", RecipientHash: "00ff", Type: schemas.Blocked, Time: at, Source: "acme", Recipient: "jane.doe@d.test", RecipientDomain: "d.test",
 		MailboxProvider: "google", Reason: schemas.Reputation, Cause: schemas.CauseSender, SMTPReply: "550 <jane.doe@d.test> no",
 		Raw: []byte(`{"id":"not this","source":"nor this"}`),
 	}
 	o, _, err := new(decoder).decode(record(at, string(schemas.AppendJSON(nil, &e))), window.Blocked)
 	want := window.Observation{
-		ID: "0193", Pane: window.PaneOf(at), Kind: window.Blocked, Source: "acme", Domain: "d.test", Provider: "google",
+		ID: "0193", MessageID: "m-1", Recipient: "00ff", Milli: 7_250, Pane: window.PaneOf(at), Kind: window.Blocked, Source: "acme", Domain: "d.test", Provider: "google",
 		Reason: schemas.Reputation, Cause: schemas.CauseSender, Sample: "550 <<address>> no",
 	}
 	if diff := cmp.Diff(want, o); diff != "" || err != nil {

@@ -11,8 +11,8 @@ import (
 )
 
 // heldMax bounds the events of one partition that are read before their round
-// begins. Beyond it the partition is not fetched until it does. At 200 bytes
-// each and three topics, a lane holds 3 MB at most.
+// begins. Beyond it the partition is not fetched until it does. At 300 bytes
+// each and three topics, a lane holds 4.5 MB at most.
 const heldMax = 5_000
 
 // lane is one partition number in all counted topics. It works in rounds: at a

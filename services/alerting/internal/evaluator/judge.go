@@ -35,7 +35,7 @@ func decode(value []byte) (schemas.Rate, error) {
 	if err := json.Unmarshal(value, &r); err != nil {
 		return r, fmt.Errorf("decode rate: %w", err)
 	}
-	if (r.Source == "") != (r.Mark != nil) || len(r.Series) > seriesPerRecordMax || r.Partition < 0 || r.Partition >= 1<<15 {
+	if (r.Source == "") != (r.Mark != nil) || len(r.Series) > seriesPerRecordMax || r.Partition < 0 || r.Partition >= window.PartitionsMax {
 		return r, fmt.Errorf("decode rate: %d series of partition %d", len(r.Series), r.Partition)
 	}
 	return r, nil

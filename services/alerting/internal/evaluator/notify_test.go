@@ -60,7 +60,7 @@ func (b *bench) mail(kind window.Kind, n int, domain, provider string) {
 		b.next++
 		b.ring.Add(window.Observation{
 			ID: fmt.Sprint(b.next), Pane: window.PaneOf(b.now), Kind: kind, Source: "acme", Domain: domain, Provider: provider,
-		}, 0)
+		}, window.First(b.now, time.Hour))
 	}
 	rates := b.ring.Take()
 	for i := range rates {

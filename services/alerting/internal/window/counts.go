@@ -56,7 +56,8 @@ func KindOf(t schemas.Type) (Kind, bool) {
 	}
 }
 
-// Counts are numbers of unique events. A pane of ten seconds cannot reach 2^32.
+// Counts are numbers of messages by outcome. A pane of ten seconds cannot reach
+// 2^32.
 type Counts struct {
 	Delivered, Bounced, Blocked uint32
 }
@@ -81,6 +82,34 @@ func (c Counts) plus(d Counts) Counts {
 // larger returns the larger of c and d, kind by kind.
 func (c Counts) larger(d Counts) Counts {
 	return Counts{max(c.Delivered, d.Delivered), max(c.Bounced, d.Bounced), max(c.Blocked, d.Blocked)}
+}
+
+// minus returns what is left of c without d, kind by kind, 0 at least.
+func (c Counts) minus(d Counts) Counts {
+	return Counts{less(c.Delivered, d.Delivered), less(c.Bounced, d.Bounced), less(c.Blocked, d.Blocked)}
+}
+
+func less(a, b uint32) uint32 {
+	if b >= a {
+		return 0
+	}
+	return a - b
+}
+
+// difference returns added without replaced, which may be below zero.
+func difference(added, replaced Counts) schemas.AlertCounts {
+	return schemas.AlertCounts{
+		Delivered: int64(added.Delivered) - int64(replaced.Delivered),
+		Bounced:   int64(added.Bounced) - int64(replaced.Bounced),
+		Blocked:   int64(added.Blocked) - int64(replaced.Blocked),
+	}
+}
+
+// moved returns c changed by a difference, 0 at least.
+func (c Counts) moved(by schemas.AlertCounts) Counts {
+	return Counts{
+		clip(int64(c.Delivered) + by.Delivered), clip(int64(c.Bounced) + by.Bounced), clip(int64(c.Blocked) + by.Blocked),
+	}
 }
 
 // Total returns all messages, the denominator of the block rate.

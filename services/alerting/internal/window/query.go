@@ -7,15 +7,19 @@ import (
 
 // Sum returns the messages of a series from pane from on.
 func (t *Table) Sum(k Key, from Pane) Counts {
-	var sum Counts
+	var sum, replaced Counts
 	s := t.lookup(k)
 	if s == nil {
 		return sum
 	}
 	for i := len(s.cells) - 1; i >= 0 && s.cells[i].pane >= from; i-- {
-		sum = sum.plus(s.cells[i].counts)
+		if s.cells[i].partition&replacedBit != 0 {
+			replaced = replaced.plus(s.cells[i].counts)
+		} else {
+			sum = sum.plus(s.cells[i].counts)
+		}
 	}
-	return sum
+	return sum.minus(replaced)
 }
 
 // Split returns why messages of a series were blocked from pane from on, with
@@ -27,10 +31,15 @@ func (t *Table) Split(k Key, from Pane) Split {
 	}
 	byWhy := make(map[Why]int64)
 	for _, b := range s.blocks.cells {
-		if b.pane >= from {
+		switch {
+		case b.pane < from:
+		case b.partition&replacedBit != 0:
+			byWhy[b.why] -= int64(b.n)
+		default:
 			byWhy[b.why] += int64(b.n)
 		}
 	}
+	maps.DeleteFunc(byWhy, func(_ Why, n int64) bool { return n <= 0 })
 	return t.whys.split(byWhy, func(y Why) string {
 		for _, sm := range s.blocks.samples {
 			if sm.why == y {

@@ -31,11 +31,11 @@ func (r *Ring) Take() []schemas.Rate {
 	})
 	w := reportWriter{partition: r.partition}
 	for _, ch := range changes {
-		hash := r.hash(ch.key)
+		hash := r.sum(ch.key.Source, ch.key.Dimension, ch.key.Value)
 		slices.SortFunc(ch.panes, func(a, b paneChange) int { return cmp.Compare(a.pane, b.pane) })
 		for _, pc := range ch.panes {
 			if p := r.panes[pc.pane]; p != nil { // else it expired while the round was under way
-				w.add(ch, r.pane(p, hash, pc))
+				w.add(ch, r.wire(p, hash, pc))
 			}
 		}
 	}
@@ -87,6 +87,9 @@ func cost(p schemas.RatePane) int {
 	for _, rc := range p.Blocks {
 		n += reasonBytes + 2*len(rc.Sample)
 	}
+	if p.Replaced != nil {
+		n += paneBytes + reasonBytes*len(p.Replaced.Blocks)
+	}
 	return n
 }
 
@@ -99,18 +102,21 @@ func sameGroup(rate *schemas.Rate, ch *change) bool {
 	return ch.provider != "" || rate.Series[0].Value == ch.key.Value
 }
 
-func (r *Ring) pane(p *pane, hash uint64, pc paneChange) schemas.RatePane {
+func (r *Ring) wire(p *pane, hash uint64, pc paneChange) schemas.RatePane {
 	out := schemas.RatePane{Start: pc.pane.Start(), Counts: p.counts[hash].Wire()}
 	if r.reported {
-		out.Added = pc.added.Wire()
+		out.Added = difference(pc.added, pc.replaced)
 	}
 	if pc.added.Blocked > 0 {
 		out.Blocks = r.blocks(p.blocks[hash], pc.samples)
 	}
+	if p.replaced != nil && p.replaced.counts[hash] != (Counts{}) {
+		out.Replaced = &schemas.RateReplaced{Counts: p.replaced.counts[hash].Wire(), Blocks: r.blocks(p.replaced.blocks[hash], nil)}
+	}
 	return out
 }
 
-func (r *Ring) blocks(tallies []tally, samples []sample) []schemas.ReasonCount {
+func (r *Ring) blocks(tallies []whyCount, samples []sample) []schemas.ReasonCount {
 	out := make([]schemas.ReasonCount, 0, len(tallies))
 	for _, t := range tallies {
 		reason, cause := r.whys.pair(t.why)

@@ -20,10 +20,14 @@ const Overflow = "__other__"
 
 // Observation is one event as it is counted.
 type Observation struct {
-	ID     string // Event.ID: the same event has the same
-	Pane   Pane   // of the event's own time
-	Kind   Kind
-	Source string
+	ID string // Event.ID: the same event has the same
+	// MessageID and Recipient name the message within its source; without a
+	// MessageID the event is a message of its own.
+	MessageID, Recipient string
+	Pane                 Pane   // of the event's own time
+	Milli                uint16 // milliseconds after the pane's start
+	Kind                 Kind
+	Source               string
 	// Domain and Provider are the values of the two dimensions; an empty one is
 	// not counted.
 	Domain, Provider string
@@ -42,13 +46,13 @@ type Outcome uint8
 
 // The outcomes.
 const (
-	Counted   Outcome = iota
-	Duplicate         // the same event was counted before
-	Late              // older than the oldest pane kept
-	Keyless           // has neither domain nor provider
+	Counted   Outcome = iota // as what its message ended as, or ended as before
+	Duplicate                // the same event was counted before
+	Late                     // older than the oldest pane kept, or far in the future
+	Keyless                  // has neither domain nor provider
 )
 
-// Ring counts the unique events of one input partition, pane by pane. What was
+// Ring counts the messages of one input partition, pane by pane. What was
 // counted since the last Take is what the next one reports. It is not safe for
 // concurrent use.
 type Ring struct {
@@ -57,6 +61,7 @@ type Ring struct {
 	seed      maphash.Seed
 	whys      whys
 	panes     map[Pane]*pane
+	messages  outcomes
 	changes   map[uint64]*change
 	perSource map[string]int // changed series of each source
 	// reported says that a Take has happened, so that whatever is counted from
@@ -66,13 +71,23 @@ type Ring struct {
 
 // pane is dropped whole, which is all the expiry there is.
 type pane struct {
-	seen   idSet
-	counts map[uint64]Counts  // by the hash of the Key
-	blocks map[uint64][]tally // split of Blocked, by the same
+	tally
+	replaced *tally // what of it a later outcome replaced; nil as long as nothing
+	seen     idSet  // the outcomes that are replaced, so that none is twice
 }
 
-// tally is how often one reason came.
+// tally is counts by the hash of the Key.
 type tally struct {
+	counts map[uint64]Counts
+	blocks map[uint64][]whyCount // split of Blocked
+}
+
+func newTally() tally {
+	return tally{counts: make(map[uint64]Counts), blocks: make(map[uint64][]whyCount)}
+}
+
+// whyCount is how often one reason came.
+type whyCount struct {
 	why Why
 	n   uint32
 }
@@ -85,9 +100,10 @@ type change struct {
 }
 
 type paneChange struct {
-	pane    Pane
-	added   Counts
-	samples []sample
+	pane     Pane
+	added    Counts
+	replaced Counts
+	samples  []sample
 }
 
 type sample struct {
@@ -111,29 +127,71 @@ func NewRing(partition int32, seriesMax int) *Ring {
 	}
 }
 
-// Add counts o unless it is older than oldest or was counted before.
+// Add counts o as the outcome of its message unless it is older than oldest or
+// was counted before.
 func (r *Ring) Add(o Observation, oldest Pane) Outcome {
 	if o.Domain == "" && o.Provider == "" {
 		return Keyless
 	}
-	if o.Pane < oldest {
+	if o.Pane < oldest || o.Pane-oldest > aheadMax {
 		return Late
 	}
-	p := r.panes[o.Pane]
-	if p == nil {
-		p = &pane{counts: make(map[uint64]Counts), blocks: make(map[uint64][]tally)}
-		r.panes[o.Pane] = p
+	now := outcome{pane: o.Pane, ms: o.Milli, kind: o.Kind}
+	if o.Kind == Blocked {
+		now.why = r.whys.of(o.Reason, o.Cause)
 	}
-	if !p.seen.add(maphash.String(r.seed, o.ID)) {
+	hash := r.message(&o)
+	had, known := r.messages.put(hash, now, oldest)
+	switch {
+	case !known:
+		r.tell(now, &o, false)
+	case now.rank() == had.rank():
 		return Duplicate
-	}
-	if o.Domain != "" {
-		r.count(p, Key{o.Source, schemas.DimensionDomain, o.Domain}, o)
-	}
-	if o.Provider != "" {
-		r.count(p, Key{o.Source, schemas.DimensionProvider, o.Provider}, o)
+	case now.rank() > had.rank():
+		r.tell(now, &o, false)
+		if r.pane(had.pane).seen.add(replacedID(hash, had)) {
+			r.tell(had, &o, true)
+		}
+	case !r.pane(now.pane).seen.add(replacedID(hash, now)):
+		return Duplicate
+	default: // the past of a message that went on
+		r.tell(now, &o, false)
+		r.tell(now, &o, true)
 	}
 	return Counted
+}
+
+// message returns the hash by which a message is known.
+func (r *Ring) message(o *Observation) uint64 {
+	if o.MessageID == "" {
+		return maphash.String(r.seed, o.ID)
+	}
+	return r.sum(o.Source, o.MessageID, o.Recipient)
+}
+
+// replacedID tells the outcomes of all messages apart.
+func replacedID(hash uint64, o outcome) uint64 {
+	const odd = 0x9e3779b97f4a7c15 // 2^64 divided by the golden ratio
+	return (hash ^ o.rank()*odd) * odd
+}
+
+func (r *Ring) pane(at Pane) *pane {
+	p := r.panes[at]
+	if p == nil {
+		p = &pane{tally: newTally()}
+		r.panes[at] = p
+	}
+	return p
+}
+
+// tell counts an outcome of o's message in both its series.
+func (r *Ring) tell(what outcome, o *Observation, replaced bool) {
+	if o.Domain != "" {
+		r.count(Key{o.Source, schemas.DimensionDomain, o.Domain}, what, o, replaced)
+	}
+	if o.Provider != "" {
+		r.count(Key{o.Source, schemas.DimensionProvider, o.Provider}, what, o, replaced)
+	}
 }
 
 // Expire forgets all panes before oldest.
@@ -143,58 +201,77 @@ func (r *Ring) Expire(oldest Pane) {
 			delete(r.panes, i)
 		}
 	}
+	r.messages.expire(oldest)
 }
 
-func (r *Ring) count(p *pane, key Key, o Observation) {
-	hash := r.hash(key)
-	ch := r.changes[hash]
-	if ch == nil {
-		if r.perSource[key.Source] >= r.seriesMax {
-			key.Value, o.Provider = Overflow, ""
-			hash = r.hash(key)
-			ch = r.changes[hash]
+func (r *Ring) count(key Key, what outcome, o *Observation, replaced bool) {
+	hash, ch := r.change(key, o.Provider)
+	pc, p := ch.at(what.pane), r.pane(what.pane)
+	if replaced {
+		if p.replaced == nil {
+			t := newTally()
+			p.replaced = &t
 		}
-		if ch == nil {
-			ch = &change{key: key, provider: o.Provider}
-			r.changes[hash] = ch
-			r.perSource[key.Source]++
-		}
+		pc.replaced.add(what.kind, 1)
+		p.replaced.add(hash, what)
+		return
 	}
-	pc := ch.at(o.Pane)
-	pc.added.add(o.Kind, 1)
-	c := p.counts[hash]
-	c.add(o.Kind, 1)
-	p.counts[hash] = c
-	if o.Kind == Blocked {
-		r.blame(p, hash, pc, o)
+	pc.added.add(what.kind, 1)
+	// The first reply of a reason in a pane is the one that travels.
+	if first := p.add(hash, what); first && o.Kind == Blocked && o.Sample != "" && len(pc.samples) < samplesMax {
+		pc.samples = append(pc.samples, sample{why: what.why, text: o.Sample})
 	}
 }
 
-// blame adds o to the split by reason. The first reply of a reason in a pane is
-// the one that travels.
-func (r *Ring) blame(p *pane, hash uint64, pc *paneChange, o Observation) {
-	why := r.whys.of(o.Reason, o.Cause)
-	tallies := p.blocks[hash]
-	for i := range tallies {
-		if tallies[i].why == why {
-			tallies[i].n++
-			return
+// change returns what is to be reported of a series, and its hash. Beyond the
+// limit that is Overflow.
+func (r *Ring) change(key Key, provider string) (uint64, *change) {
+	hash := r.sum(key.Source, key.Dimension, key.Value)
+	if ch := r.changes[hash]; ch != nil {
+		return hash, ch
+	}
+	if r.perSource[key.Source] >= r.seriesMax {
+		key.Value, provider = Overflow, ""
+		hash = r.sum(key.Source, key.Dimension, key.Value)
+		if ch := r.changes[hash]; ch != nil {
+			return hash, ch
 		}
 	}
-	p.blocks[hash] = append(tallies, tally{why, 1})
-	if o.Sample != "" && len(pc.samples) < samplesMax {
-		pc.samples = append(pc.samples, sample{why: why, text: o.Sample})
-	}
+	ch := &change{key: key, provider: provider}
+	r.changes[hash] = ch
+	r.perSource[key.Source]++
+	return hash, ch
 }
 
-func (r *Ring) hash(k Key) uint64 {
+// add counts one outcome of a series and says whether it is the first of its
+// reason.
+func (t *tally) add(hash uint64, what outcome) (first bool) {
+	c := t.counts[hash]
+	c.add(what.kind, 1)
+	t.counts[hash] = c
+	if what.kind != Blocked {
+		return false
+	}
+	list := t.blocks[hash]
+	for i := range list {
+		if list[i].why == what.why {
+			list[i].n++
+			return false
+		}
+	}
+	t.blocks[hash] = append(list, whyCount{what.why, 1})
+	return true
+}
+
+// sum hashes three names so that no two triples read alike.
+func (r *Ring) sum(a, b, c string) uint64 {
 	var h maphash.Hash
 	h.SetSeed(r.seed)
-	_, _ = h.WriteString(k.Source) // never fails, as documented
-	_ = h.WriteByte(0)             // nor does this
-	_, _ = h.WriteString(k.Dimension)
+	_, _ = h.WriteString(a) // never fails, as documented
+	_ = h.WriteByte(0)      // nor does this
+	_, _ = h.WriteString(b)
 	_ = h.WriteByte(0)
-	_, _ = h.WriteString(k.Value)
+	_, _ = h.WriteString(c)
 	return h.Sum64()
 }
 

@@ -61,7 +61,8 @@ type series struct {
 	blocks *blocks
 }
 
-// cell is what one input partition counted in one pane.
+// cell is what one input partition counted in one pane, or, with replacedBit in
+// its partition, what of that was replaced.
 type cell struct {
 	pane      Pane
 	partition uint16
@@ -95,9 +96,16 @@ func (t *Table) Drop() {
 	t.sources, t.hot = nil, nil
 }
 
-// foldedBit marks the cells of Overflow that this table added up itself, apart
-// from those a ring reported as Overflow.
-const foldedBit = 1 << 15
+const (
+	// foldedBit marks the cells of Overflow that this table added up itself, apart
+	// from those a ring reported as Overflow.
+	foldedBit = 1 << 15
+	// replacedBit marks what is taken off again: few cells have it, so that quiet
+	// series pay nothing for it.
+	replacedBit = 1 << 14
+	// PartitionsMax is how many partitions leave the bits above free.
+	PartitionsMax = replacedBit
+)
 
 // Merge takes in one report and tells touched each series it concerned; hot says
 // whether that one has blocks. Panes before oldest, and reports with panes of
@@ -164,9 +172,16 @@ func (t *Table) keys(key Key) map[string]*series {
 
 // merge keeps the larger of what is known and what is reported.
 func (s *series) merge(pane Pane, partition uint16, in *schemas.RatePane, w whys) {
+	s.raise(pane, partition, in.Counts, in.Blocks, w)
+	if in.Replaced != nil {
+		s.raise(pane, partition|replacedBit, in.Replaced.Counts, in.Replaced.Blocks, w)
+	}
+}
+
+func (s *series) raise(pane Pane, partition uint16, counts schemas.AlertCounts, blocks []schemas.ReasonCount, w whys) {
 	c := s.cell(pane, partition)
-	c.counts = c.counts.larger(countsOf(in.Counts))
-	for _, rc := range in.Blocks {
+	c.counts = c.counts.larger(countsOf(counts))
+	for _, rc := range blocks {
 		b := s.block(blockCell{pane: pane, partition: partition, why: w.of(rc.Reason, rc.Cause)})
 		b.n = max(b.n, clip(rc.Count))
 		s.blocks.remember(sample{b.why, pane, rc.Sample})
@@ -176,11 +191,11 @@ func (s *series) merge(pane Pane, partition uint16, in *schemas.RatePane, w whys
 // fold adds what a report says is new. Nobody remembers the cumulative counts of
 // series beyond the limit, so this is exact only while no counter restarts.
 func (s *series) fold(pane Pane, partition uint16, in *schemas.RatePane, w whys) {
-	added := countsOf(in.Added)
 	c := s.cell(pane, partition|foldedBit)
-	c.counts = c.counts.plus(added)
-	if added.Blocked > 0 {
-		s.block(blockCell{pane: pane, partition: partition | foldedBit, why: w.of(schemas.OtherReason, "")}).n += added.Blocked
+	c.counts = c.counts.moved(in.Added)
+	if in.Added.Blocked != 0 {
+		b := s.block(blockCell{pane: pane, partition: partition | foldedBit, why: w.of(schemas.OtherReason, "")})
+		b.n = c.counts.Blocked
 	}
 }
 
