@@ -172,19 +172,19 @@ func (t *Table) keys(key Key) map[string]*series {
 
 // merge keeps the larger of what is known and what is reported.
 func (s *series) merge(pane Pane, partition uint16, in *schemas.RatePane, w whys) {
-	s.raise(pane, partition, in.Counts, in.Blocks, w)
+	s.raise(cell{pane: pane, partition: partition, counts: countsOf(in.Counts)}, in.Blocks, w)
 	if in.Replaced != nil {
-		s.raise(pane, partition|replacedBit, in.Replaced.Counts, in.Replaced.Blocks, w)
+		s.raise(cell{pane: pane, partition: partition | replacedBit, counts: countsOf(in.Replaced.Counts)}, in.Replaced.Blocks, w)
 	}
 }
 
-func (s *series) raise(pane Pane, partition uint16, counts schemas.AlertCounts, blocks []schemas.ReasonCount, w whys) {
-	c := s.cell(pane, partition)
-	c.counts = c.counts.larger(countsOf(counts))
+func (s *series) raise(to cell, blocks []schemas.ReasonCount, w whys) {
+	c := s.cell(to.pane, to.partition)
+	c.counts = c.counts.larger(to.counts)
 	for _, rc := range blocks {
-		b := s.block(blockCell{pane: pane, partition: partition, why: w.of(rc.Reason, rc.Cause)})
+		b := s.block(blockCell{pane: to.pane, partition: to.partition, why: w.of(rc.Reason, rc.Cause)})
 		b.n = max(b.n, clip(rc.Count))
-		s.blocks.remember(sample{b.why, pane, rc.Sample})
+		s.blocks.remember(sample{b.why, to.pane, rc.Sample})
 	}
 }
 
