@@ -191,4 +191,3 @@ func TestOutcomes_HoldTheLatest(t *testing.T) {
 		t.Errorf("%d slots are left of nothing", len(table.slots))
 	}
 }
-

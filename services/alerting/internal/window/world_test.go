@@ -138,4 +138,3 @@ func (w *world) settle() {
 		}
 	}
 }
-
