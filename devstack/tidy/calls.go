@@ -3,6 +3,7 @@ package tidy
 import (
 	"go/ast"
 	"go/token"
+	"go/types"
 	"regexp"
 	"slices"
 	"strconv"
@@ -99,32 +100,95 @@ func (f *goFile) commentedLines() map[int]bool {
 	return lines
 }
 
-// checkErrorMatching forbids telling errors apart by their words.
+// checkErrorMatching forbids telling errors apart by their words, whether the
+// text is asked for in place or was put into a variable or field before.
 func checkErrorMatching(t *tree, rep *report) {
-	f := (*goFile)(nil)
-	visit := func(n ast.Node) bool {
-		call, ok := n.(*ast.CallExpr)
+	for _, f := range t.goFiles {
+		if !f.production() {
+			continue
+		}
+		for _, d := range f.ast.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok || fn.Body == nil {
+				continue
+			}
+			texts := errorTexts(fn.Body)
+			ast.Inspect(fn.Body, func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if !ok || len(call.Args) == 0 {
+					return true
+				}
+				if pkg, name := f.selected(call.Fun); pkg != "strings" || !slices.Contains(textTests(), name) {
+					return true
+				}
+				if isErrorText(call.Args[0]) || texts[types.ExprString(call.Args[0])] {
+					rep.add(f.path, f.line(call.Pos()), "decides by an error's text; use errors.Is, errors.AsType or a code")
+				}
+				return true
+			})
+		}
+	}
+}
+
+// textTests are the functions of strings that tell texts apart.
+func textTests() []string {
+	return []string{
+		"Contains", "ContainsAny", "ContainsFunc", "Count", "Cut", "CutPrefix", "CutSuffix", "EqualFold",
+		"HasPrefix", "HasSuffix", "Index", "IndexAny", "LastIndex",
+	}
+}
+
+// errorTexts returns what a function sets to the text of an error: variables,
+// fields (text, no.detail), and fields of literals by the variable that holds
+// the literal.
+func errorTexts(body *ast.BlockStmt) map[string]bool {
+	texts := map[string]bool{}
+	note := func(to, from ast.Expr) {
+		if isErrorText(from) {
+			texts[types.ExprString(to)] = true
+		}
+		if ref, ok := from.(*ast.UnaryExpr); ok {
+			from = ref.X
+		}
+		literal, ok := from.(*ast.CompositeLit)
 		if !ok {
-			return true
+			return
 		}
-		pkg, name := f.selected(call.Fun)
-		if pkg != "strings" || len(call.Args) == 0 || !slices.Contains([]string{"Contains", "HasPrefix", "HasSuffix", "EqualFold"}, name) {
-			return true
+		for _, e := range literal.Elts {
+			if kv, ok := e.(*ast.KeyValueExpr); ok && isErrorText(kv.Value) {
+				texts[types.ExprString(to)+"."+types.ExprString(kv.Key)] = true
+			}
 		}
-		inner, ok := call.Args[0].(*ast.CallExpr)
-		if !ok {
-			return true
-		}
-		if sel, ok := inner.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Error" && len(inner.Args) == 0 {
-			rep.add(f.path, f.line(call.Pos()), "decides by an error's text; use errors.Is, errors.AsType or a code")
+	}
+	ast.Inspect(body, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.AssignStmt:
+			for i := range n.Lhs {
+				if len(n.Lhs) == len(n.Rhs) {
+					note(n.Lhs[i], n.Rhs[i])
+				}
+			}
+		case *ast.ValueSpec:
+			for i := range n.Values {
+				note(n.Names[i], n.Values[i])
+			}
 		}
 		return true
+	})
+	return texts
+}
+
+// isErrorText says whether e is a call of Error() or a part of one.
+func isErrorText(e ast.Expr) bool {
+	if slice, ok := e.(*ast.SliceExpr); ok {
+		e = slice.X
 	}
-	for _, f = range t.goFiles {
-		if f.production() {
-			ast.Inspect(f.ast, visit)
-		}
+	call, ok := e.(*ast.CallExpr)
+	if !ok || len(call.Args) > 0 {
+		return false
 	}
+	sel, ok := call.Fun.(*ast.SelectorExpr)
+	return ok && sel.Sel.Name == "Error"
 }
 
 // checkChannels asks for a name for every buffer.

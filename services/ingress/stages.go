@@ -123,9 +123,9 @@ func (s *Service) decode(x *exchange) *refusal {
 		return nil
 	}
 	no := &refusal{outcome: malformed, cause: x.causeOfBody(), status: x.source.answers.Malformed, title: "malformed body", detail: err.Error()}
-	if _, ok := errors.AsType[*jsonscan.LimitError](err); ok {
+	if limit, ok := errors.AsType[*jsonscan.LimitError](err); ok {
 		no.outcome, no.cause, no.title = malformed, tooDeep, "beyond a limit"
-		if !strings.HasPrefix(no.detail, "too deep") {
+		if limit.Limit != jsonscan.Depth {
 			no.outcome, no.cause, no.status = tooLarge, tooManyItems, x.source.answers.TooLarge
 		}
 	}

@@ -25,15 +25,26 @@ type SyntaxError struct {
 // Error returns the fault with its offset.
 func (e *SyntaxError) Error() string { return e.What + " at byte " + strconv.Itoa(e.Offset) }
 
-// LimitError says that a text is JSON as far as it was read, but more of it than
-// allowed.
+// Limit is which one of the limits a text passed.
+type Limit string
+
+// The limits.
+const (
+	Depth  Limit = "too deep"
+	Items  Limit = "too many items"
+	Fields Limit = "too many fields" // of a form
+	Bytes  Limit = "too long"
+)
+
+// LimitError says that a text is well-formed as far as it was read, but more of
+// it than allowed.
 type LimitError struct {
-	Offset int
-	What   string // a constant phrase
+	Limit  Limit
+	Offset int // where it was passed
 }
 
 // Error returns the limit with the offset where it was passed.
-func (e *LimitError) Error() string { return e.What + " at byte " + strconv.Itoa(e.Offset) }
+func (e *LimitError) Error() string { return string(e.Limit) + " at byte " + strconv.Itoa(e.Offset) }
 
 // Limits bound one text. Depth and Items must be above 0.
 type Limits struct {
@@ -83,7 +94,7 @@ func (d *Document) Parse(data []byte, lim Limits) error {
 		most = lim.Bytes
 	}
 	if len(data) > most {
-		return &LimitError{Offset: most, What: "too long"}
+		return &LimitError{Limit: Bytes, Offset: most}
 	}
 	d.text = data
 	s := scanner{data: data, depthMax: lim.Depth, members: d.members}
@@ -195,7 +206,7 @@ func (d *Document) list(s *scanner, lim Limits) error {
 	}
 	for n := 0; ; n++ {
 		if n == lim.Items {
-			return &LimitError{Offset: s.pos, What: "too many items"}
+			return &LimitError{Limit: Items, Offset: s.pos}
 		}
 		s.space()
 		if err := d.item(s, 1); err != nil {
@@ -295,7 +306,7 @@ func (s *scanner) value(depth int) error {
 // members lie.
 func (s *scanner) object(depth int) error {
 	if depth >= s.depthMax {
-		return &LimitError{Offset: s.pos, What: "too deep"}
+		return &LimitError{Limit: Depth, Offset: s.pos}
 	}
 	s.pos++
 	s.space()
@@ -361,7 +372,7 @@ func (s *scanner) nest(found member, depth int) error {
 
 func (s *scanner) array(depth int) error {
 	if depth >= s.depthMax {
-		return &LimitError{Offset: s.pos, What: "too deep"}
+		return &LimitError{Limit: Depth, Offset: s.pos}
 	}
 	s.pos++
 	s.space()

@@ -23,7 +23,7 @@ type Field struct{ Name, Value string }
 func ReadForm(body []byte) ([]Field, error) {
 	parts := bytes.Count(body, []byte{'&'}) + 1
 	if parts > formFieldsMax {
-		return nil, &jsonscan.LimitError{What: "too many fields"}
+		return nil, &jsonscan.LimitError{Limit: jsonscan.Fields}
 	}
 	fields := make([]Field, 0, parts)
 	text := make([]byte, 0, len(body)) // of all fields: decoding makes nothing longer

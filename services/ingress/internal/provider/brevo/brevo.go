@@ -74,7 +74,7 @@ func decodeList(list jsonscan.Value, req *provider.Request, out *provider.Batch)
 	n := 0
 	for e := list.Elements(); e.Next(); n++ {
 		if n == req.Limits.Items {
-			return &jsonscan.LimitError{What: "too many items"}
+			return &jsonscan.LimitError{Limit: jsonscan.Items}
 		}
 		if e.Value().Kind() != jsonscan.Object {
 			out.Add(e.Value()).Reject(provider.NotAnObject)

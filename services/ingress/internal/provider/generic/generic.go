@@ -158,7 +158,7 @@ func (p *Provider) nested(doc *jsonscan.Document, req *provider.Request, out *pr
 	n := 0
 	for e := list.Elements(); e.Next(); n++ {
 		if n == req.Limits.Items {
-			return &jsonscan.LimitError{What: "too many items"}
+			return &jsonscan.LimitError{Limit: jsonscan.Items}
 		}
 		p.add(e.Value(), out.Members(e.Value()), origin{req: req, out: out, many: true})
 	}

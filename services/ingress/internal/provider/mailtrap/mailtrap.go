@@ -114,7 +114,7 @@ func lines(req *provider.Request, out *provider.Batch, first error) error {
 			continue
 		}
 		if n++; n > req.Limits.Items {
-			return &jsonscan.LimitError{Offset: len(req.Body), What: "too many items"}
+			return &jsonscan.LimitError{Limit: jsonscan.Items, Offset: len(req.Body)}
 		}
 		doc := out.JSON()
 		err := doc.Parse(line, req.Limits)
