@@ -53,6 +53,14 @@ type Limits struct {
 	Bytes int // of the text; 0 for what a member's offset can say
 }
 
+// most is how many bytes a text may have.
+func (l Limits) most() int {
+	if l.Bytes > 0 {
+		return l.Bytes
+	}
+	return textBytesMax
+}
+
 // bom is the UTF-8 byte order mark, which RFC 8259 lets a reader ignore.
 var bom = []byte("\xef\xbb\xbf")
 
@@ -89,19 +97,12 @@ const textBytesMax = math.MaxUint32
 // empty then.
 func (d *Document) Parse(data []byte, lim Limits) error {
 	d.Reset()
-	most := textBytesMax
-	if lim.Bytes > 0 {
-		most = lim.Bytes
-	}
-	if len(data) > most {
-		return &LimitError{Limit: Bytes, Offset: most}
+	if len(data) > lim.most() {
+		return &LimitError{Limit: Bytes, Offset: lim.most()}
 	}
 	d.text = data
 	s := scanner{data: data, depthMax: lim.Depth, members: d.members}
-	if bytes.HasPrefix(data, bom) {
-		s.pos = len(bom)
-	}
-	s.space()
+	s.begin()
 	var err error
 	if s.peek() == '[' {
 		d.array = true
@@ -111,14 +112,29 @@ func (d *Document) Parse(data []byte, lim Limits) error {
 	}
 	d.members = s.members
 	if err == nil {
-		if s.space(); s.pos < len(data) {
-			err = s.fault("unexpected text after the value")
-		}
+		err = s.end()
 	}
 	if err != nil {
 		d.Reset()
 	}
 	return err
+}
+
+// Check checks that data is one JSON value, as Parse does, and returns it without
+// noting where its members lie: it takes no memory, however many there are.
+// Members of the Value finds them in the text.
+func Check(data []byte, lim Limits) (Value, error) {
+	if len(data) > lim.most() {
+		return nil, &LimitError{Limit: Bytes, Offset: lim.most()}
+	}
+	s := scanner{data: data, depthMax: lim.Depth, checks: true}
+	s.begin()
+	start := s.pos
+	if err := s.value(0); err != nil {
+		return nil, err
+	}
+	value := Value(data[start:s.pos])
+	return value, s.end()
 }
 
 // Reset empties d and lets go of the text.
@@ -233,6 +249,23 @@ type scanner struct {
 	pos      int
 	depthMax int
 	members  []member
+	checks   bool // members are not noted
+}
+
+// begin goes to the first byte that counts.
+func (s *scanner) begin() {
+	if bytes.HasPrefix(s.data, bom) {
+		s.pos = len(bom)
+	}
+	s.space()
+}
+
+// end says that nothing may follow.
+func (s *scanner) end() error {
+	if s.space(); s.pos < len(s.data) {
+		return s.fault("unexpected text after the value")
+	}
+	return nil
 }
 
 func (s *scanner) fault(what string) error { return &SyntaxError{Offset: s.pos, What: what} }
@@ -352,9 +385,15 @@ func (s *scanner) member(depth int) error {
 	case '"': // what nearly all values are
 		_, err = s.text()
 	case '{', '[':
-		return s.nest(found, depth)
+		if !s.checks {
+			return s.nest(found, depth)
+		}
+		err = s.value(depth)
 	default:
 		err = s.value(depth)
+	}
+	if s.checks {
+		return err
 	}
 	found.valueEnd = uint32(s.pos)
 	s.members = append(s.members, found)

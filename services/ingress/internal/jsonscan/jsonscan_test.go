@@ -252,6 +252,13 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var doc Document
 		err := doc.Parse(data, wide)
+		checked, checkErr := Check(data, wide)
+		if (err == nil) != (checkErr == nil) {
+			t.Fatalf("Parse says %v, Check says %v", err, checkErr)
+		}
+		if err == nil && !doc.IsArray() && !bytes.Equal(checked, doc.Items()[0]) {
+			t.Fatalf("Parse finds %s, Check finds %s", doc.Items()[0], checked)
+		}
 		plain := bytes.TrimPrefix(data, bom)
 		if valid := json.Valid(plain); valid != (err == nil) {
 			if _, limited := errors.AsType[*LimitError](err); limited {
@@ -293,6 +300,30 @@ func FuzzParse(f *testing.F) {
 			t.Fatal(diff)
 		}
 	})
+}
+
+func TestCheck_TakesNoMemory(t *testing.T) {
+	text := []byte("{" + strings.Repeat(`"":0,`, 100_000) + `"a":{"b":[1,{"c":2}]}}`)
+	allocs := testing.AllocsPerRun(3, func() {
+		v, err := Check(text, wide)
+		if err != nil || v.Kind() != Object {
+			t.Fatalf("kind %d, error %v", v.Kind(), err)
+		}
+	})
+	if allocs > 0 {
+		t.Errorf("%g allocations", allocs)
+	}
+}
+
+func TestMembers_KeyIsWhatKeyReturns(t *testing.T) {
+	t.Parallel()
+	for m := Value(`{"":1,"a":2,"\u0061":3,"\n":4,"ab":5,"\u0061\u0062":6,"\ud83d\ude00":7}`).Members(); m.Next(); {
+		for _, key := range []string{"", "a", "ab", "\n", "\U0001f600", "\u0061"} {
+			if got := m.KeyIs(key); got != (m.Key() == key) {
+				t.Errorf("KeyIs(%q) of the key %q is %v", key, m.Key(), got)
+			}
+		}
+	}
 }
 
 func BenchmarkParse(b *testing.B) {

@@ -134,6 +134,19 @@ func (m *Members) Key() string {
 	return unescape(inner)
 }
 
+// KeyIs says whether the present member has the key. Unlike Key it takes no memory
+// for a key that is longer than one with escapes can be.
+func (m *Members) KeyIs(key string) bool {
+	inner := m.text[m.now.key:m.now.keyEnd]
+	if !m.now.escaped {
+		return string(inner) == key
+	}
+	return len(inner) <= escapeBytesMax*len(key) && unescape(inner) == key
+}
+
+// escapeBytesMax is how much longer text gets by escapes: \u0061 for a.
+const escapeBytesMax = 6
+
 // Value returns the present member's value.
 func (m *Members) Value() Value { return m.text[m.now.value:m.now.valueEnd:m.now.valueEnd] }
 

@@ -24,12 +24,11 @@ func newMailtrap(b *builder) Verifier {
 
 func newMailerSend(b *builder) Verifier {
 	keys := b.texts()
-	pings := newMembers()
 	return &bodyMAC{
 		header: webhooksign.MailerSendHeader, keys: keys,
 		ping: []byte(webhooksign.MailerSendPingKey),
 		isPing: func(body []byte) bool {
-			found, ok := pings.read(body, "type")
+			found, ok := membersOf(body, "type")
 			return ok && found[0].text == "webhook.test"
 		},
 	}

@@ -16,14 +16,13 @@ import (
 // other events under its signature, so a token proves only what it came with
 // first. The same events under the same token are a retry and welcome.
 type mailgun struct {
-	keys    [][]byte
-	window  window
-	tokens  *tokens
-	members *members
+	keys   [][]byte
+	window window
+	tokens *tokens
 }
 
 func newMailgun(b *builder) Verifier {
-	return &mailgun{keys: b.texts(), window: b.window(), tokens: newTokens(tokensMax), members: newMembers()}
+	return &mailgun{keys: b.texts(), window: b.window(), tokens: newTokens(tokensMax)}
 }
 
 // signed returns timestamp, token and the signatures, and the events beside them.
@@ -40,7 +39,7 @@ func (v *mailgun) signed(r *Request) (f []found, content []byte, ok bool) {
 		}
 		return f, r.Body, true
 	}
-	top, ok := v.members.read(r.Body, "signature", "event-data")
+	top, ok := membersOf(r.Body, "signature", "event-data")
 	if !ok {
 		return nil, nil, false
 	}

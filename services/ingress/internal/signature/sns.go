@@ -47,7 +47,6 @@ type sns struct {
 	pinned       []pinned // empty: fetched
 	certificates *certificates
 	fetch        *fetcher
-	members      *members
 	opt          Options
 }
 
@@ -59,7 +58,7 @@ func newSNS(b *builder) Verifier {
 	b.check(len(b.SNS.TopicArns) <= topicsMax, "sns.topic_arns", "%d are more than %d", len(b.SNS.TopicArns), topicsMax)
 	v := &sns{
 		hosts: map[string]string{}, refuse1: b.SNS.RefuseVersion1, fetch: newFetcher(b.Client),
-		members: newMembers(), opt: b.Options,
+		opt: b.Options,
 	}
 	v.certificates = newCertificates(v.fetch, b.Clock)
 	for i, arn := range b.SNS.TopicArns {
@@ -124,7 +123,7 @@ func (v *sns) Verify(ctx context.Context, r *Request) Verdict {
 
 // message reads the fields that are signed or say how.
 func (v *sns) message(body []byte) (*webhooksign.SNSMessage, bool) {
-	f, ok := v.members.read(body, "Type", "MessageId", "Token", "TopicArn", "Subject", "Message",
+	f, ok := membersOf(body, "Type", "MessageId", "Token", "TopicArn", "Subject", "Message",
 		"SubscribeURL", "Timestamp", "SignatureVersion", "Signature", "SigningCertURL")
 	if !ok {
 		return nil, false
