@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"time"
 	"unicode"
 
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
@@ -52,6 +53,12 @@ func (s *Service) refuse(x *exchange, no *refusal) {
 		s.metrics.requests.WithLabelValues("", string(no.outcome)).Inc()
 	} else {
 		x.source.metrics.requests[no.outcome].Inc()
+	}
+	if no.share != "" {
+		s.occupancy.refused[no.share].Inc()
+	}
+	if !x.arrived && x.r.ContentLength != 0 {
+		x.readUntil(time.Now().Add(lingerTime)) // the server reads on for a while
 	}
 	if no.outcome == probed {
 		x.w.Header()["Content-Type"] = jsonContent

@@ -9,6 +9,7 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
+	"github.com/mailstream/mailstream/services/ingress/internal/room"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
@@ -34,9 +35,17 @@ type Config struct {
 	// RequestsInFlightMax bounds requests that are being worked on; more are told
 	// to come back. Range [1, 100_000]. Default 4_096.
 	RequestsInFlightMax int `yaml:"requests_in_flight_max"`
-	// BodyBytesInFlightMax bounds their bodies together, so the memory of the
-	// process. At least BodyBytesMax. Default 64MiB.
+	// BodyBytesInFlightMax bounds their bodies together, as received, unpacked and
+	// indexed, so the memory of the process. At least BodyBytesMax. Default 64MiB.
 	BodyBytesInFlightMax config.ByteSize `yaml:"body_bytes_in_flight_max"`
+	// Unproven bounds what requests hold whose sender is not proven yet.
+	Unproven Unproven `yaml:"unproven"`
+	// BodyRateMin is how many bytes a second of a body have to arrive at least; what
+	// stalls is ended. Range [1B, 1MiB]. Default 1KiB.
+	BodyRateMin config.ByteSize `yaml:"body_rate_min"`
+	// BodyRateWindow is over how long BodyRateMin is counted. TCP needs 3 s to send
+	// again what was lost twice. Range [1s, 1m]. Default 4s.
+	BodyRateWindow time.Duration `yaml:"body_rate_window"`
 	// RetryAfter is what a 503 tells the sender to wait, whole seconds. Range [1s,
 	// 1h]. Default 5s.
 	RetryAfter time.Duration `yaml:"retry_after"`
@@ -44,6 +53,21 @@ type Config struct {
 	// patience of the providers, 10 s and more; for those who wait for less,
 	// mailersend and postal, the bound is four fifths of that.
 	Producer kafka.ProducerConfig `yaml:"producer"`
+}
+
+// Unproven is what requests may hold that a header does not prove: those of sources
+// that sign their bodies until the body is checked, and all those of `auth: none`.
+// The rest of the room is for proven requests alone.
+type Unproven struct {
+	// Percent is their part of RequestsInFlightMax and BodyBytesInFlightMax. Range
+	// [1, 90]. Default 50.
+	Percent int `yaml:"percent"`
+	// SourcePercent is the part of that for one source, where there are several.
+	// Range [1, 100]. Default 50.
+	SourcePercent int `yaml:"source_percent"`
+	// PeerPercent is the part of that for one peer: an IPv4 address or an IPv6 /64,
+	// behind TrustedProxies the client's. Range [1, 100]. Default 25.
+	PeerPercent int `yaml:"peer_percent"`
 }
 
 // Source is one account at one provider.
@@ -69,6 +93,10 @@ const (
 	requestsMaxHigh  = 100_000
 	retryAfterHigh   = time.Hour
 
+	unprovenPercentHigh = 90 // proven requests need some
+	bodyRateMinHigh     = config.MiB
+	bodyRateWindowHigh  = time.Minute
+
 	// deadLetterOverheadBytes is more than a dead letter has beside its bytes.
 	deadLetterOverheadBytes = 16 * config.KiB
 )
@@ -83,6 +111,9 @@ func Default() Config {
 		ItemsMax:             10_000,
 		RequestsInFlightMax:  4096,
 		BodyBytesInFlightMax: 64 * config.MiB,
+		Unproven:             Unproven{Percent: 50, SourcePercent: 50, PeerPercent: 25},
+		BodyRateMin:          config.KiB,
+		BodyRateWindow:       4 * time.Second,
 		RetryAfter:           5 * time.Second,
 	}
 }
@@ -107,8 +138,30 @@ func (c Config) Validate(p *config.Problems) {
 		"%d is not in [1, %d]", c.RequestsInFlightMax, requestsMaxHigh)
 	p.Check(c.BodyBytesInFlightMax >= c.BodyBytesMax, "body_bytes_in_flight_max",
 		"%s is below body_bytes_max %s", c.BodyBytesInFlightMax, c.BodyBytesMax)
+	c.Unproven.validate(p.At("unproven"))
+	p.Check(c.BodyRateMin >= 1 && c.BodyRateMin <= bodyRateMinHigh, "body_rate_min", "%s is not in [1B, %s]", c.BodyRateMin, bodyRateMinHigh)
+	p.Check(c.BodyRateWindow >= time.Second && c.BodyRateWindow <= bodyRateWindowHigh, "body_rate_window",
+		"%s is not in [1s, %s]", c.BodyRateWindow, bodyRateWindowHigh)
 	p.Check(c.RetryAfter >= time.Second && c.RetryAfter <= retryAfterHigh, "retry_after", "%s is not in [1s, %s]", c.RetryAfter, retryAfterHigh)
 	c.Producer.Validate(p.At("producer"))
+}
+
+func (u Unproven) validate(p *config.Problems) {
+	for _, part := range []struct {
+		name        string
+		value, high int
+	}{{"percent", u.Percent, unprovenPercentHigh}, {"source_percent", u.SourcePercent, 100}, {"peer_percent", u.PeerPercent, 100}} {
+		p.Check(part.value >= 1 && part.value <= part.high, part.name, "%d is not in [1, %d]", part.value, part.high)
+	}
+}
+
+// room returns the limits as a room has them.
+func (c Config) room() room.Limits {
+	return room.Limits{
+		Bytes: int64(c.BodyBytesInFlightMax), Requests: int64(c.RequestsInFlightMax),
+		UnprovenPercent: c.Unproven.Percent, SourcePercent: c.Unproven.SourcePercent, PeerPercent: c.Unproven.PeerPercent,
+		RateMin: int64(c.BodyRateMin), RateWindow: c.BodyRateWindow,
+	}
 }
 
 func (s Source) validate(p *config.Problems, allowNone bool) {

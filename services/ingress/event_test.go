@@ -153,7 +153,7 @@ func TestPath_IsTheListOfTheBlueprint(t *testing.T) {
 	for _, s := range path {
 		names = append(names, s.name)
 	}
-	want := []string{"route", "limit", "authenticate", "receive", "verify", "decode", "normalise", "fingerprint", "publish"}
+	want := []string{"route", "authenticate", "limit", "receive", "verify", "decode", "normalise", "fingerprint", "publish"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Error(diff)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mailstream/mailstream/services/ingress/internal/room"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 )
 
@@ -50,8 +51,8 @@ func FuzzServe(f *testing.F) {
 		if w.Code != 200 && answer.Status != w.Code {
 			t.Errorf("the problem says %d, the answer %d", answer.Status, w.Code)
 		}
-		if n := s.requests.Load(); n != 0 || s.bytes.Load() != 0 {
-			t.Errorf("%d requests, %d bytes in flight", n, s.bytes.Load())
+		if all, _ := s.room.Held(); all != (room.Amount{}) {
+			t.Errorf("%+v in flight", all)
 		}
 	})
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/normalise"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
+	"github.com/mailstream/mailstream/services/ingress/internal/room"
 	"github.com/mailstream/mailstream/services/ingress/internal/signature"
 	"github.com/mailstream/mailstream/services/internal/platform"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
@@ -53,6 +54,7 @@ type source struct {
 	answers      provider.Answers
 	guard        *auth.Guard
 	metrics      *sourceMetrics
+	room         *room.Source
 
 	cloudEventSource []byte
 	kinds            map[schemas.Type]kind
@@ -85,10 +87,10 @@ type Service struct {
 	recordBytesMax  int
 	retryAfter      string
 
-	requests   atomic.Int64 // in flight
-	bytes      atomic.Int64 // of their bodies
-	exchanges  sync.Pool    // of *exchange
-	gunzippers sync.Pool    // of *gzip.Reader
+	room       *room.Room
+	occupancy  *occupancy
+	exchanges  sync.Pool // of *exchange
+	gunzippers sync.Pool // of *gunzipper
 
 	checked atomic.Bool // topics are as they should be
 	ready   chan struct{}
@@ -115,8 +117,12 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	}
 	s.exchanges.New = func() any { return new(exchange) }
 	var err error
-	if s.metrics, err = newMetrics(shared.Registry, s); err != nil {
+	if s.metrics, err = newMetrics(shared.Registry); err != nil {
 		return nil, fmt.Errorf("register ingress metrics: %w", err)
+	}
+	s.room = room.New(cfg.room())
+	if s.occupancy, err = newOccupancy(shared.Registry, s.room); err != nil {
+		return nil, err
 	}
 	if s.normaliser, err = normalise.New(shared.Hasher); err != nil {
 		return nil, err
@@ -154,6 +160,7 @@ func (s *Service) addSources() error {
 				Signature: signature.Options{Source: sc.Name, Log: s.log},
 			}),
 			metrics:          s.metrics.of(sc.Name, entry.Provider),
+			room:             s.room.Source(),
 			cloudEventSource: []byte(schemas.CloudEventSource(sc.Name)),
 			kinds:            make(map[schemas.Type]kind),
 		}
@@ -189,6 +196,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.server.Run(gctx) })
 	g.Go(func() error { return s.start(gctx) })
+	g.Go(func() error { return s.room.Run(gctx) })
 	err := g.Wait()
 	s.client.Close()
 	flush, cancel := context.WithTimeout(context.Background(), flushTimeout)

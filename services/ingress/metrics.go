@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,14 +53,10 @@ type metrics struct {
 	seconds      prometheus.Histogram
 }
 
-// newMetrics registers everything; s is asked for its gauges at each scrape.
-func newMetrics(reg prometheus.Registerer, s *Service) (*metrics, error) {
+// newMetrics registers everything but what the room holds.
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mailstream_ingress_" + name, Help: help}, labels)
-	}
-	gauge := func(name, help string, of *atomic.Int64) prometheus.Collector {
-		opts := prometheus.GaugeOpts{Name: "mailstream_ingress_" + name, Help: help}
-		return prometheus.NewGaugeFunc(opts, func() float64 { return float64(of.Load()) })
 	}
 	m := &metrics{
 		requests: counter("requests_total",
@@ -91,8 +86,6 @@ func newMetrics(reg prometheus.Registerer, s *Service) (*metrics, error) {
 	}
 	for _, c := range []prometheus.Collector{
 		m.requests, m.refusals, m.received, m.published, m.deadLettered, m.rejected, m.drift, m.lastEvent, m.seconds,
-		gauge("requests_in_flight", "Requests being worked on.", &s.requests),
-		gauge("body_bytes_in_flight", "Bytes of their bodies. Worry when it nears the limit.", &s.bytes),
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, err

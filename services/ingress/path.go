@@ -6,6 +6,7 @@ import (
 
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/ingress/internal/room"
 )
 
 // stage is one step of a request. It returns nil when the next one may begin,
@@ -15,12 +16,14 @@ type stage struct {
 	do   func(*Service, *exchange) *refusal
 }
 
-// path is the way of a request, top to bottom. What comes before decode costs no
-// memory for strangers; what comes after publish is on Kafka, or refused whole.
+// path is the way of a request, top to bottom. What authenticate refuses costs no
+// memory. Who is proven only by the body has a part of the room until verify has
+// seen it, and looks into nothing of it before. What publish lets through is on
+// Kafka; all else is refused whole.
 var path = []stage{
 	{"route", (*Service).route},               // which source, by the URL
-	{"limit", (*Service).limit},               // is there room for one more
 	{"authenticate", (*Service).authenticate}, // what address, headers and URL prove
+	{"limit", (*Service).limit},               // is there room for one more, proven or not
 	{"receive", (*Service).receive},           // the body, whole and within limits
 	{"verify", (*Service).verify},             // what its raw bytes prove
 	{"decode", (*Service).decode},             // bytes to items: the provider's package
@@ -35,8 +38,8 @@ type exchange struct {
 	r        auth.Request
 	source   *source
 	received time.Time
-	reserved int64 // bytes taken from the service's room for bodies
-	slot     bool  // one of RequestsInFlightMax is taken
+	stay     room.Stay // what it holds of the room
+	arrived  bool      // the body has been read to its end
 	body     []byte
 	request  provider.Request
 	batch    provider.Batch
@@ -52,8 +55,9 @@ type refusal struct {
 	status     int
 	title      string
 	detail     string
-	again      bool // say when to come back
-	close      bool // the rest of the body is not worth reading
+	share      room.Share // what was full, where something was
+	again      bool       // say when to come back
+	close      bool       // the rest of the body is not worth reading
 }
 
 // ServeHTTP takes one request along the path and answers it.
@@ -74,12 +78,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // seen every record acknowledged; until then Kafka's client reads them.
 func (s *Service) release(x *exchange) {
 	s.metrics.seconds.Observe(time.Since(x.received).Seconds())
-	if x.reserved > 0 {
-		s.bytes.Add(-x.reserved)
-	}
-	if x.slot {
-		s.requests.Add(-1)
-	}
+	x.stay.Leave()
 	if !x.outgoing.settled() {
 		return
 	}

@@ -1,122 +1,225 @@
 package ingress
 
 import (
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"strings"
+	"time"
+
+	"github.com/mailstream/mailstream/services/ingress/internal/room"
 )
 
-// bodyStep is by how much the buffer of a body grows at least, and is taken from
-// the room for bodies: most webhooks fit into the first step. More is taken only
-// when it has come, or a few strangers who promise large bodies and send nothing
-// would keep everybody out.
-const bodyStep = 16 << 10
-
-// errNoRoom says that bodies of other requests take all the room there is.
-var errNoRoom = errors.New("no room for the body")
+const (
+	// bodyStep is by how much the buffer of a body grows at least, and is taken from
+	// the room for bodies: most webhooks fit into the first step. More is taken only
+	// when it has come, or a few strangers who promise large bodies and send nothing
+	// would keep everybody out.
+	bodyStep = 16 << 10
+	// workBytesMin is from which size on an unproven body waits for a place to be
+	// unpacked and checked. A smaller one takes less time than the wait: 64 KiB are
+	// unpacked and checked in a fifth of a millisecond.
+	workBytesMin = 64 << 10
+	// gunzipBytes is what a gzip reader takes: a window of 32 KiB and its tables.
+	gunzipBytes = 48 << 10
+	// lingerTime bounds the wait for the rest of a body that nobody reads any more:
+	// a sender in the middle of it still gets its answer, one that stalls gets none.
+	lingerTime = time.Second
+)
 
 // errBodyTooLarge says that a body goes on beyond BodyBytesMax.
 var errBodyTooLarge = errors.New("body is beyond the limit")
 
-// receive reads the body. Its memory is never reused: events share it until they
-// are acknowledged.
-func (s *Service) receive(x *exchange) *refusal {
-	var err error
-	switch encoding := x.r.Header.Get("Content-Encoding"); strings.ToLower(encoding) {
-	case "", "identity":
-		err = s.readPlain(x)
-	case "gzip", "x-gzip":
-		err = s.readGzip(x)
-	default:
-		x.w.Header().Set("Accept-Encoding", "gzip") // RFC 9110, section 12.5.3
-		return &refusal{outcome: unsupported, cause: unsupportedEncoding, status: statusOf(unsupported, x.source.answers), title: "unsupported encoding", detail: "take gzip or none", close: true}
+// limit takes a place for the request and for the first step of its body.
+func (s *Service) limit(x *exchange) *refusal {
+	guard := x.source.guard
+	e := room.Entry{Source: x.source.room, Body: x, Proven: guard.Proves(), Bytes: firstStep(x.r.ContentLength), Now: x.received}
+	if !e.Proven {
+		e.Peer = guard.Peer(x.r.Request)
 	}
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, errNoRoom):
-		no := x.unavailable(overloaded, tooManyBytes, "too many bytes at once")
-		no.close = true
-		return no
-	case errors.Is(err, errBodyTooLarge):
-		return &refusal{outcome: tooLarge, cause: bodyTooLarge, status: x.source.answers.TooLarge, title: "body too large", detail: "the limit is " + s.cfg.BodyBytesMax.String(), close: true}
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &refusal{outcome: slow, cause: slowBody, status: x.source.answers.Slow, title: "body too slow", detail: "the body did not arrive in time", close: true}
-	default:
-		return &refusal{outcome: malformed, cause: brokenBody, status: x.source.answers.Malformed, title: "malformed body", detail: "the body ended early or is not what its headers say", close: true}
-	}
-}
-
-// reserve takes n bytes of the room for bodies.
-func (s *Service) reserve(x *exchange, n int64) error {
-	x.reserved += n
-	if s.bytes.Add(n) > int64(s.cfg.BodyBytesInFlightMax) {
-		return errNoRoom
+	if err := s.room.Enter(&x.stay, e); err != nil {
+		return x.full(err)
 	}
 	return nil
 }
 
-// readPlain reads a body as it is, into one piece of memory where it is short.
-func (s *Service) readPlain(x *exchange) error {
-	n := x.r.ContentLength
-	if n > int64(s.cfg.BodyBytesMax) {
-		return errBodyTooLarge
+// firstStep is what the buffer of a body takes at first.
+func firstStep(length int64) int64 {
+	if length >= 0 && length < bodyStep {
+		return length + 1 // one more, to see the end without growing
 	}
-	if n < 0 || n > bodyStep {
-		return s.readOn(x, x.r.Request.Body, int(n))
-	}
-	if err := s.reserve(x, n); err != nil {
-		return err
-	}
-	x.body = make([]byte, n)
-	_, err := io.ReadFull(x.r.Request.Body, x.body)
-	return err
+	return bodyStep
 }
 
-// readGzip reads a compressed body; the limit holds for what comes out.
-func (s *Service) readGzip(x *exchange) error {
-	if x.r.ContentLength > int64(s.cfg.BodyBytesMax) {
-		return errBodyTooLarge
-	}
-	gz, ok := s.gunzippers.Get().(*gzip.Reader)
-	if !ok {
-		gz = new(gzip.Reader)
-	}
-	defer s.gunzippers.Put(gz)
-	if err := gz.Reset(x.r.Request.Body); err != nil {
-		return err
-	}
-	return s.readOn(x, gz, -1)
+// Interrupt ends the reading of the body, whose room somebody else needs or which
+// is too slow. It is called only while the body is being received.
+func (x *exchange) Interrupt() { x.readUntil(time.Unix(1, 0)) }
+
+// readUntil sets until when the request may be read. A writer that is no
+// connection has no such time.
+func (x *exchange) readUntil(t time.Time) {
+	_ = http.NewResponseController(x.w).SetReadDeadline(t) // refused by what cannot stall
 }
 
-// readOn reads to the end, growing as it goes and never beyond the limit. length
-// is what the sender promised, -1 for nothing.
-func (s *Service) readOn(x *exchange, from io.Reader, length int) error {
-	most := int(s.cfg.BodyBytesMax)
-	for {
-		if len(x.body) == cap(x.body) {
-			size := min(max(2*cap(x.body), bodyStep), most+1)
-			if length > cap(x.body) {
-				size = min(size, length+1) // one more, to see the end without growing again
-			}
-			if err := s.reserve(x, int64(size-cap(x.body))); err != nil {
-				return err
-			}
-			grown := make([]byte, len(x.body), size)
-			copy(grown, x.body)
-			x.body = grown
+// receive reads the body as it comes over the wire, then unpacks it: what stalls
+// half-way holds what it has sent, not what that would unpack to. The memory of a
+// body is never reused: events share it until they are acknowledged.
+func (s *Service) receive(x *exchange) *refusal {
+	encoding := strings.ToLower(x.r.Header.Get("Content-Encoding"))
+	packed := encoding == "gzip" || encoding == "x-gzip"
+	if !packed && encoding != "" && encoding != "identity" {
+		x.w.Header().Set("Accept-Encoding", "gzip") // RFC 9110, section 12.5.3
+		return &refusal{outcome: unsupported, cause: unsupportedEncoding, status: statusOf(unsupported, x.source.answers), title: "unsupported encoding", detail: "take gzip or none", close: true}
+	}
+	err := s.readAll(x, arriving{x})
+	if ended := x.stay.Received(); ended != nil {
+		err = ended
+	}
+	x.arrived = err == nil
+	if err == nil && packed {
+		err = s.unpack(x)
+	}
+	if err == nil {
+		return nil
+	}
+	return s.unreceived(x, err)
+}
+
+// unreceived returns the answer for a body that could not be had.
+func (s *Service) unreceived(x *exchange, err error) *refusal {
+	if _, full := errors.AsType[*room.FullError](err); full {
+		return x.full(err)
+	}
+	no := &refusal{outcome: malformed, cause: brokenBody, status: x.source.answers.Malformed, title: "malformed body", detail: "the body ended early or is not what its headers say", close: true}
+	switch {
+	case errors.Is(err, errBodyTooLarge):
+		no.outcome, no.cause, no.status, no.title, no.detail = tooLarge, bodyTooLarge, x.source.answers.TooLarge, "body too large", "the limit is "+s.cfg.BodyBytesMax.String()
+	case errors.Is(err, room.ErrSlow), errors.Is(err, os.ErrDeadlineExceeded):
+		no.outcome, no.cause, no.status, no.title, no.detail = slow, slowBody, x.source.answers.Slow, "body too slow", "the body did not arrive in time"
+	}
+	return no
+}
+
+// full asks the sender to come back: there is no room for the request.
+func (x *exchange) full(err error) *refusal {
+	no := x.unavailable(overloaded, tooManyRequests, "too many requests at once")
+	no.close = true
+	if lack, ok := errors.AsType[*room.FullError](err); ok {
+		no.share = lack.Share
+		if lack.Bytes {
+			no.cause, no.detail = tooManyBytes, "too many bytes at once"
 		}
+	}
+	return no
+}
+
+// arriving reads a body off the wire and counts its pace.
+type arriving struct{ x *exchange }
+
+// Read reads.
+func (a arriving) Read(p []byte) (int, error) {
+	n, err := a.x.r.Request.Body.Read(p)
+	a.x.stay.Arrived(n)
+	return n, err
+}
+
+// readAll reads to the end into x.body, growing as it goes and never beyond the
+// limit. The first step is taken already.
+func (s *Service) readAll(x *exchange, from io.Reader) error {
+	most := int64(s.cfg.BodyBytesMax)
+	length := x.r.ContentLength
+	if length > most {
+		return errBodyTooLarge
+	}
+	x.body = make([]byte, 0, firstStep(length))
+	for {
 		n, err := from.Read(x.body[len(x.body):cap(x.body)])
 		x.body = x.body[:len(x.body)+n]
-		if len(x.body) > most {
+		if int64(len(x.body)) > most {
 			return errBodyTooLarge
 		}
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
+			return err
+		}
+		if len(x.body) == cap(x.body) {
+			if err := s.grow(x, length); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// grow doubles the buffer of the body, whose length is known or below 0. Both
+// buffers are counted while there are two.
+func (s *Service) grow(x *exchange, length int64) error {
+	old := int64(cap(x.body))
+	size := min(2*old, int64(s.cfg.BodyBytesMax)+1)
+	if length >= old {
+		size = min(size, length+1) // one more, to see the end without growing again
+	}
+	if err := x.stay.Grow(size, time.Now()); err != nil {
+		return err
+	}
+	x.body = append(make([]byte, 0, size), x.body...)
+	x.stay.Shrink(old)
+	return nil
+}
+
+// unpack replaces the body by what it unpacks to. What is large and not proven
+// waits for its turn before it takes more memory or time.
+func (s *Service) unpack(x *exchange) error {
+	packed := x.body
+	if err := x.stay.Grow(gunzipBytes+bodyStep, time.Now()); err != nil {
+		return err
+	}
+	gz, ok := s.gunzippers.Get().(*gunzipper)
+	if !ok {
+		gz = new(gunzipper)
+	}
+	gz.from.Reset(packed)
+	x.body = make([]byte, 0, bodyStep)
+	err := gz.Reset(&gz.from)
+	if err == nil {
+		err = s.inflate(x, gz)
+	}
+	gz.from.Reset(nil)
+	s.gunzippers.Put(gz)
+	x.stay.Shrink(gunzipBytes + int64(cap(packed)))
+	return err
+}
+
+// gunzipper is a reader of gzip and what it reads from.
+type gunzipper struct {
+	gzip.Reader
+	from bytes.Reader
+}
+
+func (s *Service) inflate(x *exchange, gz io.Reader) error {
+	for {
+		n, err := gz.Read(x.body[len(x.body):cap(x.body)])
+		x.body = x.body[:len(x.body)+n]
+		switch {
+		case len(x.body) > int(s.cfg.BodyBytesMax):
+			return errBodyTooLarge
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case len(x.body) < cap(x.body):
+			continue
+		}
+		if len(x.body) >= workBytesMin {
+			if err := x.stay.Work(x.r.Context()); err != nil {
+				return err
+			}
+		}
+		if err := s.grow(x, -1); err != nil {
 			return err
 		}
 	}

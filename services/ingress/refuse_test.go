@@ -17,6 +17,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
+	"github.com/mailstream/mailstream/services/ingress/internal/room"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 )
@@ -115,11 +116,8 @@ func TestIngress_WhatBadInputGets(t *testing.T) {
 	if events := h.events(); len(events) != 0 || len(h.deadLetters()) != 0 {
 		t.Errorf("%d events and %d dead letters were published", len(events), len(h.deadLetters()))
 	}
-	if n := h.requests.Load(); n != 0 {
-		t.Errorf("%d requests are in flight after the last", n)
-	}
-	if n := h.bytes.Load(); n != 0 {
-		t.Errorf("%d bytes are in flight after the last", n)
+	if all, unproven := h.room.Held(); all != (room.Amount{}) || unproven != (room.Amount{}) {
+		t.Errorf("%+v and %+v are in flight after the last", all, unproven)
 	}
 }
 
@@ -179,7 +177,7 @@ func TestIngress_ASlowBodyGets408AndFreesItsMemory(t *testing.T) {
 			}
 		})
 	}
-	within(t, "bytes in flight are freed", func() bool { return h.bytes.Load() == 0 && h.requests.Load() == 0 })
+	within(t, "bytes in flight are freed", func() bool { return h.held() == room.Amount{} })
 }
 
 // TestIngress_PromisesTakeNoRoom holds the room for bodies against requests that
@@ -198,13 +196,19 @@ func TestIngress_PromisesTakeNoRoom(t *testing.T) {
 		defer conn.Close()
 		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Basic %s\r\nContent-Length: %d\r\n\r\n[", Prefix+testSource, credentials, cfg.BodyBytesMax)
 	}
-	within(t, "all of them are being read", func() bool { return h.requests.Load() == 20 && h.bytes.Load() > 0 })
+	within(t, "all of them are being read", func() bool { return h.held().Requests == 20 })
 	wantStatus(t, h.post(bounceItem), http.StatusOK)
 	large := group(sentItem, 1000)
 	wantStatus(t, h.post(large), http.StatusOK)
 	if n := len(h.events()); n != 1001 {
 		t.Errorf("%d events, want 1001", n)
 	}
+}
+
+// held is what all requests hold.
+func (h *harness) held() room.Amount {
+	all, _ := h.room.Held()
+	return all
 }
 
 // within polls until ok or waitMax has passed.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
+	"github.com/mailstream/mailstream/services/ingress/internal/room"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 )
@@ -97,8 +98,8 @@ func TestIngress_ReusesNothingThatKafkaStillReads(t *testing.T) {
 			t.Fatalf("record %d was written to: %s", i, diff)
 		}
 	}
-	if s.bytes.Load() != 0 || s.requests.Load() != 0 {
-		t.Errorf("%d bytes and %d requests are still counted", s.bytes.Load(), s.requests.Load())
+	if all, _ := s.room.Held(); all != (room.Amount{}) {
+		t.Errorf("%+v is still counted", all)
 	}
 }
 

@@ -18,6 +18,22 @@ import (
 // the source's auth.path says so.
 const Prefix = "/v1/webhooks/"
 
+const (
+	// itemBytes is what an item takes beside its bytes: the event, its record and
+	// the record's headers.
+	itemBytes = 1 << 10
+	// growBytesMin is what is not worth the counting.
+	growBytesMin = 4 << 10
+)
+
+// grow takes n bytes more of the room for what the body becomes.
+func (x *exchange) grow(n int64) error {
+	if n < growBytesMin {
+		return nil
+	}
+	return x.stay.Grow(n, x.received)
+}
+
 // depthMax bounds arrays and objects inside each other. Providers nest up to six
 // deep; 64 leaves room and costs nothing.
 const depthMax = 64
@@ -75,15 +91,6 @@ func (x *exchange) fields() string {
 	return x.source.guard.Fields(x.r.URL.RawQuery)
 }
 
-// limit takes one of the slots.
-func (s *Service) limit(x *exchange) *refusal {
-	x.slot = true
-	if s.requests.Add(1) > int64(s.cfg.RequestsInFlightMax) {
-		return x.unavailable(overloaded, tooManyRequests, "too many requests at once")
-	}
-	return nil
-}
-
 // authenticate decides before the body is read.
 func (s *Service) authenticate(x *exchange) *refusal {
 	if proof := x.source.guard.Early(&x.r); proof != auth.Proven {
@@ -94,9 +101,22 @@ func (s *Service) authenticate(x *exchange) *refusal {
 
 // verify decides from the body's raw bytes.
 func (s *Service) verify(x *exchange) *refusal {
+	guard := x.source.guard
+	if !guard.Signed() {
+		return nil
+	}
 	x.r.Body = x.body
-	switch verdict := x.source.guard.Late(&x.r); verdict {
+	if len(x.body) > workBytesMin {
+		if err := x.stay.Work(x.r.Context()); err != nil {
+			return x.full(err)
+		}
+	}
+	x.r.Peer, x.r.Known, x.r.Waits = x.stay.Peer(), x.stay.Known(), x.stay.EndWork
+	verdict := guard.Late(&x.r)
+	x.stay.EndWork()
+	switch verdict {
 	case signature.Genuine:
+		x.stay.Prove()
 		return nil
 	case signature.Settled:
 		return &refusal{outcome: probed, status: http.StatusOK}
@@ -116,8 +136,14 @@ func (s *Service) decode(x *exchange) *refusal {
 		// A form may be longer once it is JSON, and has to fit into a dead letter.
 		Limits: jsonscan.Limits{Depth: depthMax, Items: s.cfg.ItemsMax, Bytes: int(s.cfg.BodyBytesMax)},
 	}
+	if err := x.grow(jsonscan.IndexBytes(x.body)); err != nil {
+		return x.full(err)
+	}
 	err := x.source.provider.Decode(&x.request, &x.batch)
 	if err == nil {
+		if err := x.grow(itemBytes * int64(len(x.batch.Items()))); err != nil {
+			return x.full(err)
+		}
 		x.source.metrics.received.Add(float64(len(x.batch.Items())))
 		s.noteDrift(x)
 		return nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mailstream/mailstream/services/ingress/internal/signature"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 )
 
 // Request is what a scheme may look at.
@@ -21,6 +22,10 @@ type Request struct {
 	PathSecret string
 	// Body is the request's bytes as received; nil while they are not read.
 	Body []byte
+	// Peer, Known and Waits are those of signature.Request.
+	Peer  netip.Prefix
+	Known bool
+	Waits func()
 }
 
 // Proof is what the sender's address, headers and URL prove. The zero value
@@ -109,6 +114,26 @@ func (g *Guard) Challenge() string { return g.challenge }
 // WantsPathSecret says whether a path with a secret behind the source exists.
 func (g *Guard) WantsPathSecret() bool { return g.wantsPath }
 
+// Signed says whether the body has to prove the request.
+func (g *Guard) Signed() bool { return g.late != nil }
+
+// Proves says whether Early proves who sent a request: by a secret, or by an
+// address where nothing else is asked for.
+func (g *Guard) Proves() bool {
+	return len(g.early) > 0 || g.late == nil && len(g.peers.allowed) > 0
+}
+
+// Peer returns the network that r comes from, behind trusted proxies too: an IPv4
+// address, or the /64 that one IPv6 host has as a rule (RFC 6177). The zero Prefix
+// is for what cannot be told.
+func (g *Guard) Peer(r *http.Request) netip.Prefix {
+	addr, ok := g.peers.client(r)
+	if !ok {
+		return netip.Prefix{}
+	}
+	return httpserver.Network(addr)
+}
+
 // Fields returns the query without the parameter that carries a secret, which
 // nothing may keep. The rest is as it was sent.
 func (g *Guard) Fields(query string) string {
@@ -141,7 +166,9 @@ func (g *Guard) Late(r *Request) signature.Verdict {
 	if g.late == nil {
 		return signature.Genuine
 	}
-	return g.late.Verify(r.Context(), &signature.Request{Method: r.Method, Header: r.Header, Body: r.Body})
+	return g.late.Verify(r.Context(), &signature.Request{
+		Method: r.Method, Header: r.Header, Body: r.Body, Peer: r.Peer, Known: r.Known, Waits: r.Waits,
+	})
 }
 
 // all asks every scheme, so that the time does not show which one refused.

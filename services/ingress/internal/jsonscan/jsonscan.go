@@ -12,54 +12,8 @@ import (
 	"bytes"
 	"math"
 	"sort"
-	"strconv"
 	"unsafe"
 )
-
-// SyntaxError says where a text stops being JSON, and never what stands there.
-type SyntaxError struct {
-	Offset int    // bytes before the fault
-	What   string // a constant phrase
-}
-
-// Error returns the fault with its offset.
-func (e *SyntaxError) Error() string { return e.What + " at byte " + strconv.Itoa(e.Offset) }
-
-// Limit is which one of the limits a text passed.
-type Limit string
-
-// The limits.
-const (
-	Depth  Limit = "too deep"
-	Items  Limit = "too many items"
-	Fields Limit = "too many fields" // of a form
-	Bytes  Limit = "too long"
-)
-
-// LimitError says that a text is well-formed as far as it was read, but more of
-// it than allowed.
-type LimitError struct {
-	Limit  Limit
-	Offset int // where it was passed
-}
-
-// Error returns the limit with the offset where it was passed.
-func (e *LimitError) Error() string { return string(e.Limit) + " at byte " + strconv.Itoa(e.Offset) }
-
-// Limits bound one text. Depth and Items must be above 0.
-type Limits struct {
-	Depth int // arrays and objects inside each other
-	Items int // elements of the outermost array
-	Bytes int // of the text; 0 for what a member's offset can say
-}
-
-// most is how many bytes a text may have.
-func (l Limits) most() int {
-	if l.Bytes > 0 {
-		return l.Bytes
-	}
-	return textBytesMax
-}
 
 // bom is the UTF-8 byte order mark, which RFC 8259 lets a reader ignore.
 var bom = []byte("\xef\xbb\xbf")
@@ -83,6 +37,13 @@ type member struct {
 	inside          uint32 // how many members follow that lie in its value
 	escaped         bool   // the key has a backslash
 }
+
+// memberBytes is the size of a member.
+const memberBytes = int64(unsafe.Sizeof(member{}))
+
+// IndexBytes returns what the index of text takes at most: every member has a
+// colon.
+func IndexBytes(text []byte) int64 { return memberBytes * int64(bytes.Count(text, []byte{':'})) }
 
 // membersKept bounds what Reset keeps for the next text: more than a thousand
 // events have.
@@ -118,23 +79,6 @@ func (d *Document) Parse(data []byte, lim Limits) error {
 		d.Reset()
 	}
 	return err
-}
-
-// Check checks that data is one JSON value, as Parse does, and returns it without
-// noting where its members lie: it takes no memory, however many there are.
-// Members of the Value finds them in the text.
-func Check(data []byte, lim Limits) (Value, error) {
-	if len(data) > lim.most() {
-		return nil, &LimitError{Limit: Bytes, Offset: lim.most()}
-	}
-	s := scanner{data: data, depthMax: lim.Depth, checks: true}
-	s.begin()
-	start := s.pos
-	if err := s.value(0); err != nil {
-		return nil, err
-	}
-	value := Value(data[start:s.pos])
-	return value, s.end()
 }
 
 // Reset empties d and lets go of the text.

@@ -15,6 +15,7 @@ import (
 	"crypto/hmac"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -51,6 +52,12 @@ type Request struct {
 	Method string
 	Header http.Header
 	Body   []byte // as received, decompressed
+
+	Peer  netip.Prefix // where it comes from
+	Known bool         // Peer has proven a request of this source lately
+	// Waits is called before Verify waits for something outside, at most once; nil
+	// for nothing.
+	Waits func()
 }
 
 // Verifier decides for the requests of one source. It is safe for concurrent

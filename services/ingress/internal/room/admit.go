@@ -1,0 +1,148 @@
+package room
+
+import "time"
+
+// shortage is what lacks where.
+type shortage struct {
+	share Share
+	bytes bool // bytes lack, not requests
+}
+
+// admit gives n more to st, of whom others may have to make place; r.mu is held.
+func (r *Room) admit(st *Stay, n Amount) error {
+	var lack shortage
+	for range evictionsMax {
+		short := false
+		if lack, short = r.lacks(st, n); !short {
+			r.take(st, n)
+			return nil
+		}
+		victim := r.victim(st, lack, n)
+		if victim == nil {
+			break
+		}
+		r.evict(victim, lack.bytes)
+	}
+	return &FullError{Share: lack.share, Bytes: lack.bytes}
+}
+
+// lacks says which part of the room is too small for n more of st.
+func (r *Room) lacks(st *Stay, n Amount) (shortage, bool) {
+	own := st.held
+	if st.proven {
+		left := Amount{Bytes: r.all.Bytes - r.proven.Bytes, Requests: r.all.Requests - r.proven.Requests}
+		most := Amount{Bytes: provenFactor * left.Bytes, Requests: provenFactor * left.Requests}
+		if over, bytes := beyond(st.source.proven, own, n, most); over && r.sources > 1 {
+			return shortage{OfSource, bytes}, true
+		}
+	} else {
+		for _, part := range []struct {
+			share      Share
+			held, most Amount
+		}{
+			{UnprovenPeer, st.peer.held, r.peerMost},
+			{UnprovenSource, st.source.unproven, r.sourceMost},
+			{Unproven, r.unproven, r.unprovenMost},
+		} {
+			if part.share == UnprovenSource && r.sources == 1 {
+				continue
+			}
+			if over, bytes := beyond(part.held, own, n, part.most); over {
+				return shortage{part.share, bytes}, true
+			}
+		}
+	}
+	held := r.proven
+	held.add(r.unproven)
+	if over, bytes := beyond(held, own, n, r.all); over {
+		return shortage{All, bytes}, true
+	}
+	if !st.proven && r.manyLeave() {
+		return shortage{Unproven, true}, true
+	}
+	return shortage{}, false
+}
+
+// manyLeave says that no more should be evicted before some have gone.
+func (r *Room) manyLeave() bool {
+	return r.leaving.Bytes > r.unprovenMost.Bytes/leavingParts || r.leaving.Requests > r.unprovenMost.Requests/leavingParts
+}
+
+// beyond says whether n more is too much, in bytes or in requests. Who is alone
+// always has place: the largest body has to pass through the smallest part.
+func beyond(held, own, n, most Amount) (over, bytes bool) {
+	if n.Bytes > 0 && held.Bytes+n.Bytes > most.Bytes && held.Bytes > own.Bytes {
+		return true, true
+	}
+	return n.Requests > 0 && held.Requests+n.Requests > most.Requests && held.Requests > own.Requests, false
+}
+
+// victim returns the request that has to make place for st, nil when none has to.
+// Only unproven ones that are still being received do.
+func (r *Room) victim(st *Stay, lack shortage, n Amount) *Stay {
+	if lack.share == OfSource || r.manyLeave() {
+		return nil
+	}
+	var worst *Stay
+	for _, c := range r.receiving {
+		switch {
+		case c == st, c.proven, lack.bytes && c.held.Bytes == 0:
+		case lack.share == UnprovenPeer && c.peer != st.peer:
+		case lack.share == UnprovenSource && c.source != st.source:
+		case worst == nil || goesBefore(c, worst, lack.bytes):
+			worst = c
+		}
+	}
+	if worst == nil || !yields(worst, st, lack.bytes, n) {
+		return nil
+	}
+	return worst
+}
+
+// goesBefore orders requests by who has to go first: strangers before peers that
+// have proven a request, then by what the peer holds, what the source holds, and
+// age.
+func goesBefore(a, b *Stay, bytes bool) bool {
+	if a.known != b.known {
+		return b.known
+	}
+	if x, y := a.peer.held.of(bytes), b.peer.held.of(bytes); x != y {
+		return x > y
+	}
+	if x, y := a.source.unproven.of(bytes), b.source.unproven.of(bytes); x != y {
+		return x > y
+	}
+	return a.entered.Before(b.entered)
+}
+
+// yields says whether victim goes so that st may have n more.
+func yields(victim, st *Stay, bytes bool, n Amount) bool {
+	switch {
+	case st.proven || st.known && !victim.known:
+		return true
+	case victim.known && !st.known:
+		return false
+	case st.now.Sub(victim.entered) > graceAge:
+		return true
+	case victim.peer != st.peer:
+		return victim.peer.held.of(bytes) >= st.peer.held.of(bytes)+n.of(bytes)
+	default:
+		return victim.source != st.source && victim.source.unproven.of(bytes) >= st.source.unproven.of(bytes)+n.of(bytes)
+	}
+}
+
+func (a Amount) of(bytes bool) int64 {
+	if bytes {
+		return a.Bytes
+	}
+	return a.Requests
+}
+
+const (
+	// knownMax bounds the peers of a source that are remembered, about 100 bytes
+	// each; a provider sends from some dozens of addresses.
+	knownMax = 512
+	// knownAge is for how long a peer that has proven a request goes before
+	// strangers.
+	knownAge = 24 * time.Hour
+)

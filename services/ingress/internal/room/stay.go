@@ -1,0 +1,195 @@
+package room
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// Source is what the requests of one source hold. Make it with Room.Source.
+type Source struct {
+	room     *Room
+	proven   Amount // guarded by room.mu, as all
+	unproven Amount
+	known    map[netip.Prefix]time.Time // peers that have proven a request, and when
+	desks    [2]chan struct{}           // see Work: of strangers, of known peers
+}
+
+// Source adds a source to the room. All are added before the first request.
+func (r *Room) Source() *Source {
+	r.sources++
+	return &Source{
+		room: r, known: map[netip.Prefix]time.Time{},
+		desks: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)},
+	}
+}
+
+// remember notes that p has proven a request.
+func (s *Source) remember(p netip.Prefix, now time.Time) {
+	if _, ok := s.known[p]; !ok && len(s.known) >= knownMax {
+		oldest := p
+		for k, at := range s.known {
+			if oldest == p || at.Before(s.known[oldest]) {
+				oldest = k
+			}
+		}
+		delete(s.known, oldest)
+	}
+	s.known[p] = now
+}
+
+func (s *Source) knows(p netip.Prefix, now time.Time) bool {
+	at, ok := s.known[p]
+	return ok && now.Sub(at) < knownAge
+}
+
+// Body is a body that is being read.
+type Body interface {
+	// Interrupt makes the reading end at once. It must not block.
+	Interrupt()
+}
+
+// Entry is a request that comes in.
+type Entry struct {
+	Source *Source
+	Body   Body
+	Proven bool
+	Peer   netip.Prefix // of an unproven one
+	Bytes  int64        // what its body takes at first
+	Now    time.Time
+}
+
+// Stay is what one request holds. The zero value holds nothing. But for Arrived
+// it belongs to the goroutine of its request.
+type Stay struct {
+	room    *Room // nil: not in
+	source  *Source
+	peer    *peer // nil: it came in proven
+	body    Body
+	held    Amount // guarded by room.mu, as what follows
+	proven  bool
+	known   bool // its peer has proven a request of its source
+	left    bool // evicted: held is the room's again
+	ended   error
+	index   int // in room.receiving, -1 outside
+	entered time.Time
+	now     time.Time    // of the last call
+	arrived atomic.Int64 // bytes of the body
+	mark    int64        // of arrived, at the beginning of the window
+	marked  time.Time
+
+	work chan struct{} // the desk it has, see Work; nil for none
+}
+
+// Enter takes a place for a request and its first bytes. The error is a
+// *FullError, and st holds nothing then.
+func (r *Room) Enter(st *Stay, e Entry) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	st.source, st.body, st.proven, st.entered, st.now, st.marked = e.Source, e.Body, e.Proven, e.Now, e.Now, e.Now
+	if !e.Proven {
+		st.peer = r.peerOf(e.Peer)
+		st.known = e.Source.knows(e.Peer, e.Now)
+	}
+	if err := r.admit(st, Amount{Bytes: e.Bytes, Requests: 1}); err != nil {
+		if st.peer != nil {
+			r.leave(st.peer)
+		}
+		return err
+	}
+	st.room = r
+	r.list(st)
+	return nil
+}
+
+// Arrived counts n bytes of the body.
+func (st *Stay) Arrived(n int) { st.arrived.Add(int64(n)) }
+
+// Grow takes n more bytes. The error is a *FullError or ErrSlow.
+func (st *Stay) Grow(n int64, now time.Time) error {
+	st.room.mu.Lock()
+	defer st.room.mu.Unlock()
+	if st.ended != nil {
+		return st.ended
+	}
+	st.now = now
+	return st.room.admit(st, Amount{Bytes: n})
+}
+
+// Shrink gives n bytes back.
+func (st *Stay) Shrink(n int64) {
+	st.room.mu.Lock()
+	defer st.room.mu.Unlock()
+	less := Amount{Bytes: n}
+	if st.left {
+		st.room.leaving.sub(less)
+	} else {
+		st.room.give(st, less)
+	}
+	st.held.sub(less)
+}
+
+// Received says that the body is read, or that reading it came to an end. From
+// here on st makes place for nobody. The error says why it was ended before.
+func (st *Stay) Received() error {
+	st.room.mu.Lock()
+	defer st.room.mu.Unlock()
+	if st.index >= 0 {
+		st.room.unlist(st)
+	}
+	return st.ended
+}
+
+// Prove says that the body has proven the request: it is one of the proven from
+// here on, and its peer is known.
+func (st *Stay) Prove() {
+	if st.proven {
+		return
+	}
+	r := st.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	held := st.held
+	r.give(st, held)
+	st.held, st.proven = Amount{}, true
+	r.take(st, held)
+	st.source.remember(st.peer.prefix, st.entered)
+}
+
+// Leave gives everything back and empties st.
+func (st *Stay) Leave() {
+	if r := st.room; r != nil {
+		st.EndWork()
+		r.mu.Lock()
+		if st.index >= 0 {
+			r.unlist(st)
+		}
+		if st.left {
+			r.leaving.sub(st.held)
+		} else {
+			r.give(st, st.held)
+		}
+		if st.peer != nil {
+			r.leave(st.peer)
+		}
+		r.mu.Unlock()
+	}
+	st.reset()
+}
+
+func (st *Stay) reset() {
+	st.room, st.source, st.peer, st.body, st.ended = nil, nil, nil, nil, nil
+	st.held, st.proven, st.known, st.left, st.index, st.mark = Amount{}, false, false, false, -1, 0
+	st.arrived.Store(0)
+}
+
+// Peer returns the peer of a request that came in unproven.
+func (st *Stay) Peer() netip.Prefix {
+	if st.peer == nil {
+		return netip.Prefix{}
+	}
+	return st.peer.prefix
+}
+
+// Known says whether the peer has proven a request of the source before.
+func (st *Stay) Known() bool { return st.known }
