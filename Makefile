@@ -23,7 +23,7 @@ TEST := go test -p 2 -shuffle=on -timeout 8m
 #   QF*     offers rewrites, most of them matters of taste
 LINT_CHECKS := all,-ST1003,-ST1005,-ST1016,-QF*
 
-.PHONY: help dev check test test-kafka race fuzz bench lint gen check-alone image clean
+.PHONY: help dev check test test-kafka test-sql race fuzz bench lint gen check-alone image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,10 @@ test: ## every test that needs neither Docker nor a JVM
 test-kafka: ## end to end on Apache Kafka; KAFKA_BROKERS=host:port for one that runs
 	@go run ./devstack/cmd/fetch
 	$(TEST) -p 1 -v -tags kafka ./devstack/e2e/... ./devstack/apachekafka/... ./devstack/deploytest/...
+
+test-sql: ## SQL clients of Python and Java, and other versions of ClickHouse; needs python3 with pip, Java, Maven
+	@go run ./devstack/cmd/fetch
+	$(TEST) -p 1 -v -tags sql ./devstack/sqlclients/...
 
 race: ## the same tests as `make test` under the race detector
 	@go run ./devstack/cmd/fetch
@@ -70,9 +74,9 @@ lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -s -l $(MODULES)); test -z "$$unformatted" || { echo "run gofmt -s -w on:"; echo "$$unformatted"; exit 1; }
 	@echo '== go vet'
 	@go vet $(PACKAGES)
-	@go vet -tags kafka ./devstack/...
+	@go vet -tags kafka,sql ./devstack/...
 	@echo '== staticcheck $(LINT_CHECKS)'
-	@go tool staticcheck -tags kafka -checks '$(LINT_CHECKS)' $(PACKAGES)
+	@go tool staticcheck -tags kafka,sql -checks '$(LINT_CHECKS)' $(PACKAGES)
 
 gen: ## write generated files again; inside a checkout, fail when one was stale
 	@echo '== generated files'
