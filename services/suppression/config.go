@@ -17,10 +17,22 @@ type Config struct {
 	// AllowUnauthenticated lets anybody who reaches the listener ask and write,
 	// without a token. Default false.
 	AllowUnauthenticated bool `yaml:"allow_unauthenticated"`
-	// HardBounceProbation is how long a first hard bounce suppresses an address;
-	// a second one at least 24h later is for ever. Zero (default): the first one is
-	// for ever. Range 0 or [24h, 8760h].
+	// HardBounceProbation is how long a first hard bounce that is certain
+	// suppresses an address; 0s is for ever. Default 0s. Range 0s or [24h, 8760h].
 	HardBounceProbation time.Duration `yaml:"hard_bounce_probation"`
+	// LikelyBounceProbation is how long a first hard bounce suppresses an address
+	// where only a hint says that it is dead. Cloudflare and Naver Cloud chose as
+	// long. Default 168h. Range [24h, 8760h].
+	LikelyBounceProbation time.Duration `yaml:"likely_bounce_probation"`
+	// SecondStrikeAfter is how long after the first bounce of an address another one
+	// makes its probation permanent. A broken server answers one campaign with the
+	// same wrong code all day. Default 24h. Range [1h, 720h].
+	SecondStrikeAfter time.Duration `yaml:"second_strike_after"`
+	// OutageBounceRate is the share of certain hard bounces among all that a mailbox
+	// provider took or refused within 15m from which on, if it is also 5 times the
+	// usual one and 3 times that of all others, new bounces are put on probation.
+	// 1 turns it off. Default 0.1. Range [0.01, 1].
+	OutageBounceRate float64 `yaml:"outage_bounce_rate"`
 	// TransactionalStreams carry mail that an unsubscribe does not stop: receipts,
 	// password resets. Default [transactional].
 	TransactionalStreams []string `yaml:"transactional_streams"`
@@ -38,6 +50,9 @@ type Config struct {
 const (
 	probationMin  = 24 * time.Hour
 	probationMax  = 365 * 24 * time.Hour
+	strikeMin     = time.Hour
+	strikeMax     = 30 * 24 * time.Hour
+	outageRateMin = 0.01
 	streamsMax    = 100 // each check compares with all of them
 	tokenWaitMax  = 10 * time.Second
 	staleAfterMin = time.Second
@@ -50,12 +65,19 @@ const (
 // stands: a token is missing.
 func Default() Config {
 	return Config{
-		Config:               httpserver.Default("127.0.0.1:8082"),
-		TransactionalStreams: []string{"transactional"},
-		TokenWait:            250 * time.Millisecond,
-		StaleAfter:           30 * time.Second,
-		CacheBytes:           64 * config.MiB,
+		Config:                httpserver.Default("127.0.0.1:8082"),
+		LikelyBounceProbation: 7 * 24 * time.Hour,
+		SecondStrikeAfter:     24 * time.Hour,
+		OutageBounceRate:      0.1,
+		TransactionalStreams:  []string{"transactional"},
+		TokenWait:             250 * time.Millisecond,
+		StaleAfter:            30 * time.Second,
+		CacheBytes:            64 * config.MiB,
 	}
+}
+
+func (c Config) probations() list.Probations {
+	return list.Probations{Certain: c.HardBounceProbation, Likely: c.LikelyBounceProbation, SecondStrikeAfter: c.SecondStrikeAfter}
 }
 
 // Validate reports every fault to p.
@@ -72,6 +94,10 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(set == 0 || !c.AllowUnauthenticated, "allow_unauthenticated", "is true although there are tokens")
 	p.Check(c.HardBounceProbation == 0 || c.HardBounceProbation >= probationMin && c.HardBounceProbation <= probationMax,
 		"hard_bounce_probation", "%s is not 0s or in [%s, %s]", c.HardBounceProbation, probationMin, probationMax)
+	p.Check(c.LikelyBounceProbation >= probationMin && c.LikelyBounceProbation <= probationMax,
+		"likely_bounce_probation", "%s is not in [%s, %s]", c.LikelyBounceProbation, probationMin, probationMax)
+	p.Check(c.SecondStrikeAfter >= strikeMin && c.SecondStrikeAfter <= strikeMax, "second_strike_after", "%s is not in [%s, %s]", c.SecondStrikeAfter, strikeMin, strikeMax)
+	p.Check(c.OutageBounceRate >= outageRateMin && c.OutageBounceRate <= 1, "outage_bounce_rate", "%g is not in [%g, 1]", c.OutageBounceRate, outageRateMin)
 	p.Check(len(c.TransactionalStreams) <= streamsMax, "transactional_streams", "%d are more than %d", len(c.TransactionalStreams), streamsMax)
 	for _, s := range c.TransactionalStreams {
 		p.Check(list.ValidateScope(list.StreamScope(s)) == nil, "transactional_streams", "%q is no name of a stream", s)

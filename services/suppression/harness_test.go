@@ -271,6 +271,8 @@ func event(tb testing.TB, typ schemas.Type, addr string, n int, opts ...func(*sc
 }
 
 func hard(e *schemas.Event) {
+	yes := true
+	e.Permanent, e.Confidence = &yes, schemas.Certain
 	e.BounceType, e.Reason, e.Cause = schemas.Hard, schemas.InvalidRecipient, schemas.CauseRecipient
 }
 

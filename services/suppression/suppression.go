@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/mailbox"
 	"github.com/mailstream/mailstream/services/internal/platform"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
@@ -70,15 +71,19 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
+	mailboxes, err := mailbox.New()
+	if err != nil {
+		return nil, err
+	}
 	s := &Service{
 		cfg: cfg, shared: shared,
 		topic: schemas.SuppressionsTopic(shared.Kafka.TopicPrefix),
-		rules: list.DefaultRules(cfg.HardBounceProbation),
+		rules: list.DefaultRules(cfg.probations()),
 		ready: make(chan struct{}),
 	}
 	s.metrics = newMetrics(s, shared.Registry)
 	s.api = api.New(api.Options{
-		Hash: shared.Hasher.Hash, Transactional: cfg.TransactionalStreams,
+		Hash: shared.Hasher.Hash, MailboxProvider: mailboxes.Provider, Transactional: cfg.TransactionalStreams,
 		TokenWait: cfg.TokenWait, StaleAfter: cfg.StaleAfter,
 		Metrics: api.NewMetrics(shared.Registry), Log: shared.Log,
 	})
@@ -86,7 +91,6 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	if !cfg.AllowUnauthenticated {
 		handler = httpserver.Bearer(cfg.Tokens, handler)
 	}
-	var err error
 	s.server, err = httpserver.New(cfg.Config, httpserver.Options{Name: "suppression", Handler: handler, Ready: s.readiness}, shared.Log, shared.Registry)
 	if err != nil {
 		return nil, err
@@ -144,8 +148,10 @@ func (s *Service) work(ctx context.Context) error {
 	in := intake.New(intake.Options{
 		Rules: s.rules, Writer: book, Publisher: s.producer,
 		DeadLetters: schemas.DeadLetterTopic(s.shared.Kafka.TopicPrefix),
-		Hash:        s.shared.Hasher.Hash,
-		Metrics:     intake.NewMetrics(s.shared.Registry), Log: s.shared.Log,
+		Delivered:   schemas.EventTopic(s.shared.Kafka.TopicPrefix, schemas.Delivered),
+		OutageRate:  s.cfg.OutageBounceRate, OutageProbation: s.cfg.LikelyBounceProbation,
+		Hash:    s.shared.Hasher.Hash,
+		Metrics: intake.NewMetrics(s.shared.Registry), Log: s.shared.Log,
 	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return tail.Run(ctx, book.Follow) })
@@ -200,6 +206,9 @@ func (s *Service) consume(ctx context.Context, in *intake.Intake, topic *topicVi
 		topics = append(topics, schemas.EventTopic(s.shared.Kafka.TopicPrefix, t))
 	}
 	owner := topics[0] // its partitions say who repairs: one member has each
+	if s.cfg.OutageBounceRate < 1 {
+		topics = append(topics, schemas.EventTopic(s.shared.Kafka.TopicPrefix, schemas.Delivered))
+	}
 	consumer, err := kafka.NewConsumer(s.shared.Kafka, kafka.ConsumerConfig{
 		Group: s.shared.Kafka.Group("suppression"), Topics: topics, BatchRecordsMax: batchRecordsMax,
 		OnAssigned: func(ctx context.Context, m map[string][]int32) error {

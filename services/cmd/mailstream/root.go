@@ -54,7 +54,7 @@ func newRoot(p process) *cobra.Command {
 	} {
 		root.AddCommand(c.service(s.name, s.short))
 	}
-	root.AddCommand(c.topics(), c.migrate(), c.simulate(), healthcheck())
+	root.AddCommand(c.topics(), c.migrate(), c.simulate(), c.suppressions(), healthcheck())
 	return root
 }
 

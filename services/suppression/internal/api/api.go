@@ -27,6 +27,7 @@ const (
 	pathList   = "/v1/suppressions"
 	pathCheck  = "/v1/suppressions/check"
 	pathRemove = "/v1/suppressions/remove"
+	pathLift   = "/v1/suppressions/lift"
 )
 
 // retryAfterSeconds is what a caller is told to wait when Kafka or this replica
@@ -71,6 +72,8 @@ type Backend struct {
 type Options struct {
 	// Hash gives the recipient hash of a canonical address.
 	Hash func(canonical string) string
+	// MailboxProvider says who runs the mailboxes of a domain, "" where nobody knows.
+	MailboxProvider func(domain string) string
 	// Transactional are the streams that unsubscribes do not reach.
 	Transactional []string
 	// TokenWait bounds the wait for a check's min_token.
@@ -95,6 +98,7 @@ func New(opt Options) *API {
 	routes := map[string]map[string]func(http.ResponseWriter, *http.Request, *Backend){
 		pathCheck:  {http.MethodPost: a.check},
 		pathRemove: {http.MethodPost: a.remove},
+		pathLift:   {http.MethodPost: a.lift},
 		pathList:   {http.MethodGet: a.list, http.MethodPut: a.put},
 	}
 	for path, methods := range routes {

@@ -98,7 +98,8 @@ func newFixture(tb testing.TB) *fixture {
 	})
 	f.api = api.New(api.Options{
 		Hash: hasher.Hash, Transactional: []string{"transactional"},
-		TokenWait: 10 * time.Millisecond, StaleAfter: 30 * time.Second,
+		MailboxProvider: func(domain string) string { return map[string]string{"gmail.com": "google"}[domain] },
+		TokenWait:       10 * time.Millisecond, StaleAfter: 30 * time.Second,
 		Metrics: api.NewMetrics(prometheus.NewRegistry()), Log: zap.New(core),
 	})
 	f.api.Open(api.Backend{Reader: f.store, Writer: book, Follower: f.follower, Epoch: ledger.NewEpoch("topic")})

@@ -211,21 +211,31 @@ type removal struct {
 }
 
 func (p removal) apply(cur schemas.Suppression, now time.Time) (schemas.Suppression, int, error) {
+	meant := func(had schemas.SuppressionEntry) bool {
+		return (p.scope == "" || p.scope == had.Scope) && (p.reason == "" || p.reason == had.Reason) && list.Active(had, now)
+	}
+	for _, had := range cur.Entries {
+		if meant(had) && had.Reason == schemas.SuppressComplaint && !p.consent {
+			return cur, 0, errConsent
+		}
+	}
+	next, lifted := p.these(cur, now, meant)
+	return next, lifted, nil
+}
+
+// these lifts the entries that are meant.
+func (p removal) these(cur schemas.Suppression, now time.Time, meant func(schemas.SuppressionEntry) bool) (schemas.Suppression, int) {
 	next, lifted := cur, 0
 	for _, had := range cur.Entries {
-		meant := (p.scope == "" || p.scope == had.Scope) && (p.reason == "" || p.reason == had.Reason)
-		if !meant || !list.Active(had, now) {
+		if !meant(had) {
 			continue
-		}
-		if had.Reason == schemas.SuppressComplaint && !p.consent {
-			return cur, 0, errConsent
 		}
 		entry := list.Lifted(had, latest(now, had.AddedAt.Add(time.Millisecond)))
 		entry.RemovedBy, entry.RemovedNote = p.id, p.note
 		next = merge(next, entry)
 		lifted++
 	}
-	return next, lifted, nil
+	return next, lifted
 }
 
 func merge(cur schemas.Suppression, entry schemas.SuppressionEntry) schemas.Suppression {

@@ -27,6 +27,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
 	"github.com/mailstream/mailstream/services/suppression/internal/list"
+	"github.com/mailstream/mailstream/services/suppression/internal/outage"
 	"github.com/mailstream/mailstream/services/suppression/internal/store"
 )
 
@@ -48,6 +49,12 @@ type Options struct {
 	Publisher Publisher
 	// DeadLetters is the topic of what nobody could use.
 	DeadLetters string
+	// Delivered is the topic whose records are only counted, by mailbox provider.
+	Delivered string
+	// OutageRate and OutageProbation say from which share of bounces on a mailbox
+	// provider is doubted, and for how long its bounces list then.
+	OutageRate      float64
+	OutageProbation time.Duration
 	// Hash gives the recipient hash of a canonical address.
 	Hash    func(canonical string) string
 	Metrics *Metrics
@@ -58,13 +65,17 @@ type Options struct {
 type Intake struct {
 	opt Options
 
-	mu    sync.Mutex
-	owned map[int32]bool // guarded by mu
+	mu     sync.Mutex
+	owned  map[int32]bool  // guarded by mu
+	watch  *outage.Watch   // guarded by mu
+	active map[string]bool // mailbox providers whose outage is in the log, guarded by mu
 }
 
 // New returns an intake with opt.
 func New(opt Options) *Intake {
-	return &Intake{opt: opt, owned: map[int32]bool{}}
+	in := &Intake{opt: opt, owned: map[int32]bool{}, watch: outage.New(opt.OutageRate), active: map[string]bool{}}
+	opt.Metrics.outages = in.outages
+	return in
 }
 
 // work is one record that a rule is about.
@@ -72,7 +83,16 @@ type work struct {
 	rec   *kgo.Record
 	event schemas.Event
 	rule  list.Rule
+	doubt bool // in an outage of its mailbox provider
 	edit  ledger.Edit
+}
+
+// apply makes of the event what it means for the state.
+func (w *work) apply(cur schemas.Suppression) schemas.Suppression {
+	if w.doubt {
+		return w.rule.Doubt(cur, &w.event, outageNote)
+	}
+	return w.rule.Apply(cur, &w.event)
 }
 
 // Handle applies recs and returns once their effect is durable. Its error has
@@ -82,6 +102,11 @@ func (in *Intake) Handle(ctx context.Context, recs []*kgo.Record) error {
 	var dead []*kgo.Record
 	ignored := 0
 	for _, rec := range recs {
+		if rec.Topic == in.opt.Delivered {
+			in.taken(rec)
+			ignored++
+			continue
+		}
 		w, err := in.read(rec)
 		switch {
 		case err != nil:
@@ -97,6 +122,9 @@ func (in *Intake) Handle(ctx context.Context, recs []*kgo.Record) error {
 		return err
 	}
 	dead = append(dead, refused...)
+	if err := in.doubtAgain(ctx); err != nil {
+		return err
+	}
 	if err := in.opt.Publisher.Publish(ctx, dead...); err != nil {
 		return fmt.Errorf("publish %d dead letters: %w", len(dead), err)
 	}
@@ -138,6 +166,9 @@ func (in *Intake) read(rec *kgo.Record) (*work, error) {
 		return nil, err
 	}
 	rule, ok := in.opt.Rules.Match(&event)
+	if event.Type == schemas.Bounced && !(ok && rule.Proof == list.Certain) {
+		in.refused(&event, rec.Timestamp)
+	}
 	if !ok || (event.RecipientHash == "" && event.Recipient == "") {
 		return nil, nil
 	}
@@ -145,6 +176,7 @@ func (in *Intake) read(rec *kgo.Record) (*work, error) {
 		return nil, errNoTime
 	}
 	w := &work{rec: rec, event: event, rule: rule}
+	in.judge(w)
 	if w.edit, err = in.edit(w); err != nil {
 		return nil, err
 	}
@@ -170,9 +202,7 @@ func (in *Intake) edit(w *work) (ledger.Edit, error) {
 	if err != nil {
 		return ledger.Edit{}, fmt.Errorf("read recipient hash: %w", err)
 	}
-	return ledger.Edit{Key: key, Address: canonical, Apply: func(cur schemas.Suppression) schemas.Suppression {
-		return w.rule.Apply(cur, &w.event)
-	}}, nil
+	return ledger.Edit{Key: key, Address: canonical, Apply: w.apply}, nil
 }
 
 // write makes the changes durable. What the topic refuses for good comes back as

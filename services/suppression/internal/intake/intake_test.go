@@ -59,7 +59,8 @@ func newFixture() fixture {
 		Metrics: ledger.NewMetrics(prometheus.NewRegistry()), Log: zap.NewNop(),
 	})
 	f.Intake = intake.New(intake.Options{
-		Rules: list.DefaultRules(0), Writer: book, Publisher: f.topic, DeadLetters: "email.dead-letter",
+		Rules: list.DefaultRules(list.Probations{Likely: 168 * time.Hour, SecondStrikeAfter: 24 * time.Hour}), Writer: book, Publisher: f.topic, DeadLetters: "email.dead-letter",
+		Delivered: "email.delivered", OutageRate: 0.1, OutageProbation: 168 * time.Hour,
 		Hash:    func(string) string { return goodHash },
 		Metrics: intake.NewMetrics(f.reg), Log: zap.NewNop(),
 	})

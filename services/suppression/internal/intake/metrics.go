@@ -19,6 +19,9 @@ type Metrics struct {
 	events  *prometheus.CounterVec
 	changes *prometheus.CounterVec
 	strange prometheus.Counter
+	doubted prometheus.Counter
+	outage  *prometheus.Desc
+	outages func() []string // set by New
 }
 
 // NewMetrics registers the numbers in reg.
@@ -37,7 +40,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Events whose recipient hash is not the one we give that address. Page when it grows: the ingress has another pepper, and checks do not find whom it reports.",
 		}),
 	}
-	reg.MustRegister(m.events, m.changes, m.strange)
+	m.doubted = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "mailstream_suppression_doubted_bounces_total",
+		Help: "Hard bounces that were put on probation because their mailbox provider bounces far more than usual.",
+	})
+	m.outage = prometheus.NewDesc("mailstream_suppression_outage",
+		"1 for each mailbox provider that bounces far more than usual, so that its bounces are put on probation. Page when it is there: look at its replies, and lift what it listed.",
+		[]string{"mailbox_provider"}, nil)
+	reg.MustRegister(m.events, m.changes, m.strange, m.doubted, m)
 	for _, outcome := range []string{outcomeChanged, outcomeUnchanged, outcomeIgnored, outcomeDeadLettered} {
 		m.events.WithLabelValues(outcome)
 	}
@@ -53,4 +63,18 @@ func (m *Metrics) finished(outcome string, n int) { m.events.WithLabelValues(out
 
 func (m *Metrics) changed(r list.Rule) {
 	m.changes.WithLabelValues(string(r.Do), string(r.Reason)).Inc()
+}
+
+// Describe implements prometheus.Collector.
+func (m *Metrics) Describe(out chan<- *prometheus.Desc) { out <- m.outage }
+
+// Collect implements prometheus.Collector. The names are those of a table, and
+// bounded by package outage.
+func (m *Metrics) Collect(out chan<- prometheus.Metric) {
+	if m.outages == nil {
+		return
+	}
+	for _, name := range m.outages() {
+		out <- prometheus.MustNewConstMetric(m.outage, prometheus.GaugeValue, 1, name)
+	}
 }

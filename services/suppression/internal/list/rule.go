@@ -25,23 +25,31 @@ const (
 	OfTheMail                   // the list the event names, else the account
 )
 
+// Proof is how sure an event has to be that the address is dead.
+type Proof int
+
+// The proofs.
+const (
+	NoProof Proof = iota // what the event is says it all
+	Certain              // address or domain are said to be dead, and that is no guess
+	Likely               // something hints at it, and nothing is against it
+)
+
 // Rule is one row of the table: which events, and what they do to which entry.
 type Rule struct {
 	On     schemas.Type
 	Bounce schemas.BounceType // "": any
-	Unless []schemas.Reason   // events with one of these reasons are not meant
+	Proof  Proof
+	Unless []schemas.Reason // events with one of these reasons are not meant
 
 	Do     Action
 	Reason schemas.SuppressionReason
 	Scope  Breadth
 	// Probation is how long an address stays suppressed after one event; a second
-	// event at least secondStrikeAfter later makes it permanent. Zero: permanent at once.
-	Probation time.Duration
+	// event at least SecondStrikeAfter later makes it permanent. Zero: permanent at once.
+	Probation         time.Duration
+	SecondStrikeAfter time.Duration
 }
-
-// secondStrikeAfter is how far apart two events must be to count as two: a
-// broken server answers one campaign with the same wrong code all day.
-const secondStrikeAfter = 24 * time.Hour
 
 // futureMax is how far ahead of the ingress a provider's clock may be before
 // its time is taken for wrong: a stamp from the future could not be lifted.
@@ -66,15 +74,32 @@ var notTheAddress = [...]schemas.Reason{
 	schemas.SuppressedComplaint, schemas.SuppressedUnsubscribe,
 }
 
-// DefaultRules returns the table. probation is that of a hard bounce, zero for
-// permanent at once. A block, a soft bounce and a delivery have no row: they
-// change nothing.
-func DefaultRules(probation time.Duration) Rules {
+// ofTheAddress are the reasons that say that the address is dead.
+var ofTheAddress = [...]schemas.Reason{
+	schemas.InvalidRecipient, schemas.MailboxInactive, schemas.DomainNotFound, schemas.SuppressedBounce,
+}
+
+// Probations are how long one hard bounce suppresses.
+type Probations struct {
+	Certain           time.Duration // of a bounce that is certain; zero: for ever
+	Likely            time.Duration // of one that is likely; not zero
+	SecondStrikeAfter time.Duration // how far apart two bounces are two
+}
+
+// DefaultRules returns the table. Nobody is listed for ever on a guess: a bounce
+// that is likely lists for a while, and one that says nothing lists nobody. A
+// block, a soft bounce and a delivery have no row: they change nothing.
+func DefaultRules(p Probations) Rules {
+	bounce := Rule{
+		On: schemas.Bounced, Bounce: schemas.Hard, Unless: slices.Clone(notTheAddress[:]),
+		Do: Suppress, Reason: schemas.SuppressHardBounce, Scope: WholeAccount, SecondStrikeAfter: p.SecondStrikeAfter,
+	}
+	certain, likely := bounce, bounce
+	certain.Proof, certain.Probation = Certain, p.Certain
+	likely.Proof, likely.Probation = Likely, p.Likely
 	return Rules{
-		{
-			On: schemas.Bounced, Bounce: schemas.Hard, Unless: slices.Clone(notTheAddress[:]),
-			Do: Suppress, Reason: schemas.SuppressHardBounce, Scope: WholeAccount, Probation: probation,
-		},
+		certain,
+		likely,
 		{On: schemas.Complained, Do: Suppress, Reason: schemas.SuppressComplaint, Scope: WholeAccount},
 		{On: schemas.Unsubscribed, Do: Suppress, Reason: schemas.SuppressUnsubscribe, Scope: OfTheMail},
 		{On: schemas.Subscribed, Do: Lift, Reason: schemas.SuppressUnsubscribe, Scope: OfTheMail},
@@ -103,10 +128,24 @@ func (r Rules) Match(e *schemas.Event) (Rule, bool) {
 }
 
 func (r Rule) matches(e *schemas.Event) bool {
-	if r.Bounce == schemas.Hard && e.Permanent != nil && !*e.Permanent {
-		return false // hard is the provider's word for having given up; the address is said to be fine
+	return r.On == e.Type && (r.Bounce == "" || r.Bounce == e.BounceType) && !slices.Contains(r.Unless, e.Reason) && r.Proof.given(e)
+}
+
+// given reports whether e proves as much. Hard is the provider's word for having
+// given up and proves nothing of the address. Events from before there was a
+// confidence have none; their permanent was the classifier's or the provider's
+// firm word.
+func (p Proof) given(e *schemas.Event) bool {
+	dead := e.Permanent != nil && *e.Permanent
+	switch p {
+	case Certain:
+		return dead && (e.Confidence == schemas.Certain || e.Confidence == "")
+	case Likely:
+		alive := e.Permanent != nil && !*e.Permanent
+		return !alive && e.Confidence != schemas.Unknown && (dead || slices.Contains(ofTheAddress[:], e.Reason))
+	default:
+		return true
 	}
-	return r.On == e.Type && (r.Bounce == "" || r.Bounce == e.BounceType) && !slices.Contains(r.Unless, e.Reason)
 }
 
 // Apply returns the state of an address after e, whose hash the state has. It
@@ -128,6 +167,28 @@ func (r Rule) Apply(cur schemas.Suppression, e *schemas.Event) schemas.Suppressi
 	return Merge(cur, schemas.Suppression{
 		Hash: cur.Hash, Address: cur.Address, UpdatedAt: cur.UpdatedAt,
 		Entries: []schemas.SuppressionEntry{delta},
+	})
+}
+
+// Doubt returns the state of an address after e, a bounce of a time in which its
+// mailbox provider refuses people who exist. The bounce lists for r.Probation,
+// counts as no strike, and neither a replay of e nor of any older bounce makes
+// it more: it is lifted at the moment it was made, and added again after that.
+// An address that was listed for ever before stays so. why is kept with the lift.
+func (r Rule) Doubt(cur schemas.Suppression, e *schemas.Event, why string) schemas.Suppression {
+	at := Stamp(eventTime(e))
+	had := Find(cur, r.scope(cur, e), r.Reason)
+	if had.Evidence != e.ID && added(had) && had.ExpiresAt.IsZero() && had.AddedAt.Before(at) || at.Before(had.RemovedAt) {
+		return cur
+	}
+	entry := schemas.SuppressionEntry{
+		Scope: had.Scope, Reason: had.Reason,
+		RemovedAt: at.Add(time.Millisecond), RemovedBy: "outage:" + e.ID, RemovedNote: why,
+		AddedAt: at.Add(2 * time.Millisecond), Evidence: e.ID, Provider: e.Provider, Source: e.Source, Note: why,
+	}
+	entry.Since, entry.ExpiresAt = entry.AddedAt, entry.AddedAt.Add(r.Probation)
+	return Merge(cur, schemas.Suppression{
+		Hash: cur.Hash, Address: cur.Address, UpdatedAt: cur.UpdatedAt, Entries: []schemas.SuppressionEntry{entry},
 	})
 }
 
@@ -160,24 +221,25 @@ func Lifted(had schemas.SuppressionEntry, at time.Time) schemas.SuppressionEntry
 	return delta
 }
 
-// withExpiry puts delta on probation unless the address has failed before. The
-// last of two strikes may be delta or the one that had knows: order must not
-// matter.
+// withExpiry puts delta on probation unless it is the end of the address: by its
+// own proof, by that of an earlier event, or as a second strike. Which of two
+// events came later in time may be delta or the one that had knows: order must
+// not matter.
 func (r Rule) withExpiry(delta, had schemas.SuppressionEntry) schemas.SuppressionEntry {
-	if r.Probation == 0 {
+	if r.Probation == 0 && r.Proof == NoProof || delta.AddedAt.Before(had.RemovedAt) {
 		return delta
 	}
-	last := delta
-	if had.AddedAt.After(delta.AddedAt) {
-		last = had
+	last, other := delta, had
+	if other.ExpiresAt = (time.Time{}); compareAdded(other, delta) > 0 {
+		last = other
 	}
-	if !delta.Since.IsZero() && last.AddedAt.Sub(delta.Since) >= secondStrikeAfter {
-		delta.AddedAt, delta.Evidence = last.AddedAt, last.Evidence
-		delta.Provider, delta.Source, delta.Note = last.Provider, last.Source, last.Note
-		delta.ExpiresAt = time.Time{}
+	forever := r.Probation == 0 || added(had) && had.ExpiresAt.IsZero() || last.AddedAt.Sub(delta.Since) >= r.SecondStrikeAfter
+	if !forever {
+		delta.ExpiresAt = delta.AddedAt.Add(r.Probation)
 		return delta
 	}
-	delta.ExpiresAt = delta.AddedAt.Add(r.Probation)
+	delta.AddedAt, delta.Evidence = last.AddedAt, last.Evidence
+	delta.Provider, delta.Source, delta.Note = last.Provider, last.Source, last.Note
 	return delta
 }
 

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// callTimeout bounds one call of the suppression service, which answers within 10 s.
+const callTimeout = 30 * time.Second
+
+// answerBytesMax bounds what is read of an answer.
+const answerBytesMax = 1 << 20
+
+// liftCommand is what `suppressions lift` was asked for.
+type liftCommand struct {
+	url, token                   string
+	reason, source, mailbox      string
+	from, to, note               string
+	consent, dryRun, machineText bool
+}
+
+func (c *command) suppressions() *cobra.Command {
+	cmd := &cobra.Command{Use: "suppressions", Short: "Work on the suppression list of a running service"}
+	cmd.AddCommand(c.lift())
+	return cmd
+}
+
+func (c *command) lift() *cobra.Command {
+	l := liftCommand{url: "http://127.0.0.1:8082"}
+	cmd := &cobra.Command{
+		Use:   "lift",
+		Short: "Lift what was listed within a time: what an outage or a bad import did",
+		Long: `Lift takes entries off the list by the time and the reason they were added for,
+and by source and mailbox provider where these are given. It says how many with
+--dry-run. What was lifted stays lifted when the same events are read again.
+
+The bearer token of the service comes from the environment variable
+MAILSTREAM_SUPPRESSION_TOKEN.`,
+		Example: `  mailstream suppressions lift --reason hard_bounce --mailbox-provider google \
+    --from 2026-01-02T10:00:00Z --to 2026-01-02T18:00:00Z --note "outage of Gmail" --dry-run`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l.token = c.environment("MAILSTREAM_SUPPRESSION_TOKEN")
+			return l.run(cmd.Context(), c.stdout, c.stderr)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&l.url, "url", l.url, "base `URL` of the suppression service")
+	f.StringVar(&l.reason, "reason", "hard_bounce", "`reason` of the entries")
+	f.StringVar(&l.from, "from", "", "`time` from which on they were added, RFC 3339 (required)")
+	f.StringVar(&l.to, "to", "", "`time` before which they were added, RFC 3339 (required)")
+	f.StringVar(&l.source, "source", "", "only what events of this `source` added")
+	f.StringVar(&l.mailbox, "mailbox-provider", "", "only addresses of this mailbox `provider`, such as google")
+	f.StringVar(&l.note, "note", "", "`why`, kept with every address (required)")
+	f.BoolVar(&l.consent, "consent", false, "complaints too: the people have asked for mail again")
+	f.BoolVar(&l.dryRun, "dry-run", false, "count, and change nothing")
+	f.BoolVar(&l.machineText, "json", false, "print the result as JSON")
+	for _, name := range []string{"from", "to", "note"} {
+		_ = cmd.MarkFlagRequired(name) // it exists
+	}
+	return cmd
+}
+
+// environment returns a variable the process was started with.
+func (c *command) environment(name string) string {
+	for _, pair := range c.environ {
+		if value, ok := strings.CutPrefix(pair, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// lifted is the sum of the answers.
+type lifted struct {
+	Matched int  `json:"matched"`
+	Lifted  int  `json:"lifted"`
+	DryRun  bool `json:"dry_run"`
+}
+
+// run repeats the call until the service has looked at all addresses.
+func (l *liftCommand) run(ctx context.Context, out, progress io.Writer) error {
+	request := map[string]any{
+		"reason": l.reason, "added_from": l.from, "added_to": l.to, "source": l.source, "mailbox_provider": l.mailbox,
+		"note": l.note, "consent": l.consent, "dry_run": l.dryRun,
+	}
+	total := lifted{DryRun: l.dryRun}
+	for {
+		var answer struct {
+			Matched    int    `json:"matched"`
+			Lifted     int    `json:"lifted"`
+			NextCursor string `json:"next_cursor"`
+		}
+		if err := l.call(ctx, request, &answer); err != nil {
+			return fmt.Errorf("lift after %d entries: %w", total.Lifted, err)
+		}
+		total.Matched += answer.Matched
+		total.Lifted += answer.Lifted
+		if answer.NextCursor == "" {
+			break
+		}
+		fmt.Fprintf(progress, "%d entries so far\n", total.Matched)
+		request["cursor"] = answer.NextCursor
+	}
+	if l.machineText {
+		return json.NewEncoder(out).Encode(total)
+	}
+	what := fmt.Sprintf("lifted %d entries", total.Lifted)
+	if l.dryRun {
+		what = fmt.Sprintf("would lift %d entries", total.Matched)
+	}
+	_, err := fmt.Fprintln(out, what)
+	return err
+}
+
+func (l *liftCommand) call(ctx context.Context, request, answer any) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(l.url, "/")+"/v1/suppressions/lift", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if l.token != "" {
+		req.Header.Set("Authorization", "Bearer "+l.token)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }() // it was read
+	text, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		var problem struct{ Title, Detail string }
+		_ = json.Unmarshal(text, &problem) // what is no problem has its status
+		return errors.New(strings.TrimSpace(fmt.Sprintf("the service answers %d %s: %s", resp.StatusCode, problem.Title, problem.Detail)))
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	return nil
+}
