@@ -137,7 +137,12 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	if s.client, err = kafka.NewClient(shared.Kafka, shared.Log, shared.Registry); err != nil {
 		return nil, err
 	}
-	s.server, err = httpserver.New(cfg.Config, httpserver.Options{Name: "ingress", Handler: s, Ready: s.readiness}, shared.Log, shared.Registry)
+	proxies, err := auth.ParsePrefixes(cfg.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
+	opt := httpserver.Options{Name: "ingress", Handler: s, Ready: s.readiness, Proxies: proxies}
+	s.server, err = httpserver.New(cfg.Config, opt, shared.Log, shared.Registry)
 	return s, err
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/services/ingress/internal/room"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 )
 
 const (
@@ -42,6 +43,9 @@ func (s *Service) limit(x *exchange) *refusal {
 	}
 	if err := s.room.Enter(&x.stay, e); err != nil {
 		return x.full(err)
+	}
+	if e.Proven {
+		httpserver.Trust(x.r.Request)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/ingress/internal/signature"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 )
 
 // Prefix is where the sources are: Prefix + name, with a secret behind it where
@@ -117,6 +118,7 @@ func (s *Service) verify(x *exchange) *refusal {
 	switch verdict {
 	case signature.Genuine:
 		x.stay.Prove()
+		httpserver.Trust(x.r.Request)
 		return nil
 	case signature.Settled:
 		return &refusal{outcome: probed, status: http.StatusOK}

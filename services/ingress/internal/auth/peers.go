@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 )
 
 // peers says from where requests are taken.
@@ -17,7 +19,7 @@ func (p peers) allow(r *http.Request) bool {
 		return true
 	}
 	addr, ok := p.client(r)
-	return ok && within(addr, p.allowed)
+	return ok && httpserver.Within(addr, p.allowed)
 }
 
 // hopsMax bounds the X-Forwarded-For entries looked at.
@@ -34,7 +36,7 @@ func (p peers) client(r *http.Request) (netip.Addr, bool) {
 	addr := peer.Addr().Unmap().WithZone("")
 	chain := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
 	for range hopsMax {
-		if chain == "" || !within(addr, p.proxies) {
+		if chain == "" || !httpserver.Within(addr, p.proxies) {
 			return addr, true
 		}
 		last := chain
@@ -59,13 +61,4 @@ func hop(text string) (netip.Addr, bool) {
 	}
 	peer, err := netip.ParseAddrPort(text)
 	return peer.Addr().Unmap().WithZone(""), err == nil
-}
-
-func within(addr netip.Addr, prefixes []netip.Prefix) bool {
-	for _, prefix := range prefixes {
-		if prefix.Contains(addr) {
-			return true
-		}
-	}
-	return false
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -37,15 +38,23 @@ type Config struct {
 type Limits struct {
 	// ReadHeaderTimeout bounds reading the request line and headers. Default 5s.
 	ReadHeaderTimeout time.Duration `yaml:"read_header_timeout"`
-	// ReadTimeout bounds reading the whole request, so a slow body holds a
-	// connection no longer than this. Default 15s.
+	// ReadTimeout bounds reading the whole request. Default 1m.
 	ReadTimeout time.Duration `yaml:"read_timeout"`
-	// WriteTimeout bounds the handler and its answer. Default 30s.
+	// WriteTimeout bounds everything from the end of the headers to the end of the
+	// answer, so it is longer than ReadTimeout. Default 90s.
 	WriteTimeout time.Duration `yaml:"write_timeout"`
 	// IdleTimeout closes a kept-alive connection. Default 2m.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
-	// HeaderBytesMax bounds all headers together. Default 64KiB.
+	// HeaderBytesMax bounds all headers together, which each connection may leave
+	// unfinished for ReadHeaderTimeout. Default 16KiB.
 	HeaderBytesMax config.ByteSize `yaml:"header_bytes_max"`
+	// ConnectionsMax bounds the connections of a listener, each of which takes about
+	// 20 KiB; one that waits makes place for one that comes. Range [1, 1_000_000].
+	// Default 4_096.
+	ConnectionsMax int `yaml:"connections_max"`
+	// ConnectionsPeerMax bounds those from one peer, an IPv4 address or an IPv6 /64,
+	// but for trusted proxies. Range [1, 1_000_000]. Default 1_024.
+	ConnectionsPeerMax int `yaml:"connections_peer_max"`
 	// DrainTimeout bounds the wait for running requests at the stop. Default 15s.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
 	// DrainDelay is how long /readyz already says no while requests are still
@@ -56,12 +65,14 @@ type Limits struct {
 // Default returns the limits with the given listen address.
 func Default(listen string) Config {
 	return Config{Listen: listen, HTTP: Limits{
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		HeaderBytesMax:    64 * config.KiB,
-		DrainTimeout:      15 * time.Second,
+		ReadHeaderTimeout:  5 * time.Second,
+		ReadTimeout:        time.Minute,
+		WriteTimeout:       90 * time.Second,
+		IdleTimeout:        2 * time.Minute,
+		HeaderBytesMax:     16 * config.KiB,
+		ConnectionsMax:     4096,
+		ConnectionsPeerMax: 1024,
+		DrainTimeout:       15 * time.Second,
 	}}
 }
 
@@ -82,7 +93,18 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(c.HTTP.DrainDelay >= 0, "drain_delay", "%s is below 0s", c.HTTP.DrainDelay)
 	p.Check(c.HTTP.HeaderBytesMax >= config.KiB && c.HTTP.HeaderBytesMax <= 16*config.MiB,
 		"header_bytes_max", "%s is not between 1KiB and 16MiB", c.HTTP.HeaderBytesMax)
+	p.Check(c.HTTP.WriteTimeout > c.HTTP.ReadTimeout || c.HTTP.WriteTimeout <= 0, "write_timeout",
+		"%s is not above read_timeout %s", c.HTTP.WriteTimeout, c.HTTP.ReadTimeout)
+	for _, n := range []struct {
+		name  string
+		value int
+	}{{"connections_max", c.HTTP.ConnectionsMax}, {"connections_peer_max", c.HTTP.ConnectionsPeerMax}} {
+		p.Check(n.value >= 1 && n.value <= connectionsHigh, n.name, "%d is not in [1, %d]", n.value, connectionsHigh)
+	}
 }
+
+// connectionsHigh is more than one process has files for.
+const connectionsHigh = 1_000_000
 
 // Options say what a service serves.
 type Options struct {
@@ -94,6 +116,8 @@ type Options struct {
 	// Ready returns nil when the service can do its work, else why not; nil is
 	// always ready. It must be quick: load balancers ask every second.
 	Ready func() error
+	// Proxies are the trusted ones, whose connections carry those of many peers.
+	Proxies []netip.Prefix
 }
 
 // Server is the listeners of one service. Make it with New.
@@ -121,6 +145,9 @@ func New(cfg Config, opt Options, log *zap.Logger, reg *prometheus.Registry) (*S
 	scrape := promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg, MaxRequestsInFlight: scrapesMax})
 	s.api = listener{listen: cfg.Listen, http: cfg.HTTP.server(http.HandlerFunc(s.serveAPI))}
 	s.metrics = listener{listen: cfg.metricsListen(), http: cfg.HTTP.server(s.serveMetrics(scrape))}
+	if s.api.conns, err = newConns(cfg.HTTP, opt.Proxies, reg); err != nil {
+		return nil, fmt.Errorf("register connections of %s: %w", opt.Name, err)
+	}
 	s.api.http.ErrorLog, s.metrics.http.ErrorLog = errorLog, errorLog
 	return s, nil
 }
@@ -132,7 +159,8 @@ const scrapesMax = 4
 // server returns a server with the limits.
 func (l Limits) server(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           h,
+		Handler:           busy(h),
+		ConnContext:       noteConn,
 		ReadHeaderTimeout: l.ReadHeaderTimeout,
 		ReadTimeout:       l.ReadTimeout,
 		WriteTimeout:      l.WriteTimeout,

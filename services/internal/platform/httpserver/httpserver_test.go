@@ -211,8 +211,8 @@ func TestConfig_Validate(t *testing.T) {
 	var p config.Problems
 	httpserver.Config{Listen: "8080"}.Validate(p.At("ingress"))
 	var invalid *config.InvalidError
-	if !errors.As(p.Err(), &invalid) || len(invalid.Faults) != 7 {
-		t.Errorf("Validate = %v, want 7 faults", p.Err())
+	if !errors.As(p.Err(), &invalid) || len(invalid.Faults) != 9 {
+		t.Errorf("Validate = %v, want 9 faults", p.Err())
 	}
 }
 

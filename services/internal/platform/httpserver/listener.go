@@ -69,6 +69,7 @@ type listener struct {
 	listen string // host:port as configured
 	http   *http.Server
 	bound  atomic.Pointer[net.Listener]
+	conns  *conns // nil bounds nothing
 }
 
 // open listens for the service called name.
@@ -80,6 +81,9 @@ func (l *listener) open(ctx context.Context, name string) error {
 		return fmt.Errorf("listen on %s for %s: the port is taken by another process: %w", l.listen, name, err)
 	case err != nil:
 		return fmt.Errorf("listen on %s for %s: %w", l.listen, name, err)
+	}
+	if l.conns != nil {
+		ln = bounded{Listener: ln, conns: l.conns}
 	}
 	l.bound.Store(&ln)
 	return nil
