@@ -35,6 +35,7 @@ const (
 	replayed            cause = "replayed"             // a token that came with other events before
 	unknownTopic        cause = "unknown_topic"        // not in sns.topic_arns
 	unknownKey          cause = "unknown_key"          // a key or certificate that is not the sender's
+	rawDelivery         cause = "raw_delivery"         // of SES without the envelope of SNS: turn raw message delivery off
 	keyUnavailable      cause = "key_unavailable"      // could not be fetched
 	malformedBody       cause = "malformed"            //
 	wrongContentType    cause = "wrong_content_type"   // a form where JSON is read, or the other way round
@@ -60,7 +61,7 @@ func causesOf(o outcome) []cause {
 	case unauthenticated:
 		return []cause{
 			missingCredentials, wrongCredentials, foreignAddress, missingSignature, malformedSignature, wrongSignature,
-			oldTimestamp, futureTimestamp, replayed, unknownTopic, unknownKey, malformedBody, wrongContentType,
+			oldTimestamp, futureTimestamp, replayed, unknownTopic, unknownKey, rawDelivery, malformedBody, wrongContentType,
 		}
 	case unproven:
 		return []cause{keyUnavailable}
@@ -139,6 +140,8 @@ func (x *exchange) causeOfVerdict(v signature.Verdict) cause {
 		return unknownTopic
 	case signature.UnknownKey:
 		return unknownKey
+	case signature.Unwrapped:
+		return rawDelivery
 	default:
 		return wrongSignature
 	}

@@ -166,6 +166,7 @@ func refusalCases(t *testing.T, now time.Time) []refusalCase {
 		{"broken JSON where JSON is signed", "POST", p + "tokens", `{"a`, nil, "tokens 401 malformed"},
 		{"another topic", "POST", p + "topics", `{"Type":"Notification","TopicArn":"arn:aws:sns:us-east-1:123456789012:x","Signature":"AAAA"}`, map[string]string{webhooksign.SNSTypeHeader: "Notification"}, "topics 503 unknown_topic"},
 		{"another certificate", "POST", p + "topics", `{"Type":"Notification","TopicArn":"` + webhooksign.DevelopmentTopicArn + `","SignatureVersion":"2","Signature":"AAAA","SigningCertURL":"https://evil.example/x.pem"}`, map[string]string{webhooksign.SNSTypeHeader: "Notification"}, "topics 503 unknown_key"},
+		{"raw message delivery", "POST", p + "topics", `{"eventType":"Bounce","mail":{}}`, nil, "topics 503 raw_delivery"},
 		{"no JSON", "POST", p + "open", `{"event":`, nil, "open 400 malformed"},
 		{"a form", "POST", p + "open", "event=open&email=ana%40example.com", map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, "open 400 wrong_content_type"},
 		{"a form where a 400 drops events", "POST", p + "drops-at-4xx", "a=b", map[string]string{"Content-Type": "text/xml"}, "drops-at-4xx 503 wrong_content_type"},

@@ -87,6 +87,9 @@ func TestVerify_SaysWhatIsPeculiarToAScheme(t *testing.T) {
 		{"a topic that is not listed", sns, message(func(m *webhooksign.SNSMessage) { m.TopicArn = "arn:aws:sns:us-east-1:123456789012:others" }), UnknownTopic},
 		{"a certificate that is not Amazon's", sns, message(func(*webhooksign.SNSMessage) {}), UnknownKey},
 		{"no signature", sns, message(func(m *webhooksign.SNSMessage) { m.Signature = "" }), NoSignature},
+		{"a bare record", sns, request(`{"eventType":"Bounce","mail":{}}`), Unwrapped},
+		{"a bare notification", sns, request(`{"notificationType":"Bounce","mail":{}}`), Unwrapped},
+		{"something else", sns, request(`{"event":"bounce"}`), NoSignature},
 		{"a version of no meaning", sns, message(func(m *webhooksign.SNSMessage) { m.SignatureVersion = "3" }), BadSignature},
 		{"no message", sns, request("hello", webhooksign.SNSTypeHeader+": Notification"), Unreadable},
 	} {

@@ -39,6 +39,7 @@ const (
 	UsedToken                   // its token came with other content before
 	UnknownTopic                // signed by Amazon, for a topic that is not on the list
 	UnknownKey                  // names a key or certificate that is not its sender's
+	Unwrapped                   // a record of Amazon's without the envelope that is signed
 	Genuine                     // from the one who has the key
 	Settled                     // genuine, and dealt with: a handshake or a ping, no events
 	Unsure                      // a passing fault kept it from being proven: send it again

@@ -92,6 +92,8 @@ func (v *sns) Verify(ctx context.Context, r *Request) Verdict {
 	switch {
 	case !ok:
 		return Unreadable
+	case m.Signature == "" && m.Type == "" && bare(r.Body):
+		return Unwrapped
 	case m.Signature == "":
 		return NoSignature
 	case m.Type != one(r.Header, webhooksign.SNSTypeHeader):
@@ -119,6 +121,13 @@ func (v *sns) Verify(ctx context.Context, r *Request) Verdict {
 	default:
 		return Genuine
 	}
+}
+
+// bare says that body is a record of SES itself, as SNS posts it where raw message
+// delivery is on.
+func bare(body []byte) bool {
+	f, ok := membersOf(body, "eventType", "notificationType")
+	return ok && (f[0].text != "" || f[1].text != "")
 }
 
 // message reads the fields that are signed or say how.
