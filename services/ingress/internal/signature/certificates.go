@@ -23,9 +23,6 @@ const (
 	// has to ask anew, or a fetch that failed once costs the message.
 	missesMax = 256
 	missAge   = 10 * time.Second
-	// fetchesMax bounds fetches at once; a request that would need one more is told
-	// to come back at once and holds nothing meanwhile.
-	fetchesMax = 4
 )
 
 // pinned is the part of a certificate that counts here. Its chain is not
@@ -60,7 +57,7 @@ func parseCertificate(text []byte) (pinned, error) {
 type certificates struct {
 	fetch  *fetcher
 	clock  func() time.Time
-	slots  chan struct{}
+	places *places
 	flight singleflight.Group
 
 	mu     sync.Mutex
@@ -73,25 +70,40 @@ type kept struct {
 	fetched time.Time
 }
 
-func newCertificates(f *fetcher, clock func() time.Time) *certificates {
-	return &certificates{fetch: f, clock: clock, slots: make(chan struct{}, fetchesMax), known: map[string]kept{}, misses: map[string]time.Time{}}
+func newCertificates(f *fetcher, clock func() time.Time, topics []string) *certificates {
+	return &certificates{fetch: f, clock: clock, places: newPlaces(topics), known: map[string]kept{}, misses: map[string]time.Time{}}
 }
 
-// get returns the certificate at url. An old one stays good while a newer cannot
-// be had.
-func (c *certificates) get(ctx context.Context, url string) (pinned, error) {
+// get returns the certificate at url, for a message of topic. An old one stays
+// good while a newer cannot be had.
+func (c *certificates) get(ctx context.Context, url, topic string, r *Request) (pinned, error) {
 	old, ok, due := c.look(url)
-	if !due {
-		if !ok {
-			return pinned{}, errFetch
+	if due {
+		if fresh, err := c.renew(ctx, url, topic, r); err == nil {
+			return fresh, nil
 		}
-		return old, nil
+	}
+	if !ok {
+		return pinned{}, errFetch
+	}
+	return old, nil
+}
+
+// renew fetches url when it is r's turn, unless others have done so meanwhile.
+func (c *certificates) renew(ctx context.Context, url, topic string, r *Request) (pinned, error) {
+	r.waits()
+	release := c.places.take(ctx, topic, url, r)
+	if release == nil {
+		return pinned{}, errFetch
+	}
+	defer release()
+	if fresh, ok, due := c.look(url); ok && !due {
+		return fresh, nil
+	} else if !due {
+		return pinned{}, errFetch
 	}
 	v, err, _ := c.flight.Do(url, func() (any, error) { return c.load(ctx, url) })
 	if err != nil {
-		if ok {
-			return old, nil
-		}
 		return pinned{}, err
 	}
 	return v.(pinned), nil
@@ -110,12 +122,6 @@ func (c *certificates) look(url string) (p pinned, ok, due bool) {
 }
 
 func (c *certificates) load(ctx context.Context, url string) (pinned, error) {
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	default:
-		return pinned{}, errFetch
-	}
 	text, err := c.fetch.get(ctx, url)
 	var p pinned
 	if err == nil {
@@ -126,7 +132,7 @@ func (c *certificates) load(ctx context.Context, url string) (pinned, error) {
 	defer c.mu.Unlock()
 	if err != nil {
 		if len(c.misses) >= missesMax {
-			clear(c.misses)
+			c.forgetMiss()
 		}
 		c.misses[url] = now.Add(missAge)
 		return pinned{}, err
@@ -137,6 +143,17 @@ func (c *certificates) load(ctx context.Context, url string) (pinned, error) {
 	}
 	c.known[url] = kept{pinned: p, fetched: now}
 	return p, nil
+}
+
+// forgetMiss drops the miss that is over first; c.mu is held.
+func (c *certificates) forgetMiss() {
+	first := ""
+	for url, until := range c.misses {
+		if first == "" || until.Before(c.misses[first]) {
+			first = url
+		}
+	}
+	delete(c.misses, first)
 }
 
 // evict drops the one fetched longest ago; c.mu is held.

@@ -121,6 +121,9 @@ func TestSNS_RefusesWithoutFetchingAnything(t *testing.T) {
 		{"fragment", certificateAt("https://" + snsHostName + snsPath + "#x")},
 		{"another path", certificateAt("https://" + snsHostName + "/x" + snsPath)},
 		{"escaped path", certificateAt("https://" + snsHostName + "/%2e%2e" + snsPath)},
+		{"a name that is no hash", certificateAt("https://" + snsHostName + "/SimpleNotificationService-made-up.pem")},
+		{"a name of other letters", certificateAt("https://" + snsHostName + strings.ToUpper(snsPath))},
+		{"a name too long", certificateAt("https://" + snsHostName + "/SimpleNotificationService-" + strings.Repeat("0", 65) + ".pem")},
 		{"another ending", certificateAt("https://" + snsHostName + strings.TrimSuffix(snsPath, ".pem") + ".pem.txt")},
 		{"private address", certificateAt("https://169.254.169.254" + snsPath)},
 		{"no URL", certificateAt("")},
@@ -241,8 +244,8 @@ func TestCertificates_AreBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	v := verifier(t, "ses", snsSettings(), Options{Clock: snsClock, Client: w.client}).(*sns)
-	for i := range 3 * missesMax {
-		path := fmt.Sprintf("/SimpleNotificationService-%d.pem", i)
+	for i := range missesMax + 2*certificatesMax*8 {
+		path := fmt.Sprintf("/SimpleNotificationService-%032x.pem", i)
 		if i%8 == 0 {
 			w.text(snsHostName+path, w.keys.SNSCertificate)
 		}

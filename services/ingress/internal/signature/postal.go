@@ -55,6 +55,7 @@ func (v *postal) Verify(ctx context.Context, r *Request) Verdict {
 	if v.set == nil {
 		return Refused
 	}
+	r.waits()
 	keys, err := v.set.find(ctx, one(r.Header, webhooksign.PostalKeyID))
 	if err != nil {
 		return Unsure

@@ -61,6 +61,12 @@ type Request struct {
 	Waits func()
 }
 
+func (r *Request) waits() {
+	if r.Waits != nil {
+		r.Waits()
+	}
+}
+
 // Verifier decides for the requests of one source. It is safe for concurrent
 // use; Verify blocks only while it fetches a key it does not know yet.
 type Verifier interface {

@@ -37,8 +37,9 @@ const topicsMax = 100
 // topicARN has the region as its first group.
 var topicARN = regexp.MustCompile(`^arn:aws(?:-cn|-us-gov)?:sns:([a-z0-9-]{3,32}):[0-9]{12}:[A-Za-z0-9_.-]{1,256}$`)
 
-// certificatePath is what Amazon's certificates are called.
-var certificatePath = regexp.MustCompile(`^/SimpleNotificationService(?:-[A-Za-z0-9]{1,64})?\.pem$`)
+// certificatePath is what Amazon's certificates are called: by a hash, 32 digits so
+// far, or by nothing. Nothing is asked for under another name.
+var certificatePath = regexp.MustCompile(`^/SimpleNotificationService(?:-[0-9a-f]{16,64})?\.pem$`)
 
 // sns checks messages of Amazon SNS and answers its handshakes.
 type sns struct {
@@ -60,7 +61,7 @@ func newSNS(b *builder) Verifier {
 		hosts: map[string]string{}, refuse1: b.SNS.RefuseVersion1, fetch: newFetcher(b.Client),
 		opt: b.Options,
 	}
-	v.certificates = newCertificates(v.fetch, b.Clock)
+	v.certificates = newCertificates(v.fetch, b.Clock, b.SNS.TopicArns)
 	for i, arn := range b.SNS.TopicArns {
 		match := topicARN.FindStringSubmatch(arn)
 		b.check(match != nil, fmt.Sprintf("sns.topic_arns[%d]", i), "%q is no ARN of an SNS topic", arn)
@@ -108,12 +109,12 @@ func (v *sns) Verify(ctx context.Context, r *Request) Verdict {
 	default:
 		return BadSignature
 	}
-	if decided := v.signed(ctx, m, host); decided != Genuine {
+	if decided := v.signed(ctx, m, host, r); decided != Genuine {
 		return decided
 	}
 	switch m.Type {
 	case webhooksign.SNSSubscribe:
-		return v.confirm(ctx, m, host)
+		return v.confirm(ctx, m, host, r)
 	case webhooksign.SNSUnsubscribe:
 		// The URL in it would subscribe again, against somebody's wish.
 		v.opt.Log.Warn("sns topic was unsubscribed", telemetry.Source(v.opt.Source), telemetry.Name(m.TopicArn))
@@ -144,7 +145,7 @@ func (v *sns) message(body []byte) (*webhooksign.SNSMessage, bool) {
 }
 
 // signed checks the signature of a message of an allowed topic.
-func (v *sns) signed(ctx context.Context, m *webhooksign.SNSMessage, host string) Verdict {
+func (v *sns) signed(ctx context.Context, m *webhooksign.SNSMessage, host string, r *Request) Verdict {
 	algorithm := crypto.SHA256
 	switch {
 	case m.SignatureVersion == "1" && !v.refuse1:
@@ -156,7 +157,7 @@ func (v *sns) signed(ctx context.Context, m *webhooksign.SNSMessage, host string
 	if err != nil {
 		return BadSignature
 	}
-	keys, decided := v.keys(ctx, m.SigningCertURL, host)
+	keys, decided := v.keys(ctx, m, host, r)
 	if decided != Genuine {
 		return decided
 	}
@@ -166,7 +167,7 @@ func (v *sns) signed(ctx context.Context, m *webhooksign.SNSMessage, host string
 }
 
 // keys returns what may have signed a message.
-func (v *sns) keys(ctx context.Context, certificateURL, host string) ([]*rsa.PublicKey, Verdict) {
+func (v *sns) keys(ctx context.Context, m *webhooksign.SNSMessage, host string, r *Request) ([]*rsa.PublicKey, Verdict) {
 	now := v.opt.Clock()
 	if len(v.pinned) > 0 {
 		var keys []*rsa.PublicKey
@@ -177,11 +178,11 @@ func (v *sns) keys(ctx context.Context, certificateURL, host string) ([]*rsa.Pub
 		}
 		return keys, Genuine
 	}
-	u, ok := amazonURL(certificateURL, host)
+	u, ok := amazonURL(m.SigningCertURL, host)
 	if !ok || u.RawQuery != "" || u.Fragment != "" || !certificatePath.MatchString(u.EscapedPath()) {
 		return nil, UnknownKey
 	}
-	cert, err := v.certificates.get(ctx, u.String())
+	cert, err := v.certificates.get(ctx, u.String(), m.TopicArn, r)
 	switch {
 	case err != nil:
 		return nil, Unsure
@@ -201,7 +202,7 @@ func amazonURL(text, host string) (*url.URL, bool) {
 }
 
 // confirm visits the URL that subscribes us to a topic we want.
-func (v *sns) confirm(ctx context.Context, m *webhooksign.SNSMessage, host string) Verdict {
+func (v *sns) confirm(ctx context.Context, m *webhooksign.SNSMessage, host string, r *Request) Verdict {
 	u, ok := amazonURL(m.SubscribeURL, host)
 	if !ok || u.Path != "" && u.Path != "/" {
 		return BadSignature
@@ -214,6 +215,7 @@ func (v *sns) confirm(ctx context.Context, m *webhooksign.SNSMessage, host strin
 		}
 	}
 	about := []zap.Field{telemetry.Source(v.opt.Source), telemetry.Name(m.TopicArn)}
+	r.waits()
 	if _, err := v.fetch.get(ctx, u.String()); err != nil {
 		v.opt.Log.Warn("sns subscription was not confirmed", append(about, telemetry.Err(err))...)
 		return Unsure
