@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"go.uber.org/zap"
 
@@ -55,7 +56,8 @@ type Stack struct {
 	slack  *slack.Server
 	ready  chan struct{}
 
-	services map[pipeline.Name]pipeline.Service // written before ready is closed
+	mu       sync.Mutex
+	services map[pipeline.Name]pipeline.Service // the running ones; guarded by mu
 }
 
 // New reads the configuration and builds what needs no configuration of others.
@@ -211,26 +213,27 @@ func (s *Stack) prepare(ctx context.Context) error {
 func (s *Stack) service(name pipeline.Name) pipeline.Task {
 	ready := make(chan struct{})
 	return pipeline.Task{Name: string(name), Ready: ready, Run: func(ctx context.Context) error {
-		svc, err := pipeline.New(s.cfg, name, s.log)
-		if err != nil {
-			return err
-		}
-		s.services[name] = svc
-		done := make(chan error, 1)
-		go func() { done <- svc.Run(ctx) }()
-		select {
-		case <-svc.Ready():
-			close(ready)
-			return <-done
-		case err := <-done:
-			return err
-		}
+		var once sync.Once
+		return pipeline.Run(ctx, s.cfg, name, s.log, func(svc pipeline.Service) {
+			s.mu.Lock()
+			s.services[name] = svc
+			s.mu.Unlock()
+			go func() {
+				select {
+				case <-svc.Ready():
+					once.Do(func() { close(ready) })
+				case <-ctx.Done():
+				}
+			}()
+		})
 	}}
 }
 
 // URL returns the base URL of a service; valid after Ready.
 func (s *Stack) URL(name pipeline.Name) string {
+	s.mu.Lock()
 	svc, ok := s.services[name]
+	s.mu.Unlock()
 	if !ok {
 		return ""
 	}
@@ -240,7 +243,9 @@ func (s *Stack) URL(name pipeline.Name) string {
 // MetricsURL returns where a service's metrics are, "" where they are off; valid
 // after Ready.
 func (s *Stack) MetricsURL(name pipeline.Name) string {
+	s.mu.Lock()
 	svc, ok := s.services[name]
+	s.mu.Unlock()
 	if !ok || svc.MetricsAddr() == "" {
 		return ""
 	}

@@ -56,8 +56,10 @@ type Service struct {
 	cfg       Config
 	kafka     kafka.Config
 	log       *zap.Logger
+	often     *zap.Logger // throttled: for what may be repeated
 	reg       *prometheus.Registry
 	producer  *kafka.Producer
+	watch     *kafka.Watch
 	tail      *kafka.Tail
 	book      *book.Book
 	boxes     []*outbox.Outbox
@@ -87,7 +89,7 @@ func newService(cfg Config, shared platform.Shared, opt options) (*Service, erro
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, kafka: shared.Kafka, log: shared.Log, reg: shared.Registry, book: book.New(), ready: make(chan struct{})}
+	s := &Service{cfg: cfg, kafka: shared.Kafka, log: shared.Log, often: telemetry.Throttled(shared.Log), reg: shared.Registry, book: book.New(), ready: make(chan struct{})}
 	s.unread = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "mailstream_alerting_alerts_unreadable_total",
 		Help: "Records of the alerts topic that could not be read. Worry when it grows: somebody else writes there.",
@@ -114,6 +116,9 @@ func newService(cfg Config, shared platform.Shared, opt options) (*Service, erro
 	if err := s.stages(opt); err != nil {
 		return nil, err
 	}
+	if s.watch, err = kafka.NewWatch(s.kafka, kafka.WatchConfig{Name: "alerting", Topics: s.topics()}, s.log, s.reg); err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
 	api{book: s.book}.routes(mux)
 	mux.HandleFunc("/", httpserver.NotFound)
@@ -124,6 +129,12 @@ func newService(cfg Config, shared platform.Shared, opt options) (*Service, erro
 		return nil, err
 	}
 	return s, nil
+}
+
+// topics returns what alerting reads and writes.
+func (s *Service) topics() []string {
+	prefix := s.kafka.TopicPrefix
+	return append(counter.Topics(prefix), schemas.RatesTopic(prefix), schemas.AlertsTopic(prefix))
 }
 
 // stages builds counter, evaluator and the lease that feeds them.
@@ -165,11 +176,20 @@ func (s *Service) Addr() string { return s.server.Addr() }
 // metrics are off.
 func (s *Service) MetricsAddr() string { return s.server.MetricsAddr() }
 
-var errNotSettled = errors.New("catching up with the last window of events")
+var (
+	errNotSettled = errors.New("catching up with the last window of events")
+	errBlind      = errors.New("counts of some partitions are too old to be judged")
+)
 
 func (s *Service) readiness() error {
+	if err := s.watch.Fault(); err != nil {
+		return err
+	}
 	if !s.settled() {
 		return errNotSettled
+	}
+	if s.evaluator.Blind() {
+		return errBlind
 	}
 	return nil
 }
@@ -191,7 +211,7 @@ func (s *Service) Run(ctx context.Context) error {
 	checked := make(chan struct{})
 	tasks := []lifecycle.Task{
 		{Name: "http", Run: s.server.Run, Ready: s.server.Ready()},
-		{Name: "topics", Run: func(ctx context.Context) error { return s.checkTopics(ctx, checked) }, Ready: checked},
+		{Name: "topics", Run: func(ctx context.Context) error { return s.watchTopics(ctx, checked) }, Ready: checked},
 		{Name: "alerts tail", Run: func(ctx context.Context) error { return s.tail.Run(ctx, s.apply) }, Ready: s.tail.CaughtUp()},
 	}
 	for _, b := range s.boxes {
@@ -206,31 +226,27 @@ func (s *Service) Run(ctx context.Context) error {
 	return lifecycle.RunInOrder(ctx, tasks, nil, nil)
 }
 
-// checkTopics waits for the brokers, refuses topics that contradict the
-// configuration, else closes checked.
-func (s *Service) checkTopics(ctx context.Context, checked chan<- struct{}) error {
-	cl, err := kafka.NewClient(s.kafka, s.log, s.reg)
-	if err != nil {
-		return err
-	}
-	err = kafka.AwaitTopics(ctx, cl, s.kafka, s.log)
-	cl.Close()
-	if ctx.Err() != nil {
-		return nil
-	}
-	if err != nil {
+// watchTopics waits for the brokers, refuses topics that contradict the
+// configuration, else closes checked, and ends the service when one is made
+// anew: everything here follows from the topics and the clock, so a start is all
+// it takes.
+func (s *Service) watchTopics(ctx context.Context, checked chan<- struct{}) error {
+	defer s.watch.Close()
+	if err := s.watch.Await(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	close(checked)
-	<-ctx.Done()
-	return nil
+	return s.watch.Run(ctx)
 }
 
 // apply puts records of the alerts topic into the book.
 func (s *Service) apply(_ context.Context, recs []*kgo.Record) error {
 	if n := s.book.Apply(recs); n > 0 {
 		s.unread.Add(float64(n))
-		s.log.Warn("alert records were not readable", telemetry.Rows(n))
+		s.often.Warn("alert records were not readable", telemetry.Rows(n))
 	}
 	return nil
 }

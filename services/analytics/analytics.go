@@ -12,6 +12,7 @@ package analytics
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,7 +23,6 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
-	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
@@ -36,9 +36,11 @@ type Service struct {
 	client   *clickhouse.Client
 	consumer *kafka.Consumer
 	producer *kafka.Producer
+	watch    *kafka.Watch
 	server   *httpserver.Server
 	path     *path
 	met      *metrics
+	often    *zap.Logger // throttled: for what may be repeated
 	ready    chan struct{}
 }
 
@@ -53,7 +55,7 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, shared: shared, ready: make(chan struct{})}
+	s := &Service{cfg: cfg, shared: shared, often: telemetry.Throttled(shared.Log), ready: make(chan struct{})}
 	var err error
 	if s.met, err = newMetrics(shared.Registry); err != nil {
 		return nil, err
@@ -67,13 +69,18 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	if s.producer, err = kafka.NewProducer(shared.Kafka, kafka.ProducerConfig{Name: "analytics"}, shared.Log, shared.Registry); err != nil {
 		return nil, err
 	}
+	if s.watch, err = kafka.NewWatch(shared.Kafka, kafka.WatchConfig{
+		Name: "analytics", Topics: store.Topics(shared.Kafka.TopicPrefix), AnyPartitions: true,
+	}, shared.Log, shared.Registry); err != nil {
+		return nil, err
+	}
 	s.path = newPath(pathOptions{
 		prefix:   shared.Kafka.TopicPrefix,
 		decoders: cfg.Decoders,
 		inserter: s.client,
 		parker:   s.producer,
 		metrics:  s.met,
-		log:      shared.Log,
+		log:      s.often,
 	})
 	s.server, err = httpserver.New(cfg.Config, httpserver.Options{Name: "analytics", Ready: s.notReady}, shared.Log, shared.Registry)
 	if err != nil {
@@ -116,11 +123,14 @@ func (s *Service) Addr() string { return s.server.Addr() }
 func (s *Service) MetricsAddr() string { return s.server.MetricsAddr() }
 
 func (s *Service) notReady() error {
+	if err := s.watch.Fault(); err != nil {
+		return err
+	}
 	select {
 	case <-s.ready:
 		return nil
 	default:
-		return fmt.Errorf("waiting for topics and tables")
+		return errors.New("waiting for the tables of ClickHouse")
 	}
 }
 
@@ -147,6 +157,7 @@ func (s *Service) work(ctx context.Context) error {
 	close(s.ready)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.consumer.Run(ctx, s.path.handle) })
+	g.Go(func() error { return s.watch.Run(ctx) })
 	g.Go(func() error { return s.seal(ctx) })
 	return g.Wait()
 }
@@ -156,25 +167,17 @@ var startBackoff = lifecycle.Backoff{Min: 250 * time.Millisecond, Max: 10 * time
 
 // await waits for the topics and for the tables of this version.
 func (s *Service) await(ctx context.Context) error {
-	client, err := kafka.NewClient(s.shared.Kafka, s.shared.Log, telemetry.NewRegistry())
+	if err := s.watch.Await(ctx); err != nil {
+		return err
+	}
+	err := startBackoff.Retry(ctx, func(ctx context.Context) error { return store.CheckSchema(ctx, s.client) },
+		func(attempt int, delay time.Duration, err error) {
+			s.often.Warn("clickhouse was not ready", telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
+		})
 	if err != nil {
-		return err
+		return fmt.Errorf("wait for clickhouse tables: %w", err)
 	}
-	defer client.Close()
-	if err := kafka.AwaitTopics(ctx, client, s.shared.Kafka, s.shared.Log); err != nil {
-		return err
-	}
-	for attempt := 1; ; attempt++ {
-		err := store.CheckSchema(ctx, s.client)
-		if err == nil || fate.Of(err) == fate.Halt {
-			return err
-		}
-		delay := startBackoff.Next(attempt)
-		s.shared.Log.Warn("clickhouse was not ready", telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
-		if err := lifecycle.Sleep(ctx, delay); err != nil {
-			return fmt.Errorf("wait for clickhouse tables: %w", err)
-		}
-	}
+	return nil
 }
 
 // seal counts past hours for good. Its faults are told and pass: without it
@@ -187,7 +190,7 @@ func (s *Service) seal(ctx context.Context) error {
 		n, err := store.Seal(ctx, s.client, s.cfg.SealRest)
 		s.met.seals.Add(float64(n))
 		if err != nil && ctx.Err() == nil {
-			s.shared.Log.Warn("sealing put off", telemetry.Err(err))
+			s.often.Warn("sealing put off", telemetry.Err(err))
 		}
 	}
 }
@@ -198,6 +201,7 @@ func (s *Service) close(ctx context.Context) {
 	if err := s.producer.Close(ctx); err != nil {
 		s.shared.Log.Warn("dead letters were still under way", telemetry.Err(err))
 	}
+	s.watch.Close()
 	if err := s.client.Close(); err != nil {
 		s.shared.Log.Warn("clickhouse connections did not close", telemetry.Err(err))
 	}

@@ -34,7 +34,7 @@ type pathOptions struct {
 	inserter store.Inserter
 	parker   parker
 	metrics  *metrics
-	log      *zap.Logger
+	log      *zap.Logger // throttled: batches repeat
 }
 
 // path is what happens to a batch.

@@ -67,7 +67,7 @@ func newRefuser(t *testing.T) *refuser {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		s.client.Close()
+		s.watch.Close()
 		if err := s.kafka.Close(context.Background()); err != nil {
 			t.Error(err)
 		}

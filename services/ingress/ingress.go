@@ -12,6 +12,7 @@ package ingress
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -80,7 +81,7 @@ type Service struct {
 	normaliser      *normalise.Normaliser
 	kafka           *kafka.Producer
 	producer        publisher
-	client          *kgo.Client // for the check of topics
+	watch           *kafka.Watch
 	server          *httpserver.Server
 	drifts          seenOnce
 	deadLetterTopic string
@@ -134,7 +135,9 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 		return nil, err
 	}
 	s.producer = s.kafka
-	if s.client, err = kafka.NewClient(shared.Kafka, shared.Log, shared.Registry); err != nil {
+	if s.watch, err = kafka.NewWatch(shared.Kafka, kafka.WatchConfig{
+		Name: serviceName, Topics: s.topics(), Remade: s.kafka.Readopt,
+	}, shared.Log, shared.Registry); err != nil {
 		return nil, err
 	}
 	proxies, err := auth.ParsePrefixes(cfg.TrustedProxies)
@@ -200,10 +203,15 @@ func (s *Service) configure(src *source, c generic.Config) {
 func (s *Service) Run(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.server.Run(gctx) })
-	g.Go(func() error { return s.start(gctx) })
+	g.Go(func() error {
+		if err := s.start(gctx); err != nil || gctx.Err() != nil {
+			return err
+		}
+		return s.watch.Run(gctx)
+	})
 	g.Go(func() error { return s.room.Run(gctx) })
 	err := g.Wait()
-	s.client.Close()
+	s.watch.Close()
 	flush, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
 	if closing := s.kafka.Close(flush); err == nil {
@@ -214,7 +222,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 // start checks the topics; until then requests are told to come back.
 func (s *Service) start(ctx context.Context) error {
-	if err := kafka.AwaitTopics(ctx, s.client, s.kafkaCfg, s.log); err != nil {
+	if err := s.watch.Await(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // stopped while Kafka was away
 		}
@@ -244,9 +252,17 @@ func (s *Service) MetricsAddr() string { return s.server.MetricsAddr() }
 
 func (s *Service) isReady() bool { return s.checked.Load() }
 
+// readiness says which topics cannot be written. Requests are taken none the
+// less: only those with an event of such a topic are refused.
 func (s *Service) readiness() error {
-	if !s.isReady() {
-		return fmt.Errorf("topics are not checked yet")
+	if err := s.watch.Fault(); err != nil {
+		return err
 	}
-	return nil
+	return s.kafka.Fault()
+}
+
+// topics returns what is written: events, webhooks and dead letters.
+func (s *Service) topics() []string {
+	prefix := s.kafkaCfg.TopicPrefix
+	return slices.Concat(schemas.EventTopics(prefix), s.kafkaCfg.Webhooks, []string{s.deadLetterTopic})
 }

@@ -8,7 +8,9 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/services/alerting"
@@ -16,6 +18,7 @@ import (
 	"github.com/mailstream/mailstream/services/ingress"
 	"github.com/mailstream/mailstream/services/internal/address"
 	"github.com/mailstream/mailstream/services/internal/platform"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
@@ -77,12 +80,57 @@ func directory() []entry {
 // New builds the service called name without starting anything. Its logger is
 // a child of log.
 func New(cfg Config, name Name, log *zap.Logger) (Service, error) {
+	return build(cfg, name, log, 0)
+}
+
+// againDelay spaces the starts of a service whose ground was taken away.
+var againDelay = lifecycle.Backoff{Min: time.Second, Max: 30 * time.Second}
+
+// Run builds the service called name and runs it until ctx is done or it fails.
+// When a topic it was built on is deleted and made anew, it is built and run
+// again, as a process that is restarted would be. started, when not nil, is
+// given each service that runs.
+func Run(ctx context.Context, cfg Config, name Name, log *zap.Logger, started func(Service)) error {
+	for again := 0; ; {
+		svc, err := build(cfg, name, log, again)
+		if err != nil {
+			return err
+		}
+		if started != nil {
+			started(svc)
+		}
+		err = svc.Run(ctx)
+		if fate.Of(err) != fate.StartAgain || ctx.Err() != nil {
+			return err
+		}
+		again++
+		delay := againDelay.Next(again)
+		log.Named(string(name)).Error("service starts again", telemetry.Attempt(again), telemetry.Delay(delay), telemetry.Err(err))
+		if lifecycle.Sleep(ctx, delay) != nil {
+			return nil
+		}
+	}
+}
+
+// startsAgain counts across the registries of one process, each of which lives
+// as long as its service.
+func startsAgain(again int) prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "mailstream_pipeline_starts_again_total",
+		Help: "Starts of the service within this process because a topic was made anew. Worry when it grows: what the topic had is gone.",
+	}, func() float64 { return float64(again) })
+}
+
+func build(cfg Config, name Name, log *zap.Logger, again int) (Service, error) {
 	shared := platform.Shared{
 		Kafka:      cfg.Kafka,
 		ClickHouse: cfg.ClickHouse,
 		Log:        log.Named(string(name)),
 		Registry:   telemetry.NewRegistry(),
 		StateDir:   filepath.Join(cfg.State.Dir, string(name)),
+	}
+	if err := shared.Registry.Register(startsAgain(again)); err != nil {
+		return nil, fmt.Errorf("register metrics of %q: %w", name, err)
 	}
 	if cfg.Privacy.Pepper.IsSet() {
 		hasher, err := address.NewHasher(cfg.Privacy.Pepper)

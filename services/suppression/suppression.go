@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -53,7 +55,10 @@ type Service struct {
 	api      *api.API
 	server   *httpserver.Server
 	producer *kafka.Producer
+	watch    *kafka.Watch
+	asks     *kgo.Client // for the ends of the list
 	metrics  *metrics
+	often    *zap.Logger // throttled: for what may be repeated
 
 	store *store.Pebble              // of Run
 	tail  atomic.Pointer[kafka.Tail] // set once, by Run
@@ -80,6 +85,7 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 		topic: schemas.SuppressionsTopic(shared.Kafka.TopicPrefix),
 		rules: list.DefaultRules(cfg.probations()),
 		ready: make(chan struct{}),
+		often: telemetry.Throttled(shared.Log),
 	}
 	s.metrics = newMetrics(s, shared.Registry)
 	s.api = api.New(api.Options{
@@ -95,8 +101,26 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.producer, err = kafka.NewProducer(shared.Kafka, kafka.ProducerConfig{Name: "suppression"}, shared.Log, shared.Registry)
-	return s, err
+	if s.producer, err = kafka.NewProducer(shared.Kafka, kafka.ProducerConfig{Name: "suppression"}, shared.Log, shared.Registry); err != nil {
+		return nil, err
+	}
+	used := append(s.events(), s.topic, schemas.DeadLetterTopic(shared.Kafka.TopicPrefix))
+	if s.watch, err = kafka.NewWatch(shared.Kafka, kafka.WatchConfig{Name: "suppression", Topics: used}, shared.Log, shared.Registry); err != nil {
+		return nil, err
+	}
+	if s.asks, err = kafka.NewClient(shared.Kafka, shared.Log, shared.Registry); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// events returns the topics that the rules are about.
+func (s *Service) events() []string {
+	var topics []string
+	for _, t := range s.rules.Types() {
+		topics = append(topics, schemas.EventTopic(s.shared.Kafka.TopicPrefix, t))
+	}
+	return topics
 }
 
 // Ready is closed once this replica has read the whole list and listens.
@@ -120,19 +144,19 @@ func (s *Service) Run(ctx context.Context) error {
 
 // work opens the store and runs what keeps it up to date.
 func (s *Service) work(ctx context.Context) error {
-	topic, err := s.connect(ctx)
+	err := s.watch.Await(ctx)
 	if err != nil {
 		return unlessDone(ctx, err)
 	}
-	defer topic.close()
+	id := s.watch.ID(s.topic)
 	s.store, err = store.Open(ctx, store.Options{
-		Dir: s.shared.StateDir, Topic: topic.id, CacheBytes: int64(s.cfg.CacheBytes), Log: s.shared.Log,
+		Dir: s.shared.StateDir, Topic: id, CacheBytes: int64(s.cfg.CacheBytes), Log: s.shared.Log,
 	})
 	if err != nil {
 		return unlessDone(ctx, err)
 	}
 	s.metrics.store.Store(s.store)
-	if err := s.rewind(ctx, topic); err != nil {
+	if err := s.rewind(ctx); err != nil {
 		return unlessDone(ctx, err)
 	}
 	tail, err := kafka.NewTail(s.shared.Kafka, kafka.TailConfig{Topic: s.topic, Start: s.store.Applied()}, s.shared.Log, s.shared.Registry)
@@ -141,7 +165,7 @@ func (s *Service) work(ctx context.Context) error {
 	}
 	s.tail.Store(tail)
 	book := ledger.New(ledger.Options{
-		Topic: s.topic, Partitions: topic.partitions, Applied: s.store.Applied(),
+		Topic: s.topic, Partitions: s.shared.Kafka.Topics.Partitions, Applied: s.store.Applied(),
 		Store: s.store, Publisher: s.producer, Hash: s.shared.Hasher.Hash,
 		Metrics: ledger.NewMetrics(s.shared.Registry), Log: s.shared.Log,
 	})
@@ -156,18 +180,19 @@ func (s *Service) work(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return tail.Run(ctx, book.Follow) })
 	g.Go(func() error { return s.store.Grow(ctx) })
-	g.Go(func() error { return s.watch(ctx) })
-	g.Go(func() error { return s.consume(ctx, in, topic) })
+	g.Go(func() error { return s.endIfDamaged(ctx) })
+	g.Go(func() error { return s.watch.Run(ctx) })
+	g.Go(func() error { return s.consume(ctx, in) })
 	g.Go(func() error { return book.Repair(ctx, in.Owns) })
 	g.Go(func() error {
-		return s.announce(ctx, api.Backend{Reader: s.store, Writer: book, Follower: tail, Epoch: ledger.NewEpoch(topic.id)})
+		return s.announce(ctx, api.Backend{Reader: s.store, Writer: book, Follower: tail, Epoch: ledger.NewEpoch(id)})
 	})
 	return g.Wait()
 }
 
-// watch ends the replica when its store is damaged: the next start reads the
+// endIfDamaged ends the replica when its store is damaged: the next start reads the
 // topic again.
-func (s *Service) watch(ctx context.Context) error {
+func (s *Service) endIfDamaged(ctx context.Context) error {
 	select {
 	case <-s.store.Broken():
 		return fate.Wrap(fate.Halt, store.ErrDamaged)
@@ -195,16 +220,13 @@ func (s *Service) announce(ctx context.Context, b api.Backend) error {
 
 // consume runs the rules, once the list has been read. A partition's events are
 // taken up only when this replica has applied all that its former owner wrote.
-func (s *Service) consume(ctx context.Context, in *intake.Intake, topic *topicView) error {
+func (s *Service) consume(ctx context.Context, in *intake.Intake) error {
 	select {
 	case <-s.tail.Load().CaughtUp():
 	case <-ctx.Done():
 		return nil
 	}
-	var topics []string
-	for _, t := range s.rules.Types() {
-		topics = append(topics, schemas.EventTopic(s.shared.Kafka.TopicPrefix, t))
-	}
+	topics := s.events()
 	owner := topics[0] // its partitions say who repairs: one member has each
 	if s.cfg.OutageBounceRate < 1 {
 		topics = append(topics, schemas.EventTopic(s.shared.Kafka.TopicPrefix, schemas.Delivered))
@@ -212,7 +234,7 @@ func (s *Service) consume(ctx context.Context, in *intake.Intake, topic *topicVi
 	consumer, err := kafka.NewConsumer(s.shared.Kafka, kafka.ConsumerConfig{
 		Group: s.shared.Kafka.Group("suppression"), Topics: topics, BatchRecordsMax: batchRecordsMax,
 		OnAssigned: func(ctx context.Context, m map[string][]int32) error {
-			if err := s.catchUp(ctx, topic, m); err != nil {
+			if err := s.catchUp(ctx, m); err != nil {
 				return err
 			}
 			in.Claim(m[owner], true)
@@ -227,14 +249,18 @@ func (s *Service) consume(ctx context.Context, in *intake.Intake, topic *topicVi
 }
 
 // catchUp waits until the tail has applied what the topic has now, in the
-// partitions that go with those of m.
-func (s *Service) catchUp(ctx context.Context, topic *topicView, m map[string][]int32) error {
-	ends, err := topic.ends(ctx)
+// partitions that go with those of m. One that was added to a topic of events
+// has none that goes with it.
+func (s *Service) catchUp(ctx context.Context, m map[string][]int32) error {
+	ends, err := s.ends(ctx)
 	if err != nil {
 		return err
 	}
 	for _, partitions := range m {
 		for _, p := range partitions {
+			if _, there := ends[p]; !there {
+				continue
+			}
 			if err := s.tail.Load().Wait(ctx, p, ends[p]-1); err != nil {
 				return fmt.Errorf("wait for partition %d of the list: %w", p, err)
 			}
@@ -246,8 +272,8 @@ func (s *Service) catchUp(ctx context.Context, topic *topicView, m map[string][]
 // rewind has partitions read again of which the store is further than the
 // topic: brokers lost records, or the topic was cut. What the store knows stays
 // in force, and where the topic knows less it is repaired.
-func (s *Service) rewind(ctx context.Context, topic *topicView) error {
-	ends, err := topic.awaitEnds(ctx, s.shared.Log)
+func (s *Service) rewind(ctx context.Context) error {
+	ends, err := s.awaitEnds(ctx)
 	if err != nil {
 		return err
 	}
@@ -267,6 +293,9 @@ func (s *Service) rewind(ctx context.Context, topic *topicView) error {
 
 // readiness says why this replica should not be asked, nil when it may.
 func (s *Service) readiness() error {
+	if err := s.watch.Fault(); err != nil {
+		return err
+	}
 	if !s.open.Load() {
 		return errors.New("the list is still being read")
 	}
@@ -283,6 +312,8 @@ func (s *Service) close(ctx context.Context) error {
 	if err := s.producer.Close(ctx); err != nil { // whoever waited was told that it is not acknowledged
 		s.shared.Log.Warn("writes were left unacknowledged at the stop", telemetry.Err(err))
 	}
+	s.watch.Close()
+	s.asks.Close()
 	if s.store == nil {
 		return nil
 	}

@@ -90,14 +90,13 @@ func (c *command) service(name pipeline.Name, short string) *cobra.Command {
 				return err
 			}
 			defer func() { _ = log.Sync() }() // standard error has nothing to flush
-			svc, err := pipeline.New(cfg, name, log)
-			if err != nil {
-				return err
-			}
-			if c.checkConfig { // after New: what it refuses does not start either
+			if c.checkConfig {                // by New: what it refuses does not start either
+				if _, err := pipeline.New(cfg, name, log); err != nil {
+					return err
+				}
 				return c.print(cfg)
 			}
-			return svc.Run(cmd.Context())
+			return pipeline.Run(cmd.Context(), cfg, name, log, nil)
 		},
 	}
 	cmd.Flags().BoolVar(&c.checkConfig, "check-config", false, "check the configuration as a start does, print it with secrets as <set>, and exit")

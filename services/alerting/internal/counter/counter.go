@@ -58,7 +58,7 @@ type Options struct {
 type Counter struct {
 	*lease.Inbox
 	opt     Options
-	log     *zap.Logger
+	log     *zap.Logger // throttled
 	met     *metrics
 	feed    *feed.Feed
 	topics  []string
@@ -74,11 +74,9 @@ type Counter struct {
 // New returns a counter that has no lanes yet.
 func New(opt Options, pub Publisher, log *zap.Logger, reg prometheus.Registerer) *Counter {
 	c := &Counter{
-		Inbox: lease.NewInbox(), opt: opt, log: log, met: newMetrics(reg),
+		Inbox: lease.NewInbox(), opt: opt, log: telemetry.Throttled(log), met: newMetrics(reg),
 		feed: feed.New(opt.Kafka, log, reg), lanes: make(map[int32]*lane),
-	}
-	for _, t := range countedTypes() {
-		c.topics = append(c.topics, schemas.EventTopic(opt.Kafka.TopicPrefix, t))
+		topics: Topics(opt.Kafka.TopicPrefix),
 	}
 	c.told = newTeller(schemas.RatesTopic(opt.Kafka.TopicPrefix), int(opt.Kafka.Topics.Partitions), pub)
 	return c
@@ -116,8 +114,11 @@ func (c *Counter) step(ctx context.Context) error {
 	if now := c.now(); !now.Before(c.nextAsk) {
 		c.nextAsk = now.Add(roundInterval)
 		if err := c.ask(ctx); err != nil {
-			if ctx.Err() != nil {
+			switch {
+			case ctx.Err() != nil:
 				return nil
+			case fate.Of(err) != fate.Retry:
+				return err
 			}
 			c.stumbled(err)
 		}
@@ -127,7 +128,10 @@ func (c *Counter) step(ctx context.Context) error {
 		_ = lifecycle.Sleep(ctx, time.Until(until)) // the loop sees that ctx is done
 		return nil
 	}
-	recs := c.feed.Poll(ctx, until, pollRecordsMax)
+	recs, err := c.feed.Poll(ctx, until, pollRecordsMax)
+	if err != nil {
+		return err
+	}
 	polled := time.Now()
 	for _, rec := range recs {
 		if l := c.lanes[rec.Partition]; l != nil {
@@ -340,10 +344,10 @@ func (c *Counter) finished(o outcome) { c.met.finished[o].Inc() }
 func (c *Counter) finish() error {
 	age := time.Duration(0)
 	for _, l := range c.lanes {
+		if !l.opened.IsZero() {
+			age = max(age, c.now().Sub(l.opened)) // also while no further round can begin
+		}
 		if !l.complete() {
-			if l.open {
-				age = max(age, c.now().Sub(l.opened))
-			}
 			continue
 		}
 		l.open = false

@@ -55,6 +55,15 @@ func newLane(partition int32, prefix string, seriesMax int) *lane {
 	return l
 }
 
+// Topics returns the topics that are counted.
+func Topics(prefix string) []string {
+	var topics []string
+	for _, t := range countedTypes() {
+		topics = append(topics, schemas.EventTopic(prefix, t))
+	}
+	return topics
+}
+
 // countedTypes are the types a block rate is made of.
 func countedTypes() []schemas.Type {
 	return []schemas.Type{schemas.Delivered, schemas.Bounced, schemas.Blocked}

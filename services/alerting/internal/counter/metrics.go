@@ -52,7 +52,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 		age: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "mailstream_alerting_round_age_seconds",
-			Help: "Age of the oldest round under way. Page above 60: a topic cannot be read, and its alerts wait.",
+			Help: "How long ago the oldest round of a partition began. Page above 60: a topic cannot be read, and its alerts wait.",
 		}),
 		published: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mailstream_alerting_rates_published_total",

@@ -27,6 +27,7 @@ import (
 	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
 	"github.com/mailstream/mailstream/services/alerting/internal/window"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
@@ -91,6 +92,7 @@ type Evaluator struct {
 	window time.Duration // the longest of any rule
 	pub    Publisher
 	log    *zap.Logger
+	often  *zap.Logger // throttled: for what may be repeated
 	met    *metrics
 	feed   *feed.Feed
 	marks  *marks
@@ -108,6 +110,7 @@ type Evaluator struct {
 	tickAt, expireAt, startAt time.Time
 	faults                    int // in a row
 	settled                   atomic.Bool
+	blind                     atomic.Bool // counts of a lane are stale
 }
 
 // part is one leased partition of the rates topic.
@@ -136,7 +139,7 @@ type live struct {
 // New returns an evaluator without partitions.
 func New(opt Options, log *zap.Logger, reg prometheus.Registerer) *Evaluator {
 	e := &Evaluator{
-		Inbox: lease.NewInbox(), opt: opt, pub: opt.Publisher, log: log, met: newMetrics(reg),
+		Inbox: lease.NewInbox(), opt: opt, pub: opt.Publisher, log: log, often: telemetry.Throttled(log), met: newMetrics(reg),
 		feed: feed.New(opt.Kafka, log, reg), book: opt.Book, tail: opt.Tail,
 		limit: window.NewLimit(opt.SeriesMax), parts: make(map[int32]*part), live: make(map[string]live),
 	}
@@ -151,7 +154,7 @@ func New(opt Options, log *zap.Logger, reg prometheus.Registerer) *Evaluator {
 	}
 	e.marks = &marks{
 		at:  feed.Spot{Topic: e.topics.rates, Partition: e.place(window.MarkKey)},
-		now: opt.Now, log: log, feed: feed.New(opt.Kafka, log, reg),
+		now: opt.Now, log: e.often, feed: feed.New(opt.Kafka, log, reg),
 	}
 	return e
 }
@@ -159,6 +162,10 @@ func New(opt Options, log *zap.Logger, reg prometheus.Registerer) *Evaluator {
 // Settled says whether every leased partition is read up to where it was when
 // it was acquired.
 func (e *Evaluator) Settled() bool { return e.settled.Load() && e.Pending() == 0 }
+
+// Blind says whether nothing can be judged in some partition, because counts
+// are too old.
+func (e *Evaluator) Blind() bool { return e.blind.Load() }
 
 // Run judges until ctx is done, which is no error.
 func (e *Evaluator) Run(ctx context.Context) error {
@@ -194,6 +201,9 @@ func (e *Evaluator) loop(ctx context.Context) error {
 func (e *Evaluator) step(ctx context.Context) error {
 	if len(e.starts) > 0 && !e.now().Before(e.startAt) {
 		if err := e.start(ctx); err != nil && ctx.Err() == nil {
+			if fate.Of(err) != fate.Retry {
+				return err
+			}
 			e.stumbled(err)
 		}
 	}
@@ -201,7 +211,11 @@ func (e *Evaluator) step(ctx context.Context) error {
 		_ = lifecycle.Sleep(ctx, pollWait) // the loop sees that ctx is done
 		return nil
 	}
-	for _, rec := range e.feed.Poll(ctx, time.Now().Add(pollWait), pollRecordsMax) {
+	recs, err := e.feed.Poll(ctx, time.Now().Add(pollWait), pollRecordsMax)
+	if err != nil {
+		return err
+	}
+	for _, rec := range recs {
 		e.merge(rec)
 	}
 	now := e.now()
@@ -217,8 +231,14 @@ func (e *Evaluator) step(ctx context.Context) error {
 		return err
 	}
 	applied := e.tail.Applied()
+	stale := 0
+	defer func() { e.showStale(stale) }()
 	for _, p := range e.parts {
-		if !p.settled && !p.caughtUp(applied) || !e.follow(p, now) {
+		if !p.settled && !p.caughtUp(applied) {
+			continue
+		}
+		if n := e.follow(p, now); n > 0 {
+			stale = max(stale, n)
 			continue
 		}
 		first := !p.settled
@@ -236,6 +256,13 @@ func (e *Evaluator) step(ctx context.Context) error {
 	return nil
 }
 
+// showStale says in how many lanes counts are too old, in the partition that is
+// worst off.
+func (e *Evaluator) showStale(lanes int) {
+	e.met.stale.Set(float64(lanes))
+	e.blind.Store(lanes > 0)
+}
+
 func (e *Evaluator) now() time.Time { return e.opt.Now() }
 
 // stumbled notes a fault that passes; the next turn tries again.
@@ -244,7 +271,7 @@ func (e *Evaluator) stumbled(err error) {
 	e.met.faults.Inc()
 	delay := retryDelay.Next(e.faults)
 	e.startAt = e.now().Add(delay)
-	e.log.Warn("evaluator will try again", telemetry.Attempt(e.faults), telemetry.Delay(delay), telemetry.Err(err))
+	e.often.Warn("evaluator will try again", telemetry.Attempt(e.faults), telemetry.Delay(delay), telemetry.Err(err))
 }
 
 // obey carries out the orders of the lease. A partition is given up only after
@@ -347,7 +374,7 @@ func (e *Evaluator) unstick() error {
 		p.moved = time.Now()
 	}
 	e.met.faults.Inc()
-	e.log.Warn("reading stood still: reading again with a new connection", telemetry.Rows(len(from)))
+	e.often.Warn("reading stood still: reading again with a new connection", telemetry.Rows(len(from)))
 	return e.feed.Reset(from)
 }
 
@@ -364,7 +391,7 @@ func (e *Evaluator) merge(rec *kgo.Record) {
 	rate, err := decode(rec.Value)
 	if err != nil {
 		e.met.unreadable.Inc()
-		e.log.Debug("rate record not readable", telemetry.Partition(rec.Partition), telemetry.Offset(rec.Offset), telemetry.Err(err))
+		e.often.Debug("rate record not readable", telemetry.Partition(rec.Partition), telemetry.Offset(rec.Offset), telemetry.Err(err))
 		return
 	}
 	if rate.Mark != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/mailstream/mailstream/services/alerting/internal/feed"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
 	"github.com/mailstream/mailstream/services/alerting/internal/window"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
@@ -47,6 +48,9 @@ func (m *marks) run(ctx context.Context) error {
 	defer m.feed.Close()
 	for attempt := 1; ctx.Err() == nil; attempt++ {
 		offsets, err := m.feed.After(ctx, m.now().Add(-staleAfter), m.at.Topic)
+		if fate.Of(err) != fate.Retry {
+			return err
+		}
 		if err != nil {
 			if ctx.Err() == nil {
 				m.log.Warn("marks cannot be read yet", telemetry.Attempt(attempt), telemetry.Err(err))
@@ -57,7 +61,11 @@ func (m *marks) run(ctx context.Context) error {
 		if err := m.feed.Reset(map[feed.Spot]int64{m.at: offsets[m.at]}); err != nil {
 			return err
 		}
-		if m.follow(ctx) {
+		some, err := m.follow(ctx)
+		if err != nil {
+			return err
+		}
+		if some {
 			attempt = 0
 		}
 	}
@@ -66,9 +74,13 @@ func (m *marks) run(ctx context.Context) error {
 
 // follow takes marks until none comes any more. It returns whether there were
 // any.
-func (m *marks) follow(ctx context.Context) (some bool) {
+func (m *marks) follow(ctx context.Context) (some bool, err error) {
 	for last := time.Now(); ctx.Err() == nil && time.Since(last) < stuckAfter; {
-		for _, rec := range m.feed.Poll(ctx, time.Now().Add(time.Second), pollRecordsMax) {
+		recs, err := m.feed.Poll(ctx, time.Now().Add(time.Second), pollRecordsMax)
+		if err != nil {
+			return some, err
+		}
+		for _, rec := range recs {
 			if string(rec.Key) != window.MarkKey {
 				continue
 			}
@@ -78,7 +90,7 @@ func (m *marks) follow(ctx context.Context) (some bool) {
 			}
 		}
 	}
-	return some
+	return some, nil
 }
 
 func (m *marks) take(mark schemas.RateMark) {
@@ -115,10 +127,10 @@ type doubt struct {
 	key  window.Key
 }
 
-// follow notes the marks whose counts are merged, and says whether those of all
-// lanes are up to date. While one is not, nothing is judged: states hold, and
-// nobody is told anything.
-func (e *Evaluator) follow(p *part, now time.Time) bool {
+// follow notes the marks whose counts are merged, and returns in how many lanes
+// they are too old. While one is, nothing is judged: states hold, and nobody is
+// told anything.
+func (e *Evaluator) follow(p *part, now time.Time) (stale int) {
 	for {
 		mark, number, ok := e.marks.next(p.marked)
 		if !ok || !p.reached(mark) {
@@ -132,14 +144,12 @@ func (e *Evaluator) follow(p *part, now time.Time) bool {
 			}
 		}
 	}
-	stale := 0
 	for _, lane := range p.lanes {
 		if now.Sub(lane.asOf) > staleAfter {
 			stale++
 		}
 	}
-	e.met.stale.Set(float64(stale))
-	return stale == 0
+	return stale
 }
 
 // behind says whether there are counts to read before p can follow the next mark.

@@ -15,7 +15,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
 
@@ -28,6 +30,8 @@ const (
 	partitionBytesMax = config.MiB
 	// askTimeout bounds one question for offsets.
 	askTimeout = 5 * time.Second
+	// stumblePause spaces polls that return faults alone.
+	stumblePause = 100 * time.Millisecond
 )
 
 // Spot is one partition of one topic.
@@ -48,7 +52,7 @@ type Feed struct {
 
 // New returns a feed that reads nothing yet and connects at its first use.
 func New(cfg kafka.Config, log *zap.Logger, reg prometheus.Registerer) *Feed {
-	return &Feed{cfg: cfg, log: log, reg: reg}
+	return &Feed{cfg: cfg, log: telemetry.Throttled(log, telemetry.ByTopic), reg: reg}
 }
 
 // Close ends the connections.
@@ -83,6 +87,7 @@ func (f *Feed) Add(from map[Spot]int64) error {
 		// Markers of transactions have offsets too; without them a reader would
 		// never arrive at the end of a partition that ends in one.
 		kgo.KeepControlRecords(),
+		kafka.PacedFetches(),
 		kgo.FetchMinBytes(1),
 		kgo.FetchMaxWait(waitMax),
 		kgo.FetchMaxBytes(int32(bytesMax)),
@@ -137,21 +142,33 @@ func byTopic(spots []Spot) map[string][]int32 {
 }
 
 // Poll returns up to most records, those of one spot in order. It waits until
-// there are some or until the given time. Faults of brokers are logged: the
-// client keeps trying.
-func (f *Feed) Poll(ctx context.Context, until time.Time, most int) []*kgo.Record {
+// there are some or until the given time. Faults of brokers that pass are
+// logged, since the client keeps trying; others are returned.
+func (f *Feed) Poll(ctx context.Context, until time.Time, most int) ([]*kgo.Record, error) {
 	if f.cl == nil {
-		return nil
+		return nil, nil
 	}
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	fetches := f.cl.PollRecords(ctx, most)
+	var fatal error
+	stumbled := false
 	fetches.EachError(func(topic string, partition int32, err error) {
-		if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-			f.log.Warn("reading stumbled", telemetry.Topic(topic), telemetry.Partition(partition), telemetry.Err(err))
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+			return
 		}
+		if err = kafka.Classify(err); fate.Of(err) != fate.Retry {
+			fatal = fmt.Errorf("read %q: %w", topic, err)
+			return
+		}
+		stumbled = true
+		f.log.Warn("reading stumbled", telemetry.Topic(topic), telemetry.Partition(partition), telemetry.Err(err))
 	})
-	return fetches.Records()
+	recs := fetches.Records()
+	if fatal == nil && stumbled && len(recs) == 0 { // the library reports some faults as fast as brokers answer
+		_ = lifecycle.Sleep(ctx, stumblePause) // callers look at ctx themselves
+	}
+	return recs, fatal
 }
 
 // Ends returns the end of every partition of topics.
@@ -193,7 +210,7 @@ func (f *Feed) ask(ctx context.Context, list func(context.Context) (kadm.ListedO
 		err = listed.Error()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list offsets: %w", err)
+		return nil, fmt.Errorf("list offsets: %w", kafka.Classify(err))
 	}
 	out := make(map[Spot]int64)
 	listed.Each(func(o kadm.ListedOffset) { out[Spot{o.Topic, o.Partition}] = o.Offset })

@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
 
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
@@ -76,6 +77,7 @@ func (l *Lease) Run(ctx context.Context) error {
 		topics = append(topics, topic)
 	}
 	slices.Sort(topics)
+	faults := groupFaults{telemetry.Throttled(l.log), make(chan error, 1)}
 	cl, err := kafka.NewClient(l.cfg, l.log, l.reg, append(l.cfg.Membership(),
 		kgo.ConsumerGroup(l.group),
 		kgo.ConsumeTopics(topics...),
@@ -85,7 +87,7 @@ func (l *Lease) Run(ctx context.Context) error {
 		kgo.SessionTimeout(sessionTimeout),
 		kgo.HeartbeatInterval(heartbeatInterval),
 		kgo.RebalanceTimeout(rebalanceTimeout),
-		kgo.WithHooks(groupFaults{l.log}),
+		kgo.WithHooks(faults),
 		kgo.OnPartitionsAssigned(l.assigned),
 		kgo.OnPartitionsRevoked(l.gone),
 		kgo.OnPartitionsLost(l.gone),
@@ -94,21 +96,35 @@ func (l *Lease) Run(ctx context.Context) error {
 		return fmt.Errorf("join group %q: %w", l.group, err)
 	}
 	cl.PauseFetchTopics(topics...) // membership is all we want of this client
-	<-ctx.Done()
+	var fatal error
+	select {
+	case <-ctx.Done():
+	case fatal = <-faults.fatal:
+	}
 	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 	defer cancel()
 	if err := cl.LeaveGroupContext(bye); err != nil {
 		l.log.Warn("left the group without a goodbye", telemetry.Group(l.group), telemetry.Err(err))
 	}
 	cl.Close()
-	return nil
+	return fatal
 }
 
-// groupFaults logs why the group cannot be joined; the library keeps trying.
-type groupFaults struct{ log *zap.Logger }
+// groupFaults logs why the group cannot be joined; the library keeps trying. It
+// ends the lease when trying is no use.
+type groupFaults struct {
+	log   *zap.Logger
+	fatal chan error // the first
+}
 
 // OnGroupManageError implements kgo.HookGroupManageError.
 func (f groupFaults) OnGroupManageError(err error) {
+	if err = kafka.Classify(err); fate.Of(err) != fate.Retry {
+		select {
+		case f.fatal <- fmt.Errorf("join the consumer group: %w", err):
+		default: // it ends already
+		}
+	}
 	f.log.Warn("the consumer group stumbled", telemetry.Err(err))
 }
 

@@ -14,6 +14,7 @@ const (
 	Retry      Fate = iota // passing: hold the work and try again
 	DeadLetter             // poison: park this item and go on
 	Halt                   // our bug or configuration: end the process
+	StartAgain             // what the service was built on is not there any more: build it anew
 )
 
 // String returns the fate as a metric label and log word.
@@ -23,6 +24,8 @@ func (f Fate) String() string {
 		return "dead_letter"
 	case Halt:
 		return "halt"
+	case StartAgain:
+		return "start_again"
 	default:
 		return "retry"
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
 
 // ConsumerConfig is what a member of a consumer group reads and how it hands it
@@ -138,10 +139,12 @@ type Handler func(ctx context.Context, recs []*kgo.Record) error
 // Consumer is one member of a consumer group. Run reads; there is one Run at a
 // time.
 type Consumer struct {
-	cfg  ConsumerConfig
-	log  *zap.Logger
-	met  *consumerMetrics
-	opts []kgo.Opt
+	cfg ConsumerConfig
+	log *zap.Logger
+	// often is for what brokers, members and batches can repeat.
+	often *zap.Logger
+	met   *consumerMetrics
+	opts  []kgo.Opt
 	// front is the state of the present Run, or the last.
 	front *frontier
 }
@@ -158,7 +161,7 @@ func NewConsumer(cfg Config, cc ConsumerConfig, log *zap.Logger, reg prometheus.
 	if err != nil {
 		return nil, err
 	}
-	c := &Consumer{cfg: cc, log: log, met: met, front: newFrontier()}
+	c := &Consumer{cfg: cc, log: log, often: telemetry.Throttled(log, telemetry.ByTopic), met: met, front: newFrontier()}
 	if c.opts, err = clientOptions(cfg, log, reg, append(c.options(), cfg.Membership()...)); err != nil {
 		return nil, err
 	}
@@ -181,6 +184,7 @@ func (c *Consumer) options() []kgo.Opt {
 		kgo.SessionTimeout(c.cfg.SessionTimeout),
 		kgo.RebalanceTimeout(c.cfg.RebalanceTimeout),
 		kgo.HeartbeatInterval(min(heartbeatMax, c.cfg.SessionTimeout/heartbeatsSession)),
+		PacedFetches(),
 		kgo.FetchMinBytes(1),
 		kgo.FetchMaxWait(c.cfg.FetchWaitMax),
 		kgo.FetchMaxBytes(c.cfg.FetchBytesMax),

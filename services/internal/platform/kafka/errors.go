@@ -24,6 +24,10 @@ var (
 	// ErrUnknownTopic says that the brokers do not know the topic. Fate: retry,
 	// because a broker that just started answers so too; Check tells for good.
 	ErrUnknownTopic = errors.New("topic does not exist")
+	// ErrRemade says that the topic was deleted, and perhaps made anew: it has the
+	// name of the one we knew, not its identity. Fate: retry for who writes, who
+	// takes the new topic up; start again for who reads, see Watch.
+	ErrRemade = errors.New("topic was deleted or made anew")
 	// ErrDenied says that the brokers refuse our credentials or our right to the
 	// topic or group. Fate: halt.
 	ErrDenied = errors.New("not authorized")
@@ -46,6 +50,10 @@ func (e *RecordError) Error() string {
 // Unwrap returns the cause.
 func (e *RecordError) Unwrap() error { return e.Err }
 
+// Classify gives an error of the library one of our names and its fate, for who
+// reads with a client of its own.
+func Classify(err error) error { return classify(err) }
+
 // classify gives an error of the library one of our names and its fate.
 func classify(err error) error {
 	switch {
@@ -61,6 +69,8 @@ func classify(err error) error {
 		return named(ErrTooLarge, err, fate.DeadLetter)
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.InvalidTopicException):
 		return named(ErrUnknownTopic, err, fate.Retry)
+	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.InconsistentTopicID):
+		return named(ErrRemade, err, fate.Retry)
 	case denied(err):
 		return named(ErrDenied, err, fate.Halt)
 	default:
@@ -105,6 +115,7 @@ func reasons() []reason {
 		{ErrTimeout, "timeout"},
 		{ErrTooLarge, "too_large"},
 		{ErrUnknownTopic, "unknown_topic"},
+		{ErrRemade, "topic_remade"},
 		{ErrDenied, "denied"},
 		{ErrClosed, "closed"},
 	}

@@ -42,6 +42,8 @@ type reach struct {
 	goal    int64     // end to reach next, offsetUnknown when there is none
 	goalAt  time.Time // when goal was asked for
 	freshAt time.Time // everything acknowledged before it is settled; zero: unknown
+	beyond  int       // looks in a row that found next after the end
+	gap     [2]int64  // offsets passed over since the last look: from, to
 }
 
 // frontier knows how far reading is and how stale what was built from it may
@@ -93,6 +95,7 @@ func (f *frontier) advance(recs []*kgo.Record) {
 			at, last = here, f.spots[here]
 		}
 		if last != nil {
+			last.pass(r.Offset)
 			last.next = r.Offset + 1
 			last.check()
 		}
@@ -106,40 +109,90 @@ func (f *frontier) wake() {
 	f.changed = make(chan struct{})
 }
 
-// observe takes the ends, and the starts if they were asked for, as they were at
-// the given time. An end becomes the next goal; a goal not yet reached stays,
-// because under steady writes a newer one would never be.
-func (f *frontier) observe(asked time.Time, ends, starts map[spot]int64) {
+// look is an answer to where partitions begin and end.
+type look struct {
+	asked  time.Time
+	before map[spot]int64 // the positions when it was asked
+	ends   map[spot]int64
+	starts map[spot]int64 // nil when they were not asked for
+}
+
+// observe takes a look. An end becomes the next goal; a goal not yet reached
+// stays, because under steady writes a newer one would never be. It returns how
+// many records were deleted before they were read.
+func (f *frontier) observe(l look) (lost int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for at, end := range ends {
+	for at, end := range l.ends {
 		r := f.spots[at]
 		if r == nil {
 			continue
 		}
 		r.end = end
-		start := min(starts[at], end)
-		if r.next < start && r.next != offsetUnknown || r.next == offsetUnknown && starts != nil && start == end {
-			r.next = start // what was before is deleted: there is nothing to settle
+		if l.before[at] > end { // of another life of the topic, or of records that brokers lost
+			r.beyond++
+			r.goal = offsetUnknown
+			continue
+		}
+		r.beyond = 0
+		start := min(l.starts[at], end)
+		if l.starts != nil {
+			lost += max(0, min(r.gap[1], start)-r.gap[0])
+			r.gap = [2]int64{}
+		}
+		if r.next == offsetUnknown && l.starts != nil && start == end {
+			r.next = start
+			f.wake()
+		}
+		if r.next != offsetUnknown && r.next < start {
+			r.gap = [2]int64{r.next, start} // what is in hand may still be settled
+			r.next = start                  // what was before is deleted: there is nothing to settle
 			f.wake()
 		}
 		if r.goal == offsetUnknown {
-			r.goal, r.goalAt = end, asked
+			r.goal, r.goalAt = end, l.asked
 		}
 		r.check()
 	}
+	return lost
 }
 
-// behindOf says whether a position is unknown or before its end.
-func (f *frontier) behindOf(ends map[spot]int64) bool {
+// doubtful says whether the starts matter: a position is unknown or before its
+// end, or something was passed over; perhaps because it was deleted.
+func (f *frontier) doubtful(ends map[spot]int64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for at, r := range f.spots {
-		if r.next < ends[at] || r.next == offsetUnknown {
+		if r.next < ends[at] || r.next == offsetUnknown || r.gap[1] > 0 {
 			return true
 		}
 	}
 	return false
+}
+
+// beyond returns a partition whose position was after its end in so many looks
+// in a row.
+func (f *frontier) beyond(looks int) (at spot, next, end int64, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for at, r := range f.spots {
+		if r.beyond >= looks {
+			return at, r.next, r.end, true
+		}
+	}
+	return spot{}, 0, 0, false
+}
+
+// pass notes that the record at offset is settled: markers and compaction leave
+// gaps before it, deletion does too. Of several between two looks the first
+// counts.
+func (r *reach) pass(offset int64) {
+	switch {
+	case r.gap[0] <= offset && offset < r.gap[1]:
+		r.gap[0] = offset + 1
+	case r.next != offsetUnknown && offset > r.next && r.gap[1] == 0:
+		r.gap = [2]int64{r.next, offset}
+	}
 }
 
 // check notes a reached goal. The caller holds mu.
@@ -183,7 +236,10 @@ func (f *frontier) behind() int64 {
 	defer f.mu.Unlock()
 	var n int64
 	for _, r := range f.spots {
-		if r.next != offsetUnknown {
+		switch {
+		case r.beyond > 0:
+			n += r.end // none of them was read, as far as we know
+		case r.next != offsetUnknown:
 			n += max(0, r.end-r.next)
 		}
 	}

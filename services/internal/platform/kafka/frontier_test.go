@@ -15,7 +15,7 @@ func TestFrontier_WaitSeesAPositionThatIsThereFromTheStart(t *testing.T) {
 		{"begun behind it", func(f *frontier) { f.begin(at, 5) }},
 		{"the records before it are deleted", func(f *frontier) {
 			f.begin(at, 0)
-			f.observe(time.Now(), map[spot]int64{at: 5}, map[spot]int64{at: 5})
+			f.observe(look{asked: time.Now(), ends: map[spot]int64{at: 5}, starts: map[spot]int64{at: 5}})
 		}},
 	}
 	for _, tt := range tests {

@@ -132,7 +132,7 @@ func (s *session) fetchFault(ctx context.Context, fetches kgo.Fetches) error {
 			fatal = err
 			return
 		}
-		s.log.Warn("reading stumbled", telemetry.Group(s.cfg.Group), telemetry.Topic(topic), telemetry.Partition(partition), telemetry.Err(err))
+		s.often.Warn("reading stumbled", telemetry.Group(s.cfg.Group), telemetry.Topic(topic), telemetry.Partition(partition), telemetry.Err(err))
 	})
 	return fatal
 }

@@ -19,6 +19,12 @@ var requestBackoff = lifecycle.Backoff{Min: retryBackoffMin, Max: retryBackoffMa
 // reports some faults as fast as the broker can answer.
 var stumbleBackoff = lifecycle.Backoff{Min: 20 * time.Millisecond, Max: time.Second}
 
+// PacedFetches has the library report every fault of a fetch. Those it keeps to
+// itself it repeats as fast as a broker can answer, for as long as another
+// partition of the same broker is well: 7,000 requests a second for a topic that
+// was deleted. What it reports waits for a poll, and polls are spaced.
+func PacedFetches() kgo.Opt { return kgo.KeepRetryableFetchErrors() }
+
 // clientLogger hands the library's own log lines to ours. Its info lines are
 // debug to us: they tell of every connection and every metadata refresh. It
 // reports each attempt to reach a broker that is away, many times a second.

@@ -149,6 +149,7 @@ type consumerMetrics struct {
 	retries    prometheus.Counter
 	commits    prometheus.Counter // failed
 	fetches    prometheus.Counter // failed
+	lost       prometheus.Counter
 	rebalances *prometheus.CounterVec
 	batch      prometheus.Observer
 	lagSeconds prometheus.Gauge
@@ -165,6 +166,7 @@ func newConsumerMetrics(reg prometheus.Registerer, name string, topics []string)
 		retries:    f.counter("mailstream_kafka_batch_retries_total", "Batches handed over once more after a fault. Page when it grows and settled does not.", labelClient).With(client),
 		commits:    f.counter("mailstream_kafka_commit_errors_total", "Commits of offsets that were refused or not answered; the records may be read twice.", labelClient).With(client),
 		fetches:    f.counter("mailstream_kafka_fetch_errors_total", "Faults reported while reading. Worry when it keeps growing.", labelClient).With(client),
+		lost:       f.counter("mailstream_kafka_lost_records_total", "Records that the brokers deleted before they were read. Page when it grows: retention is too short for the lag.", labelClient).With(client),
 		rebalances: f.counter("mailstream_kafka_rebalances_total", "Changes of the assignment, by kind. Page when lost grows.", labelClient, "kind"),
 		batch:      f.seconds("mailstream_kafka_batch_duration_seconds", "Time to settle one batch, retries included.", labelClient).With(client),
 		lagSeconds: f.gauge("mailstream_kafka_lag_seconds", "Age of the oldest record not yet settled; 0 when there is none. Page by the promise of the service.", labelClient).With(client),

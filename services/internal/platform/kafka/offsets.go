@@ -2,11 +2,13 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 )
 
@@ -57,9 +59,9 @@ type lookout struct {
 	front  *frontier
 	topics []string
 	every  time.Duration
-	// seen is told the positions from before the ends were asked for, and the
-	// ends. Its error ends run.
-	seen func(before, ends map[spot]int64) error
+	// seen is told what was seen, and how many records were deleted before they
+	// were read. Its error ends run.
+	seen func(l look, lost int64) error
 	// missed is told that nobody answered.
 	missed func(error)
 }
@@ -83,17 +85,30 @@ func (l lookout) run(ctx context.Context) error {
 }
 
 func (l lookout) look(ctx context.Context) error {
-	before, asked := l.front.next(), time.Now()
-	ends, err := askEnds(ctx, l.adm, l.topics)
-	if err != nil {
+	now := look{before: l.front.next(), asked: time.Now()}
+	var err error
+	if now.ends, err = askEnds(ctx, l.adm, l.topics); err != nil {
 		return err
 	}
-	var starts map[spot]int64
-	if l.front.behindOf(ends) { // perhaps because what is missing was deleted
-		if starts, err = askStarts(ctx, l.adm, l.topics); err != nil {
+	if l.front.doubtful(now.ends) {
+		if now.starts, err = askStarts(ctx, l.adm, l.topics); err != nil {
 			return err
 		}
 	}
-	l.front.observe(asked, ends, starts)
-	return l.seen(before, ends)
+	return l.seen(now, l.front.observe(now))
 }
+
+// beyondLooksMax is how many looks may find a position after the end of its
+// partition before reading is begun anew. The library goes back by itself when
+// brokers lost records; it stays where it is when there is nothing to read.
+const beyondLooksMax = 5
+
+// diverged ends the reading of a topic that is not the one it was.
+func diverged(at spot, next, end int64) error {
+	return fate.Wrap(fate.StartAgain, fmt.Errorf("%w: partition %d of %q ends at %d, position is %d", ErrDiverged, at.partition, at.topic, end, next))
+}
+
+// ErrDiverged says that a position is beyond the end of its partition: the topic
+// is not the one it was read from, or brokers lost records. Fate: start again;
+// what was built from the topic is compared with it anew.
+var ErrDiverged = errors.New("position is beyond the end of the partition")

@@ -90,7 +90,7 @@ func (c ProducerConfig) Validate(p *config.Problems) {
 // concurrent use. It connects on first use.
 type Producer struct {
 	cfg  ProducerConfig
-	log  *zap.Logger
+	log  *zap.Logger // throttled
 	met  *producerMetrics
 	opts []kgo.Opt
 	size func(topic string) int32 // largest batch of a topic, bytes
@@ -98,6 +98,10 @@ type Producer struct {
 	start  sync.Once
 	client atomic.Pointer[kgo.Client]
 	closed atomic.Bool
+
+	denied    atomic.Pointer[denial] // the last
+	readoptMu sync.Mutex
+	readopted map[string]time.Time // when a topic was last taken up anew; guarded by readoptMu
 
 	records atomic.Int64 // taken and not yet acknowledged
 	bytes   atomic.Int64
@@ -116,7 +120,10 @@ func NewProducer(cfg Config, pc ProducerConfig, log *zap.Logger, reg prometheus.
 	if err != nil {
 		return nil, err
 	}
-	p := &Producer{cfg: pc, log: log, met: met, size: batchBytesMax(cfg)}
+	p := &Producer{
+		cfg: pc, log: telemetry.Throttled(log, telemetry.ByTopic), met: met, size: batchBytesMax(cfg),
+		readopted: map[string]time.Time{},
+	}
 	p.waiters.New = func() any { return newWaiter(p) }
 	p.opts, err = clientOptions(cfg, log, reg, p.options())
 	if err != nil {
@@ -201,7 +208,48 @@ func (p *Producer) Publish(ctx context.Context, recs ...*kgo.Record) error {
 	if err != nil {
 		p.met.errors.WithLabelValues(reasonOf(err)).Inc()
 	}
+	if bad, ok := errors.AsType[*RecordError](err); ok && errors.Is(err, ErrRemade) {
+		p.Readopt(bad.Record.Topic)
+	} else if ok && errors.Is(err, ErrDenied) {
+		p.denied.Store(&denial{time.Now(), err})
+	}
 	return err
+}
+
+// denialHolds is how long a denied record says that the next would be too: long
+// enough to be seen, short enough that somebody tries again.
+const denialHolds = 30 * time.Second
+
+type denial struct {
+	at  time.Time
+	err error
+}
+
+// Fault says what brokers denied a moment ago, nil when nothing: rights may be
+// taken away from one who writes, and given back, while it runs.
+func (p *Producer) Fault() error {
+	if d := p.denied.Load(); d != nil && time.Since(d.at) < denialHolds {
+		return d.err
+	}
+	return nil
+}
+
+// readoptEvery bounds how often one topic is taken up anew: it fails what is
+// buffered for it.
+const readoptEvery = time.Second
+
+// Readopt forgets what is known of a topic that was made anew, so that the next
+// Publish writes to the one there is. The library never does by itself: it
+// cannot know that the records are meant for the new one. Ours are.
+func (p *Producer) Readopt(topic string) {
+	cl := p.client.Load()
+	p.readoptMu.Lock()
+	defer p.readoptMu.Unlock()
+	if now := time.Now(); cl != nil && now.Sub(p.readopted[topic]) >= readoptEvery {
+		p.readopted[topic] = now
+		cl.PurgeTopicsFromProducing(topic)
+		p.log.Warn("topic was made anew and is written again", telemetry.Topic(topic))
+	}
 }
 
 func (p *Producer) publish(ctx context.Context, recs []*kgo.Record) error {

@@ -64,9 +64,14 @@ func (s *session) begin(ctx context.Context, offsets map[string]map[int32]kgo.Of
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+	// A position after the end is of another life of the topic. Who cannot tell the
+	// ends now is told by the broker when it reads.
+	ends, err := askEnds(ctx, s.adm, slices.Collect(maps.Keys(offsets)))
+	if err != nil {
+		s.often.Warn("ends were not told", telemetry.Group(s.cfg.Group), telemetry.Err(err))
+	}
 	var chosen map[spot]int64
 	if s.cfg.StartAt != nil && len(offsets) > 0 {
-		var err error
 		if chosen, err = askAfter(ctx, s.adm, s.cfg.StartAt(), slices.Collect(maps.Keys(offsets))); err != nil {
 			return nil, err
 		}
@@ -74,6 +79,10 @@ func (s *session) begin(ctx context.Context, offsets map[string]map[int32]kgo.Of
 	for topic, partitions := range offsets {
 		for p, o := range partitions {
 			at := spot{topic, p}
+			if end, known := ends[at]; known && o.EpochOffset().Offset > end {
+				o = kgo.NewOffset().AtStart()
+				partitions[p] = o
+			}
 			if chosen != nil {
 				partitions[p] = kgo.NewOffset().At(chosen[at])
 			}
@@ -100,7 +109,7 @@ func (s *session) assigned(_ context.Context, _ *kgo.Client, m map[string][]int3
 	}
 	s.met.rebalances.WithLabelValues("assigned").Inc()
 	s.met.assigned.Add(float64(countPartitions(m)))
-	s.log.Info("partitions assigned", telemetry.Group(s.cfg.Group), telemetry.Partitions(m))
+	s.often.Info("partitions assigned", telemetry.Group(s.cfg.Group), telemetry.Partitions(m))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for topic, partitions := range m {
@@ -117,7 +126,7 @@ func (s *session) gone(kind string, m map[string][]int32) {
 	}
 	s.met.rebalances.WithLabelValues(kind).Inc()
 	s.met.assigned.Sub(float64(countPartitions(m)))
-	s.log.Info("partitions given up", telemetry.Group(s.cfg.Group), telemetry.Reason(kind), telemetry.Partitions(m))
+	s.often.Info("partitions given up", telemetry.Group(s.cfg.Group), telemetry.Reason(kind), telemetry.Partitions(m))
 	s.mu.Lock()
 	for topic, partitions := range m {
 		s.fresh[topic] = slices.DeleteFunc(s.fresh[topic], func(p int32) bool { return slices.Contains(partitions, p) })
@@ -192,7 +201,7 @@ func (s *session) settle(ctx context.Context, b *batch) error {
 	// The effect is durable; whoever reads the partitions next repeats it. A later
 	// commit of ours makes good for this one if they are still ours.
 	s.met.commits.Inc()
-	s.log.Warn("commit was refused", telemetry.Group(s.cfg.Group), telemetry.Rows(len(b.recs)), telemetry.Err(fault))
+	s.often.Warn("commit was refused", telemetry.Group(s.cfg.Group), telemetry.Rows(len(b.recs)), telemetry.Err(fault))
 	if fault = classify(fault); halts(fault) {
 		return fault
 	}
@@ -226,12 +235,12 @@ func (s *session) insist(ctx context.Context, b *batch) error {
 		case halts(err):
 			return err
 		case yield.Err() != nil:
-			s.log.Info("batch given back", telemetry.Group(s.cfg.Group), telemetry.Rows(len(b.recs)), telemetry.Attempt(attempt), telemetry.Err(err))
+			s.often.Info("batch given back", telemetry.Group(s.cfg.Group), telemetry.Rows(len(b.recs)), telemetry.Attempt(attempt), telemetry.Err(err))
 			return errAbandoned
 		}
 		delay := s.cfg.Retry.Next(attempt)
 		s.met.retries.Inc()
-		s.log.Warn("batch was not taken", telemetry.Group(s.cfg.Group), telemetry.Rows(len(b.recs)), telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
+		s.often.Warn("batch was not taken", telemetry.Group(s.cfg.Group), telemetry.Rows(len(b.recs)), telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
 		if lifecycle.Sleep(yield, delay) != nil {
 			return errAbandoned
 		}
@@ -313,14 +322,21 @@ func (s *session) leave(kill context.CancelFunc) {
 func (s *session) lookout() lookout {
 	return lookout{
 		adm: s.adm, front: s.front, topics: s.cfg.Topics, every: s.cfg.CheckInterval,
-		seen: func(_, _ map[spot]int64) error {
+		seen: func(_ look, lost int64) error {
 			s.showLag()
+			if lost > 0 {
+				s.met.lost.Add(float64(lost))
+				s.often.Error("records were deleted before they were read", telemetry.Group(s.cfg.Group), telemetry.Rows(int(lost)))
+			}
+			if at, next, end, ok := s.front.beyond(beyondLooksMax); ok {
+				return diverged(at, next, end)
+			}
 			return nil
 		},
 		missed: func(err error) {
 			s.showLag()
 			s.met.fetches.Inc()
-			s.log.Warn("ends were not told", telemetry.Group(s.cfg.Group), telemetry.Err(err))
+			s.often.Warn("ends were not told", telemetry.Group(s.cfg.Group), telemetry.Err(err))
 		},
 	}
 }

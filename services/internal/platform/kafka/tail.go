@@ -39,18 +39,13 @@ type TailConfig struct {
 
 const checkInterval = 500 * time.Millisecond
 
-// ErrDiverged says that a position given in TailConfig.Start is beyond the end
-// of its partition: the topic is not the one it was read from. What was built
-// from it must be thrown away. Fate: halt.
-var ErrDiverged = errors.New("position is beyond the end of the partition")
-
 // Tail reads all partitions of one topic, for ever, without a group: every
 // process that tails sees every record. It keeps no positions itself. Run
 // reads; there is one Run in the life of a Tail. The other methods may be called
 // at any time by anybody.
 type Tail struct {
 	cfg    TailConfig
-	log    *zap.Logger
+	log    *zap.Logger // throttled
 	admin  []kgo.Opt
 	opts   []kgo.Opt
 	met    *tailMetrics
@@ -93,7 +88,7 @@ func NewTail(cfg Config, tc TailConfig, log *zap.Logger, reg prometheus.Register
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
-	t := &Tail{cfg: tc, log: log, front: newFrontier(), born: time.Now(), caught: make(chan struct{})}
+	t := &Tail{cfg: tc, log: telemetry.Throttled(log), front: newFrontier(), born: time.Now(), caught: make(chan struct{})}
 	var err error
 	if t.met, err = newTailMetrics(reg, tc.Topic); err != nil {
 		return nil, err
@@ -104,6 +99,7 @@ func NewTail(cfg Config, tc TailConfig, log *zap.Logger, reg prometheus.Register
 	t.opts, err = clientOptions(cfg, log, reg, []kgo.Opt{
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		PacedFetches(),
 		kgo.FetchMinBytes(1),
 		kgo.FetchMaxWait(fetchWaitMax),
 		kgo.FetchMaxBytes(fetchBytesMax),
@@ -114,8 +110,7 @@ func NewTail(cfg Config, tc TailConfig, log *zap.Logger, reg prometheus.Register
 
 // Run reads and calls apply with records, those of one partition in order,
 // until ctx is done, which is no error. A batch that apply refuses is applied
-// again with growing delays; a refusal with the fate halt or dead letter ends
-// Run, and so does ErrDiverged. apply must not keep the slice.
+// again with growing delays; a refusal with another fate than retry ends Run, and so does ErrDiverged. apply must not keep the slice.
 func (t *Tail) Run(ctx context.Context, apply func(ctx context.Context, recs []*kgo.Record) error) error {
 	admin, err := kgo.NewClient(t.admin...)
 	if err != nil {
@@ -134,7 +129,7 @@ func (t *Tail) Run(ctx context.Context, apply func(ctx context.Context, recs []*
 	defer cl.Close()
 	watch := lookout{
 		adm: adm, front: t.front, topics: []string{t.cfg.Topic}, every: t.cfg.CheckInterval,
-		seen:   func(before, ends map[spot]int64) error { return t.compare(cl, before, ends) },
+		seen:   func(l look, _ int64) error { return t.compare(cl, l) },
 		missed: t.stumble,
 	}
 	g, all := errgroup.WithContext(ctx)
@@ -154,18 +149,15 @@ func endOf(ctx context.Context, err error) error {
 // begin finds where to read from, waiting for the brokers for as long as it
 // takes.
 func (t *Tail) begin(ctx context.Context, adm *kadm.Client) (map[int32]kgo.Offset, error) {
-	for attempt := 1; ; attempt++ {
-		from, err := t.positions(ctx, adm)
-		if err == nil || halts(err) {
-			return from, err
-		}
-		delay := checkBackoff.Next(attempt)
+	var from map[int32]kgo.Offset
+	err := checkBackoff.Retry(ctx, func(ctx context.Context) (err error) {
+		from, err = t.positions(ctx, adm)
+		return err
+	}, func(attempt int, delay time.Duration, err error) {
 		t.met.faults.Inc()
 		t.log.Warn("tail could not begin", telemetry.Topic(t.cfg.Topic), telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
-		if err := lifecycle.Sleep(ctx, delay); err != nil {
-			return nil, err
-		}
-	}
+	})
+	return from, err
 }
 
 func (t *Tail) positions(ctx context.Context, adm *kadm.Client) (map[int32]kgo.Offset, error) {
@@ -187,20 +179,16 @@ func (t *Tail) positions(ctx context.Context, adm *kadm.Client) (map[int32]kgo.O
 		from[at.partition] = kgo.NewOffset().At(next)
 		t.front.begin(at, next)
 	}
-	t.front.observe(asked, ends, nil)
+	t.front.observe(look{asked: asked, ends: ends})
 	t.update()
 	return from, nil
 }
 
-func diverged(at spot, next, end int64) error {
-	return fate.Wrap(fate.Halt, fmt.Errorf("%w: partition %d of %q ends at %d, position is %d", ErrDiverged, at.partition, at.topic, end, next))
-}
-
 // compare takes up partitions that were added and finds out when the topic was
 // made anew.
-func (t *Tail) compare(cl *kgo.Client, before, ends map[spot]int64) error {
-	for at, end := range ends {
-		next, known := before[at]
+func (t *Tail) compare(cl *kgo.Client, l look) error {
+	for at, end := range l.ends {
+		next, known := l.before[at]
 		switch {
 		case known && next > end:
 			return diverged(at, next, end)
@@ -261,7 +249,7 @@ func (t *Tail) fetchFault(ctx context.Context, fetches kgo.Fetches) error {
 		}
 		t.met.faults.Inc()
 		if _, lost := errors.AsType[*kgo.ErrDataLoss](err); lost {
-			err = fate.Wrap(fate.Halt, fmt.Errorf("%w: %w", ErrDiverged, err))
+			err = fate.Wrap(fate.StartAgain, fmt.Errorf("%w: %w", ErrDiverged, err))
 		}
 		if err = classify(err); halts(err) {
 			fatal = err
@@ -273,21 +261,10 @@ func (t *Tail) fetchFault(ctx context.Context, fetches kgo.Fetches) error {
 }
 
 func (t *Tail) insist(ctx context.Context, recs []*kgo.Record, apply Handler) error {
-	for attempt := 1; ; attempt++ {
-		err := apply(ctx, recs)
-		if err == nil || halts(err) {
-			return err
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		delay := t.cfg.Retry.Next(attempt)
+	return t.cfg.Retry.Retry(ctx, func(ctx context.Context) error { return apply(ctx, recs) }, func(attempt int, delay time.Duration, err error) {
 		t.met.retries.Inc()
 		t.log.Warn("batch was not applied", telemetry.Topic(t.cfg.Topic), telemetry.Rows(len(recs)), telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
-		if err := lifecycle.Sleep(ctx, delay); err != nil {
-			return err
-		}
-	}
+	})
 }
 
 // CaughtUp is closed once everything is applied that was in the topic when Run

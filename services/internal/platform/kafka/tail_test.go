@@ -139,8 +139,8 @@ func TestTail_RefusesAPositionBeyondTheEnd(t *testing.T) {
 	r := start(t, func(ctx context.Context) error {
 		return tl.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
 	})
-	if err := r.wait(t); !errors.Is(err, kafka.ErrDiverged) || fate.Of(err) != fate.Halt {
-		t.Errorf("Run = %v (%s), want ErrDiverged with the fate halt", err, fate.Of(err))
+	if err := r.wait(t); !errors.Is(err, kafka.ErrDiverged) || fate.Of(err) != fate.StartAgain {
+		t.Errorf("Run = %v (%s), want ErrDiverged with the fate start again", err, fate.Of(err))
 	}
 }
 

@@ -16,7 +16,6 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
-	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
 
@@ -159,31 +158,17 @@ func ApplyWith(ctx context.Context, cl *kgo.Client, cfg Config, log *zap.Logger,
 // topic, another number of partitions, another cleanup policy, a smaller
 // record size.
 func Check(ctx context.Context, cl *kgo.Client, cfg Config) error {
-	diffs, err := compare(ctx, kadm.NewClient(cl), Topics(cfg))
-	if err != nil {
-		return err
-	}
-	return contradiction(slices.DeleteFunc(diffs, func(d Difference) bool { return !d.Fatal }))
+	_, err := check(ctx, kadm.NewClient(cl), cfg)
+	return err
 }
 
-// checkBackoff spaces the attempts to reach the brokers.
-var checkBackoff = lifecycle.Backoff{Min: 250 * time.Millisecond, Max: 5 * time.Second}
-
-// AwaitTopics is Check for the start of a service: while no broker answers it
-// says so and tries again until ctx is done; while topics are missing too,
-// because `topics apply` may be under way. What contradicts ends it at once.
-func AwaitTopics(ctx context.Context, cl *kgo.Client, cfg Config, log *zap.Logger) error {
-	for attempt := 1; ; attempt++ {
-		err := Check(ctx, cl, cfg)
-		if err == nil || fate.Of(err) == fate.Halt && !onlyMissing(err) {
-			return err
-		}
-		delay := checkBackoff.Next(attempt)
-		log.Warn("kafka was not ready", telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
-		if err := lifecycle.Sleep(ctx, delay); err != nil {
-			return fmt.Errorf("wait for kafka topics: %w", err)
-		}
+// check is Check that also returns what the topics are.
+func check(ctx context.Context, adm *kadm.Client, cfg Config) (kadm.TopicDetails, error) {
+	details, diffs, err := compare(ctx, adm, Topics(cfg))
+	if err != nil {
+		return nil, err
 	}
+	return details, contradiction(slices.DeleteFunc(diffs, func(d Difference) bool { return !d.Fatal }))
 }
 
 func onlyMissing(err error) bool {
@@ -209,7 +194,7 @@ type applier struct {
 
 func (a applier) apply(ctx context.Context) error {
 	specs := Topics(a.cfg)
-	diffs, err := compare(ctx, a.adm, specs)
+	_, diffs, err := compare(ctx, a.adm, specs)
 	if err != nil {
 		return err
 	}
@@ -237,20 +222,25 @@ func (a applier) apply(ctx context.Context) error {
 	return contradiction(rest)
 }
 
+// errNotThereYet says that a topic was created and not every broker knows it.
+var errNotThereYet = errors.New("a topic is not there yet")
+
 // awaitCreated returns when the brokers know every topic: they tell each other
 // a moment after they have answered.
 func (a applier) awaitCreated(ctx context.Context, specs []Topic) error {
 	ctx, cancel := context.WithTimeout(ctx, topicsTimeout)
 	defer cancel()
-	for attempt := 1; ; attempt++ {
-		diffs, err := compare(ctx, a.adm, specs)
-		if err == nil && !slices.ContainsFunc(diffs, func(d Difference) bool { return d.Got == gotNothing }) {
-			return nil
+	err := requestBackoff.Retry(ctx, func(ctx context.Context) error {
+		_, diffs, err := compare(ctx, a.adm, specs)
+		if err == nil && slices.ContainsFunc(diffs, func(d Difference) bool { return d.Got == gotNothing }) {
+			err = errNotThereYet
 		}
-		if sleepErr := lifecycle.Sleep(ctx, requestBackoff.Next(attempt)); sleepErr != nil {
-			return errors.Join(fmt.Errorf("wait for created topics: %w", sleepErr), err)
-		}
+		return err
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("wait for created topics: %w", err)
 	}
+	return nil
 }
 
 func (a applier) create(ctx context.Context, t Topic) error {
@@ -286,8 +276,9 @@ func (a applier) set(ctx context.Context, d Difference) error {
 	return nil
 }
 
-// compare returns every difference, in the order of specs.
-func compare(ctx context.Context, adm *kadm.Client, specs []Topic) ([]Difference, error) {
+// compare returns what the topics are and every difference, in the order of
+// specs.
+func compare(ctx context.Context, adm *kadm.Client, specs []Topic) (kadm.TopicDetails, []Difference, error) {
 	ctx, cancel := context.WithTimeout(ctx, topicsTimeout)
 	defer cancel()
 	names := make([]string, len(specs))
@@ -296,7 +287,7 @@ func compare(ctx context.Context, adm *kadm.Client, specs []Topic) ([]Difference
 	}
 	details, err := adm.ListTopics(ctx, names...)
 	if err != nil {
-		return nil, fmt.Errorf("list topics: %w", classify(err))
+		return nil, nil, fmt.Errorf("list topics: %w", classify(err))
 	}
 	present := slices.DeleteFunc(slices.Clone(names), func(n string) bool {
 		return errors.Is(details[n].Err, kerr.UnknownTopicOrPartition)
@@ -304,7 +295,7 @@ func compare(ctx context.Context, adm *kadm.Client, specs []Topic) ([]Difference
 	settings := map[string]map[string]string{}
 	if len(present) > 0 {
 		if settings, err = describe(ctx, adm, present); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	var diffs []Difference
@@ -315,11 +306,11 @@ func compare(ctx context.Context, adm *kadm.Client, specs []Topic) ([]Difference
 			continue
 		}
 		if detail.Err != nil {
-			return nil, fmt.Errorf("describe topic %q: %w", s.Name, classify(detail.Err))
+			return nil, nil, fmt.Errorf("describe topic %q: %w", s.Name, classify(detail.Err))
 		}
 		diffs = append(diffs, s.differences(detail, settings[s.Name])...)
 	}
-	return diffs, nil
+	return details, diffs, nil
 }
 
 func describe(ctx context.Context, adm *kadm.Client, names []string) (map[string]map[string]string, error) {
@@ -343,7 +334,7 @@ func describe(ctx context.Context, adm *kadm.Client, names []string) (map[string
 func (t Topic) differences(d kadm.TopicDetail, got map[string]string) []Difference {
 	var diffs []Difference
 	if n := len(d.Partitions); n != int(t.Partitions) {
-		diffs = append(diffs, Difference{Topic: t.Name, Setting: "partitions", Want: strconv.Itoa(int(t.Partitions)), Got: strconv.Itoa(n), Fatal: true})
+		diffs = append(diffs, t.partitionsAre(n))
 	}
 	if n := d.Partitions.NumReplicas(); t.ReplicationFactor > 0 && n != int(t.ReplicationFactor) {
 		diffs = append(diffs, Difference{Topic: t.Name, Setting: "replication factor", Want: strconv.Itoa(int(t.ReplicationFactor)), Got: strconv.Itoa(n)})
@@ -360,6 +351,11 @@ func (t Topic) differences(d kadm.TopicDetail, got map[string]string) []Differen
 		}
 	}
 	return diffs
+}
+
+// partitionsAre is the difference of another number of partitions.
+func (t Topic) partitionsAre(n int) Difference {
+	return Difference{Topic: t.Name, Setting: "partitions", Want: strconv.Itoa(int(t.Partitions)), Got: strconv.Itoa(n), Fatal: true}
 }
 
 // sameSetting compares lists without regard to order and all else literally.

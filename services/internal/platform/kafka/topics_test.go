@@ -1,7 +1,6 @@
 package kafka_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
@@ -174,30 +172,5 @@ func TestCheck_RefusesOnlyWhatBreaksAPromise(t *testing.T) {
 				t.Errorf("Check = %v, want %q", err, tc.want)
 			}
 		})
-	}
-}
-
-func TestAwaitTopics_WaitsForTheBrokerAndForItsTopics(t *testing.T) {
-	t.Parallel()
-	port := freePort(t)
-	cfg := kafka.Default()
-	cfg.Topics.Partitions = kafkatest.Partitions
-	cfg.Brokers = []string{port.addr}
-	cl := kafkatest.Client(t, cfg)
-	waiting := start(t, func(ctx context.Context) error {
-		return kafka.AwaitTopics(ctx, cl, cfg, zap.NewNop())
-	})
-	b := kafkatest.StartEmpty(t, kfake.Ports(port.number))
-	b.Config.Topics.Partitions = kafkatest.Partitions
-	if err := kafka.Apply(bounded(t), kafkatest.Client(t, b.Config), b.Config, zap.NewNop()); err != nil {
-		t.Fatal(err)
-	}
-	if err := waiting.wait(t); err != nil {
-		t.Errorf("AwaitTopics = %v, want nil", err)
-	}
-	wrong := cfg
-	wrong.Topics.Partitions = 7
-	if err := kafka.AwaitTopics(bounded(t), cl, wrong, zap.NewNop()); fate.Of(err) != fate.Halt {
-		t.Errorf("AwaitTopics with another number of partitions = %v, want the fate halt", err)
 	}
 }

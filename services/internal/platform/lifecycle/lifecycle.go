@@ -1,7 +1,7 @@
 // Package lifecycle holds what every long-running loop needs: back-off with
-// jitter, a sleep that ends with its context, and a group of named tasks that
-// stop together in reverse order of start. It starts no goroutine that it does
-// not wait for.
+// jitter, attempts that it spaces, a sleep that ends with its context, and a
+// group of named tasks that stop together in reverse order of start. It starts
+// no goroutine that it does not wait for.
 package lifecycle
 
 import (
@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
 )
 
 // Backoff grows a delay from Min to Max by doubling, with full jitter over its
@@ -30,6 +32,29 @@ func (b Backoff) Next(attempt int) time.Duration {
 		d = b.Max
 	}
 	return d/2 + rand.N(d/2+1)
+}
+
+// Retry calls do until it returns nil, an error whose fate is not retry, or ctx
+// is done; then it returns the cause of ctx together with the last fault.
+// failed, when not nil, is told of each failed attempt, counted from 1, and of
+// the delay before the next.
+func (b Backoff) Retry(ctx context.Context, do func(ctx context.Context) error, failed func(attempt int, delay time.Duration, err error)) error {
+	for attempt := 1; ; attempt++ {
+		err := do(ctx)
+		if err == nil || fate.Of(err) != fate.Retry {
+			return err
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w, after: %w", context.Cause(ctx), err)
+		}
+		delay := b.Next(attempt)
+		if failed != nil {
+			failed(attempt, delay, err)
+		}
+		if cause := Sleep(ctx, delay); cause != nil {
+			return fmt.Errorf("%w, after: %w", cause, err)
+		}
+	}
 }
 
 // Sleep waits for d or until ctx is done, whose cause it then returns.

@@ -78,13 +78,7 @@ func StartBroker(tb testing.TB, opts ...kfake.Opt) *Broker {
 
 func (b *Broker) createTopics(tb testing.TB) {
 	tb.Helper()
-	cl := Client(tb, b.Config)
-	defer cl.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
-	defer cancel()
-	if err := kafka.Apply(ctx, cl, b.Config, zap.NewNop()); err != nil {
-		tb.Fatalf("create topics: %v", err)
-	}
+	Make(tb, b.Config)
 }
 
 // StartEmpty starts a broker without topics, one node unless opts say otherwise.
@@ -188,6 +182,89 @@ func reached(next, want map[int32]int64) bool {
 		}
 	}
 	return true
+}
+
+// Delete deletes topics, and with them what groups committed for them.
+func Delete(tb testing.TB, cfg kafka.Config, topics ...string) {
+	tb.Helper()
+	admin(tb, cfg, "delete topics", func(ctx context.Context, adm *kadm.Client) error {
+		answers, err := adm.DeleteTopics(ctx, topics...)
+		return errors.Join(err, answers.Error())
+	})
+}
+
+// Remake deletes topics and makes them anew, empty, with other ids.
+func Remake(tb testing.TB, cfg kafka.Config, topics ...string) {
+	tb.Helper()
+	Delete(tb, cfg, topics...)
+	Make(tb, cfg)
+}
+
+// Make makes the topics that are missing.
+func Make(tb testing.TB, cfg kafka.Config) {
+	tb.Helper()
+	cl := Client(tb, cfg)
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
+	defer cancel()
+	if err := kafka.Apply(ctx, cl, cfg, zap.NewNop()); err != nil {
+		tb.Fatalf("make topics: %v", err)
+	}
+}
+
+// AddPartitions gives topics n partitions more.
+func AddPartitions(tb testing.TB, cfg kafka.Config, n int, topics ...string) {
+	tb.Helper()
+	admin(tb, cfg, "add partitions", func(ctx context.Context, adm *kadm.Client) error {
+		answers, err := adm.CreatePartitions(ctx, n, topics...)
+		return errors.Join(err, answers.Error())
+	})
+}
+
+// DeleteRecords deletes the records of topic before offset, in every partition.
+func DeleteRecords(tb testing.TB, cfg kafka.Config, topic string, offset int64) {
+	tb.Helper()
+	before := kadm.Offsets{}
+	for p := range Ends(tb, cfg, topic) {
+		before.Add(kadm.Offset{Topic: topic, Partition: p, At: offset, LeaderEpoch: -1})
+	}
+	admin(tb, cfg, "delete records", func(ctx context.Context, adm *kadm.Client) error {
+		answers, err := adm.DeleteRecords(ctx, before)
+		return errors.Join(err, answers.Error())
+	})
+}
+
+// Commit sets the offset of group in every partition of topic.
+func Commit(tb testing.TB, cfg kafka.Config, group, topic string, offset int64) {
+	tb.Helper()
+	at := kadm.Offsets{}
+	for p := range Ends(tb, cfg, topic) {
+		at.Add(kadm.Offset{Topic: topic, Partition: p, At: offset, LeaderEpoch: -1})
+	}
+	admin(tb, cfg, "commit offsets", func(ctx context.Context, adm *kadm.Client) error {
+		answers, err := adm.CommitOffsets(ctx, group, at)
+		return errors.Join(err, answers.Error())
+	})
+}
+
+// DeleteGroup deletes a group without members.
+func DeleteGroup(tb testing.TB, cfg kafka.Config, group string) {
+	tb.Helper()
+	admin(tb, cfg, "delete group", func(ctx context.Context, adm *kadm.Client) error {
+		_, err := adm.DeleteGroup(ctx, group)
+		return err
+	})
+}
+
+func admin(tb testing.TB, cfg kafka.Config, what string, do func(ctx context.Context, adm *kadm.Client) error) {
+	tb.Helper()
+	cl := Client(tb, cfg)
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
+	defer cancel()
+	if err := do(ctx, kadm.NewClient(cl)); err != nil {
+		tb.Fatalf("%s: %v", what, err)
+	}
 }
 
 // Ends returns the end offset of every partition of topic.

@@ -1,0 +1,249 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+)
+
+// WatchConfig is what a Watch looks after.
+type WatchConfig struct {
+	// Name is the value of the metric label `client`.
+	Name string
+	// Topics are those the service reads and writes, full names.
+	Topics []string
+	// Interval is how often they are looked at. Default 2s.
+	Interval time.Duration
+	// AnyPartitions says that the service goes on when partitions are added: it
+	// needs no partition number to mean the same in all topics.
+	AnyPartitions bool
+	// Remade, when not nil, is told of a topic that was deleted and made anew, and
+	// no fault of a topic ends Run: what is refused is refused request by request.
+	Remade func(topic string)
+}
+
+const (
+	watchInterval = 2 * time.Second
+	// looksMin is how many looks in a row must find a fault before it ends a
+	// service: a broker that just started may tell of the past.
+	looksMin = 2
+)
+
+// Watch looks after the topics of a running service. The library goes on with
+// the name of a topic: one that is deleted and made anew is read no more, and
+// nobody is told. Await at the start, then Run beside the service; Fault says
+// at any time why the service is not ready.
+type Watch struct {
+	cfg   WatchConfig
+	kafka Config
+	log   *zap.Logger // throttled
+	cl    *kgo.Client
+	adm   *kadm.Client
+	bad   prometheus.Gauge
+
+	mu     sync.Mutex
+	ids    map[string]kadm.TopicID // guarded by mu
+	fault  error                   // guarded by mu
+	faulty map[string]int          // looks in a row that found a fault; of Run
+}
+
+// NewWatch returns a watch that has not looked yet. The caller closes it.
+func NewWatch(cfg Config, wc WatchConfig, log *zap.Logger, reg prometheus.Registerer) (*Watch, error) {
+	orDefault(&wc.Interval, watchInterval)
+	cl, err := NewClient(cfg, log, reg)
+	if err != nil {
+		return nil, err
+	}
+	f := family{reg: reg}
+	bad := f.gauge("mailstream_kafka_unusable_topics", "Topics that are missing, denied or not as the configuration says, since the service runs. Page when it stays above 0.", labelClient)
+	return &Watch{
+		cfg: wc, kafka: cfg, log: telemetry.Throttled(log, telemetry.ByTopic), cl: cl, adm: kadm.NewClient(cl),
+		bad: bad.WithLabelValues(wc.Name), faulty: map[string]int{}, fault: errNotLooked,
+	}, f.err
+}
+
+var errNotLooked = errors.New("kafka topics have not been looked at yet")
+
+// Close ends the connections.
+func (w *Watch) Close() { w.cl.Close() }
+
+// checkBackoff spaces the attempts to reach the brokers.
+var checkBackoff = lifecycle.Backoff{Min: 250 * time.Millisecond, Max: 5 * time.Second}
+
+// Await is Check for the start of a service: while no broker answers it says so
+// and tries again until ctx is done; while topics are missing too, because
+// `topics apply` may be under way. What contradicts ends it at once.
+func (w *Watch) Await(ctx context.Context) error {
+	err := checkBackoff.Retry(ctx, func(ctx context.Context) error {
+		details, err := check(ctx, w.adm, w.kafka)
+		if onlyMissing(err) {
+			return fate.Wrap(fate.Retry, err)
+		}
+		if err == nil {
+			w.begin(details)
+		}
+		return err
+	}, func(attempt int, delay time.Duration, err error) {
+		w.setFault(fmt.Errorf("wait for kafka topics: %w", err))
+		w.log.Warn("kafka was not ready", telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
+	})
+	if err != nil {
+		return fmt.Errorf("wait for kafka topics: %w", err)
+	}
+	return nil
+}
+
+func (w *Watch) begin(details kadm.TopicDetails) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ids = make(map[string]kadm.TopicID, len(details))
+	for name, d := range details {
+		w.ids[name] = d.ID
+	}
+	w.fault = nil
+}
+
+// ID returns the identity of a topic as Await found it.
+func (w *Watch) ID(topic string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ids[topic].String()
+}
+
+// Fault says why the service cannot do all of its work, nil when it can.
+func (w *Watch) Fault() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.fault
+}
+
+func (w *Watch) setFault(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fault = err
+}
+
+// Run looks until ctx is done, which is no error, or a topic ends the service:
+// with the fate start again when it was made anew, halt when it contradicts the
+// configuration or the brokers deny it.
+func (w *Watch) Run(ctx context.Context) error {
+	for lifecycle.Sleep(ctx, w.cfg.Interval) == nil {
+		err := w.look(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && fate.Of(err) == fate.Retry:
+			w.log.Warn("topics were not told", telemetry.Err(err)) // what was known stays true
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// look compares the topics with what they were at the start.
+func (w *Watch) look(ctx context.Context) error {
+	topics, err := w.ask(ctx)
+	if err != nil {
+		return fmt.Errorf("list topics: %w", fate.Wrap(fate.Retry, err))
+	}
+	var first, end error
+	n := 0
+	for i := range topics {
+		name, fault := *topics[i].Topic, w.judge(&topics[i])
+		if fault == nil {
+			w.recovered(name)
+			continue
+		}
+		n++
+		w.faulty[name]++
+		first = errors.Join(first, fault)
+		w.log.Error("topic cannot be used", telemetry.Topic(name), telemetry.Err(fault))
+		if end == nil && w.faulty[name] >= looksMin && w.ends(fault) {
+			end = fault
+		}
+	}
+	w.bad.Set(float64(n))
+	w.setFault(first)
+	return end
+}
+
+// ask returns what a broker knows of the topics, each with its own error: the
+// admin client would answer one denial for all.
+func (w *Watch) ask(ctx context.Context) ([]kmsg.MetadataResponseTopic, error) {
+	ctx, cancel := context.WithTimeout(ctx, offsetsTimeout)
+	defer cancel()
+	req := kmsg.NewPtrMetadataRequest()
+	for _, name := range w.cfg.Topics {
+		topic := kmsg.NewMetadataRequestTopic()
+		topic.Topic = &name
+		req.Topics = append(req.Topics, topic)
+	}
+	resp, err := req.RequestWith(ctx, w.cl)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(resp.Topics, func(t kmsg.MetadataResponseTopic) bool { return t.Topic == nil }), nil
+}
+
+func (w *Watch) recovered(name string) {
+	if w.faulty[name] > 0 {
+		w.log.Info("topic can be used again", telemetry.Topic(name))
+	}
+	delete(w.faulty, name)
+}
+
+// ends says whether the service cannot go on with a topic of this fault.
+func (w *Watch) ends(fault error) bool {
+	_, shape := errors.AsType[*DifferenceError](fault)
+	return fate.Of(fault) != fate.Retry && w.cfg.Remade == nil && !(shape && w.cfg.AnyPartitions)
+}
+
+// meet returns the identity of a topic before and now. Who serves on goes by
+// the new one from here.
+func (w *Watch) meet(name string, is kadm.TopicID) (was, now kadm.TopicID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	was = w.ids[name]
+	if w.cfg.Remade != nil {
+		w.ids[name] = is
+	}
+	return was, is
+}
+
+// judge returns what is wrong with a topic.
+func (w *Watch) judge(d *kmsg.MetadataResponseTopic) error {
+	name := *d.Topic
+	switch err := kerr.ErrorForCode(d.ErrorCode); {
+	case errors.Is(err, kerr.UnknownTopicOrPartition), err != nil && denied(err):
+		return fmt.Errorf("topic %q: %w", name, classify(err))
+	case err != nil:
+		return nil // a leader is being elected: who reads or writes will say
+	}
+	was, is := w.meet(name, d.TopicID)
+	if was != is && was != (kadm.TopicID{}) && is != (kadm.TopicID{}) {
+		if w.cfg.Remade == nil {
+			return fate.Wrap(fate.StartAgain, fmt.Errorf("topic %q: %w: its id was %s and is %s", name, ErrRemade, was, is))
+		}
+		w.cfg.Remade(name)
+	}
+	if n := len(d.Partitions); n != int(w.kafka.Topics.Partitions) {
+		spec := Topic{Name: name, Partitions: w.kafka.Topics.Partitions}
+		return contradiction([]Difference{spec.partitionsAre(n)})
+	}
+	return nil
+}
