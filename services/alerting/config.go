@@ -14,7 +14,7 @@ import (
 // Config is the section `alerting`.
 type Config struct {
 	httpserver.Config `yaml:",inline"`
-	// Tokens let callers of the API in (RFC 6750); without any, nobody gets in.
+	// Tokens let callers of the API in (RFC 6750). Default none: nobody gets in.
 	Tokens []config.Secret `yaml:"tokens"`
 	// Slack is where people are told.
 	Slack Slack `yaml:"slack"`
@@ -29,8 +29,8 @@ type Config struct {
 
 // Slack is one channel.
 type Slack struct {
-	// WebhookURL is an incoming webhook. Without it alerts are only in the API and
-	// in the alerts topic.
+	// WebhookURL is an incoming webhook. Default none: alerts are only in the API
+	// and in the alerts topic.
 	WebhookURL config.Secret `yaml:"webhook_url"`
 }
 
@@ -59,6 +59,7 @@ func (c Config) Validate(p *config.Problems) {
 	names := make(map[string]bool)
 	for i, r := range c.Rules {
 		at := p.At(fmt.Sprintf("rules[%d]", i))
+		r.ValidateWritten(at)
 		r.WithDefaults().Validate(at)
 		at.Check(!names[r.Name], "name", "%q is taken by another rule", r.Name)
 		names[r.Name] = true

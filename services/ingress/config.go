@@ -18,7 +18,7 @@ import (
 // Config is the section `ingress`.
 type Config struct {
 	httpserver.Config `yaml:",inline"`
-	// Sources are the accounts whose webhooks are taken.
+	// Sources are the accounts whose webhooks are taken, at most 1,000.
 	Sources []Source `yaml:"sources"`
 	// AllowUnauthenticated permits sources with `auth: none`. Default false.
 	AllowUnauthenticated bool `yaml:"allow_unauthenticated"`
@@ -36,7 +36,8 @@ type Config struct {
 	// to come back. Range [1, 100_000]. Default 4_096.
 	RequestsInFlightMax int `yaml:"requests_in_flight_max"`
 	// BodyBytesInFlightMax bounds their bodies together, as received, unpacked and
-	// indexed, so the memory of the process. At least BodyBytesMax. Default 64MiB.
+	// indexed, so the memory of the process. Range [body_bytes_max, 64GiB]. Default
+	// 64MiB.
 	BodyBytesInFlightMax config.ByteSize `yaml:"body_bytes_in_flight_max"`
 	// Unproven bounds what requests hold whose sender is not proven yet.
 	Unproven Unproven `yaml:"unproven"`
@@ -72,26 +73,31 @@ type Unproven struct {
 
 // Source is one account at one provider.
 type Source struct {
-	// Name is the last part of the URL and schemas.Event.Source: a-z, 0-9, '-',
-	// '_', '.', at most 64 bytes.
+	// Name is the last part of the URL and the `source` of every event: a-z, 0-9,
+	// '-', '_', '.', at most 64 bytes. Required.
 	Name string `yaml:"name"`
-	// Provider is one of ProviderNames.
-	Provider string      `yaml:"provider"`
-	Auth     auth.Config `yaml:"auth"`
-	// AllowFrom are the addresses and CIDR blocks requests may come from; empty
-	// allows all.
+	// Provider is one of mailjet, mailgun, sendgrid, ses, postmark, mandrill,
+	// sparkpost, brevo, resend, mailersend, mailtrap, postal, activecampaign,
+	// mailchimp, generic. Required.
+	Provider string `yaml:"provider"`
+	// Auth is how requests are known to be genuine: `none`, or one or more schemes,
+	// all of which must agree.
+	Auth auth.Config `yaml:"auth"`
+	// AllowFrom are the addresses and CIDR blocks requests may come from. Default
+	// none: from all.
 	AllowFrom []string `yaml:"allow_from"`
 	// Generic says how the requests of a source of the provider generic are read.
 	Generic *generic.Config `yaml:"generic,omitempty"`
 }
 
 const (
-	sourcesMax       = 1000 // each is a value of a metric label
-	bodyBytesMaxLow  = 64 * config.KiB
-	bodyBytesMaxHigh = 16 * config.MiB
-	itemsMaxHigh     = 100_000
-	requestsMaxHigh  = 100_000
-	retryAfterHigh   = time.Hour
+	sourcesMax            = 1000 // each is a value of a metric label
+	bodyBytesMaxLow       = 64 * config.KiB
+	bodyBytesMaxHigh      = 16 * config.MiB
+	bodyBytesInFlightHigh = 64 * config.GiB
+	itemsMaxHigh          = 100_000
+	requestsMaxHigh       = 100_000
+	retryAfterHigh        = time.Hour
 
 	unprovenPercentHigh = 90 // proven requests need some
 	bodyRateMinHigh     = config.MiB
@@ -115,6 +121,7 @@ func Default() Config {
 		BodyRateMin:          config.KiB,
 		BodyRateWindow:       4 * time.Second,
 		RetryAfter:           5 * time.Second,
+		Producer:             kafka.DefaultProducer(),
 	}
 }
 
@@ -136,8 +143,8 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(c.ItemsMax >= 1 && c.ItemsMax <= itemsMaxHigh, "items_max", "%d is not in [1, %d]", c.ItemsMax, itemsMaxHigh)
 	p.Check(c.RequestsInFlightMax >= 1 && c.RequestsInFlightMax <= requestsMaxHigh, "requests_in_flight_max",
 		"%d is not in [1, %d]", c.RequestsInFlightMax, requestsMaxHigh)
-	p.Check(c.BodyBytesInFlightMax >= c.BodyBytesMax, "body_bytes_in_flight_max",
-		"%s is below body_bytes_max %s", c.BodyBytesInFlightMax, c.BodyBytesMax)
+	p.Check(c.BodyBytesInFlightMax >= c.BodyBytesMax && c.BodyBytesInFlightMax <= bodyBytesInFlightHigh, "body_bytes_in_flight_max",
+		"%s is not in [body_bytes_max %s, %s]", c.BodyBytesInFlightMax, c.BodyBytesMax, bodyBytesInFlightHigh)
 	c.Unproven.validate(p.At("unproven"))
 	p.Check(c.BodyRateMin >= 1 && c.BodyRateMin <= bodyRateMinHigh, "body_rate_min", "%s is not in [1B, %s]", c.BodyRateMin, bodyRateMinHigh)
 	p.Check(c.BodyRateWindow >= time.Second && c.BodyRateWindow <= bodyRateWindowHigh, "body_rate_window",

@@ -20,16 +20,26 @@ type Config struct {
 	// this repository, blank and short ones serve everywhere; in production a
 	// service that listens beyond this host refuses them. Nothing else depends on
 	// it. Default production.
-	Mode        Mode               `yaml:"mode"`
-	Log         telemetry.Config   `yaml:"log"`
-	Kafka       kafka.Config       `yaml:"kafka"`
-	ClickHouse  clickhouse.Config  `yaml:"clickhouse"`
-	Privacy     Privacy            `yaml:"privacy"`
-	State       State              `yaml:"state"`
-	Ingress     ingress.Config     `yaml:"ingress"`
-	Analytics   analytics.Config   `yaml:"analytics"`
+	Mode Mode `yaml:"mode"`
+	// Log is what is written to standard error.
+	Log telemetry.Config `yaml:"log"`
+	// Kafka is where the brokers are, how to be let in, and what the topics look
+	// like.
+	Kafka kafka.Config `yaml:"kafka"`
+	// ClickHouse is where the server is and how to be let in.
+	ClickHouse clickhouse.Config `yaml:"clickhouse"`
+	// Privacy is what keeps addresses from being read back out of the stream.
+	Privacy Privacy `yaml:"privacy"`
+	// State is where services keep what can be rebuilt.
+	State State `yaml:"state"`
+	// Ingress takes the webhooks.
+	Ingress ingress.Config `yaml:"ingress"`
+	// Analytics stores the events in ClickHouse.
+	Analytics analytics.Config `yaml:"analytics"`
+	// Suppression keeps the list and answers checks.
 	Suppression suppression.Config `yaml:"suppression"`
-	Alerting    alerting.Config    `yaml:"alerting"`
+	// Alerting watches the rates and tells people.
+	Alerting alerting.Config `yaml:"alerting"`
 }
 
 // Mode says what a deployment is for.
@@ -49,7 +59,8 @@ func (m Mode) Validate(p *config.Problems) {
 // Privacy is the `privacy` section.
 type Privacy struct {
 	// Pepper keys the recipient hashes: at least 16 bytes, the same for all
-	// services and for ever. Another pepper makes every known person a stranger.
+	// services and for ever. With another pepper all hashes change, and no entry of
+	// the suppression list matches any more. Required.
 	Pepper config.Secret `yaml:"pepper"`
 }
 
@@ -62,7 +73,7 @@ func (c Privacy) Validate(p *config.Problems) {
 // State is the `state` section.
 type State struct {
 	// Dir holds what services keep on local disk, a folder a service. All of it
-	// can be rebuilt from Kafka. Default "state" below the working directory.
+	// can be rebuilt from Kafka. Default "state": below the working directory.
 	Dir string `yaml:"dir"`
 }
 

@@ -11,22 +11,22 @@ import (
 // Config is the section `suppression`.
 type Config struct {
 	httpserver.Config `yaml:",inline"`
-	// Tokens are the bearer tokens of the API; several at once for rotation. At
-	// least one, or AllowUnauthenticated.
+	// Tokens are the bearer tokens of the API; several at once for rotation.
+	// Required, unless AllowUnauthenticated.
 	Tokens []config.Secret `yaml:"tokens"`
 	// AllowUnauthenticated lets anybody who reaches the listener ask and write,
 	// without a token. Default false.
 	AllowUnauthenticated bool `yaml:"allow_unauthenticated"`
 	// HardBounceProbation is how long a first hard bounce that is certain
-	// suppresses an address; 0s is for ever. Default 0s. Range 0s or [24h, 8760h].
+	// suppresses an address; 0s is for ever. Default 0s. Range [1d, 365d] or 0s.
 	HardBounceProbation time.Duration `yaml:"hard_bounce_probation"`
 	// LikelyBounceProbation is how long a first hard bounce suppresses an address
 	// where only a hint says that it is dead. Cloudflare and Naver Cloud chose as
-	// long. Default 168h. Range [24h, 8760h].
+	// long. Default 7d. Range [1d, 365d].
 	LikelyBounceProbation time.Duration `yaml:"likely_bounce_probation"`
 	// SecondStrikeAfter is how long after the first bounce of an address another one
 	// makes its probation permanent. A broken server answers one campaign with the
-	// same wrong code all day. Default 24h. Range [1h, 720h].
+	// same wrong code all day. Default 1d. Range [1h, 30d].
 	SecondStrikeAfter time.Duration `yaml:"second_strike_after"`
 	// OutageBounceRate is the share of certain hard bounces among all that a mailbox
 	// provider took or refused within 15m from which on, if it is also 5 times the

@@ -23,30 +23,37 @@ const MetricBlockRate = "block_rate"
 
 // Rule is one entry of `alerting.rules`.
 type Rule struct {
-	// Name identifies the rule for good: alerts of a renamed one are new alerts.
+	// Name identifies the rule for good: alerts of a renamed one are new alerts. At
+	// most 64 bytes. Required.
 	Name string `yaml:"name"`
-	// Metric is what is measured: block_rate.
+	// Metric is what is measured. Default block_rate: there is no other.
 	Metric string `yaml:"metric"`
 	// By are the dimensions; each value of each is a key of its own, per source.
+	// Default [recipient_domain, mailbox_provider].
 	By []string `yaml:"by"`
-	// Window is how far back mail counts. Range [1m, 1h].
+	// Window is how far back mail counts. Default 15m. Range [1m, 1h].
 	Window time.Duration `yaml:"window"`
-	// Threshold is the rate that must be exceeded: exactly it does not fire. Range
-	// (0, 1).
+	// Threshold is the rate that must be exceeded: exactly it does not fire. Default
+	// 0.6. Range (0, 1).
 	Threshold float64 `yaml:"threshold"`
-	// MinVolume is how many messages the window must hold. Range [1, 1000000].
+	// MinVolume is how many messages the window must hold. Default 20. Range [1,
+	// 1_000_000].
 	MinVolume int64 `yaml:"min_volume"`
 	// For is how long the threshold must stay exceeded before anybody is told.
+	// Default 0s. Range [0s, 1d].
 	For time.Duration `yaml:"for"`
-	// ResolveBelow is the rate that must be undercut for ResolveFor. At most
-	// Threshold.
-	ResolveBelow float64       `yaml:"resolve_below"`
-	ResolveFor   time.Duration `yaml:"resolve_for"`
+	// ResolveBelow is the rate that must be undercut for ResolveFor. Default 0.4
+	// (or Threshold where that is lower). Range (0, threshold].
+	ResolveBelow float64 `yaml:"resolve_below"`
+	// ResolveFor is how long the rate must stay below before the end is told. Default
+	// 5m. Range (0s, 1d].
+	ResolveFor time.Duration `yaml:"resolve_for"`
 	// ResolveVolume is how many messages since the start of the incident it takes
-	// to believe in a recovery. Range [1, 1000000].
+	// to believe in a recovery. Default 10 (half of MinVolume).
+	// Range [1, 1_000_000].
 	ResolveVolume int64 `yaml:"resolve_volume"`
 	// StaleAfter ends an incident that has had too little mail to judge by for so
-	// long; the message then says so.
+	// long; the message then says so. Default 2h. Range [window, 30d].
 	StaleAfter time.Duration `yaml:"stale_after"`
 }
 
@@ -55,6 +62,8 @@ const (
 	// windowMax bounds the panes kept a key; longer windows want coarser panes.
 	windowMax = time.Hour
 	volumeMax = 1_000_000
+	waitMax   = 24 * time.Hour
+	staleMax  = 30 * 24 * time.Hour
 	nameMax   = 64 // bytes; it is in every alert and message
 	// perMillion is the resolution of a rate in the configuration. Comparing whole
 	// numbers makes "exactly 60 %" exact.
@@ -114,11 +123,25 @@ func (r Rule) Validate(p *config.Problems) {
 	p.Check(r.Window >= windowMin && r.Window <= windowMax, "window", "%s is not in [%s, %s]", r.Window, windowMin, windowMax)
 	p.Check(r.Threshold > 0 && r.Threshold < 1, "threshold", "%v is not in (0, 1)", r.Threshold)
 	p.Check(r.MinVolume >= 1 && r.MinVolume <= volumeMax, "min_volume", "%d is not in [1, %d]", r.MinVolume, volumeMax)
-	p.Check(r.For >= 0, "for", "%s is below 0s", r.For)
+	p.Check(r.For >= 0 && r.For <= waitMax, "for", "%s is not in [0s, %s]", r.For, waitMax)
 	p.Check(r.ResolveBelow > 0 && r.ResolveBelow <= r.Threshold, "resolve_below", "%v is not in (0, threshold %v]", r.ResolveBelow, r.Threshold)
-	p.Check(r.ResolveFor >= 0, "resolve_for", "%s is below 0s", r.ResolveFor)
+	p.Check(r.ResolveFor > 0 && r.ResolveFor <= waitMax, "resolve_for", "%s is not in (0s, %s]", r.ResolveFor, waitMax)
 	p.Check(r.ResolveVolume >= 1 && r.ResolveVolume <= volumeMax, "resolve_volume", "%d is not in [1, %d]", r.ResolveVolume, volumeMax)
-	p.Check(r.StaleAfter >= r.Window, "stale_after", "%s is below window %s", r.StaleAfter, r.Window)
+	p.Check(r.StaleAfter >= r.Window && r.StaleAfter <= staleMax, "stale_after", "%s is not in [window %s, %s]", r.StaleAfter, r.Window, staleMax)
+}
+
+// ValidateWritten reports to p zeros that somebody wrote, r being as it was read:
+// WithDefaults would take them for values that were left out.
+func (r Rule) ValidateWritten(p *config.Problems) {
+	for _, f := range []struct {
+		name string
+		zero bool
+	}{
+		{"window", r.Window == 0}, {"threshold", r.Threshold == 0}, {"min_volume", r.MinVolume == 0}, {"resolve_below", r.ResolveBelow == 0},
+		{"resolve_for", r.ResolveFor == 0}, {"resolve_volume", r.ResolveVolume == 0}, {"stale_after", r.StaleAfter == 0},
+	} {
+		p.Check(!f.zero || !p.Written(f.name), f.name, "0 is too little: leave it out for the default")
+	}
 }
 
 // exceeds says whether part/total > rate, to a millionth.

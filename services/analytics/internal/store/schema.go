@@ -33,13 +33,14 @@ const day = 24 * time.Hour
 // Retention is how long rows are kept, each at least a day and in whole days.
 // It takes effect with `mailstream migrate`.
 type Retention struct {
-	// Events from their receipt. Default 9600h (400 days).
+	// Events from their receipt. Default 400d. Range [1d, 7300d].
 	Events time.Duration `yaml:"events"`
-	// Messages from the receipt of their latest event. Default 9600h.
+	// Messages from the receipt of their latest event. Default 400d.
+	// Range [1d, 7300d].
 	Messages time.Duration `yaml:"messages"`
-	// Alerts from their latest change. Default 9600h.
+	// Alerts from their latest change. Default 400d. Range [1d, 7300d].
 	Alerts time.Duration `yaml:"alerts"`
-	// DeadLetters from when they were stored. Default 2160h (90 days).
+	// DeadLetters from when they were stored. Default 90d. Range [1d, 7300d].
 	DeadLetters time.Duration `yaml:"dead_letters"`
 }
 
@@ -54,7 +55,8 @@ func DefaultRetention() Retention {
 // Validate reports every fault to p.
 func (r Retention) Validate(p *config.Problems) {
 	for _, f := range r.fields() {
-		p.Check(f.value >= day && f.value <= retentionMax && f.value%day == 0, f.name, "%s is not in whole days from 24h to %s", f.value, retentionMax)
+		p.Check(f.value >= day && f.value <= retentionMax && f.value%day == 0, f.name,
+			"%s is not in whole days from 1d to %s", config.FormatDuration(f.value), config.FormatDuration(retentionMax))
 	}
 }
 

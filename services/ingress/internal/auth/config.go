@@ -25,28 +25,30 @@ type Config struct {
 	None bool `yaml:"-"`
 	// Basic is HTTP Basic (RFC 7617), which providers send for https://user:pass@host.
 	Basic *Basic `yaml:"basic,omitempty"`
-	// Bearer are the tokens of an Authorization: Bearer header (RFC 6750).
+	// Bearer are the tokens of an Authorization: Bearer header (RFC 6750). Default
+	// none.
 	Bearer Secrets `yaml:"bearer,omitempty"`
 	// Header is a secret in a header of its own.
 	Header *Named `yaml:"header,omitempty"`
 	// Query is a secret in a parameter of the URL's query.
 	Query *Named `yaml:"query,omitempty"`
 	// Path is a secret as the last element of the path: /v1/webhooks/SOURCE/SECRET.
+	// Default none.
 	Path Secrets `yaml:"path,omitempty"`
 	// SigningKeys are the keys of a provider that signs its requests, as the
-	// provider shows them.
+	// provider shows them. Default none.
 	SigningKeys Secrets `yaml:"signing_keys,omitempty"`
 	// ReplayWindow is how far a signed time may be from our clock, before or after.
-	// Range (0s, 72h]. Default: what the provider's retries need.
+	// Range [0s, 72h]. Default by provider: what its retries need.
 	ReplayWindow time.Duration `yaml:"replay_window,omitempty"`
 	// PublicURL is the webhook's URL as the provider has it, credentials and query
 	// included, for those who sign it: mandrill, and generic with {url}. Proxies
-	// change what arrives here, so it cannot be taken from the request.
+	// change what arrives here, so it cannot be taken from the request. Default none.
 	PublicURL *config.Secret `yaml:"public_url,omitempty"`
 	// SNS is for ses: whose messages are taken.
 	SNS *signature.SNS `yaml:"sns,omitempty"`
 	// JWKSURL is for postal: where the installation publishes its key, instead of
-	// or beside SigningKeys.
+	// or beside SigningKeys. Default none.
 	JWKSURL string `yaml:"jwks_url,omitempty"`
 	// Signature is for generic: what is signed and how.
 	Signature *signature.Custom `yaml:"signature,omitempty"`
@@ -90,13 +92,17 @@ func (c Config) ProvesHeaders(names ...string) bool {
 
 // Basic is a user name and its passwords.
 type Basic struct {
-	Username string  `yaml:"username"`
+	// Username is compared like a secret. Required.
+	Username string `yaml:"username"`
+	// Password is one or several. Required.
 	Password Secrets `yaml:"password"`
 }
 
 // Named is a header or parameter and the values it may have.
 type Named struct {
-	Name  string  `yaml:"name"`
+	// Name of the header or parameter. Required.
+	Name string `yaml:"name"`
+	// Value is one or several. Required.
 	Value Secrets `yaml:"value"`
 }
 

@@ -1,6 +1,7 @@
 package signature
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha1"
@@ -21,13 +22,15 @@ import (
 // auth.signing_keys.
 type Custom struct {
 	// Algorithm is hmac-sha1, hmac-sha256, hmac-sha384, hmac-sha512, ed25519 or
-	// standard-webhooks; with the last nothing else is set.
+	// standard-webhooks; with the last nothing else is set. Required.
 	Algorithm string `yaml:"algorithm"`
-	// Header carries the signature.
+	// Header carries the signature. Required but for standard-webhooks.
 	Header string `yaml:"header,omitempty"`
 	// Prefix stands before the signature, "sha256="; a value without it is refused.
+	// Default none.
 	Prefix string `yaml:"prefix,omitempty"`
 	// Param is the name of the signatures where the header is a list "t=1,v1=...".
+	// Default none.
 	Param string `yaml:"param,omitempty"`
 	// Encoding of the signature: hex or base64 (either alphabet, with or without
 	// padding). Default hex.
@@ -38,10 +41,11 @@ type Custom struct {
 	// Signed is what is signed: text with {body}, {timestamp}, {method}, {url} (the
 	// public_url) and {header:NAME}. Default "{body}".
 	Signed string `yaml:"signed,omitempty"`
-	// TimestampHeader carries the timestamp; TimestampParam is its name where it
-	// stands in Header's list.
+	// TimestampHeader carries the timestamp. Default none.
 	TimestampHeader string `yaml:"timestamp_header,omitempty"`
-	TimestampParam  string `yaml:"timestamp_param,omitempty"`
+	// TimestampParam is the timestamp's name where it stands in Header's list.
+	// Default none.
+	TimestampParam string `yaml:"timestamp_param,omitempty"`
 	// TimestampUnit is s or ms since 1970. Default s.
 	TimestampUnit string `yaml:"timestamp_unit,omitempty"`
 }
@@ -103,8 +107,7 @@ func newCustom(b *builder) Verifier {
 		b.check(*b.Custom == Custom{Algorithm: algorithmStandard}, "signature", "%s fixes everything else", algorithmStandard)
 		return newStandard(b)
 	}
-	c := &custom{Custom: *b.Custom, hash: hashOf(b.Custom.Algorithm), url: b.PublicURL, window: b.window()}
-	c.defaults()
+	c := &custom{Custom: b.Custom.WithDefaults(), hash: hashOf(b.Custom.Algorithm), url: b.PublicURL, window: b.window()}
 	b.check(c.hash != nil || c.Algorithm == algorithmEd25519, "signature.algorithm",
 		"%q is none of hmac-sha1, hmac-sha256, hmac-sha384, hmac-sha512, ed25519, standard-webhooks", c.Algorithm)
 	b.check(c.Header != "", "signature.header", "is missing")
@@ -116,15 +119,13 @@ func newCustom(b *builder) Verifier {
 	return c
 }
 
-func (c *custom) defaults() {
-	for _, d := range []struct {
-		field *string
-		value string
-	}{{&c.Encoding, "hex"}, {&c.KeyEncoding, "text"}, {&c.Signed, "{body}"}, {&c.TimestampUnit, "s"}} {
-		if *d.field == "" {
-			*d.field = d.value
-		}
-	}
+// WithDefaults returns c with what is left out filled in.
+func (c Custom) WithDefaults() Custom {
+	c.Encoding = cmp.Or(c.Encoding, "hex")
+	c.KeyEncoding = cmp.Or(c.KeyEncoding, "text")
+	c.Signed = cmp.Or(c.Signed, "{body}")
+	c.TimestampUnit = cmp.Or(c.TimestampUnit, "s")
+	return c
 }
 
 func (c *custom) readKeys(b *builder) {

@@ -21,10 +21,11 @@ import (
 type SNS struct {
 	// TopicArns are the topics whose messages are taken and whose subscriptions
 	// are confirmed. Everybody can have a topic that Amazon signs for, so without
-	// a list nothing would be proven.
+	// a list nothing would be proven. At most 100. Required.
 	TopicArns []string `yaml:"topic_arns"`
 	// Certificates are PEM certificates to check signatures with instead of those
 	// that the messages name. Production leaves them out: Amazon changes its own.
+	// Default none.
 	Certificates []string `yaml:"certificates,omitempty"`
 	// RefuseVersion1 takes only SHA-256; then the topics need SignatureVersion 2.
 	// Default false.

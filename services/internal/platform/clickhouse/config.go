@@ -20,35 +20,40 @@ import (
 type Config struct {
 	// URL is http://host:port or https://host:port, with a path where a proxy
 	// wants one. Without a port it is 8123, or 8443 for https.
+	// Default "http://127.0.0.1:8123".
 	URL string `yaml:"url"`
-	// Database holds all tables and views. `mailstream migrate` creates it.
-	Database string        `yaml:"database"`
-	Username string        `yaml:"username"`
+	// Database holds all tables and views. `mailstream migrate` creates it. Default
+	// "mailstream".
+	Database string `yaml:"database"`
+	// Username is who we are to the server. Default "default".
+	Username string `yaml:"username"`
+	// Password of Username. Default "".
 	Password config.Secret `yaml:"password"`
 	// TLS is for https only.
 	TLS TLS `yaml:"tls"`
 	// Cluster is a name of system.clusters: migrations then run ON CLUSTER and
-	// make replicated tables. Empty is one server, or a service that replicates
+	// make replicated tables. Default "": one server, or a service that replicates
 	// by itself (ClickHouse Cloud).
 	Cluster string `yaml:"cluster"`
-	// DialTimeout bounds one TCP connect. Default 5s.
+	// DialTimeout bounds one TCP connect. Default 5s. Range (0s, 1h].
 	DialTimeout time.Duration `yaml:"dial_timeout"`
-	// QueryTimeout bounds one query or statement. Default 1m.
+	// QueryTimeout bounds one query or statement. Default 1m. Range (0s, 1h].
 	QueryTimeout time.Duration `yaml:"query_timeout"`
 	// InsertTimeout bounds one insert, after which its outcome is unknown and it is
-	// sent again. Default 1m.
+	// sent again. Default 1m. Range (0s, 1h].
 	InsertTimeout time.Duration `yaml:"insert_timeout"`
 }
 
 // TLS is how the connection is encrypted. Verification cannot be switched off:
 // a private authority goes into CAFile.
 type TLS struct {
-	// CAFile holds the PEM certificates to trust instead of the system's.
+	// CAFile holds the PEM certificates to trust instead of the system's. Default "".
 	CAFile string `yaml:"ca_file"`
-	// CertFile and KeyFile are our own certificate, PEM, both or none.
+	// CertFile is our own certificate, PEM; KeyFile goes with it. Default "".
 	CertFile string `yaml:"cert_file"`
-	KeyFile  string `yaml:"key_file"`
-	// ServerName is checked in the server's certificate; empty is the URL's host.
+	// KeyFile is the key of CertFile, PEM. Default "".
+	KeyFile string `yaml:"key_file"`
+	// ServerName is checked in the server's certificate. Default "": the URL's host.
 	ServerName string `yaml:"server_name"`
 }
 

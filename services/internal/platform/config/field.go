@@ -1,6 +1,11 @@
 package config
 
-import "reflect"
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+)
 
 // Field is one setting of a configuration.
 type Field struct {
@@ -82,4 +87,93 @@ func fieldOf(v reflect.Value, name string) (reflect.Value, bool) {
 		}
 	}
 	return reflect.Value{}, false
+}
+
+// Kind says in words what a leaf is written as.
+func (f Field) Kind() string { return kindOfType(f.Type) }
+
+func kindOfType(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[Secret]():
+		return "secret"
+	case t == reflect.TypeFor[ByteSize]():
+		return "size"
+	case t == reflect.TypeFor[time.Duration]():
+		return "duration"
+	case t.Kind() == reflect.Pointer:
+		return kindOfType(t.Elem())
+	case t.Kind() == reflect.Slice:
+		return "list of " + kindOfType(t.Elem())
+	case t.Kind() == reflect.Map:
+		return "mapping to " + kindOfType(t.Elem())
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.String:
+		return "text"
+	default:
+		return "number"
+	}
+}
+
+// Value returns what a leaf is in cfg, the struct that Fields was asked about, as
+// it would be written; "" for nothing.
+func (f Field) Value(cfg reflect.Value) string {
+	v := cfg
+	for _, step := range strings.Split(strings.ReplaceAll(f.Path, "[]", ".[]"), ".") {
+		switch {
+		case step == "[]" && v.Len() > 0:
+			v = v.Index(0)
+		case step == "[]":
+			v = emptyElement(v.Type().Elem())
+		default:
+			v, _ = fieldOf(v, step)
+		}
+		for v.Kind() == reflect.Pointer && !isScalar(v.Type().Elem()) {
+			if v.IsNil() {
+				v = emptyElement(v.Type().Elem())
+			} else {
+				v = v.Elem()
+			}
+		}
+	}
+	return format(v)
+}
+
+// emptyElement returns what an element that says nothing means: an element with
+// defaults of its own has a method WithDefaults.
+func emptyElement(t reflect.Type) reflect.Value {
+	v := reflect.New(t).Elem()
+	if m := v.MethodByName("WithDefaults"); m.IsValid() {
+		return m.Call(nil)[0]
+	}
+	return v
+}
+
+func format(v reflect.Value) string {
+	if v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return ""
+		}
+		v = v.Elem()
+	}
+	switch value := v.Interface().(type) {
+	case time.Duration:
+		return FormatDuration(value)
+	case fmt.Stringer: // sizes and secrets
+		return value.String()
+	}
+	switch v.Kind() {
+	case reflect.Slice:
+		var items []string
+		for i := range v.Len() {
+			items = append(items, format(v.Index(i)))
+		}
+		if len(items) == 0 {
+			return ""
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	case reflect.Map:
+		return "" // no mapping has a default
+	}
+	return fmt.Sprint(v.Interface())
 }

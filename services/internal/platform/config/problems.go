@@ -31,6 +31,14 @@ func (p *Problems) Check(ok bool, field, format string, args ...any) {
 	p.findings.add(path, p.findings.origin(path), fmt.Sprintf(format, args...))
 }
 
+// Written says whether the value of field was given, in the file or by its
+// variable, and is not a default.
+func (p *Problems) Written(field string) bool {
+	p.init()
+	_, ok := p.findings.origins[join(p.prefix, field)]
+	return ok
+}
+
 // Err returns one error with a line a fault, nil when there is none.
 func (p *Problems) Err() error {
 	if p.findings == nil || len(p.findings.list) == 0 {

@@ -24,7 +24,7 @@ import (
 // Config is the part of a service's section that its listeners read. It is
 // inlined there.
 type Config struct {
-	// Listen is host:port of the API; port 0 takes a free one.
+	// Listen is host:port of the API; port 0 takes a free one. Default by service.
 	Listen string `yaml:"listen"`
 	// MetricsListen is host:port of /metrics, which tells names of sources, topics
 	// and receivers, so it is never served at Listen. Default "": on 127.0.0.1, at
@@ -37,16 +37,17 @@ type Config struct {
 // Limits bound one connection and the stop.
 type Limits struct {
 	// ReadHeaderTimeout bounds reading the request line and headers. Default 5s.
+	// Range (0s, 1h].
 	ReadHeaderTimeout time.Duration `yaml:"read_header_timeout"`
-	// ReadTimeout bounds reading the whole request. Default 1m.
+	// ReadTimeout bounds reading the whole request. Default 1m. Range (0s, 1h].
 	ReadTimeout time.Duration `yaml:"read_timeout"`
 	// WriteTimeout bounds everything from the end of the headers to the end of the
-	// answer, so it is longer than ReadTimeout. Default 90s.
+	// answer. Default 1m30s. Range (read_timeout, 1h].
 	WriteTimeout time.Duration `yaml:"write_timeout"`
-	// IdleTimeout closes a kept-alive connection. Default 2m.
+	// IdleTimeout closes a kept-alive connection. Default 2m. Range (0s, 1h].
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
 	// HeaderBytesMax bounds all headers together, which each connection may leave
-	// unfinished for ReadHeaderTimeout. Default 16KiB.
+	// unfinished for ReadHeaderTimeout. Default 16KiB. Range [1KiB, 16MiB].
 	HeaderBytesMax config.ByteSize `yaml:"header_bytes_max"`
 	// ConnectionsMax bounds the connections of a listener, each of which takes about
 	// 20 KiB; one that waits makes place for one that comes. Range [1, 1_000_000].
@@ -56,11 +57,18 @@ type Limits struct {
 	// but for trusted proxies. Range [1, 1_000_000]. Default 1_024.
 	ConnectionsPeerMax int `yaml:"connections_peer_max"`
 	// DrainTimeout bounds the wait for running requests at the stop. Default 15s.
+	// Range (0s, 1h].
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
 	// DrainDelay is how long /readyz already says no while requests are still
-	// taken, so that a load balancer can notice. Default 0s; 5s fits Kubernetes.
+	// taken, so that a load balancer can notice; 5s fits Kubernetes. Default 0s.
+	// Range [0s, 10m].
 	DrainDelay time.Duration `yaml:"drain_delay"`
 }
+
+const (
+	timeoutMax    = time.Hour // longer waits are forgotten digits
+	drainDelayMax = 10 * time.Minute
+)
 
 // Default returns the limits with the given listen address.
 func Default(listen string) Config {
@@ -88,9 +96,9 @@ func (c Config) Validate(p *config.Problems) {
 		{"write_timeout", c.HTTP.WriteTimeout}, {"idle_timeout", c.HTTP.IdleTimeout},
 		{"drain_timeout", c.HTTP.DrainTimeout},
 	} {
-		p.Check(d.value > 0, d.name, "%s is not above 0s", d.value)
+		p.Check(d.value > 0 && d.value <= timeoutMax, d.name, "%s is not in (0s, %s]", d.value, timeoutMax)
 	}
-	p.Check(c.HTTP.DrainDelay >= 0, "drain_delay", "%s is below 0s", c.HTTP.DrainDelay)
+	p.Check(c.HTTP.DrainDelay >= 0 && c.HTTP.DrainDelay <= drainDelayMax, "drain_delay", "%s is not in [0s, %s]", c.HTTP.DrainDelay, drainDelayMax)
 	p.Check(c.HTTP.HeaderBytesMax >= config.KiB && c.HTTP.HeaderBytesMax <= 16*config.MiB,
 		"header_bytes_max", "%s is not between 1KiB and 16MiB", c.HTTP.HeaderBytesMax)
 	p.Check(c.HTTP.WriteTimeout > c.HTTP.ReadTimeout || c.HTTP.WriteTimeout <= 0, "write_timeout",

@@ -15,6 +15,7 @@ import (
 // what the topics look like.
 type Config struct {
 	// Brokers are the first addresses to ask, host:port; one reachable is enough.
+	// Default [127.0.0.1:9092].
 	Brokers []string `yaml:"brokers"`
 	// TopicPrefix stands before every topic name, dot included. Default "email.".
 	TopicPrefix string `yaml:"topic_prefix"`
@@ -25,7 +26,7 @@ type Config struct {
 	// InstanceID makes the group memberships of this process static: it returns
 	// after a crash without waiting for the session of its former self to end.
 	// It must differ between processes of one service; the host's name fits.
-	// Empty (default) is dynamic.
+	// Default "": dynamic.
 	InstanceID string `yaml:"instance_id"`
 	// ClientID names this process to the brokers (quotas, logs). Default "mailstream".
 	ClientID string `yaml:"client_id"`
@@ -47,13 +48,15 @@ type Config struct {
 // verification: a private authority goes into CAFile.
 type TLS struct {
 	// Enabled turns it on; without the files, the system's authorities are trusted.
+	// Default false.
 	Enabled bool `yaml:"enabled"`
-	// CAFile holds the PEM certificates to trust instead of the system's.
+	// CAFile holds the PEM certificates to trust instead of the system's. Default "".
 	CAFile string `yaml:"ca_file"`
-	// CertFile and KeyFile are our own certificate, PEM, both or none.
+	// CertFile is our own certificate, PEM; KeyFile goes with it. Default "".
 	CertFile string `yaml:"cert_file"`
-	KeyFile  string `yaml:"key_file"`
-	// ServerName is checked in the broker's certificate; empty is the dialled host.
+	// KeyFile is the key of CertFile, PEM. Default "".
+	KeyFile string `yaml:"key_file"`
+	// ServerName is checked in the broker's certificate. Default "": the dialled host.
 	ServerName string `yaml:"server_name"`
 }
 
@@ -66,12 +69,15 @@ const (
 
 // SASL is how we authenticate.
 type SASL struct {
-	// Mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; empty is none. PLAIN
-	// needs TLS: it sends the password itself.
-	Mechanism string        `yaml:"mechanism"`
-	Username  string        `yaml:"username"`
-	Password  config.Secret `yaml:"password"`
+	// Mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. PLAIN needs TLS: it sends
+	// the password itself. Default "": no authentication.
+	Mechanism string `yaml:"mechanism"`
+	// Username goes with Mechanism. Default "".
+	Username string `yaml:"username"`
+	// Password goes with Mechanism. Default "".
+	Password config.Secret `yaml:"password"`
 	// AllowPlaintext permits PLAIN without TLS, for a broker on the same host.
+	// Default false.
 	AllowPlaintext bool `yaml:"allow_plaintext"`
 }
 
@@ -82,27 +88,30 @@ type TopicsConfig struct {
 	// same number, so that a person has one partition number everywhere, and it
 	// can never be changed in place. Range [1, 1000]. Default 12.
 	Partitions int32 `yaml:"partitions"`
-	// ReplicationFactor of every topic; 0 is the broker's default. Production
-	// wants 3. Range [0, 10].
+	// ReplicationFactor of every topic; 0 is the broker's own. Production wants 3.
+	// Default 0. Range [0, 10].
 	ReplicationFactor int16 `yaml:"replication_factor"`
 	// MinInsyncReplicas must have a write before it is acknowledged; 0 is the
-	// broker's default. Production wants 2. At most ReplicationFactor.
+	// broker's own. Production wants 2. At most ReplicationFactor where that is set.
+	// Default 0. Range [0, 10].
 	MinInsyncReplicas int16 `yaml:"min_insync_replicas"`
-	// Retention of the event topics. Default 336h (14 days).
+	// Retention of the event topics. Default 14d. Range [1m, 3650d].
 	Retention time.Duration `yaml:"retention"`
-	// DeadLetterRetention is how long dead letters wait to be replayed. Default
-	// 720h (30 days).
+	// DeadLetterRetention is how long dead letters wait to be replayed. Default 30d.
+	// Range [1m, 3650d].
 	DeadLetterRetention time.Duration `yaml:"dead_letter_retention"`
 	// RatesRetention covers the longest alert window twice over. Default 2h.
+	// Range [1m, 3650d].
 	RatesRetention time.Duration `yaml:"rates_retention"`
 	// CompactionLagMin is how long a compacted topic keeps every version of a
-	// key. Default 24h.
+	// key. Default 1d. Range [0s, compaction_lag_max].
 	CompactionLagMin time.Duration `yaml:"compaction_lag_min"`
 	// CompactionLagMax is after how long superseded versions must be gone, so
-	// that an erased address does not linger. Default 168h (7 days).
+	// that an erased address does not linger. Default 7d. Range [1m, 3650d].
 	CompactionLagMax time.Duration `yaml:"compaction_lag_max"`
 	// TombstoneRetention is how long a deletion stays readable in a compacted
-	// topic; local state older than this must be rebuilt. Default 168h.
+	// topic; local state older than this must be rebuilt. Default 7d.
+	// Range [1m, 3650d].
 	TombstoneRetention time.Duration `yaml:"tombstone_retention"`
 	// RecordBytesMax bounds one record batch, compressed. Default 1MiB. Range
 	// [64KiB, 16MiB].
@@ -119,6 +128,7 @@ const (
 	recordBytesMaxHigh   = 16 * config.MiB
 	deadLetterBytesHigh  = 32 * config.MiB
 	retentionMin         = time.Minute
+	retentionMax         = 3650 * 24 * time.Hour
 	topicNameBytesMax    = 249 // Kafka's own bound on a topic name
 )
 
@@ -185,7 +195,7 @@ func (s SASL) validate(p *config.Problems, encrypted bool) {
 func (t TopicsConfig) Validate(p *config.Problems) {
 	p.Check(t.Partitions >= 1 && t.Partitions <= partitionsMax, "partitions", "%d is not in [1, %d]", t.Partitions, partitionsMax)
 	p.Check(t.ReplicationFactor >= 0 && t.ReplicationFactor <= replicationFactorMax, "replication_factor", "%d is not in [0, %d]", t.ReplicationFactor, replicationFactorMax)
-	p.Check(t.MinInsyncReplicas >= 0, "min_insync_replicas", "%d is below 0", t.MinInsyncReplicas)
+	p.Check(t.MinInsyncReplicas >= 0 && t.MinInsyncReplicas <= replicationFactorMax, "min_insync_replicas", "%d is not in [0, %d]", t.MinInsyncReplicas, replicationFactorMax)
 	p.Check(t.ReplicationFactor == 0 || t.MinInsyncReplicas <= t.ReplicationFactor, "min_insync_replicas",
 		"%d is above replication_factor %d: nothing could be written", t.MinInsyncReplicas, t.ReplicationFactor)
 	for _, d := range []struct {
@@ -195,7 +205,8 @@ func (t TopicsConfig) Validate(p *config.Problems) {
 		{"retention", t.Retention}, {"dead_letter_retention", t.DeadLetterRetention}, {"rates_retention", t.RatesRetention},
 		{"tombstone_retention", t.TombstoneRetention}, {"compaction_lag_max", t.CompactionLagMax},
 	} {
-		p.Check(d.d >= retentionMin, d.name, "%s is below %s", d.d, retentionMin)
+		p.Check(d.d >= retentionMin && d.d <= retentionMax, d.name, "%s is not in [%s, %s]",
+			config.FormatDuration(d.d), config.FormatDuration(retentionMin), config.FormatDuration(retentionMax))
 	}
 	p.Check(t.CompactionLagMin >= 0 && t.CompactionLagMin <= t.CompactionLagMax, "compaction_lag_min",
 		"%s is not in [0s, compaction_lag_max %s]", t.CompactionLagMin, t.CompactionLagMax)

@@ -260,10 +260,10 @@ func TestProducer_RefusesBadSettings(t *testing.T) {
 		t.Fatalf("NewProducer = %v, want InvalidError", err)
 	}
 	want := []string{
-		"producer.linger: 1h0m0s is above 100ms",
+		"producer.linger: 1h0m0s is not in [-1ns, 100ms]",
 		"producer.buffer_records_max: -1 is not in [1, 10000000]",
 		"producer.buffer_bytes_max: -1B is not in [1B, 16GiB]",
-		"producer.publish_timeout: -1ns is not above 0s",
+		"producer.publish_timeout: -1ns is not in [1ms, 5m0s]",
 		"producer.delivery_timeout: -2ns is below publish_timeout -1ns",
 	}
 	if diff := cmp.Diff(want, bad.Faults); diff != "" {

@@ -176,7 +176,7 @@ func TestConfig_ReportsEveryFault(t *testing.T) {
 		`kafka.sasl.mechanism: PLAIN sends the password itself: enable tls, or set allow_plaintext for a broker on this host`,
 		`kafka.topics.partitions: 0 is not in [1, 1000]`,
 		`kafka.topics.min_insync_replicas: 2 is above replication_factor 1: nothing could be written`,
-		`kafka.topics.rates_retention: 1s is below 1m0s`,
+		`kafka.topics.rates_retention: 1s is not in [1m, 3650d]`,
 		`kafka.topics.compaction_lag_min: 2h0m0s is not in [0s, compaction_lag_max 1h0m0s]`,
 		`kafka.topics.record_bytes_max: 1B is not in [64KiB, 16MiB]`,
 		`kafka.topics.dead_letter_bytes_max: 1GiB is not in [record_bytes_max 1B, 32MiB]`,

@@ -14,13 +14,8 @@ import (
 // the fields; then it returns nil.
 func New(c Config, source string, p *config.Problems) *Provider {
 	b := &builder{problems: p, source: source, sound: true}
+	c = c.WithDefaults()
 	v := &Provider{format: c.Format, field: c.Field, units: c.TimeUnit, ids: len(c.ID)}
-	if v.format == "" {
-		v.format = formatJSON
-	}
-	if len(v.units) == 0 {
-		v.units = OneOrMore{unitRFC3339}
-	}
 	known := slices.Contains([]string{formatJSON, formatForm, formatQuery, formatCloudEvents}, v.format)
 	b.check(known, "format", "%q is none of json, form, query, cloudevents", c.Format)
 	b.check(c.Field == "" || v.format == formatForm, "field", "is of forms only")

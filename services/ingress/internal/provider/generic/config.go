@@ -1,6 +1,7 @@
 package generic
 
 import (
+	"cmp"
 	"maps"
 	"regexp"
 	"slices"
@@ -16,59 +17,75 @@ type Config struct {
 	// parameters of the URL, by GET and POST.
 	Format string `yaml:"format,omitempty"`
 	// Field is the field of a form that has JSON in it; empty takes the fields
-	// themselves, "/email".
+	// themselves, "/email". Default "".
 	Field string `yaml:"field,omitempty"`
 	// Items points to the array of items in the body; empty takes the body itself,
-	// an object or an array.
+	// an object or an array. Default "".
 	Items string `yaml:"items,omitempty"`
-	// Type is where the item says what happened. Needed, but for cloudevents. The
+	// Type is where the item says what happened. Required, but for cloudevents. The
 	// words of several places are joined, "Error/NoMailbox"; where that is not in
 	// Types, the words of the first places count.
 	Type OneOrMore `yaml:"type,omitempty"`
 	// Types says what each word means, in any case: one of our types, bounced/hard,
 	// bounced/soft, or webhook:NAME for what is no event of an email. Without
-	// Types and Otherwise our own words are taken.
+	// Types and Otherwise our own words are taken. At most 1,000. Default none.
 	Types map[string]string `yaml:"types,omitempty"`
-	// Otherwise is what all other words mean. Default other, counted as drift.
+	// Otherwise is what all other words mean. Default "": other, counted as drift.
 	Otherwise string `yaml:"otherwise,omitempty"`
 	// ID is where the sender's id of the event is, or several places that together
 	// are unique. It must be the same when the event is sent again. Without one the
-	// item's bytes tell it from others.
+	// item's bytes tell it from others. Default none.
 	ID OneOrMore `yaml:"id,omitempty"`
-	// Time is where the time of the event is; TimeUnit is rfc3339, datetime
-	// ("2006-01-02 15:04:05", UTC), s, ms, us, ns, or a layout of Go's package
-	// time. Of several the first that fits is taken. Default rfc3339.
-	Time     string    `yaml:"time,omitempty"`
+	// Time is where the time of the event is. Default none: the time of receipt.
+	Time string `yaml:"time,omitempty"`
+	// TimeUnit is rfc3339, datetime ("2006-01-02 15:04:05", UTC), s, ms, us, ns, or
+	// a layout of Go's package time. Of several the first that fits is taken, at
+	// most 8. Default [rfc3339].
 	TimeUnit OneOrMore `yaml:"time_unit,omitempty"`
-	// Class is where the sender's own class of a failure is, Classes which of our
-	// reasons each of its words means, in any case. Without Classes our own reasons
-	// are taken.
-	Class   string                    `yaml:"class,omitempty"`
+	// Class is where the sender's own class of a failure is. Default none.
+	Class string `yaml:"class,omitempty"`
+	// Classes says which of our reasons each word of Class means, in any case.
+	// Without it our own reasons are taken. At most 1,000. Default none.
 	Classes map[string]schemas.Reason `yaml:"classes,omitempty"`
-	// The places of what has a column. Reason is the remote server's or the
-	// sender's words, from which the reason is read where Class does not say it.
-	Recipient      string `yaml:"recipient,omitempty"`
-	MessageID      string `yaml:"message_id,omitempty"`
-	Reason         string `yaml:"reason,omitempty"`
-	SMTPCode       string `yaml:"smtp_code,omitempty"`
-	EnhancedCode   string `yaml:"enhanced_code,omitempty"`
-	URL            string `yaml:"url,omitempty"`
-	IP             string `yaml:"ip,omitempty"`
-	UserAgent      string `yaml:"user_agent,omitempty"`
-	Country        string `yaml:"country,omitempty"`
-	Machine        string `yaml:"machine,omitempty"`
-	Campaign       string `yaml:"campaign,omitempty"`
-	Tags           string `yaml:"tags,omitempty"`
-	ListID         string `yaml:"list_id,omitempty"`
+	// Recipient is where the address is. Default none.
+	Recipient string `yaml:"recipient,omitempty"`
+	// MessageID is where the message's id is. Default none.
+	MessageID string `yaml:"message_id,omitempty"`
+	// Reason is where the remote server's or the sender's words are, from which the reason
+	// is read where Class does not say it. Default none.
+	Reason string `yaml:"reason,omitempty"`
+	// SMTPCode is where the basic code is (RFC 5321). Default none.
+	SMTPCode string `yaml:"smtp_code,omitempty"`
+	// EnhancedCode is where the enhanced code is (RFC 3463). Default none.
+	EnhancedCode string `yaml:"enhanced_code,omitempty"`
+	// URL is where the clicked URL is. Default none.
+	URL string `yaml:"url,omitempty"`
+	// IP is where the address of who opened or clicked is. Default none.
+	IP string `yaml:"ip,omitempty"`
+	// UserAgent is where the agent of who opened or clicked is. Default none.
+	UserAgent string `yaml:"user_agent,omitempty"`
+	// Country is where the country of who opened or clicked is. Default none.
+	Country string `yaml:"country,omitempty"`
+	// Machine is where it says that a machine opened or clicked. Default none.
+	Machine string `yaml:"machine,omitempty"`
+	// Campaign is where the campaign is. Default none.
+	Campaign string `yaml:"campaign,omitempty"`
+	// Tags is where the tags are. Default none.
+	Tags string `yaml:"tags,omitempty"`
+	// ListID is where the list is. Default none.
+	ListID string `yaml:"list_id,omitempty"`
+	// FeedbackSource is where it says who reported a complaint. Default none.
 	FeedbackSource string `yaml:"feedback_source,omitempty"`
-	SendingIP      string `yaml:"sending_ip,omitempty"`
-	// Metadata says under which name what stands at a place is kept.
+	// SendingIP is where the address that sent the mail is. Default none.
+	SendingIP string `yaml:"sending_ip,omitempty"`
+	// Metadata says under which name what stands at a place is kept. Default none.
 	Metadata map[string]string `yaml:"metadata,omitempty"`
 	// Modes are those of CloudEvents that are taken: structured, batch, binary.
-	// Default all. In binary the attributes stand in headers, which a signature over
-	// the body says nothing about.
+	// In binary the attributes stand in headers, which a signature over the body says
+	// nothing about. Default none: all of them.
 	Modes []string `yaml:"modes,omitempty"`
 	// Origins may send CloudEvents after asking with OPTIONS; "*" is everybody.
+	// Default none.
 	Origins []string `yaml:"origins,omitempty"`
 }
 
@@ -113,4 +130,13 @@ func (c Config) Webhooks() []string {
 		names[name] = true
 	}
 	return slices.Sorted(maps.Keys(names))
+}
+
+// WithDefaults returns c with what is left out filled in.
+func (c Config) WithDefaults() Config {
+	c.Format = cmp.Or(c.Format, formatJSON)
+	if len(c.TimeUnit) == 0 {
+		c.TimeUnit = OneOrMore{unitRFC3339}
+	}
+	return c
 }

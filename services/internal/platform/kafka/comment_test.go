@@ -1,0 +1,82 @@
+package kafka
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+)
+
+// What the comments of the settings that stand in no file say is the default is
+// the default: those of the file are held by devstack/configref.
+func TestComments_NameTheDefaults(t *testing.T) {
+	t.Parallel()
+	tail, err := NewTail(Default(), TailConfig{Topic: "t"}, zap.NewNop(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for file, settings := range map[string]any{"consumer.go": ConsumerConfig{}.withDefaults(), "tail.go": tail.cfg} {
+		for _, f := range fieldsOf(t, file, reflect.TypeOf(settings).Name()) {
+			said := regexp.MustCompile(`\bDefault ([0-9]\w*)(?: (?:to|and) ([0-9]\w*))?`).FindStringSubmatch(strings.Join(strings.Fields(f.Doc.Text()), " "))
+			if said == nil {
+				continue
+			}
+			var have []any
+			for _, name := range f.Names {
+				have = append(have, reflect.ValueOf(settings).FieldByName(name.Name).Interface())
+			}
+			if backoff, ok := have[0].(lifecycle.Backoff); ok {
+				have = []any{backoff.Min, backoff.Max}
+			}
+			for i, value := range have {
+				checked++
+				if !means(said[1+i], value) {
+					t.Errorf("%s: the comment of %s says %s, the code has %v", file, f.Names[0].Name, said[1+i], value)
+				}
+			}
+		}
+	}
+	if checked < 12 {
+		t.Errorf("%d defaults were read", checked)
+	}
+}
+
+// means says whether text stands for value.
+func means(text string, value any) bool {
+	if d, ok := value.(time.Duration); ok {
+		said, err := config.ParseDuration(text)
+		return err == nil && said == d
+	}
+	said, err := config.ParseByteSize(text)
+	return err == nil && int64(said) == reflect.ValueOf(value).Int()
+}
+
+func fieldsOf(t *testing.T, file, name string) []*ast.Field {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields []*ast.Field
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.TypeSpec); ok && spec.Name.Name == name {
+			fields = spec.Type.(*ast.StructType).Fields.List
+		}
+		return true
+	})
+	if len(fields) == 0 {
+		t.Fatalf("%s has no struct %s", file, name)
+	}
+	return fields
+}
