@@ -327,7 +327,10 @@ func TestDockerfile_BuildsWithTheGoOfTheWorkspaceAndRunsUnprivileged(t *testing.
 	if user != compose(t).Services["ingress"].User || strings.HasPrefix(user, "0") {
 		t.Errorf("USER %q, compose.yaml has %q", user, compose(t).Services["ingress"].User)
 	}
-	if !strings.Contains(readFile(t, "services/cmd/mailstream/root.go"), "\nvar version ") || !strings.Contains(text, "-X main.version=") {
-		t.Error("the version is not stamped into the variable that holds it")
+	const at = "services/internal/platform/telemetry"
+	stamped := strings.Contains(text, "ARG TELEMETRY=github.com/mailstream/mailstream/"+at+"\n") &&
+		strings.Contains(text, "-X $TELEMETRY.version=") && strings.Contains(text, "-X $TELEMETRY.revision=")
+	if !stamped || !strings.Contains(readFile(t, at+"/build.go"), "\nvar version, revision string\n") {
+		t.Error("version and revision are not stamped into the variables that hold them")
 	}
 }

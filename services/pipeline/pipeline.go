@@ -129,6 +129,7 @@ func build(cfg Config, name Name, log *zap.Logger, again int) (Service, error) {
 		Registry:   telemetry.NewRegistry(),
 		StateDir:   filepath.Join(cfg.State.Dir, string(name)),
 	}
+	shared.Registry.MustRegister(telemetry.BuildInfo(string(name)))
 	if err := shared.Registry.Register(startsAgain(again)); err != nil {
 		return nil, fmt.Errorf("register metrics of %q: %w", name, err)
 	}
@@ -146,6 +147,9 @@ func build(cfg Config, name Name, log *zap.Logger, again int) (Service, error) {
 	}
 	return nil, fmt.Errorf("build service %q: there is none of that name", name)
 }
+
+// Version returns the version of this binary.
+func Version() string { return telemetry.BuildVersion() }
 
 // NewLogger returns the logger that cfg asks for.
 func NewLogger(cfg Config) (*zap.Logger, error) { return telemetry.NewLogger(cfg.Log) }

@@ -4,16 +4,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/services/pipeline"
 )
-
-// version is set at link time: -ldflags "-X main.version=1.2.3".
-var version = ""
 
 // process is what the command was started with.
 type process struct {
@@ -35,7 +31,7 @@ func newRoot(p process) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "mailstream",
 		Short:         "Webhooks of email providers into Kafka, ClickHouse, a suppression list and alerts",
-		Version:       buildVersion(),
+		Version:       pipeline.Version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -148,15 +144,4 @@ func (c *command) migrate() *cobra.Command {
 			return pipeline.MigrateTables(cmd.Context(), cfg, log)
 		},
 	}
-}
-
-func buildVersion() string {
-	if version != "" {
-		return version
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "devel"
-	}
-	return info.Main.Version
 }
