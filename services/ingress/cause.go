@@ -19,36 +19,37 @@ type cause string
 
 // The causes. docs/operations.md says of each what to do.
 const (
-	wrongPath           cause = "wrong_path"           // not below Prefix, and not like it either
-	mistypedPath        cause = "mistyped_path"        // not below Prefix, with a word of such a URL in it
-	unknownName         cause = "unknown_source"       // no source of this name
-	unexpectedPath      cause = "unexpected_path"      // more behind a source that takes no secret there
-	notPosted           cause = "wrong_method"         //
-	missingCredentials  cause = "missing_credentials"  //
-	wrongCredentials    cause = "wrong_credentials"    //
-	foreignAddress      cause = "foreign_address"      // not in allow_from
-	missingSignature    cause = "missing_signature"    //
-	malformedSignature  cause = "malformed_signature"  // or what stands beside it
-	wrongSignature      cause = "wrong_signature"      // of another key, or altered on the way: the two look alike
-	oldTimestamp        cause = "old_timestamp"        // beyond the replay window
-	futureTimestamp     cause = "future_timestamp"     //
-	replayed            cause = "replayed"             // a token that came with other events before
-	unknownTopic        cause = "unknown_topic"        // not in sns.topic_arns
-	unknownKey          cause = "unknown_key"          // a key or certificate that is not the sender's
-	rawDelivery         cause = "raw_delivery"         // of SES without the envelope of SNS: turn raw message delivery off
-	keyUnavailable      cause = "key_unavailable"      // could not be fetched
-	malformedBody       cause = "malformed"            //
-	wrongContentType    cause = "wrong_content_type"   // a form where JSON is read, or the other way round
-	tooDeep             cause = "too_deep"             //
-	brokenBody          cause = "broken_body"          // ended early, or is no gzip
-	unsupportedEncoding cause = "unsupported_encoding" //
-	bodyTooLarge        cause = "body_too_large"       // body_bytes_max
-	tooManyItems        cause = "too_many_items"       // items_max, or body_bytes_max once it is taken apart
-	slowBody            cause = "slow_body"            //
-	tooManyRequests     cause = "too_many_requests"    // requests_in_flight_max
-	tooManyBytes        cause = "too_many_bytes"       // body_bytes_in_flight_max
-	starting            cause = "starting"             //
-	notStored           cause = "not_stored"           // Kafka did not acknowledge
+	wrongPath           cause = "wrong_path"      // not below Prefix, and not like it either
+	mistypedPath        cause = "mistyped_path"   // not below Prefix, with a word of such a URL in it
+	unknownName         cause = "unknown_source"  // no source of this name
+	unexpectedPath      cause = "unexpected_path" // more behind a source that takes no secret there
+	notPosted           cause = "wrong_method"
+	missingCredentials  cause = "missing_credentials"
+	wrongCredentials    cause = "wrong_credentials"
+	foreignAddress      cause = "foreign_address" // not in allow_from
+	missingSignature    cause = "missing_signature"
+	malformedSignature  cause = "malformed_signature" // or what stands beside it
+	wrongSignature      cause = "wrong_signature"     // of another key, or altered on the way: the two look alike
+	oldTimestamp        cause = "old_timestamp"       // beyond the replay window
+	futureTimestamp     cause = "future_timestamp"
+	replayed            cause = "replayed"           // a token that came with other events before
+	unknownTopic        cause = "unknown_topic"      // not in sns.topic_arns
+	unknownKey          cause = "unknown_key"        // a key or certificate that is not the sender's
+	rawDelivery         cause = "raw_delivery"       // of SES without the envelope of SNS: turn raw message delivery off
+	unreadable          cause = "unreadable"         // before it was proven: no JSON or form to look for a signature in
+	keyUnavailable      cause = "key_unavailable"    // could not be fetched
+	malformedBody       cause = "malformed"          // though it is proven
+	wrongContentType    cause = "wrong_content_type" // a form where JSON is read, or the other way round
+	tooDeep             cause = "too_deep"
+	brokenBody          cause = "broken_body" // ended early, or is no gzip
+	unsupportedEncoding cause = "unsupported_encoding"
+	bodyTooLarge        cause = "body_too_large" // body_bytes_max
+	tooManyItems        cause = "too_many_items" // items_max, or body_bytes_max once it is taken apart
+	slowBody            cause = "slow_body"
+	tooManyRequests     cause = "too_many_requests" // requests_in_flight_max
+	tooManyBytes        cause = "too_many_bytes"    // body_bytes_in_flight_max
+	starting            cause = "starting"
+	notStored           cause = "not_stored" // Kafka did not acknowledge
 )
 
 // causesOf returns the causes of an outcome, nil where nothing was refused.
@@ -61,7 +62,7 @@ func causesOf(o outcome) []cause {
 	case unauthenticated:
 		return []cause{
 			missingCredentials, wrongCredentials, foreignAddress, missingSignature, malformedSignature, wrongSignature,
-			oldTimestamp, futureTimestamp, replayed, unknownTopic, unknownKey, rawDelivery, malformedBody, wrongContentType,
+			oldTimestamp, futureTimestamp, replayed, unknownTopic, unknownKey, rawDelivery, unreadable, wrongContentType,
 		}
 	case unproven:
 		return []cause{keyUnavailable}
@@ -129,7 +130,7 @@ func (x *exchange) causeOfVerdict(v signature.Verdict) cause {
 	case signature.BadSignature:
 		return malformedSignature
 	case signature.Unreadable:
-		return x.causeOfBody()
+		return x.causeOfBody(unreadable)
 	case signature.OldTime:
 		return oldTimestamp
 	case signature.FutureTime:
@@ -150,7 +151,7 @@ func (x *exchange) causeOfVerdict(v signature.Verdict) cause {
 // causeOfBody says why a body could not be read: it is of another kind than the
 // provider's, or broken. Many clients say urlencoded of whatever they send, so
 // that alone is no sign.
-func (x *exchange) causeOfBody() cause {
+func (x *exchange) causeOfBody(broken cause) cause {
 	media, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
 	start := bytes.TrimLeft(x.body, " \t\r\n")
 	isJSON := len(start) > 0 && (start[0] == '{' || start[0] == '[')
@@ -158,7 +159,7 @@ func (x *exchange) causeOfBody() cause {
 	if x.source.readsForms && (isJSON || saysJSON) || !x.source.readsForms && !isJSON && !saysJSON && err == nil {
 		return wrongContentType
 	}
-	return malformedBody
+	return broken
 }
 
 // causeOfPath tells a mistyped URL of a webhook from what scanners ask every

@@ -163,7 +163,7 @@ func refusalCases(t *testing.T, now time.Time) []refusalCase {
 		{"of tomorrow", "POST", p + "timed", item, chimp(webhooksign.DevelopmentSecret, now.Add(24*time.Hour)), "timed 401 future_timestamp"},
 		{"other events under a token", "POST", p + "tokens", strings.Replace(gun, `"event-data":{}`, `"event-data":{"event":"opened"}`, 1), nil, "tokens 401 replayed"},
 		{"a form where JSON is signed", "POST", p + "tokens", "event=open", map[string]string{"Content-Type": "text/plain"}, "tokens 401 wrong_content_type"},
-		{"broken JSON where JSON is signed", "POST", p + "tokens", `{"a`, nil, "tokens 401 malformed"},
+		{"broken JSON where JSON is signed", "POST", p + "tokens", `{"a`, nil, "tokens 401 unreadable"},
 		{"another topic", "POST", p + "topics", `{"Type":"Notification","TopicArn":"arn:aws:sns:us-east-1:123456789012:x","Signature":"AAAA"}`, map[string]string{webhooksign.SNSTypeHeader: "Notification"}, "topics 503 unknown_topic"},
 		{"another certificate", "POST", p + "topics", `{"Type":"Notification","TopicArn":"` + webhooksign.DevelopmentTopicArn + `","SignatureVersion":"2","Signature":"AAAA","SigningCertURL":"https://evil.example/x.pem"}`, map[string]string{webhooksign.SNSTypeHeader: "Notification"}, "topics 503 unknown_key"},
 		{"raw message delivery", "POST", p + "topics", `{"eventType":"Bounce","mail":{}}`, nil, "topics 503 raw_delivery"},

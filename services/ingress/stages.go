@@ -150,7 +150,7 @@ func (s *Service) decode(x *exchange) *refusal {
 		s.noteDrift(x)
 		return nil
 	}
-	no := &refusal{outcome: malformed, cause: x.causeOfBody(), status: x.source.answers.Malformed, title: "malformed body", detail: err.Error()}
+	no := &refusal{outcome: malformed, cause: x.causeOfBody(malformedBody), status: x.source.answers.Malformed, title: "malformed body", detail: err.Error()}
 	if limit, ok := errors.AsType[*jsonscan.LimitError](err); ok {
 		no.outcome, no.cause, no.title = malformed, tooDeep, "beyond a limit"
 		if limit.Limit != jsonscan.Depth {
