@@ -34,7 +34,9 @@ dev: ## the whole stack in the foreground; DATA_DIR=.mailstream CONFIG=file.yaml
 	@go build -o bin/ ./devstack/cmd/devstack ./services/cmd/mailstream
 	@exec bin/devstack --data-dir "$$DATA_DIR" $${CONFIG:+--config "$$CONFIG"}
 
-check: gen lint check-alone ## generated files, format, vet, lint, style, schemas, each module alone
+check: gen lint check-alone ## generated files, format, vet, lint, style, schemas, rules of Prometheus, each module alone
+	@echo '== alerting rules of Prometheus' # a module of its own, see docs/decisions/0011
+	@cd devstack/promtest && export GOWORK=off && go vet ./... && go test -count=1 ./... && go mod tidy -diff
 	@echo '== style, schemas against samples'
 	@go test -count=1 ./devstack/tidy ./schemas/...
 
