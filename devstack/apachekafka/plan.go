@@ -69,11 +69,7 @@ func composeProperties(path string) (Properties, error) {
 		}
 		path = found
 	}
-	env, err := composefile.ReadEnv(filepath.Join(filepath.Dir(path), ".env.example"))
-	if err != nil {
-		return nil, err
-	}
-	file, err := composefile.Read(path, env)
+	file, err := composefile.Read(path, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -152,6 +152,28 @@ func TestParse_RefusesWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
+func TestRead_LaysFilesOverEachOther(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	base, over := filepath.Join(dir, "base.yaml"), filepath.Join(dir, "over.yaml")
+	write(t, base, "services:\n  a:\n    image: i:1\n    command: [run, fast]\n    environment: {A: 1, B: 2}\n    ports: [\"1:1\"]\n    cap_drop: [ALL]\n  b: {image: j}\n")
+	write(t, over, "x-env: &env {B: 3}\nservices:\n  a:\n    command: [stop]\n    environment:\n      <<: *env\n      C: 4\n    ports: !override\n      - \"${P}:1\"\n    cap_drop: [MORE]\n")
+	f, err := composefile.Read(base, map[string]string{"P": "9"}, over)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]composefile.Service{
+		"a": {
+			Image: "i:1", Command: composefile.Words{"stop"}, Environment: composefile.Variables{"A": "1", "B": "3", "C": "4"},
+			Ports: []string{"9:1"}, CapDrop: []string{"ALL", "MORE"},
+		},
+		"b": {Image: "j"},
+	}
+	if diff := cmp.Diff(want, f.Services); diff != "" {
+		t.Errorf("services (-want +got):\n%s", diff)
+	}
+}
+
 func TestReadEnv_ReadsQuotesAndComments(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), ".env")

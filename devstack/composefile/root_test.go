@@ -8,11 +8,7 @@ import (
 
 func TestRead_OurOwnFile(t *testing.T) {
 	t.Parallel()
-	env, err := composefile.ReadEnv("../../.env.example")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := composefile.Read("../../compose.yaml", env)
+	f, err := composefile.Read("../../compose.yaml", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

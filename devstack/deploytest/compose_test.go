@@ -36,13 +36,24 @@ func envExample(t *testing.T) map[string]string {
 	return env
 }
 
+// compose is what `docker compose up` starts in a fresh clone, with nothing set.
 func compose(t *testing.T) *composefile.File {
 	t.Helper()
-	f, err := composefile.Read(filepath.Join(root, "compose.yaml"), envExample(t))
+	f, err := composefile.Read(filepath.Join(root, "compose.yaml"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// production is what is started once .env has been copied and env set in it.
+func production(t *testing.T, env map[string]string) (*composefile.File, error) {
+	t.Helper()
+	files := strings.Split(env["COMPOSE_FILE"], ":")
+	for i, name := range files {
+		files[i] = filepath.Join(root, name)
+	}
+	return composefile.Read(files[0], env, files[1:]...)
 }
 
 func readFile(t *testing.T, name string) string {
@@ -66,6 +77,7 @@ func TestCompose_StartsInOrder(t *testing.T) {
 		"analytics":   {"topics": done, "migrate": done},
 		"suppression": {"topics": done},
 		"alerting":    {"topics": done},
+		"slack":       {},
 	}
 	got := map[string]map[string]string{}
 	for name, s := range compose(t).Services {
@@ -88,7 +100,8 @@ func TestCompose_PublishesOnlyWhatAPersonUsesAndOnlyToThisHost(t *testing.T) {
 		"suppression": {"127.0.0.1:8082:8082"},
 		"alerting":    {"127.0.0.1:8083:8083"},
 	}
-	for _, env := range []map[string]string{envExample(t), onlySecrets(t)} {
+	want["slack"] = []string{"127.0.0.1:8089:8089"}
+	for _, env := range []map[string]string{nil, {"INGRESS_BIND": "0.0.0.0"}} {
 		f, err := composefile.Read(filepath.Join(root, "compose.yaml"), env)
 		if err != nil {
 			t.Fatal(err)
@@ -105,10 +118,10 @@ func TestCompose_PublishesOnlyWhatAPersonUsesAndOnlyToThisHost(t *testing.T) {
 	}
 }
 
-// published marks the secrets of .env.example.
+// published marks the secrets of compose.yaml.
 const published = "dev-only-change-me"
 
-// secretNames are the variables that must be set by a person.
+// secretNames are the variables that production wants set by a person.
 func secretNames() []string {
 	return []string{
 		"ALERTING_TOKEN", "CLICKHOUSE_ANALYST_PASSWORD", "CLICKHOUSE_PASSWORD", "MAILJET_HOOK_PASSWORD",
@@ -116,38 +129,72 @@ func secretNames() []string {
 	}
 }
 
-func onlySecrets(t *testing.T) map[string]string {
+// filled is .env.example with every secret set.
+func filled(t *testing.T) map[string]string {
 	t.Helper()
-	all, env := envExample(t), map[string]string{}
+	env := envExample(t)
 	for _, name := range secretNames() {
-		env[name] = all[name]
+		env[name] = "1f0c9d7e5b3a2846" + strings.ToLower(name)
 	}
+	env["SLACK_WEBHOOK_URL"] = "https://hooks.slack.com/services/T/B/x"
 	return env
 }
 
-func TestEnvExample_MarksEverySecretAsPublished(t *testing.T) {
+func TestCompose_ProductionRefusesToStartWithoutASecret(t *testing.T) {
 	t.Parallel()
-	for name, value := range onlySecrets(t) {
-		safe := strings.HasPrefix(value, published) || strings.HasSuffix(value, ".invalid/")
-		if !safe {
-			t.Errorf("%s=%q looks like a real one; use %s...", name, value, published)
+	for name, value := range envExample(t) {
+		if slices.Contains(secretNames(), name) != (value == "") {
+			t.Errorf("%s=%q: the secrets of .env.example are empty, all else is set", name, value)
+		}
+	}
+	for _, name := range secretNames() {
+		env := filled(t)
+		env[name] = ""
+		if _, err := production(t, env); err == nil || !strings.Contains(err.Error(), name+" is required: set "+name+" in .env") {
+			t.Errorf("without %s: %v, want a message that names it", name, err)
 		}
 	}
 }
 
-func TestCompose_RefusesToStartWithoutASecret(t *testing.T) {
+// Production is compose.yaml with another mode, secrets of its own, and no
+// stand-in; the port of the ingress is where a person says.
+func TestCompose_ProductionChangesModeSecretsAndSlackAlone(t *testing.T) {
 	t.Parallel()
-	for _, name := range secretNames() {
-		for _, kind := range []string{"unset", "empty"} {
-			env := envExample(t)
-			delete(env, name)
-			if kind == "empty" {
-				env[name] = ""
+	env := filled(t)
+	env["INGRESS_BIND"] = "10.0.0.5"
+	got, err := production(t, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range got.Services {
+		base := compose(t).Services[name]
+		switch name {
+		case "ingress":
+			if !slices.Equal(s.Ports, []string{"10.0.0.5:8080:8080"}) {
+				t.Errorf("ports of the ingress: %v", s.Ports)
 			}
-			_, err := composefile.Read(filepath.Join(root, "compose.yaml"), env)
-			if err == nil || !strings.Contains(err.Error(), name+" is required: copy .env.example to .env and set "+name) {
-				t.Errorf("with %s %s: %v, want a message that names it", name, kind, err)
+			s.Ports = base.Ports
+		case "slack":
+			if !slices.Equal(s.Profiles, []string{"development"}) {
+				t.Errorf("the stand-in starts: %v", s.Profiles)
 			}
+			s.Profiles = nil
+		}
+		for variable, value := range s.Environment {
+			before, there := base.Environment[variable]
+			if strings.Contains(value, published) || !there && variable != "CLICKHOUSE_ANALYST_PASSWORD" {
+				t.Errorf("%s: %s=%s", name, variable, value)
+			}
+			if variable == "MAILSTREAM_MODE" && (before != "development" || value != "production") {
+				t.Errorf("%s: mode %s becomes %s", name, before, value)
+			}
+		}
+		if s.Image == "mailstream:dev" && s.Environment["MAILSTREAM_MODE"] != "production" {
+			t.Errorf("%s is not in production", name)
+		}
+		s.Environment = base.Environment
+		if diff := cmp.Diff(base, s); diff != "" {
+			t.Errorf("%s (-development +production):\n%s", name, diff)
 		}
 	}
 }
@@ -155,12 +202,13 @@ func TestCompose_RefusesToStartWithoutASecret(t *testing.T) {
 func TestEnvExample_ListsTheVariablesOfComposeAndNoOthers(t *testing.T) {
 	t.Parallel()
 	used := map[string]bool{}
-	for _, m := range regexp.MustCompile(`\$\{([A-Z_]+)`).FindAllStringSubmatch(readFile(t, "compose.yaml"), -1) {
+	for _, m := range regexp.MustCompile(`\$\{([A-Z_]+)`).FindAllStringSubmatch(readFile(t, "compose.yaml")+readFile(t, "compose.production.yaml"), -1) {
 		used[m[1]] = true
 	}
 	// Mentioned in a comment of .env.example: setting them is for the few.
 	delete(used, "KAFKA_CPUS")
 	delete(used, "CLICKHOUSE_CPUS")
+	used["COMPOSE_FILE"] = true // read by docker compose itself
 	want := slices.Sorted(maps.Keys(used))
 	got := slices.Sorted(maps.Keys(envExample(t)))
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -179,6 +227,12 @@ func TestCompose_PinsImagesAndBuildsOursOnce(t *testing.T) {
 			}
 			if (s.Build != nil) != (name == "topics") {
 				t.Errorf("%s: the image is built by the service that starts first, and only there", name)
+			}
+			continue
+		}
+		if name == "slack" {
+			if s.Image != "mailstream-slack:dev" || s.Build == nil {
+				t.Errorf("slack: image %q, build %v", s.Image, s.Build)
 			}
 			continue
 		}

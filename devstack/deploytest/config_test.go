@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
 
+	"github.com/mailstream/mailstream/devstack/composefile"
 	"github.com/mailstream/mailstream/services/pipeline"
 )
 
@@ -55,6 +57,52 @@ func TestCompose_EnvironmentAndFileAreAValidConfiguration(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Every service starts in a fresh clone, and in production with secrets that a
+// person made; there it refuses each one that is published.
+func TestCompose_ServicesStartWithTheirEnvironment(t *testing.T) {
+	t.Parallel()
+	text := readFile(t, "deploy/mailstream.yaml")
+	own, err := production(t, filled(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for mode, f := range map[string]*composefile.File{"development": compose(t), "production": own} {
+		for name := range ours {
+			config := loadAs(t, name, text, f.Services[name].Environment)
+			if string(config.Mode) != mode {
+				t.Errorf("%s in %s has the mode %s", name, mode, config.Mode)
+			}
+			if _, err := pipeline.New(config, pipeline.Name(name), zap.NewNop()); err != nil {
+				t.Errorf("%s in %s: %v", name, mode, err)
+			}
+		}
+	}
+	for _, secret := range secretNames() {
+		env := filled(t)
+		env[secret] = published + "-and-long-enough"
+		if secret == "SLACK_WEBHOOK_URL" {
+			env[secret] = "https://hooks.slack.com/services/REPLACE-ME"
+		}
+		f, err := production(t, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused := 0
+		for name, s := range f.Services {
+			in := pipeline.Input{File: []byte(text), Services: []pipeline.Name{pipeline.Name(name)}}
+			for variable, value := range s.Environment {
+				in.Environ = append(in.Environ, variable+"="+value)
+			}
+			if _, _, err := pipeline.Load(in); s.Image == "mailstream:dev" && err != nil && strings.Contains(err.Error(), "is published") {
+				refused++
+			}
+		}
+		if refused == 0 {
+			t.Errorf("%s is published, and every service starts with it", secret)
+		}
 	}
 }
 

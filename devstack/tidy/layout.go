@@ -14,7 +14,7 @@ import (
 func rootEntries() []string {
 	return []string{
 		"schemas", "services", "devstack", "examples", "deploy", "docs",
-		"compose.yaml", "go.work", "go.work.sum", "Makefile", "README.md",
+		"compose.production.yaml", "compose.yaml", "go.work", "go.work.sum", "Makefile", "README.md",
 		"ARCHITECTURE.md", "LICENSE", "bin",
 	}
 }

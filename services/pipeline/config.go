@@ -133,7 +133,10 @@ func Load(in Input) (cfg Config, unused []string, err error) {
 	}
 	unused, err = config.Load(&cfg, Default(), config.Source{
 		File: in.File, Name: in.Name, Environ: in.Environ, ReadFile: os.ReadFile, Sections: sections(in.Services),
-		Across: func(p *config.Problems) { cfg.across(p, in.Services) },
+		Across: func(p *config.Problems) {
+			cfg.across(p, in.Services)
+			cfg.checkAnalyst(p, in)
+		},
 	})
 	return cfg, unused, err
 }

@@ -56,6 +56,21 @@ func (c Config) checkSNS(p *config.Problems, known published) {
 	}
 }
 
+// analystVariable holds the password of ClickHouse's read-only user. It is the
+// server's, which cannot judge it; compose.production.yaml shows it to migrate.
+const analystVariable = "CLICKHOUSE_ANALYST_PASSWORD"
+
+// checkAnalyst refuses a published password of the analysts.
+func (c Config) checkAnalyst(p *config.Problems, in Input) {
+	if c.Mode == Development || !slices.Contains(in.Services, Migrate) {
+		return
+	}
+	for _, kv := range in.Environ {
+		name, value, _ := strings.Cut(kv, "=")
+		p.Check(name != analystVariable || !placeholder.MatchString(value), analystVariable, "is published with Mailstream, so everybody knows it")
+	}
+}
+
 // exposed says whether strangers may try the secrets of a section.
 func (c Config) exposed(section string, names []Name) bool {
 	beyond := func(name Name) bool { at := c.listen(name); return at != "" && !localAddress(at) }

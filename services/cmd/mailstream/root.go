@@ -68,6 +68,9 @@ func (c *command) load(names ...pipeline.Name) (pipeline.Config, *zap.Logger, er
 	if err != nil {
 		return cfg, nil, err
 	}
+	if cfg.Mode == pipeline.Development {
+		fmt.Fprintln(c.stderr, "mailstream: DEVELOPMENT MODE: published and weak secrets are taken, so this is for no real mail. Production: mode: production, the default.")
+	}
 	for _, line := range unused {
 		fmt.Fprintf(c.stderr, "mailstream: environment variable %s\n", line)
 	}
