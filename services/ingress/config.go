@@ -69,6 +69,11 @@ type Unproven struct {
 	// PeerPercent is the part of that for one peer: an IPv4 address or an IPv6 /64,
 	// behind TrustedProxies the client's. Range [1, 100]. Default 25.
 	PeerPercent int `yaml:"peer_percent"`
+	// StrangerRate is how many bytes a second bodies beyond 64 KiB may take at one
+	// source, as received and unpacked, from peers that have proven no request of it
+	// for a day: what is unpacked and checked for nothing takes the processor from
+	// others. Range [64KiB, 1GiB]. Default 8MiB.
+	StrangerRate config.ByteSize `yaml:"stranger_rate"`
 }
 
 // Source is one account at one provider.
@@ -100,6 +105,8 @@ const (
 	retryAfterHigh        = time.Hour
 
 	unprovenPercentHigh = 90 // proven requests need some
+	strangerRateLow     = 64 * config.KiB
+	strangerRateHigh    = config.GiB
 	bodyRateMinHigh     = config.MiB
 	bodyRateWindowHigh  = time.Minute
 
@@ -117,7 +124,7 @@ func Default() Config {
 		ItemsMax:             10_000,
 		RequestsInFlightMax:  4096,
 		BodyBytesInFlightMax: 64 * config.MiB,
-		Unproven:             Unproven{Percent: 50, SourcePercent: 50, PeerPercent: 25},
+		Unproven:             Unproven{Percent: 50, SourcePercent: 50, PeerPercent: 25, StrangerRate: 8 * config.MiB},
 		BodyRateMin:          config.KiB,
 		BodyRateWindow:       4 * time.Second,
 		RetryAfter:           5 * time.Second,
@@ -160,6 +167,8 @@ func (u Unproven) validate(p *config.Problems) {
 	}{{"percent", u.Percent, unprovenPercentHigh}, {"source_percent", u.SourcePercent, 100}, {"peer_percent", u.PeerPercent, 100}} {
 		p.Check(part.value >= 1 && part.value <= part.high, part.name, "%d is not in [1, %d]", part.value, part.high)
 	}
+	p.Check(u.StrangerRate >= strangerRateLow && u.StrangerRate <= strangerRateHigh, "stranger_rate",
+		"%s is not in [%s, %s]", u.StrangerRate, strangerRateLow, strangerRateHigh)
 }
 
 // room returns the limits as a room has them.
@@ -167,7 +176,8 @@ func (c Config) room() room.Limits {
 	return room.Limits{
 		Bytes: int64(c.BodyBytesInFlightMax), Requests: int64(c.RequestsInFlightMax),
 		UnprovenPercent: c.Unproven.Percent, SourcePercent: c.Unproven.SourcePercent, PeerPercent: c.Unproven.PeerPercent,
-		RateMin: int64(c.BodyRateMin), RateWindow: c.BodyRateWindow,
+		StrangerRate: int64(c.Unproven.StrangerRate),
+		RateMin:      int64(c.BodyRateMin), RateWindow: c.BodyRateWindow,
 	}
 }
 

@@ -168,10 +168,10 @@ func (s *Service) addSources() error {
 				Signature: signature.Options{Source: sc.Name, Log: s.log},
 			}),
 			metrics:          s.metrics.of(sc.Name, entry.Provider),
-			room:             s.room.Source(),
 			cloudEventSource: []byte(schemas.CloudEventSource(sc.Name)),
 			kinds:            make(map[schemas.Type]kind),
 		}
+		src.room = s.room.Source(src.guard.Signed())
 		for _, t := range schemas.Types() {
 			src.kinds[t] = kind{topic: schemas.EventTopic(s.kafkaCfg.TopicPrefix, t), cloudEventType: []byte(schemas.CloudEventType(t))}
 		}

@@ -41,10 +41,11 @@ func (r *Room) lacks(st *Stay, n Amount) (shortage, bool) {
 			held, most Amount
 		}{
 			{UnprovenPeer, st.peer.held, r.peerMost},
-			{UnprovenSource, st.source.unproven, r.sourceMost},
+			{UnprovenSource, st.source.unproven[st.class()], r.sourceMost},
+			{Strangers, r.strangers, r.strangersMost},
 			{Unproven, r.unproven, r.unprovenMost},
 		} {
-			if part.share == UnprovenSource && r.sources == 1 {
+			if part.share == UnprovenSource && r.sources == 1 || part.share == Strangers && st.known {
 				continue
 			}
 			if over, bytes := beyond(part.held, own, n, part.most); over {
@@ -57,15 +58,16 @@ func (r *Room) lacks(st *Stay, n Amount) (shortage, bool) {
 	if over, bytes := beyond(held, own, n, r.all); over {
 		return shortage{All, bytes}, true
 	}
-	if !st.proven && r.manyLeave() {
-		return shortage{Unproven, true}, true
-	}
 	return shortage{}, false
 }
 
-// manyLeave says that no more should be evicted before some have gone.
-func (r *Room) manyLeave() bool {
-	return r.leaving.Bytes > r.unprovenMost.Bytes/leavingParts || r.leaving.Requests > r.unprovenMost.Requests/leavingParts
+// manyLeave says that no more should be evicted for st before some have gone.
+func (r *Room) manyLeave(st *Stay) bool {
+	most := r.unprovenMost.percent(100 / leavingParts)
+	if st.proven || st.known {
+		most.add(most)
+	}
+	return r.leaving.Bytes > most.Bytes || r.leaving.Requests > most.Requests
 }
 
 // beyond says whether n more is too much, in bytes or in requests. Who is alone
@@ -80,7 +82,7 @@ func beyond(held, own, n, most Amount) (over, bytes bool) {
 // victim returns the request that has to make place for st, nil when none has to.
 // Only unproven ones that are still being received do.
 func (r *Room) victim(st *Stay, lack shortage, n Amount) *Stay {
-	if lack.share == OfSource || r.manyLeave() {
+	if lack.share == OfSource || r.manyLeave(st) {
 		return nil
 	}
 	var worst *Stay
@@ -88,7 +90,7 @@ func (r *Room) victim(st *Stay, lack shortage, n Amount) *Stay {
 		switch {
 		case c == st, c.proven, lack.bytes && c.held.Bytes == 0:
 		case lack.share == UnprovenPeer && c.peer != st.peer:
-		case lack.share == UnprovenSource && c.source != st.source:
+		case lack.share == UnprovenSource && (c.source != st.source || c.known != st.known):
 		case worst == nil || goesBefore(c, worst, lack.bytes):
 			worst = c
 		}
@@ -109,7 +111,7 @@ func goesBefore(a, b *Stay, bytes bool) bool {
 	if x, y := a.peer.held.of(bytes), b.peer.held.of(bytes); x != y {
 		return x > y
 	}
-	if x, y := a.source.unproven.of(bytes), b.source.unproven.of(bytes); x != y {
+	if x, y := a.source.holds(bytes), b.source.holds(bytes); x != y {
 		return x > y
 	}
 	return a.entered.Before(b.entered)
@@ -127,7 +129,7 @@ func yields(victim, st *Stay, bytes bool, n Amount) bool {
 	case victim.peer != st.peer:
 		return victim.peer.held.of(bytes) >= st.peer.held.of(bytes)+n.of(bytes)
 	default:
-		return victim.source != st.source && victim.source.unproven.of(bytes) >= st.source.unproven.of(bytes)+n.of(bytes)
+		return victim.source != st.source && victim.source.holds(bytes) >= st.source.holds(bytes)+n.of(bytes)
 	}
 }
 

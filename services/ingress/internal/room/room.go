@@ -7,7 +7,8 @@
 // requests, which also drive unproven ones out when it is full. Of the proven no
 // source takes so much that nothing is left for another one.
 //
-// Where a part is full, the request that is still being received and whose peer
+// Of the unproven, peers that have proven a request lately are known, and strangers
+// leave a part to them. Where a part is full, the request that is still being received and whose peer
 // and source hold the most makes place for the one that comes: whoever sends its
 // body at once is served, however many sit on half a body. What does not keep up
 // with the least pace is ended whether there is place or not.
@@ -32,6 +33,10 @@ type Limits struct {
 	SourcePercent   int // of that, for one source
 	PeerPercent     int // of that, for one peer address
 
+	// StrangerRate is how many bytes a second large bodies of strangers may take at
+	// one source, as received and unpacked.
+	StrangerRate int64
+
 	// RateMin is how many bytes a second of a body have to arrive at least, counted
 	// over each RateWindow.
 	RateMin    int64
@@ -45,6 +50,14 @@ const (
 	// graceAge is for how long a request is safe from others of its own peer at its
 	// own source, so that a burst does not drive itself out.
 	graceAge = 500 * time.Millisecond
+	// strangersPercent of the unproven room is for strangers, the rest for peers that
+	// are known.
+	strangersPercent = 75
+	// smallBytes is up to which size a body counts for no rate: it costs less than
+	// the headers before it. Who is a stranger becomes known by a small webhook.
+	smallBytes = 64 << 10
+	// burstSeconds of StrangerRate may come at once.
+	burstSeconds = 2
 	// leavingParts is the part of the unproven room that evicted requests may hold
 	// beside it until they have noticed, 1/leavingParts.
 	leavingParts = 4
@@ -63,6 +76,8 @@ const (
 	All            Share = "all"             // everything there is
 	OfSource       Share = "source"          // what proven requests of one source may hold
 	Unproven       Share = "unproven"        // what is unproven, together
+	Strangers      Share = "strangers"       // what is unproven of peers that are not known
+	StrangerRate   Share = "stranger_rate"   // bytes a second of the same, of one source
 	UnprovenSource Share = "unproven_source" // the same of one source
 	UnprovenPeer   Share = "unproven_peer"   // the same of one peer address
 	Evicted        Share = "evicted"         // it was given to another request
@@ -71,7 +86,7 @@ const (
 
 // Shares returns all shares.
 func Shares() []Share {
-	return []Share{All, OfSource, Unproven, UnprovenSource, UnprovenPeer, Evicted, Proofs}
+	return []Share{All, OfSource, Unproven, Strangers, StrangerRate, UnprovenSource, UnprovenPeer, Evicted, Proofs}
 }
 
 // FullError says that there is no place.
@@ -98,17 +113,19 @@ func (a Amount) percent(n int) Amount {
 
 // Room is the room of one process. It is safe for concurrent use.
 type Room struct {
-	limits       Limits
-	all          Amount // limits as amounts
-	unprovenMost Amount
-	sourceMost   Amount
-	peerMost     Amount
-	proofs       chan struct{} // places for work on what is unproven
+	limits        Limits
+	all           Amount // limits as amounts
+	unprovenMost  Amount
+	strangersMost Amount
+	sourceMost    Amount
+	peerMost      Amount
+	proofs        chan struct{} // places for work on what is unproven
 
 	mu        sync.Mutex
 	sources   int
 	proven    Amount
 	unproven  Amount
+	strangers Amount // of unproven
 	leaving   Amount // evicted, and not gone yet
 	peers     map[netip.Prefix]*peer
 	receiving []*Stay // whose bodies are being read, in no order
@@ -126,7 +143,7 @@ func New(limits Limits) *Room {
 	all := Amount{Bytes: limits.Bytes, Requests: limits.Requests}
 	unproven := all.percent(limits.UnprovenPercent)
 	return &Room{
-		limits: limits, all: all, unprovenMost: unproven,
+		limits: limits, all: all, unprovenMost: unproven, strangersMost: unproven.percent(strangersPercent),
 		sourceMost: unproven.percent(limits.SourcePercent), peerMost: unproven.percent(limits.PeerPercent),
 		proofs: make(chan struct{}, proofPlaces()), peers: map[netip.Prefix]*peer{},
 	}
@@ -216,8 +233,11 @@ func (r *Room) take(st *Stay, n Amount) {
 		return
 	}
 	r.unproven.add(n)
-	st.source.unproven.add(n)
+	st.source.unproven[st.class()].add(n)
 	st.peer.held.add(n)
+	if !st.known {
+		r.strangers.add(n)
+	}
 }
 
 func (r *Room) give(st *Stay, n Amount) {
@@ -227,8 +247,11 @@ func (r *Room) give(st *Stay, n Amount) {
 		return
 	}
 	r.unproven.sub(n)
-	st.source.unproven.sub(n)
+	st.source.unproven[st.class()].sub(n)
 	st.peer.held.sub(n)
+	if !st.known {
+		r.strangers.sub(n)
+	}
 }
 
 func (r *Room) peerOf(prefix netip.Prefix) *peer {

@@ -18,7 +18,7 @@ const kib = 1 << 10
 func limits() Limits {
 	return Limits{
 		Bytes: 4096 * kib, Requests: 400, UnprovenPercent: 50, SourcePercent: 50, PeerPercent: 25,
-		RateMin: kib, RateWindow: 4 * time.Second,
+		StrangerRate: 100 << 20, RateMin: kib, RateWindow: 4 * time.Second,
 	}
 }
 
@@ -41,7 +41,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	r := New(limits())
-	return &world{Room: r, t: t, a: r.Source(), b: r.Source(), now: start}
+	return &world{Room: r, t: t, a: r.Source(true), b: r.Source(true), now: start}
 }
 
 func address(n int) netip.Prefix {
@@ -265,6 +265,44 @@ func TestRoom_WhoIsAloneHasPlace(t *testing.T) {
 	}
 }
 
+func TestRoom_LargeBodiesOfStrangersHaveARate(t *testing.T) {
+	t.Parallel()
+	l := limits()
+	l.StrangerRate = 64 * kib
+	r := New(l)
+	w := &world{Room: r, t: t, a: r.Source(true), b: r.Source(true), now: start}
+	grow := func(s *Source, peer int) error {
+		st, err := w.enter(s, peer, kib)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer st.Leave()
+		return st.Grow(100*kib, w.now)
+	}
+	if err := grow(w.a, 1); err != nil {
+		t.Fatal(err)
+	}
+	full, ok := errors.AsType[*FullError](grow(w.a, 2))
+	if !ok || full.Share != StrangerRate {
+		t.Errorf("the second large body within its burst: %v", full)
+	}
+	w.a.remember(address(3), w.now)
+	for _, tt := range []struct {
+		s    *Source
+		peer int
+	}{{w.a, 0}, {w.a, 3}, {w.b, 2}} {
+		for range 5 {
+			if err := grow(tt.s, tt.peer); err != nil && tt.s == w.a {
+				t.Errorf("peer %d, which is no stranger: %v", tt.peer, err)
+			}
+		}
+	}
+	w.now = w.now.Add(burstSeconds * time.Second)
+	if err := grow(w.a, 2); err != nil {
+		t.Errorf("later: %v", err)
+	}
+}
+
 func TestRoom_EndsWhatIsBelowThePace(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -283,7 +321,7 @@ func TestRoom_EndsWhatIsBelowThePace(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				r := New(limits())
-				s := r.Source()
+				s := r.Source(true)
 				done := make(chan error, 1)
 				go func() { done <- r.Run(ctx) }()
 				st, b := new(Stay), new(body)
@@ -322,7 +360,7 @@ func TestWork_StrangersOfOneSourceHoldUpNoOther(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		desk := w.a.desks[0]
+		desk := w.a.desks[stranger]
 		desk <- struct{}{} // somebody at source a works, and does not end
 		if err := busy.Work(t.Context()); err == nil {
 			t.Error("two strangers of one source work at once")

@@ -9,19 +9,48 @@ import (
 // Source is what the requests of one source hold. Make it with Room.Source.
 type Source struct {
 	room     *Room
-	proven   Amount // guarded by room.mu, as all
-	unproven Amount
+	checked  bool
+	proven   Amount    // guarded by room.mu, as all
+	unproven [2]Amount // by class
+	spent    int64     // of the burst of StrangerRate, bytes
+	spentAt  time.Time
 	known    map[netip.Prefix]time.Time // peers that have proven a request, and when
-	desks    [2]chan struct{}           // see Work: of strangers, of known peers
+	desks    [2]chan struct{}           // see Work: by class
 }
 
-// Source adds a source to the room. All are added before the first request.
-func (r *Room) Source() *Source {
+// Source adds a source to the room; checked says that bodies prove its requests,
+// so that its strangers have a rate. All are added before the first request.
+func (r *Room) Source(checked bool) *Source {
 	r.sources++
 	return &Source{
-		room: r, known: map[netip.Prefix]time.Time{},
+		room: r, checked: checked, known: map[netip.Prefix]time.Time{},
 		desks: [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)},
 	}
+}
+
+// The classes of what is unproven.
+const (
+	stranger = iota
+	known
+)
+
+// holds is what unproven requests of s hold.
+func (s *Source) holds(bytes bool) int64 {
+	return s.unproven[stranger].of(bytes) + s.unproven[known].of(bytes)
+}
+
+// spend is false where strangers had n bytes too many for their rate.
+func (s *Source) spend(n int64, now time.Time) bool {
+	rate := s.room.limits.StrangerRate
+	if passed := now.Sub(s.spentAt); passed > 0 {
+		s.spent = max(0, s.spent-int64(passed.Seconds()*float64(rate)))
+		s.spentAt = now
+	}
+	if s.spent > 0 && s.spent+n > burstSeconds*rate {
+		return false
+	}
+	s.spent += n
+	return true
 }
 
 // remember notes that p has proven a request.
@@ -102,6 +131,13 @@ func (r *Room) Enter(st *Stay, e Entry) error {
 	return nil
 }
 
+func (st *Stay) class() int {
+	if st.known {
+		return known
+	}
+	return stranger
+}
+
 // Arrived counts n bytes of the body.
 func (st *Stay) Arrived(n int) { st.arrived.Add(int64(n)) }
 
@@ -113,6 +149,9 @@ func (st *Stay) Grow(n int64, now time.Time) error {
 		return st.ended
 	}
 	st.now = now
+	if st.source.checked && !st.proven && !st.known && st.held.Bytes+n > smallBytes && !st.source.spend(n, now) {
+		return &FullError{Share: StrangerRate, Bytes: true}
+	}
 	return st.room.admit(st, Amount{Bytes: n})
 }
 

@@ -25,10 +25,7 @@ func (st *Stay) Work(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, proofWaitMax)
 	defer cancel()
-	desk := st.source.desks[0]
-	if st.known {
-		desk = st.source.desks[1]
-	}
+	desk := st.source.desks[st.class()]
 	for _, place := range []chan struct{}{desk, st.room.proofs} {
 		select {
 		case place <- struct{}{}:
