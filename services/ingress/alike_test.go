@@ -27,7 +27,6 @@ const (
 	itsRetry  = "tells of a retry only when a server greylists, and of others as of a soft bounce"
 	itsDNS    = "means any fault of DNS by it, which may pass"
 	oneClass  = "has one class for all dead addresses, and it stands"
-	noAddress = "calls any final refusal hard, so its word says nothing of the address"
 	noWords   = "gives neither a reason nor a reply"
 )
 
@@ -70,7 +69,6 @@ func failures() []failure {
 			},
 			unlike: map[string]difference{
 				"sparkpost": {"bounced soft domain_not_found passing", itsDNS},
-				"mailtrap":  {"bounced soft domain_not_found passing", itsDNS},
 				"mailchimp": {"bounced hard invalid_recipient permanent", oneClass},
 			},
 		},
@@ -87,7 +85,6 @@ func failures() []failure {
 				"sendgrid":  {"blocked domain_not_found passing", itsBlock},
 				"postmark":  {"deferred domain_not_found passing", itsDNS},
 				"sparkpost": {"bounced soft domain_not_found passing", itsDNS},
-				"mailtrap":  {"bounced soft domain_not_found passing", itsDNS},
 			},
 		},
 		{
@@ -101,9 +98,6 @@ func failures() []failure {
 				"mailtrap": "bounce|badrecipient", "postal": "MessageDeliveryFailed", "activecampaign": "hard", "mailchimp": "hard",
 			},
 			unlike: map[string]difference{
-				"sparkpost": {"bounced hard invalid_recipient permanent", oneClass},
-				"mandrill":  {"bounced hard invalid_recipient permanent", oneClass},
-				"mailtrap":  {"bounced hard invalid_recipient permanent", oneClass},
 				"mailchimp": {"bounced hard invalid_recipient permanent", oneClass},
 			},
 		},
@@ -152,7 +146,7 @@ func failures() []failure {
 			},
 		},
 		{
-			name: "blocklist", want: "bounced hard reputation passing",
+			name: "blocklist", want: "bounced hard blocklist passing",
 			reply: "550 5.7.1 Service unavailable; client host [192.0.2.1] blocked using zen.spamhaus.org",
 			told: words{
 				"mailjet": "bounce|true|sender blocked", "sendgrid": "bounce|bounce|", "mailgun": "permanent|bounce|hard",
@@ -162,12 +156,12 @@ func failures() []failure {
 				"activecampaign": "hard",
 			},
 			unlike: map[string]difference{
-				"sparkpost": {"bounced soft reputation passing", itsSoft},
-				"mailtrap":  {"bounced soft reputation passing", itsSoft},
+				"sparkpost": {"bounced soft blocklist passing", itsSoft},
+				"mailtrap":  {"bounced soft blocklist passing", itsSoft},
 			},
 		},
 		{
-			name: "blocklist, called a block", want: "blocked reputation passing",
+			name: "blocklist, called a block", want: "blocked blocklist passing",
 			reply: "550 5.7.1 Service unavailable; client host [192.0.2.1] blocked using zen.spamhaus.org",
 			told: words{
 				"mailjet": "blocked|false|sender blocked", "sendgrid": "bounce|blocked|Reputation", "mailgun": "permanent|espblock",
@@ -176,19 +170,19 @@ func failures() []failure {
 				"mailersend": "activity.soft_bounced", "mailtrap": "bounce|serverpolicy", "activecampaign": "soft",
 			},
 			unlike: map[string]difference{
-				"mailgun":        {"bounced soft reputation passing", itsBounce},
-				"ses":            {"bounced soft reputation passing", itsBounce},
-				"sparkpost":      {"bounced soft reputation passing", itsBounce},
-				"mandrill":       {"bounced soft reputation passing", itsBounce},
-				"brevo":          {"bounced soft reputation passing", itsBounce},
-				"resend":         {"bounced soft reputation passing", itsBounce},
-				"mailersend":     {"bounced soft reputation passing", itsBounce},
-				"mailtrap":       {"bounced soft reputation passing", itsBounce},
-				"activecampaign": {"bounced soft reputation passing", itsBounce},
+				"mailgun":        {"bounced soft blocklist passing", itsBounce},
+				"ses":            {"bounced soft blocklist passing", itsBounce},
+				"sparkpost":      {"bounced soft blocklist passing", itsBounce},
+				"mandrill":       {"bounced soft blocklist passing", itsBounce},
+				"brevo":          {"bounced soft blocklist passing", itsBounce},
+				"resend":         {"bounced soft blocklist passing", itsBounce},
+				"mailersend":     {"bounced soft blocklist passing", itsBounce},
+				"mailtrap":       {"bounced soft blocklist passing", itsBounce},
+				"activecampaign": {"bounced soft blocklist passing", itsBounce},
 			},
 		},
 		{
-			name: "blocklist behind 5.1.1", want: "bounced hard reputation passing",
+			name: "blocklist behind 5.1.1", want: "bounced hard blocklist passing",
 			reply: "550 5.1.1 <ana@example.com>: rejected, 192.0.2.1 is listed at zen.spamhaus.org",
 			told: words{
 				"mailjet": "bounce|true|user unknown", "sendgrid": "bounce|bounce|Invalid Address", "mailgun": "permanent|bounce|hard",
@@ -317,7 +311,7 @@ func failures() []failure {
 			},
 		},
 		{
-			name: "no enhanced code", want: "bounced hard invalid_recipient permanent",
+			name: "no enhanced code", want: "bounced hard invalid_recipient unknown",
 			reply: "550 Requested action not taken: mailbox unavailable",
 			told: words{
 				"mailjet": "bounce|true|user unknown", "sendgrid": "bounce|bounce|Mailbox Unavailable", "mailgun": "permanent|bounce|hard",
@@ -326,9 +320,12 @@ func failures() []failure {
 				"mailersend": "activity.hard_bounced", "mailtrap": "bounce|badrecipient", "postal": "MessageDeliveryFailed",
 				"activecampaign": "hard", "mailchimp": "hard",
 			},
+			unlike: map[string]difference{
+				"mailchimp": {"bounced hard invalid_recipient permanent", oneClass},
+			},
 		},
 		{
-			name: "recipient banned", want: "bounced hard invalid_recipient permanent",
+			name: "recipient banned", want: "bounced hard invalid_recipient unknown",
 			reply: "550 5.7.505 Access denied, banned recipient",
 			told: words{
 				"mailjet": "bounce|true|user unknown", "sendgrid": "bounce|bounce|Mailbox Unavailable",
@@ -337,13 +334,9 @@ func failures() []failure {
 				"resend": "email.bounced|bounce|Permanent|General", "mailersend": "activity.hard_bounced",
 				"mailtrap": "bounce|badrecipient", "postal": "MessageDeliveryFailed", "activecampaign": "hard",
 			},
-			unlike: map[string]difference{
-				"mailgun": {"bounced hard invalid_recipient unknown", noAddress},
-				"postal":  {"bounced hard invalid_recipient unknown", noAddress},
-			},
 		},
 		{
-			name: "domain of the sender", want: "bounced hard policy passing",
+			name: "domain of the sender", want: "bounced hard sender_address passing",
 			reply: "550 5.1.8 <shop@example.org>: Sender address rejected: Domain not found",
 			told: words{
 				"mailjet": "bounce|true|relay/access denied", "sendgrid": "bounce|bounce|Invalid Address",
@@ -353,11 +346,11 @@ func failures() []failure {
 				"postal": "MessageDeliveryFailed", "activecampaign": "hard",
 			},
 			unlike: map[string]difference{
-				"mailtrap": {"bounced soft policy passing", itsSoft},
+				"mailtrap": {"bounced soft sender_address passing", itsSoft},
 			},
 		},
 		{
-			name: "relay denied", want: "bounced hard policy passing",
+			name: "relay denied", want: "bounced hard relay_denied passing",
 			reply: "554 5.7.1 <ana@example.com>: Relay access denied",
 			told: words{
 				"mailjet": "bounce|true|relay/access denied", "sendgrid": "bounce|bounce|Unclassified", "mailgun": "permanent|bounce|hard",
@@ -367,12 +360,12 @@ func failures() []failure {
 				"activecampaign": "hard",
 			},
 			unlike: map[string]difference{
-				"sparkpost": {"bounced soft policy passing", itsSoft},
-				"mailtrap":  {"bounced soft policy passing", itsSoft},
+				"sparkpost": {"bounced soft relay_denied passing", itsSoft},
+				"mailtrap":  {"bounced soft relay_denied passing", itsSoft},
 			},
 		},
 		{
-			name: "too large", want: "bounced soft policy passing",
+			name: "too large", want: "bounced soft message_too_large passing",
 			reply: "552 5.3.4 Message size exceeds fixed limit",
 			told: words{
 				"mailjet": "bounce|false|policy issue", "sendgrid": "bounce|bounce|Unclassified", "mailgun": "permanent|bounce|soft",
@@ -382,8 +375,8 @@ func failures() []failure {
 				"activecampaign": "soft",
 			},
 			unlike: map[string]difference{
-				"sendgrid": {"bounced hard policy passing", itsHard},
-				"postal":   {"bounced hard policy passing", itsHard},
+				"sendgrid": {"bounced hard message_too_large passing", itsHard},
+				"postal":   {"bounced hard message_too_large passing", itsHard},
 			},
 		},
 		{

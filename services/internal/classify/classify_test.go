@@ -28,166 +28,164 @@ func word(p *bool) string {
 	}
 }
 
-func TestClassify_MailjetClasses(t *testing.T) {
+func TestClassify_ClassesThatStandAlone(t *testing.T) {
 	t.Parallel()
 	c := load(t)
 	for _, tt := range []struct {
-		class     string
-		reason    schemas.Reason
-		cause     schemas.Cause
-		permanent string
+		provider, class string
+		reason          schemas.Reason
+		confidence      schemas.Confidence
+		permanent       string
 	}{
-		{"user unknown", schemas.InvalidRecipient, schemas.CauseRecipient, "permanent"},
-		{"mailbox inactive", schemas.MailboxInactive, schemas.CauseRecipient, "permanent"},
-		{"quota exceeded", schemas.MailboxFull, schemas.CauseRecipient, "passing"},
-		{"blacklisted", schemas.OtherReason, schemas.CauseOther, "permanent"},
-		{"spam reporter", schemas.SuppressedComplaint, schemas.CauseProvider, "permanent"},
-		{"invalid domain", schemas.DomainNotFound, schemas.CauseRecipient, "permanent"},
-		{"no mail host", schemas.DomainNotFound, schemas.CauseRecipient, "unknown"},
-		{"relay/access denied", schemas.Policy, schemas.CauseSender, "unknown"},
-		{"greylisted", schemas.Greylisted, schemas.CauseNetwork, "passing"},
-		{"typofix", schemas.DomainNotFound, schemas.CauseRecipient, "permanent"},
-		{"bad or empty template", schemas.TemplateError, schemas.CauseContent, "passing"},
-		{"error in template language", schemas.TemplateError, schemas.CauseContent, "passing"},
-		{"sender blocked", schemas.Policy, schemas.CauseSender, "passing"},
-		{"content blocked", schemas.SpamContent, schemas.CauseContent, "passing"},
-		{"policy issue", schemas.Policy, schemas.CauseSender, "passing"},
-		{"system issue", schemas.OtherReason, schemas.CauseOther, "passing"},
-		{"protocol issue", schemas.OtherReason, schemas.CauseOther, "passing"},
-		{"connection issue", schemas.Timeout, schemas.CauseNetwork, "passing"},
-		{"preblocked", schemas.SuppressedBounce, schemas.CauseProvider, "permanent"},
-		{"spam preblocked", schemas.SuppressedComplaint, schemas.CauseProvider, "permanent"},
-		{"duplicate in campaign", schemas.OtherReason, schemas.CauseOther, "passing"},
-		{"  User Unknown ", schemas.InvalidRecipient, schemas.CauseRecipient, "permanent"},
-		{"a class of next year", schemas.OtherReason, schemas.CauseOther, "unknown"},
-		{"", schemas.OtherReason, schemas.CauseOther, "unknown"},
+		{"mailjet", "user unknown", schemas.InvalidRecipient, schemas.Certain, "permanent"},
+		{"mailjet", "  User Unknown ", schemas.InvalidRecipient, schemas.Certain, "permanent"},
+		{"mailjet", "mailbox inactive", schemas.MailboxInactive, schemas.Certain, "permanent"},
+		{"mailjet", "quota exceeded", schemas.MailboxFull, schemas.Certain, "passing"},
+		{"mailjet", "blacklisted", schemas.OtherReason, schemas.Certain, "permanent"},
+		{"mailjet", "spam reporter", schemas.SuppressedComplaint, schemas.Certain, "permanent"},
+		{"mailjet", "invalid domain", schemas.DomainNotFound, schemas.Certain, "permanent"},
+		{"mailjet", "no mail host", schemas.DomainNotFound, schemas.Likely, "unknown"},
+		{"mailjet", "relay/access denied", schemas.RelayDenied, schemas.Likely, "passing"},
+		{"mailjet", "sender blocked", schemas.SenderAddress, schemas.Likely, "passing"},
+		{"mailjet", "content blocked", schemas.SpamContent, schemas.Certain, "passing"},
+		{"mailjet", "system issue", schemas.SystemError, schemas.Likely, "passing"},
+		{"mailjet", "protocol issue", schemas.ProtocolError, schemas.Likely, "passing"},
+		{"mailjet", "duplicate in campaign", schemas.OtherReason, schemas.Certain, "passing"},
+		{"mailjet", "a class of next year", schemas.OtherReason, schemas.Unknown, "unknown"},
+		{"ses", "general", schemas.OtherReason, schemas.Unknown, "unknown"},
+		{"ses", "messagetoolarge", schemas.MessageTooLarge, schemas.Certain, "passing"},
+		{"brevo", "hard_bounce", schemas.OtherReason, schemas.Unknown, "unknown"},
+		{"mailersend", "hard_bounced", schemas.OtherReason, schemas.Unknown, "unknown"},
+		{"postmark", "hardbounce", schemas.OtherReason, schemas.Unknown, "unknown"},
+		{"mailjet", "", schemas.OtherReason, schemas.Unknown, "unknown"},
 	} {
-		t.Run(tt.class, func(t *testing.T) {
+		t.Run(tt.provider+" "+tt.class, func(t *testing.T) {
 			t.Parallel()
-			v := c.Classify(Input{Provider: "mailjet", Class: tt.class})
-			if v.Reason != tt.reason || v.Cause != tt.cause || word(v.Permanent) != tt.permanent {
-				t.Errorf("got %s, %s, %s", v.Reason, v.Cause, word(v.Permanent))
+			v := c.Classify(Input{Provider: tt.provider, Class: tt.class})
+			if v.Reason != tt.reason || v.Cause != schemas.CauseOf(tt.reason) || v.Confidence != tt.confidence || word(v.Permanent) != tt.permanent {
+				t.Errorf("got %s, %s, %s, %s", v.Reason, v.Cause, v.Confidence, word(v.Permanent))
 			}
 		})
 	}
 }
 
-func TestClassify_TheProvidersOwnWordOnPermanenceWins(t *testing.T) {
+// What weighs more than what, by one reply each. The replies are made for it.
+func TestClassify_TheMoreSpecificEvidenceWins(t *testing.T) {
 	t.Parallel()
 	c := load(t)
-	yes, no := true, false
 	for _, tt := range []struct {
-		name string
-		in   Input
-		want string
+		name       string
+		in         Input
+		reason     schemas.Reason
+		confidence schemas.Confidence
+		permanent  string
 	}{
-		{"full and hard", Input{Provider: "mailjet", Class: "quota exceeded", Permanent: &yes}, "permanent"},
-		{"unknown and soft", Input{Provider: "mailjet", Class: "user unknown", Permanent: &no}, "passing"},
-		{"nothing known and hard", Input{Permanent: &yes}, "permanent"},
-		{"text and soft", Input{Reply: "550 5.1.1 user unknown", Permanent: &no}, "passing"},
+		{"a wording of the address over generic words", Input{Reply: "550 5.7.1 Mail refused: the mailbox was closed because of inactivity"}, schemas.MailboxInactive, schemas.Certain, "permanent"},
+		{"a list over a code of the address", Input{Reply: "550 5.1.1 refused, 192.0.2.1 is listed at zen.spamhaus.org"}, schemas.Blocklist, schemas.Certain, "passing"},
+		{"a list over service unavailable", Input{Reply: "554 Service unavailable; Client host [192.0.2.7] blocked using bl.spamcop.net"}, schemas.Blocklist, schemas.Certain, "passing"},
+		{"the text over the class", Input{Provider: "mailjet", Class: "user unknown", Reply: "552 5.2.2 over quota"}, schemas.MailboxFull, schemas.Certain, "passing"},
+		{"the text over the code", Input{Reply: "550 5.1.1 mailbox is full"}, schemas.MailboxFull, schemas.Certain, "passing"},
+		{"the class where the text tells nothing", Input{Provider: "mailjet", Class: "user unknown", Reply: "550 go and see"}, schemas.InvalidRecipient, schemas.Certain, "permanent"},
+		{"the sender as the subject", Input{Reply: "550 5.1.8 <shop@example.org>: Sender address rejected: Domain not found"}, schemas.SenderAddress, schemas.Certain, "passing"},
+		{"the sender as the subject of an unknown user", Input{Reply: "550 sender verification failed: no such user"}, schemas.SenderAddress, schemas.Certain, "passing"},
+		{"the quota of the sender", Input{Reply: "550 sender quota exceeded"}, schemas.RateLimited, schemas.Certain, "passing"},
+		{"the verdict behind address rejected", Input{Reply: "554 5.7.1 <ana@example.com>: Recipient address rejected: Not-in-recipient-list"}, schemas.InvalidRecipient, schemas.Certain, "permanent"},
+		{"the other verdict behind it", Input{Reply: "550 5.7.1 <ana@example.com>: Recipient address rejected: account_inactive"}, schemas.MailboxInactive, schemas.Certain, "permanent"},
+		{"words run together", Input{Reply: "550 5.1.1 RESOLVER.ADR.RecipientNotFound"}, schemas.InvalidRecipient, schemas.Certain, "permanent"},
+		{"a not takes it back", Input{Reply: "550 this is not spam but we have no room"}, schemas.OtherReason, schemas.Unknown, "unknown"},
+		{"a mailbox that may be blocked or unknown", Input{Reply: "550 Requested action not taken: mailbox unavailable"}, schemas.InvalidRecipient, schemas.Likely, "unknown"},
+		{"the same where the code agrees", Input{Reply: "550 5.1.1 mailbox unavailable"}, schemas.InvalidRecipient, schemas.Certain, "permanent"},
+		{"a suspended account may come back", Input{Reply: "550 account suspended"}, schemas.MailboxInactive, schemas.Likely, "unknown"},
+		{"a code alone", Input{Reply: "550 5.1.1"}, schemas.InvalidRecipient, schemas.Certain, "permanent"},
+		{"a code and words nobody knows", Input{Reply: "550 5.1.1 xyzzy"}, schemas.InvalidRecipient, schemas.Likely, "unknown"},
+		{"words nobody knows", Input{Reply: "550 xyzzy"}, schemas.OtherReason, schemas.Unknown, "unknown"},
+		{"later against never", Input{Reply: "450 5.1.1 no such user"}, schemas.InvalidRecipient, schemas.Certain, "passing"},
+		{"a soft one", Input{Reply: "550 5.1.1 no such user", Soft: true}, schemas.InvalidRecipient, schemas.Certain, "passing"},
+		{"a preface and the reply in it", Input{Reply: "smtp; 5.1.0 - Unknown address error 550-'5.2.2 <ana@example.com>... Mailbox full' (delivery attempts: 0)"}, schemas.MailboxFull, schemas.Certain, "passing"},
+		{"a line break of quoted-printable", Input{Reply: "550 5.1.1 user unkno=\r\nwn"}, schemas.InvalidRecipient, schemas.Certain, "permanent"},
+		{"lines of one reply", Input{Reply: "550-5.1.1 The email account that you\r\n550-5.1.1 tried to reach does not\r\n550 5.1.1 exist."}, schemas.InvalidRecipient, schemas.Certain, "permanent"},
+		{"curly quotes and accents", Input{Reply: "550 L\u2019utilisateur n\u2019existe pas"}, schemas.InvalidRecipient, schemas.Certain, "permanent"},
+		{"the name of a host is no reason", Input{Reply: "550 see http://spam.blocked.example.com/virus"}, schemas.OtherReason, schemas.Unknown, "unknown"},
+		{"the name of a person is no reason", Input{Reply: "550 <spam.virus@example.com>: user unknown"}, schemas.InvalidRecipient, schemas.Certain, "permanent"},
+		{"a list of the provider is no server's word", Input{Provider: "brevo", Class: "blocked complained", Reply: "marked as spam"}, schemas.SuppressedComplaint, schemas.Certain, "permanent"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := word(c.Classify(tt.in).Permanent); got != tt.want {
-				t.Errorf("got %s, want %s", got, tt.want)
+			v := c.Classify(tt.in)
+			if v.Reason != tt.reason || v.Confidence != tt.confidence || word(v.Permanent) != tt.permanent {
+				_, e := c.Explain(tt.in)
+				t.Errorf("got %s, %s, %s; %v", v.Reason, v.Confidence, word(v.Permanent), e)
 			}
 		})
 	}
 }
 
-func TestClassify_AHardBounceIsPermanentUnlessTheServerBlamesAnother(t *testing.T) {
+func TestClassify_NamesTheList(t *testing.T) {
 	t.Parallel()
 	c := load(t)
-	for _, tt := range []struct {
-		name string
-		in   Input
-		want string
-	}{
-		{"nothing known", Input{}, "permanent"},
-		{"no word of the server", Input{Provider: "mailjet", Class: "quota exceeded"}, "permanent"},
-		{"a code that says nothing", Input{Provider: "ses", Class: "general", Reply: "smtp; 550 5.0.0 no"}, "permanent"},
-		{"a fault of the server", Input{Provider: "ses", Class: "general", Reply: "smtp; 554 5.3.0 no"}, "permanent"},
-		{"a code of the address and of the moment", Input{Provider: "ses", Class: "general", Reply: "smtp; 450 4.1.1 no"}, "permanent"},
-		{"a bare policy", Input{Provider: "ses", Class: "general", Reply: "smtp; 550 5.7.1 no"}, "passing"},
-		{"the same policy twice", Input{Provider: "mailjet", Class: "policy issue", Reply: "550 5.7.1 no"}, "passing"},
-		{"a blocklist", Input{Provider: "ses", Class: "general", Reply: "smtp; 550 listed at dnsbl.example.net"}, "passing"},
-		{"a full mailbox", Input{Provider: "ses", Class: "general", Reply: "smtp; 552 5.2.2 full"}, "passing"},
-		{"an address on a list", Input{Provider: "ses", Class: "suppressed", Reply: "smtp; 550 5.7.1 no"}, "permanent"},
+	for _, tt := range []struct{ reply, slug, subject, url string }{
+		{"554 5.7.1 Service unavailable; Client host [192.0.2.7] blocked using zen.spamhaus.org", "spamhaus-zen", "192.0.2.7", "https://check.spamhaus.org/results/?query=192.0.2.7"},
+		{"host mx.example.net[203.0.113.9] said: 550 5.7.1 2001:db8::7 listed by bl.spamcop.net", "spamcop", "2001:db8::7", "https://www.spamcop.net/w3m?action=checkblock&ip=2001:db8::7"},
+		{"550 5.7.1 example.org is listed at dbl.spamhaus.org", "spamhaus-dbl", "example.org", "https://check.spamhaus.org/results/?query=example.org"},
+		{"550 5.7.1 messages weren't sent, your network is on our block list (S3150)", "microsoft-s3150", "", "https://sendersupport.olc.protection.outlook.com/pm/"},
+		{"554 blocked - see https://ipcheck.proofpoint.com/?ip=192.0.2.7", "proofpoint-pdr", "192.0.2.7", "https://ipcheck.proofpoint.com/?ip=192.0.2.7"},
+		{"421 4.7.0 [TSS04] Messages from 192.0.2.7 temporarily deferred due to user complaints", "yahoo-tss04", "192.0.2.7", "https://senders.yahooinc.com/contact"},
+		{"554 blocked using spamhaus, no address given", "spamhaus-zen", "", "https://check.spamhaus.org/results/"},
+		{"550 5.1.1 user unknown", "", "", ""},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			tt.in.Hard = true
-			if got := word(c.Classify(tt.in).Permanent); got != tt.want {
-				t.Errorf("got %s, want %s", got, tt.want)
-			}
-		})
-	}
-}
-
-func TestClassify_AWeakClassIsRefinedByTheReply(t *testing.T) {
-	t.Parallel()
-	c := load(t)
-	for _, tt := range []struct {
-		class, reply string
-		want         schemas.Reason
-		permanent    string
-	}{
-		{"sender blocked", "550 5.7.1 Service unavailable; client [192.0.2.1] blocked using zen.spamhaus.org", schemas.Reputation, "passing"},
-		{"policy issue", "550 5.7.26 This message does not pass authentication checks", schemas.Authentication, "passing"},
-		{"policy issue", "550 5.7.1 we do not like you", schemas.Policy, "passing"},
-		{"relay/access denied", "554 5.7.1 <ana@example.com>: Relay access denied", schemas.Policy, "passing"},
-		{"system issue", "452 4.2.2 mailbox full", schemas.MailboxFull, "passing"},
-		{"system issue", "451 4.3.0 internal", schemas.OtherReason, "passing"},
-		{"user unknown", "552 5.2.2 mailbox full", schemas.InvalidRecipient, "permanent"},
-	} {
-		t.Run(tt.class+" "+tt.reply, func(t *testing.T) {
-			t.Parallel()
-			v := c.Classify(Input{Provider: "mailjet", Class: tt.class, Reply: tt.reply})
-			if v.Reason != tt.want || word(v.Permanent) != tt.permanent {
-				t.Errorf("got %s, %s, want %s, %s", v.Reason, word(v.Permanent), tt.want, tt.permanent)
-			}
-		})
-	}
-}
-
-// Brevo's reply may be a phrase without a code, by whose class it would be judged.
-func TestClassify_APermanentClassStandsWhereNoCodeTells(t *testing.T) {
-	t.Parallel()
-	c := load(t)
-	for _, tt := range []struct {
-		class, reply string
-		want         schemas.Reason
-		permanent    string
-	}{
-		{"hard_bounce", "User unknown", schemas.InvalidRecipient, "permanent"},
-		{"hard_bounce", "Domain not found", schemas.DomainNotFound, "permanent"},
-		{"hard_bounce", "450 4.1.2 domain not found", schemas.DomainNotFound, "passing"},
-		{"hard_bounce", "message rejected as spam", schemas.SpamContent, "passing"},
-		{"a class of next year", "User unknown", schemas.InvalidRecipient, "unknown"},
-	} {
-		v := c.Classify(Input{Provider: "brevo", Class: tt.class, Reply: tt.reply})
-		if v.Reason != tt.want || word(v.Permanent) != tt.permanent {
-			t.Errorf("%s %q: got %s, %s, want %s, %s", tt.class, tt.reply, v.Reason, word(v.Permanent), tt.want, tt.permanent)
+		v := c.Classify(Input{Reply: tt.reply})
+		if v.Listing.Slug != tt.slug || v.Listing.Subject != tt.subject || v.Listing.URL() != tt.url {
+			t.Errorf("%q: got %q, %q, %q", tt.reply, v.Listing.Slug, v.Listing.Subject, v.Listing.URL())
 		}
+		if tt.slug != "" && (word(v.Permanent) != "passing" || v.Cause != schemas.CauseSender) {
+			t.Errorf("%q: %s, %s", tt.reply, v.Cause, word(v.Permanent))
+		}
+	}
+}
+
+func TestExplain_AnswersAsClassifyDoes(t *testing.T) {
+	t.Parallel()
+	c := load(t)
+	in := Input{Provider: "mailjet", Class: "policy issue", Reply: "550 5.1.1 <ana@example.com>: Recipient address rejected: User unknown"}
+	v, evidence := c.Explain(in)
+	if v != c.Classify(in) {
+		t.Errorf("got %+v", v)
+	}
+	if len(evidence) < 3 || evidence[0].From != "text" || evidence[0].Reason != schemas.InvalidRecipient {
+		t.Errorf("evidence %+v", evidence)
 	}
 }
 
 func TestNew_RefusesAFaultyFile(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct{ name, text string }{
-		{"no version", `codes: {550: {reason: other}}`},
-		{"no such reason", "version: x\ncodes: {550: {reason: bad_luck}}"},
-		{"no such permanence", "version: x\ncodes: {550: {reason: other, permanent: maybe}}"},
-		{"no such key", "version: x\ncodez: {}"},
-		{"no enhanced code", "version: x\nenhanced: {\"5.1\": {reason: other}}"},
-		{"no enhanced code of a reply", "version: x\nreplies: [{any: [abcd], reason: other, enhanced: \"5.1\"}]"},
-		{"a short text", "version: x\nreplies: [{any: [abc], reason: other}]"},
-		{"no range", "version: x\nenhanced: {\"5.1.5-2\": {reason: other}}"},
-		{"two ranges for one code", "version: x\nenhanced: {\"5.7.3-9\": {reason: policy}, \"x.7.9-12\": {reason: reputation}}"},
+	const codes, wordings, lists = "version: x", "stop: [the]", "[]"
+	for _, tt := range []struct{ name, codes, wordings, lists string }{
+		{"no version", `codes: {550: other}`, wordings, lists},
+		{"no such reason", "version: x\ncodes: {550: bad_luck fair}", wordings, lists},
+		{"no such level", "version: x\ncodes: {550: policy very}", wordings, lists},
+		{"no level", "version: x\ncodes: {550: policy}", wordings, lists},
+		{"dead without a fact", "version: x\ncodes: {550: policy weak dead}", wordings, lists},
+		{"no such key", "version: x\ncodez: {}", wordings, lists},
+		{"a class in capitals", "version: x\nclasses: {mailjet: {Bad: other}}", wordings, lists},
+		{"no enhanced code", "version: x\nenhanced: {\"5.1\": other}", wordings, lists},
+		{"no range", "version: x\nenhanced: {\"5.1.5-2\": other}", wordings, lists},
+		{"two ranges for one code", "version: x\nenhanced: {\"5.7.3-9\": policy weak, \"x.7.9-12\": reputation weak}", wordings, lists},
+		{"a wording of no reason", codes, "wordings: {bad_luck: {firm: {x: luck}}}", lists},
+		{"a wording of no level", codes, "wordings: {policy: {very: {x: luck}}}", lists},
+		{"a wording of no code", codes, "wordings: {policy: {firm 5.1: {x: luck}}}", lists},
+		{"a wording of no class", codes, "wordings: {policy: {firm: {x: <nobody> here}}}", lists},
+		{"a wording of no words", codes, "stop: [the]\nwordings: {policy: {firm: {x: the}}}", lists},
+		{"an open bracket", codes, "wordings: {policy: {firm: {x: (a|b}}}", lists},
+		{"a bare bar", codes, "wordings: {policy: {firm: {x: a|b}}}", lists},
+		{"two reasons for one wording", codes, "wordings: {policy: {firm: {x: no luck}}, loop: {firm: {x: no luck}}}", lists},
+		{"two words in a class", codes, "classes: {x: [two words]}", lists},
+		{"a list of what", codes, wordings, "[{slug: x, of: luck, texts: [x]}]"},
+		{"a list of no reason", codes, wordings, "[{slug: x, reason: luck, texts: [x]}]"},
+		{"a list twice", codes, wordings, "[{slug: x, name: X, texts: [x]}, {slug: x, name: Y, texts: [y]}]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := parse([]byte(tt.text)); err == nil {
+			if _, err := parse([]byte(tt.codes), []byte(tt.wordings), []byte(tt.lists)); err == nil {
 				t.Error("no error")
 			}
 		})
@@ -196,8 +194,8 @@ func TestNew_RefusesAFaultyFile(t *testing.T) {
 
 func TestNew_TakesRangesBesideEachOther(t *testing.T) {
 	t.Parallel()
-	const text = "version: x\nenhanced: {\"5.7.3-9\": {reason: policy}, \"4.7.3-9\": {reason: policy}, \"x.6.3-9\": {reason: policy}, \"5.7.10-12\": {reason: policy}}"
-	if _, err := parse([]byte(text)); err != nil {
+	const text = "version: x\nenhanced: {\"5.7.3-9\": policy weak, \"4.7.3-9\": policy weak, \"x.6.3-9\": policy weak, \"5.7.10-12\": policy weak}"
+	if _, err := parse([]byte(text), []byte("stop: [the]"), []byte("[]")); err != nil {
 		t.Error(err)
 	}
 }
@@ -229,6 +227,8 @@ func TestCodes_FindsBothCodes(t *testing.T) {
 		{"999 9.9.9", 0, ""},
 		{"5.2.2. over quota", 0, "5.2.2"},
 		{"user550@example.com 5.1.1", 0, "5.1.1"},
+		{"5.1.0 - Unknown address error 550-'5.2.2 over quota' (delivery attempts: 0)", 550, "5.2.2"},
+		{"550 see https://example.com/5.7.1 (id x5.9.9)", 550, ""},
 	} {
 		t.Run(tt.reply, func(t *testing.T) {
 			t.Parallel()
@@ -244,6 +244,8 @@ func FuzzClassify(f *testing.F) {
 	f.Add("550 5.1.1 user unknown", "policy issue")
 	f.Add("5.", "")
 	f.Add("550-\xff5.7.26.", "x")
+	f.Add("550-'5.1.1 <@> user\u2019s \uff35\uff33\uff25\uff32 unknown=\r\n 用户不存在' ...", "blocked")
+	f.Add("//www.a.b/?x=@y user unknown.please 2001:db8::1:: S3150 RL000001", "")
 	c := load(f)
 	f.Fuzz(func(t *testing.T, reply, class string) {
 		code, enhanced := Codes(reply)
@@ -256,6 +258,9 @@ func FuzzClassify(f *testing.F) {
 			}
 		}
 		v := c.Classify(Input{Provider: "mailjet", Class: class, Reply: reply})
+		if v.Permanent != nil && *v.Permanent && v.Confidence != schemas.Certain {
+			t.Errorf("permanent and %s", v.Confidence)
+		}
 		if v.Cause != schemas.CauseOf(v.Reason) || v.Reason == "" {
 			t.Errorf("reason %q, cause %q", v.Reason, v.Cause)
 		}
@@ -313,5 +318,25 @@ func TestTooSoon(t *testing.T) {
 		if got := TooSoon(tt.sent, tt.at); got != tt.want {
 			t.Errorf("%s: %t", tt.name, got)
 		}
+	}
+}
+
+func BenchmarkClassify(b *testing.B) {
+	c := load(b)
+	for _, bb := range []struct {
+		name string
+		in   Input
+	}{
+		{"class", Input{Provider: "mailjet", Class: "user unknown", Reply: "550 5.1.1 <nobody@example.com>: no such user"}},
+		{"reply", Input{Provider: "mailjet", Class: "policy issue", Reply: "550-5.7.1 [192.0.2.1 12] Our system has detected that this message is likely unsolicited mail."}},
+		{"code", Input{Provider: "mailjet", Reply: "550 5.1.1 <nobody@example.com>: Recipient address rejected: User unknown"}},
+		{"nothing", Input{Provider: "mailjet", Reply: "554 5.7.1 [HM08] go away, you and all that are with you, for ever and a day, and do not return"}},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				c.Classify(bb.in)
+			}
+		})
 	}
 }

@@ -5,7 +5,7 @@ package classify
 // The enhanced code shares reply's memory. Version numbers and IP addresses are
 // not taken for codes.
 func Codes(reply string) (smtp int, enhanced string) {
-	text := reply[:min(len(reply), replyBytesMax)]
+	text := bare(reply[:min(len(reply), replyBytesMax)])
 	for i := 0; i < len(text) && (smtp == 0 || enhanced == ""); {
 		if !isDigit(text[i]) {
 			i++

@@ -1,7 +1,7 @@
 package classify
 
 import (
-	_ "embed"
+	"embed"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,30 +12,23 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 )
 
-//go:embed classifier.yaml
-var classifierYAML []byte
+//go:embed classifier.yaml wordings.yaml blocklists.yaml
+var dataFiles embed.FS
 
-// file is classifier.yaml.
+// file is classifier.yaml. An entry is a reason, how much it says, and whether it is
+// a fact, as in "invalid_recipient fair" and "suppressed_bounce fact dead".
 type file struct {
-	Version  string                          `yaml:"version"`
-	Classes  map[string]map[string]fileEntry `yaml:"classes"`
-	Enhanced map[string]fileEntry            `yaml:"enhanced"`
-	Replies  []fileReply                     `yaml:"replies"`
-	Codes    map[int]fileEntry               `yaml:"codes"`
+	Version  string                       `yaml:"version"`
+	Classes  map[string]map[string]string `yaml:"classes"`
+	Enhanced map[string]string            `yaml:"enhanced"`
+	Codes    map[int]string               `yaml:"codes"`
 }
 
-type fileEntry struct {
-	Reason    schemas.Reason `yaml:"reason"`
-	Permanent string         `yaml:"permanent"`
-	Weak      bool           `yaml:"weak"`
-}
-
-type fileReply struct {
-	Any       []string       `yaml:"any"`
-	Enhanced  string         `yaml:"enhanced"`
-	Reason    schemas.Reason `yaml:"reason"`
-	Permanent string         `yaml:"permanent"`
-	Over      bool           `yaml:"over"`
+// wordingsFile is wordings.yaml.
+type wordingsFile struct {
+	Stop     []string                                        `yaml:"stop"`
+	Classes  map[string][]string                             `yaml:"classes"`
+	Wordings map[schemas.Reason]map[string]map[string]string `yaml:"wordings"`
 }
 
 // enhancedRange is an entry for several details of one subject.
@@ -55,67 +48,82 @@ func (r enhancedRange) meets(o enhancedRange) bool {
 	return (r.class == 0 || o.class == 0 || r.class == o.class) && r.subject == o.subject && r.from <= o.to && o.from <= r.to
 }
 
-// New reads the embedded data file. An error means that the file is at fault.
+// New reads the embedded data files. An error means that one is at fault.
 func New() (*Classifier, error) {
-	c, err := parse(classifierYAML)
-	if err != nil {
+	var texts [3][]byte
+	for i, name := range [...]string{"classifier.yaml", "wordings.yaml", "blocklists.yaml"} {
+		text, err := dataFiles.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("open %s: %w", name, err)
+		}
+		texts[i] = text
+	}
+	return parse(texts[0], texts[1], texts[2])
+}
+
+func parse(codes, wordings, lists []byte) (*Classifier, error) {
+	c := &Classifier{reasons: schemas.Reasons(), grammar: newGrammar(), yes: true}
+	if len(c.reasons) > reasonsMax {
+		return nil, fmt.Errorf("more than %d reasons", reasonsMax)
+	}
+	for _, r := range c.reasons {
+		cause := schemas.CauseOf(r)
+		c.traits = append(c.traits, traits{
+			cause:  cause,
+			dead:   r == schemas.InvalidRecipient || r == schemas.MailboxInactive || r == schemas.DomainNotFound,
+			passes: r == schemas.Timeout,
+			spares: r != schemas.Policy && r != schemas.ProtocolError && (cause == schemas.CauseSender || cause == schemas.CauseContent),
+		})
+	}
+	if err := c.readCodes(codes); err != nil {
 		return nil, fmt.Errorf("read classifier.yaml: %w", err)
 	}
+	if err := c.readWordings(wordings); err != nil {
+		return nil, fmt.Errorf("read wordings.yaml: %w", err)
+	}
+	if err := c.readLists(lists); err != nil {
+		return nil, fmt.Errorf("read blocklists.yaml: %w", err)
+	}
+	c.grammar.freeze()
 	return c, nil
 }
 
-func parse(text []byte) (*Classifier, error) {
+func (c *Classifier) readCodes(text []byte) error {
 	var f file
 	if err := config.Decode("classifier.yaml", text, &f); err != nil {
-		return nil, err
+		return err
 	}
 	if f.Version == "" {
-		return nil, fmt.Errorf("version is missing")
+		return fmt.Errorf("version is missing")
 	}
-	c := &Classifier{
-		version:  f.Version,
-		classes:  make(map[string]map[string]entry, len(f.Classes)),
-		enhanced: make(map[string]entry, len(f.Enhanced)),
-		codes:    make(map[int]entry, len(f.Codes)),
-		yes:      true,
-	}
+	c.version = f.Version
+	c.classes = make(map[string]map[string]entry, len(f.Classes))
+	c.enhanced = make(map[string]entry, len(f.Enhanced))
+	c.codes = make(map[int]entry, len(f.Codes))
 	for provider, table := range f.Classes {
 		c.classes[provider] = make(map[string]entry, len(table))
-		for class, fe := range table {
-			e, err := fe.entry()
-			if err != nil || class != strings.ToLower(class) {
-				return nil, fmt.Errorf("class %q of %q: not lower case, or %w", class, provider, err)
+		for class, words := range table {
+			e, err := c.entry(words)
+			if err != nil || class != folded(class) {
+				return fmt.Errorf("class %q of %q: not lower case, or %w", class, provider, err)
 			}
 			c.classes[provider][class] = e
 		}
 	}
-	for code, fe := range f.Codes {
-		e, err := fe.entry()
+	for code, words := range f.Codes {
+		e, err := c.entry(words)
 		if err != nil {
-			return nil, fmt.Errorf("code %d: %w", code, err)
+			return fmt.Errorf("code %d: %w", code, err)
 		}
 		c.codes[code] = e
 	}
-	for _, fr := range f.Replies {
-		e, err := fileEntry{Reason: fr.Reason, Permanent: fr.Permanent}.entry()
-		if err != nil {
-			return nil, fmt.Errorf("reply %q: %w", fr.Any, err)
-		}
-		if _, _, _, ok := splitEnhanced(fr.Enhanced); fr.Enhanced != "" && !ok {
-			return nil, fmt.Errorf("reply %q: enhanced code %q is not class.subject.detail", fr.Any, fr.Enhanced)
-		}
-		e.over = fr.Over
-		if err := c.replies.add(fr.Any, fr.Enhanced, e); err != nil {
-			return nil, fmt.Errorf("reply: %w", err)
-		}
-	}
-	return c, c.addEnhanced(f.Enhanced)
+	return c.addEnhanced(f.Enhanced)
 }
 
 // addEnhanced sorts the keys "5.1.1" and "x.1.1" from the ranges "x.7.3-19".
-func (c *Classifier) addEnhanced(table map[string]fileEntry) error {
-	for key, fe := range table {
-		e, err := fe.entry()
+func (c *Classifier) addEnhanced(table map[string]string) error {
+	for key, words := range table {
+		e, err := c.entry(words)
 		if err != nil {
 			return fmt.Errorf("enhanced code %q: %w", key, err)
 		}
@@ -144,21 +152,123 @@ func (c *Classifier) addEnhanced(table map[string]fileEntry) error {
 	return nil
 }
 
-func (f fileEntry) entry() (entry, error) {
-	if !slices.Contains(schemas.Reasons(), f.Reason) {
-		return entry{}, fmt.Errorf("%q is no reason", f.Reason)
+// entry reads "reason level", "reason fact [dead]" or "other".
+func (c *Classifier) entry(words string) (entry, error) {
+	fields := strings.Fields(words)
+	if len(fields) == 0 {
+		return entry{}, fmt.Errorf("is empty")
 	}
-	e := entry{reason: f.Reason, weak: f.Weak}
-	switch f.Permanent {
-	case "":
-	case "yes", "true":
-		e.permanent = permanent
-	case "no", "false":
-		e.permanent = passing
-	case "class":
-		e.permanent = byClass
-	default:
-		return entry{}, fmt.Errorf("permanent %q is none of yes, no, class", f.Permanent)
+	reason, err := c.reason(schemas.Reason(fields[0]))
+	if err != nil {
+		return entry{}, err
+	}
+	e := entry{reason: reason}
+	for _, word := range fields[1:] {
+		switch l := levelOf(word); {
+		case word == "fact":
+			e.fact = true
+		case word == "dead" && e.fact:
+			e.dead = true
+		case l != none && e.weight == 0:
+			e.weight = weights[l]
+		default:
+			return entry{}, fmt.Errorf("%q is no level, and neither fact nor dead behind it", word)
+		}
+	}
+	if e.weight == 0 && !e.fact && c.reasons[reason] != schemas.OtherReason {
+		return entry{}, fmt.Errorf("%q has no level", words)
 	}
 	return e, nil
 }
+
+func (c *Classifier) reason(r schemas.Reason) (int8, error) {
+	i := slices.Index(c.reasons, r)
+	if i < 0 {
+		return 0, fmt.Errorf("%q is no reason", r)
+	}
+	return int8(i), nil
+}
+
+func levelOf(name string) level {
+	return level(max(0, slices.Index([]string{"", "weak", "hint", "doubt", "fair", "firm", "sure"}, name)))
+}
+
+// signs is the topic whose phrases stand in host names and URLs too.
+const signs = "signs"
+
+func (c *Classifier) readWordings(text []byte) error {
+	var f wordingsFile
+	if err := config.Decode("wordings.yaml", text, &f); err != nil {
+		return err
+	}
+	for _, word := range f.Stop {
+		for _, part := range split(word) {
+			c.grammar.lex.word(part).stop = true
+		}
+	}
+	for name, words := range f.Classes {
+		if err := c.grammar.class(name, words); err != nil {
+			return err
+		}
+	}
+	for name, levels := range f.Wordings {
+		reason, err := c.reason(name)
+		if err != nil {
+			return err
+		}
+		for levelName, topics := range levels {
+			first, only, _ := strings.Cut(levelName, " ")
+			l := levelOf(first)
+			if _, _, _, ok := splitEnhanced(only); l == none || only != "" && !ok {
+				return fmt.Errorf("%s: %q is no level, alone or before an enhanced code", name, levelName)
+			}
+			for topic, lines := range topics {
+				if err := c.addPhrases(rule{reason: reason, level: l, only: only, list: -1}, topic, strings.Split(lines, "\n")); err != nil {
+					return fmt.Errorf("%s, %s: %w", name, levelName, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Classifier) addPhrases(r rule, topic string, texts []string) error {
+	root := rootWords
+	if topic == signs {
+		root = rootSigns
+	}
+	r.weight, r.deniable, r.dead, r.ofSender = weights[r.level], r.level < sure, c.traits[r.reason].dead, -1
+	if other := c.ofSender(r); other.reason != r.reason {
+		r.ofSender = int16(len(c.rules))
+		c.rules = append(c.rules, other)
+	}
+	c.rules = append(c.rules, r)
+	for _, text := range texts {
+		if text = strings.TrimSpace(text); text == "" || text[0] == '#' {
+			continue
+		}
+		if err := c.grammar.add(root, text, c.rules); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ofSender returns what a phrase about the address means when it is said of the
+// sender: his address is not known, his quota is used up.
+func (c *Classifier) ofSender(r rule) rule {
+	reason := schemas.Reason("")
+	switch {
+	case r.dead:
+		reason = schemas.SenderAddress
+	case c.reasons[r.reason] == schemas.MailboxFull:
+		reason = schemas.RateLimited
+	}
+	if i := slices.Index(c.reasons, reason); i >= 0 {
+		r.reason, r.dead = int8(i), false
+	}
+	return r
+}
+
+// folded is how a provider's class is looked up.
+func folded(class string) string { return strings.ToLower(strings.TrimSpace(class)) }

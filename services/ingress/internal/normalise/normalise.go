@@ -142,15 +142,15 @@ func (n *Normaliser) verdict(it *provider.Item) {
 	default:
 		return
 	}
-	v := n.classifier.Classify(classify.Input{
-		Provider: ev.Provider, Class: it.Failure.Class, Reason: it.Failure.Reason, Permanent: it.Failure.Permanent,
-		Hard: it.Failure.Hard, Reply: ev.SMTPReply, SMTPCode: ev.SMTPCode, Enhanced: ev.EnhancedCode,
-	})
-	ev.Reason, ev.Cause, ev.Permanent = v.Reason, v.Cause, v.Permanent
+	in := it.Failure
+	in.Provider, in.Reply, in.SMTPCode, in.Enhanced = ev.Provider, ev.SMTPReply, ev.SMTPCode, ev.EnhancedCode
+	v := n.classifier.Classify(in)
+	ev.Reason, ev.Cause, ev.Confidence, ev.Permanent = v.Reason, v.Cause, v.Confidence, v.Permanent
+	ev.Blocklist, ev.BlocklistSubject, ev.BlocklistURL = v.Listing.Slug, v.Listing.Subject, v.Listing.URL()
 	ev.Classifier = n.classifier.Version()
 	if ev.Type == schemas.Bounced && ev.BounceType == "" {
 		ev.BounceType = schemas.Soft
-		if v.Permanent != nil && *v.Permanent {
+		if v.Dead() {
 			ev.BounceType = schemas.Hard
 		}
 	}

@@ -67,8 +67,8 @@ type Item struct {
 	// Both are set when the event is normalised; ids are made of them.
 	Claimed time.Time
 	Person  string
-	// Failure is what the provider says about the reason. Only its Class, Reason,
-	// Permanent and Hard are read; the reply is Event.SMTPReply.
+	// Failure is what the provider says about the reason. Only its Class, Reason
+	// and Soft are read; the reply is Event.SMTPReply.
 	Failure classify.Input
 	// Fault is set when the item cannot be an event; Event.Raw holds its bytes.
 	Fault Fault

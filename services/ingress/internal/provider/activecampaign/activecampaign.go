@@ -257,7 +257,7 @@ func (e *entry) bounce(it *provider.Item) {
 		ev.BounceType = schemas.Hard
 	case "soft":
 		ev.BounceType = schemas.Soft
-		it.Failure.Permanent = provider.False()
+		it.Failure.Soft = true
 	}
 	it.Tell(kind)
 	it.Tell(code) // bounces in two ways in one second

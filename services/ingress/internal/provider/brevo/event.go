@@ -34,11 +34,11 @@ func particular(e *entry, it *provider.Item) {
 		e.sender(it)
 	case "deferred":
 		ev.Type = schemas.Deferred
-		it.Failure.Permanent = provider.False() // Brevo goes on trying
+		it.Failure.Soft = true // Brevo goes on trying
 		e.reply(it)
 	case "softbounce":
 		ev.Type, ev.BounceType = schemas.Bounced, schemas.Soft
-		it.Failure.Class, it.Failure.Permanent = "soft_bounce", provider.False()
+		it.Failure.Class, it.Failure.Soft = "soft_bounce", true
 		e.reply(it)
 	case "hardbounce":
 		ev.Type, ev.BounceType = schemas.Bounced, schemas.Hard
@@ -123,7 +123,7 @@ func (e *entry) blocked(it *provider.Item) {
 // failed is about the message, not the address.
 func (e *entry) failed(it *provider.Item) {
 	it.Event.Type = schemas.Failed
-	it.Failure.Permanent = provider.False()
+	it.Failure.Soft = true
 	e.reply(it)
 	it.Failure.Class = "error"
 	if strings.Contains(strings.ToLower(it.Event.SMTPReply), "template") {

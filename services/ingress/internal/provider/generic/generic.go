@@ -261,12 +261,7 @@ func (e *entry) failure(it *provider.Item) {
 	ev.SMTPReply = e.text(slotReason)
 	ev.SMTPCode, ev.EnhancedCode = provider.SMTPCode(e.text(slotSMTPCode)), provider.EnhancedCode(e.text(slotEnhancedCode))
 	it.Failure.Reason = e.p.classes[strings.ToLower(e.text(slotClass))]
-	switch {
-	case ev.BounceType == schemas.Hard:
-		it.Failure.Permanent = provider.True()
-	case ev.BounceType == schemas.Soft, ev.Type == schemas.Deferred:
-		it.Failure.Permanent = provider.False()
-	}
+	it.Failure.Soft = ev.BounceType == schemas.Soft || ev.Type == schemas.Deferred
 }
 
 // extras fills in the tags and the metadata.

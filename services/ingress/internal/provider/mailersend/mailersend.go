@@ -205,11 +205,11 @@ func (e *entry) particular(it *provider.Item, kind string) {
 	case "activity.deferred":
 		ev.Type = schemas.Deferred
 		e.reply(it)
-		it.Failure.Permanent = provider.False() // MailerSend goes on trying
+		it.Failure.Soft = true // MailerSend goes on trying
 	case "activity.soft_bounced":
 		ev.Type, ev.BounceType = schemas.Bounced, schemas.Soft
 		e.reply(it)
-		it.Failure.Class, it.Failure.Permanent = "soft_bounced", provider.False()
+		it.Failure.Class, it.Failure.Soft = "soft_bounced", true
 	case "activity.hard_bounced":
 		ev.Type, ev.BounceType = schemas.Bounced, schemas.Hard
 		e.reply(it)

@@ -49,7 +49,7 @@ func (e *entry) failed(it *provider.Item) {
 	switch {
 	case severity == "temporary", strings.EqualFold(ev.ProviderEvent, "temporary_fail"):
 		ev.Type = schemas.Deferred
-		it.Failure.Permanent = provider.False()
+		it.Failure.Soft = true
 	case strings.HasPrefix(reason, "suppress-"), own == "605", own == "606", own == "607":
 		ev.Type = schemas.Blocked
 	case bounce == "soft", reason == "old", own == "602", reason == "espblock", reason == "blacklisted":

@@ -237,7 +237,7 @@ func (e *entry) bounce(it *provider.Item) {
 	ev := &it.Event
 	hard := provider.Boolean(e.values[fieldHardBounce])
 	class := e.failure(it)
-	permanence(it, hard)
+	softness(it, hard)
 	switch {
 	case strings.EqualFold(class, "greylisted") && (hard == nil || !*hard):
 		ev.Type = schemas.Deferred
@@ -254,22 +254,16 @@ func (e *entry) bounce(it *provider.Item) {
 // at fault, not the address or the sender.
 func (e *entry) blocked(it *provider.Item) {
 	e.failure(it)
-	permanence(it, provider.Boolean(e.values[fieldHardBounce]))
+	softness(it, provider.Boolean(e.values[fieldHardBounce]))
 	it.Event.Type = schemas.Blocked
 	if strings.EqualFold(e.text(fieldRelatedTo, "error_related_to"), "content") {
 		it.Event.Type = schemas.Failed
 	}
 }
 
-// permanence takes false as it is, and true as far as the remote server does not
-// blame something else; error never stands against either.
-func permanence(it *provider.Item, hard *bool) {
-	if hard != nil && *hard {
-		it.Failure.Hard = true
-		return
-	}
-	it.Failure.Permanent = hard
-}
+// softness takes false as it is; that the bounce is called hard says nothing of the
+// address, for any final refusal is.
+func softness(it *provider.Item, hard *bool) { it.Failure.Soft = hard != nil && !*hard }
 
 // failure fills in the reason as Mailjet and the remote server put it.
 func (e *entry) failure(it *provider.Item) (class string) {

@@ -218,7 +218,7 @@ func (e *entry) particular(it *provider.Item) {
 		ev.Type = schemas.Delivered
 	case "soft bounce", "soft_bounce":
 		ev.Type = schemas.Deferred
-		it.Failure.Permanent = provider.False() // Mailtrap goes on trying
+		it.Failure.Soft = true // Mailtrap goes on trying
 		e.reply(it)
 	case "bounce":
 		ev.Type = schemas.Bounced

@@ -132,14 +132,14 @@ func particular(e *entry, it *provider.Item) {
 		e.reply(ev)
 	case "deferral":
 		ev.Type = schemas.Deferred
-		it.Failure.Permanent = provider.False() // Mandrill goes on trying
+		it.Failure.Soft = true // Mandrill goes on trying
 		e.reply(ev)
 	case "hard_bounce":
 		ev.Type, ev.BounceType = schemas.Bounced, schemas.Hard
 		e.failure(it)
 	case "soft_bounce":
 		ev.Type, ev.BounceType = schemas.Bounced, schemas.Soft
-		it.Failure.Permanent = provider.False() // so Mandrill calls it soft
+		it.Failure.Soft = true // so Mandrill calls it soft
 		e.failure(it)
 	case "reject":
 		ev.Type = schemas.Blocked

@@ -158,7 +158,7 @@ func (e *entry) particular(it *provider.Item) {
 		e.status(it)
 	case "MessageDelayed":
 		ev.Type = schemas.Deferred
-		it.Failure.Permanent = provider.False() // Postal goes on trying
+		it.Failure.Soft = true // Postal goes on trying
 		e.status(it)
 	case "MessageDeliveryFailed":
 		e.status(it)

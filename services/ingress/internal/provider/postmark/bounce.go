@@ -18,14 +18,14 @@ func (e *entry) bounce(it *provider.Item) {
 	it.Tell(e.text(fieldID)) // its number in Postmark's list, the same in a repeat
 	it.Tell(kind)
 	it.Failure.Class = strings.ToLower(kind)
-	it.Failure.Permanent = provider.False()
+	it.Failure.Soft = true
 	switch it.Failure.Class {
 	case "hardbounce":
 		ev.Type, ev.BounceType = schemas.Bounced, schemas.Hard
-		it.Failure.Hard, it.Failure.Permanent = true, nil
+		it.Failure.Soft = false
 	case "bademailaddress", "manuallydeactivated":
 		ev.Type = schemas.Blocked
-		it.Failure.Permanent = provider.True()
+		it.Failure.Soft = false
 	case "softbounce", "virusnotification", "unknown":
 		ev.Type, ev.BounceType = schemas.Bounced, schemas.Soft
 	case "transient", "dnserror", "openrelaytest":
@@ -46,10 +46,10 @@ func (e *entry) bounce(it *provider.Item) {
 		ev.Type = schemas.Other // somebody answered, or wrote to us
 	default: // no word on the address: the reply decides
 		ev.Type = schemas.Bounced
-		it.Failure.Permanent = nil
+		it.Failure.Soft = false
 		e.out.Drift(provider.UnknownEvent, kind)
 	}
 	if inactive := provider.Boolean(e.values[fieldInactive]); inactive != nil && *inactive {
-		it.Failure.Permanent = provider.True() // Postmark sends nothing there any more
+		it.Failure.Soft = false // Postmark sends nothing there any more
 	}
 }

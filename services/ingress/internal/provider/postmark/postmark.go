@@ -185,7 +185,7 @@ func (e *entry) subscription(it *provider.Item) {
 	switch strings.ToLower(reason) {
 	case "hardbounce":
 		ev.Type, ev.BounceType = schemas.Bounced, schemas.Hard
-		it.Failure.Class, it.Failure.Hard = "hardbounce", true
+		it.Failure.Class = "hardbounce"
 	case "spamcomplaint":
 		ev.Type = schemas.Complained
 	case "manualsuppression", "":

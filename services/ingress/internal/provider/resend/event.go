@@ -18,7 +18,7 @@ func (e *entry) particular(it *provider.Item, kind string, i int) {
 		ev.Type = schemas.Delivered
 	case "email.delivery_delayed":
 		ev.Type = schemas.Deferred
-		it.Failure.Permanent = provider.False() // Resend goes on trying
+		it.Failure.Soft = true // Resend goes on trying
 	case "email.bounced":
 		e.bounced(it, i)
 	case "email.suppressed":
@@ -112,10 +112,10 @@ func (e *entry) bounced(it *provider.Item, i int) {
 	ev.Type = schemas.Bounced
 	switch v.kind {
 	case "permanent":
-		ev.BounceType, it.Failure.Hard = schemas.Hard, true
+		ev.BounceType = schemas.Hard
 	case "transient", "undetermined":
 		ev.BounceType = schemas.Soft
-		it.Failure.Permanent = provider.False()
+		it.Failure.Soft = true
 	default: // no word on the address: the reply decides
 	}
 }
@@ -136,7 +136,7 @@ func (e *entry) failed(it *provider.Item) {
 	it.Event.Type = schemas.Failed
 	it.Event.SMTPReply = v.reason
 	it.Failure.Class = v.reason
-	it.Failure.Permanent = provider.False()
+	it.Failure.Soft = true
 }
 
 func (e *entry) clicked(it *provider.Item) {

@@ -127,7 +127,7 @@ func particular(e *entry, it *provider.Item) {
 		e.reply(it, fieldResponse)
 	case "deferred":
 		ev.Type = schemas.Deferred
-		it.Failure.Permanent = provider.False() // SendGrid goes on trying
+		it.Failure.Soft = true // SendGrid goes on trying
 		e.reply(it, fieldResponse)
 		it.Tell(e.text(fieldAttempt)) // two tries in one second
 	case "bounce":
@@ -230,11 +230,9 @@ func (e *entry) bounce(it *provider.Item) {
 	}
 	switch class {
 	case "", "unclassified", "mailbox unavailable": // no word on the address but the type
-		if it.Failure.Hard = ev.BounceType == schemas.Hard; !it.Failure.Hard {
-			it.Failure.Permanent = provider.False()
-		}
+		it.Failure.Soft = ev.BounceType != schemas.Hard
 	case "technical failure", "technical": // of a server, even where its reply blames the domain
-		it.Failure.Permanent = provider.False()
+		it.Failure.Soft = true
 	}
 }
 

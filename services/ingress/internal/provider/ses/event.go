@@ -63,7 +63,7 @@ func (r *record) delivery(it *provider.Item) {
 
 func (r *record) delay(it *provider.Item) {
 	it.Event.Type = schemas.Deferred
-	it.Failure.Permanent = provider.False() // SES goes on trying
+	it.Failure.Soft = true // SES goes on trying
 	if kind := r.text(fieldDelay); kind != "" {
 		it.Failure.Class = "delay " + kind
 	}
@@ -78,15 +78,15 @@ func (r *record) bounce(it *provider.Item) {
 	ev.Type = schemas.Bounced
 	switch strings.ToLower(r.text(fieldBounceType)) {
 	case "permanent":
-		ev.BounceType, it.Failure.Hard = schemas.Hard, true
+		ev.BounceType = schemas.Hard
 	case "transient", "undetermined":
-		ev.BounceType, it.Failure.Permanent = schemas.Soft, provider.False()
+		ev.BounceType, it.Failure.Soft = schemas.Soft, true
 	}
 	switch subtype {
 	case "suppressed", "onaccountsuppressionlist", "ontenantsuppressionlist", "emailvalidationsuppressed", "unsubscribedrecipient":
 		ev.Type, ev.BounceType = schemas.Blocked, ""
 	case "customtimeoutexceeded": // the sender's own limit, whatever type it comes with
-		ev.BounceType, it.Failure.Permanent = schemas.Soft, provider.False()
+		ev.BounceType, it.Failure.Soft = schemas.Soft, true
 	}
 }
 

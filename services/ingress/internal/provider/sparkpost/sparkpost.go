@@ -182,7 +182,7 @@ func particular(e *entry, it *provider.Item) {
 	case "delay":
 		ev.Type = schemas.Deferred
 		e.failure(it)
-		it.Failure.Permanent = provider.False() // SparkPost goes on trying
+		it.Failure.Soft = true // SparkPost goes on trying
 	case "bounce", "out_of_band":
 		e.bounce(it)
 	case "policy_rejection", "generation_rejection":
@@ -273,7 +273,7 @@ func (e *entry) bounce(it *provider.Item) {
 		ev.Type = schemas.Bounced
 	default:
 		ev.Type, ev.BounceType = schemas.Bounced, schemas.Soft
-		it.Failure.Permanent = provider.False() // SparkPost's word, whatever code the server chose
+		it.Failure.Soft = true // SparkPost's word, whatever code the server chose
 	}
 	if ev.Type == schemas.Bounced && ev.BounceType != schemas.Hard && strings.HasPrefix(ev.SMTPReply, expired) {
 		it.Failure.Class = "24"
