@@ -106,7 +106,7 @@ func (e *Evaluator) announce(d *draft) {
 	default:
 		return
 	}
-	e.log.Info(msg, telemetry.Name(d.alert.Rule), telemetry.Source(d.alert.Labels[schemas.LabelSource]),
+	e.often.Info(msg, telemetry.Name(d.alert.Rule), telemetry.Source(d.alert.Labels[schemas.LabelSource]),
 		telemetry.Fingerprint(d.alert.Fingerprint), telemetry.Incident(d.alert.Incident))
 }
 

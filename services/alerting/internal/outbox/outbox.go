@@ -134,7 +134,7 @@ func (e *Refused) Unwrap() error { return e.Err }
 type Outbox struct {
 	name string
 	to   Receiver
-	log  *zap.Logger
+	log  *zap.Logger // throttled
 	met  *Metrics
 	wake chan struct{} // has a value when something was offered
 
@@ -149,7 +149,7 @@ type Outbox struct {
 
 // New returns an empty outbox of the receiver called name.
 func New(name string, to Receiver, log *zap.Logger, met *Metrics) *Outbox {
-	return &Outbox{name: name, to: to, log: log, met: met, wake: make(chan struct{}, 1), known: make(map[ID]bool)}
+	return &Outbox{name: name, to: to, log: telemetry.Throttled(log, telemetry.ByReceiver), met: met, wake: make(chan struct{}, 1), known: make(map[ID]bool)}
 }
 
 // Name is the receiver's name in schemas.Notification.

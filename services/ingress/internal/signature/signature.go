@@ -22,6 +22,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
 
 // Verdict is what a signature says of a request. The zero value refuses.
@@ -129,6 +130,7 @@ func (o Options) complete() Options {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
+	o.Log = telemetry.Throttled(o.Log, telemetry.BySource) // a line a request
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}

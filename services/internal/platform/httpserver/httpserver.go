@@ -145,7 +145,7 @@ func New(cfg Config, opt Options, log *zap.Logger, reg *prometheus.Registry) (*S
 	if opt.Handler == nil {
 		opt.Handler = http.HandlerFunc(NotFound)
 	}
-	errorLog, err := zap.NewStdLogAt(log, zap.WarnLevel)
+	errorLog, err := zap.NewStdLogAt(telemetry.Reports(log, "http server reported"), zap.WarnLevel)
 	if err != nil {
 		return nil, fmt.Errorf("make error log of %s: %w", opt.Name, err)
 	}

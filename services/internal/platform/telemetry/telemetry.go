@@ -42,7 +42,7 @@ func NewLogger(c Config) (*zap.Logger, error) {
 	zc.Level = zap.NewAtomicLevelAt(level)
 	zc.Encoding = c.Format
 	zc.DisableStacktrace = true
-	zc.Sampling = nil // a line is a request or a batch, never an event
+	zc.Sampling = nil // see Throttled, which says how many lines it held back
 	zc.EncoderConfig.TimeKey = "time"
 	zc.EncoderConfig.EncodeTime = zapcore.RFC3339NanoTimeEncoder
 	if c.Format == "console" {
@@ -50,7 +50,11 @@ func NewLogger(c Config) (*zap.Logger, error) {
 		zc.EncoderConfig.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
 		zc.EncoderConfig.CallerKey = zapcore.OmitKey
 	}
-	return zc.Build()
+	log, err := zc.Build()
+	if err != nil {
+		return nil, err
+	}
+	return capped(log), nil
 }
 
 // NewRegistry returns a registry with the Go runtime's and the process's own

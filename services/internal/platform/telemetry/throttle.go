@@ -14,6 +14,10 @@ const (
 	// a fault is seen at once, and one that lasts a day costs 8,640 lines.
 	LinePeriod = 10 * time.Second
 
+	// lineBurstMax bounds the lines of one kind in a LinePeriod of any logger, as a
+	// net below Throttled: many more than a start writes about topics and tables.
+	lineBurstMax = 200
+
 	// lineKindsMax bounds the kinds a throttle tells apart, about 200 bytes each.
 	// What is beyond it shares one kind.
 	lineKindsMax = 1_024
@@ -24,9 +28,48 @@ const (
 // LinePeriod; the next one carries how many were held back as lines_held.
 // Lines are of one kind when their level, their message and the fields called by
 // are the same, so the values of those must be few. Time is that of log's clock.
-func Throttled(log *zap.Logger, by ...Key) *zap.Logger {
+func Throttled(log *zap.Logger, by ...Key) *zap.Logger { return throttle(log, 1, by) }
+
+// Reports returns a throttled logger for the lines of a library: all are of one
+// kind, with the given message; what the library said is their detail.
+func Reports(log *zap.Logger, msg string) *zap.Logger {
+	return Throttled(log).WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+		return reportCore{core, msg}
+	}))
+}
+
+// reportCore is a zap core that names every line alike.
+type reportCore struct {
+	zapcore.Core
+	msg string
+}
+
+// With returns a child with fields.
+func (c reportCore) With(fields []zapcore.Field) zapcore.Core {
+	return reportCore{c.Core.With(fields), c.msg}
+}
+
+// Check adds c where the core below would write.
+func (c reportCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if !c.Enabled(e.Level) {
+		return ce
+	}
+	return ce.AddCore(e, c)
+}
+
+// Write hands the line on under its common name.
+func (c reportCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	fields = append(fields[:len(fields):len(fields)], Detail(e.Message))
+	e.Message = c.msg
+	return c.Core.Write(e, fields)
+}
+
+// capped bounds what no one thought of: lineBurstMax lines of a kind a period.
+func capped(log *zap.Logger) *zap.Logger { return throttle(log, lineBurstMax, nil) }
+
+func throttle(log *zap.Logger, burst int, by []Key) *zap.Logger {
 	return log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
-		return &throttledCore{Core: core, by: by, seen: &lineKinds{last: map[string]*lineKind{}}}
+		return &throttledCore{Core: core, by: by, seen: &lineKinds{burst: burst, last: map[string]*lineKind{}}}
 	}))
 }
 
@@ -81,13 +124,15 @@ func (c *throttledCore) valuesOf(fields []zapcore.Field) string {
 
 // lineKinds knows when a line of each kind was last written.
 type lineKinds struct {
-	mu   sync.Mutex
-	last map[string]*lineKind // guarded by mu
+	burst int // lines of a kind in a period
+	mu    sync.Mutex
+	last  map[string]*lineKind // guarded by mu
 }
 
 type lineKind struct {
-	at   time.Time // of the last line
-	held int64     // lines not written since
+	at      time.Time // of the first line of the period
+	written int       // lines in it
+	held    int64     // lines not written since
 }
 
 // take says whether a line of the kind is due at now, and how many were held.
@@ -103,14 +148,18 @@ func (k *lineKinds) take(kind string, now time.Time) (held int64, due bool) {
 		}
 	}
 	if l == nil {
-		k.last[kind] = &lineKind{at: now}
+		k.last[kind] = &lineKind{at: now, written: 1}
 		return 0, true
 	}
-	if now.Sub(l.at) < LinePeriod {
+	switch {
+	case now.Sub(l.at) >= LinePeriod:
+		held, *l = l.held, lineKind{at: now, written: 1}
+	case l.written < k.burst:
+		l.written++
+	default:
 		l.held++
 		return 0, false
 	}
-	held, l.held, l.at = l.held, 0, now
 	return held, true
 }
 

@@ -128,3 +128,44 @@ func TestThrottled_MayBeUsedByMany(t *testing.T) {
 		}
 	})
 }
+
+func TestReports_AreOfOneKindWhateverALibrarySays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		core, seen := observer.New(zapcore.InfoLevel)
+		log, err := zap.NewStdLogAt(telemetry.Reports(zap.New(core), "http server reported"), zap.WarnLevel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 1_000 {
+			log.Printf("http: TLS handshake error from 192.0.2.7:%d: EOF", i)
+		}
+		if seen.Len() != 1 || seen.All()[0].Message != "http server reported" {
+			t.Errorf("%d lines, want one: %v", seen.Len(), seen.All())
+		}
+		if detail := seen.All()[0].ContextMap()["detail"]; detail != "http: TLS handshake error from 192.0.2.7:0: EOF" {
+			t.Errorf("detail = %q, want what was said", detail)
+		}
+	})
+}
+
+func TestNewLogger_CapsWhatNobodyThoughtOf(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const burst = 200 // lineBurstMax
+		core, seen := observer.New(zapcore.InfoLevel)
+		log := telemetry.Capped(zap.New(core))
+		for range 3 {
+			for range 1_000 {
+				log.Info("topic created", telemetry.Topic("email.opened"))
+			}
+			time.Sleep(telemetry.LinePeriod)
+		}
+		if seen.Len() != 3*burst {
+			t.Errorf("%d lines in three periods, want %d", seen.Len(), 3*burst)
+		}
+		if held := heldIn(seen)[burst]; held != 1_000-burst {
+			t.Errorf("the first line of the second period says %d held, want %d", held, 1_000-burst)
+		}
+	})
+}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
 	"github.com/mailstream/mailstream/services/suppression/internal/store"
 )
@@ -94,6 +95,7 @@ type API struct {
 
 // New returns an API that is not open yet.
 func New(opt Options) *API {
+	opt.Log = telemetry.Throttled(opt.Log) // lines a request
 	a := &API{opt: opt, mux: http.NewServeMux(), places: newPlaces()}
 	routes := map[string]map[string]func(http.ResponseWriter, *http.Request, *Backend){
 		pathCheck:  {http.MethodPost: a.check},

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/suppression/internal/list"
 	"github.com/mailstream/mailstream/services/suppression/internal/store"
 )
@@ -72,6 +73,7 @@ type Ledger struct {
 
 // New returns a ledger over opt.
 func New(opt Options) *Ledger {
+	opt.Log = telemetry.Throttled(opt.Log) // lines about records and attempts
 	l := &Ledger{opt: opt, known: map[int32]int64{}}
 	for partition, next := range opt.Applied {
 		l.known[partition] = next - 1

@@ -140,7 +140,7 @@ func openFolder(ctx context.Context, dir string, opt Options) (*Pebble, error) {
 		MemTableSize:       memTableBytes,
 		MaxOpenFiles:       filesOpenMax,
 		FormatMajorVersion: pebble.FormatNewest,
-		Logger:             databaseLog{log: opt.Log},
+		Logger:             databaseLog{log: telemetry.Throttled(opt.Log)},
 		EventListener:      &pebble.EventListener{DataCorruption: func(i pebble.DataCorruptionInfo) { alarm.raise(i.Details) }},
 	})
 	if err != nil {
