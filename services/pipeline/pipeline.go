@@ -176,6 +176,25 @@ func applyTopics(ctx context.Context, cfg Config, log *zap.Logger, opt kafka.App
 	return kafka.ApplyWith(ctx, client, cfg.Kafka, log, opt)
 }
 
+// serverDelay spaces the attempts of Insist.
+var serverDelay = lifecycle.Backoff{Min: 250 * time.Millisecond, Max: 5 * time.Second}
+
+// Insist does what a server that is not up yet stands in the way of, again and
+// again for as long as wait; then it returns the last fault. What waiting does
+// not cure is returned at once. It never cuts an attempt short.
+func Insist(ctx context.Context, wait time.Duration, log *zap.Logger, do func(ctx context.Context) error) error {
+	log, until := telemetry.Throttled(log), time.Now().Add(wait)
+	return serverDelay.Retry(ctx, func(ctx context.Context) error {
+		err := do(ctx)
+		if err != nil && fate.Of(err) == fate.Retry && !time.Now().Before(until) {
+			return fate.Wrap(fate.Halt, fmt.Errorf("wait %s for the server: %w", wait, err))
+		}
+		return err
+	}, func(attempt int, delay time.Duration, err error) {
+		log.Warn("server was not ready", telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
+	})
+}
+
 // MigrateTables brings the tables and views to this version.
 func MigrateTables(ctx context.Context, cfg Config, log *zap.Logger) error {
 	return analytics.Migrate(ctx, cfg.Analytics, cfg.ClickHouse, log)

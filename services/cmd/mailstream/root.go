@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -113,6 +115,7 @@ func (c *command) print(cfg pipeline.Config) error {
 
 func (c *command) topics() *cobra.Command {
 	var force bool
+	var wait time.Duration
 	apply := &cobra.Command{
 		Use:   "apply",
 		Short: "Create the topics that are missing and report those that contradict the configuration",
@@ -122,12 +125,15 @@ func (c *command) topics() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if force {
-				return pipeline.ForceTopics(cmd.Context(), cfg, log)
-			}
-			return pipeline.ApplyTopics(cmd.Context(), cfg, log)
+			return pipeline.Insist(cmd.Context(), wait, log, func(ctx context.Context) error {
+				if force {
+					return pipeline.ForceTopics(ctx, cfg, log)
+				}
+				return pipeline.ApplyTopics(ctx, cfg, log)
+			})
 		},
 	}
+	waitFlag(apply, &wait)
 	apply.Flags().BoolVar(&force, "force", false, "also set what differs and can be set in place; a shorter retention deletes data")
 	topics := &cobra.Command{Use: "topics", Short: "Create and check the Kafka topics"}
 	topics.AddCommand(apply)
@@ -135,7 +141,8 @@ func (c *command) topics() *cobra.Command {
 }
 
 func (c *command) migrate() *cobra.Command {
-	return &cobra.Command{
+	var wait time.Duration
+	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the ClickHouse tables and views to this version",
 		Args:  cobra.NoArgs,
@@ -144,7 +151,16 @@ func (c *command) migrate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return pipeline.MigrateTables(cmd.Context(), cfg, log)
+			return pipeline.Insist(cmd.Context(), wait, log, func(ctx context.Context) error {
+				return pipeline.MigrateTables(ctx, cfg, log)
+			})
 		},
 	}
+	waitFlag(cmd, &wait)
+	return cmd
+}
+
+// waitFlag lets cmd wait for a server that is started at the same time.
+func waitFlag(cmd *cobra.Command, wait *time.Duration) {
+	cmd.Flags().DurationVar(wait, "wait", time.Minute, "how long to wait for the server when it does not answer; 0 tries once")
 }
