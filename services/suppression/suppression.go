@@ -89,7 +89,7 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	}
 	s.metrics = newMetrics(s, shared.Registry)
 	s.api = api.New(api.Options{
-		Hash: shared.Hasher.Hash, MailboxProvider: mailboxes.Provider, Transactional: cfg.TransactionalStreams,
+		Hash: shared.Hasher.Hash, Former: shared.Hasher.Former, MailboxProvider: mailboxes.Provider, Transactional: cfg.TransactionalStreams,
 		TokenWait: cfg.TokenWait, StaleAfter: cfg.StaleAfter,
 		Metrics: api.NewMetrics(shared.Registry), Log: shared.Log,
 	})
@@ -166,7 +166,7 @@ func (s *Service) work(ctx context.Context) error {
 	s.tail.Store(tail)
 	book := ledger.New(ledger.Options{
 		Topic: s.topic, Partitions: s.shared.Kafka.Topics.Partitions, Applied: s.store.Applied(),
-		Store: s.store, Publisher: s.producer, Hash: s.shared.Hasher.Hash,
+		Store: s.store, Publisher: s.producer, Hash: s.shared.Hasher.Hash, Former: s.shared.Hasher.Former,
 		Metrics: ledger.NewMetrics(s.shared.Registry), Log: s.shared.Log,
 	})
 	in := intake.New(intake.Options{
@@ -174,7 +174,7 @@ func (s *Service) work(ctx context.Context) error {
 		DeadLetters: schemas.DeadLetterTopic(s.shared.Kafka.TopicPrefix),
 		Delivered:   schemas.EventTopic(s.shared.Kafka.TopicPrefix, schemas.Delivered),
 		OutageRate:  s.cfg.OutageBounceRate, OutageProbation: s.cfg.LikelyBounceProbation,
-		Hash:    s.shared.Hasher.Hash,
+		Hash: s.shared.Hasher.Hash, Former: s.shared.Hasher.Former,
 		Metrics: intake.NewMetrics(s.shared.Registry), Log: s.shared.Log,
 	})
 	g, ctx := errgroup.WithContext(ctx)

@@ -151,8 +151,35 @@ func NewHasher(pepper config.Secret) (*Hasher, error) {
 	return &Hasher{macs: sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, key)} }}}, nil
 }
 
-// Hash returns the first HashBytes of HMAC-SHA256(pepper, canonical) in hex.
+// Google delivers mail to a mailbox under both of its domains, so it is one
+// person's, whichever of them a provider reports.
+const (
+	gmail      = "@gmail.com"
+	googlemail = "@googlemail.com"
+)
+
+// Hash returns the first HashBytes of HMAC-SHA256(pepper, canonical) in hex. The
+// domains of one mailbox have one hash: googlemail.com hashes as gmail.com.
 func (h *Hasher) Hash(canonical string) string {
+	if local, is := strings.CutSuffix(canonical, googlemail); is {
+		canonical = local + gmail
+	}
+	return h.sum(canonical)
+}
+
+// Former returns the hash that the mailbox had under its other domain before
+// both had one, "" for most. Records of that time still have it.
+func (h *Hasher) Former(canonical string) string {
+	if local, is := strings.CutSuffix(canonical, gmail); is {
+		return h.sum(local + googlemail)
+	}
+	if strings.HasSuffix(canonical, googlemail) {
+		return h.sum(canonical)
+	}
+	return ""
+}
+
+func (h *Hasher) sum(canonical string) string {
 	m := h.macs.Get().(*mac)
 	m.Reset()
 	m.Write([]byte(canonical))

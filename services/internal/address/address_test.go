@@ -68,6 +68,81 @@ func FuzzCanonical_IsItsOwnCanonicalForm(f *testing.F) {
 	})
 }
 
+func TestOne(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"Ana@Example.com": "ana@example.com", " ana@example.com ": "ana@example.com", "<ana@example.com>": "ana@example.com",
+		`Ana B <ana@example.com>`: "ana@example.com", `"B, Ana" <ana@example.com>`: "ana@example.com", `"a@b" <ana@example.com>`: "ana@example.com",
+		`"Ana \"B\"" <ana@example.com>`: "ana@example.com", "ana+tag@example.com": "ana+tag@example.com", "o'hara@example.com": "o'hara@example.com",
+		"abc..def@docomo.example": "abc..def@docomo.example", `"a b"@example.com`: "", `"a@b"@example.com`: `"a@b"@example.com`,
+		"ana@bücher.example": "ana@xn--bcher-kva.example", "jürgen@example.com": "jürgen@example.com", "ana@[192.0.2.1]": "ana@[192.0.2.1]",
+		"a%b@example.com": "a%b@example.com", "ana@sub_domain.example.com": "ana@sub_domain.example.com", "ana@example.com.": "ana@example.com",
+		// none or more than one
+		"*@example.com": "", "*": "", "a*@example.com": "", "ana@*.example.com": "", "@example.com": "", "example.com": "", "ana@": "", "": "",
+		"mailto:ana@example.com": "", "MAILTO:ana@example.com": "", "<mailto:ana@example.com>": "", "mailto:ana@example.com?subject=x": "",
+		"ana@example.com,bob@example.com": "", "ana@example.com;bob@example.com": "", "ana@example.com bob@example.com": "",
+		"<ana@example.com> <bob@example.com>": "", "Ana <ana@example.com>, Bob <bob@example.com>": "", "<ana@example.com>, <bob@example.com>": "",
+		"list: ana@example.com;": "", "ana@example.com (work)": "", "(work)ana@example.com": "", "ana(work)@example.com": "",
+		"<ana@example.com": "", "ana@example.com>": "", "ana@example.com <ana@example.com>": "", "a@b@example.com": "",
+		"http://example.com/@ana": "", "ana@example.com/path": "", "ana@exa%mple.com": "", "ana@example.com:25": "", "ana:x@example.com": "",
+		"ana\x00@example.com": "", "ana\u200b@example.com": "", "an a@example.com": "", "\xff@example.com": "", `a"b@example.com`: "", `"@example.com`: "",
+		`""@example.com`: "", "ana@example..com": "",
+	} {
+		got, err := address.One(in)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("One(%q) = %q, %v, want %q", in, got, err, want)
+		}
+		if err != nil && (!errors.Is(err, address.ErrInvalid) || len(in) > 4 && strings.Contains(err.Error(), in)) {
+			t.Errorf("One(%q): error %q", in, err)
+		}
+	}
+}
+
+func FuzzOne_IsWhatCanonicalTakes(f *testing.F) {
+	for _, s := range []string{"ana@example.com", `"A, B" <a@b.c>`, "<a@b.c>", "mailto:a@b.c", "*@b.c", `"a\"b"@c.d`, "a@[::1]"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := address.One(s)
+		if err != nil {
+			return
+		}
+		if want, err := address.Canonical(got); err != nil || want != got {
+			t.Fatalf("One(%q) = %q, whose canonical form is %q, %v", s, got, want, err)
+		}
+		if again, err := address.One(got); err != nil || again != got {
+			t.Fatalf("One(%q) = %q, which it takes as %q, %v", s, got, again, err)
+		}
+		if want, err := address.Canonical(s); err == nil && want != got {
+			t.Fatalf("One(%q) = %q, Canonical says %q", s, got, want)
+		}
+	})
+}
+
+func TestHasher_OneMailboxUnderTwoDomainsIsOnePerson(t *testing.T) {
+	t.Parallel()
+	h, err := address.NewHasher(config.Literal("0123456789abcdef"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := h.Hash("ana@gmail.com")
+	if got := h.Hash("ana@googlemail.com"); got != both {
+		t.Errorf("googlemail.com has %s, gmail.com %s", got, both)
+	}
+	// printf ana@googlemail.com | openssl dgst -sha256 -hmac 0123456789abcdef
+	const former = "b1a4d076b4df6b63bba7f8006c4e5cc3"
+	for _, a := range []string{"ana@gmail.com", "ana@googlemail.com"} {
+		if got := h.Former(a); got != former {
+			t.Errorf("Former(%s) = %s, want %s", a, got, former)
+		}
+	}
+	for _, a := range []string{"ana@example.com", "ana@notgooglemail.com", "ana@mail.gmail.com"} {
+		if got := h.Former(a); got != "" || h.Hash(a) == both {
+			t.Errorf("Former(%s) = %s, want none", a, got)
+		}
+	}
+}
+
 func TestHasher(t *testing.T) {
 	t.Parallel()
 	h, err := address.NewHasher(config.Literal("0123456789abcdef"))

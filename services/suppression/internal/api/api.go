@@ -75,6 +75,9 @@ type Options struct {
 	Hash func(canonical string) string
 	// MailboxProvider says who runs the mailboxes of a domain, "" where nobody knows.
 	MailboxProvider func(domain string) string
+	// Former gives the hash that a mailbox with two domains had before, "" for
+	// most; nil for none.
+	Former func(canonical string) string
 	// Transactional are the streams that unsubscribes do not reach.
 	Transactional []string
 	// TokenWait bounds the wait for a check's min_token.
@@ -132,6 +135,11 @@ func (a *API) route(methods map[string]func(http.ResponseWriter, *http.Request, 
 			w.Header().Set("Allow", allow)
 			httpserver.Problem(w, http.StatusMethodNotAllowed, "method not allowed", "allowed: "+allow)
 			return
+		}
+		if r.Method != http.MethodGet {
+			if _, ok := httpserver.Query(w, r); !ok {
+				return
+			}
 		}
 		b := a.backend.Load()
 		if b == nil {

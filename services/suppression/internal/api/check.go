@@ -36,7 +36,8 @@ type checkRequest struct {
 type checkAnswer struct {
 	Suppressed []suppressed `json:"suppressed"`
 	Checked    int          `json:"checked"`
-	// Invalid are the addresses that are none; they were not checked.
+	// Invalid are those that are not one address; they were not checked, and mail to
+	// them is not known to be allowed.
 	Invalid []invalid `json:"invalid,omitempty"`
 	LagMS   int64     `json:"lag_ms"`
 	Stale   bool      `json:"stale,omitempty"`
@@ -99,7 +100,7 @@ func viewOf(e schemas.SuppressionEntry) entryView {
 func (a *API) check(w http.ResponseWriter, r *http.Request, b *Backend) {
 	began := time.Now()
 	var req checkRequest
-	if !decode(w, r, &req, checkBytesMax) {
+	if !httpserver.Body(w, r, &req, checkBytesMax) {
 		return
 	}
 	if fault := req.fault(); fault != "" {
@@ -146,16 +147,19 @@ func (a *API) answer(b *Backend, req checkRequest) (checkAnswer, error) {
 	out := checkAnswer{Suppressed: []suppressed{}}
 	positions := newPositions(b)
 	for i, text := range req.Addresses {
-		key, _, err := a.keyOf(text)
+		who, err := a.personOf(text)
 		if err != nil {
-			out.Invalid = append(out.Invalid, invalid{Index: i, Address: text, Error: "not an email address"})
+			out.Invalid = append(out.Invalid, invalid{Index: i, Address: text, Error: err.Error()})
 			continue
 		}
 		out.Checked++
 		if positions.wanted() {
-			positions.add(b.Writer.PartitionOf(key))
+			positions.add(b.Writer.PartitionOf(who.key))
+			if who.hasFormer {
+				positions.add(b.Writer.PartitionOf(who.former))
+			}
 		}
-		state, known, err := b.Reader.Get(key)
+		state, known, err := stateOf(b.Reader, who)
 		if err != nil {
 			return checkAnswer{}, err
 		}

@@ -1,16 +1,12 @@
 package api
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"net/http"
 	"strings"
-	"time"
+	"unicode"
 
+	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/address"
-	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/suppression/internal/list"
 	"github.com/mailstream/mailstream/services/suppression/internal/store"
 )
@@ -36,69 +32,6 @@ const (
 	tokenBytesMax = 2048
 )
 
-// decode reads the JSON body of r into v, an object without unknown fields. It
-// answers by itself and returns false when it is not one. The content type is
-// not looked at: curl -d says form, and the bearer token keeps browsers out.
-func decode(w http.ResponseWriter, r *http.Request, v any, bytesMax int64) bool {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, bytesMax))
-	d.DisallowUnknownFields()
-	err := d.Decode(v)
-	if err == nil {
-		if _, more := d.Token(); !errors.Is(more, io.EOF) {
-			err = errTrailing
-		}
-	}
-	if err == nil {
-		return true
-	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		httpserver.Problem(w, http.StatusRequestEntityTooLarge, "body too large", fmt.Sprintf("the limit is %d bytes", bytesMax))
-		return false
-	}
-	httpserver.Problem(w, http.StatusBadRequest, "bad request", describe(err, d.InputOffset()))
-	return false
-}
-
-var errTrailing = errors.New("something follows the JSON object")
-
-// describe says what is wrong with a body and where, without repeating any
-// value of it.
-func describe(err error, offset int64) string {
-	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fmt.Sprintf("not JSON at byte %d", syntax.Offset)
-	}
-	if typ, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Sprintf("field %q has the wrong type at byte %d: want %s", typ.Field, typ.Offset, jsonType(typ.Type.Kind().String()))
-	}
-	// encoding/json has no type for this one; its text only words the answer.
-	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return "unknown field " + field
-	}
-	if _, ok := errors.AsType[*time.ParseError](err); ok {
-		return "a time is not RFC 3339, like 2026-01-02T15:04:05Z"
-	}
-	if errors.Is(err, errTrailing) {
-		return fmt.Sprintf("something follows the JSON object at byte %d", offset)
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return "the body ends before the JSON object does"
-	}
-	return "the body is not what this call takes"
-}
-
-func jsonType(kind string) string {
-	switch kind {
-	case "slice":
-		return "array"
-	case "struct", "map":
-		return "object"
-	case "bool":
-		return "true or false"
-	default:
-		return kind
-	}
-}
-
 // target is the mail a request is about.
 type target struct {
 	Scope  string `json:"scope"`
@@ -108,6 +41,9 @@ type target struct {
 
 // errTarget says that more than one of three was given.
 var errTarget = errors.New("give one of scope, stream and list")
+
+// errControl says that a name is not one of a stream or a list.
+var errControl = errors.New("scope, stream and list have no control characters")
 
 // scope returns the scope that t names; given is false when it names none.
 func (t target) scope() (scope string, given bool, err error) {
@@ -129,15 +65,60 @@ func (t target) scope() (scope string, given bool, err error) {
 	default:
 		scope = t.Scope
 	}
+	if !readable(scope, false) {
+		return "", true, errControl
+	}
 	return scope, true, list.ValidateScope(scope)
 }
 
-// keyOf returns the key and the canonical form of an address as written.
-func (a *API) keyOf(text string) (store.Key, string, error) {
-	canonical, err := address.Canonical(text)
-	if err != nil {
-		return store.Key{}, "", err
+// person is whom an address is about. A mailbox with two domains had a hash for
+// each of them once, and what was written then is under the former one.
+type person struct {
+	canonical string
+	key       store.Key
+	former    store.Key
+	hasFormer bool
+}
+
+// personOf reads an address as written.
+func (a *API) personOf(text string) (p person, err error) {
+	if p.canonical, err = address.One(text); err != nil {
+		return p, err
 	}
-	key, err := store.ParseKey(a.opt.Hash(canonical))
-	return key, canonical, err
+	if p.key, err = store.ParseKey(a.opt.Hash(p.canonical)); err != nil {
+		return p, err
+	}
+	if a.opt.Former == nil {
+		return p, nil
+	}
+	if hash := a.opt.Former(p.canonical); hash != "" {
+		p.former, err = store.ParseKey(hash)
+		p.hasFormer = err == nil
+	}
+	return p, err
+}
+
+// stateOf returns all that is known of p.
+func stateOf(r Reader, p person) (schemas.Suppression, bool, error) {
+	state, known, err := r.Get(p.key)
+	if err != nil || !p.hasFormer {
+		return state, known, err
+	}
+	former, also, err := r.Get(p.former)
+	if err != nil || !also {
+		return state, known, err
+	}
+	former.Hash = p.key.String()
+	if !known {
+		return former, true, nil
+	}
+	return list.Merge(state, former), true, nil
+}
+
+// readable says whether text is what a person may have written in one line, or
+// in several.
+func readable(text string, lines bool) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool {
+		return unicode.IsControl(r) && !(lines && (r == '\n' || r == '\r' || r == '\t'))
+	})
 }

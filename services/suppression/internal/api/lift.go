@@ -62,6 +62,8 @@ func (req *liftRequest) fault() string {
 		return "note is missing: say why it is lifted"
 	case len(req.Note) > noteBytesMax:
 		return fmt.Sprintf("note is longer than %d bytes", noteBytesMax)
+	case !readable(req.Note, true):
+		return "note has control characters"
 	case len(req.Source) > nameBytesMax || len(req.MailboxProvider) > nameBytesMax:
 		return fmt.Sprintf("source or mailbox_provider is longer than %d bytes", nameBytesMax)
 	case req.Reason == schemas.SuppressComplaint && !req.Consent:
@@ -80,7 +82,7 @@ func (req *liftRequest) means(a *API, s *schemas.Suppression, e schemas.Suppress
 
 func (a *API) lift(w http.ResponseWriter, r *http.Request, b *Backend) {
 	var req liftRequest
-	if !decode(w, r, &req, writeBytesMax) {
+	if !httpserver.Body(w, r, &req, writeBytesMax) {
 		return
 	}
 	from, err := parseCursor(req.Cursor)

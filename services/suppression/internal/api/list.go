@@ -55,7 +55,11 @@ type page struct {
 }
 
 func (a *API) list(w http.ResponseWriter, r *http.Request, b *Backend) {
-	p, err := parsePage(r.URL.RawQuery)
+	values, ok := httpserver.Query(w, r, "cursor", "limit", "reason")
+	if !ok {
+		return
+	}
+	p, err := parsePage(values)
 	if err != nil {
 		refuse(w, err.Error())
 		return
@@ -96,35 +100,19 @@ func (p page) take(answer *listAnswer, k store.Key, s schemas.Suppression, now t
 	return true
 }
 
-func parsePage(query string) (page, error) {
-	p := page{limit: limitDefault}
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return p, errors.New("the query is not URL-encoded")
-	}
-	for name, v := range values {
-		if len(v) != 1 {
-			return p, fmt.Errorf("%q is given %d times", name, len(v))
-		}
-		switch name {
-		case "limit":
-			if p.limit, err = strconv.Atoi(v[0]); err != nil || p.limit < 1 || p.limit > limitMax {
-				return p, fmt.Errorf("limit is not in [1, %d]", limitMax)
-			}
-		case "reason":
-			p.reason = schemas.SuppressionReason(v[0])
-			if v[0] != "" && !slices.Contains(list.Reasons(), p.reason) {
-				return p, fmt.Errorf("reason must be one of %v", list.Reasons())
-			}
-		case "cursor":
-			if p.from, err = parseCursor(v[0]); err != nil {
-				return p, err
-			}
-		default:
-			return p, fmt.Errorf("unknown parameter %q: want cursor, limit, reason", name)
+func parsePage(values url.Values) (p page, err error) {
+	p.limit = limitDefault
+	if text := values.Get("limit"); values.Has("limit") {
+		if p.limit, err = strconv.Atoi(text); err != nil || p.limit < 1 || p.limit > limitMax {
+			return p, fmt.Errorf("limit is not in [1, %d]", limitMax)
 		}
 	}
-	return p, nil
+	p.reason = schemas.SuppressionReason(values.Get("reason"))
+	if p.reason != "" && !slices.Contains(list.Reasons(), p.reason) {
+		return p, fmt.Errorf("reason must be one of %v", list.Reasons())
+	}
+	p.from, err = parseCursor(values.Get("cursor"))
+	return p, err
 }
 
 // cursor is an entry's place in the order of pages: where the next one starts.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
 	"github.com/mailstream/mailstream/services/suppression/internal/list"
+	"github.com/mailstream/mailstream/services/suppression/internal/store"
 )
 
 // requestPrefix marks evidence that is a request, not an event.
@@ -38,8 +40,8 @@ type putRequest struct {
 	Address string                    `json:"address"`
 	Reason  schemas.SuppressionReason `json:"reason"` // default manual
 	target
-	Expires time.Time `json:"expires"` // left out: never
-	Note    string    `json:"note"`
+	Expires expiry `json:"expires"` // left out: never
+	Note    string `json:"note"`
 }
 
 // removeRequest lifts the active entries of Address, or those of one reason or
@@ -62,7 +64,7 @@ type writeAnswer struct {
 
 func (a *API) put(w http.ResponseWriter, r *http.Request, b *Backend) {
 	var req putRequest
-	if !decode(w, r, &req, writeBytesMax) {
+	if !httpserver.Body(w, r, &req, writeBytesMax) {
 		return
 	}
 	if req.Reason == "" {
@@ -72,7 +74,7 @@ func (a *API) put(w http.ResponseWriter, r *http.Request, b *Backend) {
 	if !given {
 		scope = schemas.ScopeAccount
 	}
-	now := time.Now()
+	now, expires := time.Now(), list.Stamp(req.Expires.at)
 	switch {
 	case err != nil:
 		refuse(w, err.Error())
@@ -80,17 +82,19 @@ func (a *API) put(w http.ResponseWriter, r *http.Request, b *Backend) {
 		refuse(w, fmt.Sprintf("reason must be one of %v", list.Reasons()))
 	case len(req.Note) > noteBytesMax:
 		refuse(w, fmt.Sprintf("note is longer than %d bytes", noteBytesMax))
-	case !req.Expires.IsZero() && !req.Expires.After(now):
+	case !readable(req.Note, true):
+		refuse(w, "note has control characters")
+	case !expires.IsZero() && !expires.After(now):
 		refuse(w, "expires is not in the future")
 	default:
-		add := addition{scope: scope, reason: req.Reason, expires: list.Stamp(req.Expires), note: req.Note, id: newRequestID()}
+		add := addition{scope: scope, reason: req.Reason, expires: expires, note: req.Note, id: newRequestID()}
 		a.edit(w, r, b, change{address: req.Address, apply: add.apply})
 	}
 }
 
 func (a *API) remove(w http.ResponseWriter, r *http.Request, b *Backend) {
 	var req removeRequest
-	if !decode(w, r, &req, writeBytesMax) {
+	if !httpserver.Body(w, r, &req, writeBytesMax) {
 		return
 	}
 	scope, _, err := req.scope()
@@ -101,11 +105,13 @@ func (a *API) remove(w http.ResponseWriter, r *http.Request, b *Backend) {
 		refuse(w, "note is missing: say why it is lifted")
 	case len(req.Note) > noteBytesMax:
 		refuse(w, fmt.Sprintf("note is longer than %d bytes", noteBytesMax))
+	case !readable(req.Note, true):
+		refuse(w, "note has control characters")
 	case req.Reason != "" && !slices.Contains(list.Reasons(), req.Reason):
 		refuse(w, fmt.Sprintf("reason must be one of %v", list.Reasons()))
 	default:
 		lift := removal{scope: scope, reason: req.Reason, note: req.Note, consent: req.Consent, id: newRequestID()}
-		a.edit(w, r, b, change{address: req.Address, apply: lift.apply})
+		a.edit(w, r, b, change{address: req.Address, apply: lift.apply, former: true})
 	}
 }
 
@@ -121,42 +127,77 @@ var errConsent = errors.New("a complaint is lifted only with consent")
 type change struct {
 	address string
 	apply   func(cur schemas.Suppression, now time.Time) (next schemas.Suppression, changed int, err error)
+	former  bool // what is under a former hash changes, too
 }
 
 // edit makes c durable and answers with its token.
 func (a *API) edit(w http.ResponseWriter, r *http.Request, b *Backend, c change) {
-	key, canonical, err := a.keyOf(c.address)
+	who, err := a.personOf(c.address)
 	if err != nil {
-		refuse(w, "address is not an email address")
+		refuse(w, "address is "+err.Error())
 		return
 	}
-	var changed int
 	var fault error
-	ctx, cancel := context.WithTimeout(r.Context(), writeTimeout)
-	defer cancel()
-	results, err := b.Writer.Write(ctx, []ledger.Edit{{
-		Key: key, Address: canonical,
-		Apply: func(cur schemas.Suppression) schemas.Suppression {
+	keys := []store.Key{who.key}
+	if c.former && who.hasFormer {
+		state, _, err := b.Reader.Get(who.former)
+		if err == nil {
+			_, _, fault = c.apply(state, time.Now())
+		}
+		keys = append(keys, who.former)
+	}
+	changed := make([]int, len(keys))
+	edits := make([]ledger.Edit, len(keys))
+	for i, key := range keys {
+		edits[i] = ledger.Edit{Key: key, Address: who.canonical, Apply: func(cur schemas.Suppression) schemas.Suppression {
 			next, n, err := c.apply(cur, time.Now())
-			changed, fault = n, err
-			if err != nil {
+			if fault = cmp.Or(fault, err); fault != nil { // of any: nothing changes
 				return cur
 			}
+			changed[i] = n
 			return next
-		},
-	}})
+		}}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), writeTimeout)
+	defer cancel()
+	results, err := b.Writer.Write(ctx, edits)
+	a.answerWrite(w, r, written{who: who, results: results, changed: sum(changed), epoch: b.Epoch, fault: fault, err: err})
+}
+
+func sum(list []int) (n int) {
+	for _, v := range list {
+		n += v
+	}
+	return n
+}
+
+// written is what became of a write.
+type written struct {
+	who     person
+	results []ledger.Result
+	changed int
+	epoch   ledger.Epoch
+	fault   error // why nothing was changed
+	err     error // why it is not acknowledged
+}
+
+func (a *API) answerWrite(w http.ResponseWriter, r *http.Request, done written) {
 	switch {
-	case err != nil:
-		a.writeFailed(w, err)
-	case errors.Is(fault, errConsent):
+	case done.err != nil:
+		a.writeFailed(w, done.err)
+	case errors.Is(done.fault, errConsent):
 		httpserver.Problem(w, http.StatusConflict, "consent_required",
 			`the address complained; send "consent": true when the person has asked for mail again, or name another reason`)
-	case errors.Is(fault, errTooMany):
+	case errors.Is(done.fault, errTooMany):
 		httpserver.Problem(w, http.StatusConflict, "too_many_entries", "the address has too many entries; use a wider scope")
 	default:
 		a.opt.Metrics.written.WithLabelValues(r.Method).Inc()
-		a.opt.Log.Info("list changed by request", telemetry.Method(r.Method), telemetry.RecipientHash(key.String()), telemetry.Rows(changed))
-		httpserver.JSON(w, http.StatusOK, writeAnswer{Token: b.Epoch.Token(results[0].At), Changed: changed})
+		a.opt.Log.Info("list changed by request", telemetry.Method(r.Method), telemetry.RecipientHash(done.who.key.String()), telemetry.Rows(done.changed))
+		positions := make([]ledger.Position, 0, len(done.results))
+		for _, res := range done.results {
+			positions = append(positions, res.At)
+		}
+		httpserver.JSON(w, http.StatusOK, writeAnswer{Token: done.epoch.Token(positions...), Changed: done.changed})
 	}
 }
 

@@ -56,7 +56,10 @@ type Options struct {
 	OutageRate      float64
 	OutageProbation time.Duration
 	// Hash gives the recipient hash of a canonical address.
-	Hash    func(canonical string) string
+	Hash func(canonical string) string
+	// Former gives the hash that a mailbox with two domains had before, "" for
+	// most; nil for none.
+	Former  func(canonical string) string
 	Metrics *Metrics
 	Log     *zap.Logger
 }
@@ -196,8 +199,12 @@ func (in *Intake) edit(w *work) (ledger.Edit, error) {
 		}
 		hash = in.opt.Hash(canonical)
 	}
-	if canonical != "" && in.opt.Hash(canonical) != hash {
-		in.opt.Metrics.strange.Inc()
+	if want := in.opt.Hash(canonical); canonical != "" && want != hash {
+		if in.opt.Former != nil && in.opt.Former(canonical) == hash { // of before both domains had one
+			hash = want
+		} else {
+			in.opt.Metrics.strange.Inc()
+		}
 	}
 	key, err := store.ParseKey(hash)
 	if err != nil {

@@ -50,7 +50,10 @@ type fixture struct {
 	reg   *prometheus.Registry
 }
 
-const goodHash = "00112233445566778899aabbccddeeff"
+const (
+	goodHash   = "00112233445566778899aabbccddeeff"
+	formerHash = "ffeeddccbbaa99887766554433221100"
+)
 
 func newFixture() fixture {
 	f := fixture{topic: &topic{bytesMax: 700}, store: store.NewMemory(), reg: prometheus.NewRegistry()}
@@ -61,7 +64,13 @@ func newFixture() fixture {
 	f.Intake = intake.New(intake.Options{
 		Rules: list.DefaultRules(list.Probations{Likely: 168 * time.Hour, SecondStrikeAfter: 24 * time.Hour}), Writer: book, Publisher: f.topic, DeadLetters: "email.dead-letter",
 		Delivered: "email.delivered", OutageRate: 0.1, OutageProbation: 168 * time.Hour,
-		Hash:    func(string) string { return goodHash },
+		Hash: func(string) string { return goodHash },
+		Former: func(canonical string) string {
+			if canonical == "ana@googlemail.com" {
+				return formerHash
+			}
+			return ""
+		},
 		Metrics: intake.NewMetrics(f.reg), Log: zap.NewNop(),
 	})
 	return f
@@ -161,5 +170,28 @@ func TestOwns_FollowsTheClaims(t *testing.T) {
 	f.Claim([]int32{2}, false)
 	if f.Owns(0) || !f.Owns(1) || f.Owns(2) {
 		t.Errorf("owns 0: %v, 1: %v, 2: %v", f.Owns(0), f.Owns(1), f.Owns(2))
+	}
+}
+
+// TestHandle_EventsOfAFormerHashGoToThePerson reads an event of before both
+// domains of a mailbox had one hash.
+func TestHandle_EventsOfAFormerHashGoToThePerson(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	rec := record(1, func(e *schemas.Event) { e.Recipient, e.RecipientHash = "Ana@googlemail.com", formerHash })
+	if err := f.Handle(t.Context(), []*kgo.Record{rec}); err != nil {
+		t.Fatal(err)
+	}
+	if len(f.topic.recs) != 1 || string(f.topic.recs[0].Key) != goodHash {
+		t.Errorf("records: %v", f.topic.recs)
+	}
+	families, err := f.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == "mailstream_suppression_strange_hashes_total" && family.GetMetric()[0].GetCounter().GetValue() != 0 {
+			t.Error("the former hash is counted as another pepper's")
+		}
 	}
 }

@@ -65,7 +65,7 @@ func (l *Ledger) checkPepper(updates []store.Update) error {
 		if u.State.Address == "" {
 			continue
 		}
-		if l.opt.Hash(u.State.Address) == u.State.Hash {
+		if l.opt.Hash(u.State.Address) == u.State.Hash || l.opt.Former != nil && l.opt.Former(u.State.Address) == u.State.Hash {
 			l.pepper.agreed = true
 			return nil
 		}

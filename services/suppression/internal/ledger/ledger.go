@@ -55,7 +55,10 @@ type Options struct {
 	Store     Store
 	Publisher Publisher
 	// Hash gives the recipient hash of a canonical address.
-	Hash    func(canonical string) string
+	Hash func(canonical string) string
+	// Former gives the hash that a mailbox with two domains had before, "" for
+	// most; nil for none.
+	Former  func(canonical string) string
 	Metrics *Metrics
 	Log     *zap.Logger
 }
