@@ -75,13 +75,10 @@ type container struct {
 		Name  string `yaml:"name"`
 		Value string `yaml:"value"`
 	} `yaml:"env"`
-	Ports []struct {
-		Name          string `yaml:"name"`
-		ContainerPort int    `yaml:"containerPort"`
-	} `yaml:"ports"`
-	StartupProbe    *probe `yaml:"startupProbe"`
-	ReadinessProbe  *probe `yaml:"readinessProbe"`
-	LivenessProbe   *probe `yaml:"livenessProbe"`
+	Ports           []containerPort `yaml:"ports"`
+	StartupProbe    *probe          `yaml:"startupProbe"`
+	ReadinessProbe  *probe          `yaml:"readinessProbe"`
+	LivenessProbe   *probe          `yaml:"livenessProbe"`
 	SecurityContext struct {
 		Escalation   *bool               `yaml:"allowPrivilegeEscalation"`
 		ReadOnlyRoot bool                `yaml:"readOnlyRootFilesystem"`
@@ -96,6 +93,11 @@ type container struct {
 		MountPath string `yaml:"mountPath"`
 		ReadOnly  bool   `yaml:"readOnly"`
 	} `yaml:"volumeMounts"`
+}
+
+type containerPort struct {
+	Name          string `yaml:"name"`
+	ContainerPort int    `yaml:"containerPort"`
 }
 
 type probe struct {
@@ -181,7 +183,7 @@ func TestKubernetes_BaseHasEveryFileAndService(t *testing.T) {
 	// The one is the list itself, the others must not be applied as they are.
 	listed = append(listed, "kustomization.yaml", "secret.example.yaml", "route.example.yaml")
 	for _, f := range files {
-		if !slices.Contains(listed, f.Name()) {
+		if !f.IsDir() && !slices.Contains(listed, f.Name()) {
 			t.Errorf("%s is not in the base", f.Name())
 		}
 	}

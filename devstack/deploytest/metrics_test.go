@@ -1,11 +1,13 @@
 package deploytest
 
 import (
+	gocmp "cmp"
 	"encoding/json"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
 )
 
 // literals are all string literals of the services, tests left out. Names of
@@ -65,12 +68,13 @@ func exported(metric string, literals map[string]bool) bool {
 }
 
 // given are the labels that Prometheus or the targets add.
-var given = []string{"instance", "job", "le", "service"}
+var given = []string{"instance", "job", "le"}
 
 var (
 	metricName = regexp.MustCompile(`\bmailstream_[a-z0-9_]+`)
 	grouping   = regexp.MustCompile(`\bby \(([^)]*)\)`)
 	matcher    = regexp.MustCompile(`([a-z_]+)\s*(?:=~|!=|=)\s*"`)
+	closedSet  = regexp.MustCompile(`\b(?:cause|outcome)=~?"([a-z_|]+)"`)
 	template   = regexp.MustCompile(`\{\{\s*(?:\$labels\.)?([a-z_]+)\s*\}\}`)
 )
 
@@ -88,6 +92,13 @@ func checkExpression(t *testing.T, where, expression string, words map[string]bo
 	}
 	for _, m := range matcher.FindAllStringSubmatch(expression, -1) {
 		labels = append(labels, m[1])
+	}
+	for _, m := range closedSet.FindAllStringSubmatch(expression, -1) {
+		for _, value := range strings.Split(m[1], "|") {
+			if !words[value] {
+				t.Errorf("%s: no label has the value %s", where, value)
+			}
+		}
 	}
 	for _, label := range labels {
 		if !slices.Contains(given, label) && !words[label] {
@@ -167,22 +178,101 @@ func TestPrometheus_ScrapesEveryServiceAndLoadsTheRules(t *testing.T) {
 	for _, name := range config.RuleFiles {
 		readFile(t, "deploy/prometheus/"+name)
 	}
-	left := map[string]string{}
+	var want, got []string
 	for name, port := range ours {
-		left[name+":"+metricsPort(port)] = name
+		want = append(want, name+":"+metricsPort(port))
 	}
 	for _, job := range config.ScrapeConfigs {
 		for _, static := range job.StaticConfigs {
-			for _, target := range static.Targets {
-				if name, service := left[target]; service && (job.JobName != "mailstream" || static.Labels["service"] != name) {
-					t.Errorf("%s is scraped as %s of job %s", target, static.Labels["service"], job.JobName)
-				}
-				delete(left, target)
+			if len(static.Labels) > 0 {
+				t.Errorf("%v get labels that no other scrape adds: %v", static.Targets, static.Labels)
+			}
+			if job.JobName == "mailstream" {
+				got = append(got, static.Targets...)
 			}
 		}
 	}
-	if len(left) > 0 {
-		t.Errorf("not scraped: %v", left)
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("scraped (-want +got):\n%s", diff)
+	}
+}
+
+// TestPrometheusOperator_HasTheRulesAndFindsThePods compares the objects with
+// rules.yml and with the pods.
+func TestPrometheusOperator_HasTheRulesAndFindsThePods(t *testing.T) {
+	t.Parallel()
+	const dir = "deploy/kubernetes/prometheus-operator/"
+	var plain, inObject, component struct {
+		Groups    []any                  `yaml:"groups"`
+		Spec      struct{ Groups []any } `yaml:"spec"`
+		Resources []string               `yaml:"resources"`
+	}
+	var monitor struct {
+		Spec struct {
+			JobLabel  string   `yaml:"jobLabel"`
+			Selector  selector `yaml:"selector"`
+			Endpoints []struct {
+				Port string `yaml:"port"`
+				Path string `yaml:"path"`
+			} `yaml:"podMetricsEndpoints"`
+		} `yaml:"spec"`
+	}
+	for name, into := range map[string]any{
+		"deploy/prometheus/rules.yml": &plain, dir + "prometheusrule.yaml": &inObject, dir + "kustomization.yaml": &component, dir + "podmonitor.yaml": &monitor,
+	} {
+		if err := yaml.Unmarshal([]byte(readFile(t, name)), into); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	if diff := cmp.Diff(plain.Groups, inObject.Spec.Groups); diff != "" || len(plain.Groups) == 0 {
+		t.Errorf("run make gen: rules (-rules.yml +prometheusrule.yaml):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"podmonitor.yaml", "prometheusrule.yaml"}, component.Resources); diff != "" {
+		t.Error(diff)
+	}
+	if len(monitor.Spec.Endpoints) != 1 || monitor.Spec.Endpoints[0].Path != "/metrics" {
+		t.Fatalf("endpoints %+v", monitor.Spec.Endpoints)
+	}
+	all := workloads(t)
+	for name := range ours {
+		labels := all[name].Spec.Template.Metadata.Labels
+		named := slices.ContainsFunc(all[name].Spec.Template.Spec.Containers[0].Ports, func(p containerPort) bool { return p.Name == monitor.Spec.Endpoints[0].Port })
+		if !monitor.Spec.Selector.picks(t, labels) || !named || labels[monitor.Spec.JobLabel] != "mailstream" {
+			t.Errorf("pods of %s are not scraped, or not as job mailstream", name)
+		}
+	}
+}
+
+// TestDocs_NameMetricsThatExist reads every document for names of metrics.
+func TestDocs_NameMetricsThatExist(t *testing.T) {
+	t.Parallel()
+	words := literals(t)
+	found := 0
+	for _, dir := range []string{".", "docs", "services", "deploy"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() && dir == "." && path != filepath.Join(root, dir) {
+				return gocmp.Or(err, filepath.SkipDir)
+			}
+			if entry.IsDir() || filepath.Ext(path) != ".md" {
+				return nil
+			}
+			text, err := os.ReadFile(path)
+			for _, name := range metricName.FindAllString(string(text), -1) {
+				found++
+				if !exported(name, words) {
+					t.Errorf("%s: no service exports %s", path, name)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found < 5 {
+		t.Errorf("%d names of metrics in all documents: the test does not find them", found)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -277,6 +278,21 @@ func TestRefusals_EveryCauseIsOfAnOutcomeAndIsTried(t *testing.T) {
 		x.r.Request = httptest.NewRequest(http.MethodPost, "/", nil)
 		if c := x.causeOfVerdict(v); !slices.Contains(causesOf(unauthenticated), c) || c == wrongSignature && v != signature.Refused {
 			t.Errorf("verdict %d is %s", v, c)
+		}
+	}
+}
+
+func TestDocs_SayOfEveryCauseWhatToDo(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range outcomes() {
+		for _, c := range causesOf(o) {
+			if !strings.Contains(string(guide), "`"+string(c)+"`") {
+				t.Errorf("nothing is said of %s", c)
+			}
 		}
 	}
 }
