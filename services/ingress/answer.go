@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/mailstream/mailstream/services/ingress/internal/room"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
@@ -36,8 +37,8 @@ func (s *Service) answer(x *exchange) {
 		accepted += i - first
 	}
 	m.taken.Inc()
-	var room [64]byte
-	body := append(room[:0], `{"accepted":`...)
+	var space [64]byte
+	body := append(space[:0], `{"accepted":`...)
 	body = strconv.AppendInt(body, int64(accepted), 10)
 	body = append(body, `,"dead_lettered":`...)
 	body = strconv.AppendInt(body, int64(dead), 10)
@@ -57,7 +58,7 @@ func (s *Service) refuse(x *exchange, no *refusal) {
 	if no.share != "" {
 		s.occupancy.refused[no.share].Inc()
 	}
-	if !x.arrived && x.r.ContentLength != 0 {
+	if ended := no.share == room.Evicted || no.outcome == slow; !ended && !x.arrived && x.r.ContentLength != 0 {
 		x.readUntil(time.Now().Add(lingerTime)) // the server reads on for a while
 	}
 	if no.outcome == probed {

@@ -28,7 +28,7 @@ const (
 	gunzipBytes = 48 << 10
 	// lingerTime bounds the wait for the rest of a body that nobody reads any more:
 	// a sender in the middle of it still gets its answer, one that stalls gets none.
-	lingerTime = time.Second
+	lingerTime = 500 * time.Millisecond
 )
 
 // errBodyTooLarge says that a body goes on beyond BodyBytesMax.
