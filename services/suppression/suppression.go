@@ -233,6 +233,7 @@ func (s *Service) consume(ctx context.Context, in *intake.Intake) error {
 	}
 	consumer, err := kafka.NewConsumer(s.shared.Kafka, kafka.ConsumerConfig{
 		Group: s.shared.Kafka.Group("suppression"), Topics: topics, BatchRecordsMax: batchRecordsMax,
+		Together: true, // the intake compares bounces with deliveries
 		OnAssigned: func(ctx context.Context, m map[string][]int32) error {
 			if err := s.catchUp(ctx, m); err != nil {
 				return err

@@ -26,6 +26,10 @@ type ConsumerConfig struct {
 	Group string
 	// Topics are read by the group, each partition by one member at a time.
 	Topics []string
+	// Together gives each member the same partition numbers of all topics, for a
+	// reader that sees a key's records of several topics in relation. A change of
+	// members then stops all of them for a moment instead of few partitions.
+	Together bool
 	// BatchRecordsMax bounds the records of one batch. Default 10_000.
 	BatchRecordsMax int
 	// BatchBytesMax bounds their keys, values and headers; the few records that
@@ -172,12 +176,16 @@ func NewConsumer(cfg Config, cc ConsumerConfig, log *zap.Logger, reg prometheus.
 }
 
 func (c *Consumer) options() []kgo.Opt {
+	balancer := kgo.CooperativeStickyBalancer()
+	if c.cfg.Together {
+		balancer = kgo.RangeBalancer() // the sticky one spreads partitions one by one
+	}
 	return []kgo.Opt{
 		kgo.ConsumerGroup(c.cfg.Group),
 		kgo.ConsumeTopics(c.cfg.Topics...),
 		kgo.DisableAutoCommit(), // settle commits
 		kgo.BlockRebalanceOnPoll(),
-		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.Balancers(balancer),
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), // a new group reads all there is
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // a lost position repeats rather than skips
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
