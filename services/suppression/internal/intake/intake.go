@@ -68,16 +68,16 @@ type Options struct {
 type Intake struct {
 	opt Options
 
-	mu     sync.Mutex
-	owned  map[int32]bool  // guarded by mu
-	watch  *outage.Watch   // guarded by mu
-	active map[string]bool // mailbox providers whose outage is in the log, guarded by mu
+	mu    sync.Mutex
+	owned map[int32]bool       // guarded by mu
+	watch *outage.Watch        // guarded by mu
+	told  map[string]time.Time // when the outage of a mailbox provider began that is in the log, guarded by mu
 }
 
 // New returns an intake with opt.
 func New(opt Options) *Intake {
 	opt.Log = telemetry.Throttled(opt.Log, telemetry.ByTopic, telemetry.ByReason) // lines a record
-	in := &Intake{opt: opt, owned: map[int32]bool{}, watch: outage.New(opt.OutageRate), active: map[string]bool{}}
+	in := &Intake{opt: opt, owned: map[int32]bool{}, watch: outage.New(opt.OutageRate), told: map[string]time.Time{}}
 	opt.Metrics.outages = in.outages
 	return in
 }
@@ -171,7 +171,7 @@ func (in *Intake) read(rec *kgo.Record) (*work, error) {
 	}
 	rule, ok := in.opt.Rules.Match(&event)
 	if event.Type == schemas.Bounced && !(ok && rule.Proof == list.Certain) {
-		in.refused(&event, rec.Timestamp)
+		in.refused(&event, readAt(rec))
 	}
 	if !ok || (event.RecipientHash == "" && event.Recipient == "") {
 		return nil, nil

@@ -55,13 +55,13 @@ const (
 	formerHash = "ffeeddccbbaa99887766554433221100"
 )
 
-func newFixture() fixture {
+func newFixture(change ...func(*intake.Options)) fixture {
 	f := fixture{topic: &topic{bytesMax: 700}, store: store.NewMemory(), reg: prometheus.NewRegistry()}
 	book := ledger.New(ledger.Options{
 		Topic: "email.suppressions", Partitions: 1, Store: f.store, Publisher: f.topic,
 		Metrics: ledger.NewMetrics(prometheus.NewRegistry()), Log: zap.NewNop(),
 	})
-	f.Intake = intake.New(intake.Options{
+	opt := intake.Options{
 		Rules: list.DefaultRules(list.Probations{Likely: 168 * time.Hour, SecondStrikeAfter: 24 * time.Hour}), Writer: book, Publisher: f.topic, DeadLetters: "email.dead-letter",
 		Delivered: "email.delivered", OutageRate: 0.1, OutageProbation: 168 * time.Hour,
 		Hash: func(string) string { return goodHash },
@@ -72,7 +72,11 @@ func newFixture() fixture {
 			return ""
 		},
 		Metrics: intake.NewMetrics(f.reg), Log: zap.NewNop(),
-	})
+	}
+	for _, c := range change {
+		c(&opt)
+	}
+	f.Intake = intake.New(opt)
 	return f
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
 	"github.com/mailstream/mailstream/services/suppression/internal/list"
@@ -35,7 +36,16 @@ func (in *Intake) taken(rec *kgo.Record) {
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.watch.Taken(name, rec.Timestamp)
+	in.watch.Taken(name, readAt(rec))
+}
+
+// readAt is the time of a record by its producer's clock, unless that runs ahead
+// of ours: one stamp from next year would leave the counts there.
+func readAt(rec *kgo.Record) time.Time {
+	if now := time.Now(); rec.Timestamp.After(now) {
+		return now
+	}
+	return rec.Timestamp
 }
 
 // refused counts a bounce that says nothing certain of the address.
@@ -45,24 +55,31 @@ func (in *Intake) refused(e *schemas.Event, at time.Time) {
 	in.watch.Taken(e.MailboxProvider, at)
 }
 
-// judge counts a bounce that is certain, and has it doubted in an outage.
+// judge counts a bounce that is certain, and has every bounce doubted in an
+// outage.
 func (in *Intake) judge(w *work) {
-	if w.rule.Proof != list.Certain || in.opt.OutageRate >= 1 {
+	if w.rule.Proof == list.NoProof || in.opt.OutageRate >= 1 {
 		return
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if w.doubt = in.watch.Bounced(&w.event, w.rec.Timestamp, time.Now()); w.doubt {
+	name, at := w.event.MailboxProvider, readAt(w.rec)
+	if w.rule.Proof == list.Certain {
+		w.doubt = in.watch.Bounced(&w.event, at, time.Now())
+	} else {
+		w.doubt = in.watch.Doubted(name, at)
+	}
+	if w.doubt {
 		w.rule.Probation = in.opt.OutageProbation
 		in.opt.Metrics.doubted.Inc()
-		in.told(w.event.MailboxProvider)
+		in.tell(name)
 	}
 }
 
-// told logs an outage once.
-func (in *Intake) told(name string) {
-	if !in.active[name] {
-		in.active[name] = true
+// tell logs an outage once.
+func (in *Intake) tell(name string) {
+	if began := in.watch.Began(name); !in.told[name].Equal(began) {
+		in.told[name] = began
 		in.opt.Log.Warn("mailbox provider bounces far more than usual, new bounces are put on probation", telemetry.Name(name))
 	}
 }
@@ -86,10 +103,18 @@ func (in *Intake) doubtAgain(ctx context.Context) error {
 			edits = append(edits, w.edit)
 		}
 	}
-	for len(edits) > 0 {
-		n := min(writeMax, len(edits))
-		if _, err := in.opt.Writer.Write(ctx, edits[:n]); err != nil {
+	for n := writeMax; len(edits) > 0; {
+		n = min(n, len(edits))
+		_, err := in.opt.Writer.Write(ctx, edits[:n])
+		switch {
+		case err == nil:
+		case fate.Of(err) != fate.DeadLetter:
 			return fmt.Errorf("put %d bounces of an outage on probation: %w", len(edits), err)
+		case n > 1: // one of them is too large: find it
+			n = 1
+			continue
+		default:
+			in.opt.Log.Warn("bounce of an outage cannot be put on probation and lists for ever", telemetry.Reason(reasonTooLarge), telemetry.Err(err))
 		}
 		edits = edits[n:]
 	}
@@ -107,15 +132,9 @@ func certainly(e schemas.Event) *schemas.Event {
 	return &e
 }
 
-// outages returns the mailbox providers that are doubted now, and forgets to have
-// told of those that are not any more.
+// outages returns the mailbox providers that are doubted now.
 func (in *Intake) outages() []string {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	names := in.watch.Active(time.Now())
-	clear(in.active)
-	for _, name := range names {
-		in.active[name] = true
-	}
-	return names
+	return in.watch.Active(time.Now())
 }

@@ -10,8 +10,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/suppression/internal/intake"
 	"github.com/mailstream/mailstream/services/suppression/internal/list"
 	"github.com/mailstream/mailstream/services/suppression/internal/store"
 )
@@ -94,5 +97,95 @@ mailstream_suppression_outage{mailbox_provider="google"} 1
 `
 	if err := testutil.GatherAndCompare(f.reg, strings.NewReader(want), "mailstream_suppression_outage"); err != nil {
 		t.Error(err)
+	}
+}
+
+// storm has Google take one message and refuse 300 people from at on.
+func (f fixture) storm(t *testing.T, first int, at time.Time) {
+	t.Helper()
+	recs := []*kgo.Record{delivery(first, "google", at)}
+	for i := range 200 {
+		recs = append(recs, delivery(first+i, "yahoo", at))
+	}
+	for i := range 300 {
+		recs = append(recs, refusal(first+i, at))
+	}
+	if err := f.Handle(t.Context(), recs); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestHandle_AHintInAnOutageIsNoStrike(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	hint := func(at time.Time) *kgo.Record {
+		rec := refusal(1, at)
+		rec.Value = bytes.Replace(rec.Value, []byte(`"certain"`), []byte(`"likely"`), 1)
+		rec.Value = bytes.Replace(rec.Value, []byte(`"id":"e1"`), []byte(`"id":"hint`+at.String()+`"`), 1)
+		return rec
+	}
+	for i, rec := range []*kgo.Record{hint(now.Add(-48 * time.Hour)), nil, hint(now)} {
+		if rec == nil {
+			f.storm(t, 100, now)
+			continue
+		}
+		if err := f.Handle(t.Context(), []*kgo.Record{rec}); err != nil {
+			t.Fatal(err)
+		}
+		if e := f.entry(t, 1); e.ExpiresAt.IsZero() || !list.Active(e, now.Add(time.Minute)) {
+			t.Errorf("after hint %d listed till %s", i, e.ExpiresAt)
+		}
+	}
+	if e := f.entry(t, 1); e.Note == "" {
+		t.Error("the entry does not say that an outage made it")
+	}
+}
+
+func TestHandle_EachOutageIsToldOnce(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.WarnLevel)
+	f := newFixture(func(o *intake.Options) { o.Log = zap.New(core) })
+	now := time.Now()
+	for i, at := range []time.Time{now.Add(-2 * time.Hour), now.Add(-2 * time.Hour), now.Add(-time.Minute)} {
+		f.storm(t, 1000*(i+1), at)
+	}
+	if n := logs.FilterMessageSnippet("bounces far more than usual").Len(); n != 2 {
+		t.Errorf("two outages, and nobody who reads the metrics: told %d times", n)
+	}
+}
+
+func TestHandle_AClockThatIsAheadBlindsNobody(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	if err := f.Handle(t.Context(), []*kgo.Record{delivery(1, "google", now.AddDate(1, 0, 0)), delivery(2, "yahoo", now.AddDate(1, 0, 0))}); err != nil {
+		t.Fatal(err)
+	}
+	f.storm(t, 100, now)
+	if e := f.entry(t, 100); e.ExpiresAt.IsZero() {
+		t.Error("after one record from next year an outage is believed")
+	}
+}
+
+func TestHandle_AnAddressThatIsTooLargeHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	large := refusal(1, now)
+	// Its record just fits as long as there is no note in it.
+	large.Value = bytes.Replace(large.Value, []byte(`"source":"acme"`), []byte(`"source":"`+strings.Repeat("x", 330)+`"`), 1)
+	if err := f.Handle(t.Context(), []*kgo.Record{large}); err != nil {
+		t.Fatal(err)
+	}
+	if e := f.entry(t, 1); e.AddedAt.IsZero() {
+		t.Fatal("the address does not even fit without a note")
+	}
+	f.storm(t, 100, now)
+	if e := f.entry(t, 1); !e.ExpiresAt.IsZero() {
+		t.Fatal("the address fits with a note, too")
+	}
+	if e := f.entry(t, 100); e.ExpiresAt.IsZero() {
+		t.Error("the others of the outage are listed for ever")
 	}
 }

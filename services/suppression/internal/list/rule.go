@@ -2,6 +2,7 @@ package list
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -183,13 +184,22 @@ func (r Rule) Doubt(cur schemas.Suppression, e *schemas.Event, why string) schem
 	}
 	entry := schemas.SuppressionEntry{
 		Scope: had.Scope, Reason: had.Reason,
-		RemovedAt: at.Add(time.Millisecond), RemovedBy: "outage:" + e.ID, RemovedNote: why,
+		RemovedAt: at.Add(time.Millisecond), RemovedBy: doubtedBy + e.ID, RemovedNote: why,
 		AddedAt: at.Add(2 * time.Millisecond), Evidence: e.ID, Provider: e.Provider, Source: e.Source, Note: why,
 	}
-	entry.Since, entry.ExpiresAt = entry.AddedAt, entry.AddedAt.Add(r.Probation)
+	entry.ExpiresAt = entry.AddedAt.Add(r.Probation)
 	return Merge(cur, schemas.Suppression{
 		Hash: cur.Hash, Address: cur.Address, UpdatedAt: cur.UpdatedAt, Entries: []schemas.SuppressionEntry{entry},
 	})
+}
+
+// doubtedBy starts what Doubt writes into RemovedBy.
+const doubtedBy = "outage:"
+
+// doubted reports whether nothing but Doubt has added e since it was lifted: it
+// leaves Since open, so that the next bounce is the first strike.
+func doubted(e schemas.SuppressionEntry) bool {
+	return e.Since.IsZero() && strings.HasPrefix(e.RemovedBy, doubtedBy)
 }
 
 // Added returns what has to be merged into had, the present entry of that key,
@@ -201,7 +211,7 @@ func Added(had schemas.SuppressionEntry, at time.Time) schemas.SuppressionEntry 
 	}
 	delta.RemovedAt, delta.RemovedBy, delta.RemovedNote = had.RemovedAt, had.RemovedBy, had.RemovedNote
 	delta.Since = delta.AddedAt
-	if added(had) {
+	if added(had) && !doubted(had) {
 		delta.Since = earlierSet(Since(had), delta.AddedAt)
 	}
 	return delta

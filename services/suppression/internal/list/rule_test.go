@@ -330,6 +330,15 @@ func TestDoubt_ListsForAWhileWhateverComesAgain(t *testing.T) {
 	if s := certain.Apply(state, &later); !expires(s).IsZero() {
 		t.Errorf("after the outage: expires %s, want never", expires(s))
 	}
+	hint, second := event(schemas.Bounced, 2*day, likely), event(schemas.Bounced, 4*day, likely)
+	guess, _ := rules.Match(&hint)
+	once := guess.Apply(state, &hint)
+	if !expires(once).Equal(at(2 * day).Add(week)) {
+		t.Errorf("a hint after the outage: expires %s, want a week after: the outage is no strike", expires(once))
+	}
+	if s := guess.Apply(once, &second); !expires(s).IsZero() {
+		t.Errorf("a second hint after the outage: expires %s, want never", expires(s))
+	}
 	before := certain.Apply(empty, &bounced)
 	if s := doubted.Doubt(before, &again, "why"); !list.Same(s, before) {
 		t.Errorf("dead before the outage: %+v", s)

@@ -118,6 +118,22 @@ func (w *Watch) Bounced(e *schemas.Event, at, now time.Time) (doubted bool) {
 	return c.doubted(at)
 }
 
+// Doubted says whether a bounce of a mailbox provider that was read from Kafka at
+// at is to be doubted, and counts nothing.
+func (w *Watch) Doubted(mailboxProvider string, at time.Time) bool {
+	c := w.names[mailboxProvider]
+	return c != nil && c.doubted(at)
+}
+
+// Began returns when the latest outage of a mailbox provider began, zero when
+// there was none.
+func (w *Watch) Began(mailboxProvider string) time.Time {
+	if c := w.names[mailboxProvider]; c != nil && len(c.spells) > 0 {
+		return c.spells[len(c.spells)-1].from
+	}
+	return time.Time{}
+}
+
 // Due returns the bounces that were believed before their outage was seen, and
 // are to be doubted now, until Done says that the first n were dealt with.
 func (w *Watch) Due() []schemas.Event { return w.due }
