@@ -70,11 +70,15 @@ func exported(metric string, literals map[string]bool) bool {
 // given are the labels that Prometheus or the targets add.
 var given = []string{"instance", "job", "le"}
 
+// foreign are labels that some scrapes add and others do not.
+var foreign = []string{"service", "namespace", "pod", "container", "endpoint"}
+
 var (
 	metricName = regexp.MustCompile(`\bmailstream_[a-z0-9_]+`)
 	grouping   = regexp.MustCompile(`\bby \(([^)]*)\)`)
 	matcher    = regexp.MustCompile(`([a-z_]+)\s*(?:=~|!=|=)\s*"`)
 	closedSet  = regexp.MustCompile(`\b(?:cause|outcome)=~?"([a-z_|]+)"`)
+	used       = regexp.MustCompile(`\$labels\.([a-z_]+)`)
 	template   = regexp.MustCompile(`\{\{\s*(?:\$labels\.)?([a-z_]+)\s*\}\}`)
 )
 
@@ -101,6 +105,9 @@ func checkExpression(t *testing.T, where, expression string, words map[string]bo
 		}
 	}
 	for _, label := range labels {
+		if slices.Contains(foreign, label) {
+			t.Errorf("%s: the label %s is there for some scrapes only; mailstream_build_info has component", where, label)
+		}
 		if !slices.Contains(given, label) && !words[label] {
 			t.Errorf("%s: no metric has the label %s", where, label)
 		}
@@ -141,6 +148,11 @@ func TestPrometheus_RulesUseWhatServicesExportAndNameARunbook(t *testing.T) {
 			}
 			if rule.Annotations["summary"] == "" {
 				t.Errorf("%s has no summary", rule.Alert)
+			}
+			for _, m := range used.FindAllStringSubmatch(rule.Annotations["summary"], -1) {
+				if !regexp.MustCompile(`by \([^)]*\b` + m[1] + `\b`).MatchString(rule.Expr) {
+					t.Errorf("%s: its result has no label %s for the summary", rule.Alert, m[1])
+				}
 			}
 			file, anchor, _ := strings.Cut(rule.Annotations["runbook"], "#")
 			if file != "docs/operations.md" || !slices.Contains(headings, anchor) {
