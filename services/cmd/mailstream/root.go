@@ -40,6 +40,7 @@ func newRoot(p process) *cobra.Command {
 	root.SetArgs(p.args)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.PersistentFlags().StringVar(&c.configFile, "config", "", "configuration `file`; without it the defaults and the environment (MAILSTREAM_...)")
 	for _, s := range []struct {
 		name  pipeline.Name
@@ -52,7 +53,7 @@ func newRoot(p process) *cobra.Command {
 	} {
 		root.AddCommand(c.service(s.name, s.short))
 	}
-	root.AddCommand(c.topics(), c.migrate(), c.simulate(), c.suppressions(), healthcheck())
+	root.AddCommand(c.topics(), c.migrate(), c.simulate(), c.suppressions(), c.classify(), healthcheck())
 	return root
 }
 
