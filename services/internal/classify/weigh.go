@@ -121,7 +121,7 @@ func (w *weighing) spared(c *Classifier, index int, score int16) (int, int16) {
 	for i := range c.reasons {
 		least := weights[firm]
 		if c.traits[i].passes && c.reasons[index] == schemas.DomainNotFound {
-			least = weights[hint] // a name server that does not answer proves nothing
+			least = weights[fair] // a name server that does not answer proves nothing
 		} else if !c.traits[i].spares {
 			continue
 		}
