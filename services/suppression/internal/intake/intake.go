@@ -76,7 +76,7 @@ type Intake struct {
 
 // New returns an intake with opt.
 func New(opt Options) *Intake {
-	opt.Log = telemetry.Throttled(opt.Log, telemetry.ByTopic, telemetry.ByReason) // lines a record
+	opt.Log = telemetry.Throttled(opt.Log, telemetry.ByTopic, telemetry.ByReason, telemetry.ByName) // lines a record
 	in := &Intake{opt: opt, owned: map[int32]bool{}, watch: outage.New(opt.OutageRate), told: map[string]time.Time{}}
 	opt.Metrics.outages = in.outages
 	return in

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -144,15 +145,20 @@ func TestHandle_AHintInAnOutageIsNoStrike(t *testing.T) {
 
 func TestHandle_EachOutageIsToldOnce(t *testing.T) {
 	t.Parallel()
-	core, logs := observer.New(zap.WarnLevel)
-	f := newFixture(func(o *intake.Options) { o.Log = zap.New(core) })
-	now := time.Now()
-	for i, at := range []time.Time{now.Add(-2 * time.Hour), now.Add(-2 * time.Hour), now.Add(-time.Minute)} {
-		f.storm(t, 1000*(i+1), at)
-	}
-	if n := logs.FilterMessageSnippet("bounces far more than usual").Len(); n != 2 {
-		t.Errorf("two outages, and nobody who reads the metrics: told %d times", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.WarnLevel)
+		f := newFixture(func(o *intake.Options) { o.Log = zap.New(core) })
+		for i := range 2 { // two outages, and nobody who reads the metrics
+			for j := range 3 {
+				f.storm(t, 10_000*i+1000*j, time.Now())
+				time.Sleep(time.Minute)
+			}
+			time.Sleep(time.Hour)
+		}
+		if n := logs.FilterMessageSnippet("bounces far more than usual").Len(); n != 2 {
+			t.Errorf("two outages are told %d times", n)
+		}
+	})
 }
 
 func TestHandle_AClockThatIsAheadBlindsNobody(t *testing.T) {
