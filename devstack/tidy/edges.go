@@ -21,7 +21,7 @@ func edges() []edge {
 		{from: "services/*", may: []string{".", "services/internal", "schemas"}},
 		{from: "services", may: []string{"schemas"}},
 		{from: "devstack", may: []string{"devstack", "services", "schemas"}},
-		{from: "examples", may: []string{"examples", "services", "schemas"}},
+		{from: "examples", may: []string{"examples", "schemas"}},
 	}
 }
 

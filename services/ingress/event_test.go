@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -147,15 +148,23 @@ func TestIngress_TakesGzipAndChunks(t *testing.T) {
 	}
 }
 
-func TestPath_IsTheListOfTheBlueprint(t *testing.T) {
+func TestPath_IsTheListOfTheArchitecture(t *testing.T) {
 	t.Parallel()
-	var names []string
+	text, err := os.ReadFile("../../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(text), "**ingress**")
+	list, _, _ = strings.Cut(list, "\n**")
+	var names, want []string
 	for _, s := range path {
 		names = append(names, s.name)
 	}
-	want := []string{"route", "authenticate", "limit", "receive", "verify", "decode", "normalise", "fingerprint", "publish"}
+	for _, line := range regexp.MustCompile(`(?m)^\d+\. (\w+):`).FindAllStringSubmatch(list, -1) {
+		want = append(want, line[1])
+	}
 	if diff := cmp.Diff(want, names); diff != "" {
-		t.Error(diff)
+		t.Errorf("stages (-documented +path):\n%s", diff)
 	}
 }
 

@@ -21,7 +21,7 @@ func elastic(parameters string) call {
 }
 
 // TestRecipe_ElasticEmail gets every documented status and category into the
-// type and reason of the sheet.
+// type and reason of the documentation.
 func TestRecipe_ElasticEmail(t *testing.T) {
 	t.Parallel()
 	cfg, kc := recipes(t), kafkatest.Start(t)

@@ -2,7 +2,8 @@
 // providers, how sure that is, and whether it is any use to try the address again.
 // The knowledge is data: classifier.yaml, wordings.yaml and blocklists.yaml, whose
 // version travels with each event, so that a later one can be run again over the
-// raw items.
+// raw items. Beside that it knows the agents of machines that open messages
+// nobody looked at (machine.go).
 //
 // It is a pure function of its input: no lookup, no state, no clock. It does not
 // decide what happened (delivered, bounced, blocked): that is the provider's

@@ -1,7 +1,9 @@
-// Package kafka is the only door to Kafka: a producer that says yes only when
+// Package kafka is the door to Kafka for what services share: a producer that says yes only when
 // every record is acknowledged by all in-sync replicas, a consumer with the one
 // place that commits offsets, a tail that reads a whole topic without a group,
-// and the topics themselves with their settings.
+// and the topics themselves with their settings. What one service alone needs it
+// asks the library for itself, on a client made here: alerting reads chosen
+// offsets and holds leases.
 //
 // It guarantees at-least-once in both directions and never loses a record by
 // itself; duplicates are the reader's to absorb. It knows nothing of what is in
