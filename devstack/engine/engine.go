@@ -73,6 +73,9 @@ type Config struct {
 	// Reader and ReaderPassword are the account that may only read, and only
 	// within limits of time and memory. Empty Reader: no such account.
 	Reader, ReaderPassword string
+	// Restart starts a child that has ended by itself again, on the same port and
+	// data, and logs it. Without, Run returns.
+	Restart bool
 	// Progress gets a line now and then while the library is fetched. Nil: the
 	// lines go to the log.
 	Progress func(line string)
@@ -92,7 +95,7 @@ type Engine struct {
 
 	mu      sync.Mutex
 	url     string // set when ready
-	process int    // the child, set when ready
+	process int    // the present child, set when ready
 }
 
 // New returns an engine that Run will start. It fails on an address without a
@@ -128,7 +131,8 @@ func (e *Engine) URL() string {
 	return e.url
 }
 
-// Process returns the process id of the child once Ready is closed, 0 before.
+// Process returns the process id of the latest child once Ready is closed, 0
+// before.
 func (e *Engine) Process() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -155,8 +159,8 @@ func (e *Engine) fetch(ctx context.Context) (string, error) {
 }
 
 // Run fetches the library if needed, starts the engine and blocks until it has
-// ended. It returns nil when ctx ended it, and otherwise why it could not start
-// or ended by itself; errors.Is tells ErrBusy and ErrPortTaken.
+// ended for good. It returns nil when ctx ended it, and otherwise why it could not
+// start or ended by itself; errors.Is tells ErrBusy and ErrPortTaken.
 func (e *Engine) Run(ctx context.Context) error {
 	path, err := e.fetch(ctx)
 	if err != nil {
@@ -172,30 +176,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		return stopped(ctx, err)
 	}
 	defer lock.Close()
-	listener, address, err := listen(ctx, e.config.Listen)
-	if err != nil {
-		return stopped(ctx, err)
-	}
-	defer listener.Close()
-	child, err := startChild(e.spec(path, dir), listener, lock)
-	if err != nil {
-		return fmt.Errorf("start engine: %w", err)
-	}
-	// The child has its own copy: once it is gone, nothing must still listen.
-	listener.Close()
-	if err := child.waitReady(ctx); err != nil {
-		return stopped(ctx, errors.Join(err, child.stop()))
-	}
-	e.mu.Lock()
-	e.url, e.process = "http://"+address, child.cmd.Process.Pid
-	e.mu.Unlock()
-	close(e.ready)
-	select {
-	case <-ctx.Done():
-		return child.stop()
-	case <-child.exited:
-		return child.failure()
-	}
+	return e.supervise(ctx, e.spec(path, dir), lock)
 }
 
 // stopped returns nil instead of an error that ctx caused.

@@ -89,6 +89,7 @@ func New(opt Options) (*Stack, error) {
 	}
 	ec := engine.Default()
 	ec.DataDir, ec.Listen, ec.Progress = filepath.Join(opt.DataDir, "clickhouse"), clickhouseListen, opt.Progress
+	ec.Restart = true
 	if s.engine, err = engine.New(ec, s.log.Named("engine")); err != nil {
 		return nil, err
 	}
@@ -258,6 +259,10 @@ func (s *Stack) Kafka() string { return cmp.Or(s.opt.Brokers, s.broker.Addr()) }
 // ClickHouse returns the base URL of the engine's HTTP interface; valid after
 // Ready.
 func (s *Stack) ClickHouse() string { return s.engine.URL() }
+
+// EngineProcess returns the process id of the ClickHouse engine, for tests that
+// kill it; valid after Ready.
+func (s *Stack) EngineProcess() int { return s.engine.Process() }
 
 // Slack returns the stand-in for Slack, nil when messages go elsewhere.
 func (s *Stack) Slack() *slack.Server { return s.slack }
