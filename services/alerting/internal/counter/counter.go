@@ -95,6 +95,7 @@ func (c *Counter) Run(ctx context.Context) error {
 		}
 		c.noteSettled()
 		if len(c.lanes) == 0 && len(c.starts) == 0 {
+			c.met.age.Set(0) // somebody else's rounds
 			select {
 			case <-c.Wake():
 			case <-ctx.Done():

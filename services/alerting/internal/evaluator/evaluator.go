@@ -184,6 +184,7 @@ func (e *Evaluator) loop(ctx context.Context) error {
 		}
 		e.noteSettled()
 		if len(e.parts) == 0 && len(e.starts) == 0 {
+			e.showStale(0) // somebody else's lanes
 			select {
 			case <-e.Wake():
 			case <-ctx.Done():
