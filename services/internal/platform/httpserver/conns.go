@@ -34,6 +34,7 @@ type conns struct {
 	max, peerMax int
 	proxies      []netip.Prefix // have no bound of their own
 	closed       *prometheus.CounterVec
+	unread       *unread // nil notes nothing
 
 	mu    sync.Mutex
 	open  []*conn // in no order
@@ -55,6 +56,14 @@ type conn struct {
 	busy    bool      // a handler has it
 	waits   time.Time // since when it is not busy
 	index   int       // in in.open, -1 once it is closed
+}
+
+// Write writes an answer.
+func (c *conn) Write(p []byte) (int, error) {
+	if c.in.unread != nil {
+		c.in.unread.note(p)
+	}
+	return c.Conn.Write(p)
 }
 
 // Close closes the connection.

@@ -156,6 +156,9 @@ func New(cfg Config, opt Options, log *zap.Logger, reg *prometheus.Registry) (*S
 	if s.api.conns, err = newConns(cfg.HTTP, opt.Proxies, reg); err != nil {
 		return nil, fmt.Errorf("register connections of %s: %w", opt.Name, err)
 	}
+	if s.api.conns.unread, err = newUnread(log, reg); err != nil {
+		return nil, fmt.Errorf("register unread requests of %s: %w", opt.Name, err)
+	}
 	s.api.http.ErrorLog, s.metrics.http.ErrorLog = errorLog, errorLog
 	return s, nil
 }
