@@ -121,7 +121,7 @@ const addressBytesMax = 39
 // addressIn returns the first IP address of text.
 func addressIn(text string) string {
 	for i := 0; i < len(text); {
-		if !isAddressByte(text[i]) || i > 0 && isWord(text[i-1]) {
+		if !startsAddress(text, i) {
 			i++
 			continue
 		}
@@ -138,6 +138,15 @@ func addressIn(text string) string {
 		i = max(end, i+1)
 	}
 	return ""
+}
+
+// startsAddress says that an address may begin at i: a number, or letters that are
+// hexadecimal digits before a colon.
+func startsAddress(text string, i int) bool {
+	if i > 0 && isWord(text[i-1]) || !isAddressByte(text[i]) {
+		return false
+	}
+	return isDigit(text[i]) || text[i] != '.' && strings.IndexByte(text[i:min(i+5, len(text))], ':') >= 0
 }
 
 func isAddressByte(c byte) bool {

@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 )
@@ -102,14 +103,13 @@ func (l *lexicon) find(word []byte) *lexWord {
 	if w := l.get(word); w != nil {
 		return w
 	}
-	var shape [wordBytesMax]byte
-	digits := false
-	for i, c := range word {
-		if shape[i] = c; isDigit(c) {
-			shape[i], digits = '#', true
+	if bytes.ContainsAny(word, "0123456789") {
+		var shape [wordBytesMax]byte
+		for i, c := range word {
+			if shape[i] = c; isDigit(c) {
+				shape[i] = '#'
+			}
 		}
-	}
-	if digits {
 		return l.get(shape[:len(word)])
 	}
 	if last := len(word) - 1; last >= pluralBytesMin && word[last] == 's' {

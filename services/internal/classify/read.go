@@ -78,15 +78,19 @@ func (r *reading) read(lex *lexicon, text string) {
 func (r *reading) chunk(i int) int {
 	end, at := i, -1
 	url := r.text[i] == '/' || hasPrefixFold(r.text[i:], "www.")
+	dots := false
 scan:
 	for ; end < len(r.text); end++ {
-		switch c := r.text[end]; c {
-		case ' ', '\t', '\r', '\n', '<', '>', '(', ')', '[', ']', '{', '}', '"', '|', ',', ';', '*', '`':
+		switch what := chunkByte[r.text[end]]; what {
+		case inChunk:
+		case endsChunk:
 			break scan
 		case '@':
 			if at < 0 {
 				at = end
 			}
+		case '.':
+			dots = true
 		case ':':
 			if end+2 < len(r.text) && r.text[end+1] == '/' && r.text[end+2] == '/' {
 				url = at < 0
@@ -106,15 +110,33 @@ scan:
 	case isDigit(r.text[i]):
 		return r.digits(i, end)
 	}
-	if stop := hostAt(r.text, i, end); stop > 0 && !r.twoSentences(i, stop) {
-		if stop < end && r.text[stop] == '/' {
-			stop = end
+	if dots {
+		if stop := hostAt(r.text, i, end); stop > 0 && !r.twoSentences(i, stop) {
+			if stop < end && r.text[stop] == '/' {
+				stop = end
+			}
+			r.host(i, stop)
+			return stop
 		}
-		r.host(i, stop)
-		return stop
 	}
 	return r.letters(i, end)
 }
+
+// chunkByte says what a byte means to chunk: inChunk, endsChunk or itself.
+var chunkByte = func() (table [256]byte) {
+	for _, c := range []byte(" \t\r\n<>()[]{}\"|,;*`") {
+		table[c] = endsChunk
+	}
+	for _, c := range []byte("@.:") {
+		table[c] = c
+	}
+	return table
+}()
+
+const (
+	inChunk byte = iota
+	endsChunk
+)
 
 func hasPrefixFold(s, lower string) bool {
 	if len(s) < len(lower) {
