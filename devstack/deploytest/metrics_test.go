@@ -134,7 +134,7 @@ func TestPrometheus_RulesUseWhatServicesExportAndNameARunbook(t *testing.T) {
 		t.Fatal(err)
 	}
 	words := literals(t)
-	headings := anchors(readFile(t, "docs/operations.md"))
+	headings := anchors(readFile(t, "docs/runbook.md"))
 	seen := map[string]bool{}
 	for _, group := range r.Groups {
 		for _, rule := range group.Rules {
@@ -155,8 +155,8 @@ func TestPrometheus_RulesUseWhatServicesExportAndNameARunbook(t *testing.T) {
 				}
 			}
 			file, anchor, _ := strings.Cut(rule.Annotations["runbook"], "#")
-			if file != "docs/operations.md" || !slices.Contains(headings, anchor) {
-				t.Errorf("%s: runbook %q is no heading of docs/operations.md", rule.Alert, rule.Annotations["runbook"])
+			if file != "docs/runbook.md" || anchor != strings.ToLower(rule.Alert) || !slices.Contains(headings, anchor) {
+				t.Errorf("%s: runbook %q is not its heading in docs/runbook.md", rule.Alert, rule.Annotations["runbook"])
 			}
 		}
 	}
