@@ -1,6 +1,7 @@
 package suppression
 
 import (
+	"math"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,6 +35,16 @@ func newMetrics(s *Service, reg prometheus.Registerer) *metrics {
 			return 1
 		}
 		return 0
+	}))
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "mailstream_suppression_state_free_bytes",
+		Help: "Room on the file system of the local store. Below 128 MiB nothing is written and the list stands still.",
+	}, func() float64 {
+		free, err := s.room.Bytes()
+		if err != nil {
+			return math.NaN()
+		}
+		return float64(free)
 	}))
 	return m
 }

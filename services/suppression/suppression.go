@@ -25,9 +25,11 @@ import (
 	"github.com/mailstream/mailstream/services/internal/mailbox"
 	"github.com/mailstream/mailstream/services/internal/platform"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/disk"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/suppression/internal/api"
 	"github.com/mailstream/mailstream/services/suppression/internal/intake"
@@ -59,6 +61,7 @@ type Service struct {
 	asks     *kgo.Client // for the ends of the list
 	metrics  *metrics
 	often    *zap.Logger // throttled: for what may be repeated
+	room     disk.Room   // of the local store
 
 	store *store.Pebble              // of Run
 	tail  atomic.Pointer[kafka.Tail] // set once, by Run
@@ -84,6 +87,7 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 		cfg: cfg, shared: shared,
 		topic: schemas.SuppressionsTopic(shared.Kafka.TopicPrefix),
 		rules: list.DefaultRules(cfg.probations()),
+		room:  disk.Room{Dir: shared.StateDir, BytesMin: store.RoomBytesMin},
 		ready: make(chan struct{}),
 		often: telemetry.Throttled(shared.Log),
 	}
@@ -149,10 +153,7 @@ func (s *Service) work(ctx context.Context) error {
 		return unlessDone(ctx, err)
 	}
 	id := s.watch.ID(s.topic)
-	s.store, err = store.Open(ctx, store.Options{
-		Dir: s.shared.StateDir, Topic: id, CacheBytes: int64(s.cfg.CacheBytes), Log: s.shared.Log,
-	})
-	if err != nil {
+	if s.store, err = s.openStore(ctx, id); err != nil {
 		return unlessDone(ctx, err)
 	}
 	s.metrics.store.Store(s.store)
@@ -292,9 +293,40 @@ func (s *Service) rewind(ctx context.Context) error {
 	return s.store.Merge(store.Batch{Applied: again})
 }
 
+// openBackoff spaces the tries to open the store on a full disk.
+var openBackoff = lifecycle.Backoff{Min: time.Second, Max: 30 * time.Second}
+
+// openStore opens the store, once the disk has room for it.
+func (s *Service) openStore(ctx context.Context, topic string) (*store.Pebble, error) {
+	for attempt := 1; ; attempt++ {
+		p, err := store.Open(ctx, store.Options{
+			Dir: s.shared.StateDir, Topic: topic, CacheBytes: int64(s.cfg.CacheBytes), Room: s.room, Log: s.shared.Log,
+		})
+		if !errors.Is(err, disk.ErrFull) {
+			return p, err
+		}
+		delay := openBackoff.Next(attempt)
+		s.shared.Log.Warn("local store waits for room", telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
+		if err := lifecycle.Sleep(ctx, delay); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// roomFault says that the disk is too full for the list to go on.
+func (s *Service) roomFault() error {
+	if err := s.room.Check(); err != nil {
+		return fmt.Errorf("the list stands still: %w", err)
+	}
+	return nil
+}
+
 // readiness says why this replica should not be asked, nil when it may.
 func (s *Service) readiness() error {
 	if err := s.watch.Fault(); err != nil {
+		return err
+	}
+	if err := s.roomFault(); err != nil {
 		return err
 	}
 	if !s.open.Load() {

@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/zap"
 
+	"github.com/mailstream/mailstream/services/internal/platform/disk"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
 
@@ -48,13 +49,23 @@ type Options struct {
 	Topic string
 	// CacheBytes is the memory for blocks of the database. Zero: Pebble's 8 MB.
 	CacheBytes int64
-	Log        *zap.Logger
+	// Room is asked before each write: Pebble ends the process when the system
+	// refuses one. Its Dir is that of the store. A zero one always has room.
+	Room disk.Room
+	Log  *zap.Logger
 }
+
+// RoomBytesMin is what has to stay free: the write-ahead log, two tables of
+// memory that are written out, and a compaction of theirs.
+const RoomBytesMin = 4 * memTableBytes
 
 // Open opens the store in opt.Dir, or makes an empty one there when there is
 // none, or when what is there is damaged or of another topic or version; it
-// logs why. ErrInUse is returned when another process has it.
+// logs why. ErrInUse is returned when another process has it, disk.ErrFull where there is no room.
 func Open(ctx context.Context, opt Options) (*Pebble, error) {
+	if err := opt.Room.Check(); err != nil {
+		return nil, fmt.Errorf("open local store: %w", err)
+	}
 	lock, err := lockFolder(filepath.Join(opt.Dir, lockFolderName))
 	if err != nil {
 		return nil, err
@@ -147,7 +158,7 @@ func openFolder(ctx context.Context, dir string, opt Options) (*Pebble, error) {
 		return nil, fmt.Errorf("open local store: %w", err)
 	}
 	p := &Pebble{
-		db: db, log: opt.Log, alarm: alarm,
+		db: db, room: opt.Room, log: opt.Log, alarm: alarm,
 		grow: make(chan struct{}, 1), behind: map[Key]struct{}{}, applied: map[int32]int64{},
 	}
 	if err := p.load(ctx, opt.Topic); err != nil {

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform/disk"
 )
 
 // The first byte of every key in the database.
@@ -37,6 +38,7 @@ const behindMax = 100_000
 type Pebble struct {
 	db   *pebble.DB
 	lock *pebble.Lock
+	room disk.Room
 	log  *zap.Logger
 
 	// filter is the one in use; next, while a larger one is being filled, gets
@@ -60,8 +62,12 @@ func (p *Pebble) Get(k Key) (state schemas.Suppression, ok bool, err error) {
 	return p.read(k)
 }
 
-// Merge makes all of b or nothing of it.
+// Merge makes all of b or nothing of it. The error is disk.ErrFull while there is
+// no room.
 func (p *Pebble) Merge(b Batch) error {
+	if err := p.room.Check(); err != nil {
+		return fmt.Errorf("write to local store: %w", err)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	batch := p.db.NewBatch()

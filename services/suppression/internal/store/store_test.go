@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform/disk"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/suppression/internal/store"
 )
@@ -431,4 +432,43 @@ func TestParseKey(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A write that the system refuses ends Pebble and the process with it, so a full
+// disk must be noticed before. What is there can be read meanwhile.
+func TestPebble_WritesNothingToAFullDisk(t *testing.T) {
+	t.Parallel()
+	dir, free := t.TempDir(), uint64(store.RoomBytesMin)
+	opt := store.Options{
+		Dir: dir, Topic: "topic", Log: zap.NewNop(),
+		Room: disk.Room{Dir: dir, BytesMin: store.RoomBytesMin, Free: func(string) (uint64, error) { return free, nil }},
+	}
+	p, err := store.Open(t.Context(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	positions := func(n int64) store.Batch { return store.Batch{Applied: map[int32]int64{0: n}} }
+	merge(t, p, positions(1))
+	free--
+	if err := p.Merge(positions(2)); !errors.Is(err, disk.ErrFull) || fate.Of(err) != fate.Retry {
+		t.Errorf("full: %v, fate %s", err, fate.Of(err))
+	}
+	if got := p.Applied()[0]; got != 1 {
+		t.Errorf("the position is %d, want 1", got)
+	}
+	free++
+	merge(t, p, positions(2))
+	closeStore(t, p)
+	free = 0
+	if _, err := store.Open(t.Context(), opt); !errors.Is(err, disk.ErrFull) {
+		t.Errorf("open on a full disk: %v", err)
+	}
+	free = store.RoomBytesMin
+	if p, err = store.Open(t.Context(), opt); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Applied()[0]; got != 2 {
+		t.Errorf("the position is %d, want 2", got)
+	}
+	closeStore(t, p)
 }
