@@ -112,7 +112,7 @@ func eventTime(claimed, receivedAt time.Time) time.Time {
 func (n *Normaliser) recipient(it *provider.Item) {
 	ev := &it.Event
 	ev.Recipient = provider.Address(ev.Recipient)
-	if ev.Recipient == "" {
+	if ev.Recipient == "" || strings.ContainsAny(ev.Recipient, "<>;") { // none or several
 		return
 	}
 	canonical, err := address.Canonical(ev.Recipient)

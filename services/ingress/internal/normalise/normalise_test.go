@@ -42,7 +42,7 @@ func TestComplete_OnePersonHasOneHashInAnySpelling(t *testing.T) {
 	if len(want.RecipientHash) != 32 || want.RecipientDomain != "example.com" {
 		t.Fatalf("%+v", want)
 	}
-	for _, spelling := range []string{"Ana@EXAMPLE.com", " ana@example.com ", "Ana B. <ana@example.com>"} {
+	for _, spelling := range []string{"Ana@EXAMPLE.com", " ana@example.com ", "Ana B. <ana@example.com>", `"Ana <B>" <ana@example.com>`, "mailto:ana@example.com"} {
 		got := complete(t, schemas.Event{Recipient: spelling}, "").Event
 		if got.RecipientHash != want.RecipientHash || got.RecipientDomain != want.RecipientDomain {
 			t.Errorf("%q: %q %q", spelling, got.RecipientHash, got.RecipientDomain)
@@ -51,8 +51,10 @@ func TestComplete_OnePersonHasOneHashInAnySpelling(t *testing.T) {
 			t.Errorf("%q: the recipient became %q, want the bare address as received", spelling, got.Recipient)
 		}
 	}
-	if got := complete(t, schemas.Event{Recipient: "nobody"}, "").Event; got.RecipientHash != "" || got.Recipient != "nobody" {
-		t.Errorf("an address that is none: %+v", got)
+	for _, nobody := range []string{"nobody", "Ana <ana@example.com>, Bo <bo@example.com>", "ana@example.com;bo@example.com", "ana@example.com, bo@example.com"} {
+		if got := complete(t, schemas.Event{Recipient: nobody, MessageID: "m"}, "").Event; got.RecipientHash != "" || got.RecipientDomain != "" || got.Recipient != nobody {
+			t.Errorf("what is not one address: %+v", got)
+		}
 	}
 	if got := complete(t, schemas.Event{Recipient: "a@gmail.com"}, "").Event.MailboxProvider; got != "google" {
 		t.Errorf("mailbox provider %q", got)

@@ -118,21 +118,46 @@ func EnhancedCode(text string) string {
 
 // Address returns the bare address of one mailbox of RFC 5322, section 3.4: what
 // stands in the angle brackets of "Ana <ana@example.com>", or before the comment
-// of "ana@example.com (Ana)". Any other text, a list of mailboxes too, is returned
-// as it is.
+// of "ana@example.com (Ana)", and behind the scheme of "mailto:ana@example.com".
+// Any other text, a list of mailboxes too, is returned as it is.
 func Address(text string) string {
 	text = strings.TrimSpace(text)
 	switch {
 	case strings.HasSuffix(text, ">"):
 		i := strings.LastIndexByte(text, '<')
-		if i >= 0 && !strings.Contains(text[:i], ">") {
-			return strings.TrimSpace(text[i+1 : len(text)-1])
+		if i >= 0 && displayName(strings.TrimSpace(text[:i])) {
+			return withoutScheme(strings.TrimSpace(text[i+1 : len(text)-1]))
 		}
 	case strings.HasSuffix(text, ")"):
 		bare, _, found := strings.Cut(text, " (")
 		if found && strings.Count(bare, "@") == 1 && !strings.ContainsAny(bare, " <,") {
-			return bare
+			return withoutScheme(bare)
 		}
 	}
-	return text
+	return withoutScheme(text)
+}
+
+// displayName says that text is at most one display name: what stands before the
+// last of several mailboxes has a closing bracket outside of quotes.
+func displayName(text string) bool {
+	quoted := false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case c == '>' && !quoted:
+			return false
+		}
+	}
+	return true
+}
+
+func withoutScheme(address string) string {
+	const scheme = "mailto:"
+	if len(address) > len(scheme) && strings.EqualFold(address[:len(scheme)], scheme) {
+		return address[len(scheme):]
+	}
+	return address
 }

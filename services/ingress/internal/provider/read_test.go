@@ -98,6 +98,8 @@ func TestAddress_LeavesTheDisplayName(t *testing.T) {
 	for text, want := range map[string]string{
 		"ana@example.com": "ana@example.com", " Ana <Ana@example.com> ": "Ana@example.com", "<a@b.c>": "a@b.c", "a<b": "a<b", "": "",
 		"< a@b.c >": "a@b.c", "a@b.c (Ana)": "a@b.c", `"Ana, (B)" <a@b.c>`: "a@b.c", "(Ana)": "(Ana)",
+		`"a<b>" <a@b.c>`: "a@b.c", `"Ana \">" <a@b.c>`: "a@b.c", "mailto:a@b.c": "a@b.c", "Ana <MailTo:a@b.c>": "a@b.c", "mailto:": "mailto:",
+		`"A" <a@b.c>, "B" <d@e.f>`: `"A" <a@b.c>, "B" <d@e.f>`,
 		// Several are nobody: the last one is as wrong as the first.
 		"Ana <a@b.c>, Bo <d@e.f>": "Ana <a@b.c>, Bo <d@e.f>", "a@b.c, d@e.f (Bo)": "a@b.c, d@e.f (Bo)",
 	} {
