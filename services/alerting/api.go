@@ -1,6 +1,7 @@
 package alerting
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -33,10 +34,23 @@ func (a api) routes(mux *http.ServeMux) {
 	})
 }
 
+// The parameters of a list: those of labels are label.<name>.
+const labelPrefix = "label."
+
+func parameters() []string {
+	return []string{
+		"state", "source", "rule",
+		labelPrefix + schemas.LabelSource, labelPrefix + schemas.DimensionDomain, labelPrefix + schemas.DimensionProvider,
+	}
+}
+
 // list shows alerts, the latest first: all that are known, or those that match
-// the parameters state (several, comma-separated), source and rule.
+// the parameters state (several, comma-separated), source, rule and labels.
 func (a api) list(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
+	q, ok := httpserver.Query(w, r, parameters()...)
+	if !ok {
+		return
+	}
 	var states []string
 	for _, s := range strings.Split(q.Get("state"), ",") {
 		switch schemas.AlertState(s) {
@@ -44,16 +58,23 @@ func (a api) list(w http.ResponseWriter, r *http.Request) {
 			states = append(states, s)
 		case "":
 		default:
-			httpserver.Problem(w, http.StatusBadRequest, "invalid parameter",
-				"state must be pending, firing, recovering or resolved")
+			httpserver.Problem(w, http.StatusBadRequest, "bad request", "state must be pending, firing, recovering or resolved")
 			return
 		}
 	}
-	source, rule := q.Get("source"), q.Get("rule")
+	labels := map[string]string{schemas.LabelSource: q.Get("source")}
+	for name := range q {
+		if label, is := strings.CutPrefix(name, labelPrefix); is {
+			labels[label] = cmp.Or(q.Get(name), labels[label])
+		}
+	}
 	alerts := a.book.All(func(al *schemas.Alert) bool {
-		return (len(states) == 0 || slices.Contains(states, string(al.State))) &&
-			(source == "" || al.Labels[schemas.LabelSource] == source) &&
-			(rule == "" || al.Rule == rule)
+		for name, want := range labels {
+			if want != "" && al.Labels[name] != want {
+				return false
+			}
+		}
+		return (len(states) == 0 || slices.Contains(states, string(al.State))) && (q.Get("rule") == "" || al.Rule == q.Get("rule"))
 	})
 	total := len(alerts)
 	alerts = alerts[:min(total, alertsMax)]

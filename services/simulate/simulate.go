@@ -70,8 +70,8 @@ func Default() Config {
 func (c Config) Validate(p *config.Problems) {
 	p.Check(strings.HasPrefix(c.URL, "http://") || strings.HasPrefix(c.URL, "https://"), "url", "%q is no http URL", c.URL)
 	p.Check(c.Source != "", "source", "is empty")
-	p.Check(dialects()[c.Provider].write != nil, "provider", "%q is none of %s", c.Provider, strings.Join(Providers(), ", "))
-	p.Check(scenarios()[c.Scenario] != nil, "scenario", "%q is none of %s", c.Scenario, strings.Join(Scenarios(), ", "))
+	p.Check(dialects()[c.Provider].write != nil, "provider", "%q is not one of %s", c.Provider, strings.Join(Providers(), ", "))
+	p.Check(scenarios()[c.Scenario] != nil, "scenario", "%q is not one of %s", c.Scenario, strings.Join(Scenarios(), ", "))
 	p.Check(c.Rate > 0 && c.Rate <= rateMax, "rate", "%g is not above 0 and up to %d", c.Rate, rateMax)
 	p.Check(c.Duration > 0, "duration", "%s is not above 0s", c.Duration)
 	p.Check(c.Group >= 1 && c.Group <= groupMax, "group", "%d is not between 1 and %d", c.Group, groupMax)

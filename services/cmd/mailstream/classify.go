@@ -51,10 +51,10 @@ In a line of standard input, \n stands for a line break.`,
 		Example: `  mailstream classify --explain '550 5.1.1 <ana@example.com>: user unknown'
   mailstream classify --json --hard < replies.txt
   mailstream classify --provider mailjet --class 'user unknown' '550 5.2.2 mailbox full'`,
-		Args: usage(cobra.MaximumNArgs(1)),
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.hard && f.in.Soft {
-				return usageError{fmt.Errorf("classify: --hard and --soft contradict each other")}
+				return usagef("classify: --hard and --soft contradict each other")
 			}
 			classifier, err := classify.New()
 			if err != nil {

@@ -46,12 +46,12 @@ func TestClassify_TellsWrongUsageApart(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"--because"}, {"one", "two"}, {"--hard", "--soft", "x"}, {"--code", "abc", "x"}} {
 		_, err := classifyOutput(t, "", args...)
-		if _, ok := errors.AsType[usageError](err); !ok {
+		if _, ok := errors.AsType[*usageError](err); !ok {
 			t.Errorf("%q: %v", args, err)
 		}
 	}
 	_, err := classifyOutput(t, strings.Repeat("x", replyLineBytesMax+1))
-	if _, ok := errors.AsType[usageError](err); err == nil || ok {
+	if _, ok := errors.AsType[*usageError](err); err == nil || ok {
 		t.Errorf("a line without an end: %v", err)
 	}
 }

@@ -20,13 +20,14 @@ const (
 func healthcheck() *cobra.Command {
 	var url string
 	cmd := &cobra.Command{
-		Use:   "healthcheck",
-		Short: "Ask a service's /readyz; the exit code is the answer",
-		Args:  cobra.NoArgs,
+		Use:     "healthcheck",
+		Example: "  mailstream healthcheck --url http://127.0.0.1:8082/readyz",
+		Short:   "Ask a service's /readyz; the exit code is the answer",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			req, err := http.NewRequestWithContext(cmd.Context(), http.MethodGet, url, nil)
-			if err != nil {
-				return fmt.Errorf("ask %s: %w", url, err)
+			if err != nil || req.URL.Host == "" || req.URL.Scheme != "http" && req.URL.Scheme != "https" {
+				return usagef("--url: %q is not an http URL", url)
 			}
 			resp, err := (&http.Client{Timeout: healthTimeout}).Do(req)
 			if err != nil {

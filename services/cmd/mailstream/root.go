@@ -36,11 +36,12 @@ func newRoot(p process) *cobra.Command {
 		Version:       pipeline.Version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Example: `  mailstream ingress --config /etc/mailstream/config.yaml
+  mailstream topics apply --config /etc/mailstream/config.yaml`,
 	}
 	root.SetArgs(p.args)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.PersistentFlags().StringVar(&c.configFile, "config", "", "configuration `file`; without it the defaults and the environment (MAILSTREAM_...)")
 	for _, s := range []struct {
 		name  pipeline.Name
@@ -54,6 +55,9 @@ func newRoot(p process) *cobra.Command {
 		root.AddCommand(c.service(s.name, s.short))
 	}
 	root.AddCommand(c.topics(), c.migrate(), c.simulate(), c.suppressions(), c.classify(), healthcheck())
+	root.SetHelpCommand(help())
+	completion(root)
+	strict(root)
 	return root
 }
 
@@ -83,9 +87,10 @@ func (c *command) load(names ...pipeline.Name) (pipeline.Config, *zap.Logger, er
 
 func (c *command) service(name pipeline.Name, short string) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   string(name),
-		Short: short,
-		Args:  cobra.NoArgs,
+		Use:     string(name),
+		Short:   short,
+		Example: fmt.Sprintf("  mailstream %s --config /etc/mailstream/config.yaml\n  mailstream %s --config new.yaml --check-config", name, name),
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, log, err := c.load(name)
 			if err != nil {
@@ -118,9 +123,10 @@ func (c *command) topics() *cobra.Command {
 	var force bool
 	var wait time.Duration
 	apply := &cobra.Command{
-		Use:   "apply",
-		Short: "Create the topics that are missing and report those that contradict the configuration",
-		Args:  cobra.NoArgs,
+		Use:     "apply",
+		Example: "  mailstream topics apply --config /etc/mailstream/config.yaml",
+		Short:   "Create the topics that are missing and report those that contradict the configuration",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, log, err := c.load(pipeline.Topics)
 			if err != nil {
@@ -136,7 +142,7 @@ func (c *command) topics() *cobra.Command {
 	}
 	waitFlag(apply, &wait)
 	apply.Flags().BoolVar(&force, "force", false, "also set what differs and can be set in place; a shorter retention deletes data")
-	topics := &cobra.Command{Use: "topics", Short: "Create and check the Kafka topics"}
+	topics := &cobra.Command{Use: "topics", Short: "Create and check the Kafka topics", Example: "  mailstream topics apply --config /etc/mailstream/config.yaml"}
 	topics.AddCommand(apply)
 	return topics
 }
@@ -144,9 +150,10 @@ func (c *command) topics() *cobra.Command {
 func (c *command) migrate() *cobra.Command {
 	var wait time.Duration
 	cmd := &cobra.Command{
-		Use:   "migrate",
-		Short: "Bring the ClickHouse tables and views to this version",
-		Args:  cobra.NoArgs,
+		Use:     "migrate",
+		Example: "  mailstream migrate --config /etc/mailstream/config.yaml",
+		Short:   "Bring the ClickHouse tables and views to this version",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, log, err := c.load(pipeline.Migrate)
 			if err != nil {

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/pipeline"
 	"github.com/mailstream/mailstream/services/simulate"
 )
@@ -30,6 +30,11 @@ or a sample of the provider's documentation.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg.Scenario = simulate.Scenario(scenario)
+			var p config.Problems
+			cfg.Validate(&p)
+			if err := p.Err(); err != nil {
+				return flagFault(err)
+			}
 			if err := c.credentials(&cfg); err != nil {
 				return err
 			}
@@ -77,5 +82,9 @@ func (c *command) credentials(cfg *simulate.Config) error {
 		cfg.Provider, cfg.Auth = s.Provider, pipeline.SimulatedAuth(s)
 		return nil
 	}
-	return fmt.Errorf("find source %q: the configuration has none of that name", cfg.Source)
+	names := make([]string, 0, len(full.Ingress.Sources))
+	for _, s := range full.Ingress.Sources {
+		names = append(names, s.Name)
+	}
+	return usagef("--source: the configuration has no %q; it has %s", cfg.Source, strings.Join(names, ", "))
 }

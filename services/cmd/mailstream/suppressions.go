@@ -29,7 +29,8 @@ type liftCommand struct {
 }
 
 func (c *command) suppressions() *cobra.Command {
-	cmd := &cobra.Command{Use: "suppressions", Short: "Work on the suppression list of a running service"}
+	cmd := &cobra.Command{Use: "suppressions", Short: "Work on the suppression list of a running service",
+		Example: `  mailstream suppressions lift --from 2026-01-02T10:00:00Z --to 2026-01-02T18:00:00Z --note "outage" --dry-run`}
 	cmd.AddCommand(c.lift())
 	return cmd
 }
@@ -49,6 +50,11 @@ MAILSTREAM_SUPPRESSION_TOKEN.`,
     --from 2026-01-02T10:00:00Z --to 2026-01-02T18:00:00Z --note "outage of Gmail" --dry-run`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			for flag, at := range map[string]string{"from": l.from, "to": l.to} {
+				if _, err := time.Parse(time.RFC3339, at); err != nil {
+					return usagef("--%s: %q is not a time of RFC 3339, like 2026-01-02T10:00:00Z", flag, at)
+				}
+			}
 			l.token = c.environment("MAILSTREAM_SUPPRESSION_TOKEN")
 			return l.run(cmd.Context(), c.stdout, c.stderr)
 		},
