@@ -113,3 +113,30 @@ func TestTopics_DeletedAndMadeAnewAreTakenUp(t *testing.T) {
 		})
 	}
 }
+
+func TestTopics_AddedPartitionsLoseNothingAndAreTold(t *testing.T) {
+	w := newWorld(t)
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.stack.Kafka()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	const added = 4
+	if _, err := kadm.NewClient(client).CreatePartitions(t.Context(), added, w.prefix+"opened"); err != nil {
+		t.Fatal(err)
+	}
+	w.wantReady(http.StatusServiceUnavailable, pipeline.Ingress, pipeline.Analytics)
+	w.wantReady(http.StatusOK, pipeline.Suppression, pipeline.Alerting) // they do not use it
+	before, n := w.stack.Config().Kafka.Topics.Partitions, 0
+	w.eventually(func() bool { // until the producer knows the new ones
+		n++
+		w.insist(fmt.Sprintf(`{"event":"open","time":%d,"MessageID":%d,"email":"reader-%d@example.net"}`, time.Now().Unix(), messageID+n, n))
+		for _, r := range w.records(w.prefix + "opened") {
+			if r.Partition >= before {
+				return true
+			}
+		}
+		return false
+	}, func() string { return "nothing is written to the new partitions" })
+	w.wantSQL("SELECT uniqExact(message_id) FROM events WHERE type = 'opened'", fmt.Sprint(n))
+}

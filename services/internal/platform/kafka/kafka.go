@@ -31,6 +31,11 @@ const (
 	// would make a client wait that long after a broker comes back.
 	metadataAgeMin = 250 * time.Millisecond
 
+	// metadataAgeMax is after how long partitions that were added are seen by a
+	// client that has no other reason to ask. The library's 5 min would leave their
+	// records unread for as long; one request in 10 s costs nothing.
+	metadataAgeMax = 10 * time.Second
+
 	// retryBackoffMin and retryBackoffMax bound the delay between attempts of one
 	// request. The library's own maximum of 2.5 s suits batch work.
 	retryBackoffMin = 50 * time.Millisecond
@@ -70,6 +75,7 @@ func clientOptions(cfg Config, log *zap.Logger, reg prometheus.Registerer, opts 
 		kgo.DialTimeout(dialTimeout),
 		kgo.RequestTimeoutOverhead(requestTimeoutOverhead),
 		kgo.MetadataMinAge(metadataAgeMin),
+		kgo.MetadataMaxAge(metadataAgeMax),
 		kgo.RetryBackoffFn(retryDelay),
 		kgo.MaxDecompressBatchBytes(decompressBytesMax),
 		kgo.DisableClientMetrics(), // ours are scraped; brokers need no push from us
