@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -38,8 +39,10 @@ type exchange struct {
 	r        auth.Request
 	source   *source
 	received time.Time
-	stay     room.Stay // what it holds of the room
-	arrived  bool      // the body has been read to its end
+	stay     room.Stay       // what it holds of the room
+	ctx      context.Context // of the check of an unproven request
+	cancel   context.CancelFunc
+	arrived  bool // the body has been read to its end
 	body     []byte
 	request  provider.Request
 	batch    provider.Batch
@@ -79,6 +82,9 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Service) release(x *exchange) {
 	s.metrics.seconds.Observe(time.Since(x.received).Seconds())
 	x.stay.Leave()
+	if x.cancel != nil {
+		x.cancel()
+	}
 	if !x.outgoing.settled() {
 		return
 	}

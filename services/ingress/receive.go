@@ -3,6 +3,7 @@ package ingress
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -37,9 +38,11 @@ var errBodyTooLarge = errors.New("body is beyond the limit")
 // limit takes a place for the request and for the first step of its body.
 func (s *Service) limit(x *exchange) *refusal {
 	guard := x.source.guard
+	x.ctx, x.cancel = x.r.Context(), func() {}
 	e := room.Entry{Source: x.source.room, Body: x, Proven: guard.Proves(), Bytes: firstStep(x.r.ContentLength), Now: x.received}
 	if !e.Proven {
 		e.Peer = guard.Peer(x.r.Request)
+		x.ctx, x.cancel = context.WithCancel(x.ctx)
 	}
 	if err := s.room.Enter(&x.stay, e); err != nil {
 		return x.full(err)
@@ -58,9 +61,12 @@ func firstStep(length int64) int64 {
 	return bodyStep
 }
 
-// Interrupt ends the reading of the body, whose room somebody else needs or which
-// is too slow. It is called only while the body is being received.
-func (x *exchange) Interrupt() { x.readUntil(time.Unix(1, 0)) }
+// Interrupt ends the reading of the body and what its check waits for: somebody
+// else needs the room, or it is too slow. It is called only meanwhile.
+func (x *exchange) Interrupt() {
+	x.readUntil(time.Unix(1, 0))
+	x.cancel()
+}
 
 // readUntil sets until when the request may be read. A writer that is no
 // connection has no such time.
@@ -219,7 +225,7 @@ func (s *Service) inflate(x *exchange, gz io.Reader) error {
 			continue
 		}
 		if len(x.body) >= workBytesMin {
-			if err := x.stay.Work(x.r.Context()); err != nil {
+			if err := x.stay.Work(x.ctx); err != nil {
 				return err
 			}
 		}

@@ -153,7 +153,7 @@ func TestIngress_ProbesAndEmptyBatchesGet200(t *testing.T) {
 func TestIngress_ASlowBodyGets408AndFreesItsMemory(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig()
-	cfg.HTTP.ReadTimeout = 300 * time.Millisecond
+	cfg.BodyRateWindow = time.Second
 	h := start(t, cfg, kafkatest.Start(t))
 	for _, tt := range []struct{ name, head, body string }{
 		{"known length", "Content-Length: 100\r\n", `[{"event":`},

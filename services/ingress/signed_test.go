@@ -104,10 +104,10 @@ func TestDevelopmentSources_TakeWhatIsSignedWithThePublishedKeys(t *testing.T) {
 			r.Header.Set(k, v)
 		}
 		guard := auth.New(s.Auth, auth.Options{Provider: s.Provider})
-		if got := guard.Late(&auth.Request{Request: r, Body: []byte(body)}); got != signature.Genuine {
+		if got := guard.Late(t.Context(), &auth.Request{Request: r, Body: []byte(body)}); got != signature.Genuine {
 			t.Errorf("%s: verdict %d", s.Name, got)
 		}
-		if got := guard.Late(&auth.Request{Request: r, Body: []byte(strings.Replace(body, "t", "x", 1))}); !got.Refuses() {
+		if got := guard.Late(t.Context(), &auth.Request{Request: r, Body: []byte(strings.Replace(body, "t", "x", 1))}); !got.Refuses() {
 			t.Errorf("%s, altered: verdict %d", s.Name, got)
 		}
 	}

@@ -108,13 +108,16 @@ func (s *Service) verify(x *exchange) *refusal {
 	}
 	x.r.Body = x.body
 	if len(x.body) > workBytesMin {
-		if err := x.stay.Work(x.r.Context()); err != nil {
+		if err := x.stay.Work(x.ctx); err != nil {
 			return x.full(err)
 		}
 	}
-	x.r.Peer, x.r.Known, x.r.Waits = x.stay.Peer(), x.stay.Known(), x.stay.EndWork
-	verdict := guard.Late(&x.r)
+	x.r.Peer, x.r.Known, x.r.Waits = x.stay.Peer(), x.stay.Known(), x.waitForKey
+	verdict := guard.Late(x.ctx, &x.r)
 	x.stay.EndWork()
+	if err := x.stay.Received(); err != nil {
+		return x.full(err)
+	}
 	switch verdict {
 	case signature.Genuine:
 		x.stay.Prove()
@@ -127,6 +130,13 @@ func (s *Service) verify(x *exchange) *refusal {
 	default:
 		return x.stranger(x.causeOfVerdict(verdict))
 	}
+}
+
+// waitForKey says that something is fetched: others may work meanwhile, and have
+// the room.
+func (x *exchange) waitForKey() {
+	x.stay.EndWork()
+	x.stay.Wait()
 }
 
 // decode lets the provider's package find the items.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -318,6 +319,48 @@ func BenchmarkBasic(b *testing.B) {
 	for b.Loop() {
 		if g.Early(&Request{Request: r}) != Proven {
 			b.Fatal("refused")
+		}
+	}
+}
+
+func TestGuard_TellsPeersAndWhatProves(t *testing.T) {
+	t.Parallel()
+	secret := Secrets{config.Literal("s")}
+	signed := Config{SigningKeys: secret}
+	from := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	for _, tt := range []struct {
+		name           string
+		cfg            Config
+		from           []netip.Prefix
+		proves, signed bool
+	}{
+		{"a secret", Config{Bearer: secret}, nil, true, false},
+		{"a signature", signed, nil, false, true},
+		{"a signature and addresses", signed, from, false, true},
+		{"a signature and a secret", Config{SigningKeys: secret, Path: secret}, nil, true, true},
+		{"addresses alone", Config{None: true}, from, true, false},
+		{"nothing", Config{None: true}, nil, false, false},
+	} {
+		g := New(tt.cfg, Options{Provider: "mailtrap", AllowFrom: tt.from})
+		if g.Proves() != tt.proves || g.Signed() != tt.signed {
+			t.Errorf("%s: proves %v, signed %v", tt.name, g.Proves(), g.Signed())
+		}
+	}
+	g := New(signed, Options{Provider: "mailtrap", TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	for _, tt := range []struct{ remote, forwarded, want string }{
+		{"198.51.100.7:1", "", "198.51.100.7/32"},
+		{"198.51.100.7:1", "192.0.2.1", "198.51.100.7/32"}, // a claim of nobody we trust
+		{"10.1.2.3:1", "192.0.2.1, 2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
+		{"[2001:db8:1:2::9]:1", "", "2001:db8:1:2::/64"},
+		{"10.1.2.3:1", "nonsense", "invalid Prefix"},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/", nil)
+		r.RemoteAddr = tt.remote
+		if tt.forwarded != "" {
+			r.Header.Set("X-Forwarded-For", tt.forwarded)
+		}
+		if got := g.Peer(r).String(); got != tt.want {
+			t.Errorf("%s for %q is %s, want %s", tt.remote, tt.forwarded, got, tt.want)
 		}
 	}
 }

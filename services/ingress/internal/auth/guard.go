@@ -162,11 +162,11 @@ func (g *Guard) Early(r *Request) Proof {
 // Late decides from the raw bytes; r.Body is set. Refused is for strangers,
 // Settled for a handshake that needs no more than an answer, Unsure for a
 // passing fault: the sender has to come back.
-func (g *Guard) Late(r *Request) signature.Verdict {
+func (g *Guard) Late(ctx context.Context, r *Request) signature.Verdict {
 	if g.late == nil {
 		return signature.Genuine
 	}
-	return g.late.Verify(r.Context(), &signature.Request{
+	return g.late.Verify(ctx, &signature.Request{
 		Method: r.Method, Header: r.Header, Body: r.Body, Peer: r.Peer, Known: r.Known, Waits: r.Waits,
 	})
 }

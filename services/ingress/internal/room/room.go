@@ -182,7 +182,7 @@ func (r *Room) sweep(now time.Time) {
 	defer r.mu.Unlock()
 	for i := len(r.receiving) - 1; i >= 0; i-- {
 		st := r.receiving[i]
-		if now.Sub(st.marked) < r.limits.RateWindow {
+		if st.waits || now.Sub(st.marked) < r.limits.RateWindow {
 			continue
 		}
 		arrived := st.arrived.Load()

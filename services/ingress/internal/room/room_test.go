@@ -213,6 +213,37 @@ func TestRoom_ReceivedRequestsStay(t *testing.T) {
 	}
 }
 
+// TestRoom_WhoWaitsForAKeyMakesPlace: a fetch that does not end holds nothing that
+// others need, and has no pace.
+func TestRoom_WhoWaitsForAKeyMakesPlace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	st, err := w.enter(w.a, 1, 500*kib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Received(); err != nil {
+		t.Fatal(err)
+	}
+	st.Wait()
+	w.now = w.now.Add(time.Minute)
+	w.sweep(w.now)
+	if st.body.(*body).interrupted > 0 {
+		t.Fatal("it was ended for its pace")
+	}
+	if _, err := w.enter(w.a, 1, 100*kib); err != nil {
+		t.Errorf("no place is made: %v", err)
+	}
+	if err := st.Received(); err == nil {
+		t.Error("it does not learn of it")
+	}
+	st.Prove()
+	st.Leave()
+	if all, _ := w.Held(); all != (Amount{Bytes: 100 * kib, Requests: 1}) {
+		t.Errorf("%+v is held", all)
+	}
+}
+
 func TestRoom_PeersThatHaveProvenARequestGoFirst(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -418,7 +449,7 @@ func FuzzRoom(f *testing.F) {
 			}
 			i := rng.IntN(len(stays))
 			st := stays[i]
-			switch rng.IntN(6) {
+			switch rng.IntN(7) {
 			case 0:
 				_ = st.Received() // whatever it says
 			case 1:
@@ -431,6 +462,10 @@ func FuzzRoom(f *testing.F) {
 				}
 			case 4:
 				w.sweep(w.now)
+			case 5:
+				if st.Received() == nil {
+					st.Wait()
+				}
 			default:
 				st.Leave()
 				stays = append(stays[:i], stays[i+1:]...)

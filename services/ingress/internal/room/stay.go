@@ -72,9 +72,10 @@ func (s *Source) knows(p netip.Prefix, now time.Time) bool {
 	return ok && now.Sub(at) < knownAge
 }
 
-// Body is a body that is being read.
+// Body is a request that can be ended.
 type Body interface {
-	// Interrupt makes the reading end at once. It must not block.
+	// Interrupt ends the reading of the body and the waits of the request at once.
+	// It must not block.
 	Interrupt()
 }
 
@@ -98,6 +99,7 @@ type Stay struct {
 	held    Amount // guarded by room.mu, as what follows
 	proven  bool
 	known   bool // its peer has proven a request of its source
+	waits   bool // for something else than its body
 	left    bool // evicted: held is the room's again
 	ended   error
 	index   int // in room.receiving, -1 outside
@@ -168,8 +170,20 @@ func (st *Stay) Shrink(n int64) {
 	st.held.sub(less)
 }
 
-// Received says that the body is read, or that reading it came to an end. From
-// here on st makes place for nobody. The error says why it was ended before.
+// Wait says that an unproven request waits for something else than its body: it
+// makes place for others until Received is called again.
+func (st *Stay) Wait() {
+	st.room.mu.Lock()
+	defer st.room.mu.Unlock()
+	if !st.proven && st.index < 0 && st.ended == nil {
+		st.waits = true
+		st.room.list(st)
+	}
+}
+
+// Received says that the body is read, that reading it came to an end, or that a
+// Wait did. From here on st makes place for nobody. The error says why it was ended
+// before.
 func (st *Stay) Received() error {
 	st.room.mu.Lock()
 	defer st.room.mu.Unlock()
@@ -182,12 +196,12 @@ func (st *Stay) Received() error {
 // Prove says that the body has proven the request: it is one of the proven from
 // here on, and its peer is known.
 func (st *Stay) Prove() {
-	if st.proven {
-		return
-	}
 	r := st.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if st.proven || st.left {
+		return
+	}
 	held := st.held
 	r.give(st, held)
 	st.held, st.proven = Amount{}, true
@@ -219,6 +233,7 @@ func (st *Stay) Leave() {
 func (st *Stay) reset() {
 	st.room, st.source, st.peer, st.body, st.ended = nil, nil, nil, nil, nil
 	st.held, st.proven, st.known, st.left, st.index, st.mark = Amount{}, false, false, false, -1, 0
+	st.waits = false
 	st.arrived.Store(0)
 }
 

@@ -18,7 +18,8 @@ func proofPlaces() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 // few KiB of gzip unpack to thousands of times as much, and each check reads all
 // of it. Every source has one place for strangers and one for peers it knows, so
 // that the queue of all has at most two of a source, and strangers at one source
-// hold up no other. A proven request needs no place. The error is a *FullError.
+// hold up no other. A proven request needs no place. While it waits st may be
+// evicted, which ends ctx. The error is a *FullError.
 func (st *Stay) Work(ctx context.Context) error {
 	if st.proven || st.work != nil {
 		return nil
@@ -26,18 +27,35 @@ func (st *Stay) Work(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, proofWaitMax)
 	defer cancel()
 	desk := st.source.desks[st.class()]
-	for _, place := range []chan struct{}{desk, st.room.proofs} {
-		select {
-		case place <- struct{}{}:
-		case <-ctx.Done():
-			if place != desk {
-				<-desk
-			}
-			return &FullError{Share: Proofs}
+	st.Wait()
+	err := take(ctx, desk, st.room.proofs)
+	if ended := st.Received(); ended != nil {
+		if err == nil {
+			<-st.room.proofs
+			<-desk
 		}
+		return ended
 	}
-	st.work = desk
-	return nil
+	if err == nil {
+		st.work = desk
+	}
+	return err
+}
+
+// take takes both places, or none.
+func take(ctx context.Context, desk, proofs chan struct{}) error {
+	select {
+	case desk <- struct{}{}:
+	case <-ctx.Done():
+		return &FullError{Share: Proofs}
+	}
+	select {
+	case proofs <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		<-desk
+		return &FullError{Share: Proofs}
+	}
 }
 
 // EndWork gives the place back: before a wait for something else, and at last.

@@ -50,7 +50,12 @@ func (k *keySet) find(ctx context.Context, id string) ([]*rsa.PublicKey, error) 
 	if !due {
 		return keys, nil
 	}
-	_, err, _ := k.flight.Do("", func() (any, error) { return nil, k.refresh(ctx) })
+	err := errFetch
+	select {
+	case done := <-k.flight.DoChan("", func() (any, error) { return nil, k.refresh(ctx) }):
+		err = done.Err
+	case <-ctx.Done(): // the sender is gone; others may wait for the same
+	}
 	if len(keys) > 0 && err != nil {
 		return keys, nil
 	}
