@@ -17,7 +17,7 @@ import (
 const (
 	// onslaught is how long an attack goes on, once all of it has connected, before
 	// genuine senders begin, and attackTime how long both go on then.
-	onslaught  = 500 * time.Millisecond
+	onslaught  = 2 * time.Second
 	attackTime = 2 * time.Second
 	// reopenRate is how many connections a second an attack opens again.
 	reopenRate = 200

@@ -65,7 +65,10 @@ const (
 	// proven room: 2 gives a source alone two thirds, two sources two fifths each.
 	provenFactor = 2
 	// sweepsPerWindow is how often a window is looked at.
-	sweepsPerWindow = 4
+	sweepsPerWindow = 16
+	// sweepEndsMax bounds how many bodies one look ends: thousands that began to
+	// stall together would keep the processors busy with their answers together.
+	sweepEndsMax = 128
 )
 
 // Share is which part of the room was full: a metric label.
@@ -180,7 +183,8 @@ func (r *Room) sweep(now time.Time) {
 	least := int64(float64(r.limits.RateMin) * r.limits.RateWindow.Seconds())
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i := len(r.receiving) - 1; i >= 0; i-- {
+	ended := 0
+	for i := len(r.receiving) - 1; i >= 0 && ended < sweepEndsMax; i-- {
 		st := r.receiving[i]
 		if st.waits || now.Sub(st.marked) < r.limits.RateWindow {
 			continue
@@ -188,6 +192,7 @@ func (r *Room) sweep(now time.Time) {
 		arrived := st.arrived.Load()
 		if arrived-st.mark < least {
 			r.end(st, ErrSlow)
+			ended++
 			continue
 		}
 		st.mark, st.marked = arrived, now
