@@ -1,0 +1,250 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/mailstream/mailstream/services/pipeline"
+)
+
+// apiFolder holds a document a service, named as the service.
+const apiFolder = "../../docs/api"
+
+// tried is a request that a document gives as an example.
+type tried struct {
+	Path, Query, Token, Basic string
+	Body                      any
+	Status                    int
+}
+
+// document is an OpenAPI document as plain JSON.
+type document struct {
+	service pipeline.Name
+	root    map[string]any
+	schemas *jsonschema.Compiler
+	url     string
+}
+
+func readDocument(t *testing.T, service pipeline.Name) *document {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(apiFolder, string(service)+".yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var loose any
+	if err := yaml.Unmarshal(text, &loose); err != nil {
+		t.Fatalf("%s: %v", service, err)
+	}
+	asJSON, err := json.Marshal(loose)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &document{service: service, url: "file:///docs/api/" + string(service) + ".yaml", schemas: jsonschema.NewCompiler()}
+	resource, err := jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.root = resource.(map[string]any)
+	alert, err := os.ReadFile("../../schemas/alert.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alertSchema, err := jsonschema.UnmarshalJSON(bytes.NewReader(alert))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for url, r := range map[string]any{d.url: resource, "file:///schemas/alert.schema.json": alertSchema} {
+		if err := d.schemas.AddResource(url, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d
+}
+
+// find follows a JSON pointer, and the reference it may end at.
+func (d *document) find(t *testing.T, pointer string) (map[string]any, string) {
+	t.Helper()
+	at := any(d.root)
+	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "#/"), "/") {
+		m, _ := at.(map[string]any)
+		at = m[strings.NewReplacer("~1", "/", "~0", "~").Replace(part)]
+	}
+	found, ok := at.(map[string]any)
+	if !ok {
+		t.Fatalf("%s has nothing at %s", d.service, pointer)
+	}
+	if ref, ok := found["$ref"].(string); ok {
+		return d.find(t, ref)
+	}
+	return found, pointer
+}
+
+// TestOpenAPI_IsWhatTheServicesAnswer runs every example of the documents against
+// the services, wants statuses and bodies to be described, and every description
+// to be one that is answered.
+func TestOpenAPI_IsWhatTheServicesAnswer(t *testing.T) {
+	w := newWorld(t)
+	for _, service := range []pipeline.Name{pipeline.Ingress, pipeline.Suppression, pipeline.Alerting} {
+		d := readDocument(t, service)
+		if d.root["openapi"] != "3.1.0" {
+			t.Errorf("%s: openapi is %v", service, d.root["openapi"])
+		}
+		for path, item := range d.root["paths"].(map[string]any) {
+			for method := range item.(map[string]any) {
+				if method != "parameters" {
+					d.tryOperation(t, w, path, method)
+				}
+			}
+			d.refusesOtherMethods(t, w, path, item.(map[string]any))
+		}
+	}
+}
+
+func (d *document) tryOperation(t *testing.T, w *world, path, method string) {
+	t.Helper()
+	at := "#/paths/" + strings.ReplaceAll(path, "/", "~1") + "/" + method
+	op, _ := d.find(t, at)
+	examples, err := json.Marshal(op["x-tried"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var requests []tried
+	if err := json.Unmarshal(examples, &requests); err != nil {
+		t.Fatalf("%s %s: %v", d.service, at, err)
+	}
+	answered := map[string]bool{}
+	for _, r := range requests {
+		status, body := d.send(t, w, strings.ToUpper(method), path, r)
+		what := fmt.Sprintf("%s: %s %s %+v", d.service, method, path, r)
+		if status != r.Status {
+			t.Errorf("%s: %d %s", what, status, body)
+			continue
+		}
+		answered[fmt.Sprint(status)] = true
+		response, where := d.find(t, fmt.Sprintf("%s/responses/%d", at, status))
+		for kind, content := range response["content"].(map[string]any) {
+			if _, has := content.(map[string]any)["schema"]; has {
+				d.validate(t, what, where+"/content/"+strings.ReplaceAll(kind, "/", "~1")+"/schema", body)
+			}
+		}
+	}
+	for status := range op["responses"].(map[string]any) {
+		response, _ := d.find(t, at+"/responses/"+status)
+		if response["x-not-tried"] == nil && !answered[status] {
+			t.Errorf("%s: %s %s: no example is answered %s", d.service, method, path, status)
+		}
+	}
+}
+
+func (d *document) send(t *testing.T, w *world, method, path string, r tried) (int, string) {
+	t.Helper()
+	if r.Path != "" {
+		path = r.Path
+	}
+	url := w.stack.URL(d.service) + path
+	if r.Query != "" {
+		url += "?" + r.Query
+	}
+	body := ""
+	switch b := r.Body.(type) {
+	case nil:
+	case string:
+		body = b
+	default:
+		// A token of a record that is not written yet, and a body beyond the limit,
+		// cannot stand in the document.
+		body = strings.NewReplacer("MIN_TOKEN_AHEAD", d.ahead(w), "LONG", strings.Repeat("x", 20<<10)).Replace(jsonOf(t, b))
+	}
+	return w.call(method, url, body, func(req *http.Request) {
+		user, password, basic := strings.Cut(r.Basic, ":")
+		switch {
+		case basic:
+			req.SetBasicAuth(user, password)
+		case r.Token != "":
+			req.Header.Set("Authorization", "Bearer "+r.Token)
+		default:
+			bearer(req)
+		}
+	})
+}
+
+// ahead returns a token that no replica has reached.
+func (d *document) ahead(w *world) string {
+	if d.service != pipeline.Suppression {
+		return ""
+	}
+	_, text := w.call(http.MethodPost, w.stack.URL(d.service)+"/v1/suppressions/check", `{"addresses":["ana@example.com"]}`, bearer)
+	var answer struct{ Token string }
+	_ = json.Unmarshal([]byte(text), &answer) // without a token the example fails
+	before, _, _ := strings.Cut(answer.Token, "@")
+	return before + "@999999999"
+}
+
+func (d *document) validate(t *testing.T, what, pointer, body string) {
+	t.Helper()
+	schema, err := d.schemas.Compile(d.url + pointer)
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+	value, err := jsonschema.UnmarshalJSON(strings.NewReader(body))
+	if err == nil {
+		err = schema.Validate(value)
+	}
+	if err != nil {
+		t.Errorf("%s: %v\n%s", what, err, body)
+	}
+}
+
+// refusesOtherMethods wants what is not described not to be answered.
+func (d *document) refusesOtherMethods(t *testing.T, w *world, path string, item map[string]any) {
+	t.Helper()
+	if !strings.HasPrefix(path, "/v1/") || strings.Contains(path, "{") {
+		return
+	}
+	for _, method := range []string{"get", "post", "put", "patch", "delete"} {
+		status, _ := w.call(strings.ToUpper(method), w.stack.URL(d.service)+path, "", bearer)
+		if described := item[method] != nil; described == (status == http.StatusMethodNotAllowed) {
+			t.Errorf("%s: %s %s is described: %t, answered: %d", d.service, method, path, described, status)
+		}
+	}
+}
+
+// TestOpenAPI_HasEveryPathOfTheCode looks for paths in the source.
+func TestOpenAPI_HasEveryPathOfTheCode(t *testing.T) {
+	literal := regexp.MustCompile(`"(?:[A-Z]+ )?(/v1/[a-z/]+)`)
+	for _, service := range []pipeline.Name{pipeline.Ingress, pipeline.Suppression, pipeline.Alerting} {
+		paths := readDocument(t, service).root["paths"].(map[string]any)
+		err := filepath.WalkDir("../../services/"+string(service), func(file string, _ os.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			for _, found := range literal.FindAllStringSubmatch(string(text), -1) {
+				path := found[1]
+				if strings.HasSuffix(path, "/") {
+					path += "{source}"
+				}
+				if paths[path] == nil {
+					t.Errorf("%s has %s, docs/api/%s.yaml has not", file, path, service)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
