@@ -117,6 +117,9 @@ func (w *weighing) best(c *Classifier) (index int, score int16) {
 // spared gives way to what the text says just as specifically of sender or content:
 // "DMARC check failed, no such user" lets the address live.
 func (w *weighing) spared(c *Classifier, index int, score int16) (int, int16) {
+	if w.text[index] >= weights[sure] {
+		return index, score // a signature is not outweighed by a wording
+	}
 	living, most := index, int16(0)
 	for i := range c.reasons {
 		least := weights[firm]
