@@ -1,11 +1,14 @@
 package pipeline
 
 import (
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 )
 
 // across reports the faults that no section sees alone, of the named services or
@@ -14,7 +17,7 @@ func (c Config) across(p *config.Problems, names []Name) {
 	if len(names) == 0 {
 		names = Names()
 	}
-	listeners := map[string]string{}
+	var taken []listener
 	for _, name := range names {
 		switch name {
 		case Ingress:
@@ -22,37 +25,53 @@ func (c Config) across(p *config.Problems, names []Name) {
 		case Alerting:
 			c.Alerting.ValidateBeside(c.Kafka, p)
 		}
-		if at := c.listen(name); at != "" {
-			field := string(name) + ".listen"
-			other := listeners[at]
-			p.Check(other == "" || portOf(at) == "0", field, "%s is taken by %s in the same process", at, other)
-			listeners[at] = field
+		at := c.http(name).Addresses()
+		for _, field := range slices.Sorted(maps.Keys(at)) {
+			l := listener{string(name) + "." + field, at[field]}
+			for _, other := range taken {
+				p.Check(!l.collides(other), l.field, "%s is taken by %s %s in the same process", l.at, other.field, other.at)
+			}
+			taken = append(taken, l)
 		}
 	}
 	c.checkSecrets(p, names)
 }
 
-// listen returns the address that a service listens on, "" for what does not.
-func (c Config) listen(name Name) string {
+// http returns the listeners of a service, none of what has none.
+func (c Config) http(name Name) httpserver.Config {
 	switch name {
 	case Ingress:
-		return c.Ingress.Listen
+		return c.Ingress.Config
 	case Analytics:
-		return c.Analytics.Listen
+		return c.Analytics.Config
 	case Suppression:
-		return c.Suppression.Listen
+		return c.Suppression.Config
 	case Alerting:
-		return c.Alerting.Listen
+		return c.Alerting.Config
 	}
-	return ""
+	return httpserver.Config{MetricsListen: httpserver.MetricsOff}
 }
 
-func portOf(hostport string) string {
-	_, port, err := net.SplitHostPort(hostport)
-	if err != nil {
-		return "" // its section says so
+// listen returns the address of a service's API, "" for what has none.
+func (c Config) listen(name Name) string { return c.http(name).Listen }
+
+// listener is an address that one field gives away.
+type listener struct{ field, at string }
+
+// collides says whether l and other cannot both be listened at.
+func (l listener) collides(other listener) bool {
+	host, port, err := net.SplitHostPort(l.at)
+	otherHost, otherPort, otherErr := net.SplitHostPort(other.at)
+	if err != nil || otherErr != nil || port != otherPort || port == "0" {
+		return false // its section says what is wrong with it
 	}
-	return port
+	return host == otherHost || everywhere(host) || everywhere(otherHost)
+}
+
+// everywhere says whether a host stands for all addresses of this machine.
+func everywhere(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "" || err == nil && ip.IsUnspecified()
 }
 
 // local says whether a host is this one: a name other than localhost may be any.

@@ -148,6 +148,10 @@ func TestLoad_RefusesTwoListenersAtOnePlaceOfOneProcess(t *testing.T) {
 	if _, _, err := pipeline.Load(in); err != nil {
 		t.Errorf("alone: %v", err)
 	}
+	in.Services, in.Environ = nil, environment("MAILSTREAM_SUPPRESSION_LISTEN=127.0.0.1:8082", "MAILSTREAM_ALERTING_METRICS_LISTEN=:8082")
+	if _, _, err := pipeline.Load(in); err == nil || !strings.Contains(err.Error(), "is taken by alerting.metrics_listen :8082 in the same process") {
+		t.Errorf("metrics at the place of an API: %v", err)
+	}
 }
 
 // Units are taken alike wherever a duration or a size stands.

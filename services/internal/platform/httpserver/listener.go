@@ -36,6 +36,15 @@ func (c Config) metricsListen() string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
 
+// Addresses returns where the service listens, by the names of the fields.
+func (c Config) Addresses() map[string]string {
+	at := map[string]string{"listen": c.Listen}
+	if c.MetricsListen != MetricsOff {
+		at["metrics_listen"] = c.metricsListen()
+	}
+	return at
+}
+
 // portOf returns the port of host:port, a number; -1 where there is none.
 func portOf(addr string) int {
 	_, text, err := net.SplitHostPort(addr)
