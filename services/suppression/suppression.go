@@ -93,7 +93,7 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	}
 	s.metrics = newMetrics(s, shared.Registry)
 	s.api = api.New(api.Options{
-		Hash: shared.Hasher.Hash, Former: shared.Hasher.Former, MailboxProvider: mailboxes.Provider, Transactional: cfg.TransactionalStreams,
+		Hash: shared.Hasher.Hash, Former: shared.Hasher.Former, MailboxProvider: mailboxes.Provider, KnownMailboxProvider: mailboxes.Known, Transactional: cfg.TransactionalStreams,
 		TokenWait: cfg.TokenWait, StaleAfter: cfg.StaleAfter,
 		Metrics: api.NewMetrics(shared.Registry), Log: shared.Log,
 	})

@@ -55,6 +55,18 @@ func (t *Table) Provider(domain string) string {
 	return ""
 }
 
+// Known says whether provider is one that Provider may return.
+func (t *Table) Known(provider string) bool {
+	for _, names := range []map[string]string{t.domains, t.families} {
+		for _, name := range names {
+			if name == provider {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // countryEnding says that ending is a country's, alone or below com or co: fr,
 // co.uk, com.br. Under any other ending a family's name may be a stranger's.
 func countryEnding(ending string) bool {

@@ -28,6 +28,19 @@ func TestProvider_KnowsConsumerDomainsOnly(t *testing.T) {
 	}
 }
 
+func TestKnown(t *testing.T) {
+	t.Parallel()
+	table, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"google": true, "yahoo": true, "netease": true, "gmail": false, "gmail.com": false, "Google": false, "": false} {
+		if got := table.Known(name); got != want {
+			t.Errorf("Known(%q) = %v, want %v", name, got, want)
+		}
+	}
+}
+
 func TestProvider_CoversTheLargest(t *testing.T) {
 	t.Parallel()
 	table, err := New()

@@ -75,6 +75,8 @@ type Options struct {
 	Hash func(canonical string) string
 	// MailboxProvider says who runs the mailboxes of a domain, "" where nobody knows.
 	MailboxProvider func(domain string) string
+	// KnownMailboxProvider says whether MailboxProvider may say so.
+	KnownMailboxProvider func(name string) bool
 	// Former gives the hash that a mailbox with two domains had before, "" for
 	// most; nil for none.
 	Former func(canonical string) string

@@ -98,8 +98,9 @@ func newFixture(tb testing.TB) *fixture {
 	})
 	f.api = api.New(api.Options{
 		Hash: hasher.Hash, Former: hasher.Former, Transactional: []string{"transactional"},
-		MailboxProvider: func(domain string) string { return map[string]string{"gmail.com": "google"}[domain] },
-		TokenWait:       10 * time.Millisecond, StaleAfter: 30 * time.Second,
+		MailboxProvider:      func(domain string) string { return map[string]string{"gmail.com": "google"}[domain] },
+		KnownMailboxProvider: func(name string) bool { return name == "google" },
+		TokenWait:            10 * time.Millisecond, StaleAfter: 30 * time.Second,
 		Metrics: api.NewMetrics(prometheus.NewRegistry()), Log: zap.New(core),
 	})
 	f.api.Open(api.Backend{Reader: f.store, Writer: book, Follower: f.follower, Epoch: ledger.NewEpoch("topic")})
@@ -400,7 +401,7 @@ func TestAPI_NoAddressAndNoTokenInTheLog(t *testing.T) {
 	for _, e := range f.logs.All() {
 		fmt.Fprintln(text, e.Message, e.ContextMap())
 	}
-	if f.logs.Len() < 3 {
+	if f.logs.Len() < 2 { // a change and a failure; a second change at once is throttled
 		t.Errorf("only %d lines: the test proves nothing", f.logs.Len())
 	}
 	for _, private := range []string{"private", "confidential", "nonsense", token} {

@@ -86,7 +86,11 @@ func (a *API) lift(w http.ResponseWriter, r *http.Request, b *Backend) {
 		return
 	}
 	from, err := parseCursor(req.Cursor)
-	if fault := req.fault(); fault != "" || err != nil {
+	fault := req.fault()
+	if fault == "" && req.MailboxProvider != "" && !a.opt.KnownMailboxProvider(req.MailboxProvider) {
+		fault = fmt.Sprintf("mailbox_provider %q is none that the table of domains has, such as google: it would match nobody", req.MailboxProvider)
+	}
+	if fault != "" || err != nil {
 		if err != nil {
 			fault = err.Error()
 		}
