@@ -71,9 +71,26 @@ func (d *decoder) decode(rec *kgo.Record, kind window.Kind) (o window.Observatio
 	o.Source, o.Domain, o.Provider = bounded(text(v, "source")), bounded(text(v, "recipient_domain")), bounded(text(v, "mailbox_provider"))
 	if kind == window.Blocked {
 		o.Reason, o.Cause = schemas.Reason(text(v, "reason")), schemas.Cause(text(v, "cause"))
-		o.Sample = mask(text(v, "smtp_reply"), text(v, "recipient"))
+		shown := []rune(listing(v) + mask(text(v, "smtp_reply"), text(v, "recipient")))
+		o.Sample = string(shown[:min(len(shown), sampleRunesMax)])
 	}
 	return o, skewed, nil
+}
+
+// listing names the list that refused, what it has of us and where to look it up,
+// in front of the reply that a message shows; "" where none is named.
+func listing(v *fastjson.Value) string {
+	slug := text(v, "blocklist")
+	if slug == "" {
+		return ""
+	}
+	out := bounded(slug)
+	for _, name := range [...]string{"blocklist_subject", "blocklist_url"} {
+		if s := text(v, name); s != "" {
+			out += " " + bounded(s)
+		}
+	}
+	return out + ": "
 }
 
 // refused says that a bounce is what other providers call a block: a server would

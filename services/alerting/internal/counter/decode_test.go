@@ -88,6 +88,27 @@ func TestDecode_CountsARefusalAsABlockWhateverTheProviderCallsIt(t *testing.T) {
 	}
 }
 
+func TestDecode_ShowsWhichListRefused(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+	e := schemas.Event{
+		ID: "1", Type: schemas.Blocked, Time: at, Source: "acme", Provider: "mailjet", RecipientDomain: "d.test",
+		Reason: schemas.Blocklist, Cause: schemas.CauseSender, SMTPReply: "550 5.7.1 no",
+		Blocklist: "spamhaus-zen", BlocklistSubject: "192.0.2.1", BlocklistURL: "https://example.com/?q=192.0.2.1",
+	}
+	for _, tt := range []struct{ subject, want string }{
+		{"192.0.2.1", "spamhaus-zen 192.0.2.1 https://example.com/?q=192.0.2.1: 550 5.7.1 no"},
+		{"", "spamhaus-zen https://example.com/?q=192.0.2.1: 550 5.7.1 no"},
+		{strings.Repeat("x", nameBytesMax+1), "spamhaus-zen " + invalidName + " https://example.com/?q=192.0.2.1: 550 5.7.1 no"},
+	} {
+		e.BlocklistSubject = tt.subject
+		o, _, err := new(decoder).decode(record(at, string(schemas.AppendJSON(nil, &e))), window.Blocked)
+		if err != nil || o.Sample != tt.want {
+			t.Errorf("got %q, %v", o.Sample, err)
+		}
+	}
+}
+
 func TestDecode_RefusesWhatIsNoEvent(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{``, `null`, `{}`, `[]`, `{"id":1}`, `{"id":"1","time":"yesterday"}`, `{"id":"1"`} {
