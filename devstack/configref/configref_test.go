@@ -130,7 +130,7 @@ func quantity(t *testing.T, e Entry, text string) (float64, bool) {
 		t.Errorf("%s: there is no field %s for its bound", e.Path, sibling)
 		return 0, false
 	}
-	number := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyzKMGiB")
+	number := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyzKMGB")
 	units := map[string]float64{
 		"": 1, "ns": 1, "ms": float64(time.Millisecond), "s": float64(time.Second), "m": float64(time.Minute), "h": float64(time.Hour), "d": 24 * float64(time.Hour),
 		"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,

@@ -90,8 +90,7 @@ func (w *world) fill(s *Source, peer func(i int) int, bytes int64) (n int, refus
 	return 0, ""
 }
 
-func one(n int) func(int) int  { return func(int) int { return n } }
-func each(n int) func(int) int { return func(i int) int { return n + i } }
+func one(n int) func(int) int { return func(int) int { return n } }
 
 func TestRoom_EverybodyHasAShare(t *testing.T) {
 	t.Parallel()

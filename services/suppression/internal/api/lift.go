@@ -46,7 +46,7 @@ type liftAnswer struct {
 	Lifted  int `json:"lifted"`  // 0 in a dry run
 	// NextCursor is for the next call; absent once all was looked at.
 	NextCursor string `json:"next_cursor,omitempty"`
-	// Token is for a check's min_token; absent when nothing was written.
+	// Token is for a check's min_token; absent when nothing was written, or into more than 64 partitions.
 	Token string `json:"token,omitempty"`
 }
 
@@ -145,7 +145,8 @@ func (a *API) findLifts(ctx context.Context, b *Backend, req *liftRequest, key s
 	return answer, edits, err
 }
 
-// writeLifts makes the edits durable and returns a token that has them all.
+// writeLifts makes the edits durable and returns a token that has them all, none
+// where they lie in more partitions than a token may name.
 func (a *API) writeLifts(ctx context.Context, b *Backend, edits []ledger.Edit) (token string, err error) {
 	last := map[int32]ledger.Position{}
 	for chunk := range slices.Chunk(edits, liftWriteMax) {
@@ -158,6 +159,9 @@ func (a *API) writeLifts(ctx context.Context, b *Backend, edits []ledger.Edit) (
 				last[r.At.Partition] = r.At
 			}
 		}
+	}
+	if len(last) > ledger.TokenPartsMax {
+		return "", nil
 	}
 	positions := make([]ledger.Position, 0, len(last))
 	for _, p := range last {

@@ -24,9 +24,9 @@ var (
 	ErrForeignToken = errors.New("token of another topic")
 )
 
-// tokenPartsMax bounds the positions in one token: more than a session of
+// TokenPartsMax bounds the positions in one token: more than a session of
 // writes collects, and a header's worth of text.
-const tokenPartsMax = 64
+const TokenPartsMax = 64
 
 // Epoch stands for one life of a topic in tokens: a topic that is made anew has
 // the same name and offsets, but not the same epoch.
@@ -65,8 +65,8 @@ func (e Epoch) ParseToken(text string) ([]Position, error) {
 			return nil, ErrForeignToken
 		}
 		for part := range strings.SplitSeq(parts, ",") {
-			if len(out) == tokenPartsMax {
-				return nil, fmt.Errorf("%w: more than %d positions", ErrToken, tokenPartsMax)
+			if len(out) == TokenPartsMax {
+				return nil, fmt.Errorf("%w: more than %d positions", ErrToken, TokenPartsMax)
 			}
 			p, err := parsePosition(part)
 			if err != nil {
