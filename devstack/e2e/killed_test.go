@@ -47,7 +47,7 @@ func startDevstack(t *testing.T, binary, dir string) *devstack {
 		if !ok {
 			t.Fatal("devstack ended before it was ready")
 		}
-		d.ingress, d.suppression, d.clickhouse = row(t, text, "webhooks"), row(t, text, "suppression API"), row(t, text, "ClickHouse")
+		d.ingress, d.suppression, d.clickhouse = strings.Replace(row(t, text, "webhooks"), "<source>", "mailjet", 1), row(t, text, "suppression API"), row(t, text, "ClickHouse")
 	case <-time.After(patience):
 		t.Fatal("devstack does not get ready")
 	}

@@ -50,7 +50,7 @@ func run(ctx context.Context, args, environ []string, out io.Writer) error {
 	go func() { done <- s.Run(ctx) }()
 	select {
 	case <-s.Ready():
-		fmt.Fprint(out, welcome(s, opt.DataDir))
+		fmt.Fprint(out, welcome(s, opt))
 		return <-done
 	case err := <-done:
 		return err
