@@ -128,7 +128,7 @@ func (s *Service) notReady() error {
 	}
 	select {
 	case <-s.ready:
-		return nil
+		return s.met.stall.fault()
 	default:
 		return errors.New("waiting for the tables of ClickHouse")
 	}

@@ -26,6 +26,8 @@ type metrics struct {
 	batch    prometheus.Histogram
 	age      prometheus.Histogram
 	seals    prometheus.Counter
+	stalled  prometheus.GaugeFunc
+	stall    stall
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -57,6 +59,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "Past hours counted for good; an hour that gets a late event is counted again.",
 		}),
 	}
+	m.stalled = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "mailstream_analytics_stalled_seconds",
+		Help: "For how long every batch has failed, 0 when none does: ClickHouse is away or its disk is full. /readyz says why. Page at minutes.",
+	}, func() float64 { return m.stall.length().Seconds() })
 	for _, o := range []outcome{stored, deadLettered, ignored} {
 		m.finished.WithLabelValues(string(o))
 	}
@@ -64,7 +70,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		m.parked.WithLabelValues(string(r))
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.consumed, m.finished, m.parked, m.batch, m.age, m.seals} {
+	for _, c := range []prometheus.Collector{m.consumed, m.finished, m.parked, m.batch, m.age, m.seals, m.stalled} {
 		errs = append(errs, reg.Register(c))
 	}
 	if err := errors.Join(errs...); err != nil {

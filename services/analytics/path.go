@@ -87,7 +87,9 @@ func (p *path) stages() []stage {
 // times.
 func (p *path) handle(ctx context.Context, recs []*kgo.Record) error {
 	var sum batch
-	if err := p.run(ctx, recs, &sum); err != nil {
+	err := p.run(ctx, recs, &sum)
+	p.metrics.stall.note(err)
+	if err != nil {
 		return err
 	}
 	p.count(recs, &sum)

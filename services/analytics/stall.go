@@ -1,0 +1,67 @@
+package analytics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	// stallMin is how long batches fail before the service says so: a server that
+	// restarts takes some seconds.
+	stallMin = 10 * time.Second
+	// stallForget is after how long without a try a stall is forgotten, above the
+	// longest pause between two: the partitions may be another replica's by now.
+	stallForget = 2 * time.Minute
+)
+
+// stall knows whether batches fail, since when and why: ClickHouse is away, its
+// disk is full, or dead letters are refused.
+type stall struct {
+	mu          sync.Mutex
+	since, last time.Time
+	cause       error
+}
+
+// note takes the outcome of a try. One that the stop cut short tells nothing.
+func (s *stall) note(err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	switch {
+	case err == nil:
+		s.since = time.Time{}
+	case s.since.IsZero() || now.Sub(s.last) > stallForget:
+		s.since = now
+	}
+	s.last, s.cause = now, err
+}
+
+// length is for how long nothing has been stored, 0 when all is well.
+func (s *stall) length() time.Duration {
+	length, _ := s.state()
+	return length
+}
+
+// fault is why nothing has been stored for stallMin.
+func (s *stall) fault() error {
+	length, cause := s.state()
+	if length < stallMin {
+		return nil
+	}
+	return fmt.Errorf("nothing has been stored for %s: %w", length.Round(time.Second), cause)
+}
+
+func (s *stall) state() (time.Duration, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.since.IsZero() || time.Since(s.last) > stallForget {
+		return 0, nil
+	}
+	return time.Since(s.since), s.cause
+}
