@@ -177,7 +177,7 @@ func (w *weighing) confidence(c *Classifier, best int) schemas.Confidence {
 	switch {
 	case max(text, rest) < weights[hint]:
 		return schemas.Likely // a word like "blocked", and nothing that says more
-	case opposed && c.traits[best].dead:
+	case c.traits[best].dead && (opposed || c.reasons[best] == schemas.DomainNotFound && w.passing(c)):
 		return schemas.Likely
 	case w.level[best] == doubt && (int(w.exact.reason) != best || w.exact.weight < weights[fair]):
 		return schemas.Likely // a class is made of the same text
@@ -190,6 +190,17 @@ func (w *weighing) confidence(c *Classifier, best int) schemas.Confidence {
 	default:
 		return schemas.Likely
 	}
+}
+
+// passing says that the text speaks of another try. A name server that was asked
+// at a bad moment knows no domain either.
+func (w *weighing) passing(c *Classifier) bool {
+	for i := range c.reasons {
+		if c.traits[i].passes && w.text[i] >= weights[hint] {
+			return true
+		}
+	}
+	return false
 }
 
 // later says that one of the codes promises that it passes. Of two codes that
