@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -157,8 +158,28 @@ func TestAttack_OtherSourcesGoOn(t *testing.T) {
 	t.Run("all of them from the address of genuine senders", func(t *testing.T) { w.hold(t, all...) })
 }
 
-// hold lets attacks go on while genuine senders work.
+// roundsMax is how often a round is played that was too slow. What else the machine
+// does only makes a round slower, so the quickest is the truest.
+const roundsMax = 3
+
+// hold plays attacks while genuine senders work.
 func (w *world) hold(t *testing.T, attacks ...attack) {
+	for round := 1; ; round++ {
+		slow := w.round(t, attacks...)
+		if slow == nil {
+			return
+		}
+		if round == roundsMax {
+			t.Error(slow)
+			return
+		}
+		t.Logf("round %d: %v", round, slow)
+	}
+}
+
+// round lets attacks go on while genuine senders work. It returns an error when
+// these were answered too slowly.
+func (w *world) round(t *testing.T, attacks ...attack) (slow error) {
 	under, alone := w.start(t), w.start(t)
 	senders := map[string]*sender{}
 	for name, p := range map[string]*ingress{"under attack": under, "left alone": alone} {
@@ -209,9 +230,10 @@ func (w *world) hold(t *testing.T, attacks ...attack) {
 			t.Errorf("%s: %.1f %% are taken, want %g %%", hook.source, 100*got.taken(), 100*takenMin)
 		}
 		if got.p99() > slowdownMax*max(want.p99(), noise) {
-			t.Errorf("%s: p99 is %s, and %s where nobody attacks", hook.source, got.p99(), want.p99())
+			slow = errors.Join(slow, fmt.Errorf("%s: p99 is %s, and %s where nobody attacks", hook.source, got.p99(), want.p99()))
 		}
 	}
+	return slow
 }
 
 // address is where a stranger connects to, and from: 127.0.kind.peer.
