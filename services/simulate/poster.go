@@ -88,7 +88,7 @@ func newPoster(cfg Config) *poster {
 	}
 }
 
-// send posts r until it is answered 200 or attemptsMax is reached. The first
+// send posts r until it is answered 200, attemptsMax is reached or the grace is over. The first
 // request of all that gets no answer at all ends the run: nobody is there.
 func (p *poster) send(ctx context.Context, r request) error {
 	for attempt := 1; ; attempt++ {
@@ -100,7 +100,7 @@ func (p *poster) send(ctx context.Context, r request) error {
 			return fmt.Errorf("post to %s: %w", p.url, err)
 		case status == http.StatusUnauthorized || status == http.StatusNotFound:
 			return fmt.Errorf("post to %s: %d %s: check --source and its credentials in --config", p.url, status, http.StatusText(status))
-		case attempt == attemptsMax:
+		case attempt == attemptsMax, time.Since(p.began) > p.cfg.Duration+p.cfg.Grace:
 			p.note(func(s *Summary) { s.GivenUp++ })
 			return nil
 		}

@@ -36,6 +36,7 @@ type Config struct {
 	Scenario   Scenario      // what happens to the messages
 	Rate       float64       // events a second, > 0
 	Duration   time.Duration // how long, > 0
+	Grace      time.Duration // how long after that what was refused is sent again, >= 0
 	Domain     string        // the domain that block-spike is about
 	Group      int           // events a request, 1 to groupMax; 1 sends bare objects
 	Duplicates float64       // share of requests that are sent again, 0 to 1
@@ -62,7 +63,7 @@ type Auth struct {
 func Default() Config {
 	return Config{
 		URL: "http://127.0.0.1:8080", Source: "mailjet", Provider: "mailjet", Scenario: Normal,
-		Rate: 100, Duration: time.Minute, Domain: "spike.example", Group: 1, Workers: 16, Seed: 1,
+		Rate: 100, Duration: time.Minute, Grace: 30 * time.Second, Domain: "spike.example", Group: 1, Workers: 16, Seed: 1,
 	}
 }
 
@@ -74,6 +75,7 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(scenarios()[c.Scenario] != nil, "scenario", "%q is not one of %s", c.Scenario, strings.Join(Scenarios(), ", "))
 	p.Check(c.Rate > 0 && c.Rate <= rateMax, "rate", "%g is not above 0 and up to %d", c.Rate, rateMax)
 	p.Check(c.Duration > 0, "duration", "%s is not above 0s", c.Duration)
+	p.Check(c.Grace >= 0, "grace", "%s is below 0s", c.Grace)
 	p.Check(c.Group >= 1 && c.Group <= groupMax, "group", "%d is not between 1 and %d", c.Group, groupMax)
 	p.Check(c.Duplicates >= 0 && c.Duplicates <= 1, "duplicates", "%g is not between 0 and 1", c.Duplicates)
 	p.Check(c.Workers >= 1 && c.Workers <= workersMax, "workers", "%d is not between 1 and %d", c.Workers, workersMax)
@@ -82,7 +84,8 @@ func (c Config) Validate(p *config.Problems) {
 
 // Run plays the scenario until its duration is over or ctx is done, writes a
 // line of progress a second and the summary to out, and returns what happened.
-// An ingress that cannot be reached at all is an error; refused events are not.
+// An ingress that cannot be reached at all is an error, and so are requests that were
+// given up.
 func Run(ctx context.Context, cfg Config, out io.Writer) (Summary, error) {
 	var p config.Problems
 	cfg.Validate(&p)
@@ -124,6 +127,9 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (Summary, error) {
 	fmt.Fprint(out, summary)
 	if ctx.Err() != nil {
 		return summary, nil // asked to stop: the summary says how far it came
+	}
+	if err == nil && summary.GivenUp > 0 {
+		err = fmt.Errorf("simulate: %d requests were never answered 200", summary.GivenUp)
 	}
 	return summary, err
 }

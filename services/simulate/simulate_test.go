@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -251,6 +252,17 @@ func TestRun_NamesWhatIsWrong(t *testing.T) {
 				t.Errorf("Run = %v, want an error with %q", err, tc.want)
 			}
 		})
+	}
+}
+
+func TestRun_GivesUpOnAnIngressThatRefusesAll(t *testing.T) {
+	t.Parallel()
+	h := newHook(t, math.MaxInt)
+	cfg := settings(h)
+	cfg.Duration, cfg.Grace = 50*time.Millisecond, 0
+	got, err := simulate.Run(t.Context(), cfg, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "never answered 200") || got.GivenUp == 0 || got.Accepted != 0 {
+		t.Errorf("Run = %+v, %v", got, err)
 	}
 }
 

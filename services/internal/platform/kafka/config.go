@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
@@ -160,8 +162,7 @@ func (c Config) Group(name string) string { return c.GroupPrefix + name }
 func (c Config) Validate(p *config.Problems) {
 	p.Check(len(c.Brokers) > 0, "brokers", "need at least one host:port")
 	for i, b := range c.Brokers {
-		host, port, err := net.SplitHostPort(b)
-		p.Check(err == nil && host != "" && port != "", fmt.Sprintf("brokers[%d]", i), "%q is not host:port", b)
+		p.Check(validBroker(b), fmt.Sprintf("brokers[%d]", i), "%q is not host:port, such as 127.0.0.1:9092", b)
 	}
 	p.Check(validTopicPart(c.TopicPrefix), "topic_prefix", "%q: only a-z, A-Z, 0-9, '.', '_' and '-' are allowed in a topic name", c.TopicPrefix)
 	p.Check(len(c.TopicPrefix) <= topicNameBytesMax/2, "topic_prefix", "%d bytes, at most %d", len(c.TopicPrefix), topicNameBytesMax/2)
@@ -220,4 +221,15 @@ func validTopicPart(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' || r == '-')
 	}) < 0
+}
+
+// validBroker says whether b is a host, or an IPv6 address in brackets, and a port.
+// Nobody resolves a name with other signs, and the client would try for ever.
+func validBroker(b string) bool {
+	host, text, err := net.SplitHostPort(b)
+	port, portErr := strconv.ParseUint(text, 10, 16)
+	sign := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(".-_:%", r)
+	}
+	return err == nil && portErr == nil && port > 0 && host != "" && !strings.ContainsFunc(host, sign)
 }

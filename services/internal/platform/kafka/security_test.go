@@ -166,7 +166,7 @@ func TestConfig_ReportsEveryFault(t *testing.T) {
 		t.Fatal("no fault was found")
 	}
 	want := []string{
-		`kafka.brokers[0]: "localhost" is not host:port`,
+		`kafka.brokers[0]: "localhost" is not host:port, such as 127.0.0.1:9092`,
 		`kafka.topic_prefix: "e mail.": only a-z, A-Z, 0-9, '.', '_' and '-' are allowed in a topic name`,
 		`kafka.client_id: must not be empty`,
 		`kafka.tls.cert_file: cert_file and key_file go together`,
@@ -267,5 +267,22 @@ func writePEM(t *testing.T, name, kind string, der []byte) {
 	t.Helper()
 	if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestConfig_BrokersAreHostAndPort(t *testing.T) {
+	t.Parallel()
+	for broker, want := range map[string]bool{
+		"127.0.0.1:9092": true, "kafka-1.kafka_net:9092": true, "[::1]:9092": true, "[fe80::1%eth0]:9092": true, "käfka.example:9092": true,
+		"broker 127.0.0.1:9092": false, ":9092": false, "kafka": false, "kafka:": false, "kafka:0": false, "kafka:99999": false,
+		"kafka://a:9092": false, "a:9092,b:9092": false, "a:9092,": false, " a:9092": false, "a:9092 ": false, "a/b:9092": false,
+	} {
+		cfg := kafka.Default()
+		cfg.Brokers = []string{broker}
+		var faults config.Problems
+		cfg.Validate(faults.At("kafka"))
+		if got := faults.Err() == nil; got != want {
+			t.Errorf("%q: taken %v, want %v: %v", broker, got, want, faults.Err())
+		}
 	}
 }
