@@ -36,7 +36,8 @@ type Entry struct {
 // Range is an interval; a bound may be the name of another field.
 type Range struct {
 	Low, High         string
-	LowOpen, HighOpen bool // the bound itself is outside
+	Or                string // one value outside of it that is taken too, "" for none
+	LowOpen, HighOpen bool   // the bound itself is outside
 }
 
 // Read returns the settings of cfg with their comments. Root is the top of the
@@ -58,7 +59,7 @@ var (
 	defaultForm  = regexp.MustCompile(`\bDefault ("[^"]*"|\[[^\]]*\]|[^\s.,:;]+(?:[.:,][^\s.,:;]+)*)(?: \([^)]*\))?[.:;]`)
 	requiredForm = regexp.MustCompile(`\bRequired\b`)
 	variousForm  = regexp.MustCompile(`\bDefault (by (?:service|provider))\b`)
-	rangeForm    = regexp.MustCompile(`\bRange ([\[(])([^,\])]+), ([^\])]+)([\])])`)
+	rangeForm    = regexp.MustCompile(`\bRange ([\[(])([^,\])]+), ([^\])]+)([\])])(?: or ([^\s.]+))?`)
 )
 
 func entry(s pipeline.Setting, text string) Entry {
@@ -70,7 +71,7 @@ func entry(s pipeline.Setting, text string) Entry {
 		e.Default = m[1]
 	}
 	if m := rangeForm.FindStringSubmatch(text); m != nil {
-		e.Range = &Range{Low: m[2], High: m[3], LowOpen: m[1] == "(", HighOpen: m[4] == ")"}
+		e.Range = &Range{Low: m[2], High: m[3], LowOpen: m[1] == "(", HighOpen: m[4] == ")", Or: m[5]}
 	}
 	return e
 }

@@ -205,3 +205,16 @@ func TestMarkdown_IsTheFileOfTheRepository(t *testing.T) {
 		t.Error("docs/configuration.md is stale: make gen")
 	}
 }
+
+func TestMarkdown_CutsOutWhatHasAColumn(t *testing.T) {
+	t.Parallel()
+	e := entry(pipeline.Setting{}, "Wait is how long; 0s is for ever. Default 0s. Range [1d, 365d] or 0s.")
+	if e.Default != "0s" || e.Range == nil || e.Range.String() != "[1d, 365d] or 0s" || sentence(e) != "Wait is how long; 0s is for ever." {
+		t.Errorf("%+v, range %v: %q", e, e.Range, sentence(e))
+	}
+	for _, e := range read(t) {
+		if text := sentence(e); strings.Contains(text, "Range [") || strings.Contains(text, "`.") && !strings.HasSuffix(text, "`.") && !strings.Contains(text, "`. ") {
+			t.Errorf("%s: %q is cut wrongly", e.Path, text)
+		}
+	}
+}

@@ -113,12 +113,16 @@ func (r Range) String() string {
 	if r.HighOpen {
 		end = ")"
 	}
-	return open + r.Low + ", " + r.High + end
+	text := open + r.Low + ", " + r.High + end
+	if r.Or != "" {
+		text += " or " + r.Or
+	}
+	return text
 }
 
 var (
 	// told cuts out of a comment what has a column of its own.
-	told = regexp.MustCompile(`\s*\b(?:Default ("[^"]*"|\[[^\]]*\]|[^\s.,:;]+(?:[.:,][^\s.,:;]+)*)\.|Default by service\.|Range [\[(][^,\])]+, [^\])]+[\])]\.|Required\.)`)
+	told = regexp.MustCompile(`\s*\b(?:Default ("[^"]*"|\[[^\]]*\]|[^\s.,:;]+(?:[.:,][^\s.,:;]+)*)\.|Default by service\.|Range [\[(][^,\])]+, [^\])]+[\])](?: or [^\s.]+)?\.|Required\.)`)
 )
 
 func sentence(e Entry) string { return strings.TrimSpace(told.ReplaceAllString(e.Comment, "")) }

@@ -42,8 +42,8 @@ type Rule struct {
 	// For is how long the threshold must stay exceeded before anybody is told.
 	// Default 0s. Range [0s, 1d].
 	For time.Duration `yaml:"for"`
-	// ResolveBelow is the rate that must be undercut for ResolveFor. Default 0.4
-	// (or Threshold where that is lower). Range (0, threshold].
+	// ResolveBelow is the rate that must be undercut for ResolveFor, at most the
+	// threshold. Default 0.4. Range (0, threshold].
 	ResolveBelow float64 `yaml:"resolve_below"`
 	// ResolveFor is how long the rate must stay below before the end is told. Default
 	// 5m. Range (0s, 1d].

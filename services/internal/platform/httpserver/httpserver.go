@@ -27,8 +27,8 @@ type Config struct {
 	// Listen is host:port of the API; port 0 takes a free one. Default by service.
 	Listen string `yaml:"listen"`
 	// MetricsListen is host:port of /metrics, which tells names of sources, topics
-	// and receivers, so it is never served at Listen. Default "": on 127.0.0.1, at
-	// the port of Listen plus 1000; "off" serves no metrics.
+	// and receivers, so it is never served at listen. Default "": on 127.0.0.1, at
+	// the port of listen plus 1000; "off" serves no metrics.
 	MetricsListen string `yaml:"metrics_listen"`
 	// HTTP holds the limits; the defaults fit every service.
 	HTTP Limits `yaml:"http"`

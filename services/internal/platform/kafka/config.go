@@ -74,9 +74,9 @@ type SASL struct {
 	// Mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. PLAIN needs TLS: it sends
 	// the password itself. Default "": no authentication.
 	Mechanism string `yaml:"mechanism"`
-	// Username goes with Mechanism. Default "".
+	// Username goes with mechanism. Default "".
 	Username string `yaml:"username"`
-	// Password goes with Mechanism. Default "".
+	// Password goes with mechanism. Default "".
 	Password config.Secret `yaml:"password"`
 	// AllowPlaintext permits PLAIN without TLS, for a broker on the same host.
 	// Default false.

@@ -1,12 +1,11 @@
 package mailgun
 
 import (
-	"strconv"
+	"cmp"
 	"strings"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
-	"github.com/mailstream/mailstream/services/internal/classify"
 )
 
 // status fills in what the remote server, or Mailgun in its place, said. It
@@ -44,7 +43,7 @@ func (e *entry) failed(it *provider.Item) {
 	ev := &it.Event
 	own, bounce := e.status(ev)
 	reason := strings.ToLower(e.text(fieldReason))
-	it.Failure.Class = class(ev, reason, own)
+	it.Failure.Class = class(reason, own)
 	severity := strings.ToLower(e.text(fieldSeverity))
 	switch {
 	case severity == "temporary", strings.EqualFold(ev.ProviderEvent, "temporary_fail"):
@@ -62,23 +61,11 @@ func (e *entry) failed(it *provider.Item) {
 }
 
 // class is Mailgun's word for why. Some of its reasons say nothing: then its own
-// number does, or the SMTP code behind the reason where no enhanced code tells
-// more.
-func class(ev *schemas.Event, reason, own string) string {
+// number does, if there is one.
+func class(reason, own string) string {
 	switch reason {
 	case "", "generic", "bounce", "hardfail":
-	default:
-		return reason
-	}
-	if own != "" {
-		return own
-	}
-	if _, enhanced := classify.Codes(ev.SMTPReply); ev.EnhancedCode != "" || enhanced != "" {
-		return reason
-	}
-	switch ev.SMTPCode {
-	case 452, 550, 554:
-		return reason + " " + strconv.Itoa(ev.SMTPCode)
+		return cmp.Or(own, reason)
 	default:
 		return reason
 	}
