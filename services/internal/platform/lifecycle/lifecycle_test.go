@@ -7,40 +7,11 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 )
-
-func TestBackoff_StaysWithinItsBounds(t *testing.T) {
-	t.Parallel()
-	b := lifecycle.Backoff{Min: 100 * time.Millisecond, Max: 30 * time.Second}
-	for attempt := range 80 {
-		want := min(b.Max, b.Min<<min(max(attempt-1, 0), 20))
-		for range 50 {
-			if got := b.Next(attempt); got < want/2 || got > want {
-				t.Fatalf("Next(%d) = %s, want between %s and %s", attempt, got, want/2, want)
-			}
-		}
-	}
-}
-
-func TestSleep_EndsWithItsContext(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		began := time.Now()
-		if err := lifecycle.Sleep(ctx, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("Sleep = %v, want deadline exceeded", err)
-		}
-		if took := time.Since(began); took != time.Second {
-			t.Errorf("slept %s, want 1s", took)
-		}
-	})
-}
 
 type diary struct {
 	mu    sync.Mutex
