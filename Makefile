@@ -23,7 +23,7 @@ TEST := go test -p 2 -shuffle=on -timeout 8m
 #   QF*     offers rewrites, most of them matters of taste
 LINT_CHECKS := all,-ST1003,-ST1005,-ST1016,-QF*
 
-.PHONY: help dev check test test-kafka test-sql race fuzz bench lint gen check-alone image clean
+.PHONY: help dev quick check test test-kafka test-sql race fuzz bench lint gen check-alone image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,15 @@ dev: ## the whole stack in the foreground; DATA_DIR=.mailstream CONFIG=file.yaml
 	@mkdir -p bin
 	@go build -o bin/ ./devstack/cmd/devstack ./services/cmd/mailstream
 	@exec bin/devstack --data-dir "$$DATA_DIR" $${CONFIG:+--config "$$CONFIG"}
+
+quick: ## the inner loop: style, vet and tests of the packages that differ from BASE (default: what is pushed, else the last commit)
+	@base=$$(git rev-parse --verify --quiet "$${BASE:-@{upstream}}" || git rev-parse HEAD); \
+	packages=$$({ git diff --name-only --diff-filter=d "$$(git merge-base HEAD "$$base")"; git ls-files -o --exclude-standard; } \
+	  | sed -n 's,/testdata/.*,/x,; s,/[^/]*$$,,p' | sort -u | while read -r folder; do \
+	      ! compgen -G "$$folder/*.go" >/dev/null || echo "./$$folder"; done); \
+	unformatted=$$(gofmt -s -l $(MODULES)); test -z "$$unformatted" || { echo "run gofmt -s -w on:"; echo "$$unformatted"; exit 1; }; \
+	go test ./devstack/tidy; \
+	test -z "$$packages" || { go vet $$packages; $(TEST) $$packages; }
 
 check: gen lint check-alone ## generated files, format, vet, lint, style, schemas, rules of Prometheus, each module alone
 	@echo '== alerting rules of Prometheus' # a module of its own, see docs/decisions/0011

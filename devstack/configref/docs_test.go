@@ -14,7 +14,7 @@ import (
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
-	for _, top := range []string{"README.md", "ARCHITECTURE.md", "compose.yaml", "compose.production.yaml", ".env.example", "docs", "deploy", "services", "examples"} {
+	for _, top := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "compose.yaml", "compose.production.yaml", ".env.example", "docs", "deploy", "services", "examples"} {
 		err := filepath.WalkDir(filepath.Join(root, top), func(path string, entry fs.DirEntry, err error) error {
 			prose := strings.HasSuffix(path, ".md") || !strings.Contains(path, "/services/") && !strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, ".json")
 			if err != nil || entry.IsDir() || !prose || strings.Contains(path, "/decisions/") {

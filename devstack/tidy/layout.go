@@ -15,7 +15,7 @@ func rootEntries() []string {
 	return []string{
 		"schemas", "services", "devstack", "examples", "deploy", "docs",
 		"compose.production.yaml", "compose.yaml", "go.work", "go.work.sum", "Makefile", "README.md",
-		"ARCHITECTURE.md", "LICENSE", "bin",
+		"ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "SECURITY.md", "bin",
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 func TestDocs_EveryProviderHasItsPageAndItsLineInTheTable(t *testing.T) {
 	t.Parallel()
 	const root = "../../"
-	readme, err := os.ReadFile(root + "README.md")
+	index, err := os.ReadFile(root + "docs/providers/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func TestDocs_EveryProviderHasItsPageAndItsLineInTheTable(t *testing.T) {
 		if !strings.Contains(string(page), "provider: "+name) {
 			t.Errorf("no configuration on the page of %s", name)
 		}
-		line := regexp.MustCompile(`(?m)^\| \[` + name + `\]\(docs/providers/` + name + `\.md\) \| ([^|]+) \|`).FindSubmatch(readme)
+		line := regexp.MustCompile(`(?m)^\| \[` + name + `\]\(` + name + `\.md\) \| ([^|]+) \|`).FindSubmatch(index)
 		if line == nil {
 			t.Errorf("no line of %s in the table", name)
 			continue
@@ -45,7 +45,7 @@ func TestDocs_EveryProviderHasItsPageAndItsLineInTheTable(t *testing.T) {
 	}
 }
 
-// promised reads the column "also tells": types beside the four that every
+// promised reads the column "also emits": types beside the four that every
 // provider tells, and behind a semicolon those of the four that it does not.
 func promised(cell string) []schemas.Type {
 	also, not, _ := strings.Cut(strings.ReplaceAll(cell, ",", ""), ";")

@@ -20,7 +20,7 @@ var commandForm = regexp.MustCompile("(?:`|(?m)^\\s*(?:\\$ )?)(?:bin/)?mailstrea
 func TestDocuments_NameCommandsThatExist(t *testing.T) {
 	t.Parallel()
 	seen := 0
-	for _, top := range []string{"README.md", "ARCHITECTURE.md", "docs", "deploy", "services"} {
+	for _, top := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs", "deploy", "services"} {
 		err := filepath.WalkDir(filepath.Join("../../..", top), func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".md") || strings.Contains(path, "/decisions/") {
 				return err
