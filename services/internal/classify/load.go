@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 
@@ -48,8 +49,13 @@ func (r enhancedRange) meets(o enhancedRange) bool {
 	return (r.class == 0 || o.class == 0 || r.class == o.class) && r.subject == o.subject && r.from <= o.to && o.from <= r.to
 }
 
-// New reads the embedded data files. An error means that one is at fault.
-func New() (*Classifier, error) {
+// New returns what the embedded data files say, read once in a process. An error
+// means that one is at fault.
+func New() (*Classifier, error) { return embedded() }
+
+var embedded = sync.OnceValues(read)
+
+func read() (*Classifier, error) {
 	var texts [3][]byte
 	for i, name := range [...]string{"classifier.yaml", "wordings.yaml", "blocklists.yaml"} {
 		text, err := dataFiles.ReadFile(name)
