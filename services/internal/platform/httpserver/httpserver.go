@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"sync/atomic"
@@ -32,6 +33,9 @@ type Config struct {
 	MetricsListen string `yaml:"metrics_listen"`
 	// HTTP holds the limits; the defaults fit every service.
 	HTTP Limits `yaml:"http"`
+	// ListenFunc, when not nil, makes the listeners instead of TCP: tests serve on a
+	// network inside the process.
+	ListenFunc func(network, address string) (net.Listener, error) `yaml:"-"`
 }
 
 // Limits bound one connection and the stop.
@@ -238,7 +242,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	served := make(chan error, len(listeners))
 	for _, l := range listeners {
-		if err := l.open(ctx, s.opt.Name); err != nil {
+		if err := l.open(ctx, s.opt.Name, s.cfg.ListenFunc); err != nil {
 			return errors.Join(err, s.metrics.close())
 		}
 	}

@@ -81,10 +81,15 @@ type listener struct {
 	conns  *conns // nil bounds nothing
 }
 
-// open listens for the service called name.
-func (l *listener) open(ctx context.Context, name string) error {
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", l.listen)
+// open listens for the service called name, by TCP unless listen is given.
+func (l *listener) open(ctx context.Context, name string, listen func(network, address string) (net.Listener, error)) error {
+	if listen == nil {
+		listen = func(network, address string) (net.Listener, error) {
+			var lc net.ListenConfig
+			return lc.Listen(ctx, network, address)
+		}
+	}
+	ln, err := listen("tcp", l.listen)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("listen on %s for %s: the port is taken by another process: %w", l.listen, name, err)

@@ -115,3 +115,6 @@ func Held(n int64) zap.Field { return zap.Int64("lines_held", n) }
 
 // Days is how many days something spans.
 func Days(n int) zap.Field { return zap.Int("days", n) }
+
+// Tasks are the names of a service's tasks, in the order of their start.
+func Tasks(names []string) zap.Field { return zap.Strings("tasks", names) }

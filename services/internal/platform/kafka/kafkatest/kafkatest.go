@@ -52,7 +52,7 @@ func StartVirtual(tb testing.TB, opts ...kfake.Opt) *Broker {
 	tb.Helper()
 	network := new(kfake.VirtualNetwork)
 	b := startCluster(tb, append([]kfake.Opt{kfake.ListenFn(network.Listen), kfake.Ports(virtualPort)}, opts...))
-	b.Config.Dial = network.DialContext
+	b.Network, b.Config.Dial = network, network.DialContext
 	b.createTopics(tb)
 	return b
 }
@@ -65,6 +65,8 @@ type Broker struct {
 	*kfake.Cluster
 	// Config reaches it.
 	Config kafka.Config
+	// Network is the one of StartVirtual, for other servers of the test.
+	Network *kfake.VirtualNetwork
 }
 
 // StartBroker is Start for tests that speak to the broker itself, to move

@@ -73,3 +73,39 @@ func TestRunInOrder_OneFaultStopsAll(t *testing.T) {
 		}
 	})
 }
+
+func TestRunInOrder_ATaskThatDoesNotStartStopsTheOnesBefore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var d diary
+		fault := errors.New("topics contradict the configuration")
+		check := lifecycle.Task{Name: "topics", Start: func(context.Context) error { return fault }, Run: func(context.Context) error { d.add("run topics"); return nil }}
+		err := lifecycle.RunInOrder(t.Context(), []lifecycle.Task{d.task("http", nil), check, d.task("never", nil)}, nil, nil)
+		if !errors.Is(err, fault) {
+			t.Errorf("RunInOrder = %v, want %v", err, fault)
+		}
+		if diff := cmp.Diff([]string{"run http", "end http"}, d.lines); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestRunInOrder_TheStopWaitsForAStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := false
+		start := func(ctx context.Context) error {
+			<-ctx.Done()
+			ended = true
+			return context.Cause(ctx)
+		}
+		done := make(chan error, 1)
+		go func() { done <- lifecycle.RunInOrder(ctx, []lifecycle.Task{{Name: "topics", Start: start}}, nil, nil) }()
+		synctest.Wait()
+		cancel()
+		if err := <-done; err != nil || !ended {
+			t.Errorf("RunInOrder = %v, the start has ended: %t", err, ended)
+		}
+	})
+}
