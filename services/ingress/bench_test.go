@@ -42,7 +42,7 @@ func BenchmarkServe(b *testing.B) {
 				b.Fatal(err)
 			}
 			s.producer = acknowledging{}
-			s.checked.Store(true)
+			getReady(b, s)
 			body := []byte(sentItem)
 			if size > 1 {
 				body = []byte(group(sentItem, size))

@@ -1,7 +1,6 @@
 package ingress
 
 import (
-	"context"
 	"encoding/base64"
 	"maps"
 	"net/http"
@@ -67,13 +66,8 @@ func newRefuser(t *testing.T) *refuser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		s.watch.Close()
-		if err := s.kafka.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	s.checked.Store(true)
+	getReady(t, s)
+	logs.TakeAll() // of the start
 	s.producer = &failing{err: fate.Wrap(fate.Retry, kafka.ErrTimeout)}
 	return &refuser{Service: s, t: t, registry: shared.Registry, logs: logs}
 }

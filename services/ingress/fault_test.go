@@ -285,7 +285,7 @@ func TestIngress_LogsHoldNoAddressPayloadOrSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.checked.Store(true)
+	getReady(t, s)
 	s.producer = &failing{err: fate.Wrap(fate.Retry, kafka.ErrTimeout)}
 	serve := func(body, password string) {
 		r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, Prefix+testSource, strings.NewReader(body))

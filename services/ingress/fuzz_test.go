@@ -28,7 +28,7 @@ func FuzzServe(f *testing.F) {
 		f.Fatal(err)
 	}
 	s.producer = acknowledging{}
-	s.checked.Store(true)
+	getReady(f, s)
 	documented := []int{200, 400, 413, 415}
 	f.Fuzz(func(t *testing.T, body, encoding, traceparent string) {
 		r := httptest.NewRequest(http.MethodPost, Prefix+testSource, strings.NewReader(body))

@@ -15,12 +15,9 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
@@ -33,12 +30,9 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
-
-// flushTimeout bounds the wait for acknowledgements at the stop, after the last
-// request was answered: nothing should be left by then.
-const flushTimeout = 5 * time.Second
 
 // publisher stores records durably: when Publish returns nil, all of them are
 // acknowledged by all in-sync replicas. Kept by kafka.Producer, and by a
@@ -93,8 +87,7 @@ type Service struct {
 	exchanges  sync.Pool // of *exchange
 	gunzippers sync.Pool // of *gunzipper
 
-	checked atomic.Bool // topics are as they should be
-	ready   chan struct{}
+	life *lifecycle.Life // ready once the topics are as they should be
 }
 
 // New builds a service. It does no I/O.
@@ -107,46 +100,57 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	}
 	shared.Kafka.Webhooks = cfg.WebhookTopics(shared.Kafka.TopicPrefix)
 	s := &Service{
-		cfg: cfg, kafkaCfg: shared.Kafka, log: shared.Log,
+		cfg: cfg, kafkaCfg: shared.Kafka, log: shared.Log, life: lifecycle.New(shared.Log),
 		sources:         make(map[string]*source, len(cfg.Sources)),
 		throttled:       telemetry.Throttled(shared.Log, telemetry.BySource, telemetry.ByReason),
 		drifts:          seenOnce{names: map[string]bool{}},
 		deadLetterTopic: schemas.DeadLetterTopic(shared.Kafka.TopicPrefix),
 		recordBytesMax:  int(shared.Kafka.Topics.RecordBytesMax),
 		retryAfter:      strconv.Itoa(int(cfg.RetryAfter.Seconds())),
-		ready:           make(chan struct{}),
 	}
 	s.exchanges.New = func() any { return new(exchange) }
+	if err := s.build(shared); err != nil {
+		return nil, s.life.Abandon(err)
+	}
+	return s, nil
+}
+
+// build makes the parts of the service.
+func (s *Service) build(shared platform.Shared) error {
 	var err error
 	if s.metrics, err = newMetrics(shared.Registry); err != nil {
-		return nil, fmt.Errorf("register ingress metrics: %w", err)
+		return fmt.Errorf("register ingress metrics: %w", err)
 	}
-	s.room = room.New(cfg.room())
+	s.room = room.New(s.cfg.room())
 	if s.occupancy, err = newOccupancy(shared.Registry, s.room); err != nil {
-		return nil, err
+		return err
 	}
 	if s.normaliser, err = normalise.New(shared.Hasher); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.addSources(); err != nil {
-		return nil, err
+		return err
 	}
-	if s.kafka, err = kafka.NewProducer(shared.Kafka, cfg.Producer, shared.Log, shared.Registry); err != nil {
-		return nil, err
+	if s.kafka, err = kafka.NewProducer(shared.Kafka, s.cfg.Producer, s.log, shared.Registry); err != nil {
+		return err
 	}
+	s.life.Closes("producer", s.kafka.Close)
 	s.producer = s.kafka
+	proxies, err := auth.ParsePrefixes(s.cfg.TrustedProxies)
+	if err != nil {
+		return err
+	}
+	opt := httpserver.Options{Name: serviceName, Handler: s, Ready: s.readiness, Proxies: proxies}
+	if s.server, err = httpserver.New(s.cfg.Config, opt, s.log, shared.Registry); err != nil {
+		return err
+	}
 	if s.watch, err = kafka.NewWatch(shared.Kafka, kafka.WatchConfig{
 		Name: serviceName, Topics: s.topics(), Remade: s.kafka.Readopt,
-	}, shared.Log, shared.Registry); err != nil {
-		return nil, err
+	}, s.log, shared.Registry); err != nil {
+		return err
 	}
-	proxies, err := auth.ParsePrefixes(cfg.TrustedProxies)
-	if err != nil {
-		return nil, err
-	}
-	opt := httpserver.Options{Name: "ingress", Handler: s, Ready: s.readiness, Proxies: proxies}
-	s.server, err = httpserver.New(cfg.Config, opt, shared.Log, shared.Registry)
-	return s, err
+	s.life.ClosesPlain("topic watch", s.watch.Close)
+	return nil
 }
 
 func (s *Service) addSources() error {
@@ -200,48 +204,30 @@ func (s *Service) configure(src *source, c generic.Config) {
 
 // Run serves until ctx is done, then lets running requests finish. It returns
 // an error when the port is taken or the topics contradict the configuration.
-func (s *Service) Run(ctx context.Context) error {
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.server.Run(gctx) })
-	g.Go(func() error {
-		if err := s.start(gctx); err != nil || gctx.Err() != nil {
-			return err
-		}
-		return s.watch.Run(gctx)
-	})
-	g.Go(func() error { return s.room.Run(gctx) })
-	err := g.Wait()
-	s.watch.Close()
-	flush, cancel := context.WithTimeout(context.Background(), flushTimeout)
-	defer cancel()
-	if closing := s.kafka.Close(flush); err == nil {
-		err = closing
+func (s *Service) Run(ctx context.Context) error { return s.life.Run(ctx, s.tasks()) }
+
+// tasks is how the service starts; it stops in reverse, and the producer is closed
+// when the last request has been answered.
+func (s *Service) tasks() []lifecycle.Task {
+	return []lifecycle.Task{
+		{Name: "room", Run: s.room.Run},
+		{Name: "http", Run: s.server.Run, Ready: s.server.Ready()},
+		{Name: "topics", Start: s.awaitTopics, Run: s.watch.Run},
 	}
-	return err
 }
 
-// start checks the topics; until then requests are told to come back.
-func (s *Service) start(ctx context.Context) error {
+// awaitTopics checks the topics; until then senders are asked to come back. It then
+// connects the producer, whose failures the first requests report.
+func (s *Service) awaitTopics(ctx context.Context) error {
 	if err := s.watch.Await(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil // stopped while Kafka was away
-		}
 		return err
 	}
-	if err := s.kafka.Ping(ctx); err != nil && ctx.Err() != nil {
-		return nil
-	}
-	s.checked.Store(true)
-	select {
-	case <-s.server.Ready():
-		close(s.ready)
-	case <-ctx.Done():
-	}
+	_ = s.kafka.Ping(ctx) // Publish connects, too
 	return nil
 }
 
 // Ready is closed once the service listens and the topics are checked.
-func (s *Service) Ready() <-chan struct{} { return s.ready }
+func (s *Service) Ready() <-chan struct{} { return s.life.Ready() }
 
 // Addr returns host:port of the listener, "" before it listens.
 func (s *Service) Addr() string { return s.server.Addr() }
@@ -249,8 +235,6 @@ func (s *Service) Addr() string { return s.server.Addr() }
 // MetricsAddr returns host:port of /metrics, "" before it listens and where
 // metrics are off.
 func (s *Service) MetricsAddr() string { return s.server.MetricsAddr() }
-
-func (s *Service) isReady() bool { return s.checked.Load() }
 
 // readiness says which topics cannot be written. Requests are taken none the
 // less: only those with an event of such a topic are refused.

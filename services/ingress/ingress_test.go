@@ -60,6 +60,21 @@ func testShared(tb testing.TB, kc kafka.Config) platform.Shared {
 	return platform.Shared{Kafka: kc, Hasher: hasher, Log: kafkatest.Logger(tb), Registry: prometheus.NewRegistry()}
 }
 
+// getReady makes a service take requests that was not started.
+func getReady(tb testing.TB, s *Service) {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.life.Run(ctx, nil) }()
+	tb.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			tb.Errorf("close: %v", err)
+		}
+	})
+	<-s.Ready()
+}
+
 // start runs a service until the test ends.
 func start(tb testing.TB, cfg Config, kc kafka.Config) *harness {
 	tb.Helper()

@@ -75,7 +75,7 @@ func TestIngress_ReusesNothingThatKafkaStillReads(t *testing.T) {
 	}
 	kept := new(reader)
 	s.producer = kept
-	s.checked.Store(true)
+	getReady(t, s)
 	for n := range 120 {
 		id := strconv.Itoa(n)
 		item := strings.ReplaceAll(bounceItem, "ana@", "\\u0061na-"+id+"@")

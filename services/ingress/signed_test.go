@@ -141,7 +141,7 @@ func TestIngress_AnswersWhatASignatureSays(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.checked.Store(true) // of a service that does not run
+			getReady(t, s)
 			s.sources[testSource].guard = auth.New(tt.cfg, auth.Options{Provider: tt.provider})
 			r := httptest.NewRequest(http.MethodPost, Prefix+testSource, strings.NewReader(ping))
 			for k, v := range tt.header {

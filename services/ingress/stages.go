@@ -77,7 +77,7 @@ func (s *Service) route(x *exchange) *refusal {
 		x.w.Header().Set("Allow", "POST, GET, HEAD")
 		return &refusal{outcome: wrongMethod, cause: notPosted, status: http.StatusMethodNotAllowed, title: "wrong method", detail: "webhooks are posted"}
 	}
-	if !s.isReady() {
+	if !s.life.IsReady() {
 		return x.unavailable(notReady, starting, "starting: topics are not checked yet")
 	}
 	return nil

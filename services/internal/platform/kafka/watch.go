@@ -64,16 +64,19 @@ type Watch struct {
 // NewWatch returns a watch that has not looked yet. The caller closes it.
 func NewWatch(cfg Config, wc WatchConfig, log *zap.Logger, reg prometheus.Registerer) (*Watch, error) {
 	orDefault(&wc.Interval, watchInterval)
+	f := family{reg: reg}
+	bad := f.gauge("mailstream_kafka_unusable_topics", "Topics that are missing, denied or not as the configuration says, since the service runs. Page when it stays above 0.", labelClient)
+	if f.err != nil {
+		return nil, f.err
+	}
 	cl, err := NewClient(cfg, log, reg)
 	if err != nil {
 		return nil, err
 	}
-	f := family{reg: reg}
-	bad := f.gauge("mailstream_kafka_unusable_topics", "Topics that are missing, denied or not as the configuration says, since the service runs. Page when it stays above 0.", labelClient)
 	return &Watch{
 		cfg: wc, kafka: cfg, log: telemetry.Throttled(log, telemetry.ByTopic), cl: cl, adm: kadm.NewClient(cl),
 		bad: bad.WithLabelValues(wc.Name), faulty: map[string]int{}, fault: errNotLooked,
-	}, f.err
+	}, nil
 }
 
 var errNotLooked = errors.New("kafka topics have not been looked at yet")
