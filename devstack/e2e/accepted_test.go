@@ -53,6 +53,7 @@ func addressesOf(n int) []string {
 // TestAccepted_IsNeverDeadLettered sends random writes and wants whatever was
 // answered 200 to be a row, and nothing to be a dead letter.
 func TestAccepted_IsNeverDeadLettered(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	url := w.stack.URL(pipeline.Suppression) + "/v1/suppressions"
 	words := wordsOf()
@@ -108,6 +109,7 @@ func TestAccepted_IsNeverDeadLettered(t *testing.T) {
 // TestGooglemail_IsOnePersonFromWebhookToCheck reports one spelling and asks for
 // the other.
 func TestGooglemail_IsOnePersonFromWebhookToCheck(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.post(http.StatusOK, fmt.Sprintf(`{"event":"spam","time":%d,"MessageID":1,"email":"Ana.Test@googlemail.com","source":"JMRPP"}`, time.Now().Unix()))
 	w.eventually(func() bool { return len(w.check("marketing", "ana.test@gmail.com")) == 1 }, func() string { return "gmail.com is not suppressed" })

@@ -55,6 +55,7 @@ func (w *world) told(domain string) (n int) {
 }
 
 func TestAlert_SpikeIsToldOnceWithItsDiagnosis(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	now := time.Now()
 	body := mail{"spike.example", 32, 8, now}.request(t)
@@ -80,6 +81,7 @@ func TestAlert_SpikeIsToldOnceWithItsDiagnosis(t *testing.T) {
 }
 
 func TestAlert_WhatMustNotFire(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	now := time.Now()
 	for _, tc := range []mail{
@@ -103,6 +105,7 @@ func TestAlert_WhatMustNotFire(t *testing.T) {
 }
 
 func TestAlert_ResentAndRestartedIsNotToldAgain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	body := mail{"again.example", 30, 2, time.Now()}.request(t)
 	w.post(http.StatusOK, body)
@@ -123,6 +126,7 @@ func TestAlert_ResentAndRestartedIsNotToldAgain(t *testing.T) {
 }
 
 func TestAlert_SlackAwayForAWhile(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	if err := w.stack.Slack().Order(slack.RateLimited(2, 1), slack.ServerError(2), slack.Fault{Drop: true}); err != nil {
 		t.Fatal(err)

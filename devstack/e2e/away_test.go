@@ -18,6 +18,7 @@ type outage struct {
 }
 
 func TestBrokerAway_TheProviderIsToldToComeBack(t *testing.T) {
+	t.Parallel()
 	o := newOutage(t)
 	w := prepareWorld(t, "MAILSTREAM_INGRESS_PUBLISH_TIMEOUT=2s")
 	w.opt.Brokers = o.addr

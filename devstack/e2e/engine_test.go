@@ -12,6 +12,7 @@ import (
 // nothing else, while webhooks come in. The stack and its services live on, all
 // are answered 200, and in the end every event has its row.
 func TestEngine_KilledUnderLoadIsStartedAgain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	sent := 0
 	post := func(batches int) {

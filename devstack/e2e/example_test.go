@@ -12,6 +12,7 @@ import (
 // TestExample_AnotherTeamReadsClicks runs the example consumer as its own
 // process: a client we did not write the producer with reads the stream.
 func TestExample_AnotherTeamReadsClicks(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.post(http.StatusOK, bodies(t, sheet("reader", time.Now()), false)[0])
 	binary := build(t, "../../examples/clicked")

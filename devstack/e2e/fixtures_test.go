@@ -88,6 +88,7 @@ func retired(fault string) bool { return fault == "raw_delivery" || fault == "re
 // TestProviders_EveryFixtureIsARow posts every golden request of every provider,
 // signed anew, and asks for each of its events in ClickHouse.
 func TestProviders_EveryFixtureIsARow(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, provider := range simulate.Providers() {
 		if provider == "generic" {

@@ -211,6 +211,7 @@ func (s *sender) post(body string) bool {
 const killRounds = 16
 
 func TestKill_AcknowledgedIsStoredOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorldWithout(t)
 	processes := startProcesses(t, w)
 	s := &sender{ingress: processes[pipeline.Ingress]}

@@ -73,6 +73,7 @@ func bodies(t *testing.T, items []item, bare bool) []string {
 }
 
 func TestMailjet_EveryEventBothShapesThreeTimesShuffled(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	now := time.Now().UTC().Add(-time.Minute).Truncate(time.Second)
 	bare, grouped := sheet("bare", now), sheet("grouped", now)

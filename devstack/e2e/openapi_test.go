@@ -93,6 +93,7 @@ func (d *document) find(t *testing.T, pointer string) (map[string]any, string) {
 // the services, wants statuses and bodies to be described, and every description
 // to be one that is answered.
 func TestOpenAPI_IsWhatTheServicesAnswer(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, service := range []pipeline.Name{pipeline.Ingress, pipeline.Suppression, pipeline.Alerting} {
 		d := readDocument(t, service)
@@ -221,6 +222,7 @@ func (d *document) refusesOtherMethods(t *testing.T, w *world, path string, item
 
 // TestOpenAPI_HasEveryPathOfTheCode looks for paths in the source.
 func TestOpenAPI_HasEveryPathOfTheCode(t *testing.T) {
+	t.Parallel()
 	literal := regexp.MustCompile(`"(?:[A-Z]+ )?(/v1/[a-z/]+)`)
 	for _, service := range []pipeline.Name{pipeline.Ingress, pipeline.Suppression, pipeline.Alerting} {
 		paths := readDocument(t, service).root["paths"].(map[string]any)

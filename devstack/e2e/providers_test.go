@@ -33,6 +33,7 @@ func played(t *testing.T, w *world, provider string, scenario simulate.Scenario)
 }
 
 func TestProviders_EachGetsIntoOneVocabulary(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for i, provider := range append(simulate.Providers(), simulate.Providers()...) {
 		scenario := simulate.Complaints
@@ -77,6 +78,7 @@ func whoeverReports(t *testing.T, w *world) {
 // that tells of it, and wants the built-in rule to say so once each, whether the
 // provider calls it a block or a bounce.
 func TestProviders_OneRuleOverAll(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, provider := range simulate.Providers() {
 		if provider == "mailchimp" {

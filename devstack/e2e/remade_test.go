@@ -77,6 +77,7 @@ func (w *world) insist(body string) {
 }
 
 func TestTopics_DeletedAndMadeAnewAreTakenUp(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name   string
 		topics []string
@@ -88,6 +89,7 @@ func TestTopics_DeletedAndMadeAnewAreTakenUp(t *testing.T) {
 		{"of suppressions", []string{"suppressions"}, []pipeline.Name{pipeline.Suppression, pipeline.Analytics}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			for i := range 10 {
 				w.bounce(i, fmt.Sprintf("before-%d@example.net", i))
@@ -115,6 +117,7 @@ func TestTopics_DeletedAndMadeAnewAreTakenUp(t *testing.T) {
 }
 
 func TestTopics_AddedPartitionsLoseNothingAndAreTold(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	client, err := kgo.NewClient(kgo.SeedBrokers(w.stack.Kafka()))
 	if err != nil {

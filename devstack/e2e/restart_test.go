@@ -8,6 +8,7 @@ import (
 )
 
 func TestStack_RestartFindsEverythingAgain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	items := sheet("kept", time.Now().Add(-time.Minute))
 	w.post(http.StatusOK, bodies(t, items, false)[0])
