@@ -52,15 +52,15 @@ check: gen lint check-alone ## generated files, format, vet, lint, style, schema
 test: ## every test that needs neither Docker nor a JVM
 	@go run ./devstack/cmd/fetch
 	$(TEST) $$(go list $(PACKAGES) | grep -v /attacktest)
-	$(TEST) ./devstack/attacktest # compares times, so nothing runs beside it
+	$(TEST) ./devstack/test/attacktest # compares times, so nothing runs beside it
 
 test-kafka: ## end to end on Apache Kafka; KAFKA_BROKERS=host:port for one that runs
 	@go run ./devstack/cmd/fetch
-	$(TEST) -p 1 -v -timeout 20m -tags kafka ./devstack/e2e/... ./devstack/apachekafka/... ./devstack/deploytest/...
+	$(TEST) -p 1 -v -timeout 20m -tags kafka ./devstack/test/e2e/... ./devstack/apachekafka/... ./devstack/test/deploytest/...
 
 test-sql: ## SQL clients of Python and Java, and other versions of ClickHouse; needs python3 with pip, Java, Maven
 	@go run ./devstack/cmd/fetch
-	$(TEST) -p 1 -v -tags sql -run "Lines|Python|Java" ./devstack/sqlclients/... ./devstack/analyticstest/...
+	$(TEST) -p 1 -v -tags sql -run "Lines|Python|Java" ./devstack/test/sqlclients/... ./devstack/test/analyticstest/...
 
 race: ## the same tests as `make test` under the race detector, but those of time
 	@go run ./devstack/cmd/fetch

@@ -33,7 +33,7 @@ func clientAnswers() map[string]string {
 }
 
 // TestClients_GetTheAnswerTheyCanRead sends what the clients send first, byte for
-// byte. The clients themselves run in devstack/sqlclients, which also writes these
+// byte. The clients themselves run in devstack/test/sqlclients, which also writes these
 // files.
 func TestClients_GetTheAnswerTheyCanRead(t *testing.T) {
 	address := strings.TrimPrefix(enginetest.Start(t).URL(), "http://")

@@ -181,15 +181,15 @@ func in(p, prefix string) bool {
 // environment and end it. An example is one folder, so its main lies there.
 var mainFile = regexp.MustCompile(`(^|/)cmd/[^/]+/main\.go$|^examples/[^/]+/main\.go$`)
 
-// testSupport says whether a directory holds code for tests only: a package
-// whose name ends in "test" (kafkatest, enginetest), or the end-to-end tests.
+// testSupport says whether a directory holds code for tests only: one whose
+// name, or that of a folder above it, ends in "test" (kafkatest, devstack/test).
 func testSupport(dir string) bool {
 	for element := range strings.SplitSeq(dir, "/") {
 		if strings.HasSuffix(element, "test") {
 			return true
 		}
 	}
-	return in(dir, "devstack/e2e")
+	return false
 }
 
 // production says whether f ends up in a binary that somebody runs.

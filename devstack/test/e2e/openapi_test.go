@@ -18,7 +18,7 @@ import (
 )
 
 // apiFolder holds a document a service, named as the service.
-const apiFolder = "../../docs/api"
+const apiFolder = "../../../docs/api"
 
 // tried is a request that a document gives as an example.
 type tried struct {
@@ -55,7 +55,7 @@ func readDocument(t *testing.T, service pipeline.Name) *document {
 		t.Fatal(err)
 	}
 	d.root = resource.(map[string]any)
-	alert, err := os.ReadFile("../../schemas/alert.schema.json")
+	alert, err := os.ReadFile("../../../schemas/alert.schema.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func TestOpenAPI_HasEveryPathOfTheCode(t *testing.T) {
 	literal := regexp.MustCompile(`"(?:[A-Z]+ )?(/v1/[a-z/]+)`)
 	for _, service := range []pipeline.Name{pipeline.Ingress, pipeline.Suppression, pipeline.Alerting} {
 		paths := readDocument(t, service).root["paths"].(map[string]any)
-		err := filepath.WalkDir("../../services/"+string(service), func(file string, _ os.DirEntry, err error) error {
+		err := filepath.WalkDir("../../../services/"+string(service), func(file string, _ os.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
 				return err
 			}

@@ -28,7 +28,7 @@ import (
 var update = flag.Bool("update", false, "write the fixtures of devstack/engine")
 
 const (
-	fixtures = "../engine/testdata/clients"
+	fixtures = "../../engine/testdata/clients"
 	// fixtureRequests is how many requests of a client are kept.
 	fixtureRequests = 5
 	// fetchMax bounds the first run on a machine, which fetches the clients.

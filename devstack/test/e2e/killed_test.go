@@ -71,7 +71,7 @@ func (d *devstack) kill() {
 
 func TestDevstack_KilledTheHardWayFindsEverythingAgain(t *testing.T) {
 	t.Parallel()
-	binary, dir := build(t, "../cmd/devstack"), t.TempDir()+"/with space"
+	binary, dir := build(t, "../../cmd/devstack"), t.TempDir()+"/with space"
 	w := &world{t: t}
 	for round := 1; round <= 3; round++ {
 		d := startDevstack(t, binary, dir)

@@ -17,7 +17,7 @@ import (
 // update writes the lists of columns into the SQL guide.
 var update = flag.Bool("update", false, "write the columns of docs/sql.md")
 
-const guidePath = "../../docs/sql.md"
+const guidePath = "../../../docs/sql.md"
 
 // columnsHeading begins the part of the guide that is the engine's.
 const columnsHeading = "## Views and columns\n"
@@ -53,7 +53,7 @@ func TestGuide_ListsTheColumnsThatAreThere(t *testing.T) {
 		return
 	}
 	if diff := cmp.Diff(head+b.String(), text); diff != "" {
-		t.Errorf("%s; run go test ./devstack/analyticstest -run Guide -update\n%s", guidePath, diff)
+		t.Errorf("%s; run go test ./devstack/test/analyticstest -run Guide -update\n%s", guidePath, diff)
 	}
 }
 

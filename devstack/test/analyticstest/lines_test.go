@@ -76,7 +76,7 @@ func TestLines_AnswerAlike(t *testing.T) {
 
 // TestLines_AreThoseOfCompose holds the first line to the image of compose.yaml.
 func TestLines_AreThoseOfCompose(t *testing.T) {
-	text, err := os.ReadFile("../../compose.yaml")
+	text, err := os.ReadFile("../../../compose.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,7 +115,7 @@ func (p *process) url() string { return "http://" + *p.addr.Load() }
 // startProcesses runs all services of w as processes of their own.
 func startProcesses(t *testing.T, w *world) map[pipeline.Name]*process {
 	t.Helper()
-	binary := build(t, "../../services/cmd/mailstream")
+	binary := build(t, "../../../services/cmd/mailstream")
 	config := filepath.Join(t.TempDir(), "mailstream.yaml")
 	text := fmt.Sprintf(`
 kafka: {brokers: [%q], topic_prefix: %q, group_prefix: %q, instance_id: here}

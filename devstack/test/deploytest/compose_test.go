@@ -16,7 +16,7 @@ import (
 )
 
 // root is the top of the repository.
-const root = "../.."
+const root = "../../.."
 
 // oneShots do their work and end; the others stay.
 var oneShots = []string{"topics", "migrate"}

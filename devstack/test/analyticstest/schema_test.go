@@ -107,7 +107,7 @@ func TestEvents_HasTheFieldsOfAnEventAsColumns(t *testing.T) {
 }
 
 // sqlDir holds the statements of the analytics service.
-const sqlDir = "../../services/analytics/internal/store/sql"
+const sqlDir = "../../../services/analytics/internal/store/sql"
 
 var parameter = regexp.MustCompile(`\{(\w+):([^}]+)\}`)
 

@@ -15,7 +15,7 @@ func TestExample_AnotherTeamReadsClicks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.post(http.StatusOK, bodies(t, sheet("reader", time.Now()), false)[0])
-	binary := build(t, "../../examples/clicked")
+	binary := build(t, "../../../examples/clicked")
 	cmd := exec.CommandContext(t.Context(), binary, "--brokers", w.stack.Kafka(), "--prefix", w.prefix, "--group", w.prefix+"clicked")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
