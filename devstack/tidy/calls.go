@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// platformKafka is the only package that commits offsets.
-const platformKafka = "services/internal/platform/kafka"
+// groupReader is the only package that commits offsets.
+const groupReader = "services/internal/platform/kafka/group"
 
 // mainOnly lists what belongs to main: it ends the process and hands arguments
 // and environment down, so that everything else can run many times in a test.
@@ -235,8 +235,8 @@ func checkCommitSite(t *tree, rep *report) {
 			sel, ok := call.Fun.(*ast.SelectorExpr)
 			switch {
 			case !ok || !commitCall.MatchString(sel.Sel.Name):
-			case f.dir != platformKafka:
-				rep.add(f.path, f.line(call.Pos()), "commits offsets; only %s does, after the effect is durable", platformKafka)
+			case f.dir != groupReader:
+				rep.add(f.path, f.line(call.Pos()), "commits offsets; only %s does, after the effect is durable", groupReader)
 			case first != "":
 				rep.add(f.path, f.line(call.Pos()), "commits offsets a second time; the one place is in %s", first)
 			default:

@@ -36,6 +36,9 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
@@ -58,9 +61,9 @@ type Service struct {
 	log       *zap.Logger
 	often     *zap.Logger // throttled: for what may be repeated
 	reg       *prometheus.Registry
-	producer  *kafka.Producer
-	watch     *kafka.Watch
-	tail      *kafka.Tail
+	producer  *produce.Producer
+	watch     *admin.Watch
+	tail      *read.Tail
 	book      *book.Book
 	boxes     []*outbox.Outbox
 	counter   *counter.Counter
@@ -96,11 +99,11 @@ func newService(cfg Config, shared platform.Shared, opt options) (*Service, erro
 	})
 	s.reg.MustRegister(s.unread)
 	var err error
-	s.producer, err = kafka.NewProducer(s.kafka, kafka.ProducerConfig{Name: "alerting", BufferRecordsMax: ratesBufferMax}, s.log, s.reg)
+	s.producer, err = produce.New(s.kafka, produce.Config{Name: "alerting", BufferRecordsMax: ratesBufferMax}, s.log, s.reg)
 	if err != nil {
 		return nil, err
 	}
-	s.tail, err = kafka.NewTail(s.kafka, kafka.TailConfig{Topic: schemas.AlertsTopic(s.kafka.TopicPrefix)}, s.log, s.reg)
+	s.tail, err = read.NewTail(s.kafka, read.TailConfig{Topic: schemas.AlertsTopic(s.kafka.TopicPrefix)}, s.log, s.reg)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +119,7 @@ func newService(cfg Config, shared platform.Shared, opt options) (*Service, erro
 	if err := s.stages(opt); err != nil {
 		return nil, err
 	}
-	if s.watch, err = kafka.NewWatch(s.kafka, kafka.WatchConfig{Name: "alerting", Topics: s.topics()}, s.log, s.reg); err != nil {
+	if s.watch, err = admin.NewWatch(s.kafka, admin.WatchConfig{Name: "alerting", Topics: s.topics()}, s.log, s.reg); err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()

@@ -25,6 +25,9 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/group"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
@@ -34,9 +37,9 @@ type Service struct {
 	cfg      Config
 	shared   platform.Shared
 	client   *clickhouse.Client
-	consumer *kafka.Consumer
-	producer *kafka.Producer
-	watch    *kafka.Watch
+	consumer *group.Consumer
+	producer *produce.Producer
+	watch    *admin.Watch
 	server   *httpserver.Server
 	path     *path
 	met      *metrics
@@ -63,13 +66,13 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	if s.client, err = clickhouse.Open(shared.ClickHouse, shared.Log, shared.Registry); err != nil {
 		return nil, err
 	}
-	if s.consumer, err = kafka.NewConsumer(shared.Kafka, cfg.consumer(shared.Kafka), shared.Log, shared.Registry); err != nil {
+	if s.consumer, err = group.New(shared.Kafka, cfg.consumer(shared.Kafka), shared.Log, shared.Registry); err != nil {
 		return nil, err
 	}
-	if s.producer, err = kafka.NewProducer(shared.Kafka, kafka.ProducerConfig{Name: "analytics"}, shared.Log, shared.Registry); err != nil {
+	if s.producer, err = produce.New(shared.Kafka, produce.Config{Name: "analytics"}, shared.Log, shared.Registry); err != nil {
 		return nil, err
 	}
-	if s.watch, err = kafka.NewWatch(shared.Kafka, kafka.WatchConfig{
+	if s.watch, err = admin.NewWatch(shared.Kafka, admin.WatchConfig{
 		Name: "analytics", Topics: store.Topics(shared.Kafka.TopicPrefix), AnyPartitions: true,
 	}, shared.Log, shared.Registry); err != nil {
 		return nil, err
@@ -97,9 +100,9 @@ const fetchBytesMax = 64 << 20
 const fetchPartitionBytesMax = 4 << 20
 
 // consumer returns how the topics are read.
-func (c Config) consumer(k kafka.Config) kafka.ConsumerConfig {
+func (c Config) consumer(k kafka.Config) group.Config {
 	fetch := int32(min(c.BatchBytesMax, fetchBytesMax)) // the next batch is read while this one is stored
-	return kafka.ConsumerConfig{
+	return group.Config{
 		Group:           k.Group("analytics"),
 		Topics:          store.Topics(k.TopicPrefix),
 		BatchRecordsMax: c.BatchRowsMax,

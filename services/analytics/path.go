@@ -23,7 +23,7 @@ import (
 )
 
 // parker makes dead letters durable: when Publish returns nil, all of them are
-// acknowledged. Kept by kafka.Producer.
+// acknowledged. Kept by produce.Producer.
 type parker interface {
 	Publish(ctx context.Context, recs ...*kgo.Record) error
 }

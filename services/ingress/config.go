@@ -13,6 +13,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 )
 
 // Config is the section `ingress`.
@@ -53,7 +54,7 @@ type Config struct {
 	// Producer bounds what waits for Kafka. PublishTimeout has to stay below the
 	// patience of the providers, 10 s and more; for those who wait for less,
 	// mailersend and postal, the bound is four fifths of that.
-	Producer kafka.ProducerConfig `yaml:"producer"`
+	Producer produce.Config `yaml:"producer"`
 }
 
 // Unproven is what requests may hold that a header does not prove: those of sources
@@ -128,7 +129,7 @@ func Default() Config {
 		BodyRateMin:          config.KiB,
 		BodyRateWindow:       4 * time.Second,
 		RetryAfter:           5 * time.Second,
-		Producer:             kafka.DefaultProducer(),
+		Producer:             produce.Default(),
 	}
 }
 

@@ -17,7 +17,9 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 )
 
 // numbered returns a delivery that is like no other.
@@ -131,7 +133,7 @@ type picky struct {
 func (p picky) Publish(ctx context.Context, recs ...*kgo.Record) error {
 	for _, r := range recs {
 		if len(r.Value) > p.bytesMax && !strings.HasSuffix(r.Topic, "dead-letter") {
-			return fate.Wrap(fate.DeadLetter, &kafka.RecordError{Record: r, Err: kafka.ErrTooLarge})
+			return fate.Wrap(fate.DeadLetter, &produce.RecordError{Record: r, Err: kafka.ErrTooLarge})
 		}
 	}
 	return p.publisher.Publish(ctx, recs...)
@@ -266,7 +268,7 @@ func TestIngress_SaysNotReadyUntilTopicsAreThere(t *testing.T) {
 	if got := h.do(call{method: http.MethodGet, path: "/readyz"}); got.Status != http.StatusServiceUnavailable {
 		t.Errorf("readyz says %d", got.Status)
 	}
-	if err := kafka.Apply(ctx, kafkatest.Client(t, b.Config), b.Config, zap.NewNop()); err != nil {
+	if err := admin.Apply(ctx, kafkatest.Client(t, b.Config), b.Config, zap.NewNop()); err != nil {
 		t.Fatal(err)
 	}
 	<-s.Ready()

@@ -21,6 +21,7 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/signature"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
@@ -182,7 +183,7 @@ func applyWebhooks(t *testing.T, cfg Config, kc kafka.Config) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), waitMax)
 	defer cancel()
-	if err := kafka.Apply(ctx, kafkatest.Client(t, kc), kc, zap.NewNop()); err != nil {
+	if err := admin.Apply(ctx, kafkatest.Client(t, kc), kc, zap.NewNop()); err != nil {
 		t.Fatal(err)
 	}
 }

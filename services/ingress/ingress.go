@@ -30,12 +30,14 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
 
 // publisher stores records durably: when Publish returns nil, all of them are
-// acknowledged by all in-sync replicas. Kept by kafka.Producer, and by a
+// acknowledged by all in-sync replicas. Kept by produce.Producer, and by a
 // publisher without a broker in benchmarks.
 type publisher interface {
 	Publish(ctx context.Context, recs ...*kgo.Record) error
@@ -73,9 +75,9 @@ type Service struct {
 	metrics         *metrics
 	sources         map[string]*source
 	normaliser      *normalise.Normaliser
-	kafka           *kafka.Producer
+	kafka           *produce.Producer
 	producer        publisher
-	watch           *kafka.Watch
+	watch           *admin.Watch
 	server          *httpserver.Server
 	drifts          seenOnce
 	deadLetterTopic string
@@ -131,7 +133,7 @@ func (s *Service) build(shared platform.Shared) error {
 	if err := s.addSources(); err != nil {
 		return err
 	}
-	if s.kafka, err = kafka.NewProducer(shared.Kafka, s.cfg.Producer, s.log, shared.Registry); err != nil {
+	if s.kafka, err = produce.New(shared.Kafka, s.cfg.Producer, s.log, shared.Registry); err != nil {
 		return err
 	}
 	s.life.Closes("producer", s.kafka.Close)
@@ -144,7 +146,7 @@ func (s *Service) build(shared platform.Shared) error {
 	if s.server, err = httpserver.New(s.cfg.Config, opt, s.log, shared.Registry); err != nil {
 		return err
 	}
-	if s.watch, err = kafka.NewWatch(shared.Kafka, kafka.WatchConfig{
+	if s.watch, err = admin.NewWatch(shared.Kafka, admin.WatchConfig{
 		Name: serviceName, Topics: s.topics(), Remade: s.kafka.Readopt,
 	}, s.log, shared.Registry); err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
-	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 )
 
 // serviceName is what dead letters of this service carry.
@@ -54,7 +54,7 @@ func (s *Service) store(x *exchange) error {
 // park makes the item whose record was refused a dead letter. It is false when
 // the dead letter itself was refused.
 func (x *exchange) park(err error) bool {
-	refused, ok := errors.AsType[*kafka.RecordError](err)
+	refused, ok := errors.AsType[*produce.RecordError](err)
 	if !ok {
 		return false
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/room"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 )
 
 // reader stands for a Kafka client that goes on reading the records of requests
@@ -40,7 +41,7 @@ func (r *reader) Publish(_ context.Context, recs ...*kgo.Record) error {
 	if r.calls%3 == 1 {
 		return fate.Wrap(fate.Retry, kafka.ErrTimeout)
 	}
-	return fate.Wrap(fate.DeadLetter, &kafka.RecordError{Record: recs[0], Err: kafka.ErrTooLarge})
+	return fate.Wrap(fate.DeadLetter, &produce.RecordError{Record: recs[0], Err: kafka.ErrTooLarge})
 }
 
 // spelled copies everything of a record.

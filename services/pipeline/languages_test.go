@@ -10,6 +10,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 	"github.com/mailstream/mailstream/services/pipeline"
 	"github.com/mailstream/mailstream/services/simulate"
@@ -42,7 +43,7 @@ func TestSimulate_SpeaksEveryProvidersLanguage(t *testing.T) {
 	}
 	kc := kafkatest.Start(t)
 	kc.Webhooks = dev.Ingress.WebhookTopics(kc.TopicPrefix)
-	if err := kafka.Apply(t.Context(), kafkatest.Client(t, kc), kc, zap.NewNop()); err != nil {
+	if err := admin.Apply(t.Context(), kafkatest.Client(t, kc), kc, zap.NewNop()); err != nil {
 		t.Fatal(err)
 	}
 	address, registry := listen(t, dev.Ingress, kc)

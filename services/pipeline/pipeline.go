@@ -20,6 +20,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/suppression"
@@ -157,23 +158,23 @@ func NewLogger(cfg Config) (*zap.Logger, error) { return telemetry.NewLogger(cfg
 // ApplyTopics creates the topics that are missing and reports those that
 // contradict the configuration, once the brokers answer.
 func ApplyTopics(ctx context.Context, cfg Config, log *zap.Logger) error {
-	return applyTopics(ctx, cfg, log, kafka.ApplyOptions{})
+	return applyTopics(ctx, cfg, log, admin.ApplyOptions{})
 }
 
 // ForceTopics is ApplyTopics that also sets what differs and can be set in
 // place, which may shorten what is kept. Numbers of partitions stay.
 func ForceTopics(ctx context.Context, cfg Config, log *zap.Logger) error {
-	return applyTopics(ctx, cfg, log, kafka.ApplyOptions{Force: true})
+	return applyTopics(ctx, cfg, log, admin.ApplyOptions{Force: true})
 }
 
-func applyTopics(ctx context.Context, cfg Config, log *zap.Logger, opt kafka.ApplyOptions) error {
+func applyTopics(ctx context.Context, cfg Config, log *zap.Logger, opt admin.ApplyOptions) error {
 	cfg.Kafka.Webhooks = cfg.Ingress.WebhookTopics(cfg.Kafka.TopicPrefix)
 	client, err := kafka.NewClient(cfg.Kafka, log, telemetry.NewRegistry())
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	return kafka.ApplyWith(ctx, client, cfg.Kafka, log, opt)
+	return admin.ApplyWith(ctx, client, cfg.Kafka, log, opt)
 }
 
 // serverDelay spaces the attempts of Insist.

@@ -16,6 +16,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 	"github.com/mailstream/mailstream/services/pipeline"
 	"github.com/mailstream/mailstream/services/simulate"
@@ -40,7 +41,7 @@ func TestSimulate_IsTakenByEverySourceOfTheDevelopmentConfiguration(t *testing.T
 			t.Parallel()
 			kc := kafkatest.Start(t)
 			kc.Webhooks = dev.Ingress.WebhookTopics(kc.TopicPrefix)
-			if err := kafka.Apply(t.Context(), kafkatest.Client(t, kc), kc, zap.NewNop()); err != nil {
+			if err := admin.Apply(t.Context(), kafkatest.Client(t, kc), kc, zap.NewNop()); err != nil {
 				t.Fatal(err)
 			}
 			cfg := simulate.Default()

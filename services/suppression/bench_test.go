@@ -6,9 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // BenchmarkEventToCheck is the time from the acknowledgement of an event, when

@@ -20,6 +20,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 )
 
@@ -253,7 +254,7 @@ func TestService_TopicMadeAnewIsReadAnew(t *testing.T) {
 	if _, err := adm.DeleteTopic(t.Context(), listTopic); err != nil {
 		t.Fatal(err)
 	}
-	if err := kafka.Apply(t.Context(), cl, cfg, kafkatest.Logger(t)); err != nil {
+	if err := admin.Apply(t.Context(), cl, cfg, kafkatest.Logger(t)); err != nil {
 		t.Fatal(err)
 	}
 	r = start(t, options{kafka: cfg, dir: dir})

@@ -29,6 +29,10 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/group"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/suppression/internal/api"
@@ -56,16 +60,16 @@ type Service struct {
 	rules    list.Rules
 	api      *api.API
 	server   *httpserver.Server
-	producer *kafka.Producer
-	watch    *kafka.Watch
+	producer *produce.Producer
+	watch    *admin.Watch
 	asks     *kgo.Client // for the ends of the list
 	metrics  *metrics
 	often    *zap.Logger // throttled: for what may be repeated
 	room     disk.Room   // of the local store
 
-	store *store.Pebble              // of Run
-	tail  atomic.Pointer[kafka.Tail] // set once, by Run
-	open  atomic.Bool                // caught up: the API answers
+	store *store.Pebble             // of Run
+	tail  atomic.Pointer[read.Tail] // set once, by Run
+	open  atomic.Bool               // caught up: the API answers
 	ready chan struct{}
 }
 
@@ -105,11 +109,11 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.producer, err = kafka.NewProducer(shared.Kafka, kafka.ProducerConfig{Name: "suppression"}, shared.Log, shared.Registry); err != nil {
+	if s.producer, err = produce.New(shared.Kafka, produce.Config{Name: "suppression"}, shared.Log, shared.Registry); err != nil {
 		return nil, err
 	}
 	used := append(s.events(), s.topic, schemas.DeadLetterTopic(shared.Kafka.TopicPrefix))
-	if s.watch, err = kafka.NewWatch(shared.Kafka, kafka.WatchConfig{Name: "suppression", Topics: used}, shared.Log, shared.Registry); err != nil {
+	if s.watch, err = admin.NewWatch(shared.Kafka, admin.WatchConfig{Name: "suppression", Topics: used}, shared.Log, shared.Registry); err != nil {
 		return nil, err
 	}
 	if s.asks, err = kafka.NewClient(shared.Kafka, shared.Log, shared.Registry); err != nil {
@@ -160,7 +164,7 @@ func (s *Service) work(ctx context.Context) error {
 	if err := s.rewind(ctx); err != nil {
 		return unlessDone(ctx, err)
 	}
-	tail, err := kafka.NewTail(s.shared.Kafka, kafka.TailConfig{Topic: s.topic, Start: s.store.Applied()}, s.shared.Log, s.shared.Registry)
+	tail, err := read.NewTail(s.shared.Kafka, read.TailConfig{Topic: s.topic, Start: s.store.Applied()}, s.shared.Log, s.shared.Registry)
 	if err != nil {
 		return err
 	}
@@ -232,7 +236,7 @@ func (s *Service) consume(ctx context.Context, in *intake.Intake) error {
 	if s.cfg.OutageBounceRate < 1 {
 		topics = append(topics, schemas.EventTopic(s.shared.Kafka.TopicPrefix, schemas.Delivered))
 	}
-	consumer, err := kafka.NewConsumer(s.shared.Kafka, kafka.ConsumerConfig{
+	consumer, err := group.New(s.shared.Kafka, group.Config{
 		Group: s.shared.Kafka.Group("suppression"), Topics: topics, BatchRecordsMax: batchRecordsMax,
 		Together: true, // the intake compares bounces with deliveries
 		OnAssigned: func(ctx context.Context, m map[string][]int32) error {

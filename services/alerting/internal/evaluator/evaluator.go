@@ -56,12 +56,12 @@ const (
 var retryDelay = lifecycle.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}
 
 // Publisher writes records durably: when Publish returns nil, all of them are
-// acknowledged by all in-sync replicas. Kept by kafka.Producer.
+// acknowledged by all in-sync replicas. Kept by produce.Producer.
 type Publisher interface {
 	Publish(ctx context.Context, recs ...*kgo.Record) error
 }
 
-// Log is the reader of the alerts topic that fills the book. Kept by kafka.Tail.
+// Log is the reader of the alerts topic that fills the book. Kept by read.Tail.
 type Log interface {
 	// Applied returns the next offset of every partition.
 	Applied() map[int32]int64

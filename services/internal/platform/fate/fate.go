@@ -59,3 +59,6 @@ func Of(err error) Fate {
 	}
 	return Retry
 }
+
+// Final says that another attempt is of no use: err has a fate other than Retry.
+func Final(err error) bool { return Of(err) != Retry }

@@ -17,7 +17,9 @@ import (
 
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/group"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 )
 
 // chaos is a group whose members come, stumble, die and leave at random while
@@ -63,7 +65,7 @@ func muteGoodbyes(b *kafkatest.Broker, rng *rand.Rand) {
 
 // life is one member from birth to death.
 func (c *chaos) life(t *testing.T, rng *rand.Rand) {
-	cons := consumer(t, c.cfg, kafka.ConsumerConfig{
+	cons := consumer(t, c.cfg, group.Config{
 		Topics:           []string{bounced, opened},
 		BatchRecordsMax:  1 + rng.IntN(200),
 		BatchWait:        time.Duration(rng.IntN(20)) * time.Millisecond,
@@ -134,7 +136,7 @@ func (c *chaos) run(t *testing.T, seed uint64) {
 			}
 		})
 	}
-	p := producer(t, c.cfg, kafka.ProducerConfig{})
+	p := producer(t, c.cfg, produce.Config{})
 	pace := time.NewTicker(5 * time.Millisecond)
 	defer pace.Stop()
 	for i := range 150 {
@@ -145,7 +147,7 @@ func (c *chaos) run(t *testing.T, seed uint64) {
 		}
 	}
 	wg.Wait()
-	well := consumer(t, c.cfg, kafka.ConsumerConfig{Topics: []string{bounced, opened}})
+	well := consumer(t, c.cfg, group.Config{Topics: []string{bounced, opened}})
 	r := start(t, func(ctx context.Context) error {
 		return well.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
 			c.ledger.note(recs)

@@ -158,6 +158,13 @@ func Default() Config {
 // Group returns the consumer group of the service called name.
 func (c Config) Group(name string) string { return c.GroupPrefix + name }
 
+// TopicNames returns the names of all topics.
+func (c Config) TopicNames() []string {
+	prefix := c.TopicPrefix
+	return append(append(schemas.EventTopics(prefix), c.Webhooks...), schemas.DeadLetterTopic(prefix),
+		schemas.SuppressionsTopic(prefix), schemas.AlertsTopic(prefix), schemas.RatesTopic(prefix))
+}
+
 // Validate reports every fault to p. It reads no file and asks no broker.
 func (c Config) Validate(p *config.Problems) {
 	p.Check(len(c.Brokers) > 0, "brokers", "need at least one host:port")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/group"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 )
@@ -23,7 +24,7 @@ func TestConsumer_CommitsWhatItsHandlerTook(t *testing.T) {
 	cfg := kafkatest.Start(t)
 	kafkatest.Produce(t, cfg, records(bounced, 500)...)
 	l := newLedger()
-	c := consumer(t, cfg, kafka.ConsumerConfig{})
+	c := consumer(t, cfg, group.Config{})
 	r := start(t, func(ctx context.Context) error {
 		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
 			l.note(recs)
@@ -48,7 +49,7 @@ func TestConsumer_RepeatsABatchThatCrashedBeforeItsCommit(t *testing.T) {
 	kafkatest.Produce(t, cfg, records(bounced, 100)...)
 	l := newLedger()
 	crash := errors.New("power cut")
-	first := consumer(t, cfg, kafka.ConsumerConfig{})
+	first := consumer(t, cfg, group.Config{})
 	r := start(t, func(ctx context.Context) error {
 		return first.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
 			l.note(recs)
@@ -62,7 +63,7 @@ func TestConsumer_RepeatsABatchThatCrashedBeforeItsCommit(t *testing.T) {
 		t.Fatalf("committed %v although the handler did not return nil", got)
 	}
 	crashed := l.handled()
-	second := consumer(t, cfg, kafka.ConsumerConfig{})
+	second := consumer(t, cfg, group.Config{})
 	r = start(t, func(ctx context.Context) error {
 		return second.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
 			l.note(recs)
@@ -81,7 +82,7 @@ func TestConsumer_RetriesTheSameBatchInItsOrder(t *testing.T) {
 	kafkatest.Produce(t, cfg, records(bounced, 50)...)
 	var attempts [][]string
 	done := make(chan struct{})
-	c := consumer(t, cfg, kafka.ConsumerConfig{BatchWait: 200 * time.Millisecond})
+	c := consumer(t, cfg, group.Config{BatchWait: 200 * time.Millisecond})
 	r := start(t, func(ctx context.Context) error {
 		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
 			var values []string
@@ -119,7 +120,7 @@ func TestConsumer_StaysInTheGroupWhileItsBatchIsRetried(t *testing.T) {
 		revoked := 0
 		l := newLedger()
 		done := make(chan struct{})
-		c := consumer(t, b.Config, kafka.ConsumerConfig{
+		c := consumer(t, b.Config, group.Config{
 			Retry:         lifecycle.Backoff{Min: 100 * time.Millisecond, Max: 30 * time.Second},
 			FetchWaitMax:  5 * time.Second,
 			CheckInterval: 10 * time.Second,
@@ -167,11 +168,11 @@ func TestConsumer_GivesBackAHeldBatchWhenAnotherMemberJoins(t *testing.T) {
 		return nil
 	}
 	patient := lifecycle.Backoff{Min: time.Hour, Max: time.Hour} // only giving back ends the first attempt's wait
-	first := consumer(t, cfg, kafka.ConsumerConfig{BatchWait: 100 * time.Millisecond, Retry: patient})
+	first := consumer(t, cfg, group.Config{BatchWait: 100 * time.Millisecond, Retry: patient})
 	a := start(t, func(ctx context.Context) error { return first.Run(ctx, handle) })
 	until(t, "the first member holds a batch", held.Load)
 	away.Store(false)
-	second := consumer(t, cfg, kafka.ConsumerConfig{})
+	second := consumer(t, cfg, group.Config{})
 	b := start(t, func(ctx context.Context) error { return second.Run(ctx, handle) })
 	until(t, "the two members handled everything", func() bool { return l.handled() == 200 })
 	until(t, "each member has partitions", func() bool { return len(first.Positions()) == 2 && len(second.Positions()) == 2 })
@@ -200,7 +201,7 @@ func TestConsumer_GivesARunningHandlerTimeToFinishWhenStopped(t *testing.T) {
 			cfg := kafkatest.Start(t)
 			kafkatest.Produce(t, cfg, records(bounced, 100)...)
 			entered, release := make(chan struct{}), make(chan struct{})
-			c := consumer(t, cfg, kafka.ConsumerConfig{HandOver: 100 * time.Millisecond, BatchWait: 300 * time.Millisecond})
+			c := consumer(t, cfg, group.Config{HandOver: 100 * time.Millisecond, BatchWait: 300 * time.Millisecond})
 			r := start(t, func(ctx context.Context) error {
 				return c.Run(ctx, func(ctx context.Context, _ []*kgo.Record) error {
 					close(entered)
@@ -234,7 +235,7 @@ func TestConsumer_HandsOnFewRecordsAfterBatchWait(t *testing.T) {
 				b := kafkatest.StartVirtual(t)
 				var at time.Time
 				handed := make(chan int, 1)
-				c := consumer(t, b.Config, kafka.ConsumerConfig{BatchWait: wait})
+				c := consumer(t, b.Config, group.Config{BatchWait: wait})
 				r := start(t, func(ctx context.Context) error {
 					return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
 						if at.IsZero() {
@@ -269,12 +270,12 @@ func TestConsumer_BatchesKeepTheirBounds(t *testing.T) {
 	const each = 1000 // bytes of a record
 	for _, tc := range []struct {
 		name                string
-		cc                  kafka.ConsumerConfig
+		cc                  group.Config
 		recordsMax, fullest int
 	}{
-		{"by records", kafka.ConsumerConfig{BatchRecordsMax: 64, BatchWait: 50 * time.Millisecond}, 64, 64},
-		{"by bytes", kafka.ConsumerConfig{BatchBytesMax: 100 * each, BatchWait: 50 * time.Millisecond}, 102, 100},
-		{"not at all", kafka.ConsumerConfig{BatchWait: time.Second}, 1000, 1000},
+		{"by records", group.Config{BatchRecordsMax: 64, BatchWait: 50 * time.Millisecond}, 64, 64},
+		{"by bytes", group.Config{BatchBytesMax: 100 * each, BatchWait: 50 * time.Millisecond}, 102, 100},
+		{"not at all", group.Config{BatchWait: time.Second}, 1000, 1000},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -321,7 +322,7 @@ func TestConsumer_StartAtReadsFromATimeAndCommitsNothing(t *testing.T) {
 	kafkatest.Produce(t, cfg, old...)
 	kafkatest.Produce(t, cfg, young...)
 	l := newLedger()
-	c := consumer(t, cfg, kafka.ConsumerConfig{StartAt: func() time.Time { return noon }})
+	c := consumer(t, cfg, group.Config{StartAt: func() time.Time { return noon }})
 	r := start(t, func(ctx context.Context) error {
 		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
 			for _, r := range recs {
@@ -352,7 +353,7 @@ func TestConsumer_AnnouncesPartitionsBeforeTheirRecords(t *testing.T) {
 	announced := map[int32]bool{} // owned by Run's goroutine
 	refusals := 3
 	l := newLedger()
-	c := consumer(t, cfg, kafka.ConsumerConfig{
+	c := consumer(t, cfg, group.Config{
 		Topics: []string{bounced, opened},
 		OnAssigned: func(_ context.Context, m map[string][]int32) error {
 			if refusals--; refusals >= 0 {
@@ -386,7 +387,7 @@ func TestConsumer_AnnouncesPartitionsWithoutRecords(t *testing.T) {
 	cfg := kafkatest.Start(t)
 	got := make(chan map[string][]int32, 1)
 	revoked := make(chan map[string][]int32, 1)
-	c := consumer(t, cfg, kafka.ConsumerConfig{
+	c := consumer(t, cfg, group.Config{
 		OnAssigned: func(_ context.Context, m map[string][]int32) error { got <- m; return nil },
 		OnRevoked:  func(m map[string][]int32) { revoked <- m },
 	})
@@ -410,7 +411,7 @@ func TestConsumer_KnowsHowFreshItIs(t *testing.T) {
 	cfg := kafkatest.Start(t)
 	kafkatest.Produce(t, cfg, records(bounced, 20)...)
 	release := make(chan struct{})
-	c := consumer(t, cfg, kafka.ConsumerConfig{Topics: []string{bounced, opened}})
+	c := consumer(t, cfg, group.Config{Topics: []string{bounced, opened}})
 	r := start(t, func(ctx context.Context) error {
 		return c.Run(ctx, func(context.Context, []*kgo.Record) error {
 			<-release
@@ -449,17 +450,17 @@ func TestConsumer_RefusesBadSettings(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
-		cc   kafka.ConsumerConfig
+		cc   group.Config
 	}{
-		{"no group", kafka.ConsumerConfig{Topics: []string{bounced}}},
-		{"no topics", kafka.ConsumerConfig{Group: "g"}},
-		{"hand-over as long as the rebalance", kafka.ConsumerConfig{Group: "g", Topics: []string{bounced}, HandOver: time.Minute, RebalanceTimeout: time.Minute}},
-		{"negative batch", kafka.ConsumerConfig{Group: "g", Topics: []string{bounced}, BatchRecordsMax: -1}},
-		{"session shorter than a heartbeat", kafka.ConsumerConfig{Group: "g", Topics: []string{bounced}, SessionTimeout: time.Millisecond, RebalanceTimeout: time.Second}},
+		{"no group", group.Config{Topics: []string{bounced}}},
+		{"no topics", group.Config{Group: "g"}},
+		{"hand-over as long as the rebalance", group.Config{Group: "g", Topics: []string{bounced}, HandOver: time.Minute, RebalanceTimeout: time.Minute}},
+		{"negative batch", group.Config{Group: "g", Topics: []string{bounced}, BatchRecordsMax: -1}},
+		{"session shorter than a heartbeat", group.Config{Group: "g", Topics: []string{bounced}, SessionTimeout: time.Millisecond, RebalanceTimeout: time.Second}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := kafka.NewConsumer(kafka.Default(), tc.cc, kafkatest.Logger(t), newRegistry()); err == nil {
+			if _, err := group.New(kafka.Default(), tc.cc, kafkatest.Logger(t), newRegistry()); err == nil {
 				t.Error("NewConsumer = nil, want an error")
 			}
 		})

@@ -33,29 +33,14 @@ var (
 	ErrDenied = errors.New("not authorized")
 	// ErrClosed says that the producer was closed. Fate: retry, elsewhere.
 	ErrClosed = errors.New("producer is closed")
+	// ErrDiverged says that a position is beyond the end of its partition: the topic
+	// is not the one it was read from, or brokers lost records. Fate: start again;
+	// what was built from the topic is compared with it anew.
+	ErrDiverged = errors.New("position is beyond the end of the partition")
 )
 
-// RecordError says which record of a request failed first. The others may have
-// been written.
-type RecordError struct {
-	Record *kgo.Record
-	Err    error
-}
-
-// Error names the topic and the size, never the content.
-func (e *RecordError) Error() string {
-	return fmt.Sprintf("publish %d bytes to %q: %v", recordSize(e.Record), e.Record.Topic, e.Err)
-}
-
-// Unwrap returns the cause.
-func (e *RecordError) Unwrap() error { return e.Err }
-
-// Classify gives an error of the library one of our names and its fate, for who
-// reads with a client of its own.
-func Classify(err error) error { return classify(err) }
-
-// classify gives an error of the library one of our names and its fate.
-func classify(err error) error {
+// Classify gives an error of the library one of our names and its fate.
+func Classify(err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -92,31 +77,4 @@ func denied(err error) bool {
 
 func named(name, cause error, f fate.Fate) error {
 	return fate.Wrap(f, fmt.Errorf("%w: %w", name, cause))
-}
-
-// reasonOf is the metric label of a failed publish: a closed set.
-func reasonOf(err error) string {
-	for _, r := range reasons() {
-		if errors.Is(err, r.err) {
-			return r.label
-		}
-	}
-	return "other"
-}
-
-type reason struct {
-	err   error
-	label string
-}
-
-func reasons() []reason {
-	return []reason{
-		{ErrBufferFull, "buffer_full"},
-		{ErrTimeout, "timeout"},
-		{ErrTooLarge, "too_large"},
-		{ErrUnknownTopic, "unknown_topic"},
-		{ErrRemade, "topic_remade"},
-		{ErrDenied, "denied"},
-		{ErrClosed, "closed"},
-	}
 }

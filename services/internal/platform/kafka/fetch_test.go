@@ -13,7 +13,9 @@ import (
 
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/group"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 )
 
 // failFetches answers every partition of every fetch with code while on holds.
@@ -50,10 +52,10 @@ func TestFaultsWhileReading_AreWaitedOutWithoutSpinning(t *testing.T) {
 		answers.Add(1)
 		return failing.Load()
 	})
-	group, tailed := newLedger(), newLedger()
-	c, tl := consumer(t, b.Config, kafka.ConsumerConfig{}), tail(t, b.Config, kafka.TailConfig{Topic: bounced})
+	grouped, tailed := newLedger(), newLedger()
+	c, tl := consumer(t, b.Config, group.Config{}), tail(t, b.Config, read.TailConfig{Topic: bounced})
 	g := start(t, func(ctx context.Context) error {
-		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error { group.note(recs); return nil })
+		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error { grouped.note(recs); return nil })
 	})
 	tr := start(t, func(ctx context.Context) error {
 		return tl.Run(ctx, func(_ context.Context, recs []*kgo.Record) error { tailed.note(recs); return nil })
@@ -66,7 +68,7 @@ func TestFaultsWhileReading_AreWaitedOutWithoutSpinning(t *testing.T) {
 		t.Errorf("%d fetches in a second of faults", n)
 	}
 	failing.Store(false)
-	until(t, "all is read", func() bool { return group.handled() == 50 && tailed.handled() == 50 })
+	until(t, "all is read", func() bool { return grouped.handled() == 50 && tailed.handled() == 50 })
 	for _, r := range []*running{g, tr} {
 		if err := r.end(t); err != nil {
 			t.Error(err)
@@ -79,7 +81,7 @@ func TestFaultsWhileReading_DenialHalts(t *testing.T) {
 	b := kafkatest.StartBroker(t)
 	failFetches(b, kerr.TopicAuthorizationFailed, func() bool { return true })
 	nop := func(context.Context, []*kgo.Record) error { return nil }
-	c, tl := consumer(t, b.Config, kafka.ConsumerConfig{}), tail(t, b.Config, kafka.TailConfig{Topic: bounced})
+	c, tl := consumer(t, b.Config, group.Config{}), tail(t, b.Config, read.TailConfig{Topic: bounced})
 	for _, r := range []*running{
 		start(t, func(ctx context.Context) error { return c.Run(ctx, nop) }),
 		start(t, func(ctx context.Context) error { return tl.Run(ctx, nop) }),
@@ -97,7 +99,7 @@ func TestConsumer_OnAssignedGivesWayToARebalance(t *testing.T) {
 	var entered, open atomic.Bool
 	l := newLedger()
 	handle := func(_ context.Context, recs []*kgo.Record) error { l.note(recs); return nil }
-	first := consumer(t, cfg, kafka.ConsumerConfig{
+	first := consumer(t, cfg, group.Config{
 		HandOver: 10 * time.Millisecond,
 		OnAssigned: func(ctx context.Context, _ map[string][]int32) error {
 			entered.Store(true)
@@ -110,7 +112,7 @@ func TestConsumer_OnAssignedGivesWayToARebalance(t *testing.T) {
 	})
 	a := start(t, func(ctx context.Context) error { return first.Run(ctx, handle) })
 	until(t, "the first member is asked to wait", entered.Load)
-	second := consumer(t, cfg, kafka.ConsumerConfig{})
+	second := consumer(t, cfg, group.Config{})
 	b := start(t, func(ctx context.Context) error { return second.Run(ctx, handle) })
 	until(t, "the second has its share", func() bool { return len(second.Positions()) == 2 })
 	if n := len(first.Positions()); n != 2 {

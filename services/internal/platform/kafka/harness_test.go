@@ -11,7 +11,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/group"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 )
 
 const (
@@ -77,7 +79,7 @@ func (r *running) wait(t *testing.T) error {
 	}
 }
 
-func consumer(t *testing.T, cfg kafka.Config, cc kafka.ConsumerConfig) *kafka.Consumer {
+func consumer(t *testing.T, cfg kafka.Config, cc group.Config) *group.Consumer {
 	t.Helper()
 	orDefault(&cc.Group, "readers")
 	if cc.Topics == nil {
@@ -87,16 +89,16 @@ func consumer(t *testing.T, cfg kafka.Config, cc kafka.ConsumerConfig) *kafka.Co
 	orDefault(&cc.Retry.Min, time.Millisecond)
 	orDefault(&cc.Retry.Max, 5*time.Millisecond)
 	orDefault(&cc.CheckInterval, 20*time.Millisecond)
-	c, err := kafka.NewConsumer(cfg, cc, kafkatest.Logger(t), prometheus.NewRegistry())
+	c, err := group.New(cfg, cc, kafkatest.Logger(t), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-func producer(t *testing.T, cfg kafka.Config, pc kafka.ProducerConfig) *kafka.Producer {
+func producer(t *testing.T, cfg kafka.Config, pc produce.Config) *produce.Producer {
 	t.Helper()
-	p, err := kafka.NewProducer(cfg, pc, kafkatest.Logger(t), prometheus.NewRegistry())
+	p, err := produce.New(cfg, pc, kafkatest.Logger(t), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

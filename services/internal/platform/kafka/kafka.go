@@ -1,9 +1,13 @@
-// Package kafka is the door to Kafka for what services share: a producer that says yes only when
-// every record is acknowledged by all in-sync replicas, a consumer with the one
-// place that commits offsets, a tail that reads a whole topic without a group,
-// and the topics themselves with their settings. What one service alone needs it
-// asks the library for itself, on a client made here: alerting reads chosen
-// offsets and holds leases.
+// Package kafka is the door to Kafka: how to reach the brokers and be let in, the
+// options of every client, and what the errors of the library mean. What is done
+// with a client lies in the packages below:
+//
+//   - produce: a producer that says yes only when every record is acknowledged by
+//     all in-sync replicas
+//   - group: a consumer with the one place that commits offsets
+//   - read: chosen partitions from chosen offsets, without a group
+//   - offsets: where partitions begin and end, and how far reading is
+//   - admin: the topics themselves with their settings
 //
 // It guarantees at-least-once in both directions and never loses a record by
 // itself; duplicates are the reader's to absorb. It knows nothing of what is in
@@ -51,7 +55,7 @@ const (
 // reg. The caller owns it and closes it; it does no I/O before the first
 // request unless opts make it consume.
 func NewClient(cfg Config, log *zap.Logger, reg prometheus.Registerer, opts ...kgo.Opt) (*kgo.Client, error) {
-	all, err := clientOptions(cfg, log, reg, opts)
+	all, err := ClientOptions(cfg, log, reg, opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -62,12 +66,8 @@ func NewClient(cfg Config, log *zap.Logger, reg prometheus.Registerer, opts ...k
 	return cl, nil
 }
 
-// clientOptions puts the settings of the connection before opts.
-func clientOptions(cfg Config, log *zap.Logger, reg prometheus.Registerer, opts []kgo.Opt) ([]kgo.Opt, error) {
-	hooks, err := newConnectionMetrics(reg)
-	if err != nil {
-		return nil, err
-	}
+// ClientOptions puts the settings of the connection before opts.
+func ClientOptions(cfg Config, log *zap.Logger, reg prometheus.Registerer, opts ...kgo.Opt) ([]kgo.Opt, error) {
 	base := []kgo.Opt{
 		kgo.SeedBrokers(cfg.Brokers...),
 		kgo.ClientID(cfg.ClientID),
@@ -80,7 +80,7 @@ func clientOptions(cfg Config, log *zap.Logger, reg prometheus.Registerer, opts 
 		kgo.MaxDecompressBatchBytes(decompressBytesMax),
 		kgo.DisableClientMetrics(), // ours are scraped; brokers need no push from us
 		kgo.WithLogger(newClientLogger(log)),
-		kgo.WithHooks(hooks),
+		kgo.WithHooks(newConnectionMetrics(reg)),
 	}
 	security, err := securityOptions(cfg)
 	if err != nil {
@@ -92,4 +92,28 @@ func clientOptions(cfg Config, log *zap.Logger, reg prometheus.Registerer, opts 
 // retryDelay is the wait before the given attempt of one request, from 1.
 func retryDelay(attempt int) time.Duration {
 	return requestBackoff.Next(attempt)
+}
+
+// Membership returns the options of a group member that say who it is.
+func (c Config) Membership() []kgo.Opt {
+	if c.InstanceID == "" {
+		return nil
+	}
+	return []kgo.Opt{kgo.InstanceID(c.InstanceID)}
+}
+
+// TopicPartition is one partition of one topic.
+type TopicPartition struct {
+	Topic     string
+	Partition int32
+}
+
+// RecordSize is what a record counts for where bytes are bounded: its key, value
+// and headers.
+func RecordSize(r *kgo.Record) int {
+	n := len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		n += len(h.Key) + len(h.Value)
+	}
+	return n
 }

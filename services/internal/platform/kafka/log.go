@@ -15,9 +15,12 @@ import (
 // requestBackoff spaces the attempts of one request to a broker.
 var requestBackoff = lifecycle.Backoff{Min: retryBackoffMin, Max: retryBackoffMax}
 
-// stumbleBackoff spaces polls that return faults and no records: the library
+// PollBackoff spaces polls that return faults and no records: the library
 // reports some faults as fast as the broker can answer.
-var stumbleBackoff = lifecycle.Backoff{Min: 20 * time.Millisecond, Max: time.Second}
+var PollBackoff = lifecycle.Backoff{Min: 20 * time.Millisecond, Max: time.Second}
+
+// ConnectBackoff spaces the attempts to reach the brokers at the start.
+var ConnectBackoff = lifecycle.Backoff{Min: 250 * time.Millisecond, Max: 5 * time.Second}
 
 // PacedFetches has the library report every fault of a fetch. Those it keeps to
 // itself it repeats as fast as a broker can answer, for as long as another

@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/group"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 )
 
@@ -34,7 +34,7 @@ func TestConsumer_TellsTheGroupASessionOf15sAndShowsALifeSignASecond(t *testing.
 			}
 			return nil, nil, false
 		})
-		c := consumer(t, b.Config, kafka.ConsumerConfig{})
+		c := consumer(t, b.Config, group.Config{})
 		r := start(t, func(ctx context.Context) error {
 			return c.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
 		})

@@ -10,8 +10,10 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/group"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 )
 
 // sums returns the sum of every counter and gauge over its series.
@@ -33,15 +35,15 @@ func sums(t *testing.T, reg *prometheus.Registry) (map[string]float64, []*dto.Me
 func TestMetrics_BalanceAndKeepToTheRulesOfNames(t *testing.T) {
 	t.Parallel()
 	cfg, reg := kafkatest.Start(t), newRegistry()
-	p, err := kafka.NewProducer(cfg, kafka.ProducerConfig{}, kafkatest.Silent(), reg)
+	p, err := produce.New(cfg, produce.Config{}, kafkatest.Silent(), reg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := kafka.NewConsumer(cfg, kafka.ConsumerConfig{Group: "readers", Topics: []string{bounced, opened}}, kafkatest.Silent(), reg)
+	c, err := group.New(cfg, group.Config{Group: "readers", Topics: []string{bounced, opened}}, kafkatest.Silent(), reg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tl, err := kafka.NewTail(cfg, kafka.TailConfig{Topic: bounced}, kafkatest.Silent(), reg)
+	tl, err := read.NewTail(cfg, read.TailConfig{Topic: bounced}, kafkatest.Silent(), reg)
 	if err != nil {
 		t.Fatal(err)
 	}

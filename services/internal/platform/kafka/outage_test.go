@@ -12,7 +12,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/group"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 )
 
 type port struct {
@@ -40,13 +43,13 @@ func TestOutage_EverythingGoesOnAfterwards(t *testing.T) {
 	options := []kfake.Opt{kfake.DataDir(dir), kfake.Ports(at.number)}
 	b := kafkatest.StartBroker(t, options...)
 	cfg := b.Config
-	p := producer(t, cfg, kafka.ProducerConfig{PublishTimeout: 300 * time.Millisecond, DeliveryTimeout: time.Second})
+	p := producer(t, cfg, produce.Config{PublishTimeout: 300 * time.Millisecond, DeliveryTimeout: time.Second})
 	grouped, tailed := newLedger(), newLedger()
-	group := consumer(t, cfg, kafka.ConsumerConfig{})
+	group := consumer(t, cfg, group.Config{})
 	g := start(t, func(ctx context.Context) error {
 		return group.Run(ctx, func(_ context.Context, recs []*kgo.Record) error { grouped.note(recs); return nil })
 	})
-	tl := tail(t, cfg, kafka.TailConfig{Topic: bounced})
+	tl := tail(t, cfg, read.TailConfig{Topic: bounced})
 	tr := start(t, func(ctx context.Context) error {
 		return tl.Run(ctx, func(_ context.Context, recs []*kgo.Record) error { tailed.note(recs); return nil })
 	})
@@ -99,11 +102,11 @@ func TestOutage_EverythingGoesOnAfterwards(t *testing.T) {
 func TestOutage_RunsEndPromptlyWhileTheBrokerIsAway(t *testing.T) {
 	t.Parallel()
 	b := kafkatest.StartBroker(t)
-	group := consumer(t, b.Config, kafka.ConsumerConfig{})
+	group := consumer(t, b.Config, group.Config{})
 	g := start(t, func(ctx context.Context) error {
 		return group.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
 	})
-	tl := tail(t, b.Config, kafka.TailConfig{})
+	tl := tail(t, b.Config, read.TailConfig{})
 	tr := start(t, func(ctx context.Context) error {
 		return tl.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
 	})
@@ -125,7 +128,7 @@ func TestOutage_PublishToABrokerThatNeverWasIsRefusedInTime(t *testing.T) {
 	t.Parallel()
 	cfg := kafka.Default()
 	cfg.Brokers = []string{freePort(t).addr}
-	p := producer(t, cfg, kafka.ProducerConfig{PublishTimeout: 200 * time.Millisecond, DeliveryTimeout: time.Second, BufferRecordsMax: 3})
+	p := producer(t, cfg, produce.Config{PublishTimeout: 200 * time.Millisecond, DeliveryTimeout: time.Second, BufferRecordsMax: 3})
 	var full atomic.Bool
 	for range 10 {
 		err := p.Publish(bounded(t), record(bounced, 1))
@@ -146,7 +149,7 @@ func TestOutage_ACallerThatGivesUpTakesNobodyAlong(t *testing.T) {
 	at := freePort(t)
 	cfg := kafka.Default()
 	cfg.Brokers = []string{at.addr}
-	p := producer(t, cfg, kafka.ProducerConfig{PublishTimeout: testTimeout, DeliveryTimeout: testTimeout})
+	p := producer(t, cfg, produce.Config{PublishTimeout: testTimeout, DeliveryTimeout: testTimeout})
 	hasty, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	gaveUp, patient := make(chan error, 1), make(chan error, 1)

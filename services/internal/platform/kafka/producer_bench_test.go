@@ -12,8 +12,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/services/internal/platform/config"
-	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 )
 
 // eventBytes is about what one event with its raw item takes.
@@ -26,16 +26,16 @@ func BenchmarkPublish(b *testing.B) {
 		for _, n := range []int{1, 100} {
 			for _, callers := range []int{1, 64, 512} {
 				b.Run(fmt.Sprintf("linger=%s/records=%d/callers=%d", max(0, linger), n, callers), func(b *testing.B) {
-					benchmarkPublish(b, kafka.ProducerConfig{Linger: linger, BufferRecordsMax: 200_000, BufferBytesMax: 256 * config.MiB}, n, callers)
+					benchmarkPublish(b, produce.Config{Linger: linger, BufferRecordsMax: 200_000, BufferBytesMax: 256 * config.MiB}, n, callers)
 				})
 			}
 		}
 	}
 }
 
-func benchmarkPublish(b *testing.B, pc kafka.ProducerConfig, n, callers int) {
+func benchmarkPublish(b *testing.B, pc produce.Config, n, callers int) {
 	cfg := kafkatest.Start(b, kfake.BlackholeProduce())
-	p, err := kafka.NewProducer(cfg, pc, zap.NewNop(), newRegistry())
+	p, err := produce.New(cfg, pc, zap.NewNop(), newRegistry())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -17,12 +17,13 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 )
 
 func TestProducer_PublishedRecordsAreThere(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	p := producer(t, cfg, kafka.ProducerConfig{})
+	p := producer(t, cfg, produce.Config{})
 	var wg sync.WaitGroup
 	for i := range 50 {
 		wg.Go(func() {
@@ -43,7 +44,7 @@ func TestProducer_PublishedRecordsAreThere(t *testing.T) {
 func TestProducer_PartitionsLikeJava(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	p := producer(t, cfg, kafka.ProducerConfig{})
+	p := producer(t, cfg, produce.Config{})
 	for _, tc := range []struct {
 		name string
 		key  string
@@ -80,17 +81,17 @@ func TestProducer_SaysWhatWentWrong(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		harm func(t *testing.T, b *kafkatest.Broker)
-		pc   kafka.ProducerConfig
+		pc   produce.Config
 		rec  *kgo.Record
 		want error
 		fate fate.Fate
 	}{
-		{"topic that does not exist", nil, kafka.ProducerConfig{}, record("email.nowhere", 1), kafka.ErrUnknownTopic, fate.Retry},
-		{"record larger than its topic takes", nil, kafka.ProducerConfig{}, &kgo.Record{Topic: bounced, Value: make([]byte, 2<<20)}, kafka.ErrTooLarge, fate.DeadLetter},
-		{"broker that finds it too large", refuse(kerr.MessageTooLarge), kafka.ProducerConfig{}, record(bounced, 1), kafka.ErrTooLarge, fate.DeadLetter},
-		{"no right to the topic", refuse(kerr.TopicAuthorizationFailed), kafka.ProducerConfig{}, record(bounced, 1), kafka.ErrDenied, fate.Halt},
-		{"too few replicas for too long", refuse(kerr.NotEnoughReplicas), kafka.ProducerConfig{PublishTimeout: 200 * time.Millisecond, DeliveryTimeout: time.Second}, record(bounced, 1), kafka.ErrTimeout, fate.Retry},
-		{"broker that does not answer", silence, kafka.ProducerConfig{PublishTimeout: 100 * time.Millisecond}, record(bounced, 1), kafka.ErrTimeout, fate.Retry},
+		{"topic that does not exist", nil, produce.Config{}, record("email.nowhere", 1), kafka.ErrUnknownTopic, fate.Retry},
+		{"record larger than its topic takes", nil, produce.Config{}, &kgo.Record{Topic: bounced, Value: make([]byte, 2<<20)}, kafka.ErrTooLarge, fate.DeadLetter},
+		{"broker that finds it too large", refuse(kerr.MessageTooLarge), produce.Config{}, record(bounced, 1), kafka.ErrTooLarge, fate.DeadLetter},
+		{"no right to the topic", refuse(kerr.TopicAuthorizationFailed), produce.Config{}, record(bounced, 1), kafka.ErrDenied, fate.Halt},
+		{"too few replicas for too long", refuse(kerr.NotEnoughReplicas), produce.Config{PublishTimeout: 200 * time.Millisecond, DeliveryTimeout: time.Second}, record(bounced, 1), kafka.ErrTimeout, fate.Retry},
+		{"broker that does not answer", silence, produce.Config{PublishTimeout: 100 * time.Millisecond}, record(bounced, 1), kafka.ErrTimeout, fate.Retry},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -137,10 +138,10 @@ func silence(t *testing.T, b *kafkatest.Broker) {
 func TestProducer_OneTooLargeRecordKeepsTheRequestFromStarting(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	p := producer(t, cfg, kafka.ProducerConfig{})
+	p := producer(t, cfg, produce.Config{})
 	large := &kgo.Record{Topic: bounced, Value: make([]byte, 2<<20)}
 	err := p.Publish(bounded(t), record(opened, 1), large)
-	bad, ok := errors.AsType[*kafka.RecordError](err)
+	bad, ok := errors.AsType[*produce.RecordError](err)
 	if !ok || bad.Record != large {
 		t.Errorf("Publish = %v, want a RecordError of the large record", err)
 	}
@@ -157,11 +158,11 @@ func TestProducer_FullBufferRefusesTheWholeRequestAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
-		pc   kafka.ProducerConfig
+		pc   produce.Config
 		fits int
 	}{
-		{"by records", kafka.ProducerConfig{BufferRecordsMax: 10}, 10},
-		{"by bytes", kafka.ProducerConfig{BufferBytesMax: config.ByteSize(100)}, 10},
+		{"by records", produce.Config{BufferRecordsMax: 10}, 10},
+		{"by bytes", produce.Config{BufferBytesMax: config.ByteSize(100)}, 10},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -191,7 +192,7 @@ func TestProducer_FullBufferRefusesTheWholeRequestAtOnce(t *testing.T) {
 func TestProducer_BufferIsFreeAgainAfterTheAnswers(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	p := producer(t, cfg, kafka.ProducerConfig{BufferRecordsMax: 4, BufferBytesMax: 200})
+	p := producer(t, cfg, produce.Config{BufferRecordsMax: 4, BufferBytesMax: 200})
 	for i := range 200 {
 		if err := p.Publish(bounded(t), records(bounced, 4)...); err != nil {
 			t.Fatalf("request %d: %v", i, err)
@@ -207,7 +208,7 @@ func TestProducer_TheCallersEndDoesNotEndTheWrite(t *testing.T) {
 		b.SleepControl(func() { <-gate })
 		return nil, nil, false
 	})
-	p := producer(t, b.Config, kafka.ProducerConfig{})
+	p := producer(t, b.Config, produce.Config{})
 	gone, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := p.Publish(gone, record(bounced, 1)); !errors.Is(err, kafka.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) {
@@ -229,7 +230,7 @@ func TestProducer_TheCallersEndDoesNotEndTheWrite(t *testing.T) {
 func TestProducer_CloseWaitsForAnswersAndEndsPublishing(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	p := producer(t, cfg, kafka.ProducerConfig{})
+	p := producer(t, cfg, produce.Config{})
 	if err := p.Ping(bounded(t)); err != nil {
 		t.Errorf("Ping = %v", err)
 	}
@@ -242,7 +243,7 @@ func TestProducer_CloseWaitsForAnswersAndEndsPublishing(t *testing.T) {
 	if err := p.Publish(bounded(t), record(bounced, 2)); !errors.Is(err, kafka.ErrClosed) {
 		t.Errorf("Publish after Close = %v, want ErrClosed", err)
 	}
-	unused := producer(t, cfg, kafka.ProducerConfig{})
+	unused := producer(t, cfg, produce.Config{})
 	if err := unused.Close(bounded(t)); err != nil {
 		t.Errorf("Close of an unused producer = %v", err)
 	}
@@ -253,8 +254,8 @@ func TestProducer_CloseWaitsForAnswersAndEndsPublishing(t *testing.T) {
 
 func TestProducer_RefusesBadSettings(t *testing.T) {
 	t.Parallel()
-	pc := kafka.ProducerConfig{Linger: time.Hour, BufferRecordsMax: -1, BufferBytesMax: -1, PublishTimeout: -1, DeliveryTimeout: -2}
-	_, err := kafka.NewProducer(kafka.Default(), pc, kafkatest.Logger(t), newRegistry())
+	pc := produce.Config{Linger: time.Hour, BufferRecordsMax: -1, BufferBytesMax: -1, PublishTimeout: -1, DeliveryTimeout: -2}
+	_, err := produce.New(kafka.Default(), pc, kafkatest.Logger(t), newRegistry())
 	bad, ok := errors.AsType[*config.InvalidError](err)
 	if !ok {
 		t.Fatalf("NewProducer = %v, want InvalidError", err)

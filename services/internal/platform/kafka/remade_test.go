@@ -17,14 +17,17 @@ import (
 
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/group"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
 
 func TestProducer_TakesUpATopicMadeAnew(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	p := producer(t, cfg, kafka.ProducerConfig{})
+	p := producer(t, cfg, produce.Config{})
 	if err := p.Publish(bounded(t), records(bounced, 20)...); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +44,7 @@ func TestProducer_TakesUpATopicMadeAnew(t *testing.T) {
 func TestProducer_TakesUpATopicThatWasGoneForAWhile(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	p := producer(t, cfg, kafka.ProducerConfig{PublishTimeout: 2 * time.Second})
+	p := producer(t, cfg, produce.Config{PublishTimeout: 2 * time.Second})
 	if err := p.Publish(bounded(t), record(bounced, 1)); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +79,7 @@ func TestConsumer_SaysThatItIsBehindATopicMadeAnewAndReadsItWhenBegunAgain(t *te
 	cfg := kafkatest.Start(t)
 	kafkatest.Produce(t, cfg, records(bounced, 200)...)
 	reg := newRegistry()
-	c, err := kafka.NewConsumer(cfg, kafka.ConsumerConfig{
+	c, err := group.New(cfg, group.Config{
 		Group: "readers", Topics: []string{bounced, opened}, FetchWaitMax: 20 * time.Millisecond, CheckInterval: 20 * time.Millisecond,
 	}, kafkatest.Logger(t), reg)
 	if err != nil {
@@ -103,7 +106,7 @@ func TestConsumer_SaysThatItIsBehindATopicMadeAnewAndReadsItWhenBegunAgain(t *te
 	}
 
 	again := newLedger()
-	c = consumer(t, cfg, kafka.ConsumerConfig{Topics: []string{bounced, opened}})
+	c = consumer(t, cfg, group.Config{Topics: []string{bounced, opened}})
 	r = start(t, func(ctx context.Context) error {
 		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error { again.note(recs); return nil })
 	})
@@ -120,7 +123,7 @@ func TestConsumer_BeginsAnewWhereItsOffsetIsAfterTheEnd(t *testing.T) {
 	kafkatest.Commit(t, cfg, "readers", bounced, 5_000)
 	l := newLedger()
 	reg := newRegistry()
-	c, err := kafka.NewConsumer(cfg, kafka.ConsumerConfig{
+	c, err := group.New(cfg, group.Config{
 		Group: "readers", Topics: []string{bounced, opened}, FetchWaitMax: 20 * time.Millisecond, CheckInterval: 20 * time.Millisecond,
 	}, kafkatest.Logger(t), reg)
 	if err != nil {
@@ -148,7 +151,7 @@ func TestConsumer_CountsWhatWasDeletedBeforeItWasRead(t *testing.T) {
 			kafkatest.Commit(t, cfg, "readers", bounced, 10)
 			reg := newRegistry()
 			gate := make(chan struct{})
-			c, err := kafka.NewConsumer(cfg, kafka.ConsumerConfig{
+			c, err := group.New(cfg, group.Config{
 				Group: "readers", Topics: []string{bounced}, BatchRecordsMax: 4, FetchBytesMax: 1 << 10, FetchPartitionBytesMax: 1 << 8,
 				FetchWaitMax: 20 * time.Millisecond, CheckInterval: 20 * time.Millisecond,
 			}, zap.NewNop(), reg)
@@ -202,7 +205,7 @@ func TestConsumer_ReadsAgainWhenItsGroupWasDeleted(t *testing.T) {
 	kafkatest.Produce(t, cfg, records(bounced, 40)...)
 	for range 2 {
 		l := newLedger()
-		c := consumer(t, cfg, kafka.ConsumerConfig{})
+		c := consumer(t, cfg, group.Config{})
 		r := start(t, func(ctx context.Context) error {
 			return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error { l.note(recs); return nil })
 		})
@@ -224,7 +227,7 @@ func TestConsumer_EndsWhenTheGroupIsDenied(t *testing.T) {
 				b.KeepControl()
 				return groupRefusal(req, kerr.GroupAuthorizationFailed), nil, true
 			})
-			c := consumer(t, b.Config, kafka.ConsumerConfig{})
+			c := consumer(t, b.Config, group.Config{})
 			r := start(t, func(ctx context.Context) error {
 				return c.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
 			})
@@ -303,11 +306,11 @@ func TestReaders_KeepTheirLogShort(t *testing.T) {
 				kafkatest.Produce(t, b.Config, append(records(bounced, 50), records(suppressed, 50)...)...)
 				core, seen := observer.New(zapcore.InfoLevel)
 				log := zap.New(core)
-				c, err := kafka.NewConsumer(b.Config, kafka.ConsumerConfig{Group: "readers", Topics: []string{bounced, opened}}, log, newRegistry())
+				c, err := group.New(b.Config, group.Config{Group: "readers", Topics: []string{bounced, opened}}, log, newRegistry())
 				if err != nil {
 					t.Fatal(err)
 				}
-				tail, err := kafka.NewTail(b.Config, kafka.TailConfig{Topic: suppressed}, log, newRegistry())
+				tail, err := read.NewTail(b.Config, read.TailConfig{Topic: suppressed}, log, newRegistry())
 				if err != nil {
 					t.Fatal(err)
 				}

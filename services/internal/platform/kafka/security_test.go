@@ -26,7 +26,11 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/group"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 )
 
 func TestSASL_LetsInWhoKnowsThePassword(t *testing.T) {
@@ -37,20 +41,20 @@ func TestSASL_LetsInWhoKnowsThePassword(t *testing.T) {
 			b := kafkatest.StartEmpty(t, kfake.EnableSASL(), kfake.Superuser(mechanism, "mailstream", "right"))
 			cfg := b.Config
 			cfg.SASL = kafka.SASL{Mechanism: mechanism, Username: "mailstream", Password: config.Literal("right"), AllowPlaintext: true}
-			if err := kafka.Apply(bounded(t), kafkatest.Client(t, cfg), cfg, kafkatest.Logger(t)); err != nil {
+			if err := admin.Apply(bounded(t), kafkatest.Client(t, cfg), cfg, kafkatest.Logger(t)); err != nil {
 				t.Fatalf("Apply with the password = %v", err)
 			}
-			if err := producer(t, cfg, kafka.ProducerConfig{}).Publish(bounded(t), record(bounced, 1)); err != nil {
+			if err := producer(t, cfg, produce.Config{}).Publish(bounded(t), record(bounced, 1)); err != nil {
 				t.Errorf("Publish with the password = %v", err)
 			}
 			cfg.SASL.Password = config.Literal("wrong")
-			if err := producer(t, cfg, kafka.ProducerConfig{}).Ping(bounded(t)); err == nil {
+			if err := producer(t, cfg, produce.Config{}).Ping(bounded(t)); err == nil {
 				t.Error("Ping with a wrong password = nil, want an error")
 			}
 			cfg.SASL = kafka.SASL{}
 			short, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			if err := producer(t, cfg, kafka.ProducerConfig{}).Ping(short); err == nil {
+			if err := producer(t, cfg, produce.Config{}).Ping(short); err == nil {
 				t.Error("Ping without a password = nil, want an error")
 			}
 		})
@@ -69,18 +73,18 @@ func TestSASL_RefusalHalts(t *testing.T) {
 	})
 	cfg := b.Config
 	cfg.SASL = kafka.SASL{Mechanism: kafka.SASLPlain, Username: "mailstream", Password: config.Literal("wrong"), AllowPlaintext: true}
-	err := producer(t, cfg, kafka.ProducerConfig{}).Ping(bounded(t))
+	err := producer(t, cfg, produce.Config{}).Ping(bounded(t))
 	if !errors.Is(err, kafka.ErrDenied) || fate.Of(err) != fate.Halt {
 		t.Errorf("Ping = %v (%s), want ErrDenied (halt)", err, fate.Of(err))
 	}
 	r := start(t, func(ctx context.Context) error {
-		return consumer(t, cfg, kafka.ConsumerConfig{}).Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
+		return consumer(t, cfg, group.Config{}).Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
 	})
 	if err := r.wait(t); !errors.Is(err, kafka.ErrDenied) {
 		t.Errorf("Consumer.Run = %v, want ErrDenied", err)
 	}
 	r = start(t, func(ctx context.Context) error {
-		return tail(t, cfg, kafka.TailConfig{}).Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
+		return tail(t, cfg, read.TailConfig{}).Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
 	})
 	if err := r.wait(t); !errors.Is(err, kafka.ErrDenied) {
 		t.Errorf("Tail.Run = %v, want ErrDenied", err)
@@ -110,7 +114,7 @@ func TestTLS_TrustsTheGivenAuthorityOnly(t *testing.T) {
 			t.Parallel()
 			cfg := b.Config
 			cfg.TLS = tc.tls
-			p, err := kafka.NewProducer(cfg, kafka.ProducerConfig{}, kafkatest.Silent(), newRegistry())
+			p, err := produce.New(cfg, produce.Config{}, kafkatest.Silent(), newRegistry())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -140,7 +144,7 @@ func TestTLS_NamesTheFileItCannotUse(t *testing.T) {
 			t.Parallel()
 			cfg := kafka.Default()
 			cfg.TLS = tc.tls
-			if _, err := kafka.NewProducer(cfg, kafka.ProducerConfig{}, kafkatest.Silent(), newRegistry()); err == nil {
+			if _, err := produce.New(cfg, produce.Config{}, kafkatest.Silent(), newRegistry()); err == nil {
 				t.Error("NewProducer = nil, want an error")
 			}
 		})

@@ -14,23 +14,25 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 )
 
-func tail(t *testing.T, cfg kafka.Config, tc kafka.TailConfig) *kafka.Tail {
+func tail(t *testing.T, cfg kafka.Config, tc read.TailConfig) *read.Tail {
 	t.Helper()
 	orDefault(&tc.Topic, suppressed)
 	orDefault(&tc.CheckInterval, 20*time.Millisecond)
 	orDefault(&tc.Retry.Min, time.Millisecond)
 	orDefault(&tc.Retry.Max, 5*time.Millisecond)
-	tl, err := kafka.NewTail(cfg, tc, kafkatest.Logger(t), newRegistry())
+	tl, err := read.NewTail(cfg, tc, kafkatest.Logger(t), newRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return tl
 }
 
-func caughtUp(t *testing.T, tl *kafka.Tail) {
+func caughtUp(t *testing.T, tl *read.Tail) {
 	t.Helper()
 	select {
 	case <-tl.CaughtUp():
@@ -53,7 +55,7 @@ func TestTail_IsCaughtUpWhenItAppliedWhatWasThere(t *testing.T) {
 			cfg := kafkatest.Start(t)
 			kafkatest.Produce(t, cfg, records(suppressed, tc.records)...)
 			l := newLedger()
-			tl := tail(t, cfg, kafka.TailConfig{BatchRecordsMax: 100})
+			tl := tail(t, cfg, read.TailConfig{BatchRecordsMax: 100})
 			r := start(t, func(ctx context.Context) error {
 				return tl.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
 					l.note(recs)
@@ -79,7 +81,7 @@ func TestTail_WaitEndsWhenTheRecordIsApplied(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
 	release := make(chan struct{})
-	tl := tail(t, cfg, kafka.TailConfig{})
+	tl := tail(t, cfg, read.TailConfig{})
 	start(t, func(ctx context.Context) error {
 		return tl.Run(ctx, func(context.Context, []*kgo.Record) error {
 			<-release
@@ -87,7 +89,7 @@ func TestTail_WaitEndsWhenTheRecordIsApplied(t *testing.T) {
 		})
 	})
 	caughtUp(t, tl)
-	p := producer(t, cfg, kafka.ProducerConfig{})
+	p := producer(t, cfg, produce.Config{})
 	rec := record(suppressed, 1)
 	if err := p.Publish(bounded(t), rec); err != nil {
 		t.Fatal(err)
@@ -107,7 +109,7 @@ func TestTail_GoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
 	kafkatest.Produce(t, cfg, records(suppressed, 100)...)
-	run := func(tl *kafka.Tail) *ledger {
+	run := func(tl *read.Tail) *ledger {
 		l := newLedger()
 		r := start(t, func(ctx context.Context) error {
 			return tl.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
@@ -121,12 +123,12 @@ func TestTail_GoesOnWhereItWas(t *testing.T) {
 		}
 		return l
 	}
-	first := tail(t, cfg, kafka.TailConfig{})
+	first := tail(t, cfg, read.TailConfig{})
 	if n := run(first).handled(); n != 100 {
 		t.Fatalf("the first applied %d, want 100", n)
 	}
 	kafkatest.Produce(t, cfg, records(suppressed, 30)...)
-	if n := run(tail(t, cfg, kafka.TailConfig{Start: first.Applied()})).handled(); n != 30 {
+	if n := run(tail(t, cfg, read.TailConfig{Start: first.Applied()})).handled(); n != 30 {
 		t.Errorf("the second applied %d, want the 30 new ones", n)
 	}
 }
@@ -135,7 +137,7 @@ func TestTail_RefusesAPositionBeyondTheEnd(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
 	kafkatest.Produce(t, cfg, records(suppressed, 10)...)
-	tl := tail(t, cfg, kafka.TailConfig{Start: map[int32]int64{0: 1000}})
+	tl := tail(t, cfg, read.TailConfig{Start: map[int32]int64{0: 1000}})
 	r := start(t, func(ctx context.Context) error {
 		return tl.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
 	})
@@ -148,7 +150,7 @@ func TestTail_NoticesThatTheTopicWasMadeAnew(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
 	kafkatest.Produce(t, cfg, records(suppressed, 100)...)
-	tl := tail(t, cfg, kafka.TailConfig{})
+	tl := tail(t, cfg, read.TailConfig{})
 	r := start(t, func(ctx context.Context) error {
 		return tl.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
 	})
@@ -171,7 +173,7 @@ func TestTail_AppliesARefusedBatchAgain(t *testing.T) {
 	kafkatest.Produce(t, cfg, records(suppressed, 20)...)
 	refusals := 3
 	l := newLedger()
-	tl := tail(t, cfg, kafka.TailConfig{})
+	tl := tail(t, cfg, read.TailConfig{})
 	r := start(t, func(ctx context.Context) error {
 		return tl.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
 			if refusals--; refusals >= 0 {
@@ -188,7 +190,7 @@ func TestTail_AppliesARefusedBatchAgain(t *testing.T) {
 	if err := r.end(t); err != nil {
 		t.Error(err)
 	}
-	halting := tail(t, cfg, kafka.TailConfig{})
+	halting := tail(t, cfg, read.TailConfig{})
 	broken := errors.New("disk is gone")
 	r = start(t, func(ctx context.Context) error {
 		return halting.Run(ctx, func(context.Context, []*kgo.Record) error { return fate.Wrap(fate.Halt, broken) })
@@ -203,7 +205,7 @@ func TestTail_ReadsPartitionsThatAreAdded(t *testing.T) {
 	cfg := kafkatest.Start(t)
 	var mu sync.Mutex
 	got := map[int32]int{}
-	tl := tail(t, cfg, kafka.TailConfig{})
+	tl := tail(t, cfg, read.TailConfig{})
 	r := start(t, func(ctx context.Context) error {
 		return tl.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
 			mu.Lock()
@@ -237,7 +239,7 @@ func TestTail_WaitsForABrokerThatIsNotThereYet(t *testing.T) {
 	t.Parallel()
 	cfg := kafka.Default()
 	cfg.Brokers = []string{"127.0.0.1:1"}
-	tl := tail(t, cfg, kafka.TailConfig{Retry: lifecycle.Backoff{}})
+	tl := tail(t, cfg, read.TailConfig{Retry: lifecycle.Backoff{}})
 	r := start(t, func(ctx context.Context) error {
 		return tl.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
 	})

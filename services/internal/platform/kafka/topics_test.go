@@ -15,6 +15,7 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 )
 
@@ -22,7 +23,7 @@ func TestTopics_CoverTheContract(t *testing.T) {
 	t.Parallel()
 	cfg := kafka.Default()
 	got := map[string]string{}
-	for _, topic := range kafka.Topics(cfg) {
+	for _, topic := range admin.Topics(cfg) {
 		got[topic.Name] = topic.Settings["cleanup.policy"] + " " + topic.Settings["retention.ms"]
 		if topic.Partitions != 12 {
 			t.Errorf("%s has %d partitions, want 12", topic.Name, topic.Partitions)
@@ -44,10 +45,10 @@ func TestApply_CreatesWhatIsMissingAndASecondTimeNothing(t *testing.T) {
 	t.Parallel()
 	b := kafkatest.StartEmpty(t)
 	cl := kafkatest.Client(t, b.Config)
-	if err := kafka.Check(bounded(t), cl, b.Config); err == nil || strings.Count(err.Error(), "is missing") != 16 {
+	if err := admin.Check(bounded(t), cl, b.Config); err == nil || strings.Count(err.Error(), "is missing") != 16 {
 		t.Errorf("Check of an empty broker = %v, want 16 missing topics", err)
 	}
-	if err := kafka.Apply(bounded(t), cl, b.Config, zap.NewNop()); err != nil {
+	if err := admin.Apply(bounded(t), cl, b.Config, zap.NewNop()); err != nil {
 		t.Fatal(err)
 	}
 	before := describe(t, cl)
@@ -58,13 +59,13 @@ func TestApply_CreatesWhatIsMissingAndASecondTimeNothing(t *testing.T) {
 			return nil, nil, false
 		})
 	}
-	if err := kafka.Apply(bounded(t), cl, b.Config, zap.NewNop()); err != nil {
+	if err := admin.Apply(bounded(t), cl, b.Config, zap.NewNop()); err != nil {
 		t.Errorf("second Apply = %v, want nil", err)
 	}
 	if diff := cmp.Diff(before, describe(t, cl)); diff != "" || changes != 0 {
 		t.Errorf("second Apply made %d changes:\n%s", changes, diff)
 	}
-	if err := kafka.Check(bounded(t), cl, b.Config); err != nil {
+	if err := admin.Check(bounded(t), cl, b.Config); err != nil {
 		t.Errorf("Check = %v, want nil", err)
 	}
 }
@@ -99,8 +100,8 @@ func TestApply_ListsEveryContradictionAndChangesNone(t *testing.T) {
 	wanted.Topics.Partitions = 12
 	wanted.Topics.Retention = 24 * time.Hour
 	before := describe(t, cl)
-	err := kafka.Apply(bounded(t), cl, wanted, zap.NewNop())
-	diff, ok := errors.AsType[*kafka.DifferenceError](err)
+	err := admin.Apply(bounded(t), cl, wanted, zap.NewNop())
+	diff, ok := errors.AsType[*admin.DifferenceError](err)
 	if !ok || fate.Of(err) != fate.Halt {
 		t.Fatalf("Apply = %v, want a DifferenceError with the fate halt", err)
 	}
@@ -128,8 +129,8 @@ func TestApply_ForceSetsSettingsButNeverPartitions(t *testing.T) {
 	wanted := b.Config
 	wanted.Topics.Partitions = 5
 	wanted.Topics.Retention = 24 * time.Hour
-	err := kafka.ApplyWith(bounded(t), cl, wanted, zap.NewNop(), kafka.ApplyOptions{Force: true})
-	diff, ok := errors.AsType[*kafka.DifferenceError](err)
+	err := admin.ApplyWith(bounded(t), cl, wanted, zap.NewNop(), admin.ApplyOptions{Force: true})
+	diff, ok := errors.AsType[*admin.DifferenceError](err)
 	if !ok || len(diff.Differences) != 16 {
 		t.Errorf("Apply = %v, want only the partitions of 16 topics", err)
 	}
@@ -138,7 +139,7 @@ func TestApply_ForceSetsSettingsButNeverPartitions(t *testing.T) {
 		t.Errorf("retention.ms = %s, want 86400000", r)
 	}
 	wanted.Topics.Partitions = b.Config.Topics.Partitions
-	if err := kafka.Apply(bounded(t), cl, wanted, zap.NewNop()); err != nil {
+	if err := admin.Apply(bounded(t), cl, wanted, zap.NewNop()); err != nil {
 		t.Errorf("Apply of what was forced = %v, want nil", err)
 	}
 }
@@ -164,7 +165,7 @@ func TestCheck_RefusesOnlyWhatBreaksAPromise(t *testing.T) {
 			if _, err := kadm.NewClient(cl).AlterTopicConfigs(bounded(t), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: tc.set, Value: &tc.value}}, tc.topic); err != nil {
 				t.Fatal(err)
 			}
-			err := kafka.Check(bounded(t), cl, b.Config)
+			err := admin.Check(bounded(t), cl, b.Config)
 			switch {
 			case tc.want == "" && err != nil:
 				t.Errorf("Check = %v, want nil", err)

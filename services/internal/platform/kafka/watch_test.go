@@ -13,15 +13,16 @@ import (
 
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 )
 
 // watch returns a watch over two topics that looks often.
-func watch(t *testing.T, cfg kafka.Config, wc kafka.WatchConfig) *kafka.Watch {
+func watch(t *testing.T, cfg kafka.Config, wc admin.WatchConfig) *admin.Watch {
 	t.Helper()
 	wc.Name, wc.Topics = "test", []string{bounced, opened}
 	orDefault(&wc.Interval, 5*time.Millisecond)
-	w, err := kafka.NewWatch(cfg, wc, zap.NewNop(), newRegistry())
+	w, err := admin.NewWatch(cfg, wc, zap.NewNop(), newRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +30,7 @@ func watch(t *testing.T, cfg kafka.Config, wc kafka.WatchConfig) *kafka.Watch {
 	return w
 }
 
-func awaited(t *testing.T, cfg kafka.Config, wc kafka.WatchConfig) *kafka.Watch {
+func awaited(t *testing.T, cfg kafka.Config, wc admin.WatchConfig) *admin.Watch {
 	t.Helper()
 	w := watch(t, cfg, wc)
 	if w.Fault() == nil {
@@ -50,7 +51,7 @@ func TestWatch_AwaitsTheBrokerAndItsTopics(t *testing.T) {
 	cfg := kafka.Default()
 	cfg.Topics.Partitions = kafkatest.Partitions
 	cfg.Brokers = []string{"no-such-host.invalid:9092", port.addr, "neither.invalid:9092"}
-	w := watch(t, cfg, kafka.WatchConfig{})
+	w := watch(t, cfg, admin.WatchConfig{})
 	waiting := start(t, w.Await)
 	until(t, "the watch says that it waits", func() bool { return w.Fault() != nil })
 	b := kafkatest.StartEmpty(t, kfake.Ports(port.number))
@@ -61,7 +62,7 @@ func TestWatch_AwaitsTheBrokerAndItsTopics(t *testing.T) {
 	}
 	wrong := cfg
 	wrong.Topics.Partitions = 7
-	if err := watch(t, wrong, kafka.WatchConfig{}).Await(bounded(t)); fate.Of(err) != fate.Halt {
+	if err := watch(t, wrong, admin.WatchConfig{}).Await(bounded(t)); fate.Of(err) != fate.Halt {
 		t.Errorf("Await with another number of partitions = %v, want the fate halt", err)
 	}
 }
@@ -86,7 +87,7 @@ func TestWatch_AwaitsWhatPasses(t *testing.T) {
 				refusals--
 				return metadataRefusal(t, b, m, code), nil, true
 			})
-			w := watch(t, b.Config, kafka.WatchConfig{})
+			w := watch(t, b.Config, admin.WatchConfig{})
 			if err := w.Await(bounded(t)); err != nil {
 				t.Errorf("Await = %v, want nil once it has passed", err)
 			}
@@ -111,7 +112,7 @@ func metadataRefusal(t *testing.T, b *kafkatest.Broker, req *kmsg.MetadataReques
 func TestWatch_SaysSoWhileATopicIsMissingAndStartsAgainWhenItIsAnother(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	w := awaited(t, cfg, kafka.WatchConfig{})
+	w := awaited(t, cfg, admin.WatchConfig{})
 	id := w.ID(bounced)
 	r := start(t, w.Run)
 	kafkatest.Delete(t, cfg, bounced)
@@ -121,7 +122,7 @@ func TestWatch_SaysSoWhileATopicIsMissingAndStartsAgainWhenItIsAnother(t *testin
 	if !errors.Is(err, kafka.ErrRemade) || fate.Of(err) != fate.StartAgain {
 		t.Errorf("Run = %v (%s), want ErrRemade with the fate start again", err, fate.Of(err))
 	}
-	again := awaited(t, cfg, kafka.WatchConfig{})
+	again := awaited(t, cfg, admin.WatchConfig{})
 	if again.ID(bounced) == id {
 		t.Error("the topic made anew has the id of the old one")
 	}
@@ -130,12 +131,12 @@ func TestWatch_SaysSoWhileATopicIsMissingAndStartsAgainWhenItIsAnother(t *testin
 func TestWatch_AddedPartitions(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	strict := start(t, awaited(t, cfg, kafka.WatchConfig{}).Run)
-	lenient := awaited(t, cfg, kafka.WatchConfig{AnyPartitions: true})
+	strict := start(t, awaited(t, cfg, admin.WatchConfig{}).Run)
+	lenient := awaited(t, cfg, admin.WatchConfig{AnyPartitions: true})
 	going := start(t, lenient.Run)
 	kafkatest.AddPartitions(t, cfg, 2, opened)
 	err := strict.wait(t)
-	if _, ok := errors.AsType[*kafka.DifferenceError](err); !ok || fate.Of(err) != fate.Halt {
+	if _, ok := errors.AsType[*admin.DifferenceError](err); !ok || fate.Of(err) != fate.Halt {
 		t.Errorf("Run = %v (%s), want a DifferenceError with the fate halt", err, fate.Of(err))
 	}
 	until(t, "who goes on says that it should not", func() bool { return lenient.Fault() != nil })
@@ -147,9 +148,9 @@ func TestWatch_AddedPartitions(t *testing.T) {
 func TestWatch_RightsTakenAway(t *testing.T) {
 	t.Parallel()
 	b := kafkatest.StartBroker(t)
-	strict := start(t, awaited(t, b.Config, kafka.WatchConfig{}).Run)
+	strict := start(t, awaited(t, b.Config, admin.WatchConfig{}).Run)
 	var told []string
-	serving := awaited(t, b.Config, kafka.WatchConfig{Remade: func(topic string) { told = append(told, topic) }})
+	serving := awaited(t, b.Config, admin.WatchConfig{Remade: func(topic string) { told = append(told, topic) }})
 	going := start(t, serving.Run)
 	b.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		b.KeepControl()
@@ -168,7 +169,7 @@ func TestWatch_TellsWhoServesOnOfATopicMadeAnew(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
 	told := make(chan string, 8)
-	w := awaited(t, cfg, kafka.WatchConfig{Remade: func(topic string) { told <- topic }})
+	w := awaited(t, cfg, admin.WatchConfig{Remade: func(topic string) { told <- topic }})
 	r := start(t, w.Run)
 	kafkatest.Remake(t, cfg, opened)
 	if topic := <-told; topic != opened {
@@ -184,7 +185,7 @@ func TestWatch_SurvivesAnOutage(t *testing.T) {
 	t.Parallel()
 	port := freePort(t)
 	b := kafkatest.StartBroker(t, kfake.Ports(port.number), kfake.DataDir(t.TempDir()))
-	w := awaited(t, b.Config, kafka.WatchConfig{})
+	w := awaited(t, b.Config, admin.WatchConfig{})
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	b.Close()

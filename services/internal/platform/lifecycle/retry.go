@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -36,7 +37,7 @@ func (b Backoff) Next(attempt int) time.Duration {
 func (b Backoff) Retry(ctx context.Context, do func(ctx context.Context) error, failed func(attempt int, delay time.Duration, err error)) error {
 	for attempt := 1; ; attempt++ {
 		err := do(ctx)
-		if err == nil || fate.Of(err) != fate.Retry {
+		if err == nil || fate.Final(err) {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -62,4 +63,12 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// UnlessDone returns err, or nil when err is only the end of ctx.
+func UnlessDone(ctx context.Context, err error) error {
+	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
+		return nil
+	}
+	return err
 }

@@ -30,6 +30,7 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 )
 
 // opTimeout bounds one operation of a test on the broker.
@@ -189,7 +190,7 @@ func reached(next, want map[int32]int64) bool {
 // Delete deletes topics, and with them what groups committed for them.
 func Delete(tb testing.TB, cfg kafka.Config, topics ...string) {
 	tb.Helper()
-	admin(tb, cfg, "delete topics", func(ctx context.Context, adm *kadm.Client) error {
+	operate(tb, cfg, "delete topics", func(ctx context.Context, adm *kadm.Client) error {
 		answers, err := adm.DeleteTopics(ctx, topics...)
 		return errors.Join(err, answers.Error())
 	})
@@ -209,7 +210,7 @@ func Make(tb testing.TB, cfg kafka.Config) {
 	defer cl.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
 	defer cancel()
-	if err := kafka.Apply(ctx, cl, cfg, zap.NewNop()); err != nil {
+	if err := admin.Apply(ctx, cl, cfg, zap.NewNop()); err != nil {
 		tb.Fatalf("make topics: %v", err)
 	}
 }
@@ -217,7 +218,7 @@ func Make(tb testing.TB, cfg kafka.Config) {
 // AddPartitions gives topics n partitions more.
 func AddPartitions(tb testing.TB, cfg kafka.Config, n int, topics ...string) {
 	tb.Helper()
-	admin(tb, cfg, "add partitions", func(ctx context.Context, adm *kadm.Client) error {
+	operate(tb, cfg, "add partitions", func(ctx context.Context, adm *kadm.Client) error {
 		answers, err := adm.CreatePartitions(ctx, n, topics...)
 		return errors.Join(err, answers.Error())
 	})
@@ -230,7 +231,7 @@ func DeleteRecords(tb testing.TB, cfg kafka.Config, topic string, offset int64) 
 	for p := range Ends(tb, cfg, topic) {
 		before.Add(kadm.Offset{Topic: topic, Partition: p, At: offset, LeaderEpoch: -1})
 	}
-	admin(tb, cfg, "delete records", func(ctx context.Context, adm *kadm.Client) error {
+	operate(tb, cfg, "delete records", func(ctx context.Context, adm *kadm.Client) error {
 		answers, err := adm.DeleteRecords(ctx, before)
 		return errors.Join(err, answers.Error())
 	})
@@ -243,7 +244,7 @@ func Commit(tb testing.TB, cfg kafka.Config, group, topic string, offset int64) 
 	for p := range Ends(tb, cfg, topic) {
 		at.Add(kadm.Offset{Topic: topic, Partition: p, At: offset, LeaderEpoch: -1})
 	}
-	admin(tb, cfg, "commit offsets", func(ctx context.Context, adm *kadm.Client) error {
+	operate(tb, cfg, "commit offsets", func(ctx context.Context, adm *kadm.Client) error {
 		answers, err := adm.CommitOffsets(ctx, group, at)
 		return errors.Join(err, answers.Error())
 	})
@@ -252,13 +253,13 @@ func Commit(tb testing.TB, cfg kafka.Config, group, topic string, offset int64) 
 // DeleteGroup deletes a group without members.
 func DeleteGroup(tb testing.TB, cfg kafka.Config, group string) {
 	tb.Helper()
-	admin(tb, cfg, "delete group", func(ctx context.Context, adm *kadm.Client) error {
+	operate(tb, cfg, "delete group", func(ctx context.Context, adm *kadm.Client) error {
 		_, err := adm.DeleteGroup(ctx, group)
 		return err
 	})
 }
 
-func admin(tb testing.TB, cfg kafka.Config, what string, do func(ctx context.Context, adm *kadm.Client) error) {
+func operate(tb testing.TB, cfg kafka.Config, what string, do func(ctx context.Context, adm *kadm.Client) error) {
 	tb.Helper()
 	cl := Client(tb, cfg)
 	defer cl.Close()

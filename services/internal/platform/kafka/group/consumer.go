@@ -1,6 +1,11 @@
-package kafka
+// Package group reads as a member of a consumer group. A batch of records goes to
+// a handler; its offsets are committed after the handler has made its effect
+// durable, at the one place in the repository that commits. Records are handed
+// over at least once; what is in them is the handler's.
+package group
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,20 +13,20 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mailstream/mailstream/services/internal/platform/config"
-	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/offsets"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
 
-// ConsumerConfig is what a member of a consumer group reads and how it hands it
+// Config is what a member of a consumer group reads and how it hands it
 // on. The zero value of a field takes its default.
-type ConsumerConfig struct {
+type Config struct {
 	// Group is the consumer group, also the value of the metric label `client`.
 	Group string
 	// Topics are read by the group, each partition by one member at a time.
@@ -98,30 +103,23 @@ const (
 )
 
 // withDefaults fills the zero fields.
-func (c ConsumerConfig) withDefaults() ConsumerConfig {
-	orDefault(&c.BatchRecordsMax, batchRecordsMax)
-	orDefault(&c.BatchBytesMax, defaultBatchBytesMax)
-	orDefault(&c.Retry.Min, retryMin)
-	orDefault(&c.Retry.Max, max(retryMax, c.Retry.Min))
-	orDefault(&c.SessionTimeout, sessionTimeout)
-	orDefault(&c.RebalanceTimeout, rebalanceTimeout)
-	orDefault(&c.HandOver, min(handOver, c.RebalanceTimeout/2))
-	orDefault(&c.FetchBytesMax, fetchBytesMax)
-	orDefault(&c.FetchPartitionBytesMax, fetchPartBytesMax)
-	orDefault(&c.FetchWaitMax, fetchWaitMax)
-	orDefault(&c.CheckInterval, consumerCheckInterval)
+func (c Config) withDefaults() Config {
+	c.BatchRecordsMax = cmp.Or(c.BatchRecordsMax, batchRecordsMax)
+	c.BatchBytesMax = cmp.Or(c.BatchBytesMax, defaultBatchBytesMax)
+	c.Retry.Min = cmp.Or(c.Retry.Min, retryMin)
+	c.Retry.Max = cmp.Or(c.Retry.Max, max(retryMax, c.Retry.Min))
+	c.SessionTimeout = cmp.Or(c.SessionTimeout, sessionTimeout)
+	c.RebalanceTimeout = cmp.Or(c.RebalanceTimeout, rebalanceTimeout)
+	c.HandOver = cmp.Or(c.HandOver, min(handOver, c.RebalanceTimeout/2))
+	c.FetchBytesMax = cmp.Or(c.FetchBytesMax, fetchBytesMax)
+	c.FetchPartitionBytesMax = cmp.Or(c.FetchPartitionBytesMax, fetchPartBytesMax)
+	c.FetchWaitMax = cmp.Or(c.FetchWaitMax, fetchWaitMax)
+	c.CheckInterval = cmp.Or(c.CheckInterval, consumerCheckInterval)
 	return c
 }
 
-func orDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
 // Validate reports every fault to p; zero fields but Group and Topics are valid.
-func (c ConsumerConfig) Validate(p *config.Problems) {
+func (c Config) Validate(p *config.Problems) {
 	d := c.withDefaults()
 	p.Check(d.Group != "", "group", "must not be empty")
 	p.Check(len(d.Topics) > 0, "topics", "need at least one")
@@ -143,30 +141,27 @@ type Handler func(ctx context.Context, recs []*kgo.Record) error
 // Consumer is one member of a consumer group. Run reads; there is one Run at a
 // time.
 type Consumer struct {
-	cfg ConsumerConfig
+	cfg Config
 	log *zap.Logger
 	// often is for what brokers, members and batches can repeat.
 	often *zap.Logger
 	met   *consumerMetrics
 	opts  []kgo.Opt
 	// front is the state of the present Run, or the last.
-	front *frontier
+	front *offsets.Tracker
 }
 
-// NewConsumer checks the settings. It connects nowhere.
-func NewConsumer(cfg Config, cc ConsumerConfig, log *zap.Logger, reg prometheus.Registerer) (*Consumer, error) {
+// New checks the settings. It connects nowhere.
+func New(cfg kafka.Config, cc Config, log *zap.Logger, reg prometheus.Registerer) (*Consumer, error) {
 	var faults config.Problems
 	cc.Validate(faults.At("consumer"))
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
 	cc = cc.withDefaults()
-	met, err := newConsumerMetrics(reg, cc.Group, cc.Topics)
-	if err != nil {
-		return nil, err
-	}
-	c := &Consumer{cfg: cc, log: log, often: telemetry.Throttled(log, telemetry.ByTopic), met: met, front: newFrontier()}
-	if c.opts, err = clientOptions(cfg, log, reg, append(c.options(), cfg.Membership()...)); err != nil {
+	c := &Consumer{cfg: cc, log: log, often: telemetry.Throttled(log, telemetry.ByTopic), met: newConsumerMetrics(reg, cc.Group, cc.Topics), front: offsets.NewTracker()}
+	var err error
+	if c.opts, err = kafka.ClientOptions(cfg, log, reg, append(c.options(), cfg.Membership()...)...); err != nil {
 		return nil, err
 	}
 	if err := kgo.ValidateOpts(slices.Concat(c.opts, (&session{Consumer: c}).options())...); err != nil {
@@ -192,20 +187,12 @@ func (c *Consumer) options() []kgo.Opt {
 		kgo.SessionTimeout(c.cfg.SessionTimeout),
 		kgo.RebalanceTimeout(c.cfg.RebalanceTimeout),
 		kgo.HeartbeatInterval(min(heartbeatMax, c.cfg.SessionTimeout/heartbeatsSession)),
-		PacedFetches(),
+		kafka.PacedFetches(),
 		kgo.FetchMinBytes(1),
 		kgo.FetchMaxWait(c.cfg.FetchWaitMax),
 		kgo.FetchMaxBytes(c.cfg.FetchBytesMax),
 		kgo.FetchMaxPartitionBytes(c.cfg.FetchPartitionBytesMax),
 	}
-}
-
-// Membership returns the options of a group member that say who it is.
-func (c Config) Membership() []kgo.Opt {
-	if c.InstanceID == "" {
-		return nil
-	}
-	return []kgo.Opt{kgo.InstanceID(c.InstanceID)}
 }
 
 // Run joins the group and hands batches to handle until ctx is done, which is
@@ -221,20 +208,20 @@ func (c *Consumer) Run(ctx context.Context, handle func(ctx context.Context, rec
 	s := newSession(c, handle)
 	life, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
-	c.front.clear() // before the client can note where it begins
+	c.front.Clear() // before the client can note where it begins
 	cl, err := kgo.NewClient(slices.Concat(c.opts, s.options(), []kgo.Opt{kgo.WithContext(life)})...)
 	if err != nil {
 		return fmt.Errorf("configure kafka consumer: %w", err)
 	}
-	s.cl, s.adm = cl, kadm.NewClient(cl)
+	s.cl, s.lister = cl, offsets.NewLister(cl)
 	close(s.made)
 	g, both := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer s.leave(kill)
 		return s.loop(both)
 	})
-	g.Go(func() error { return s.lookout().run(both) })
-	return endOf(ctx, g.Wait())
+	g.Go(func() error { return s.monitor().Run(both) })
+	return lifecycle.UnlessDone(ctx, g.Wait())
 }
 
 // loop is the life of a batch, top to bottom.
@@ -256,12 +243,9 @@ func (s *session) loop(ctx context.Context) error {
 
 // Positions returns how far the assigned partitions are, in order of topic and
 // partition.
-func (c *Consumer) Positions() []Position { return c.front.positions() }
+func (c *Consumer) Positions() []offsets.Position { return c.front.Positions() }
 
 // FreshAt returns how old what was read may be: everything acknowledged before
 // that time is settled. It is false while a partition was never caught up with
 // since it was assigned, and when none is assigned.
-func (c *Consumer) FreshAt() (time.Time, bool) { return c.front.fresh() }
-
-// halts says whether err ends Run.
-func halts(err error) bool { return fate.Of(err) != fate.Retry }
+func (c *Consumer) FreshAt() (time.Time, bool) { return c.front.Fresh() }

@@ -1,4 +1,4 @@
-package kafka
+package group
 
 import (
 	"context"
@@ -9,11 +9,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/offsets"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
@@ -27,8 +29,8 @@ var errAbandoned = errors.New("batch abandoned")
 type session struct {
 	*Consumer
 	cl     *kgo.Client
-	adm    *kadm.Client  // of cl
-	made   chan struct{} // closed once cl and adm are there
+	lister offsets.Lister // of cl
+	made   chan struct{}  // closed once cl and lister are there
 	handle Handler
 	wanted chan struct{} // one token: a callback waits for AllowRebalance
 
@@ -58,7 +60,7 @@ func (s *session) options() []kgo.Opt {
 // begin notes from where the client reads partitions that were assigned, or,
 // with StartAt, tells it. An error makes it join again. The client joins while it
 // is being made, so a quick broker may have an answer before we have the client.
-func (s *session) begin(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+func (s *session) begin(ctx context.Context, given map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 	select {
 	case <-s.made:
 	case <-ctx.Done():
@@ -66,19 +68,19 @@ func (s *session) begin(ctx context.Context, offsets map[string]map[int32]kgo.Of
 	}
 	// A position after the end is of another life of the topic. Who cannot tell the
 	// ends now is told by the broker when it reads.
-	ends, err := askEnds(ctx, s.adm, slices.Collect(maps.Keys(offsets)))
+	ends, err := s.lister.CommittedEnds(ctx, slices.Collect(maps.Keys(given))...)
 	if err != nil {
 		s.often.Warn("ends were not told", telemetry.Group(s.cfg.Group), telemetry.Err(err))
 	}
-	var chosen map[spot]int64
-	if s.cfg.StartAt != nil && len(offsets) > 0 {
-		if chosen, err = askAfter(ctx, s.adm, s.cfg.StartAt(), slices.Collect(maps.Keys(offsets))); err != nil {
+	var chosen map[kafka.TopicPartition]int64
+	if s.cfg.StartAt != nil && len(given) > 0 {
+		if chosen, err = s.lister.After(ctx, s.cfg.StartAt(), slices.Collect(maps.Keys(given))...); err != nil {
 			return nil, err
 		}
 	}
-	for topic, partitions := range offsets {
+	for topic, partitions := range given {
 		for p, o := range partitions {
-			at := spot{topic, p}
+			at := kafka.TopicPartition{Topic: topic, Partition: p}
 			if end, known := ends[at]; known && o.EpochOffset().Offset > end {
 				o = kgo.NewOffset().AtStart()
 				partitions[p] = o
@@ -87,13 +89,13 @@ func (s *session) begin(ctx context.Context, offsets map[string]map[int32]kgo.Of
 				partitions[p] = kgo.NewOffset().At(chosen[at])
 			}
 			// Negative is the library's word for the first record: not a position yet.
-			s.front.begin(at, max(offsetUnknown, o.EpochOffset().Offset))
+			s.front.Begin(at, max(offsets.Unknown, o.EpochOffset().Offset))
 			if chosen != nil {
-				s.front.begin(at, chosen[at])
+				s.front.Begin(at, chosen[at])
 			}
 		}
 	}
-	return offsets, nil
+	return given, nil
 }
 
 func (s *session) want() {
@@ -132,7 +134,7 @@ func (s *session) gone(kind string, m map[string][]int32) {
 		s.fresh[topic] = slices.DeleteFunc(s.fresh[topic], func(p int32) bool { return slices.Contains(partitions, p) })
 	}
 	s.mu.Unlock()
-	s.front.drop(m)
+	s.front.Drop(m)
 	s.showLag()
 	if s.cfg.OnRevoked != nil {
 		s.cfg.OnRevoked(m)
@@ -183,7 +185,7 @@ func (s *session) settle(ctx context.Context, b *batch) error {
 	if len(b.recs) == 0 {
 		return nil
 	}
-	s.front.advance(b.recs)
+	s.front.Advance(b.recs)
 	s.met.batch.Observe(time.Since(began).Seconds())
 	s.met.finished.WithLabelValues(outcomeSettled).Add(float64(len(b.recs)))
 	if s.cfg.StartAt != nil {
@@ -202,7 +204,7 @@ func (s *session) settle(ctx context.Context, b *batch) error {
 	// commit of ours makes good for this one if they are still ours.
 	s.met.commits.Inc()
 	s.often.Warn("commit was refused", telemetry.Group(s.cfg.Group), telemetry.Rows(len(b.recs)), telemetry.Err(fault))
-	if fault = classify(fault); halts(fault) {
+	if fault = kafka.Classify(fault); fate.Final(fault) {
 		return fault
 	}
 	return nil
@@ -232,7 +234,7 @@ func (s *session) insist(ctx context.Context, b *batch) error {
 		switch {
 		case err == nil:
 			return nil
-		case halts(err):
+		case fate.Final(err):
 			return err
 		case yield.Err() != nil:
 			s.often.Info("batch given back", telemetry.Group(s.cfg.Group), telemetry.Rows(len(b.recs)), telemetry.Attempt(attempt), telemetry.Err(err))
@@ -313,27 +315,32 @@ func (s *session) leave(kill context.CancelFunc) {
 		kill() // a request to join may wait for minutes, and Close for it
 	}
 	s.cl.CloseAllowingRebalance()
-	s.front.clear()
+	s.front.Clear()
 	s.met.assigned.Set(0)
 	s.showLag()
 }
 
-// lookout keeps the lag of the group's partitions.
-func (s *session) lookout() lookout {
-	return lookout{
-		adm: s.adm, front: s.front, topics: s.cfg.Topics, every: s.cfg.CheckInterval,
-		seen: func(_ look, lost int64) error {
+// beyondMax is how many answers in a row may find a position after the end of its
+// partition before reading is begun anew. The library goes back by itself when
+// brokers lost records; it stays where it is when there is nothing to read.
+const beyondMax = 5
+
+// monitor keeps the lag of the group's partitions.
+func (s *session) monitor() offsets.Monitor {
+	return offsets.Monitor{
+		Lister: s.lister, Tracker: s.front, Topics: s.cfg.Topics, Interval: s.cfg.CheckInterval,
+		Observed: func(_ offsets.Snapshot, lost int64) error {
 			s.showLag()
 			if lost > 0 {
 				s.met.lost.Add(float64(lost))
 				s.often.Error("records were deleted before they were read", telemetry.Group(s.cfg.Group), telemetry.Rows(int(lost)))
 			}
-			if at, next, end, ok := s.front.beyond(beyondLooksMax); ok {
-				return diverged(at, next, end)
+			if at, next, end, ok := s.front.Beyond(beyondMax); ok {
+				return offsets.Diverged(at, next, end)
 			}
 			return nil
 		},
-		missed: func(err error) {
+		Failed: func(err error) {
 			s.showLag()
 			s.met.fetches.Inc()
 			s.often.Warn("ends were not told", telemetry.Group(s.cfg.Group), telemetry.Err(err))
@@ -344,16 +351,16 @@ func (s *session) lookout() lookout {
 // showLag sets the lag. While it is behind, that is the age of the oldest record
 // it had in hand, or of what it was last up to date with.
 func (s *session) showLag() {
-	now, behind := time.Now(), s.front.behind()
+	now, behind := time.Now(), s.front.Behind()
 	s.met.lagRecords.Set(float64(behind))
-	at, ok := s.front.fresh()
+	at, ok := s.front.Fresh()
 	if !ok {
 		at = s.born
 	}
 	if oldest := time.UnixMilli(s.oldest.Load()); (!ok || behind > 0) && s.oldest.Load() > 0 && oldest.Before(at) {
 		at = oldest
 	}
-	if len(s.front.next()) == 0 {
+	if len(s.front.Next()) == 0 {
 		at = now // somebody else's lag
 	}
 	s.met.lagSeconds.Set(now.Sub(at).Seconds())

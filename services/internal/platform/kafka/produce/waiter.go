@@ -1,4 +1,4 @@
-package kafka
+package produce
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 )
 
 // waiter waits for the answers to all records of one request. It is reused by
@@ -43,7 +44,7 @@ func (w *waiter) answer(r *kgo.Record, err error) {
 	if err == nil {
 		w.producer.met.acknowledged(r.Topic)
 	} else {
-		named := classify(err)
+		named := kafka.Classify(err)
 		w.failed.CompareAndSwap(nil, &failure{fate.Wrap(fate.Of(named), &RecordError{Record: r, Err: named})})
 	}
 	w.producer.release(r)
@@ -61,10 +62,10 @@ func (w *waiter) wait(ctx context.Context, limit time.Duration) error {
 		w.timer.Stop()
 		return w.result()
 	case <-w.timer.C:
-		return fate.Wrap(fate.Retry, fmt.Errorf("%w: after %s", ErrTimeout, limit))
+		return fate.Wrap(fate.Retry, fmt.Errorf("%w: after %s", kafka.ErrTimeout, limit))
 	case <-ctx.Done():
 		w.timer.Stop()
-		return fate.Wrap(fate.Retry, fmt.Errorf("%w: %w", ErrTimeout, context.Cause(ctx)))
+		return fate.Wrap(fate.Retry, fmt.Errorf("%w: %w", kafka.ErrTimeout, context.Cause(ctx)))
 	}
 }
 

@@ -1,6 +1,10 @@
-package kafka
+// Package produce writes records. A Producer says yes only when every record is
+// acknowledged by all in-sync replicas, holds no more than it may, and says why it
+// did not write. It does not publish a record a second time by itself.
+package produce
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,12 +19,13 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
 
-// ProducerConfig is what a producer may hold and how long it waits. The zero
+// Config is what a producer may hold and how long it waits. The zero
 // value of a field takes its default.
-type ProducerConfig struct {
+type Config struct {
 	// Name is the value of the metric label `client`. Default "producer".
 	Name string `yaml:"-"`
 	// Linger is how long a record waits for company before it is sent; -1ns sends
@@ -69,21 +74,21 @@ const (
 	headerOverheadBytesMax = 10
 )
 
-// DefaultProducer returns the settings of a producer that says nothing.
-func DefaultProducer() ProducerConfig { return ProducerConfig{}.withDefaults() }
+// Default returns the settings of a producer that says nothing.
+func Default() Config { return Config{}.withDefaults() }
 
-func (c ProducerConfig) withDefaults() ProducerConfig {
-	orDefault(&c.Name, producerName)
-	orDefault(&c.Linger, linger)
-	orDefault(&c.BufferRecordsMax, bufferRecords)
-	orDefault(&c.BufferBytesMax, bufferBytes)
-	orDefault(&c.PublishTimeout, publishTimeout)
-	orDefault(&c.DeliveryTimeout, max(deliveryTimeout, c.PublishTimeout))
+func (c Config) withDefaults() Config {
+	c.Name = cmp.Or(c.Name, producerName)
+	c.Linger = cmp.Or(c.Linger, linger)
+	c.BufferRecordsMax = cmp.Or(c.BufferRecordsMax, bufferRecords)
+	c.BufferBytesMax = cmp.Or(c.BufferBytesMax, bufferBytes)
+	c.PublishTimeout = cmp.Or(c.PublishTimeout, publishTimeout)
+	c.DeliveryTimeout = cmp.Or(c.DeliveryTimeout, max(deliveryTimeout, c.PublishTimeout))
 	return c
 }
 
 // Validate reports every fault to p.
-func (c ProducerConfig) Validate(p *config.Problems) {
+func (c Config) Validate(p *config.Problems) {
 	p.Check(c.Linger >= -1 && c.Linger <= lingerMax, "linger", "%s is not in [-1ns, %s]", c.Linger, lingerMax)
 	p.Check(c.BufferRecordsMax >= 1 && c.BufferRecordsMax <= bufferRecordsHigh, "buffer_records_max", "%d is not in [1, %d]", c.BufferRecordsMax, bufferRecordsHigh)
 	p.Check(c.BufferBytesMax >= 1 && c.BufferBytesMax <= bufferBytesHigh, "buffer_bytes_max", "%s is not in [1B, %s]", c.BufferBytesMax, bufferBytesHigh)
@@ -97,7 +102,7 @@ func (c ProducerConfig) Validate(p *config.Problems) {
 // Producer publishes records with acks=all, idempotently. It is safe for
 // concurrent use. It connects on first use.
 type Producer struct {
-	cfg  ProducerConfig
+	cfg  Config
 	log  *zap.Logger // throttled
 	met  *producerMetrics
 	opts []kgo.Opt
@@ -116,24 +121,21 @@ type Producer struct {
 	waiters sync.Pool // of *waiter
 }
 
-// NewProducer checks the settings; Close ends what the first Publish starts.
-func NewProducer(cfg Config, pc ProducerConfig, log *zap.Logger, reg prometheus.Registerer) (*Producer, error) {
+// New checks the settings; Close ends what the first Publish starts.
+func New(cfg kafka.Config, pc Config, log *zap.Logger, reg prometheus.Registerer) (*Producer, error) {
 	pc = pc.withDefaults() // callers say what differs
 	var faults config.Problems
 	pc.Validate(faults.At("producer"))
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
-	met, err := newProducerMetrics(reg, pc.Name, allTopics(cfg))
-	if err != nil {
-		return nil, err
-	}
 	p := &Producer{
-		cfg: pc, log: telemetry.Throttled(log, telemetry.ByTopic), met: met, size: batchBytesMax(cfg),
+		cfg: pc, log: telemetry.Throttled(log, telemetry.ByTopic), met: newProducerMetrics(reg, pc.Name, cfg.TopicNames()), size: batchBytesMax(cfg),
 		readopted: map[string]time.Time{},
 	}
 	p.waiters.New = func() any { return newWaiter(p) }
-	p.opts, err = clientOptions(cfg, log, reg, p.options())
+	var err error
+	p.opts, err = kafka.ClientOptions(cfg, log, reg, p.options()...)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +184,7 @@ func (p *Producer) open() (*kgo.Client, error) {
 		return cl, nil
 	}
 	if err == nil {
-		err = fate.Wrap(fate.Retry, ErrClosed)
+		err = fate.Wrap(fate.Retry, kafka.ErrClosed)
 	}
 	return nil, err
 }
@@ -195,7 +197,7 @@ func (p *Producer) Ping(ctx context.Context) error {
 		return err
 	}
 	if err := cl.Ping(ctx); err != nil {
-		return fmt.Errorf("ping kafka: %w", classify(err))
+		return fmt.Errorf("ping kafka: %w", kafka.Classify(err))
 	}
 	return nil
 }
@@ -216,9 +218,9 @@ func (p *Producer) Publish(ctx context.Context, recs ...*kgo.Record) error {
 	if err != nil {
 		p.met.errors.WithLabelValues(reasonOf(err)).Inc()
 	}
-	if bad, ok := errors.AsType[*RecordError](err); ok && errors.Is(err, ErrRemade) {
+	if bad, ok := errors.AsType[*RecordError](err); ok && errors.Is(err, kafka.ErrRemade) {
 		p.Readopt(bad.Record.Topic)
-	} else if ok && errors.Is(err, ErrDenied) {
+	} else if ok && errors.Is(err, kafka.ErrDenied) {
 		p.denied.Store(&denial{time.Now(), err})
 	}
 	return err
@@ -262,13 +264,13 @@ func (p *Producer) Readopt(topic string) {
 
 func (p *Producer) publish(ctx context.Context, recs []*kgo.Record) error {
 	if err := context.Cause(ctx); err != nil {
-		return fate.Wrap(fate.Retry, fmt.Errorf("%w: %w", ErrTimeout, err))
+		return fate.Wrap(fate.Retry, fmt.Errorf("%w: %w", kafka.ErrTimeout, err))
 	}
 	var size int64
 	for _, r := range recs {
-		n := recordSize(r)
+		n := kafka.RecordSize(r)
 		if most := int(p.size(r.Topic)); n+recordOverheadBytesMax+headerOverheadBytesMax*len(r.Headers) > most {
-			return fate.Wrap(fate.DeadLetter, &RecordError{Record: r, Err: fmt.Errorf("%w: topic takes %d", ErrTooLarge, most)})
+			return fate.Wrap(fate.DeadLetter, &RecordError{Record: r, Err: fmt.Errorf("%w: topic takes %d", kafka.ErrTooLarge, most)})
 		}
 		size += int64(n)
 	}
@@ -277,7 +279,7 @@ func (p *Producer) publish(ctx context.Context, recs []*kgo.Record) error {
 		return err
 	}
 	if !p.admit(int64(len(recs)), size) {
-		return fate.Wrap(fate.Retry, ErrBufferFull)
+		return fate.Wrap(fate.Retry, kafka.ErrBufferFull)
 	}
 	w := p.waiters.Get().(*waiter)
 	w.begin(len(recs))
@@ -306,7 +308,7 @@ func (p *Producer) admit(records, bytes int64) bool {
 // release gives back the room of one record.
 func (p *Producer) release(r *kgo.Record) {
 	p.records.Add(-1)
-	p.bytes.Add(-int64(recordSize(r)))
+	p.bytes.Add(-int64(kafka.RecordSize(r)))
 }
 
 func (p *Producer) showBuffer() {
@@ -318,7 +320,7 @@ func (p *Producer) showBuffer() {
 func (p *Producer) Buffered() int { return int(p.records.Load()) }
 
 // Close waits until every taken record is answered for or ctx is done, then
-// ends the connections; later calls of Publish return ErrClosed.
+// ends the connections; later calls of Publish return kafka.ErrClosed.
 func (p *Producer) Close(ctx context.Context) error {
 	p.closed.Store(true)
 	p.start.Do(func() {}) // nobody connects any more
@@ -334,17 +336,8 @@ func (p *Producer) Close(ctx context.Context) error {
 	return nil
 }
 
-// recordSize is what a record counts for in the buffer, bytes.
-func recordSize(r *kgo.Record) int {
-	n := len(r.Key) + len(r.Value)
-	for _, h := range r.Headers {
-		n += len(h.Key) + len(h.Value)
-	}
-	return n
-}
-
 // batchBytesMax returns the largest batch each topic of cfg takes.
-func batchBytesMax(cfg Config) func(topic string) int32 {
+func batchBytesMax(cfg kafka.Config) func(topic string) int32 {
 	deadLetter := schemas.DeadLetterTopic(cfg.TopicPrefix)
 	small, large := int32(cfg.Topics.RecordBytesMax), int32(cfg.Topics.DeadLetterBytesMax)
 	return func(topic string) int32 {

@@ -1,6 +1,7 @@
-package kafka
+package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
@@ -41,6 +43,8 @@ const (
 	// looksMin is how many looks in a row must find a fault before it ends a
 	// service: a broker that just started may tell of the past.
 	looksMin = 2
+	// lookTimeout bounds one look.
+	lookTimeout = 5 * time.Second
 )
 
 // Watch looks after the topics of a running service. The library goes on with
@@ -49,7 +53,7 @@ const (
 // at any time why the service is not ready.
 type Watch struct {
 	cfg   WatchConfig
-	kafka Config
+	kafka kafka.Config
 	log   *zap.Logger // throttled
 	cl    *kgo.Client
 	adm   *kadm.Client
@@ -62,17 +66,14 @@ type Watch struct {
 }
 
 // NewWatch returns a watch that has not looked yet. The caller closes it.
-func NewWatch(cfg Config, wc WatchConfig, log *zap.Logger, reg prometheus.Registerer) (*Watch, error) {
-	orDefault(&wc.Interval, watchInterval)
-	f := family{reg: reg}
-	bad := f.gauge("mailstream_kafka_unusable_topics", "Topics that are missing, denied or not as the configuration says, since the service runs. Page when it stays above 0.", labelClient)
-	if f.err != nil {
-		return nil, f.err
-	}
-	cl, err := NewClient(cfg, log, reg)
+func NewWatch(cfg kafka.Config, wc WatchConfig, log *zap.Logger, reg prometheus.Registerer) (*Watch, error) {
+	wc.Interval = cmp.Or(wc.Interval, watchInterval)
+	cl, err := kafka.NewClient(cfg, log, reg)
 	if err != nil {
 		return nil, err
 	}
+	f := kafka.Metrics{Registerer: reg}
+	bad := f.Gauge("mailstream_kafka_unusable_topics", "Topics that are missing, denied or not as the configuration says, since the service runs. Page when it stays above 0.", kafka.LabelClient)
 	return &Watch{
 		cfg: wc, kafka: cfg, log: telemetry.Throttled(log, telemetry.ByTopic), cl: cl, adm: kadm.NewClient(cl),
 		bad: bad.WithLabelValues(wc.Name), faulty: map[string]int{}, fault: errNotLooked,
@@ -84,14 +85,11 @@ var errNotLooked = errors.New("kafka topics have not been looked at yet")
 // Close ends the connections.
 func (w *Watch) Close() { w.cl.Close() }
 
-// checkBackoff spaces the attempts to reach the brokers.
-var checkBackoff = lifecycle.Backoff{Min: 250 * time.Millisecond, Max: 5 * time.Second}
-
 // Await is Check for the start of a service: while no broker answers it says so
 // and tries again until ctx is done; while topics are missing too, because
 // `topics apply` may be under way. What contradicts ends it at once.
 func (w *Watch) Await(ctx context.Context) error {
-	err := checkBackoff.Retry(ctx, func(ctx context.Context) error {
+	err := kafka.ConnectBackoff.Retry(ctx, func(ctx context.Context) error {
 		details, err := check(ctx, w.adm, w.kafka)
 		if onlyMissing(err) {
 			return fate.Wrap(fate.Retry, err)
@@ -149,7 +147,7 @@ func (w *Watch) Run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case err != nil && fate.Of(err) == fate.Retry:
+		case err != nil && !fate.Final(err):
 			w.log.Warn("topics were not told", telemetry.Err(err)) // what was known stays true
 		case err != nil:
 			return err
@@ -188,7 +186,7 @@ func (w *Watch) look(ctx context.Context) error {
 // ask returns what a broker knows of the topics, each with its own error: the
 // admin client would answer one denial for all.
 func (w *Watch) ask(ctx context.Context) ([]kmsg.MetadataResponseTopic, error) {
-	ctx, cancel := context.WithTimeout(ctx, offsetsTimeout)
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	req := kmsg.NewPtrMetadataRequest()
 	for _, name := range w.cfg.Topics {
@@ -213,7 +211,7 @@ func (w *Watch) recovered(name string) {
 // ends says whether the service cannot go on with a topic of this fault.
 func (w *Watch) ends(fault error) bool {
 	_, shape := errors.AsType[*DifferenceError](fault)
-	return fate.Of(fault) != fate.Retry && w.cfg.Remade == nil && !(shape && w.cfg.AnyPartitions)
+	return fate.Final(fault) && w.cfg.Remade == nil && !(shape && w.cfg.AnyPartitions)
 }
 
 // meet returns the identity of a topic before and now. Who serves on goes by
@@ -231,16 +229,16 @@ func (w *Watch) meet(name string, is kadm.TopicID) (was, now kadm.TopicID) {
 // judge returns what is wrong with a topic.
 func (w *Watch) judge(d *kmsg.MetadataResponseTopic) error {
 	name := *d.Topic
-	switch err := kerr.ErrorForCode(d.ErrorCode); {
-	case errors.Is(err, kerr.UnknownTopicOrPartition), err != nil && denied(err):
-		return fmt.Errorf("topic %q: %w", name, classify(err))
+	switch err := kafka.Classify(kerr.ErrorForCode(d.ErrorCode)); {
+	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kafka.ErrDenied):
+		return fmt.Errorf("topic %q: %w", name, err)
 	case err != nil:
 		return nil // a leader is being elected: who reads or writes will say
 	}
 	was, is := w.meet(name, d.TopicID)
 	if was != is && was != (kadm.TopicID{}) && is != (kadm.TopicID{}) {
 		if w.cfg.Remade == nil {
-			return fate.Wrap(fate.StartAgain, fmt.Errorf("topic %q: %w: its id was %s and is %s", name, ErrRemade, was, is))
+			return fate.Wrap(fate.StartAgain, fmt.Errorf("topic %q: %w: its id was %s and is %s", name, kafka.ErrRemade, was, is))
 		}
 		w.cfg.Remade(name)
 	}

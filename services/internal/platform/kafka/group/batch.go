@@ -1,9 +1,11 @@
-package kafka
+package group
 
 import (
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 )
 
 // batch is what was polled and not yet settled.
@@ -15,7 +17,7 @@ type batch struct {
 func (b *batch) add(recs []*kgo.Record) {
 	b.recs = append(b.recs, recs...)
 	for _, r := range recs {
-		b.bytes += recordSize(r)
+		b.bytes += kafka.RecordSize(r)
 	}
 }
 

@@ -1,4 +1,4 @@
-package kafka
+package group
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 // is still being made, as a quick broker does.
 func TestBegin_WaitsForTheClientItBelongsTo(t *testing.T) {
 	t.Parallel()
-	s := newSession(&Consumer{cfg: ConsumerConfig{StartAt: time.Now}}, nil)
+	s := newSession(&Consumer{cfg: Config{StartAt: time.Now}}, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	offsets := map[string]map[int32]kgo.Offset{"email.bounced": {0: kgo.NewOffset()}}

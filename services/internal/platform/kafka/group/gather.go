@@ -1,4 +1,4 @@
-package kafka
+package group
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
@@ -67,7 +69,7 @@ func (s *session) pause(ctx context.Context) error {
 		return nil
 	}
 	s.stumbles++
-	return lifecycle.Sleep(ctx, stumbleBackoff.Next(s.stumbles))
+	return lifecycle.Sleep(ctx, kafka.PollBackoff.Next(s.stumbles))
 }
 
 // poll adds what one poll returns to b. It ends with ctx, and when partitions
@@ -127,8 +129,8 @@ func (s *session) fetchFault(ctx context.Context, fetches kgo.Fetches) error {
 			return // the wait ended
 		}
 		s.met.fetches.Inc()
-		err = classify(err)
-		if halts(err) || errors.Is(err, kgo.ErrClientClosed) {
+		err = kafka.Classify(err)
+		if fate.Final(err) || errors.Is(err, kgo.ErrClientClosed) {
 			fatal = err
 			return
 		}

@@ -1,4 +1,8 @@
-package kafka
+// Package admin looks after the topics themselves: how each has to be, what is
+// wrong with those there are, and whether they change under a running service. It
+// creates topics and sets their settings when it is asked to, and never changes a
+// number of partitions or deletes anything.
+package admin
 
 import (
 	"context"
@@ -16,6 +20,8 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
 
@@ -50,7 +56,7 @@ type Topic struct {
 
 // Topics returns how all topics have to be: the event topics in the order of
 // their types, those of webhooks, dead letters, suppressions, alerts and rates.
-func Topics(cfg Config) []Topic {
+func Topics(cfg kafka.Config) []Topic {
 	c := cfg.Topics
 	events := deleting(c.Retention)
 	specs := make([]Topic, 0, len(schemas.Types())+len(cfg.Webhooks)+4)
@@ -66,7 +72,7 @@ func Topics(cfg Config) []Topic {
 	)
 }
 
-func newTopic(c TopicsConfig, name string, settings map[string]string) Topic {
+func newTopic(c kafka.TopicsConfig, name string, settings map[string]string) Topic {
 	t := Topic{Name: name, Partitions: c.Partitions, ReplicationFactor: c.ReplicationFactor, Settings: map[string]string{
 		settingMessageBytesMax: strconv.FormatInt(int64(c.RecordBytesMax), 10),
 		settingTimestampType:   timestampType,
@@ -87,7 +93,7 @@ func deleting(retention time.Duration) map[string]string {
 	return map[string]string{settingCleanup: cleanupDelete, settingRetention: millis(retention)}
 }
 
-func compacting(c TopicsConfig) map[string]string {
+func compacting(c kafka.TopicsConfig) map[string]string {
 	return map[string]string{
 		settingCleanup:          cleanupCompact,
 		settingCompactionLagMin: millis(c.CompactionLagMin),
@@ -97,12 +103,6 @@ func compacting(c TopicsConfig) map[string]string {
 }
 
 func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
-
-func allTopics(cfg Config) []string {
-	prefix := cfg.TopicPrefix
-	return append(append(schemas.EventTopics(prefix), cfg.Webhooks...), schemas.DeadLetterTopic(prefix),
-		schemas.SuppressionsTopic(prefix), schemas.AlertsTopic(prefix), schemas.RatesTopic(prefix))
-}
 
 // Difference is one way in which a topic is not as the configuration says.
 type Difference struct {
@@ -144,12 +144,12 @@ type ApplyOptions struct {
 // Apply creates the topics that are missing and compares the others. It
 // changes nothing that exists and returns a DifferenceError (fate halt) when
 // something contradicts cfg. A second Apply changes nothing.
-func Apply(ctx context.Context, cl *kgo.Client, cfg Config, log *zap.Logger) error {
+func Apply(ctx context.Context, cl *kgo.Client, cfg kafka.Config, log *zap.Logger) error {
 	return ApplyWith(ctx, cl, cfg, log, ApplyOptions{})
 }
 
 // ApplyWith is Apply with options.
-func ApplyWith(ctx context.Context, cl *kgo.Client, cfg Config, log *zap.Logger, opt ApplyOptions) error {
+func ApplyWith(ctx context.Context, cl *kgo.Client, cfg kafka.Config, log *zap.Logger, opt ApplyOptions) error {
 	return applier{adm: kadm.NewClient(cl), cfg: cfg, log: log, force: opt.Force}.apply(ctx)
 }
 
@@ -157,13 +157,13 @@ func ApplyWith(ctx context.Context, cl *kgo.Client, cfg Config, log *zap.Logger,
 // DifferenceError (fate halt) for what a service must not run on: a missing
 // topic, another number of partitions, another cleanup policy, a smaller
 // record size.
-func Check(ctx context.Context, cl *kgo.Client, cfg Config) error {
+func Check(ctx context.Context, cl *kgo.Client, cfg kafka.Config) error {
 	_, err := check(ctx, kadm.NewClient(cl), cfg)
 	return err
 }
 
 // check is Check that also returns what the topics are.
-func check(ctx context.Context, adm *kadm.Client, cfg Config) (kadm.TopicDetails, error) {
+func check(ctx context.Context, adm *kadm.Client, cfg kafka.Config) (kadm.TopicDetails, error) {
 	details, diffs, err := compare(ctx, adm, Topics(cfg))
 	if err != nil {
 		return nil, err
@@ -187,7 +187,7 @@ func contradiction(diffs []Difference) error {
 
 type applier struct {
 	adm   *kadm.Client
-	cfg   Config
+	cfg   kafka.Config
 	log   *zap.Logger
 	force bool
 }
@@ -222,6 +222,9 @@ func (a applier) apply(ctx context.Context) error {
 	return contradiction(rest)
 }
 
+// createdBackoff spaces the looks at topics that were created.
+var createdBackoff = lifecycle.Backoff{Min: 50 * time.Millisecond, Max: time.Second}
+
 // errNotThereYet says that a topic was created and not every broker knows it.
 var errNotThereYet = errors.New("a topic is not there yet")
 
@@ -230,7 +233,7 @@ var errNotThereYet = errors.New("a topic is not there yet")
 func (a applier) awaitCreated(ctx context.Context, specs []Topic) error {
 	ctx, cancel := context.WithTimeout(ctx, topicsTimeout)
 	defer cancel()
-	err := requestBackoff.Retry(ctx, func(ctx context.Context) error {
+	err := createdBackoff.Retry(ctx, func(ctx context.Context) error {
 		_, diffs, err := compare(ctx, a.adm, specs)
 		if err == nil && slices.ContainsFunc(diffs, func(d Difference) bool { return d.Got == gotNothing }) {
 			err = errNotThereYet
@@ -255,7 +258,7 @@ func (a applier) create(ctx context.Context, t Topic) error {
 		return nil // somebody else applies too; the next comparison sees it
 	}
 	if err != nil {
-		return fmt.Errorf("create topic %q: %w", t.Name, classify(err))
+		return fmt.Errorf("create topic %q: %w", t.Name, kafka.Classify(err))
 	}
 	a.log.Info("topic created", telemetry.Topic(t.Name))
 	return nil
@@ -270,7 +273,7 @@ func (a applier) set(ctx context.Context, d Difference) error {
 		_, err = answers.On(d.Topic, func(r *kadm.AlterConfigsResponse) error { return r.Err })
 	}
 	if err != nil {
-		return fmt.Errorf("set %s of topic %q: %w", d.Setting, d.Topic, classify(err))
+		return fmt.Errorf("set %s of topic %q: %w", d.Setting, d.Topic, kafka.Classify(err))
 	}
 	a.log.Info("topic setting changed", telemetry.Topic(d.Topic), telemetry.Name(d.Setting), telemetry.Detail(d.Got+" -> "+d.Want))
 	return nil
@@ -287,7 +290,7 @@ func compare(ctx context.Context, adm *kadm.Client, specs []Topic) (kadm.TopicDe
 	}
 	details, err := adm.ListTopics(ctx, names...)
 	if err != nil {
-		return nil, nil, fmt.Errorf("list topics: %w", classify(err))
+		return nil, nil, fmt.Errorf("list topics: %w", kafka.Classify(err))
 	}
 	present := slices.DeleteFunc(slices.Clone(names), func(n string) bool {
 		return errors.Is(details[n].Err, kerr.UnknownTopicOrPartition)
@@ -306,7 +309,7 @@ func compare(ctx context.Context, adm *kadm.Client, specs []Topic) (kadm.TopicDe
 			continue
 		}
 		if detail.Err != nil {
-			return nil, nil, fmt.Errorf("describe topic %q: %w", s.Name, classify(detail.Err))
+			return nil, nil, fmt.Errorf("describe topic %q: %w", s.Name, kafka.Classify(detail.Err))
 		}
 		diffs = append(diffs, s.differences(detail, settings[s.Name])...)
 	}
@@ -316,12 +319,12 @@ func compare(ctx context.Context, adm *kadm.Client, specs []Topic) (kadm.TopicDe
 func describe(ctx context.Context, adm *kadm.Client, names []string) (map[string]map[string]string, error) {
 	answers, err := adm.DescribeTopicConfigs(ctx, names...)
 	if err != nil {
-		return nil, fmt.Errorf("describe topic settings: %w", classify(err))
+		return nil, fmt.Errorf("describe topic settings: %w", kafka.Classify(err))
 	}
 	out := make(map[string]map[string]string, len(answers))
 	for _, a := range answers {
 		if a.Err != nil {
-			return nil, fmt.Errorf("describe settings of topic %q: %w", a.Name, classify(a.Err))
+			return nil, fmt.Errorf("describe settings of topic %q: %w", a.Name, kafka.Classify(a.Err))
 		}
 		out[a.Name] = make(map[string]string, len(a.Configs))
 		for _, c := range a.Configs {
