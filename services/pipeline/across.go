@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"maps"
 	"net"
 	"net/netip"
@@ -25,7 +26,7 @@ func (c Config) across(p *config.Problems, names []Name) {
 		case Alerting:
 			c.Alerting.ValidateBeside(c.Kafka, p)
 		}
-		at := c.http(name).Addresses()
+		at := c.listeners(name).Addresses()
 		for _, field := range slices.Sorted(maps.Keys(at)) {
 			l := listener{string(name) + "." + field, at[field]}
 			for _, other := range taken {
@@ -37,23 +38,31 @@ func (c Config) across(p *config.Problems, names []Name) {
 	c.checkSecrets(p, names)
 }
 
-// http returns the listeners of a service, none of what has none.
-func (c Config) http(name Name) httpserver.Config {
+// listeners points at the listeners of a service, at none of what has none.
+func (c *Config) listeners(name Name) *httpserver.Config {
 	switch name {
 	case Ingress:
-		return c.Ingress.Config
+		return &c.Ingress.Config
 	case Analytics:
-		return c.Analytics.Config
+		return &c.Analytics.Config
 	case Suppression:
-		return c.Suppression.Config
+		return &c.Suppression.Config
 	case Alerting:
-		return c.Alerting.Config
+		return &c.Alerting.Config
 	}
-	return httpserver.Config{MetricsListen: httpserver.MetricsOff}
+	return &httpserver.Config{MetricsListen: httpserver.MetricsOff}
 }
 
 // listen returns the address of a service's API, "" for what has none.
-func (c Config) listen(name Name) string { return c.http(name).Listen }
+func (c Config) listen(name Name) string { return c.listeners(name).Listen }
+
+// keepPorts has the next start of a service listen where svc did: a free port was
+// shown to people when it was taken.
+func (c *Config) keepPorts(name Name, svc Listeners) {
+	to := c.listeners(name)
+	to.Listen = cmp.Or(svc.Addr(), to.Listen)
+	to.MetricsListen = cmp.Or(svc.MetricsAddr(), to.MetricsListen)
+}
 
 // listener is an address that one field gives away.
 type listener struct{ field, at string }

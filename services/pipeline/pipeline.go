@@ -89,8 +89,8 @@ var againDelay = lifecycle.Backoff{Min: time.Second, Max: 30 * time.Second}
 
 // Run builds the service called name and runs it until ctx is done or it fails.
 // When a topic it was built on is deleted and made anew, it is built and run
-// again, as a process that is restarted would be. started, when not nil, is
-// given each service that runs.
+// again at the same addresses, as a process that is restarted would be. started,
+// when not nil, is given each service that runs.
 func Run(ctx context.Context, cfg Config, name Name, log *zap.Logger, started func(Service)) error {
 	for again := 0; ; {
 		svc, err := build(cfg, name, log, again)
@@ -104,6 +104,7 @@ func Run(ctx context.Context, cfg Config, name Name, log *zap.Logger, started fu
 		if fate.Of(err) != fate.StartAgain || ctx.Err() != nil {
 			return err
 		}
+		cfg.keepPorts(name, svc)
 		again++
 		delay := againDelay.Next(again)
 		log.Named(string(name)).Error("service starts again", telemetry.Attempt(again), telemetry.Delay(delay), telemetry.Err(err))

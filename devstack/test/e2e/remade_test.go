@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"testing"
 	"time"
@@ -58,6 +59,15 @@ func (w *world) wantReady(status int, names ...pipeline.Name) {
 	}
 }
 
+// addresses returns where every service and its metrics are.
+func (w *world) addresses() map[pipeline.Name][2]string {
+	at := map[pipeline.Name][2]string{}
+	for _, name := range pipeline.Names() {
+		at[name] = [2]string{w.stack.URL(name), w.stack.MetricsURL(name)}
+	}
+	return at
+}
+
 // bounce posts a hard bounce of person until it is taken.
 func (w *world) bounce(n int, person string) {
 	w.t.Helper()
@@ -98,6 +108,7 @@ func TestTopics_DeletedAndMadeAnewAreTakenUp(t *testing.T) {
 			const bounces = "SELECT count() FROM events WHERE type = 'bounced' AND recipient_domain = 'example.net'"
 			w.wantSQL(bounces, "10")
 
+			addresses := w.addresses()
 			w.deleteTopics(tc.topics...)
 			w.wantReady(http.StatusServiceUnavailable, tc.blind...)
 			w.makeTopics()
@@ -112,6 +123,9 @@ func TestTopics_DeletedAndMadeAnewAreTakenUp(t *testing.T) {
 			w.eventually(func() bool { return w.alerts()["recipient_domain=after.example"] == "firing" }, func() string { return "no alert since" })
 			w.wantSQL("SELECT count() FROM events WHERE recipient_domain = 'after.example'", "30")
 			w.wantSQL(bounces, "15")
+			if got := w.addresses(); !maps.Equal(got, addresses) {
+				t.Errorf("the services that started again listen at %v, before at %v", got, addresses)
+			}
 		})
 	}
 }
