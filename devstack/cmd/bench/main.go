@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -38,6 +39,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	rounds := flags.Int("rounds", 0, "`number` of rounds of each measurement (default: its own)")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unknown argument %q", flags.Arg(0))
+	}
+	for name := range strings.SplitSeq(*only, ",") {
+		if *only != "" && !slices.ContainsFunc(measurements(), func(m measurement) bool { return m.name == name }) {
+			return fmt.Errorf("-only: there is no %q; there are %s", name, names())
+		}
 	}
 	opt := options{entries: *entries, rounds: *rounds, progress: func(line string) { fmt.Fprintln(out, "  "+line) }}
 	var rows []row

@@ -41,6 +41,8 @@ func run(ctx context.Context, args, environ []string, out io.Writer) error {
 		return nil
 	case err != nil:
 		return err
+	case flags.NArg() > 0:
+		return fmt.Errorf("unknown argument %q; see --help", flags.Arg(0))
 	}
 	s, err := stack.New(opt)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mailstream/mailstream/devstack/stack"
 	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/simulate"
 )
 
 // welcome is what a person sees once everything runs: where things are and
@@ -65,8 +66,8 @@ Send a first event:
 
 See an alert within seconds:
 
-  bin/mailstream simulate --source mailjet --rate 50 --duration 30s --scenario block-spike
-`, url)
+  bin/mailstream simulate%s --source mailjet --rate 50 --duration 30s --scenario block-spike
+`, url, elsewhere(ingress))
 	}
 	how, auth := "", first.Auth
 	switch {
@@ -92,7 +93,16 @@ See an alert within seconds:
 	if file != "" {
 		file = " --config " + file
 	}
-	return text + fmt.Sprintf("\nMake traffic, and see an alert within seconds:\n\n  bin/mailstream simulate%s --url %s --source %s --rate 50 --duration 30s --scenario block-spike\n", file, ingress, first.Name)
+	return text + fmt.Sprintf("\nMake traffic, and see an alert within seconds:\n\n  bin/mailstream simulate%s%s --source %s --rate 50 --duration 30s --scenario block-spike\n", file, elsewhere(ingress), first.Name)
+}
+
+// elsewhere is the flag that says where the ingress is, "" where simulate looks
+// by itself.
+func elsewhere(ingress string) string {
+	if ingress == simulate.Default().URL {
+		return ""
+	}
+	return " --url " + ingress
 }
 
 // tokenShown is the published token of development, and a placeholder for any

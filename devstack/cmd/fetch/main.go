@@ -18,6 +18,10 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if len(os.Args) > 1 {
+		fmt.Fprintf(os.Stderr, "fetch: unknown argument %q: it takes none\n", os.Args[1])
+		os.Exit(2)
+	}
 	config := engine.Default()
 	config.Progress = func(line string) { fmt.Fprintln(os.Stderr, line) }
 	e, err := engine.New(config, zap.NewNop())

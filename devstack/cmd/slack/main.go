@@ -19,6 +19,10 @@ func main() {
 	defer stop()
 	listen := flag.String("listen", "127.0.0.1:8089", "`host:port` of webhooks and page")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "slack: unknown argument %q\n", flag.Arg(0))
+		os.Exit(2)
+	}
 	if err := run(ctx, *listen, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "slack:", err)
 		os.Exit(1)
