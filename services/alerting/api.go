@@ -1,8 +1,11 @@
 package alerting
 
 import (
-	"cmp"
+	"errors"
+	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -51,31 +54,12 @@ func (a api) list(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	var states []string
-	for _, s := range strings.Split(q.Get("state"), ",") {
-		switch schemas.AlertState(s) {
-		case schemas.AlertPending, schemas.AlertFiring, schemas.AlertRecovering, schemas.AlertResolved:
-			states = append(states, s)
-		case "":
-		default:
-			httpserver.Problem(w, http.StatusBadRequest, "bad request", "state must be pending, firing, recovering or resolved")
-			return
-		}
+	wanted, err := parseFilter(q)
+	if err != nil {
+		httpserver.Problem(w, http.StatusBadRequest, "bad request", err.Error())
+		return
 	}
-	labels := map[string]string{schemas.LabelSource: q.Get("source")}
-	for name := range q {
-		if label, is := strings.CutPrefix(name, labelPrefix); is {
-			labels[label] = cmp.Or(q.Get(name), labels[label])
-		}
-	}
-	alerts := a.book.All(func(al *schemas.Alert) bool {
-		for name, want := range labels {
-			if want != "" && al.Labels[name] != want {
-				return false
-			}
-		}
-		return (len(states) == 0 || slices.Contains(states, string(al.State))) && (q.Get("rule") == "" || al.Rule == q.Get("rule"))
-	})
+	alerts := a.book.All(wanted.takes)
 	total := len(alerts)
 	alerts = alerts[:min(total, alertsMax)]
 	for i := range alerts {
@@ -83,6 +67,50 @@ func (a api) list(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	httpserver.JSON(w, http.StatusOK, answer{Alerts: alerts, Total: total})
+}
+
+// filter is which alerts are asked for; what is empty takes all.
+type filter struct {
+	states []string
+	rule   string
+	labels map[string]string
+}
+
+// parseFilter reads the parameters. One without a value is a variable that was not
+// set: to pass over it would answer everything.
+func parseFilter(q url.Values) (filter, error) {
+	f := filter{rule: q.Get("rule"), labels: map[string]string{}}
+	for _, name := range slices.Sorted(maps.Keys(q)) {
+		value := q.Get(name)
+		switch label, isLabel := strings.CutPrefix(name, labelPrefix); {
+		case value == "":
+			return f, fmt.Errorf("parameter %q is empty: leave it out for all", name)
+		case name == "state":
+			f.states = strings.Split(value, ",")
+		case name == "source", isLabel:
+			if other, set := f.labels[label]; set && other != value {
+				return f, fmt.Errorf("source and %ssource ask for the same and differ", labelPrefix)
+			}
+			f.labels[label] = value
+		}
+	}
+	for _, s := range f.states {
+		switch schemas.AlertState(s) {
+		case schemas.AlertPending, schemas.AlertFiring, schemas.AlertRecovering, schemas.AlertResolved:
+		default:
+			return f, errors.New("state must be pending, firing, recovering or resolved")
+		}
+	}
+	return f, nil
+}
+
+func (f filter) takes(a *schemas.Alert) bool {
+	for name, want := range f.labels {
+		if a.Labels[name] != want {
+			return false
+		}
+	}
+	return (len(f.states) == 0 || slices.Contains(f.states, string(a.State))) && (f.rule == "" || a.Rule == f.rule)
 }
 
 // withoutFacts leaves out what only the message needs.

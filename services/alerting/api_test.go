@@ -30,7 +30,9 @@ func TestAPI_FiltersByWhatItKnowsAndRefusesTheRest(t *testing.T) {
 	for query, want := range map[string]int{
 		"": 2, "?state=firing": 1, "?state=firing,resolved": 2, "?rule=s": 1, "?source=acme": 1, "?label.source=other": 1,
 		"?label.recipient_domain=a.test": 1, "?label.mailbox_provider=google&state=firing": 0, "?label.recipient_domain=b.test": 0,
-		"?unknown=x": -1, "?State=firing": -1, "?label.campaign=x": -1, "?state=firing&state=resolved": -1, "?state=open": -1, "?%zz": -1, "?rule": 2,
+		"?unknown=x": -1, "?State=firing": -1, "?label.campaign=x": -1, "?state=firing&state=resolved": -1, "?state=open": -1, "?%zz": -1,
+		"?rule": -1, "?state=": -1, "?state=firing,": -1, "?label.recipient_domain=": -1,
+		"?source=acme&label.source=other": -1, "?source=acme&label.source=acme": 1,
 	} {
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/alerts"+query, nil))

@@ -38,6 +38,8 @@ func (e *expiry) UnmarshalJSON(b []byte) error {
 		return &httpserver.ValueError{Says: "is neither a time of RFC 3339, like 2026-01-02T15:04:05Z, nor a date"}
 	case strings.HasPrefix(*text, never):
 		return nil
+	case !at.After(time.Unix(0, 0)): // the first moment of the table; the year 1 is our zero value
+		return &httpserver.ValueError{Says: "is not in the future"}
 	case at.After(expiryMax):
 		return &httpserver.ValueError{Says: "is after " + expiryMax.Format(time.RFC3339) + "; leave it out for never, or say " + never}
 	}

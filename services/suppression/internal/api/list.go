@@ -108,7 +108,7 @@ func parsePage(values url.Values) (p page, err error) {
 		}
 	}
 	p.reason = schemas.SuppressionReason(values.Get("reason"))
-	if p.reason != "" && !slices.Contains(list.Reasons(), p.reason) {
+	if values.Has("reason") && !slices.Contains(list.Reasons(), p.reason) {
 		return p, fmt.Errorf("reason must be one of %v", list.Reasons())
 	}
 	p.from, err = parseCursor(values.Get("cursor"))

@@ -74,6 +74,8 @@ func TestAPI_RefusesWhatItCannotUse(t *testing.T) {
 		{"list with limit 1001", "GET", listing + "?limit=1001", ``, 400, "bad request", "limit is not in"},
 		{"list with a rubbish cursor", "GET", listing + "?cursor=@@", ``, 400, "bad request", "cursor"},
 		{"list with a short cursor", "GET", listing + "?cursor=QUJD", ``, 400, "bad request", "cursor"},
+		{"list of an empty reason", "GET", listing + "?reason=", ``, 400, "bad request", "reason must be"},
+		{"put of the year 1, our zero value", "PUT", listing, `{"address":"a@example.com","expires":"0001-01-01T00:00:00Z"}`, 400, "bad request", "is not in the future"},
 		{"list of unknown reason", "GET", listing + "?reason=dislike", ``, 400, "bad request", "reason must be"},
 		{"list with an unknown parameter", "GET", listing + "?offset=3", ``, 400, "bad request", "unknown parameter"},
 	}
