@@ -10,11 +10,13 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mailstream/mailstream/services/internal/address"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
 
@@ -69,7 +71,9 @@ func Default() Config {
 
 // Validate reports every fault to p.
 func (c Config) Validate(p *config.Problems) {
-	p.Check(strings.HasPrefix(c.URL, "http://") || strings.HasPrefix(c.URL, "https://"), "url", "%q is no http URL", c.URL)
+	base, err := url.Parse(c.URL)
+	p.Check(err == nil && base.Host != "" && (base.Scheme == "http" || base.Scheme == "https"), "url", "%q is no http URL", c.URL)
+	p.Check(err != nil || base.RawQuery == "" && base.Fragment == "", "url", "%q is no base: the path of the source is put behind it", c.URL)
 	p.Check(c.Source != "", "source", "is empty")
 	p.Check(dialects()[c.Provider].write != nil, "provider", "%q is not one of %s", c.Provider, strings.Join(Providers(), ", "))
 	p.Check(scenarios()[c.Scenario] != nil, "scenario", "%q is not one of %s", c.Scenario, strings.Join(Scenarios(), ", "))
@@ -79,7 +83,8 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(c.Group >= 1 && c.Group <= groupMax, "group", "%d is not between 1 and %d", c.Group, groupMax)
 	p.Check(c.Duplicates >= 0 && c.Duplicates <= 1, "duplicates", "%g is not between 0 and 1", c.Duplicates)
 	p.Check(c.Workers >= 1 && c.Workers <= workersMax, "workers", "%d is not between 1 and %d", c.Workers, workersMax)
-	p.Check(strings.Contains(c.Domain, "."), "domain", "%q has no dot", c.Domain)
+	_, err = address.One("a@" + c.Domain)
+	p.Check(err == nil && strings.Contains(c.Domain, "."), "domain", "%q is no domain with a dot", c.Domain)
 }
 
 // Run plays the scenario until its duration is over or ctx is done, writes a

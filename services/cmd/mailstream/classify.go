@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,12 @@ import (
 // replyLineBytesMax bounds one line of standard input. The classifier itself reads
 // the first 2 KiB; a longer line is a file of another kind.
 const replyLineBytesMax = 1 << 20
+
+// The reply codes of a refusal (RFC 5321, section 4.2.1).
+const (
+	smtpCodeMin = 400
+	smtpCodeMax = 599
+)
 
 // classifyFlags are what is said of every reply.
 type classifyFlags struct {
@@ -53,11 +60,11 @@ In a line of standard input, \n stands for a line break.`,
   mailstream classify --provider mailjet --class 'user unknown' '550 5.2.2 mailbox full'`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if f.hard && f.in.Soft {
-				return usagef("classify: --hard and --soft contradict each other")
-			}
 			classifier, err := classify.New()
 			if err != nil {
+				return err
+			}
+			if err := f.check(classifier); err != nil {
 				return err
 			}
 			if len(args) == 1 {
@@ -87,6 +94,25 @@ In a line of standard input, \n stands for a line break.`,
 	flags.BoolVar(&f.in.Soft, "soft", false, "the provider calls it passing")
 	flags.BoolVar(&f.hard, "hard", false, "the provider calls it a hard bounce: say what the suppression list makes of it")
 	return cmd
+}
+
+// check refuses what no event has: it would be passed over, and the answer would
+// look like one about it.
+func (f classifyFlags) check(c *classify.Classifier) error {
+	smtp, enhanced := classify.Codes(f.in.Enhanced)
+	switch in := f.in; {
+	case f.hard && in.Soft:
+		return usagef("classify: --hard and --soft contradict each other")
+	case in.SMTPCode != 0 && (in.SMTPCode < smtpCodeMin || in.SMTPCode > smtpCodeMax):
+		return usagef("--code: %d is not between %d and %d", in.SMTPCode, smtpCodeMin, smtpCodeMax)
+	case in.Enhanced != "" && (smtp != 0 || enhanced != in.Enhanced):
+		return usagef("--enhanced: %q is no code of RFC 3463, like 5.1.1", in.Enhanced)
+	case in.Class != "" && in.Provider == "":
+		return usagef("--class: wants --provider, whose word it is")
+	case in.Provider != "" && !slices.Contains(c.Providers(), in.Provider):
+		return usagef("--provider: no words of %q are known; of these they are: %s", in.Provider, strings.Join(c.Providers(), ", "))
+	}
+	return nil
 }
 
 // answer writes what becomes of one reply.

@@ -44,7 +44,11 @@ func TestClassify_SaysWhatAnEventWould(t *testing.T) {
 
 func TestClassify_TellsWrongUsageApart(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--because"}, {"one", "two"}, {"--hard", "--soft", "x"}, {"--code", "abc", "x"}} {
+	for _, args := range [][]string{
+		{"--because"}, {"one", "two"}, {"--hard", "--soft", "x"}, {"--code", "abc", "x"}, {"--code", "99", "x"}, {"--code", "-5", "x"}, {"--code", "250", "x"},
+		{"--enhanced", "5.x", "x"}, {"--enhanced", "9.1.1", "x"}, {"--enhanced", "550 5.1.1", "x"}, {"--enhanced", "5.1.1 ", "x"},
+		{"--provider", "mailjte", "--class", "user unknown", "x"}, {"--class", "user unknown", "x"},
+	} {
 		_, err := classifyOutput(t, "", args...)
 		if _, ok := errors.AsType[*usageError](err); !ok {
 			t.Errorf("%q: %v", args, err)

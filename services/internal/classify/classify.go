@@ -13,7 +13,12 @@
 // the provider's class. See docs/classifier.md.
 package classify
 
-import "github.com/mailstream/mailstream/schemas"
+import (
+	"maps"
+	"slices"
+
+	"github.com/mailstream/mailstream/schemas"
+)
 
 // Input is what a provider said about one failure. Every field may be empty.
 type Input struct {
@@ -94,6 +99,9 @@ type rule struct {
 
 // Version returns the version of the data files.
 func (c *Classifier) Version() string { return c.version }
+
+// Providers returns whose classes are known, in alphabetical order.
+func (c *Classifier) Providers() []string { return slices.Sorted(maps.Keys(c.classes)) }
 
 // Classify returns the reason of a failure; schemas.OtherReason when nothing
 // tells.
