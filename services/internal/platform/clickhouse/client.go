@@ -3,7 +3,9 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
@@ -26,6 +28,7 @@ type Client struct {
 	cfg   Config
 	log   *zap.Logger
 	conn  driver.Conn
+	tcp   *connections
 	known *knownSettings
 	met   *metrics
 	pool  *bodyPool
@@ -37,19 +40,52 @@ func Open(cfg Config, log *zap.Logger, reg prometheus.Registerer) (*Client, erro
 	if err != nil {
 		return nil, fmt.Errorf("configure clickhouse: %w", err)
 	}
-	conn, err := driver.Open(opt)
-	if err != nil {
-		return nil, fmt.Errorf("configure clickhouse: %w", err)
-	}
 	met, err := newMetrics(reg)
 	if err != nil {
 		return nil, err
 	}
-	return &Client{cfg: cfg, log: log, conn: conn, known: &knownSettings{}, met: met, pool: newBodyPool()}, nil
+	tcp := &connections{}
+	opt.TransportFunc = tcp.share
+	conn, err := driver.Open(opt)
+	if err != nil {
+		return nil, fmt.Errorf("configure clickhouse: %w", err)
+	}
+	return &Client{cfg: cfg, log: log, conn: conn, tcp: tcp, known: &knownSettings{}, met: met, pool: newBodyPool()}, nil
 }
 
 // Close ends idle connections. Running calls end by their contexts.
-func (c *Client) Close() error { return c.conn.Close() }
+func (c *Client) Close() error {
+	err := c.conn.Close()
+	c.tcp.close()
+	return err
+}
+
+// connections are the TCP connections of one client. The driver makes a transport
+// for each of its own connections, and leaves it with its TCP connection open for
+// connectionLife when the server refuses the first query; here all share the first.
+type connections struct {
+	mu     sync.Mutex
+	shared *http.Transport // guarded by mu
+}
+
+// share is driver.Options.TransportFunc.
+func (c *connections) share(t *http.Transport) (http.RoundTripper, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.shared == nil {
+		t.MaxIdleConns, t.MaxIdleConnsPerHost = connectionsMax, connectionsMax
+		c.shared = t
+	}
+	return framedBodies{c.shared}, nil
+}
+
+func (c *connections) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.shared != nil {
+		c.shared.CloseIdleConnections()
+	}
+}
 
 // Ping returns nil when the server answers queries on the database.
 func (c *Client) Ping(ctx context.Context) error {

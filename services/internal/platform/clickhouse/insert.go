@@ -92,7 +92,7 @@ func (c *Client) send(ctx context.Context, statement string, body io.Reader) err
 // ClickHouse's own frames. It cannot be a setting of the driver: that would send
 // it along with the plain text of the query by which a connection introduces
 // itself.
-type framedBodies struct{ next http.RoundTripper }
+type framedBodies struct{ *http.Transport }
 
 // insertContentType is what the driver marks a body of data with.
 const insertContentType = "application/octet-stream"
@@ -100,13 +100,13 @@ const insertContentType = "application/octet-stream"
 // RoundTrip sends req, with decompress=1 when its body is data.
 func (f framedBodies) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Header.Get("Content-Type") != insertContentType {
-		return f.next.RoundTrip(req)
+		return f.Transport.RoundTrip(req)
 	}
 	framed := *req
 	u := *req.URL
 	u.RawQuery += "&decompress=1"
 	framed.URL = &u
-	return f.next.RoundTrip(&framed)
+	return f.Transport.RoundTrip(&framed)
 }
 
 // blockRows checks that all columns have the same number of rows.

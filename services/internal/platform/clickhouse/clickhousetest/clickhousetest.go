@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -75,10 +76,25 @@ type answer struct {
 // client asks for, until Settings says otherwise.
 func Start(tb testing.TB) *Server {
 	tb.Helper()
-	s := &Server{tables: map[string][]Row{}, fault: func(Request) Fault { return Fault{} }}
+	s := newServer()
 	s.http = httptest.NewServer(s)
 	tb.Cleanup(s.http.Close)
 	return s
+}
+
+// StartOn is Start on a listener of the test, such as one of a network inside the
+// process.
+func StartOn(tb testing.TB, ln net.Listener) *Server {
+	tb.Helper()
+	s := newServer()
+	s.http = &httptest.Server{Listener: ln, Config: &http.Server{Handler: s}}
+	s.http.Start()
+	tb.Cleanup(s.http.Close)
+	return s
+}
+
+func newServer() *Server {
+	return &Server{tables: map[string][]Row{}, fault: func(Request) Fault { return Fault{} }}
 }
 
 // Config returns the configuration that reaches s.
