@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/mailstream/mailstream/services/analytics/internal/store"
 	"github.com/mailstream/mailstream/services/internal/platform"
@@ -44,12 +43,8 @@ type Service struct {
 	path     *path
 	met      *metrics
 	often    *zap.Logger // throttled: for what may be repeated
-	ready    chan struct{}
+	life     *lifecycle.Life
 }
-
-// closeTimeout bounds flushing the last dead letters at the end; what is not
-// out by then is read and parked again.
-const closeTimeout = 5 * time.Second
 
 // New builds the service without connecting anywhere.
 func New(cfg Config, shared platform.Shared) (*Service, error) {
@@ -58,38 +53,49 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, shared: shared, often: telemetry.Throttled(shared.Log), ready: make(chan struct{})}
+	s := &Service{cfg: cfg, shared: shared, often: telemetry.Throttled(shared.Log), life: lifecycle.New(shared.Log)}
+	if err := s.build(); err != nil {
+		return nil, s.life.Abandon(err)
+	}
+	return s, nil
+}
+
+// build makes the parts of the service.
+func (s *Service) build() error {
+	kc, log, reg := s.shared.Kafka, s.shared.Log, s.shared.Registry
 	var err error
-	if s.met, err = newMetrics(shared.Registry); err != nil {
-		return nil, err
+	if s.met, err = newMetrics(reg); err != nil {
+		return err
 	}
-	if s.client, err = clickhouse.Open(shared.ClickHouse, shared.Log, shared.Registry); err != nil {
-		return nil, err
+	if s.server, err = httpserver.New(s.cfg.Config, httpserver.Options{Name: "analytics", Ready: s.notReady}, log, reg); err != nil {
+		return err
 	}
-	if s.consumer, err = group.New(shared.Kafka, cfg.consumer(shared.Kafka), shared.Log, shared.Registry); err != nil {
-		return nil, err
+	if s.consumer, err = group.New(kc, s.cfg.consumer(kc), log, reg); err != nil {
+		return err
 	}
-	if s.producer, err = produce.New(shared.Kafka, produce.Config{Name: "analytics"}, shared.Log, shared.Registry); err != nil {
-		return nil, err
+	if s.client, err = clickhouse.Open(s.shared.ClickHouse, log, reg); err != nil {
+		return err
 	}
-	if s.watch, err = admin.NewWatch(shared.Kafka, admin.WatchConfig{
-		Name: "analytics", Topics: store.Topics(shared.Kafka.TopicPrefix), AnyPartitions: true,
-	}, shared.Log, shared.Registry); err != nil {
-		return nil, err
+	s.life.Closes("clickhouse", func(context.Context) error { return s.client.Close() })
+	if s.producer, err = produce.New(kc, produce.Config{Name: "analytics"}, log, reg); err != nil {
+		return err
 	}
+	s.life.Closes("producer", s.producer.Close)
+	if s.watch, err = admin.NewWatch(kc, admin.WatchConfig{
+		Name: "analytics", Topics: store.Topics(kc.TopicPrefix), AnyPartitions: true,
+	}, log, reg); err != nil {
+		return err
+	}
+	s.life.ClosesPlain("topic watch", s.watch.Close)
 	s.path = newPath(pathOptions{
-		prefix:   shared.Kafka.TopicPrefix,
-		decoders: cfg.Decoders,
+		prefix:   kc.TopicPrefix,
+		decoders: s.cfg.Decoders,
 		inserter: s.client,
 		parker:   s.producer,
 		metrics:  s.met,
 		log:      s.often,
 	})
-	s.server, err = httpserver.New(cfg.Config, httpserver.Options{Name: "analytics", Ready: s.notReady}, shared.Log, shared.Registry)
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+	return nil
 }
 
 // fetchBytesMax bounds what is read ahead, compressed: about the largest batch
@@ -116,7 +122,7 @@ func (c Config) consumer(k kafka.Config) group.Config {
 }
 
 // Ready is closed once topics and tables are there and records are read.
-func (s *Service) Ready() <-chan struct{} { return s.ready }
+func (s *Service) Ready() <-chan struct{} { return s.life.Ready() }
 
 // Addr returns host:port of the listener, "" before it listens.
 func (s *Service) Addr() string { return s.server.Addr() }
@@ -129,50 +135,32 @@ func (s *Service) notReady() error {
 	if err := s.watch.Fault(); err != nil {
 		return err
 	}
-	select {
-	case <-s.ready:
-		return s.met.stall.fault()
-	default:
+	if !s.life.IsReady() {
 		return errors.New("waiting for the tables of ClickHouse")
 	}
+	return s.met.stall.fault()
 }
 
-// Run works until ctx is done and every goroutine it started has ended. What
-// fails while ctx is not done ends it with an error.
-func (s *Service) Run(ctx context.Context) error {
-	g, running := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.server.Run(running) })
-	g.Go(func() error {
-		defer s.close(running)
-		return s.work(running)
-	})
-	if err := g.Wait(); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("run analytics: %w", err)
+// Run works until ctx is done. A task that fails before ends it with an error.
+func (s *Service) Run(ctx context.Context) error { return s.life.Run(ctx, s.tasks()) }
+
+// tasks is how the service starts; it stops in reverse, and the producer is closed
+// when the last batch is stored or given back.
+func (s *Service) tasks() []lifecycle.Task {
+	return []lifecycle.Task{
+		{Name: "http", Run: s.server.Run, Ready: s.server.Ready()},
+		{Name: "topics", Start: s.watch.Await, Run: s.watch.Run},
+		{Name: "tables", Start: s.awaitTables},
+		{Name: "consumer", Run: func(ctx context.Context) error { return s.consumer.Run(ctx, s.path.handle) }},
+		{Name: "seal", Run: s.seal},
 	}
-	return nil
 }
 
-// work waits for what it needs, says that it is ready, and reads and seals.
-func (s *Service) work(ctx context.Context) error {
-	if err := s.await(ctx); err != nil {
-		return err
-	}
-	close(s.ready)
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.consumer.Run(ctx, s.path.handle) })
-	g.Go(func() error { return s.watch.Run(ctx) })
-	g.Go(func() error { return s.seal(ctx) })
-	return g.Wait()
-}
-
-// startBackoff spaces the looks for what the service cannot start without.
+// startBackoff spaces the looks for the tables, without which nothing is read.
 var startBackoff = lifecycle.Backoff{Min: 250 * time.Millisecond, Max: 10 * time.Second}
 
-// await waits for the topics and for the tables of this version.
-func (s *Service) await(ctx context.Context) error {
-	if err := s.watch.Await(ctx); err != nil {
-		return err
-	}
+// awaitTables waits for the tables of this version.
+func (s *Service) awaitTables(ctx context.Context) error {
 	err := startBackoff.Retry(ctx, func(ctx context.Context) error { return store.CheckSchema(ctx, s.client) },
 		func(attempt int, delay time.Duration, err error) {
 			s.often.Warn("clickhouse was not ready", telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
@@ -183,7 +171,7 @@ func (s *Service) await(ctx context.Context) error {
 	return nil
 }
 
-// seal counts past hours for good. Its faults are told and pass: without it
+// seal counts past hours for good. Its faults are logged and pass: without it
 // the same answers only take longer.
 func (s *Service) seal(ctx context.Context) error {
 	for {
@@ -195,18 +183,6 @@ func (s *Service) seal(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			s.often.Warn("sealing put off", telemetry.Err(err))
 		}
-	}
-}
-
-func (s *Service) close(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	if err := s.producer.Close(ctx); err != nil {
-		s.shared.Log.Warn("dead letters were still under way", telemetry.Err(err))
-	}
-	s.watch.Close()
-	if err := s.client.Close(); err != nil {
-		s.shared.Log.Warn("clickhouse connections did not close", telemetry.Err(err))
 	}
 }
 

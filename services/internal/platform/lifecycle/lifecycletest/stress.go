@@ -47,27 +47,28 @@ var errInjected = errors.New("injected by the test")
 // point is where a life ends.
 type point struct {
 	when string
-	// change alters the task of the point; end is called when ctx is to end.
-	change func(task *lifecycle.Task, end context.CancelFunc)
-	err    error // what Run returns
+	// change has the task call at when its point has come: it kills the service, or
+	// notes that the task is about to fail.
+	change func(task *lifecycle.Task, at func())
+	err    error // what Run returns then; nil where the service is killed
 }
 
 // points are all ways in which a life ends at one task.
 func points() []point {
 	return []point{
-		{"killed before", func(task *lifecycle.Task, end context.CancelFunc) {
+		{"killed before", func(task *lifecycle.Task, at func()) {
 			start := task.Start
-			task.Start = func(ctx context.Context) error { end(); return call(ctx, start) }
+			task.Start = func(ctx context.Context) error { at(); return call(ctx, start) }
 		}, nil},
-		{"killed while it starts", func(task *lifecycle.Task, end context.CancelFunc) {
+		{"killed while it starts", func(task *lifecycle.Task, at func()) {
 			start := task.Start
-			task.Start = func(ctx context.Context) error { later(ctx, end); return call(ctx, start) }
+			task.Start = func(ctx context.Context) error { later(ctx, at); return call(ctx, start) }
 		}, nil},
-		{"killed while it runs", func(task *lifecycle.Task, end context.CancelFunc) {
+		{"killed while it runs", func(task *lifecycle.Task, at func()) {
 			run := task.Run
-			task.Run = func(ctx context.Context) error { later(ctx, end); return work(ctx, run) }
+			task.Run = func(ctx context.Context) error { later(ctx, at); return work(ctx, run) }
 		}, nil},
-		{"killed once ready", func(task *lifecycle.Task, end context.CancelFunc) {
+		{"killed once ready", func(task *lifecycle.Task, at func()) {
 			run, ready := task.Run, task.Ready
 			task.Run = func(ctx context.Context) error {
 				go func() {
@@ -77,22 +78,28 @@ func points() []point {
 						case <-ctx.Done():
 						}
 					}
-					end()
+					at()
 				}()
 				return work(ctx, run)
 			}
 		}, nil},
-		{"fails to start", func(task *lifecycle.Task, _ context.CancelFunc) {
+		{"fails to start", func(task *lifecycle.Task, at func()) {
 			start := task.Start
-			task.Start = func(ctx context.Context) error { return errors.Join(errInjected, call(ctx, start)) }
+			task.Start = func(ctx context.Context) error {
+				if start != nil {
+					_ = awhile(ctx, start) // the injected error is the one
+				}
+				at()
+				return errInjected
+			}
 		}, errInjected},
-		{"fails", func(task *lifecycle.Task, _ context.CancelFunc) {
+		{"fails", func(task *lifecycle.Task, at func()) {
 			run := task.Run
-			task.Run = func(ctx context.Context) error { return errors.Join(errInjected, awhile(ctx, run)) }
+			task.Run = func(ctx context.Context) error { at(); return errors.Join(errInjected, awhile(ctx, run)) }
 		}, errInjected},
-		{"ends by itself", func(task *lifecycle.Task, _ context.CancelFunc) {
+		{"ends by itself", func(task *lifecycle.Task, at func()) {
 			run := task.Run
-			task.Run = func(ctx context.Context) error { return awhile(ctx, run) }
+			task.Run = func(ctx context.Context) error { at(); return awhile(ctx, run) }
 		}, lifecycle.ErrEnded},
 	}
 }
@@ -122,11 +129,11 @@ func awhile(ctx context.Context, f func(context.Context) error) error {
 	return nil
 }
 
-// later calls end within a moment, or when ctx ends.
-func later(ctx context.Context, end context.CancelFunc) {
+// later calls at within a moment, or when ctx ends.
+func later(ctx context.Context, at func()) {
 	go func() {
-		_ = lifecycle.Sleep(ctx, rand.N(moment)) // it ends in both cases
-		end()
+		_ = lifecycle.Sleep(ctx, rand.N(moment)) // at is called in both cases
+		at()
 	}()
 }
 
@@ -157,16 +164,19 @@ func live(t *testing.T, round, at int, p point, build func() Service) {
 	t.Helper()
 	var name string
 	var ended time.Time
-	reached := false
+	failed := false
 	leaks := labelled(func() {
 		s := build()
 		ctx, cancel := context.WithTimeout(context.Background(), lifeMax)
 		defer cancel()
 		name = fmt.Sprintf("round %d, %q %s", round, s.Tasks[at].Name, p.when)
-		task := &s.Tasks[at]
-		p.change(task, cancel)
-		start := task.Start
-		task.Start = func(ctx context.Context) error { reached = true; return call(ctx, start) }
+		p.change(&s.Tasks[at], func() {
+			if p.err == nil {
+				cancel()
+				return
+			}
+			failed = true
+		})
 		context.AfterFunc(ctx, func() { ended = time.Now() })
 		var uses sync.WaitGroup
 		if s.Use != nil {
@@ -187,7 +197,7 @@ func live(t *testing.T, round, at int, p point, build func() Service) {
 		cancel()
 		uses.Wait()
 		switch {
-		case p.err == nil || !reached:
+		case !failed:
 			if err != nil {
 				t.Errorf("%s: Run = %v, want nil", name, err)
 			}
