@@ -54,8 +54,8 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{cfg: cfg, shared: shared, often: telemetry.Throttled(shared.Log), life: lifecycle.New(shared.Log)}
-	if err := s.build(); err != nil {
-		return nil, s.life.Abandon(err)
+	if err := s.life.Build(s.build); err != nil {
+		return nil, err
 	}
 	return s, nil
 }

@@ -32,7 +32,7 @@ func TestTasks_AreTheListOfTheArchitecture(t *testing.T) {
 		t.Fatal(err)
 	}
 	lifecycletest.Documented(t, "../../ARCHITECTURE.md", "analytics", s.tasks())
-	if err := s.life.Abandon(nil); err != nil {
+	if err := s.life.Close(); err != nil {
 		t.Error(err)
 	}
 }

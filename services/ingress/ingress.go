@@ -111,8 +111,8 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 		retryAfter:      strconv.Itoa(int(cfg.RetryAfter.Seconds())),
 	}
 	s.exchanges.New = func() any { return new(exchange) }
-	if err := s.build(shared); err != nil {
-		return nil, s.life.Abandon(err)
+	if err := s.life.Build(func() error { return s.build(shared) }); err != nil {
+		return nil, err
 	}
 	return s, nil
 }

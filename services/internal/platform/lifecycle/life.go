@@ -16,8 +16,8 @@ import (
 // would hear of them.
 const closeTimeout = 5 * time.Second
 
-// Life is how one service starts, runs and stops. Its constructor says with Closes
-// what it opened and with Abandon that it failed; its Run is Run of its tasks.
+// Life is how one service starts, runs and stops. Its constructor calls Build, its
+// Run is Run of its tasks, and what either opens is said with Closes.
 type Life struct {
 	log    *zap.Logger
 	ready  chan struct{}
@@ -56,10 +56,22 @@ func (l *Life) ClosesPlain(name string, close func()) {
 	l.Closes(name, func(context.Context) error { close(); return nil })
 }
 
-// Abandon closes what a constructor opened before it failed, and returns its error.
-func (l *Life) Abandon(err error) error {
-	return errors.Join(err, l.closeAll(context.Background()))
+// Build calls what makes the parts of a service. When that fails, what it opened
+// before is closed.
+func (l *Life) Build(parts func() error) (err error) {
+	built := false
+	defer func() {
+		if !built {
+			err = errors.Join(err, l.Close())
+		}
+	}()
+	err = parts()
+	built = err == nil
+	return err
 }
+
+// Close closes what was opened for a service that is not run.
+func (l *Life) Close() error { return l.closeAll(context.Background()) }
 
 // Run is RunInOrder of the tasks of a service, whose names it logs; then it closes
 // what was opened. What could not be closed is an error beside the others.

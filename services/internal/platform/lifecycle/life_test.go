@@ -85,18 +85,34 @@ func TestLife_IsReadyWhenItsLastTaskIs(t *testing.T) {
 	})
 }
 
-func TestLife_AbandonClosesWhatAConstructorOpened(t *testing.T) {
+func TestLife_ABuildThatFailsClosesWhatItOpened(t *testing.T) {
 	t.Parallel()
-	var d diary
-	l := lifecycle.New(zap.NewNop())
-	l.ClosesPlain("producer", func() { d.add("close producer") })
-	l.ClosesPlain("client", func() { d.add("close client") })
 	fault := errors.New("no such file")
-	if err := l.Abandon(fault); !errors.Is(err, fault) {
-		t.Errorf("Abandon = %v, want %v", err, fault)
-	}
-	if diff := cmp.Diff([]string{"close client", "close producer"}, d.lines); diff != "" {
-		t.Error(diff)
+	for _, tt := range []struct {
+		name string
+		fail func() error
+	}{{"error", func() error { return fault }}, {"panic", func() error { panic(fault) }}} {
+		var d diary
+		var err error
+		func() {
+			defer func() {
+				if why := recover(); why != nil {
+					err = why.(error)
+				}
+			}()
+			l := lifecycle.New(zap.NewNop())
+			err = l.Build(func() error {
+				l.ClosesPlain("producer", func() { d.add("close producer") })
+				l.ClosesPlain("client", func() { d.add("close client") })
+				return tt.fail()
+			})
+		}()
+		if !errors.Is(err, fault) {
+			t.Errorf("%s: Build = %v, want %v", tt.name, err, fault)
+		}
+		if diff := cmp.Diff([]string{"close client", "close producer"}, d.lines); diff != "" {
+			t.Errorf("%s: %s", tt.name, diff)
+		}
 	}
 }
 

@@ -68,12 +68,12 @@ type Watch struct {
 // NewWatch returns a watch that has not looked yet. The caller closes it.
 func NewWatch(cfg kafka.Config, wc WatchConfig, log *zap.Logger, reg prometheus.Registerer) (*Watch, error) {
 	wc.Interval = cmp.Or(wc.Interval, watchInterval)
+	f := kafka.Metrics{Registerer: reg}
+	bad := f.Gauge("mailstream_kafka_unusable_topics", "Topics that are missing, denied or not as the configuration says, since the service runs. Page when it stays above 0.", kafka.LabelClient)
 	cl, err := kafka.NewClient(cfg, log, reg)
 	if err != nil {
 		return nil, err
 	}
-	f := kafka.Metrics{Registerer: reg}
-	bad := f.Gauge("mailstream_kafka_unusable_topics", "Topics that are missing, denied or not as the configuration says, since the service runs. Page when it stays above 0.", kafka.LabelClient)
 	return &Watch{
 		cfg: wc, kafka: cfg, log: telemetry.Throttled(log, telemetry.ByTopic), cl: cl, adm: kadm.NewClient(cl),
 		bad: bad.WithLabelValues(wc.Name), faulty: map[string]int{}, fault: errNotLooked,

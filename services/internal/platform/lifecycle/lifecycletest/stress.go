@@ -144,7 +144,7 @@ func Stress(t *testing.T, rounds int, build func() Service) {
 	t.Helper()
 	first := build()
 	tasks := len(first.Tasks)
-	if err := first.Life.Abandon(nil); err != nil {
+	if err := first.Life.Close(); err != nil {
 		t.Errorf("close a service that did not run: %v", err)
 	}
 	for round := range rounds {
