@@ -7,11 +7,11 @@ import (
 
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
 	"github.com/mailstream/mailstream/services/ingress/internal/fingerprint"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/normalise"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/ingress/internal/signature"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 )
 
@@ -146,9 +146,9 @@ func (s *Service) decode(x *exchange) *refusal {
 		Query:  x.fields(),
 		Body:   x.body,
 		// A form may be longer once it is JSON, and has to fit into a dead letter.
-		Limits: jsonscan.Limits{Depth: depthMax, Items: s.cfg.ItemsMax, Bytes: int(s.cfg.BodyBytesMax)},
+		Limits: jsontext.Limits{Depth: depthMax, Items: s.cfg.ItemsMax, Bytes: int(s.cfg.BodyBytesMax)},
 	}
-	if err := x.grow(jsonscan.IndexBytes(x.body)); err != nil {
+	if err := x.grow(jsontext.IndexBytes(x.body)); err != nil {
 		return x.full(err)
 	}
 	err := x.source.provider.Decode(&x.request, &x.batch)
@@ -161,9 +161,9 @@ func (s *Service) decode(x *exchange) *refusal {
 		return nil
 	}
 	no := &refusal{outcome: malformed, cause: x.causeOfBody(malformedBody), status: x.source.answers.Malformed, title: "malformed body", detail: err.Error()}
-	if limit, ok := errors.AsType[*jsonscan.LimitError](err); ok {
+	if limit, ok := errors.AsType[*jsontext.LimitError](err); ok {
 		no.outcome, no.cause, no.title = malformed, tooDeep, "beyond a limit"
-		if limit.Limit != jsonscan.Depth {
+		if limit.Limit != jsontext.Depth {
 			no.outcome, no.cause, no.status = tooLarge, tooManyItems, x.source.answers.TooLarge
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/normalise"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/activecampaign"
@@ -29,6 +28,7 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/sparkpost"
 	"github.com/mailstream/mailstream/services/internal/address"
 	"github.com/mailstream/mailstream/services/internal/classify"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
 
@@ -141,7 +141,7 @@ func (tl teller) event(t *testing.T, n *normalise.Normaliser, words, reply strin
 	t.Helper()
 	w := append(strings.Split(words, "|"), make([]string, wordsMax)...)
 	var batch provider.Batch
-	req := &provider.Request{Header: http.Header{}, Body: []byte(tl.write(w, reply)), Limits: jsonscan.Limits{Depth: 64, Items: 100}}
+	req := &provider.Request{Header: http.Header{}, Body: []byte(tl.write(w, reply)), Limits: jsontext.Limits{Depth: 64, Items: 100}}
 	if err := tl.Decode(req, &batch); err != nil || len(batch.Items()) != 1 || batch.Items()[0].Fault != "" {
 		t.Fatalf("%d items, %v, of %s", len(batch.Items()), err, req.Body)
 	}

@@ -4,8 +4,8 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/internal/classify"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // Fault is why an item cannot be an event: the reason of its dead letter and a
@@ -126,7 +126,7 @@ func (it *Item) SetSent(t time.Time, _ string) { it.SentAt = t }
 type Batch struct {
 	items []Item
 	drift []Drifted
-	json  jsonscan.Document
+	json  jsontext.Document
 }
 
 // Drifted is one meeting with the unknown.
@@ -153,7 +153,7 @@ func (b *Batch) Add(raw []byte) *Item {
 
 // JSON returns a document that Decode may parse the body with. Its memory is
 // kept between requests.
-func (b *Batch) JSON() *jsonscan.Document { return &b.json }
+func (b *Batch) JSON() *jsontext.Document { return &b.json }
 
 // Drift notes something this package does not know.
 func (b *Batch) Drift(kind Drift, name string) {
@@ -179,7 +179,7 @@ const metadataKept = 64
 // Reset empties b and lets go of everything that belongs to the last request.
 func (b *Batch) Reset() {
 	if cap(b.items) > itemsKept {
-		b.items, b.json = nil, jsonscan.Document{}
+		b.items, b.json = nil, jsontext.Document{}
 	}
 	b.json.Reset()
 	for i := range b.items {

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 	"unsafe"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // formFieldsMax bounds the fields of one form: the largest documented has some
@@ -19,11 +19,11 @@ const formFieldsMax = 1000
 type Field struct{ Name, Value string }
 
 // ReadForm reads application/x-www-form-urlencoded in the order of the fields,
-// into memory of its own. The error is a *jsonscan.LimitError or a *FormError.
+// into memory of its own. The error is a *jsontext.LimitError or a *FormError.
 func ReadForm(body []byte) ([]Field, error) {
 	parts := bytes.Count(body, []byte{'&'}) + 1
 	if parts > formFieldsMax {
-		return nil, &jsonscan.LimitError{Limit: jsonscan.Fields}
+		return nil, &jsontext.LimitError{Limit: jsontext.Fields}
 	}
 	fields := make([]Field, 0, parts)
 	text := make([]byte, 0, len(body)) // of all fields: decoding makes nothing longer

@@ -12,7 +12,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // Provider turns the requests of one email provider into items. It is safe for
@@ -24,8 +24,8 @@ type Provider interface {
 	Answers() Answers
 	// Decode appends every item of req to out: as many as the request has, bad
 	// ones included. An error says that the request as a whole is not of the
-	// provider's form; nothing of out counts then. It is a *jsonscan.SyntaxError,
-	// a *jsonscan.LimitError or a *FormError, and holds nothing of the body.
+	// provider's form; nothing of out counts then. It is a *jsontext.SyntaxError,
+	// a *jsontext.LimitError or a *FormError, and holds nothing of the body.
 	Decode(req *Request, out *Batch) error
 }
 
@@ -38,7 +38,7 @@ type Request struct {
 	// Body is whole and decompressed. Nobody writes to it any more, so items may
 	// share its memory.
 	Body   []byte
-	Limits jsonscan.Limits
+	Limits jsontext.Limits
 }
 
 // Answers are the HTTP statuses that make a provider do what it should. No fault

@@ -5,16 +5,16 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/internal/classify"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // Text returns v as text, "" when it is absent or null. An array or an object is
 // noted as the wrong type of the field name. Numbers come as they are written, so
 // ids keep every digit.
-func (b *Batch) Text(v jsonscan.Value, name string) string {
+func (b *Batch) Text(v jsontext.Value, name string) string {
 	text, ok := v.Text()
-	if !ok && v.Kind() != jsonscan.Invalid && v.Kind() != jsonscan.Null {
+	if !ok && v.Kind() != jsontext.Invalid && v.Kind() != jsontext.Null {
 		b.Drift(WrongType, name)
 	}
 	return text
@@ -23,10 +23,10 @@ func (b *Batch) Text(v jsonscan.Value, name string) string {
 // Object returns a walk over the object v; over nothing when it is absent, null
 // or the [] that some providers write for an empty object. Anything else is
 // noted as the wrong type of the field name.
-func (b *Batch) Object(v jsonscan.Value, name string) jsonscan.Members {
+func (b *Batch) Object(v jsontext.Value, name string) jsontext.Members {
 	switch v.Kind() {
-	case jsonscan.Object, jsonscan.Null, jsonscan.Invalid:
-	case jsonscan.Array:
+	case jsontext.Object, jsontext.Null, jsontext.Invalid:
+	case jsontext.Array:
 		if e := v.Elements(); e.Next() {
 			b.Drift(WrongType, name)
 		}
@@ -37,19 +37,19 @@ func (b *Batch) Object(v jsonscan.Value, name string) jsonscan.Members {
 }
 
 // Members returns a walk over the object v, over nothing for anything else.
-func (b *Batch) Members(v jsonscan.Value) jsonscan.Members { return b.json.MembersOf(v) }
+func (b *Batch) Members(v jsontext.Value) jsontext.Members { return b.json.MembersOf(v) }
 
 // Metadata adds the members of the object v to the metadata of it: text as it
 // is, anything deeper as JSON.
-func (b *Batch) Metadata(it *Item, v jsonscan.Value, name string) {
+func (b *Batch) Metadata(it *Item, v jsontext.Value, name string) {
 	for m := b.Object(v, name); m.Next(); {
 		it.SetMetadata(m.Key(), Plain(m.Value()))
 	}
 }
 
 // Tags adds v to the tags of it: one text, or an array of them.
-func (b *Batch) Tags(it *Item, v jsonscan.Value, name string) {
-	if v.Kind() != jsonscan.Array {
+func (b *Batch) Tags(it *Item, v jsontext.Value, name string) {
+	if v.Kind() != jsontext.Array {
 		it.AddTag(b.Text(v, name))
 		return
 	}
@@ -60,8 +60,8 @@ func (b *Batch) Tags(it *Item, v jsonscan.Value, name string) {
 
 // Plain returns v as text: a string without its quotes, everything else as it is
 // written, "" for null.
-func Plain(v jsonscan.Value) string {
-	if text, ok := v.Text(); ok || v.Kind() == jsonscan.Null {
+func Plain(v jsontext.Value) string {
+	if text, ok := v.Text(); ok || v.Kind() == jsontext.Null {
 		return text
 	}
 	return string(v)
@@ -77,7 +77,7 @@ func isoLayouts() [4]string {
 
 // Time reads RFC 3339 and its relatives, or seconds since 1970 as UnixTime does;
 // the zero time when v is neither. It cuts to milliseconds. stamp is v as text.
-func Time(v jsonscan.Value) (t time.Time, stamp string) {
+func Time(v jsontext.Value) (t time.Time, stamp string) {
 	stamp, _ = v.Text()
 	if len(stamp) < len("2006-01-02") || stamp[4] != '-' {
 		return UnixTime(v)

@@ -6,8 +6,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 func TestTime_ReadsWhatProvidersWrite(t *testing.T) {
@@ -33,7 +33,7 @@ func TestTime_ReadsWhatProvidersWrite(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got, _ := provider.Time(jsonscan.Value(tt.in)); !got.Equal(tt.want) {
+			if got, _ := provider.Time(jsontext.Value(tt.in)); !got.Equal(tt.want) {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 		})
@@ -63,8 +63,8 @@ func TestBatch_ReadsTagsAndMetadata(t *testing.T) {
 			for range 2 { // the second time in used memory
 				b.Reset()
 				it := b.Add(nil)
-				b.Tags(it, jsonscan.Value(tt.tags), "tags")
-				b.Metadata(it, jsonscan.Value(tt.metadata), "metadata")
+				b.Tags(it, jsontext.Value(tt.tags), "tags")
+				b.Metadata(it, jsontext.Value(tt.metadata), "metadata")
 				if diff := cmp.Diff(tt.wantTags, it.Event.Tags); diff != "" {
 					t.Error(diff)
 				}

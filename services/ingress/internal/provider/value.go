@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // True and False give what schemas and classify point to for a known boolean.
@@ -25,7 +25,7 @@ const unixSecondsMax = math.MaxInt64 / 1000
 // UnixTime reads seconds since 1970, with or without decimals, as a number or a
 // string; the zero time when v is neither or negative. It cuts to milliseconds.
 // stamp is v's text.
-func UnixTime(v jsonscan.Value) (t time.Time, stamp string) {
+func UnixTime(v jsontext.Value) (t time.Time, stamp string) {
 	stamp, _ = v.Text()
 	whole, fraction, _ := strings.Cut(stamp, ".")
 	seconds, err := strconv.ParseInt(whole, 10, 64)
@@ -57,7 +57,7 @@ func exponentTime(stamp string) time.Time {
 
 // Boolean reads true, 1, "true" or "1" and their opposites; nil when v is none
 // of them.
-func Boolean(v jsonscan.Value) *bool {
+func Boolean(v jsontext.Value) *bool {
 	text, _ := v.Text()
 	return BooleanOf(text)
 }

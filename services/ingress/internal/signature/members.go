@@ -1,6 +1,6 @@
 package signature
 
-import "github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
+import "github.com/mailstream/mailstream/services/internal/jsontext"
 
 // depthMax bounds the JSON that is looked into before it is proven.
 const depthMax = 64
@@ -8,7 +8,7 @@ const depthMax = 64
 // found is one member: its text where it is a string or a number, and its bytes.
 type found struct {
 	text string
-	raw  jsonscan.Value
+	raw  jsontext.Value
 }
 
 // membersOf returns the named members of the object body, empty where they are
@@ -17,8 +17,8 @@ type found struct {
 // passes over: nobody has proven yet who made the body, and an index of members
 // of five bytes is five times as large as they are.
 func membersOf(body []byte, names ...string) ([]found, bool) {
-	v, err := jsonscan.Check(body, jsonscan.Limits{Depth: depthMax})
-	if err != nil || v.Kind() != jsonscan.Object {
+	v, err := jsontext.Check(body, jsontext.Limits{Depth: depthMax})
+	if err != nil || v.Kind() != jsontext.Object {
 		return nil, false
 	}
 	return found{raw: v}.within(names...), true

@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/internal/classify"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -77,7 +77,7 @@ func isOfLists(event string) bool { return event == "subscribe" || event == "uns
 
 // entry is one form taken apart.
 type entry struct {
-	values [fieldCount]jsonscan.Value
+	values [fieldCount]jsontext.Value
 	lists  []string // those that the event is about, each once
 	out    *provider.Batch
 	quiet  bool // what is unknown was noted before
@@ -88,7 +88,7 @@ func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) 
 // known says that the form is one of ActiveCampaign at all.
 func (e *entry) known() bool {
 	for _, f := range [...]field{fieldType, fieldTime, fieldContactID, fieldEmail} {
-		if e.values[f].Kind() != jsonscan.Invalid {
+		if e.values[f].Kind() != jsontext.Invalid {
 			return true
 		}
 	}
@@ -98,7 +98,7 @@ func (e *entry) known() bool {
 // custom is how the custom fields of a contact are named.
 const custom = "contact[fields]["
 
-func (e *entry) read(m jsonscan.Members, it *provider.Item) {
+func (e *entry) read(m jsontext.Members, it *provider.Item) {
 	for m.Next() {
 		key := m.Key()
 		switch f := fieldOf(key); {
@@ -123,8 +123,8 @@ func isList(key string) bool {
 }
 
 // addLists notes one list, or those that stand under one name.
-func (e *entry) addLists(v jsonscan.Value) {
-	if v.Kind() == jsonscan.Array {
+func (e *entry) addLists(v jsontext.Value) {
+	if v.Kind() == jsontext.Array {
 		for element := v.Elements(); element.Next(); {
 			e.addLists(element.Value())
 		}
@@ -140,7 +140,7 @@ func (e *entry) addLists(v jsonscan.Value) {
 }
 
 // eventTime also reads a zone without a colon, which is not ruled out by the documentation.
-func eventTime(v jsonscan.Value) (time.Time, string) {
+func eventTime(v jsontext.Value) (time.Time, string) {
 	t, stamp := provider.Time(v)
 	if t.IsZero() {
 		if other, err := time.Parse("2006-01-02T15:04:05-0700", stamp); err == nil {

@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/activecampaign"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/providertest"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 func suite() providertest.Suite {
@@ -75,7 +75,7 @@ func TestProvider_BoundsTheListsOfOneForm(t *testing.T) {
 	}
 }
 
-var limits = jsonscan.Limits{Depth: 64, Items: 1}
+var limits = jsontext.Limits{Depth: 64, Items: 1}
 
 const click = `type=click&date_time=2026-03-04T03%3A31%3A02-06%3A00&initiated_from=public&initiated_by=contact&list=0&contact%5Bid%5D=42&contact%5Bemail%5D=ana%40example.com&link%5Bid%5D=12&link%5Burl%5D=https%3A%2F%2Fshop.example.com%2F%3Fa%3D1%26b%3D2&campaign%5Bid%5D=77&campaign%5Bname%5D=March+news&campaign%5Bmessage%5D%5Bid%5D=91`
 

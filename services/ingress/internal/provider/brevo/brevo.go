@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -39,15 +39,15 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 		return err
 	}
 	if !doc.IsArray() {
-		if doc.Items()[0].Kind() != jsonscan.Object {
+		if doc.Items()[0].Kind() != jsontext.Object {
 			return &provider.FormError{What: "neither an object nor an array"}
 		}
-		if list := events(doc.Members(0)); list.Kind() == jsonscan.Array {
+		if list := events(doc.Members(0)); list.Kind() == jsontext.Array {
 			return decodeList(list, req, out)
 		}
 	}
 	for i, raw := range doc.Items() {
-		if raw.Kind() != jsonscan.Object {
+		if raw.Kind() != jsontext.Object {
 			out.Add(raw).Reject(provider.NotAnObject)
 			continue
 		}
@@ -57,8 +57,8 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 }
 
 // events returns what stands there, nothing for an object that is an event.
-func events(m jsonscan.Members) jsonscan.Value {
-	var list jsonscan.Value
+func events(m jsontext.Members) jsontext.Value {
+	var list jsontext.Value
 	for m.Next() {
 		switch m.Key() {
 		case "events":
@@ -70,13 +70,13 @@ func events(m jsonscan.Members) jsonscan.Value {
 	return list
 }
 
-func decodeList(list jsonscan.Value, req *provider.Request, out *provider.Batch) error {
+func decodeList(list jsontext.Value, req *provider.Request, out *provider.Batch) error {
 	n := 0
 	for e := list.Elements(); e.Next(); n++ {
 		if n == req.Limits.Items {
-			return &jsonscan.LimitError{Limit: jsonscan.Items}
+			return &jsontext.LimitError{Limit: jsontext.Items}
 		}
-		if e.Value().Kind() != jsonscan.Object {
+		if e.Value().Kind() != jsontext.Object {
 			out.Add(e.Value()).Reject(provider.NotAnObject)
 			continue
 		}
@@ -87,14 +87,14 @@ func decodeList(list jsonscan.Value, req *provider.Request, out *provider.Batch)
 
 // entry is one object taken apart; the last of two equal keys counts.
 type entry struct {
-	values [fieldCount]jsonscan.Value
+	values [fieldCount]jsontext.Value
 	out    *provider.Batch
-	limits jsonscan.Limits
+	limits jsontext.Limits
 }
 
 func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
 
-func decode(m jsonscan.Members, raw jsonscan.Value, e *entry) {
+func decode(m jsontext.Members, raw jsontext.Value, e *entry) {
 	for m.Next() {
 		key := m.Key()
 		switch f := fieldOf(key); f {
@@ -119,7 +119,7 @@ func decode(m jsonscan.Members, raw jsonscan.Value, e *entry) {
 }
 
 // add appends the event that word stands for.
-func (e *entry) add(raw jsonscan.Value, word, list string) {
+func (e *entry) add(raw jsontext.Value, word, list string) {
 	it := e.out.Add(raw)
 	it.Event.ProviderEvent, it.Event.ListID = word, list
 	common(e, it)
@@ -170,7 +170,7 @@ func (e *entry) time(it *provider.Item) {
 // milliseconds 1973. Some samples of ts_epoch have seconds.
 const millisecondsMin = 100_000_000_000
 
-func unixTime(v jsonscan.Value) (time.Time, string) {
+func unixTime(v jsontext.Value) (time.Time, string) {
 	text, _ := v.Text()
 	if ms, err := strconv.ParseInt(text, 10, 64); err == nil && ms >= millisecondsMin {
 		return time.UnixMilli(ms).UTC(), text
@@ -185,7 +185,7 @@ func (e *entry) tags(it *provider.Item) {
 	if len(it.Event.Tags) > 0 || text == "" {
 		return
 	}
-	var doc jsonscan.Document
+	var doc jsontext.Document
 	if doc.Parse([]byte(text), e.limits) != nil || !doc.IsArray() {
 		it.AddTag(text)
 		return
@@ -198,7 +198,7 @@ func (e *entry) tags(it *provider.Item) {
 // custom is a header of the sender: JSON in a text, or any text.
 func (e *entry) custom(it *provider.Item) {
 	v := e.values[fieldCustom]
-	if v.Kind() == jsonscan.Object {
+	if v.Kind() == jsontext.Object {
 		e.out.Metadata(it, v, names[fieldCustom])
 		return
 	}
@@ -206,8 +206,8 @@ func (e *entry) custom(it *provider.Item) {
 	if text == "" {
 		return
 	}
-	var doc jsonscan.Document
-	if doc.Parse([]byte(text), e.limits) != nil || doc.IsArray() || doc.Items()[0].Kind() != jsonscan.Object {
+	var doc jsontext.Document
+	if doc.Parse([]byte(text), e.limits) != nil || doc.IsArray() || doc.Items()[0].Kind() != jsontext.Object {
 		it.SetMetadata(names[fieldCustom], text)
 		return
 	}
@@ -217,7 +217,7 @@ func (e *entry) custom(it *provider.Item) {
 // lists returns the numbers of the lists.
 func (e *entry) lists() []string {
 	v := e.values[fieldLists]
-	if v.Kind() != jsonscan.Array {
+	if v.Kind() != jsontext.Array {
 		if list := provider.Number(e.text(fieldLists)); list != "" {
 			return []string{list}
 		}

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/brevo"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/providertest"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 func suite() providertest.Suite {
@@ -63,8 +63,8 @@ func TestProvider_GivesAnEventTheSameIDInEveryForm(t *testing.T) {
 func TestProvider_HoldsTheLimitOfItemsInEvents(t *testing.T) {
 	t.Parallel()
 	body := []byte(`{"events":[` + click + `,` + click + `,` + click + `]}`)
-	err := brevo.Provider{}.Decode(&provider.Request{Body: body, Limits: jsonscan.Limits{Depth: 64, Items: 2}}, new(provider.Batch))
-	if _, ok := errors.AsType[*jsonscan.LimitError](err); !ok {
+	err := brevo.Provider{}.Decode(&provider.Request{Body: body, Limits: jsontext.Limits{Depth: 64, Items: 2}}, new(provider.Batch))
+	if _, ok := errors.AsType[*jsontext.LimitError](err); !ok {
 		t.Errorf("three items where two are allowed: %v", err)
 	}
 }
@@ -74,7 +74,7 @@ func TestProvider_MakesAnEventOfEachList(t *testing.T) {
 	decode := func(event, lists string) []provider.Item {
 		out := new(provider.Batch)
 		body := `[{"email":"ana@example.com","event":"` + event + `","list_id":[` + lists + `],"ts_event":1772618700}]`
-		if err := (brevo.Provider{}).Decode(&provider.Request{Body: []byte(body), Limits: jsonscan.Limits{Depth: 64, Items: 101}}, out); err != nil {
+		if err := (brevo.Provider{}).Decode(&provider.Request{Body: []byte(body), Limits: jsontext.Limits{Depth: 64, Items: 101}}, out); err != nil {
 			t.Fatal(err)
 		}
 		return out.Items()
@@ -96,7 +96,7 @@ func TestProvider_MakesAnEventOfEachList(t *testing.T) {
 	}
 	event := `{"email":"ana@example.com","event":"unsubscribe","list_id":[3,7],"ts_event":1772618700}`
 	out := new(provider.Batch)
-	if err := (brevo.Provider{}).Decode(&provider.Request{Body: batch([][]byte{[]byte(event), []byte(event)}), Limits: jsonscan.Limits{Depth: 64, Items: 3}}, out); err != nil {
+	if err := (brevo.Provider{}).Decode(&provider.Request{Body: batch([][]byte{[]byte(event), []byte(event)}), Limits: jsontext.Limits{Depth: 64, Items: 3}}, out); err != nil {
 		t.Fatal(err)
 	}
 	if items := out.Items(); len(items) != 3 || items[2].Fault != provider.TooLarge {

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -136,7 +136,7 @@ func (p *Provider) json(body []byte, req *provider.Request, out *provider.Batch)
 	if p.items != nil {
 		return p.nested(doc, req, out)
 	}
-	if !doc.IsArray() && doc.Items()[0].Kind() != jsonscan.Object {
+	if !doc.IsArray() && doc.Items()[0].Kind() != jsontext.Object {
 		return &provider.FormError{What: "neither an object nor an array"}
 	}
 	for i, raw := range doc.Items() {
@@ -146,19 +146,19 @@ func (p *Provider) json(body []byte, req *provider.Request, out *provider.Batch)
 }
 
 // nested takes the items of an array inside the body.
-func (p *Provider) nested(doc *jsonscan.Document, req *provider.Request, out *provider.Batch) error {
-	var found [slotCount]jsonscan.Value
+func (p *Provider) nested(doc *jsontext.Document, req *provider.Request, out *provider.Batch) error {
+	var found [slotCount]jsontext.Value
 	if !doc.IsArray() {
 		p.items.members(doc.Members(0), &places{doc: doc, found: &found})
 	}
 	list := found[slotType]
-	if list.Kind() != jsonscan.Array {
+	if list.Kind() != jsontext.Array {
 		return &provider.FormError{What: "there is no array where the items should be"}
 	}
 	n := 0
 	for e := list.Elements(); e.Next(); n++ {
 		if n == req.Limits.Items {
-			return &jsonscan.LimitError{Limit: jsonscan.Items}
+			return &jsontext.LimitError{Limit: jsontext.Items}
 		}
 		p.add(e.Value(), out.Members(e.Value()), origin{req: req, out: out, many: true})
 	}
@@ -173,9 +173,9 @@ type origin struct {
 }
 
 // add appends one item.
-func (p *Provider) add(raw jsonscan.Value, m jsonscan.Members, o origin) {
+func (p *Provider) add(raw jsontext.Value, m jsontext.Members, o origin) {
 	it := o.out.Add(raw)
-	if raw.Kind() != jsonscan.Object {
+	if raw.Kind() != jsontext.Object {
 		it.Reject(provider.NotAnObject)
 		return
 	}
@@ -192,7 +192,7 @@ func (p *Provider) add(raw jsonscan.Value, m jsonscan.Members, o origin) {
 type entry struct {
 	origin
 	p      *Provider
-	values [slotCount]jsonscan.Value
+	values [slotCount]jsontext.Value
 }
 
 // text returns what stands at the place of a slot, "" when nothing does.
@@ -202,7 +202,7 @@ func (e *entry) text(s slot) string {
 	}
 	v := e.values[s]
 	text, ok := v.Text()
-	if !ok && v.Kind() != jsonscan.Invalid && v.Kind() != jsonscan.Null {
+	if !ok && v.Kind() != jsontext.Invalid && v.Kind() != jsontext.Null {
 		e.out.Drift(provider.WrongType, s.String())
 	}
 	return text
@@ -310,12 +310,12 @@ func (e *entry) time() (t time.Time, stamp string) {
 // isCloudEvent says whether the required attributes are there and make sense.
 func (e *entry) isCloudEvent() bool {
 	for _, s := range []slot{slotEventID, slotEventSource, slotEventType} {
-		if text, _ := e.values[s].Text(); text == "" || e.values[s].Kind() != jsonscan.String {
+		if text, _ := e.values[s].Text(); text == "" || e.values[s].Kind() != jsontext.String {
 			return false
 		}
 	}
 	version, _ := e.values[slotSpecVersion].Text()
-	both := e.values[slotData].Kind() != jsonscan.Invalid && e.values[slotDataBase64].Kind() != jsonscan.Invalid
+	both := e.values[slotData].Kind() != jsontext.Invalid && e.values[slotDataBase64].Kind() != jsontext.Invalid
 	return version == specVersion && !both
 }
 

@@ -17,12 +17,12 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/fingerprint"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/normalise"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/providertest"
 	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
 
@@ -120,7 +120,7 @@ func modes(tb testing.TB) map[string]mode {
 }
 
 func (m mode) request() *provider.Request {
-	req := &provider.Request{Header: http.Header{}, Query: m.Query, Body: []byte(m.Body), Limits: jsonscan.Limits{Depth: 64, Items: 10_000}}
+	req := &provider.Request{Header: http.Header{}, Query: m.Query, Body: []byte(m.Body), Limits: jsontext.Limits{Depth: 64, Items: 10_000}}
 	for k, v := range m.Headers {
 		req.Header.Set(k, v)
 	}
@@ -335,7 +335,7 @@ func TestTimes_AreReadInTheirUnit(t *testing.T) {
 	} {
 		p := parse(t, "{type: /t, time: /at, time_unit: "+tt.unit+", otherwise: other}")
 		var b provider.Batch
-		req := &provider.Request{Body: []byte(`{"t":"x","at":` + tt.json + `}`), Limits: jsonscan.Limits{Depth: 64, Items: 1}}
+		req := &provider.Request{Body: []byte(`{"t":"x","at":` + tt.json + `}`), Limits: jsontext.Limits{Depth: 64, Items: 1}}
 		if err := p.Decode(req, &b); err != nil {
 			t.Fatal(err)
 		}
@@ -357,7 +357,7 @@ func TestMachine_IsABooleanOrNothing(t *testing.T) {
 		p := parse(t, "{type: /t, otherwise: other, machine: '"+tt.place+"'}")
 		var b provider.Batch
 		req := &provider.Request{
-			Header: http.Header{"X-Robot": {tt.header}}, Body: []byte(`{"t":"x","robot":` + tt.json + `}`), Limits: jsonscan.Limits{Depth: 64, Items: 1},
+			Header: http.Header{"X-Robot": {tt.header}}, Body: []byte(`{"t":"x","robot":` + tt.json + `}`), Limits: jsontext.Limits{Depth: 64, Items: 1},
 		}
 		if err := p.Decode(req, &b); err != nil {
 			t.Fatal(err)

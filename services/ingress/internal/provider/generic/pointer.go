@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // node is a place in an item: all configured pointers (RFC 6901) make one tree,
@@ -65,12 +65,12 @@ func arrayIndex(token string) int {
 
 // places is what was found of an item that lies in doc.
 type places struct {
-	doc   *jsonscan.Document
-	found *[slotCount]jsonscan.Value
+	doc   *jsontext.Document
+	found *[slotCount]jsontext.Value
 }
 
 // value notes v and what lies in it.
-func (n *node) value(v jsonscan.Value, to *places) {
+func (n *node) value(v jsontext.Value, to *places) {
 	for _, s := range n.slots {
 		to.found[s] = v
 	}
@@ -78,9 +78,9 @@ func (n *node) value(v jsonscan.Value, to *places) {
 		return
 	}
 	switch v.Kind() {
-	case jsonscan.Object:
+	case jsontext.Object:
 		n.members(to.doc.MembersOf(v), to)
-	case jsonscan.Array:
+	case jsontext.Array:
 		i := 0
 		for e := v.Elements(); e.Next(); i++ {
 			for c := range n.children {
@@ -94,7 +94,7 @@ func (n *node) value(v jsonscan.Value, to *places) {
 
 // members notes what lies in an object. The last of two equal keys counts, with
 // all that is in it.
-func (n *node) members(m jsonscan.Members, to *places) {
+func (n *node) members(m jsontext.Members, to *places) {
 	for m.Next() {
 		key := m.Key()
 		for c := range n.children {
@@ -107,7 +107,7 @@ func (n *node) members(m jsonscan.Members, to *places) {
 	}
 }
 
-func (n *node) forget(found *[slotCount]jsonscan.Value) {
+func (n *node) forget(found *[slotCount]jsontext.Value) {
 	for _, s := range n.slots {
 		found[s] = nil
 	}

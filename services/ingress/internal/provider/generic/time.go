@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // The units of time.
@@ -61,7 +61,7 @@ func readUnit(text, unit string) time.Time {
 		if text == "" || text[0] < '0' || text[0] > '9' {
 			return time.Time{}
 		}
-		t, _ := provider.UnixTime(jsonscan.Value(text))
+		t, _ := provider.UnixTime(jsontext.Value(text))
 		return t
 	case unitMillis, unitMicros, unitNanos:
 		return readCount(text, unit)

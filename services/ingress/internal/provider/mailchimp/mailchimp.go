@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -39,7 +39,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	it := out.Add(raw)
 	e := entry{out: out}
 	e.read(m, it)
-	if e.values[fieldType].Kind() == jsonscan.Invalid && e.values[fieldTime].Kind() == jsonscan.Invalid {
+	if e.values[fieldType].Kind() == jsontext.Invalid && e.values[fieldTime].Kind() == jsontext.Invalid {
 		return &provider.FormError{What: "a form without type and fired_at"}
 	}
 	e.decode(it)
@@ -48,7 +48,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 
 // entry is one form taken apart.
 type entry struct {
-	values [fieldCount]jsonscan.Value
+	values [fieldCount]jsontext.Value
 	out    *provider.Batch
 }
 
@@ -57,7 +57,7 @@ func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) 
 // merges is how the fields of an audience are named.
 const merges = "data[merges]["
 
-func (e *entry) read(m jsonscan.Members, it *provider.Item) {
+func (e *entry) read(m jsontext.Members, it *provider.Item) {
 	for m.Next() {
 		key := m.Key()
 		switch f := fieldOf(key); {

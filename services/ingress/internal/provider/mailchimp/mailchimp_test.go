@@ -4,10 +4,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailchimp"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/providertest"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 func suite() providertest.Suite {
@@ -53,6 +53,6 @@ const unsubscribe = `type=unsubscribe&fired_at=2026-03-04+09%3A20%3A00&data%5Bac
 
 func BenchmarkDecode(b *testing.B) {
 	b.Run("mailchimp", func(b *testing.B) {
-		providertest.Benchmark(b, mailchimp.Provider{}, &provider.Request{Body: []byte(unsubscribe), Limits: jsonscan.Limits{Depth: 64, Items: 1}}, 1)
+		providertest.Benchmark(b, mailchimp.Provider{}, &provider.Request{Body: []byte(unsubscribe), Limits: jsontext.Limits{Depth: 64, Items: 1}}, 1)
 	})
 }

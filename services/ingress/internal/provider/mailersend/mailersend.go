@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -41,7 +41,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 		return err
 	}
 	e := entry{out: out}
-	var data, posted jsonscan.Value
+	var data, posted jsontext.Value
 	for m.Next() {
 		switch key := m.Key(); key {
 		case "type":
@@ -70,12 +70,12 @@ type entry struct {
 	kind      string // MailerSend's word for what happened
 	messageID string
 	recipient string
-	values    [fieldCount]jsonscan.Value
+	values    [fieldCount]jsontext.Value
 }
 
 func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
 
-func (e *entry) read(data jsonscan.Value) {
+func (e *entry) read(data jsontext.Value) {
 	for m := e.out.Object(data, "data"); m.Next(); {
 		key := m.Key()
 		switch f := fieldOf(key); f {
@@ -105,7 +105,7 @@ func (e *entry) unknown(name string) {
 // tags reads an array, or the object that PHP makes of one with gaps.
 func (e *entry) tags(it *provider.Item) {
 	v := e.values[fieldTags]
-	if v.Kind() != jsonscan.Object {
+	if v.Kind() != jsontext.Object {
 		e.out.Tags(it, v, names[fieldTags])
 		return
 	}
@@ -116,8 +116,8 @@ func (e *entry) tags(it *provider.Item) {
 
 // address reads the recipient, as text or as an object of its own, or the whole
 // message of version 1, which the recipient is a part of.
-func (e *entry) address(v jsonscan.Value, name string) {
-	if v.Kind() != jsonscan.Object {
+func (e *entry) address(v jsontext.Value, name string) {
+	if v.Kind() != jsontext.Object {
 		if text := e.out.Text(v, name); text != "" {
 			e.recipient = text
 		}
@@ -143,7 +143,7 @@ func (e *entry) address(v jsonscan.Value, name string) {
 }
 
 // member returns one member of an object as text.
-func (e *entry) member(v jsonscan.Value, name, want string) string {
+func (e *entry) member(v jsontext.Value, name, want string) string {
 	text := ""
 	for m := e.out.Object(v, name); m.Next(); {
 		if m.Key() == want {
@@ -154,7 +154,7 @@ func (e *entry) member(v jsonscan.Value, name, want string) string {
 }
 
 // details reads morph of version 1 or meta of version 2.
-func (e *entry) details(m jsonscan.Members) {
+func (e *entry) details(m jsontext.Members) {
 	for m.Next() {
 		key := m.Key()
 		switch f := detailOf(key); f {
@@ -168,7 +168,7 @@ func (e *entry) details(m jsonscan.Members) {
 }
 
 // event fills in what every event has.
-func (e *entry) event(it *provider.Item, posted jsonscan.Value) {
+func (e *entry) event(it *provider.Item, posted jsontext.Value) {
 	ev := &it.Event
 	kind := strings.ToLower(e.kind)
 	ev.ProviderEvent = e.kind
@@ -187,7 +187,7 @@ func (e *entry) event(it *provider.Item, posted jsonscan.Value) {
 		it.SetTime(provider.Time(posted))
 	}
 	e.tags(it)
-	if e.values[fieldHeaders].Kind() == jsonscan.Object {
+	if e.values[fieldHeaders].Kind() == jsontext.Object {
 		e.out.Metadata(it, e.values[fieldHeaders], names[fieldHeaders])
 	}
 	it.Tell(ev.ProviderEventID) // of the activity, the same in a repeat

@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailersend"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/providertest"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 func suite() providertest.Suite {
@@ -56,7 +56,7 @@ func TestProvider_TakesNoEventOutOfAPing(t *testing.T) {
 		strings.TrimSuffix(delivered, "}") + `,"type":"webhook.test"}`,
 	} {
 		var out provider.Batch
-		req := &provider.Request{Body: []byte(body), Limits: jsonscan.Limits{Depth: 64, Items: 1}}
+		req := &provider.Request{Body: []byte(body), Limits: jsontext.Limits{Depth: 64, Items: 1}}
 		if err := (mailersend.Provider{}).Decode(req, &out); err != nil || len(out.Items()) != 0 {
 			t.Errorf("%d items, %v: %s", len(out.Items()), err, body)
 		}
@@ -77,6 +77,6 @@ const delivered = `{"type":"activity.delivered","domain_id":"7nxe3yjmeq28vp0k","
 
 func BenchmarkDecode(b *testing.B) {
 	b.Run("mailersend", func(b *testing.B) {
-		providertest.Benchmark(b, mailersend.Provider{}, &provider.Request{Body: []byte(delivered), Limits: jsonscan.Limits{Depth: 64, Items: 1}}, 1)
+		providertest.Benchmark(b, mailersend.Provider{}, &provider.Request{Body: []byte(delivered), Limits: jsontext.Limits{Depth: 64, Items: 1}}, 1)
 	})
 }

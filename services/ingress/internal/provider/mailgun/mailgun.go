@@ -12,8 +12,8 @@ import (
 	"strings"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -39,7 +39,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	if err != nil {
 		return err
 	}
-	var event jsonscan.Value
+	var event jsontext.Value
 	for m.Next() {
 		switch key := m.Key(); key {
 		case "event-data":
@@ -49,11 +49,11 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 			out.Drift(provider.UnknownField, key)
 		}
 	}
-	if event.Kind() == jsonscan.Invalid {
+	if event.Kind() == jsontext.Invalid {
 		return &provider.FormError{What: "no event-data"}
 	}
 	it := out.Add(event)
-	if event.Kind() != jsonscan.Object {
+	if event.Kind() != jsontext.Object {
 		it.Reject(provider.NotAnObject)
 		return nil
 	}
@@ -69,16 +69,16 @@ func retired(fields []provider.Field, out *provider.Batch) {
 
 // entry is one event taken apart; the last of two equal keys counts.
 type entry struct {
-	values [fieldCount]jsonscan.Value
+	values [fieldCount]jsontext.Value
 	out    *provider.Batch
 }
 
 func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
 
 // within returns a walk over the members of an object.
-func (e *entry) within(f field) jsonscan.Members { return e.out.Object(e.values[f], names[f]) }
+func (e *entry) within(f field) jsontext.Members { return e.out.Object(e.values[f], names[f]) }
 
-func decode(m jsonscan.Members, it *provider.Item, out *provider.Batch) {
+func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 	e := entry{out: out}
 	for m.Next() {
 		key := m.Key()

@@ -4,10 +4,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailgun"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/providertest"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 func suite() providertest.Suite {
@@ -42,7 +42,7 @@ func TestProvider_KnowsARetryUnderAnotherToken(t *testing.T) {
 func TestProvider_KeepsTheSignatureToItself(t *testing.T) {
 	t.Parallel()
 	var out provider.Batch
-	req := &provider.Request{Body: []byte(delivered), Limits: jsonscan.Limits{Depth: 64, Items: 1}}
+	req := &provider.Request{Body: []byte(delivered), Limits: jsontext.Limits{Depth: 64, Items: 1}}
 	if err := (mailgun.Provider{}).Decode(req, &out); err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +55,6 @@ const delivered = `{"signature":{"timestamp":"1767225602","token":"8690c3af015e6
 
 func BenchmarkDecode(b *testing.B) {
 	b.Run("mailgun", func(b *testing.B) {
-		providertest.Benchmark(b, mailgun.Provider{}, &provider.Request{Body: []byte(delivered), Limits: jsonscan.Limits{Depth: 64, Items: 1}}, 1)
+		providertest.Benchmark(b, mailgun.Provider{}, &provider.Request{Body: []byte(delivered), Limits: jsontext.Limits{Depth: 64, Items: 1}}, 1)
 	})
 }

@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -116,7 +116,7 @@ func fieldOf(key string) field {
 
 // entry is one object taken apart; the last of two equal keys counts.
 type entry struct {
-	values [fieldCount]jsonscan.Value
+	values [fieldCount]jsontext.Value
 	out    *provider.Batch
 }
 
@@ -125,13 +125,13 @@ type entry struct {
 func (e *entry) text(f field, name string) string {
 	v := e.values[f]
 	text, ok := v.Text()
-	if !ok && v.Kind() != jsonscan.Invalid && v.Kind() != jsonscan.Null {
+	if !ok && v.Kind() != jsontext.Invalid && v.Kind() != jsontext.Null {
 		e.out.Drift(provider.WrongType, name)
 	}
 	return text
 }
 
-func decode(m jsonscan.Members, it *provider.Item, out *provider.Batch) {
+func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 	e := entry{out: out}
 	for m.Next() {
 		key := m.Key()
@@ -178,7 +178,7 @@ func common(e *entry, it *provider.Item) {
 // stays JSON in a string.
 func (e *entry) payload() string {
 	switch v := e.values[fieldPayload]; v.Kind() {
-	case jsonscan.Object, jsonscan.Array:
+	case jsontext.Object, jsontext.Array:
 		return string(v)
 	default:
 		return e.text(fieldPayload, "Payload")

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -35,7 +35,7 @@ func (Provider) Answers() provider.Answers { return provider.Retried() }
 func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	doc := out.JSON()
 	err := doc.Parse(req.Body, req.Limits)
-	if _, syntax := errors.AsType[*jsonscan.SyntaxError](err); syntax && hasLines(req.Body) {
+	if _, syntax := errors.AsType[*jsontext.SyntaxError](err); syntax && hasLines(req.Body) {
 		return lines(req, out, err)
 	}
 	if err != nil {
@@ -45,18 +45,18 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 		items(out)
 		return nil
 	}
-	if doc.Items()[0].Kind() != jsonscan.Object {
+	if doc.Items()[0].Kind() != jsontext.Object {
 		return &provider.FormError{What: "neither an object nor an array"}
 	}
 	list, event := open(out)
 	switch {
-	case list.Kind() == jsonscan.Array:
+	case list.Kind() == jsontext.Array:
 		beside(out)
 		if err := doc.Parse(list, req.Limits); err != nil {
 			return err
 		}
 		items(out)
-	case list.Kind() != jsonscan.Invalid:
+	case list.Kind() != jsontext.Invalid:
 		return &provider.FormError{What: "events is no array"}
 	case !event:
 		return &provider.FormError{What: "neither events nor an event"}
@@ -67,7 +67,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 }
 
 // open returns the events of the wrapper, or says that the object is an event.
-func open(out *provider.Batch) (list jsonscan.Value, event bool) {
+func open(out *provider.Batch) (list jsontext.Value, event bool) {
 	for m := out.JSON().Members(0); m.Next(); {
 		switch m.Key() {
 		case "events":
@@ -93,7 +93,7 @@ func items(out *provider.Batch) {
 	doc := out.JSON()
 	for i, raw := range doc.Items() {
 		it := out.Add(raw)
-		if raw.Kind() != jsonscan.Object {
+		if raw.Kind() != jsontext.Object {
 			it.Reject(provider.NotAnObject)
 			continue
 		}
@@ -114,11 +114,11 @@ func lines(req *provider.Request, out *provider.Batch, first error) error {
 			continue
 		}
 		if n++; n > req.Limits.Items {
-			return &jsonscan.LimitError{Limit: jsonscan.Items, Offset: len(req.Body)}
+			return &jsontext.LimitError{Limit: jsontext.Items, Offset: len(req.Body)}
 		}
 		doc := out.JSON()
 		err := doc.Parse(line, req.Limits)
-		_, syntax := errors.AsType[*jsonscan.SyntaxError](err)
+		_, syntax := errors.AsType[*jsontext.SyntaxError](err)
 		switch {
 		case syntax && n == 1:
 			return first
@@ -128,7 +128,7 @@ func lines(req *provider.Request, out *provider.Batch, first error) error {
 		case err != nil:
 			return err
 		}
-		if doc.IsArray() || doc.Items()[0].Kind() != jsonscan.Object {
+		if doc.IsArray() || doc.Items()[0].Kind() != jsontext.Object {
 			out.Add(line).Reject(provider.NotAnObject)
 			continue
 		}
@@ -139,13 +139,13 @@ func lines(req *provider.Request, out *provider.Batch, first error) error {
 
 // entry is one event taken apart; the last of two equal keys counts.
 type entry struct {
-	values [fieldCount]jsonscan.Value
+	values [fieldCount]jsontext.Value
 	out    *provider.Batch
 }
 
 func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
 
-func decode(m jsonscan.Members, it *provider.Item, out *provider.Batch) {
+func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 	e := entry{out: out}
 	for m.Next() {
 		switch f := fieldOf(m.Key()); f {
@@ -201,7 +201,7 @@ func isInbound(event string) bool {
 const millisecondsMin = 100_000_000_000
 
 // eventTime reads seconds, and the milliseconds of inbound mail.
-func eventTime(v jsonscan.Value) (time.Time, string) {
+func eventTime(v jsontext.Value) (time.Time, string) {
 	t, stamp := provider.Time(v)
 	if ms, err := strconv.ParseInt(stamp, 10, 64); err == nil && ms >= millisecondsMin {
 		t = time.UnixMilli(ms).UTC()

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mailtrap"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/providertest"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 func suite() providertest.Suite {
@@ -98,14 +98,14 @@ func TestProvider_BoundsTheLines(t *testing.T) {
 	body := bytes.Repeat([]byte(bounce+"\n"), 3)
 	for items, ok := range map[int]bool{3: true, 2: false} {
 		var out provider.Batch
-		err := mailtrap.Provider{}.Decode(&provider.Request{Body: body, Limits: jsonscan.Limits{Depth: 8, Items: items}}, &out)
+		err := mailtrap.Provider{}.Decode(&provider.Request{Body: body, Limits: jsontext.Limits{Depth: 8, Items: items}}, &out)
 		if (err == nil) != ok {
 			t.Errorf("3 lines where %d are allowed: %v", items, err)
 		}
 	}
 }
 
-var limits = jsonscan.Limits{Depth: 64, Items: 10_000}
+var limits = jsontext.Limits{Depth: 64, Items: 10_000}
 
 const bounce = `{"event":"bounce","message_id":"7d0c6f7e-5d4f-4c0e-9a49-3b7b0f4f0a03","sending_stream":"bulk","email":"gone@example.com","sending_domain_name":"example.org","category":"order","custom_variables":{"order":"77","vip":true},"timestamp":1772615741,"event_id":"e3a1c0de-0000-4000-8000-000000000003","response":"5.1.1 User unknown","response_code":550,"bounce_category":"badrecipient"}`
 

@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -43,13 +43,13 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 // entry is one event taken apart, its msg beside it; the last of two equal keys
 // counts.
 type entry struct {
-	values [fieldCount]jsonscan.Value
+	values [fieldCount]jsontext.Value
 	out    *provider.Batch
 }
 
 func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
 
-func decode(m jsonscan.Members, it *provider.Item, out *provider.Batch) {
+func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 	e := entry{out: out}
 	e.read(m, fieldOf, false)
 	kind := e.text(fieldEvent)
@@ -63,7 +63,7 @@ func decode(m jsonscan.Members, it *provider.Item, out *provider.Batch) {
 // inbound is the event of a received mail, whose msg has other fields.
 const inbound = "inbound"
 
-func (e *entry) read(m jsonscan.Members, of func(string) field, quiet bool) {
+func (e *entry) read(m jsontext.Members, of func(string) field, quiet bool) {
 	for m.Next() {
 		key := m.Key()
 		switch f := of(key); f {
@@ -89,7 +89,7 @@ func common(e *entry, it *provider.Item) {
 		ev.MessageID = e.text(fieldMessageID)
 	}
 	ev.Recipient = e.text(fieldEmail)
-	if ev.Recipient == "" && e.values[fieldEvent].Kind() == jsonscan.Invalid {
+	if ev.Recipient == "" && e.values[fieldEvent].Kind() == jsontext.Invalid {
 		ev.Recipient = e.rejected("email")
 	}
 	switch {
@@ -194,7 +194,7 @@ func (e *entry) reader(it *provider.Item) {
 // Mandrill noted of its tries.
 func (e *entry) reply(ev *schemas.Event) {
 	diag, tries := "", e.values[fieldTries]
-	if k := tries.Kind(); k != jsonscan.Array && k != jsonscan.Null && k != jsonscan.Invalid {
+	if k := tries.Kind(); k != jsontext.Array && k != jsontext.Null && k != jsontext.Invalid {
 		e.out.Drift(provider.WrongType, names[fieldTries])
 	}
 	for list := tries.Elements(); list.Next(); {

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/mandrill"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/providertest"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 func suite() providertest.Suite {
@@ -65,10 +65,10 @@ func FuzzForm(f *testing.F) {
 		}
 		form, ferr := url.ParseQuery(string(body))
 		list := form["mandrill_events"]
-		var doc jsonscan.Document
-		limits := jsonscan.Limits{Depth: 64, Items: 100_000}
+		var doc jsontext.Document
+		limits := jsontext.Limits{Depth: 64, Items: 100_000}
 		valid := ferr == nil && len(list) == 1 && doc.Parse([]byte(list[0]), limits) == nil &&
-			(doc.IsArray() || doc.Items()[0].Kind() == jsonscan.Object)
+			(doc.IsArray() || doc.Items()[0].Kind() == jsontext.Object)
 		var out provider.Batch
 		err := (mandrill.Provider{}).Decode(&provider.Request{Body: body, Limits: limits}, &out)
 		// A bad escape in a field that nobody reads is no reason to lose events.

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/internal/classify"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -55,7 +55,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 			out.Drift(provider.UnknownField, key)
 		}
 	}
-	if e.event.Kind() == jsonscan.Invalid && e.payload.Kind() == jsonscan.Invalid {
+	if e.event.Kind() == jsontext.Invalid && e.payload.Kind() == jsontext.Invalid {
 		return &provider.FormError{What: "neither event nor payload"}
 	}
 	e.decode(out.Add(raw))
@@ -64,9 +64,9 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 
 // entry is one request taken apart; the last of two equal keys counts.
 type entry struct {
-	event, payload  jsonscan.Value
-	requested, uuid jsonscan.Value // of the request, which is made when it happens
-	values          [fieldCount]jsonscan.Value
+	event, payload  jsontext.Value
+	requested, uuid jsontext.Value // of the request, which is made when it happens
+	values          [fieldCount]jsontext.Value
 	message         message
 	out             *provider.Batch
 }
@@ -80,7 +80,7 @@ type message struct {
 	messageID string // without angle brackets
 	to        string
 	tag       string
-	sent      jsonscan.Value
+	sent      jsontext.Value
 	incoming  bool
 }
 
@@ -117,7 +117,7 @@ func (e *entry) decode(it *provider.Item) {
 // readMessage reads the message that was sent; that of a bounce is original_message.
 func (e *entry) readMessage() {
 	f := fieldMessage
-	if e.values[fieldOriginal].Kind() == jsonscan.Object {
+	if e.values[fieldOriginal].Kind() == jsontext.Object {
 		f = fieldOriginal
 	}
 	for m := e.out.Object(e.values[f], names[f]); m.Next(); {

@@ -4,10 +4,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/postal"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/providertest"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 func suite() providertest.Suite {
@@ -51,6 +51,6 @@ const sent = `{"event":"MessageSent","timestamp":1772615733.41,"payload":{"messa
 
 func BenchmarkDecode(b *testing.B) {
 	b.Run("postal", func(b *testing.B) {
-		providertest.Benchmark(b, postal.Provider{}, &provider.Request{Body: []byte(sent), Limits: jsonscan.Limits{Depth: 64, Items: 1}}, 1)
+		providertest.Benchmark(b, postal.Provider{}, &provider.Request{Body: []byte(sent), Limits: jsontext.Limits{Depth: 64, Items: 1}}, 1)
 	})
 }

@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -50,7 +50,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 
 // entry is one object taken apart; the last of two equal keys counts.
 type entry struct {
-	values [fieldCount]jsonscan.Value
+	values [fieldCount]jsontext.Value
 	out    *provider.Batch
 }
 
@@ -58,10 +58,10 @@ func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) 
 
 func (e *entry) has(f field) bool {
 	k := e.values[f].Kind()
-	return k != jsonscan.Invalid && k != jsonscan.Null
+	return k != jsontext.Invalid && k != jsontext.Null
 }
 
-func decode(m jsonscan.Members, it *provider.Item, out *provider.Batch) {
+func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 	e := entry{out: out}
 	for m.Next() {
 		key := m.Key()

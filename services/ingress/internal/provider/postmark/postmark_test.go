@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/postmark"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/providertest"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 func suite() providertest.Suite {
@@ -55,6 +55,6 @@ const delivery = `{"RecordType":"Delivery","ServerID":4711,"MessageStream":"outb
 
 func BenchmarkDecode(b *testing.B) {
 	b.Run("postmark", func(b *testing.B) {
-		providertest.Benchmark(b, postmark.Provider{}, &provider.Request{Body: []byte(delivery), Limits: jsonscan.Limits{Depth: 64, Items: 1}}, 1)
+		providertest.Benchmark(b, postmark.Provider{}, &provider.Request{Body: []byte(delivery), Limits: jsontext.Limits{Depth: 64, Items: 1}}, 1)
 	})
 }

@@ -21,10 +21,10 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/fingerprint"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/normalise"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
 
@@ -36,7 +36,7 @@ const pepper = "pepper-of-the-golden-files"
 var receivedAt = time.Date(2026, time.March, 4, 9, 15, 30, 0, time.UTC)
 
 // limits are generous: the suite is about the provider, not about limits.
-var limits = jsonscan.Limits{Depth: 64, Items: 100_000}
+var limits = jsontext.Limits{Depth: 64, Items: 100_000}
 
 // Suite is what the suite has to know about a provider.
 type Suite struct {
@@ -360,8 +360,8 @@ func silentErrors(t *testing.T, p provider.Provider, fixtures []fixture) {
 			if strings.Contains(text, "@") || strings.Contains(text, "example") || len(text) > 100 {
 				t.Fatalf("%s cut at %d: the error says too much: %s", f.name, end, text)
 			}
-			_, syntax := errors.AsType[*jsonscan.SyntaxError](err)
-			_, limit := errors.AsType[*jsonscan.LimitError](err)
+			_, syntax := errors.AsType[*jsontext.SyntaxError](err)
+			_, limit := errors.AsType[*jsontext.LimitError](err)
 			_, form := errors.AsType[*provider.FormError](err)
 			if !syntax && !limit && !form {
 				t.Fatalf("%s cut at %d: %T is no documented error", f.name, end, err)

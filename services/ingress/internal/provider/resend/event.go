@@ -4,8 +4,8 @@ import (
 	"strings"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // particular fills in what depends on the kind of event.
@@ -71,8 +71,8 @@ func (e *entry) verdict(f field, i int) verdict {
 
 // diagnostic is what the remote server said of recipient number i: there is one
 // text for each, or one for all.
-func (e *entry) diagnostic(v jsonscan.Value, i int) string {
-	if v.Kind() != jsonscan.Array {
+func (e *entry) diagnostic(v jsontext.Value, i int) string {
+	if v.Kind() != jsontext.Array {
 		return e.out.Text(v, "diagnosticCode")
 	}
 	first, n := "", 0

@@ -10,8 +10,8 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -38,7 +38,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 		return err
 	}
 	e := entry{out: out, raw: raw, id: eventID(req.Header)}
-	var data jsonscan.Value
+	var data jsontext.Value
 	for m.Next() {
 		switch key := m.Key(); key {
 		case "type":
@@ -71,19 +71,19 @@ func eventID(h http.Header) string {
 // entry is one request taken apart; the last of two equal keys counts.
 type entry struct {
 	out    *provider.Batch
-	raw    jsonscan.Value
+	raw    jsontext.Value
 	id     string // of the event, from the header
 	kind   string // Resend's word for what happened
-	at     jsonscan.Value
-	values [fieldCount]jsonscan.Value
+	at     jsontext.Value
+	values [fieldCount]jsontext.Value
 }
 
 func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
 
 // within returns a walk over the members of an object.
-func (e *entry) within(f field) jsonscan.Members { return e.out.Object(e.values[f], names[f]) }
+func (e *entry) within(f field) jsontext.Members { return e.out.Object(e.values[f], names[f]) }
 
-func (e *entry) read(data jsonscan.Value) {
+func (e *entry) read(data jsontext.Value) {
 	for m := e.out.Object(data, "data"); m.Next(); {
 		key := m.Key()
 		switch f := fieldOf(key); f {
@@ -98,7 +98,7 @@ func (e *entry) read(data jsonscan.Value) {
 
 // events appends an event for each recipient.
 func (e *entry) events() {
-	if e.values[fieldTo].Kind() != jsonscan.Array || strings.EqualFold(e.kind, "email.received") {
+	if e.values[fieldTo].Kind() != jsontext.Array || strings.EqualFold(e.kind, "email.received") {
 		address := e.text(fieldEmail)
 		if address == "" && !strings.EqualFold(e.kind, "email.received") { // there it is the account itself
 			address = e.text(fieldTo)
@@ -152,7 +152,7 @@ func (e *entry) add(address string, i int) {
 // objects with name and value, as the send API takes them.
 func (e *entry) pairs(it *provider.Item, f field) {
 	v := e.values[f]
-	if v.Kind() != jsonscan.Array {
+	if v.Kind() != jsontext.Array {
 		e.out.Metadata(it, v, names[f])
 		return
 	}

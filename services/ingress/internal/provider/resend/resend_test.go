@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/providertest"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/resend"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 func suite() providertest.Suite {
@@ -86,7 +86,7 @@ func TestProvider_TakesTheIDThatIsSigned(t *testing.T) {
 func decode(t *testing.T, body string, header http.Header) *provider.Batch {
 	t.Helper()
 	out := new(provider.Batch)
-	req := &provider.Request{Header: header, Body: []byte(body), Limits: jsonscan.Limits{Depth: 64, Items: 1}}
+	req := &provider.Request{Header: header, Body: []byte(body), Limits: jsontext.Limits{Depth: 64, Items: 1}}
 	if err := (resend.Provider{}).Decode(req, out); err != nil {
 		t.Fatal(err)
 	}
@@ -97,6 +97,6 @@ const delivered = `{"type":"email.delivered","created_at":"2026-03-04T09:15:33.0
 
 func BenchmarkDecode(b *testing.B) {
 	b.Run("resend", func(b *testing.B) {
-		providertest.Benchmark(b, resend.Provider{}, &provider.Request{Body: []byte(delivered), Limits: jsonscan.Limits{Depth: 64, Items: 1}}, 1)
+		providertest.Benchmark(b, resend.Provider{}, &provider.Request{Body: []byte(delivered), Limits: jsontext.Limits{Depth: 64, Items: 1}}, 1)
 	})
 }

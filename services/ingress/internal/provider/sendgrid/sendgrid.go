@@ -12,8 +12,8 @@ import (
 	"strings"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -36,13 +36,13 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 
 // entry is one object taken apart; the last of two equal keys counts.
 type entry struct {
-	values [fieldCount]jsonscan.Value
+	values [fieldCount]jsontext.Value
 	out    *provider.Batch
 }
 
 func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
 
-func decode(m jsonscan.Members, it *provider.Item, out *provider.Batch) {
+func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 	e := entry{out: out}
 	for m.Next() {
 		key := m.Key()
@@ -164,7 +164,7 @@ func particular(e *entry, it *provider.Item) {
 
 // machine is true for an open by a privacy proxy; that it was none proves no
 // person.
-func machine(v jsonscan.Value) *bool {
+func machine(v jsontext.Value) *bool {
 	if b := provider.Boolean(v); b != nil && *b {
 		return b
 	}
@@ -175,7 +175,7 @@ func machine(v jsonscan.Value) *bool {
 // may change: what makes two of them different is in fields not known yet.
 func tellFields(it *provider.Item) {
 	var fields []string
-	for m := jsonscan.Value(it.Event.Raw).Members(); m.Next(); {
+	for m := jsontext.Value(it.Event.Raw).Members(); m.Next(); {
 		if key := m.Key(); key != names[fieldEventID] {
 			fields = append(fields, strconv.Quote(key)+string(m.Value()))
 		}

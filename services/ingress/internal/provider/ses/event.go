@@ -4,13 +4,13 @@ import (
 	"strings"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // events appends the events of r.
 func (r *record) events() {
-	var list jsonscan.Value
+	var list jsontext.Value
 	var fill func(*provider.Item)
 	switch kind := strings.ToLower(strings.ReplaceAll(r.kind, " ", "")); kind {
 	case "subscription":
@@ -228,7 +228,7 @@ func (r *record) preferences(f field) preferences {
 	return p
 }
 
-func (r *record) topic(v jsonscan.Value) topic {
+func (r *record) topic(v jsontext.Value) topic {
 	var t topic
 	for m := r.out.Object(v, "topicSubscriptionStatus"); m.Next(); {
 		switch key := m.Key(); key {

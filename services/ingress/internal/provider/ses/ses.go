@@ -13,8 +13,8 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -43,8 +43,8 @@ func (Provider) Answers() provider.Answers {
 // envelope is what is read of an SNS message.
 type envelope struct {
 	kind, id  string
-	timestamp jsonscan.Value
-	message   jsonscan.Value
+	timestamp jsontext.Value
+	message   jsontext.Value
 	bare      bool // it is the record itself
 }
 
@@ -77,7 +77,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	}
 	// From here on doc holds the record; text is not part of its memory.
 	doc := out.JSON()
-	if doc.Parse([]byte(text), req.Limits) != nil || doc.IsArray() || doc.Items()[0].Kind() != jsonscan.Object {
+	if doc.Parse([]byte(text), req.Limits) != nil || doc.IsArray() || doc.Items()[0].Kind() != jsontext.Object {
 		// Somebody else publishes to the topic. Sending it again would not help.
 		out.Add(env.message).Reject(provider.NotAnObject)
 		return nil
@@ -90,7 +90,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	return nil
 }
 
-func open(m jsonscan.Members, out *provider.Batch) envelope {
+func open(m jsontext.Members, out *provider.Batch) envelope {
 	var env envelope
 	for m.Next() {
 		switch key := m.Key(); key {
@@ -117,21 +117,21 @@ func open(m jsonscan.Members, out *provider.Batch) envelope {
 // record is one record of SES taken apart.
 type record struct {
 	out  *provider.Batch
-	raw  jsonscan.Value
+	raw  jsontext.Value
 	env  envelope
 	kind string // SES's word for what happened
 
 	messageID    string
-	sent         jsonscan.Value // when the message was taken
-	destinations jsonscan.Value
-	tags         jsonscan.Value
+	sent         jsontext.Value // when the message was taken
+	destinations jsontext.Value
+	tags         jsontext.Value
 
-	values [fieldCount]jsonscan.Value // what the record says beside mail
+	values [fieldCount]jsontext.Value // what the record says beside mail
 }
 
 func (r *record) text(f field) string { return r.out.Text(r.values[f], names[f]) }
 
-func (r *record) read(m jsonscan.Members) {
+func (r *record) read(m jsontext.Members) {
 	for m.Next() {
 		switch key := m.Key(); key {
 		case "eventType", "notificationType":
@@ -147,7 +147,7 @@ func (r *record) read(m jsonscan.Members) {
 	}
 }
 
-func (r *record) mail(m jsonscan.Members) {
+func (r *record) mail(m jsontext.Members) {
 	for m.Next() {
 		switch key := m.Key(); key {
 		case "timestamp":
@@ -165,7 +165,7 @@ func (r *record) mail(m jsonscan.Members) {
 	}
 }
 
-func (r *record) part(m jsonscan.Members) {
+func (r *record) part(m jsontext.Members) {
 	for m.Next() {
 		key := m.Key()
 		switch f := fieldOf(key); f {
@@ -181,9 +181,9 @@ func (r *record) part(m jsonscan.Members) {
 }
 
 // list returns v, which is noted when it is neither an array nor nothing.
-func (r *record) list(v jsonscan.Value, name string) jsonscan.Value {
+func (r *record) list(v jsontext.Value, name string) jsontext.Value {
 	switch v.Kind() {
-	case jsonscan.Array, jsonscan.Null, jsonscan.Invalid:
+	case jsontext.Array, jsontext.Null, jsontext.Invalid:
 	default:
 		r.out.Drift(provider.WrongType, name)
 	}
@@ -196,7 +196,7 @@ type recipient struct{ address, status, diagnostic string }
 // recipients returns those of a list of addresses or objects. Without a list, or
 // with an empty one, it is the message's only destination; of several nobody can
 // say which one is meant, so it is nobody.
-func (r *record) recipients(list jsonscan.Value) []recipient {
+func (r *record) recipients(list jsontext.Value) []recipient {
 	var found []recipient
 	for e := list.Elements(); e.Next() && len(found) <= eventsMax; {
 		found = append(found, r.named(e.Value()))
@@ -216,8 +216,8 @@ func (r *record) recipients(list jsonscan.Value) []recipient {
 	return found
 }
 
-func (r *record) named(v jsonscan.Value) recipient {
-	if v.Kind() != jsonscan.Object {
+func (r *record) named(v jsontext.Value) recipient {
+	if v.Kind() != jsontext.Object {
 		return recipient{address: provider.Address(r.out.Text(v, names[fieldRecipients]))}
 	}
 	var who recipient
@@ -264,9 +264,9 @@ func (r *record) add(who recipient) *provider.Item {
 
 // when returns the time of what happened, else when the message was taken, else
 // when SNS was told.
-func (r *record) when() jsonscan.Value {
-	for _, v := range [...]jsonscan.Value{r.values[fieldTimestamp], r.sent} {
-		if k := v.Kind(); k != jsonscan.Invalid && k != jsonscan.Null {
+func (r *record) when() jsontext.Value {
+	for _, v := range [...]jsontext.Value{r.values[fieldTimestamp], r.sent} {
+		if k := v.Kind(); k != jsontext.Invalid && k != jsontext.Null {
 			return v
 		}
 	}
@@ -277,7 +277,7 @@ func (r *record) when() jsonscan.Value {
 func (r *record) label(it *provider.Item) {
 	for m := r.out.Object(r.tags, "tags"); m.Next(); {
 		key, value := m.Key(), ""
-		if m.Value().Kind() != jsonscan.Array {
+		if m.Value().Kind() != jsontext.Array {
 			value = provider.Plain(m.Value())
 		}
 		for e := m.Value().Elements(); e.Next(); {

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/providertest"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/ses"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 func suite() providertest.Suite {
@@ -58,7 +58,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add(`{"eventType":"Subscription","mail":{"messageId":"m"},"subscription":{"contactList":"c","newTopicPreferences":{"topicSubscriptionStatus":[{"topicName":"n","subscriptionStatus":"OptOut"}]}}}`)
 	f.Fuzz(func(t *testing.T, record string) {
 		var out provider.Batch
-		req := &provider.Request{Body: notification(record), Limits: jsonscan.Limits{Depth: 64, Items: 100_000}}
+		req := &provider.Request{Body: notification(record), Limits: jsontext.Limits{Depth: 64, Items: 100_000}}
 		if err := (ses.Provider{}).Decode(req, &out); err != nil {
 			t.Fatalf("an SNS message was refused: %v", err)
 		}
@@ -106,7 +106,7 @@ func TestProvider_BoundsTheEventsOfOneRecord(t *testing.T) {
 			}
 			record := `{"eventType":"Send","mail":{"messageId":"m","timestamp":"2026-01-01T00:00:00Z","destination":[` + strings.Join(list, ",") + `]},"send":{}}`
 			var out provider.Batch
-			req := &provider.Request{Body: notification(record), Limits: jsonscan.Limits{Depth: 64, Items: 1}}
+			req := &provider.Request{Body: notification(record), Limits: jsontext.Limits{Depth: 64, Items: 1}}
 			if err := (ses.Provider{}).Decode(req, &out); err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +132,7 @@ func TestProvider_LosesNoTopicInSilence(t *testing.T) {
 			}
 			record := fmt.Sprintf(`{"eventType":"Subscription","mail":{"messageId":"m","destination":["ana@example.com"]},"subscription":{"contactList":"c","newTopicPreferences":{"unsubscribeAll":%t,"topicSubscriptionStatus":[%s]}}}`, tt.all, strings.Join(list, ","))
 			var out provider.Batch
-			req := &provider.Request{Body: notification(record), Limits: jsonscan.Limits{Depth: 64, Items: 1}}
+			req := &provider.Request{Body: notification(record), Limits: jsontext.Limits{Depth: 64, Items: 1}}
 			if err := (ses.Provider{}).Decode(req, &out); err != nil {
 				t.Fatal(err)
 			}
@@ -145,6 +145,6 @@ func TestProvider_LosesNoTopicInSilence(t *testing.T) {
 
 func BenchmarkDecode(b *testing.B) {
 	b.Run("ses", func(b *testing.B) {
-		providertest.Benchmark(b, ses.Provider{}, &provider.Request{Body: notification(bounce), Limits: jsonscan.Limits{Depth: 64, Items: 1}}, 1)
+		providertest.Benchmark(b, ses.Provider{}, &provider.Request{Body: notification(bounce), Limits: jsontext.Limits{Depth: 64, Items: 1}}, 1)
 	})
 }

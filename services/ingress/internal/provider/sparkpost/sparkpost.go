@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 // Name is the provider's name in the configuration and in events.
@@ -40,15 +40,15 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	if err := doc.Parse(req.Body, req.Limits); err != nil {
 		return err
 	}
-	if !doc.IsArray() && doc.Items()[0].Kind() != jsonscan.Object {
+	if !doc.IsArray() && doc.Items()[0].Kind() != jsontext.Object {
 		return &provider.FormError{What: "neither an object nor an array"}
 	}
 	for i, raw := range doc.Items() {
-		if raw.Kind() != jsonscan.Object {
+		if raw.Kind() != jsontext.Object {
 			out.Add(raw).Reject(provider.NotAnObject)
 			continue
 		}
-		var msys jsonscan.Value
+		var msys jsontext.Value
 		for m := doc.Members(i); m.Next(); {
 			if key := m.Key(); key == "msys" {
 				msys = m.Value()
@@ -56,7 +56,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 				out.Drift(provider.UnknownField, key)
 			}
 		}
-		if msys.Kind() != jsonscan.Object {
+		if msys.Kind() != jsontext.Object {
 			out.Add(raw).Reject(provider.NoType)
 			continue
 		}
@@ -69,14 +69,14 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 
 // entry is one event taken apart; the last of two equal keys counts.
 type entry struct {
-	values [fieldCount]jsonscan.Value
+	values [fieldCount]jsontext.Value
 	out    *provider.Batch
 }
 
 func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
 
-func decode(class string, v jsonscan.Value, it *provider.Item, out *provider.Batch) {
-	if v.Kind() != jsonscan.Object {
+func decode(class string, v jsontext.Value, it *provider.Item, out *provider.Batch) {
+	if v.Kind() != jsontext.Object {
 		it.Reject(provider.NotAnObject)
 		return
 	}

@@ -5,9 +5,9 @@ import (
 	"testing"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/providertest"
 	"github.com/mailstream/mailstream/services/ingress/internal/provider/sparkpost"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
 )
 
 func suite() providertest.Suite {
@@ -36,19 +36,19 @@ func TestProvider(t *testing.T) {
 
 // count counts events: an entry without msys is a bad item, an empty msys none.
 func count(body []byte) (int, bool) {
-	var doc jsonscan.Document
-	if doc.Parse(body, jsonscan.Limits{Depth: 64, Items: 100_000}) != nil {
+	var doc jsontext.Document
+	if doc.Parse(body, jsontext.Limits{Depth: 64, Items: 100_000}) != nil {
 		return 0, false
 	}
 	total := 0
 	for i := range doc.Items() {
-		var msys jsonscan.Value
+		var msys jsontext.Value
 		for m := doc.Members(i); m.Next(); {
 			if m.Key() == "msys" {
 				msys = m.Value()
 			}
 		}
-		if msys.Kind() != jsonscan.Object {
+		if msys.Kind() != jsontext.Object {
 			total++
 		}
 		for m := msys.Members(); m.Next(); {

@@ -1,4 +1,4 @@
-// Package jsonscan finds the parts of a JSON text without copying or changing
+// Package jsontext finds the parts of a JSON text without copying or changing
 // them: a Document checks the whole text once and knows where its items and the
 // members of every object lie, byte for byte; Value walks text without one.
 //
@@ -6,7 +6,7 @@
 // that): RFC 8259 with invalid UTF-8 tolerated inside strings. It builds no tree
 // and allocates only for strings with escapes. Strings it returns share memory
 // with the text, which therefore must never be written to again.
-package jsonscan
+package jsontext
 
 import (
 	"bytes"
