@@ -6,7 +6,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-MODULES  := schemas services devstack examples
+MODULES  := schemas services devstack devstack/engine examples
 PACKAGES := $(MODULES:%=./%/...)
 
 export DATA_DIR ?= .mailstream
@@ -71,7 +71,7 @@ fuzz: ## every fuzz target for FUZZTIME=10s each
 	while IFS=: read -r file name; do \
 	  echo "== $$name in $${file%/*}"; \
 	  go test -run '^$$' -fuzz "^$$name\$$" -fuzztime "$$FUZZTIME" "./$${file%/*}" || failed=1; \
-	done < <(grep -roE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' $(MODULES) | sed 's/:func /:/' | sort); \
+	done < <(grep -roE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' $(MODULES) | sed 's/:func /:/' | sort -u); \
 	exit $$failed
 
 bench: ## the numbers of the budget table, each beside its reference

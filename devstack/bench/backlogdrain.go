@@ -52,7 +52,7 @@ func newDrain(ctx context.Context, opt Options) (*drain, func(), error) {
 	}
 	ec := engine.Default()
 	ec.Listen, ec.DataDir = "127.0.0.1:0", filepath.Join(dir, "clickhouse")
-	eng, err := engine.New(ec, zap.NewNop())
+	eng, err := engine.New(ec, nil)
 	if err != nil {
 		return nil, nil, err
 	}

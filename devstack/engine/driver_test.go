@@ -13,12 +13,9 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
-	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/devstack/engine/enginetest"
 )
-
-func zapNop() *zap.Logger { return zap.NewNop() }
 
 // allTypes has a column of every kind that a table of ours may have, and some more.
 const allTypes = `CREATE TABLE all_types (

@@ -38,12 +38,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"sync"
-
-	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/devstack/engine/internal/library"
 )
@@ -64,7 +63,7 @@ type Config struct {
 	// DataDir holds the tables. Empty: a temporary directory, removed at the end.
 	DataDir string
 	// CacheDir keeps the shared library once fetched, 560 MB. Empty: the user's
-	// cache directory, below mailstream.
+	// cache directory, below chdb-engine.
 	CacheDir string
 	// Listen is the address of the HTTP interface; port 0 takes a free one.
 	Listen string
@@ -73,15 +72,15 @@ type Config struct {
 	// Reader and ReaderPassword are the account that may only read, and only
 	// within limits of time and memory. Empty Reader: no such account.
 	Reader, ReaderPassword string
-	// Restart starts a child that has ended by itself again, on the same port and
-	// data, and logs it. Without, Run returns.
+	// Restart starts another child, on the same port and data, when one has ended
+	// by itself, and logs it. Without it, Run returns.
 	Restart bool
 	// Progress gets a line now and then while the library is fetched. Nil: the
 	// lines go to the log.
 	Progress func(line string)
 }
 
-// Default returns the configuration of `make dev`: a temporary directory,
+// Default returns the configuration of a laptop: a temporary data directory,
 // ClickHouse's usual port, user "default" without a password, reader "reader".
 func Default() Config {
 	return Config{Listen: "127.0.0.1:8123", Username: "default", Reader: "reader"}
@@ -90,7 +89,7 @@ func Default() Config {
 // Engine is one ClickHouse engine. Run starts it, and it can run once.
 type Engine struct {
 	config Config
-	log    *zap.Logger
+	log    *slog.Logger
 	ready  chan struct{}
 
 	mu      sync.Mutex
@@ -100,8 +99,8 @@ type Engine struct {
 
 // New returns an engine that Run will start. It fails on an address without a
 // port, on equal account names, and with ErrUnsupported on a platform without a
-// library.
-func New(config Config, log *zap.Logger) (*Engine, error) {
+// library. A nil log discards what would be logged.
+func New(config Config, log *slog.Logger) (*Engine, error) {
 	if err := library.Supported(); err != nil {
 		return nil, err
 	}
@@ -114,8 +113,11 @@ func New(config Config, log *zap.Logger) (*Engine, error) {
 	if config.Reader == config.Username {
 		return nil, fmt.Errorf("engine accounts: user and reader are both %q", config.Reader)
 	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	if config.Progress == nil {
-		config.Progress = func(line string) { log.Info("engine library prepared", zap.String("step", line)) }
+		config.Progress = func(line string) { log.Info("engine library prepared", slog.String("step", line)) }
 	}
 	return &Engine{config: config, log: log, ready: make(chan struct{})}, nil
 }
@@ -153,7 +155,7 @@ func (e *Engine) fetch(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("find cache directory for the engine library: %w", err)
 		}
-		dir = filepath.Join(base, "mailstream")
+		dir = filepath.Join(base, "chdb-engine")
 	}
 	return library.Ensure(ctx, dir, e.config.Progress)
 }

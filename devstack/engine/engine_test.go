@@ -166,7 +166,7 @@ func launch(change func(*engine.Config)) (*running, error) {
 	if change != nil {
 		change(&config)
 	}
-	e, err := engine.New(config, zapNop())
+	e, err := engine.New(config, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 
 // childArgument makes a program the engine's child. It is no argument a person
 // would give.
-const childArgument = "mailstream-engine-child"
+const childArgument = "chdb-engine-child"
 
 // stopMax bounds an orderly stop; the child is killed after it. The child's own
 // deadline, stopSelfMax, is shorter.

@@ -296,7 +296,7 @@ func TestRun_StartsNoChildrenWithoutEndWhenMainForgetsChildMain(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What such a main would do with the arguments of a child: run an engine.
-	out, err := exec.Command(program, parentArgument, t.TempDir(), "mailstream-engine-child").CombinedOutput()
+	out, err := exec.Command(program, parentArgument, t.TempDir(), "chdb-engine-child").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "main does not call engine.ChildMain") {
 		t.Errorf("parent said %q, %v", out, err)
 	}

@@ -17,7 +17,7 @@ import (
 const (
 	lockName   = "engine.lock"
 	configName = "engine.xml"
-	tempPrefix = "mailstream-engine-"
+	tempPrefix = "chdb-engine-"
 )
 
 // lockWaitMax is how long a lock is waited for: an engine that is being killed

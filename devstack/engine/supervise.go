@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
-
-	"go.uber.org/zap"
 )
 
 // How a child that has ended by itself is started again.
@@ -57,7 +56,7 @@ func (e *Engine) supervise(ctx context.Context, spec childSpec, lock *os.File) e
 		if !more {
 			return fmt.Errorf("restart engine: it ended %d times in a row: %w", again.row, err)
 		}
-		e.log.Warn("engine ended and is started again", zap.Int("attempt", again.row), zap.Duration("delay", wait), zap.Error(err))
+		e.log.Warn("engine ended and is started again", slog.Int("attempt", again.row), slog.Duration("delay", wait), slog.Any("error", err))
 		pause := time.NewTimer(wait)
 		select {
 		case <-pause.C:

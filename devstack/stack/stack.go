@@ -8,7 +8,9 @@ package stack
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -17,6 +19,7 @@ import (
 	"sync"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
 
 	"github.com/mailstream/mailstream/devstack/broker"
 	"github.com/mailstream/mailstream/devstack/engine"
@@ -90,7 +93,10 @@ func New(opt Options) (*Stack, error) {
 	ec := engine.Default()
 	ec.DataDir, ec.Listen, ec.Progress = filepath.Join(opt.DataDir, "clickhouse"), clickhouseListen, opt.Progress
 	ec.Restart = true
-	if s.engine, err = engine.New(ec, s.log.Named("engine")); err != nil {
+	if s.engine, err = engine.New(ec, slog.New(zapslog.NewHandler(s.log.Core(), zapslog.WithName("engine")))); err != nil {
+		if errors.Is(err, engine.ErrUnsupported) {
+			err = fmt.Errorf("%w: run `docker compose up`", err)
+		}
 		return nil, err
 	}
 	s.broker = broker.New(broker.Config{Listen: kafkaListen, DataDir: filepath.Join(opt.DataDir, "kafka")}, s.log.Named("broker"))

@@ -2,6 +2,7 @@ package tidy
 
 import (
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,7 +67,7 @@ func checkModules(t *tree, rep *report) {
 			rep.add(file, 1, "the go line must be %q, as in go.work", version)
 		}
 		for _, r := range mod.Replace {
-			if !strings.HasPrefix(r.New.Path, "../") {
+			if to := path.Join(path.Dir(file), r.New.Path); r.New.Version != "" || !filepath.IsLocal(to) {
 				rep.add(file, r.Syntax.Start.Line, "replaces %s by something outside the repository", r.Old.Path)
 			}
 		}

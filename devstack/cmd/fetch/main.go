@@ -10,8 +10,6 @@ import (
 	"os/signal"
 	"syscall"
 
-	"go.uber.org/zap"
-
 	"github.com/mailstream/mailstream/devstack/engine"
 )
 
@@ -24,7 +22,7 @@ func main() {
 	}
 	config := engine.Default()
 	config.Progress = func(line string) { fmt.Fprintln(os.Stderr, line) }
-	e, err := engine.New(config, zap.NewNop())
+	e, err := engine.New(config, nil)
 	if err == nil {
 		err = e.Fetch(ctx)
 	}

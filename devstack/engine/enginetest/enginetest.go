@@ -23,8 +23,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/mailstream/mailstream/devstack/engine"
 )
 
@@ -121,7 +119,7 @@ func (s *sharedEngine) launch() error {
 	config := engine.Default()
 	config.Listen = "127.0.0.1:0"
 	config.Progress = func(line string) { fmt.Fprintln(os.Stderr, line) }
-	e, err := engine.New(config, zap.NewNop())
+	e, err := engine.New(config, nil)
 	if err != nil {
 		return err
 	}

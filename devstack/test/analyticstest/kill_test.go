@@ -51,7 +51,7 @@ func newOwnEngine(t *testing.T) *ownEngine {
 func (e *ownEngine) start(t *testing.T) {
 	t.Helper()
 	var err error
-	if e.now, err = engine.New(e.cfg, zap.NewNop()); err != nil {
+	if e.now, err = engine.New(e.cfg, nil); err != nil {
 		t.Fatal(err)
 	}
 	var ctx context.Context

@@ -60,7 +60,7 @@ func supported(platform string) error {
 		names = append(names, name)
 	}
 	sort.Strings(names)
-	return fmt.Errorf("%w: this is %s, there is one for %s (glibc); use `docker compose up` instead",
+	return fmt.Errorf("%w: this is %s, there is one for %s (glibc); use a ClickHouse server instead",
 		ErrUnsupported, platform, strings.Join(names, ", "))
 }
 
@@ -75,7 +75,7 @@ func Ensure(ctx context.Context, dir string, progress func(string)) (string, err
 }
 
 func (p pin) ensure(ctx context.Context, dir string, progress func(string)) (string, error) {
-	home := filepath.Join(dir, "engine", strings.TrimPrefix(p.name, "@chdb/")+"-"+p.version)
+	home := filepath.Join(dir, strings.TrimPrefix(p.name, "@chdb/")+"-"+p.version)
 	path := filepath.Join(home, fileName)
 	if p.present(path) {
 		return path, nil

