@@ -10,8 +10,16 @@ import (
 	"strings"
 )
 
-// groupReader is the only package that commits offsets.
-const groupReader = "services/internal/platform/kafka/group"
+const (
+	// kafkaDoor is the only tree of the services that uses the client library.
+	kafkaDoor = "services/internal/platform/kafka"
+	// groupReader is the only package that commits offsets.
+	groupReader = kafkaDoor + "/group"
+	// kafkaLibrary starts the import path of every package of the library, and
+	// kafkaRecords is the one whose records all services carry.
+	kafkaLibrary = "github.com/twmb/franz-go"
+	kafkaRecords = kafkaLibrary + "/pkg/kgo"
+)
 
 // mainOnly lists what belongs to main: it ends the process and hands arguments
 // and environment down, so that everything else can run many times in a test.
@@ -219,6 +227,30 @@ func checkChannels(t *tree, rep *report) {
 
 // commitCall matches kgo's and kadm's ways to commit.
 var commitCall = regexp.MustCompile(`^Commit(All)?(Offsets|Records|MarkedOffsets|UncommittedOffsets)`)
+
+// checkKafkaDoor keeps the client library behind one door: elsewhere, services
+// carry its records and no more.
+func checkKafkaDoor(t *tree, rep *report) {
+	for _, f := range t.goFiles {
+		if !in(f.dir, "services") || in(f.dir, kafkaDoor) || !f.production() {
+			continue
+		}
+		for _, spec := range f.ast.Imports {
+			if p, err := strconv.Unquote(spec.Path.Value); err == nil && in(p, kafkaLibrary) && p != kafkaRecords {
+				rep.add(f.path, f.line(spec.Pos()), "imports %s; only packages below %s speak to Kafka", p, kafkaDoor)
+			}
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok {
+				if pkg, name := f.selected(sel); pkg == kafkaRecords && name != "Record" && name != "RecordHeader" {
+					rep.add(f.path, f.line(sel.Pos()), "uses kgo.%s; only packages below %s speak to Kafka", name, kafkaDoor)
+				}
+			}
+			return true
+		})
+	}
+	checkCommitSite(t, rep)
+}
 
 // checkCommitSite keeps one call in the services that commits offsets.
 func checkCommitSite(t *tree, rep *report) {

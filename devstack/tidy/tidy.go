@@ -55,7 +55,7 @@ func rules() []rule {
 		{14, checkErrorMatching},
 		{15, checkConstructors},
 		{16, checkChannels},
-		{17, checkCommitSite},
+		{17, checkKafkaDoor},
 		{18, checkSQL},
 		{19, checkMetrics},
 		{20, checkLogs},

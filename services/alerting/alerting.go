@@ -29,7 +29,6 @@ import (
 	"github.com/mailstream/mailstream/services/alerting/internal/book"
 	"github.com/mailstream/mailstream/services/alerting/internal/counter"
 	"github.com/mailstream/mailstream/services/alerting/internal/evaluator"
-	"github.com/mailstream/mailstream/services/alerting/internal/lease"
 	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
 	"github.com/mailstream/mailstream/services/alerting/internal/slack"
 	"github.com/mailstream/mailstream/services/internal/platform"
@@ -37,6 +36,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/membership"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
@@ -68,7 +68,7 @@ type Service struct {
 	boxes     []*outbox.Outbox
 	counter   *counter.Counter
 	evaluator *evaluator.Evaluator
-	lease     *lease.Lease
+	member    *membership.Member
 	server    *httpserver.Server
 	ready     chan struct{}
 	unread    prometheus.Counter
@@ -153,11 +153,11 @@ func (s *Service) stages(opt options) error {
 		Kafka: s.kafka, Rules: rules, Instance: instanceName(), SeriesMax: s.cfg.SeriesMax, Now: opt.now, Receivers: s.boxes,
 		Book: s.book, Tail: s.tail, Publisher: s.producer,
 	}, s.log, s.reg)
-	s.lease = lease.New(s.kafka, s.kafka.Group("alerting"), s.log, s.reg)
+	s.member = membership.New(s.kafka, s.kafka.Group("alerting"), s.log, s.reg)
 	// All counted topics are divided alike: the lease of one partition number is
 	// that of all three.
-	s.lease.Handle(schemas.EventTopic(s.kafka.TopicPrefix, schemas.Blocked), s.counter)
-	s.lease.Handle(schemas.RatesTopic(s.kafka.TopicPrefix), s.evaluator)
+	s.member.Handle(schemas.EventTopic(s.kafka.TopicPrefix, schemas.Blocked), s.counter)
+	s.member.Handle(schemas.RatesTopic(s.kafka.TopicPrefix), s.evaluator)
 	return nil
 }
 
@@ -199,7 +199,7 @@ func (s *Service) readiness() error {
 
 func (s *Service) settled() bool {
 	select {
-	case <-s.lease.Joined():
+	case <-s.member.Joined():
 		return s.counter.Settled() && s.evaluator.Settled()
 	default:
 		return false
@@ -223,7 +223,7 @@ func (s *Service) Run(ctx context.Context) error {
 	tasks = append(tasks,
 		lifecycle.Task{Name: "counter", Run: s.counter.Run},
 		lifecycle.Task{Name: "evaluator", Run: s.evaluator.Run},
-		lifecycle.Task{Name: "lease", Run: s.lease.Run},
+		lifecycle.Task{Name: "lease", Run: s.member.Run},
 		lifecycle.Task{Name: "readiness", Run: s.watchReady},
 	)
 	return lifecycle.RunInOrder(ctx, tasks, nil, nil)

@@ -17,7 +17,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
@@ -28,9 +27,9 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/disk"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
-	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/group"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/offsets"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
@@ -62,7 +61,7 @@ type Service struct {
 	server   *httpserver.Server
 	producer *produce.Producer
 	watch    *admin.Watch
-	asks     *kgo.Client // for the ends of the list
+	offsets  *offsets.Lister // of the list
 	metrics  *metrics
 	often    *zap.Logger // throttled: for what may be repeated
 	room     disk.Room   // of the local store
@@ -116,9 +115,7 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	if s.watch, err = admin.NewWatch(shared.Kafka, admin.WatchConfig{Name: "suppression", Topics: used}, shared.Log, shared.Registry); err != nil {
 		return nil, err
 	}
-	if s.asks, err = kafka.NewClient(shared.Kafka, shared.Log, shared.Registry); err != nil {
-		return nil, err
-	}
+	s.offsets = offsets.NewLister(shared.Kafka, shared.Log, shared.Registry)
 	return s, nil
 }
 
@@ -350,7 +347,7 @@ func (s *Service) close(ctx context.Context) error {
 		s.shared.Log.Warn("writes were left unacknowledged at the stop", telemetry.Err(err))
 	}
 	s.watch.Close()
-	s.asks.Close()
+	s.offsets.Close()
 	if s.store == nil {
 		return nil
 	}

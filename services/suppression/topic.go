@@ -5,25 +5,19 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-
-	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
 
 // ends returns the end of every partition of the list.
 func (s *Service) ends(ctx context.Context) (map[int32]int64, error) {
-	listed, err := kadm.NewClient(s.asks).ListCommittedOffsets(ctx, s.topic)
-	if err == nil {
-		err = listed.Error()
-	}
+	listed, err := s.offsets.CommittedEnds(ctx, s.topic)
 	if err != nil {
-		return nil, fmt.Errorf("list ends of %q: %w", s.topic, kafka.Classify(err))
+		return nil, fmt.Errorf("read ends of %q: %w", s.topic, err)
 	}
-	out := map[int32]int64{}
-	for p, o := range listed[s.topic] {
-		out[p] = o.Offset
+	out := make(map[int32]int64, len(listed))
+	for at, end := range listed {
+		out[at.Partition] = end
 	}
 	return out, nil
 }

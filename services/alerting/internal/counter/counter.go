@@ -19,11 +19,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/alerting/internal/feed"
-	"github.com/mailstream/mailstream/services/alerting/internal/lease"
 	"github.com/mailstream/mailstream/services/alerting/internal/window"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/membership"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
@@ -54,13 +54,13 @@ type Options struct {
 	Now       func() time.Time
 }
 
-// Counter is the stage. It is a lease.Holder through its Inbox.
+// Counter is the stage. It is a membership.Worker through its Queue.
 type Counter struct {
-	*lease.Inbox
+	*membership.Queue
 	opt     Options
 	log     *zap.Logger // throttled
 	met     *metrics
-	feed    *feed.Feed
+	reader  *read.Reader
 	topics  []string
 	lanes   map[int32]*lane
 	starts  []int32 // acquired, start not yet known
@@ -74,8 +74,8 @@ type Counter struct {
 // New returns a counter that has no lanes yet.
 func New(opt Options, pub Publisher, log *zap.Logger, reg prometheus.Registerer) *Counter {
 	c := &Counter{
-		Inbox: lease.NewInbox(), opt: opt, log: telemetry.Throttled(log), met: newMetrics(reg),
-		feed: feed.New(opt.Kafka, log, reg), lanes: make(map[int32]*lane),
+		Queue: membership.NewQueue(), opt: opt, log: telemetry.Throttled(log), met: newMetrics(reg),
+		reader: read.NewReader(opt.Kafka, log, reg), lanes: make(map[int32]*lane),
 		topics: Topics(opt.Kafka.TopicPrefix),
 	}
 	c.told = newTeller(schemas.RatesTopic(opt.Kafka.TopicPrefix), int(opt.Kafka.Topics.Partitions), pub)
@@ -87,7 +87,7 @@ func (c *Counter) Settled() bool { return c.settled.Load() && c.Pending() == 0 }
 
 // Run counts until ctx is done, which is no error.
 func (c *Counter) Run(ctx context.Context) error {
-	defer c.feed.Close()
+	defer c.reader.Close()
 	defer c.End()
 	for ctx.Err() == nil {
 		if err := c.obey(); err != nil {
@@ -118,7 +118,7 @@ func (c *Counter) step(ctx context.Context) error {
 			switch {
 			case ctx.Err() != nil:
 				return nil
-			case fate.Of(err) != fate.Retry:
+			case fate.Final(err):
 				return err
 			}
 			c.stumbled(err)
@@ -129,7 +129,7 @@ func (c *Counter) step(ctx context.Context) error {
 		_ = lifecycle.Sleep(ctx, time.Until(until)) // the loop sees that ctx is done
 		return nil
 	}
-	recs, err := c.feed.Poll(ctx, until, pollRecordsMax)
+	recs, err := c.reader.PollUntil(ctx, until, pollRecordsMax)
 	if err != nil {
 		return err
 	}
@@ -159,12 +159,12 @@ func (c *Counter) stumbled(err error) {
 	c.log.Warn("counter will try again", telemetry.Attempt(c.faults), telemetry.Delay(delay), telemetry.Err(err))
 }
 
-// obey carries out the orders of the lease.
+// obey carries out the assignments of the group.
 func (c *Counter) obey() error {
-	for _, o := range c.Take() {
+	for _, o := range c.Drain() {
 		for _, p := range o.Partitions {
 			c.drop(p)
-			if !o.Release {
+			if !o.Revoked {
 				c.starts = append(c.starts, p)
 				c.settled.Store(false)
 				c.nextAsk = c.now()
@@ -182,11 +182,11 @@ func (c *Counter) drop(p int32) {
 	if l == nil {
 		return
 	}
-	spots := make([]feed.Spot, 0, len(l.inputs))
+	spots := make([]kafka.TopicPartition, 0, len(l.inputs))
 	for _, in := range l.inputs {
 		spots = append(spots, in.spot)
 	}
-	c.feed.Remove(spots)
+	c.reader.Remove(spots...)
 	delete(c.lanes, p)
 	c.told.forget(p)
 }
@@ -208,7 +208,7 @@ func (c *Counter) ask(ctx context.Context) error {
 			return err
 		}
 	}
-	ends, err := c.feed.Ends(ctx, c.topics...)
+	ends, err := c.reader.Ends(ctx, c.topics...)
 	if err != nil {
 		return err
 	}
@@ -225,7 +225,7 @@ func (c *Counter) ask(ctx context.Context) error {
 			continue
 		}
 		l.ring.Expire(oldest)
-		c.feed.Resume(l.begin(now, ends, func(o window.Observation) { c.count(l, o) })...)
+		c.reader.Resume(l.begin(now, ends, func(o window.Observation) { c.count(l, o) })...)
 	}
 	return nil
 }
@@ -241,11 +241,11 @@ func (c *Counter) unstick(ctx context.Context) error {
 	if !stuck {
 		return nil
 	}
-	starts, err := c.feed.Starts(ctx, c.topics...)
+	starts, err := c.reader.Starts(ctx, c.topics...)
 	if err != nil {
 		return err
 	}
-	from := make(map[feed.Spot]int64)
+	from := make(map[kafka.TopicPartition]int64)
 	for _, l := range c.lanes {
 		l.moved = time.Now()
 		for _, in := range l.inputs {
@@ -255,18 +255,18 @@ func (c *Counter) unstick(ctx context.Context) error {
 	}
 	c.met.faults.Inc()
 	c.log.Warn("reading stood still: reading again with a new connection", telemetry.Rows(len(from)))
-	return c.feed.Reset(from)
+	return c.reader.Reset(from)
 }
 
 // start begins to read the acquired lanes where one window ago is. An event is
 // never placed after its record, so all events of the window lie from there on.
 func (c *Counter) start(ctx context.Context) error {
 	from := time.Unix(c.oldest().Start(), 0).Add(-startMargin)
-	offsets, err := c.feed.After(ctx, from, c.topics...)
+	offsets, err := c.reader.After(ctx, from, c.topics...)
 	if err != nil {
 		return err
 	}
-	add := make(map[feed.Spot]int64)
+	add := make(map[kafka.TopicPartition]int64)
 	for _, p := range c.starts {
 		l := newLane(p, c.opt.Kafka.TopicPrefix, c.opt.SeriesMax)
 		for _, in := range l.inputs {
@@ -279,7 +279,7 @@ func (c *Counter) start(ctx context.Context) error {
 		c.lanes[p] = l
 	}
 	c.starts = nil
-	return c.feed.Add(add)
+	return c.reader.Add(add)
 }
 
 // read takes one record.
@@ -298,7 +298,7 @@ func (c *Counter) read(l *lane, rec *kgo.Record) {
 		case within:
 			c.count(l, o)
 		case in.hold(rec.Offset, o):
-			c.feed.Pause(in.spot)
+			c.reader.Pause(in.spot)
 		}
 	}
 }
@@ -369,7 +369,7 @@ func (c *Counter) tell(ctx context.Context) error {
 	switch {
 	case err == nil, ctx.Err() != nil:
 		return nil
-	case fate.Of(err) != fate.Retry: // a record too large would be our bug
+	case fate.Final(err): // a record too large would be our bug
 		return fate.Wrap(fate.Halt, fmt.Errorf("publish rates: %w", err))
 	default:
 		c.stumbled(fmt.Errorf("publish rates: %w", err))

@@ -6,8 +6,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/alerting/internal/feed"
 	"github.com/mailstream/mailstream/services/alerting/internal/window"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 )
 
 // heldMax bounds the events of one partition that are read before their round
@@ -32,7 +32,7 @@ type lane struct {
 
 // input is one topic of a lane.
 type input struct {
-	spot   feed.Spot
+	spot   kafka.TopicPartition
 	kind   window.Kind
 	next   int64 // offset to read next
 	target int64 // end of the topic when the round began
@@ -50,7 +50,7 @@ func newLane(partition int32, prefix string, seriesMax int) *lane {
 	l := &lane{partition: partition, ring: window.NewRing(partition, seriesMax)}
 	for _, t := range countedTypes() {
 		kind, _ := window.KindOf(t) // true for every counted type
-		l.inputs = append(l.inputs, &input{spot: feed.Spot{Topic: schemas.EventTopic(prefix, t), Partition: partition}, kind: kind})
+		l.inputs = append(l.inputs, &input{spot: kafka.TopicPartition{Topic: schemas.EventTopic(prefix, t), Partition: partition}, kind: kind})
 	}
 	return l
 }
@@ -71,7 +71,7 @@ func countedTypes() []schemas.Type {
 
 // begin opens a round whose targets are ends. It returns the spots to fetch
 // again.
-func (l *lane) begin(now time.Time, ends map[feed.Spot]int64, count func(window.Observation)) (resume []feed.Spot) {
+func (l *lane) begin(now time.Time, ends map[kafka.TopicPartition]int64, count func(window.Observation)) (resume []kafka.TopicPartition) {
 	l.open, l.opened, l.moved = true, now, time.Now()
 	for _, in := range l.inputs {
 		in.target = ends[in.spot]

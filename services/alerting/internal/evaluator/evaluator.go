@@ -22,13 +22,14 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/book"
-	"github.com/mailstream/mailstream/services/alerting/internal/feed"
-	"github.com/mailstream/mailstream/services/alerting/internal/lease"
 	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
 	"github.com/mailstream/mailstream/services/alerting/internal/window"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/membership"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
@@ -85,16 +86,16 @@ type Options struct {
 	Publisher Publisher
 }
 
-// Evaluator is the stage. It is a lease.Holder through its Inbox.
+// Evaluator is the stage. It is a membership.Worker through its Queue.
 type Evaluator struct {
-	*lease.Inbox
+	*membership.Queue
 	opt    Options
 	window time.Duration // the longest of any rule
 	pub    Publisher
 	log    *zap.Logger
 	often  *zap.Logger // throttled: for what may be repeated
 	met    *metrics
-	feed   *feed.Feed
+	reader *read.Reader
 	marks  *marks
 	book   *book.Book
 	tail   Log
@@ -139,8 +140,8 @@ type live struct {
 // New returns an evaluator without partitions.
 func New(opt Options, log *zap.Logger, reg prometheus.Registerer) *Evaluator {
 	e := &Evaluator{
-		Inbox: lease.NewInbox(), opt: opt, pub: opt.Publisher, log: log, often: telemetry.Throttled(log), met: newMetrics(reg),
-		feed: feed.New(opt.Kafka, log, reg), book: opt.Book, tail: opt.Tail,
+		Queue: membership.NewQueue(), opt: opt, pub: opt.Publisher, log: log, often: telemetry.Throttled(log), met: newMetrics(reg),
+		reader: read.NewReader(opt.Kafka, log, reg), book: opt.Book, tail: opt.Tail,
 		limit: window.NewLimit(opt.SeriesMax), parts: make(map[int32]*part), live: make(map[string]live),
 	}
 	for _, r := range opt.Rules {
@@ -148,13 +149,10 @@ func New(opt Options, log *zap.Logger, reg prometheus.Registerer) *Evaluator {
 	}
 	e.topics.rates = schemas.RatesTopic(opt.Kafka.TopicPrefix)
 	e.topics.alerts = schemas.AlertsTopic(opt.Kafka.TopicPrefix)
-	partitioner := kgo.StickyKeyPartitioner(nil).ForTopic(e.topics.rates) // as the producer does
-	e.place = func(group string) int32 {
-		return int32(partitioner.Partition(&kgo.Record{Key: []byte(group)}, int(opt.Kafka.Topics.Partitions)))
-	}
+	e.place = produce.Placement(int(opt.Kafka.Topics.Partitions))
 	e.marks = &marks{
-		at:  feed.Spot{Topic: e.topics.rates, Partition: e.place(window.MarkKey)},
-		now: opt.Now, log: e.often, feed: feed.New(opt.Kafka, log, reg),
+		at:  kafka.TopicPartition{Topic: e.topics.rates, Partition: e.place(window.MarkKey)},
+		now: opt.Now, log: e.often, reader: read.NewReader(opt.Kafka, log, reg),
 	}
 	return e
 }
@@ -176,10 +174,10 @@ func (e *Evaluator) Run(ctx context.Context) error {
 }
 
 func (e *Evaluator) loop(ctx context.Context) error {
-	defer e.feed.Close()
+	defer e.reader.Close()
 	defer e.End()
 	for ctx.Err() == nil {
-		if err := e.obey(ctx); err != nil {
+		if err := e.apply(ctx); err != nil {
 			return err
 		}
 		e.noteSettled()
@@ -202,7 +200,7 @@ func (e *Evaluator) loop(ctx context.Context) error {
 func (e *Evaluator) step(ctx context.Context) error {
 	if len(e.starts) > 0 && !e.now().Before(e.startAt) {
 		if err := e.start(ctx); err != nil && ctx.Err() == nil {
-			if fate.Of(err) != fate.Retry {
+			if fate.Final(err) {
 				return err
 			}
 			e.stumbled(err)
@@ -212,7 +210,7 @@ func (e *Evaluator) step(ctx context.Context) error {
 		_ = lifecycle.Sleep(ctx, pollWait) // the loop sees that ctx is done
 		return nil
 	}
-	recs, err := e.feed.Poll(ctx, time.Now().Add(pollWait), pollRecordsMax)
+	recs, err := e.reader.PollUntil(ctx, time.Now().Add(pollWait), pollRecordsMax)
 	if err != nil {
 		return err
 	}
@@ -275,26 +273,26 @@ func (e *Evaluator) stumbled(err error) {
 	e.often.Warn("evaluator will try again", telemetry.Attempt(e.faults), telemetry.Delay(delay), telemetry.Err(err))
 }
 
-// obey carries out the orders of the lease. A partition is given up only after
+// apply carries out the assignments of the group. A partition is given up only after
 // the message under way for it is delivered and noted.
-func (e *Evaluator) obey(ctx context.Context) error {
-	for _, o := range e.Take() {
-		if o.Release {
+func (e *Evaluator) apply(ctx context.Context) error {
+	for _, a := range e.Drain() {
+		if a.Revoked {
 			for _, r := range e.opt.Receivers {
-				r.Withdraw(ctx, o.Partitions)
+				r.Withdraw(ctx, a.Partitions)
 			}
 			if err := e.collect(ctx); err != nil {
 				return err
 			}
 		}
-		for _, p := range o.Partitions {
+		for _, p := range a.Partitions {
 			e.drop(p)
-			if !o.Release {
+			if !a.Revoked {
 				e.starts = append(e.starts, p)
 				e.settled.Store(false)
 			}
 		}
-		o.Done()
+		a.Done()
 	}
 	return nil
 }
@@ -303,7 +301,7 @@ func (e *Evaluator) drop(p int32) {
 	e.starts = slices.DeleteFunc(e.starts, func(q int32) bool { return q == p })
 	if old := e.parts[p]; old != nil {
 		old.table.Drop()
-		e.feed.Remove([]feed.Spot{{Topic: e.topics.rates, Partition: p}})
+		e.reader.Remove(kafka.TopicPartition{Topic: e.topics.rates, Partition: p})
 		delete(e.parts, p)
 	}
 	e.unsaved = slices.DeleteFunc(e.unsaved, func(r outbox.Result) bool { return r.Partition == p })
@@ -312,11 +310,11 @@ func (e *Evaluator) drop(p int32) {
 // start begins to read acquired partitions where one window ago is.
 func (e *Evaluator) start(ctx context.Context) error {
 	from := time.Unix(window.First(e.now(), e.window).Start(), 0).Add(-startMargin)
-	offsets, err := e.feed.After(ctx, from, e.topics.rates)
+	offsets, err := e.reader.After(ctx, from, e.topics.rates)
 	if err != nil {
 		return err
 	}
-	ends, err := e.feed.Ends(ctx, e.topics.rates, e.topics.alerts)
+	ends, err := e.reader.Ends(ctx, e.topics.rates, e.topics.alerts)
 	if err != nil {
 		return err
 	}
@@ -327,9 +325,9 @@ func (e *Evaluator) start(ctx context.Context) error {
 			alerts[at.Partition] = end
 		}
 	}
-	add := make(map[feed.Spot]int64)
+	add := make(map[kafka.TopicPartition]int64)
 	for _, p := range e.starts {
-		at := feed.Spot{Topic: e.topics.rates, Partition: p}
+		at := kafka.TopicPartition{Topic: e.topics.rates, Partition: p}
 		offset, ok := offsets[at]
 		if !ok {
 			return fmt.Errorf("list offsets: no partition %d in %q", p, at.Topic)
@@ -342,7 +340,7 @@ func (e *Evaluator) start(ctx context.Context) error {
 		}
 	}
 	e.starts = nil
-	return e.feed.Add(add)
+	return e.reader.Add(add)
 }
 
 // caughtUp says whether the partition and the book are where they have to be
@@ -360,13 +358,13 @@ func (p *part) caughtUp(applied map[int32]int64) bool {
 // mark says that there is more.
 func (e *Evaluator) unstick() error {
 	stuck := false
-	from := make(map[feed.Spot]int64)
+	from := make(map[kafka.TopicPartition]int64)
 	for _, p := range e.parts {
 		if !e.behind(p) {
 			p.moved = time.Now()
 		}
 		stuck = stuck || time.Since(p.moved) > stuckAfter
-		from[feed.Spot{Topic: e.topics.rates, Partition: p.number}] = p.next
+		from[kafka.TopicPartition{Topic: e.topics.rates, Partition: p.number}] = p.next
 	}
 	if !stuck {
 		return nil
@@ -376,7 +374,7 @@ func (e *Evaluator) unstick() error {
 	}
 	e.met.faults.Inc()
 	e.often.Warn("reading stood still: reading again with a new connection", telemetry.Rows(len(from)))
-	return e.feed.Reset(from)
+	return e.reader.Reset(from)
 }
 
 // merge takes one record of rates.

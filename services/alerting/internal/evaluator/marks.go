@@ -8,10 +8,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/alerting/internal/feed"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
 	"github.com/mailstream/mailstream/services/alerting/internal/window"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
@@ -29,10 +30,10 @@ const (
 // marks reads how far the counters are. All marks have one key, so they lie in
 // one partition, which every instance reads, whoever has it leased.
 type marks struct {
-	at   feed.Spot // where all marks lie
-	now  func() time.Time
-	feed *feed.Feed
-	log  *zap.Logger
+	at     kafka.TopicPartition // where all marks lie
+	now    func() time.Time
+	reader *read.Reader
+	log    *zap.Logger
 
 	mu    sync.Mutex
 	list  []schemas.RateMark // the latest, oldest first; guarded by mu
@@ -45,10 +46,10 @@ const marksMax = 4_096
 // run reads until ctx is done, which is no error. Counters write marks all the
 // time, so when none comes, reading has come to a stand and is begun anew.
 func (m *marks) run(ctx context.Context) error {
-	defer m.feed.Close()
+	defer m.reader.Close()
 	for attempt := 1; ctx.Err() == nil; attempt++ {
-		offsets, err := m.feed.After(ctx, m.now().Add(-staleAfter), m.at.Topic)
-		if fate.Of(err) != fate.Retry {
+		offsets, err := m.reader.After(ctx, m.now().Add(-staleAfter), m.at.Topic)
+		if fate.Final(err) {
 			return err
 		}
 		if err != nil {
@@ -58,7 +59,7 @@ func (m *marks) run(ctx context.Context) error {
 			_ = lifecycle.Sleep(ctx, retryDelay.Next(attempt)) // the loop sees that ctx is done
 			continue
 		}
-		if err := m.feed.Reset(map[feed.Spot]int64{m.at: offsets[m.at]}); err != nil {
+		if err := m.reader.Reset(map[kafka.TopicPartition]int64{m.at: offsets[m.at]}); err != nil {
 			return err
 		}
 		some, err := m.follow(ctx)
@@ -76,7 +77,7 @@ func (m *marks) run(ctx context.Context) error {
 // any.
 func (m *marks) follow(ctx context.Context) (some bool, err error) {
 	for last := time.Now(); ctx.Err() == nil && time.Since(last) < stuckAfter; {
-		recs, err := m.feed.Poll(ctx, time.Now().Add(time.Second), pollRecordsMax)
+		recs, err := m.reader.PollUntil(ctx, time.Now().Add(time.Second), pollRecordsMax)
 		if err != nil {
 			return some, err
 		}

@@ -63,6 +63,16 @@ func Classify(err error) error {
 	}
 }
 
+// EachFault calls report with every fault of a poll, classified. It is none that
+// ctx, nil for a poll that does not wait, ended the poll.
+func EachFault(ctx context.Context, fetches kgo.Fetches, report func(at TopicPartition, err error)) {
+	fetches.EachError(func(topic string, partition int32, err error) {
+		if ctx == nil || ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
+			report(TopicPartition{topic, partition}, Classify(err))
+		}
+	})
+}
+
 func denied(err error) bool {
 	for _, e := range []*kerr.Error{
 		kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed,

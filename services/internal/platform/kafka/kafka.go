@@ -6,6 +6,7 @@
 //     all in-sync replicas
 //   - group: a consumer with the one place that commits offsets
 //   - read: chosen partitions from chosen offsets, without a group
+//   - membership: who of the running instances has which partition
 //   - offsets: where partitions begin and end, and how far reading is
 //   - admin: the topics themselves with their settings
 //

@@ -65,6 +65,9 @@ func TestProducer_PartitionsLikeJava(t *testing.T) {
 		if want := (tc.hash & 0x7fffffff) % kafkatest.Partitions; rec.Partition != want {
 			t.Errorf("%s: partition %d, want %d", tc.name, rec.Partition, want)
 		}
+		if place := produce.Placement(kafkatest.Partitions)(tc.key); place != rec.Partition {
+			t.Errorf("%s: Placement says %d, it was written to %d", tc.name, place, rec.Partition)
+		}
 	}
 }
 

@@ -213,7 +213,7 @@ func (c *Consumer) Run(ctx context.Context, handle func(ctx context.Context, rec
 	if err != nil {
 		return fmt.Errorf("configure kafka consumer: %w", err)
 	}
-	s.cl, s.lister = cl, offsets.NewLister(cl)
+	s.cl, s.lister = cl, offsets.NewListerOf(cl)
 	close(s.made)
 	g, both := errgroup.WithContext(ctx)
 	g.Go(func() error {

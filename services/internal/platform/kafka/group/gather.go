@@ -123,18 +123,14 @@ func (s *session) countConsumed(recs []*kgo.Record) {
 // fetchFault returns what reading cannot go on with. The rest is logged; the
 // client tries again by itself.
 func (s *session) fetchFault(ctx context.Context, fetches kgo.Fetches) error {
-	var fatal error
-	fetches.EachError(func(topic string, partition int32, err error) {
-		if ctx != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			return // the wait ended
-		}
+	var final error
+	kafka.EachFault(ctx, fetches, func(at kafka.TopicPartition, err error) {
 		s.met.fetches.Inc()
-		err = kafka.Classify(err)
-		if fate.Final(err) || errors.Is(err, kgo.ErrClientClosed) {
-			fatal = err
+		if fate.Final(err) || errors.Is(err, kafka.ErrClosed) {
+			final = err
 			return
 		}
-		s.often.Warn("reading stumbled", telemetry.Group(s.cfg.Group), telemetry.Topic(topic), telemetry.Partition(partition), telemetry.Err(err))
+		s.often.Warn("reading stumbled", telemetry.Group(s.cfg.Group), telemetry.Topic(at.Topic), telemetry.Partition(at.Partition), telemetry.Err(err))
 	})
-	return fatal
+	return final
 }

@@ -29,8 +29,8 @@ var errAbandoned = errors.New("batch abandoned")
 type session struct {
 	*Consumer
 	cl     *kgo.Client
-	lister offsets.Lister // of cl
-	made   chan struct{}  // closed once cl and lister are there
+	lister *offsets.Lister // of cl
+	made   chan struct{}   // closed once cl and lister are there
 	handle Handler
 	wanted chan struct{} // one token: a callback waits for AllowRebalance
 

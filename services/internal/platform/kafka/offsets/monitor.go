@@ -11,7 +11,7 @@ import (
 // Monitor asks for the ends of partitions at intervals and hands them to their
 // tracker: how far behind the reader is follows from both.
 type Monitor struct {
-	Lister   Lister
+	Lister   *Lister
 	Tracker  *Tracker
 	Topics   []string
 	Interval time.Duration

@@ -7,10 +7,13 @@ package offsets
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
@@ -20,41 +23,71 @@ import (
 const listTimeout = 5 * time.Second
 
 // Lister asks for one offset of every partition of the given topics. All of them
-// answer or it is an error, which is classified.
-type Lister struct{ adm *kadm.Client }
+// answer or it is an error, which is classified. It is safe for concurrent use.
+type Lister struct {
+	connect func() (*kgo.Client, error) // nil for a client that is another's
 
-// NewLister returns a lister that asks with cl.
-func NewLister(cl *kgo.Client) Lister { return Lister{kadm.NewClient(cl)} }
+	mu  sync.Mutex
+	adm *kadm.Client // nil before the first request; guarded by mu
+}
+
+// NewLister returns a lister with a connection of its own, made at the first
+// request: a request does not wait behind a fetch there. Close ends it.
+func NewLister(cfg kafka.Config, log *zap.Logger, reg prometheus.Registerer) *Lister {
+	return &Lister{connect: func() (*kgo.Client, error) { return kafka.NewClient(cfg, log, reg) }}
+}
+
+// NewListerOf returns a lister that asks with the caller's client.
+func NewListerOf(cl *kgo.Client) *Lister { return &Lister{adm: kadm.NewClient(cl)} }
+
+// Close ends the connection that is the lister's own.
+func (l *Lister) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.connect != nil && l.adm != nil {
+		l.adm.Close()
+	}
+}
 
 // Starts returns the first offset of every partition.
-func (l Lister) Starts(ctx context.Context, topics ...string) (map[kafka.TopicPartition]int64, error) {
-	return list(ctx, l.adm.ListStartOffsets, topics)
+func (l *Lister) Starts(ctx context.Context, topics ...string) (map[kafka.TopicPartition]int64, error) {
+	return l.list(ctx, func(ctx context.Context, adm *kadm.Client) (kadm.ListedOffsets, error) {
+		return adm.ListStartOffsets(ctx, topics...)
+	})
 }
 
 // Ends returns the end of every partition, the high watermark.
-func (l Lister) Ends(ctx context.Context, topics ...string) (map[kafka.TopicPartition]int64, error) {
-	return list(ctx, l.adm.ListEndOffsets, topics)
+func (l *Lister) Ends(ctx context.Context, topics ...string) (map[kafka.TopicPartition]int64, error) {
+	return l.list(ctx, func(ctx context.Context, adm *kadm.Client) (kadm.ListedOffsets, error) {
+		return adm.ListEndOffsets(ctx, topics...)
+	})
 }
 
 // CommittedEnds returns the end of every partition as a reader of committed
 // records sees it, the last stable offset.
-func (l Lister) CommittedEnds(ctx context.Context, topics ...string) (map[kafka.TopicPartition]int64, error) {
-	return list(ctx, l.adm.ListCommittedOffsets, topics)
+func (l *Lister) CommittedEnds(ctx context.Context, topics ...string) (map[kafka.TopicPartition]int64, error) {
+	return l.list(ctx, func(ctx context.Context, adm *kadm.Client) (kadm.ListedOffsets, error) {
+		return adm.ListCommittedOffsets(ctx, topics...)
+	})
 }
 
 // After returns, for every partition, the first offset whose record was written
 // at t or later, the end when there is none. Nothing written at t or later lies
 // before it, whatever the order of the times.
-func (l Lister) After(ctx context.Context, t time.Time, topics ...string) (map[kafka.TopicPartition]int64, error) {
-	return list(ctx, func(ctx context.Context, topics ...string) (kadm.ListedOffsets, error) {
-		return l.adm.ListOffsetsAfterMilli(ctx, t.UnixMilli(), topics...)
-	}, topics)
+func (l *Lister) After(ctx context.Context, t time.Time, topics ...string) (map[kafka.TopicPartition]int64, error) {
+	return l.list(ctx, func(ctx context.Context, adm *kadm.Client) (kadm.ListedOffsets, error) {
+		return adm.ListOffsetsAfterMilli(ctx, t.UnixMilli(), topics...)
+	})
 }
 
-func list(ctx context.Context, request func(context.Context, ...string) (kadm.ListedOffsets, error), topics []string) (map[kafka.TopicPartition]int64, error) {
+func (l *Lister) list(ctx context.Context, request func(context.Context, *kadm.Client) (kadm.ListedOffsets, error)) (map[kafka.TopicPartition]int64, error) {
+	adm, err := l.admin()
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	listed, err := request(ctx, topics...)
+	listed, err := request(ctx, adm)
 	if err == nil {
 		err = listed.Error()
 	}
@@ -66,6 +99,19 @@ func list(ctx context.Context, request func(context.Context, ...string) (kadm.Li
 		out[kafka.TopicPartition{Topic: o.Topic, Partition: o.Partition}] = o.Offset
 	})
 	return out, nil
+}
+
+func (l *Lister) admin() (*kadm.Client, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.adm == nil {
+		cl, err := l.connect()
+		if err != nil {
+			return nil, err
+		}
+		l.adm = kadm.NewClient(cl)
+	}
+	return l.adm, nil
 }
 
 // Diverged is the error of a position next after the end of its partition.

@@ -17,6 +17,9 @@ import (
 // the group has no offset yet and no record was settled.
 const Unknown = -1
 
+// First stands for the offset of the first record that is there.
+const First = -2
+
 // Position is how far the reading of one partition is.
 type Position struct {
 	Topic     string

@@ -154,10 +154,20 @@ func (p *Producer) options() []kgo.Opt {
 		kgo.MaxBufferedRecords(librarySlack * p.cfg.BufferRecordsMax),
 		kgo.RecordDeliveryTimeout(p.cfg.DeliveryTimeout),
 		kgo.UnknownTopicRetries(producerAttempts),
-		// The mapping of Java's default partitioner: a team that produces or joins
-		// with another client gets the same partition for a key.
-		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
+		kgo.RecordPartitioner(partitioner()),
 		kgo.ProducerOnDataLossDetected(p.dataLost),
+	}
+}
+
+// partitioner maps like Java's default one: a team that produces or joins with
+// another client gets the same partition for a key.
+func partitioner() kgo.Partitioner { return kgo.StickyKeyPartitioner(nil) }
+
+// Placement returns to which of so many partitions a Producer writes a key.
+func Placement(partitions int) func(key string) int32 {
+	of := partitioner().ForTopic("") // the name does not matter for records with a key
+	return func(key string) int32 {
+		return int32(of.Partition(&kgo.Record{Key: []byte(key)}, partitions))
 	}
 }
 

@@ -1,5 +1,3 @@
-// Package read reads partitions without a group, and commits nothing: a Tail is
-// all of one topic from given offsets on, for ever.
 package read
 
 import (
@@ -7,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -45,13 +42,10 @@ type TailConfig struct {
 type Apply func(ctx context.Context, recs []*kgo.Record) error
 
 const (
-	checkInterval     = 500 * time.Millisecond
-	batchRecordsMax   = 10_000
-	retryMin          = 100 * time.Millisecond
-	retryMax          = 30 * time.Second
-	fetchBytesMax     = 16 << 20
-	fetchPartBytesMax = 4 << 20
-	fetchWaitMax      = 500 * time.Millisecond
+	checkInterval   = 500 * time.Millisecond
+	batchRecordsMax = 10_000
+	retryMin        = 100 * time.Millisecond
+	retryMax        = 30 * time.Second
 )
 
 // Tail reads all partitions of one topic, for ever, without a group: every
@@ -61,8 +55,7 @@ const (
 type Tail struct {
 	cfg    TailConfig
 	log    *zap.Logger // throttled
-	admin  []kgo.Opt
-	opts   []kgo.Opt
+	reader *Reader
 	met    *tailMetrics
 	front  *offsets.Tracker
 	born   time.Time
@@ -104,19 +97,10 @@ func NewTail(cfg kafka.Config, tc TailConfig, log *zap.Logger, reg prometheus.Re
 		return nil, err
 	}
 	t := &Tail{cfg: tc, log: telemetry.Throttled(log), met: newTailMetrics(reg, tc.Topic), front: offsets.NewTracker(), born: time.Now(), caught: make(chan struct{})}
-	var err error
-	if t.admin, err = kafka.ClientOptions(cfg, log, reg); err != nil {
-		return nil, err
-	}
-	t.opts, err = kafka.ClientOptions(cfg, log, reg,
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kafka.PacedFetches(),
-		kgo.FetchMinBytes(1),
-		kgo.FetchMaxWait(fetchWaitMax),
-		kgo.FetchMaxBytes(fetchBytesMax),
-		kgo.FetchMaxPartitionBytes(fetchPartBytesMax),
-	)
+	t.reader = newReader(cfg, t.log, reg,
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxPartitionBytes(int32(fetchPartitionBytesMax)))
+	t.reader.fault = t.fault
+	_, err := kafka.ClientOptions(cfg, log, reg) // the reader says it only when it connects
 	return t, err
 }
 
@@ -124,63 +108,55 @@ func NewTail(cfg kafka.Config, tc TailConfig, log *zap.Logger, reg prometheus.Re
 // until ctx is done, which is no error. A batch that apply refuses is applied
 // again with growing delays; a refusal with another fate than retry ends Run, and so does kafka.ErrDiverged. apply must not keep the slice.
 func (t *Tail) Run(ctx context.Context, apply func(ctx context.Context, recs []*kgo.Record) error) error {
-	admin, err := kgo.NewClient(t.admin...)
-	if err != nil {
-		return fmt.Errorf("configure kafka client: %w", err)
-	}
-	defer admin.Close()
-	lister := offsets.NewLister(admin)
-	from, err := t.begin(ctx, lister)
-	if err != nil {
+	defer t.reader.Close()
+	if err := t.begin(ctx); err != nil {
 		return lifecycle.UnlessDone(ctx, fmt.Errorf("begin tail of %q: %w", t.cfg.Topic, err))
 	}
-	cl, err := kgo.NewClient(append(slices.Clone(t.opts), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{t.cfg.Topic: from}))...)
-	if err != nil {
-		return fmt.Errorf("configure kafka tail: %w", err)
-	}
-	defer cl.Close()
-	watch := offsets.Monitor{
-		Lister: lister, Tracker: t.front, Topics: []string{t.cfg.Topic}, Interval: t.cfg.CheckInterval,
-		Observed: func(l offsets.Snapshot, _ int64) error { return t.compare(cl, l) },
+	monitor := offsets.Monitor{
+		Lister: t.reader.Lister, Tracker: t.front, Topics: []string{t.cfg.Topic}, Interval: t.cfg.CheckInterval,
+		Observed: func(s offsets.Snapshot, _ int64) error { return t.compare(s) },
 		Failed:   t.stumble,
 	}
 	g, all := errgroup.WithContext(ctx)
-	g.Go(func() error { return t.read(all, cl, apply) })
-	g.Go(func() error { return watch.Run(all) })
+	g.Go(func() error { return t.read(all, apply) })
+	g.Go(func() error { return monitor.Run(all) })
 	return lifecycle.UnlessDone(ctx, g.Wait())
 }
 
-// begin finds where to read from, waiting for the brokers for as long as it
-// takes.
-func (t *Tail) begin(ctx context.Context, lister offsets.Lister) (map[int32]kgo.Offset, error) {
-	var from map[int32]kgo.Offset
+// begin finds where to read from and begins, waiting for the brokers for as long
+// as it takes.
+func (t *Tail) begin(ctx context.Context) error {
+	var from map[kafka.TopicPartition]int64
 	err := kafka.ConnectBackoff.Retry(ctx, func(ctx context.Context) (err error) {
-		from, err = t.positions(ctx, lister)
+		from, err = t.positions(ctx)
 		return err
 	}, func(attempt int, delay time.Duration, err error) {
 		t.met.faults.Inc()
 		t.log.Warn("tail could not begin", telemetry.Topic(t.cfg.Topic), telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
 	})
-	return from, err
+	if err != nil {
+		return err
+	}
+	return t.reader.Add(from)
 }
 
-func (t *Tail) positions(ctx context.Context, lister offsets.Lister) (map[int32]kgo.Offset, error) {
+func (t *Tail) positions(ctx context.Context) (map[kafka.TopicPartition]int64, error) {
 	asked := time.Now()
-	starts, err := lister.Starts(ctx, t.cfg.Topic)
+	starts, err := t.reader.Starts(ctx, t.cfg.Topic)
 	if err != nil {
 		return nil, err
 	}
-	ends, err := lister.CommittedEnds(ctx, t.cfg.Topic)
+	ends, err := t.reader.CommittedEnds(ctx, t.cfg.Topic)
 	if err != nil {
 		return nil, err
 	}
-	from := make(map[int32]kgo.Offset, len(starts))
+	from := make(map[kafka.TopicPartition]int64, len(starts))
 	for at, start := range starts {
 		next := max(start, t.cfg.Start[at.Partition])
 		if next > ends[at] {
 			return nil, offsets.Diverged(at, next, ends[at])
 		}
-		from[at.Partition] = kgo.NewOffset().At(next)
+		from[at] = next
 		t.front.Begin(at, next)
 	}
 	t.front.Observe(offsets.Snapshot{Asked: asked, Ends: ends})
@@ -190,15 +166,17 @@ func (t *Tail) positions(ctx context.Context, lister offsets.Lister) (map[int32]
 
 // compare takes up partitions that were added and finds out when the topic was
 // made anew.
-func (t *Tail) compare(cl *kgo.Client, l offsets.Snapshot) error {
-	for at, end := range l.Ends {
-		next, known := l.Before[at]
+func (t *Tail) compare(s offsets.Snapshot) error {
+	for at, end := range s.Ends {
+		next, known := s.Before[at]
 		switch {
 		case known && next > end:
 			return offsets.Diverged(at, next, end)
 		case !known:
 			t.front.Begin(at, 0)
-			cl.AddConsumePartitions(map[string]map[int32]kgo.Offset{at.Topic: {at.Partition: kgo.NewOffset().AtStart()}})
+			if err := t.reader.Add(map[kafka.TopicPartition]int64{at: offsets.First}); err != nil {
+				return err
+			}
 		}
 	}
 	t.update()
@@ -219,22 +197,25 @@ func (t *Tail) stumble(err error) {
 	t.log.Warn("ends were not told", telemetry.Topic(t.cfg.Topic), telemetry.Err(err))
 }
 
+// fault counts a fault of a poll. It ends the tail when brokers lost what it read.
+func (t *Tail) fault(err error) error {
+	t.met.faults.Inc()
+	if _, lost := errors.AsType[*kgo.ErrDataLoss](err); lost {
+		return fate.Wrap(fate.StartAgain, fmt.Errorf("%w: %w", kafka.ErrDiverged, err))
+	}
+	return err
+}
+
 // read polls and applies.
-func (t *Tail) read(ctx context.Context, cl *kgo.Client, apply Apply) error {
-	for stumbles := 0; ctx.Err() == nil; {
-		fetches := cl.PollRecords(ctx, t.cfg.BatchRecordsMax)
-		if err := t.fetchFault(ctx, fetches); err != nil {
-			return fmt.Errorf("read tail of %q: %w", t.cfg.Topic, err)
+func (t *Tail) read(ctx context.Context, apply Apply) error {
+	for ctx.Err() == nil {
+		recs, err := t.reader.Poll(ctx, t.cfg.BatchRecordsMax)
+		if err != nil {
+			return err
 		}
-		recs := fetches.Records()
 		if len(recs) == 0 {
-			stumbles++
-			if err := lifecycle.Sleep(ctx, kafka.PollBackoff.Next(stumbles)); err != nil {
-				return err
-			}
 			continue
 		}
-		stumbles = 0
 		if err := t.insist(ctx, recs, apply); err != nil {
 			return fmt.Errorf("apply tail of %q: %w", t.cfg.Topic, err)
 		}
@@ -243,25 +224,6 @@ func (t *Tail) read(ctx context.Context, cl *kgo.Client, apply Apply) error {
 		t.update()
 	}
 	return ctx.Err()
-}
-
-func (t *Tail) fetchFault(ctx context.Context, fetches kgo.Fetches) error {
-	var fatal error
-	fetches.EachError(func(_ string, partition int32, err error) {
-		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			return
-		}
-		t.met.faults.Inc()
-		if _, lost := errors.AsType[*kgo.ErrDataLoss](err); lost {
-			err = fate.Wrap(fate.StartAgain, fmt.Errorf("%w: %w", kafka.ErrDiverged, err))
-		}
-		if err = kafka.Classify(err); fate.Final(err) {
-			fatal = err
-			return
-		}
-		t.log.Warn("reading stumbled", telemetry.Topic(t.cfg.Topic), telemetry.Partition(partition), telemetry.Err(err))
-	})
-	return fatal
 }
 
 func (t *Tail) insist(ctx context.Context, recs []*kgo.Record, apply Apply) error {
