@@ -9,10 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
 
 // Config says where the broker listens and keeps its data.
@@ -58,7 +61,7 @@ func (b *Broker) Run(ctx context.Context) error {
 		kfake.NumBrokers(1),
 		kfake.Ports(ln.Addr().(*net.TCPAddr).Port),
 		kfake.ListenFn(func(string, string) (net.Listener, error) { return ln, nil }),
-		kfake.WithLogger(logger{b.log}),
+		kfake.WithLogger(newLogger(b.log)),
 	}
 	if b.cfg.DataDir != "" {
 		opts = append(opts, kfake.DataDir(b.cfg.DataDir))
@@ -74,12 +77,24 @@ func (b *Broker) Run(ctx context.Context) error {
 	return nil
 }
 
+// linePeriod is how often one kind of warning is written: on a full disk there is
+// one a request.
+const linePeriod = 10 * time.Second
+
 // logger passes kfake's warnings on; its other lines are for its own makers.
 type logger struct{ log *zap.Logger }
 
-// Logf implements kfake.Logger.
+// newLogger bounds the lines of each kind.
+func newLogger(log *zap.Logger) logger {
+	return logger{log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+		return zapcore.NewSamplerWithOptions(core, linePeriod, 1, 0)
+	}))}
+}
+
+// Logf implements kfake.Logger. The kind is the text before the first value.
 func (l logger) Logf(level kfake.LogLevel, format string, args ...any) {
 	if level <= kfake.LogLevelWarn {
-		l.log.Sugar().Warnf("embedded broker: "+format, args...)
+		kind, _, _ := strings.Cut(format, "%")
+		l.log.Warn("embedded broker: "+strings.TrimRight(kind, " :"), zap.String("detail", fmt.Sprintf(format, args...)))
 	}
 }
