@@ -199,7 +199,7 @@ func (h *Handler) run(ctx context.Context, q *request, a *answer) error {
 	if err := s.prepare(q, kept); err != nil {
 		return err
 	}
-	defer h.killWhenDone(ctx, q.processID)()
+	defer h.killWhenDone(ctx, q.mark())()
 	if err := s.execute(q, a); err != nil {
 		return err
 	}

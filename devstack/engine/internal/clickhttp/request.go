@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,7 +36,7 @@ const copyBytes = 256 << 10
 type request struct {
 	method    string
 	queryID   string // the client's, or ours; echoed
-	processID string // ours, unique; marks the query in system.processes
+	processID string // ours, unique
 	user      User
 	database  string
 	session   sessionOptions
@@ -56,6 +57,10 @@ type request struct {
 
 	closers []io.Closer
 }
+
+// mark finds the query in system.processes, where the engine shows an id of its
+// own: our id, and behind it that of the client.
+func (q *request) mark() string { return q.processID + " " + q.queryID }
 
 // close releases what reading the body needed.
 func (q *request) close() {
@@ -219,6 +224,9 @@ func (q *request) readStatement(parts []string, body io.Reader) error {
 	}
 	if len(st.Text) == 0 {
 		return exception(codeSyntaxError, "Syntax error: Empty query")
+	}
+	if slices.Equal(sqltext.Words(st.Text, 2), []string{"KILL", "QUERY"}) {
+		q.statement.Text = sqltext.ReplaceName(st.Text, "query_id", strings.TrimSpace(queryIDSQL))
 	}
 	if n, err := io.ReadFull(body, make([]byte, 1)); n > 0 {
 		return exception(codeSyntaxError, "Syntax error: query exceeds %d bytes", queryBytesMax)

@@ -53,7 +53,7 @@ func (s *session) prepare(q *request, kept *httpSession) error {
 	for name, value := range q.settings {
 		settings[name] = value
 	}
-	settings["log_comment"] = q.processID
+	settings["log_comment"] = q.mark()
 	// Would wait for what the engine does at its next start only; see sqltext.
 	settings["database_atomic_wait_for_drop_and_detach_synchronously"] = "0"
 	readOnly := readOnlyLevel(q)

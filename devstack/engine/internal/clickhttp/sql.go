@@ -10,5 +10,8 @@ var aboutSQL string
 //go:embed sql/formats.sql
 var formatsSQL string
 
+//go:embed sql/query_id.sql
+var queryIDSQL string
+
 //go:embed sql/kill.sql
 var killSQL string

@@ -317,3 +317,18 @@ func Words(text []byte, n int) []string {
 	}
 	return words
 }
+
+// ReplaceName returns text with expression in parentheses for every identifier
+// that is name, bare or quoted.
+func ReplaceName(text []byte, name, expression string) []byte {
+	s := &scanner{text: text}
+	var out []byte
+	copied := 0
+	for t := s.next(); t.kind != tokenEnd; t = s.next() {
+		if t.isName() && unquote(text[t.start:t.end]) == name {
+			out = append(append(out, text[copied:t.start]...), "("+expression+")"...)
+			copied = t.end
+		}
+	}
+	return append(out, text[copied:]...)
+}
