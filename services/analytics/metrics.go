@@ -61,7 +61,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	}
 	m.stalled = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "mailstream_analytics_stalled_seconds",
-		Help: "For how long every batch has failed, 0 when none does: ClickHouse is away or its disk is full. /readyz says why. Page at minutes.",
+		Help: "For how long every batch has failed or hung, 0 when none does: ClickHouse is away, frozen or its disk is full. /readyz says why. Page at minutes.",
 	}, func() float64 { return m.stall.length().Seconds() })
 	for _, o := range []outcome{stored, deadLettered, ignored} {
 		m.finished.WithLabelValues(string(o))

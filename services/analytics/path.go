@@ -106,6 +106,7 @@ func (p *path) run(ctx context.Context, recs []*kgo.Record, sum *batch) error {
 }
 
 func (p *path) pass(ctx context.Context, b *batch) error {
+	defer p.metrics.stall.try()()
 	for _, st := range p.stages() {
 		if err := st.do(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", st.name, err)

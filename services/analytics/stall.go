@@ -17,12 +17,28 @@ const (
 	stallForget = 2 * time.Minute
 )
 
-// stall knows whether batches fail, since when and why: ClickHouse is away, its
-// disk is full, or dead letters are refused.
+// errUnanswered is the cause of a try that has neither failed nor succeeded:
+// the server is frozen, or the network drops what is sent.
+var errUnanswered = errors.New("the batch that is being stored has no answer yet")
+
+// stall knows whether batches fail or hang, since when and why: ClickHouse is
+// away, its disk is full, or dead letters are refused.
 type stall struct {
 	mu          sync.Mutex
 	since, last time.Time
+	trying      time.Time // start of the try that is under way; zero when none is
 	cause       error
+}
+
+// try notes that a try begins. The returned function notes its end.
+func (s *stall) try() func() {
+	set := func(at time.Time) {
+		s.mu.Lock()
+		s.trying = at
+		s.mu.Unlock()
+	}
+	set(time.Now())
+	return func() { set(time.Time{}) }
 }
 
 // note takes the outcome of a try. One that the stop cut short tells nothing.
@@ -60,8 +76,12 @@ func (s *stall) fault() error {
 func (s *stall) state() (time.Duration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.since.IsZero() || time.Since(s.last) > stallForget {
-		return 0, nil
+	hangs := !s.trying.IsZero() && time.Since(s.trying) >= stallMin
+	switch {
+	case !s.since.IsZero() && (hangs || time.Since(s.last) <= stallForget):
+		return time.Since(s.since), s.cause
+	case hangs:
+		return time.Since(s.trying), errUnanswered
 	}
-	return time.Since(s.since), s.cause
+	return 0, nil
 }

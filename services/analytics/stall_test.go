@@ -39,3 +39,25 @@ func TestStall_IsAFaultOnceItLasts(t *testing.T) {
 		fails(false)
 	})
 }
+
+func TestStall_IsAFaultOnceATryHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var s stall
+		s.note(nil)
+		end := s.try()
+		time.Sleep(stallMin - time.Second)
+		if err, length := s.fault(), s.length(); err != nil || length != 0 {
+			t.Errorf("while a try may still be answered: %v, %s", err, length)
+		}
+		time.Sleep(time.Hour)
+		if err := s.fault(); !errors.Is(err, errUnanswered) || s.length() < time.Hour {
+			t.Errorf("after %s: %v", s.length(), err)
+		}
+		end()
+		s.note(nil)
+		if err, length := s.fault(), s.length(); err != nil || length != 0 {
+			t.Errorf("after the answer: %v, %s", err, length)
+		}
+	})
+}
