@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -173,22 +174,33 @@ func (d *decoder) entry(e entry, v reflect.Value, path string, fresh reflect.Val
 	d.value(e.value, field, at)
 }
 
-// hint says which field was meant by a key that nobody knows.
+// hint says which field was meant by an unknown key: one that is spelt alike, or
+// one of the same name, rather deeper in the same mapping than elsewhere.
 func (d *decoder) hint(name, path, near string) string {
 	if near != "" {
 		return "; the nearest is " + join(path, near)
 	}
-	var places []string
+	var below, outside []string
 	for _, f := range Fields(d.root) {
-		if strings.HasSuffix("."+f.Path, "."+name) && !strings.Contains(f.Path, "[") {
-			places = append(places, f.Path)
+		rest, inside := strings.CutPrefix(f.Path, index.ReplaceAllLiteralString(path, "[]")+".")
+		switch {
+		case !strings.HasSuffix("."+f.Path, "."+name):
+		case inside:
+			below = append(below, join(path, rest))
+		case !strings.Contains(f.Path, "["):
+			outside = append(outside, f.Path)
 		}
 	}
-	if len(places) > 0 && len(places) <= hintsMax {
-		return "; there is " + strings.Join(places, " and ")
+	for _, places := range [][]string{below, outside} {
+		if len(places) > 0 && len(places) <= hintsMax {
+			return "; there is " + strings.Join(places, " and ")
+		}
 	}
 	return ""
 }
+
+// index is the position of an item in a path.
+var index = regexp.MustCompile(`\[[0-9]+\]`)
 
 // hintsMax bounds the places that a fault names: more of them help nobody.
 const hintsMax = 3

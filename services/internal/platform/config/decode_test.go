@@ -71,6 +71,16 @@ func TestLoad_ReadsTextAsItStands(t *testing.T) {
 	}
 }
 
+// The forms of whole numbers are those of YAML 1.2, section 10.3.2.
+func TestLoad_ReadsWholeNumbers(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int{"12": 12, "-1": -1, "+1": 1, "0": 0, "1_000": 1000, "0o17": 15, "0xfF": 255} {
+		if cfg, _, err := load(t, "a: {limit: "+text+"}"); err != nil || cfg.A.Limit != want {
+			t.Errorf("%s is read as %d, %v", text, cfg.A.Limit, err)
+		}
+	}
+}
+
 // Every fault has its place, its field and what may stand there, and none shows
 // a Go type or what may be a secret.
 func TestLoad_SaysWhatIsWrongAndWhere(t *testing.T) {
@@ -84,8 +94,12 @@ func TestLoad_SaysWhatIsWrongAndWhere(t *testing.T) {
 			"test.yaml:2:3: a.tokns: unknown field; the nearest is a.tokens", "test.yaml:3:3: a.Listen: unknown field; the nearest is a.listen",
 			"test.yaml:4:5: b.limt: unknown field; the nearest is b.limit", "test.yaml:4:14: b.zzz: unknown field",
 		}},
-		{"a key of another place", "a: {webhook_url: hunter2}\n", []string{"test.yaml:1:5: a.webhook_url: unknown field; there is a.slack.webhook_url and b.slack.webhook_url"}},
+		{"a key of another place", "a: {slack: {tokens: hunter2}}\n", []string{"test.yaml:1:13: a.slack.tokens: unknown field; there is a.tokens and b.tokens"}},
+		{"a key of a mapping below", "a: {webhook_url: hunter2}\n", []string{"test.yaml:1:5: a.webhook_url: unknown field; there is a.slack.webhook_url"}},
 		{"a key in a list", "a:\n  sources:\n    - name: x\n    - {nam: y}\n", []string{"test.yaml:4:8: a.sources[1].nam: unknown field; the nearest is a.sources[1].name"}},
+		{"a key of a mapping below, in the same item", "a:\n  sources:\n    - {name: x}\n    - {username: u}\n", []string{"test.yaml:4:8: a.sources[1].username: unknown field; there is a.sources[1].basic.username"}},
+		{"a key of a list below", "a: {basic: {username: u}}\n", []string{"test.yaml:1:5: a.basic: unknown field; there is a.sources[].basic"}},
+		{"octal and hexadecimal that are none", "a: {limit: 0o8}\nb: {limit: 0xG}\n", []string{`a.limit: "0o8" is not a whole number`, `b.limit: "0xG" is not a whole number`}},
 		{"no unit", "a: {timeout: 15}", []string{`test.yaml:1:14: a.timeout: "15" has no unit: write 15s or 15m`}},
 		{"unknown unit", "a: {timeout: 15y}", []string{`test.yaml:1:14: a.timeout: "15y" is not a duration: want numbers with the units ms, s, m, h, d or w, as 15s or 1h30m`}},
 		{"sexagesimal", "a: {timeout: 1:30, limit: 1:30}", []string{`a.timeout: "1:30" is not a duration`, `a.limit: "1:30" is not a whole number`}},

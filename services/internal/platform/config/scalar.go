@@ -66,18 +66,19 @@ func setBool(v reflect.Value, text string) error {
 	return nil
 }
 
-// integer is a whole number, digits in threes where a person likes that.
-var integer = regexp.MustCompile(`^[+-]?(?:[0-9]{1,3}(?:_[0-9]{3})+|[0-9]+)$`)
+// integer is a whole number, digits in threes where a person likes that, or one
+// of the octal and hexadecimal forms of YAML 1.2 (10.3.2).
+var integer = regexp.MustCompile(`^(?:[+-]?(?:[0-9]{1,3}(?:_[0-9]{3})+|[0-9]+)|0o[0-7]+|0x[0-9a-fA-F]+)$`)
 
 func setInt(v reflect.Value, text string) error {
 	if !integer.MatchString(text) {
 		return fmt.Errorf("%s is not a whole number", quote(text))
 	}
 	digits := strings.ReplaceAll(text, "_", "")
-	if bare := strings.TrimLeft(digits, "+-"); len(bare) > 1 && bare[0] == '0' {
+	if bare := strings.TrimLeft(digits, "+-"); len(bare) > 1 && bare[0] == '0' && bare[1] != 'o' && bare[1] != 'x' {
 		return fmt.Errorf("%s may be decimal or octal: write it without the zero in front", quote(text))
 	}
-	n, err := strconv.ParseInt(digits, 10, 64)
+	n, err := strconv.ParseInt(digits, 0, 64)
 	if err != nil || v.OverflowInt(n) {
 		return fmt.Errorf("%s is too large a number", quote(text))
 	}
