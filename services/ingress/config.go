@@ -231,4 +231,8 @@ func (c Config) ValidateBeside(k kafka.Config, p *config.Problems) {
 	most := (k.Topics.DeadLetterBytesMax - deadLetterOverheadBytes) / 4 * 3 // base64
 	p.Check(c.BodyBytesMax <= most, "body_bytes_max",
 		"%s does not fit into a dead letter: kafka.topics.dead_letter_bytes_max %s takes %s", c.BodyBytesMax, k.Topics.DeadLetterBytesMax, most)
+	p.Check(c.Producer.BufferBytesMax >= k.Topics.DeadLetterBytesMax, "producer.buffer_bytes_max",
+		"%s does not hold one dead letter of kafka.topics.dead_letter_bytes_max %s", c.Producer.BufferBytesMax, k.Topics.DeadLetterBytesMax)
+	p.Check(c.Producer.PublishTimeout < c.HTTP.WriteTimeout, "producer.publish_timeout",
+		"%s is not below http.write_timeout %s: its end could not be answered", c.Producer.PublishTimeout, c.HTTP.WriteTimeout)
 }

@@ -103,6 +103,7 @@ func (c Config) Validate(p *config.Problems) {
 		p.Check(list.ValidateScope(list.StreamScope(s)) == nil, "transactional_streams", "%q is no name of a stream", s)
 	}
 	p.Check(c.TokenWait >= 0 && c.TokenWait <= tokenWaitMax, "token_wait", "%s is not in [0s, %s]", c.TokenWait, tokenWaitMax)
+	p.Check(c.TokenWait < c.HTTP.WriteTimeout, "token_wait", "%s is not below http.write_timeout %s: its end could not be answered", c.TokenWait, c.HTTP.WriteTimeout)
 	p.Check(c.StaleAfter >= staleAfterMin && c.StaleAfter <= staleAfterMax, "stale_after", "%s is not in [%s, %s]", c.StaleAfter, staleAfterMin, staleAfterMax)
 	p.Check(c.CacheBytes >= cacheBytesMin && c.CacheBytes <= cacheBytesMax, "cache_bytes", "%s is not in [%s, %s]", c.CacheBytes, cacheBytesMin, cacheBytesMax)
 }
