@@ -34,6 +34,7 @@ func readGuide(t *testing.T) string {
 // TestGuide_ListsTheColumnsThatAreThere compares the guide with what the engine
 // says of the views; -update writes it.
 func TestGuide_ListsTheColumnsThatAreThere(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var b strings.Builder
 	b.WriteString(columnsHeading)
@@ -85,6 +86,7 @@ var guideQuery = regexp.MustCompile("(?s)```sql\n(.*?)```")
 
 // TestGuide_QueriesAnswer runs every query of the guide.
 func TestGuide_QueriesAnswer(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.analytics(t)
 	for range 2 { // repeats change no answer

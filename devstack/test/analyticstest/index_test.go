@@ -80,6 +80,7 @@ type lookup struct {
 // TestComments_PromiseOnlyIndexesThatWork asks by every column whose comment says
 // that it is looked up, and holds the answer to the one without any index.
 func TestComments_PromiseOnlyIndexesThatWork(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, statement := range strings.Split(manySQL, ";\n") {
 		w.sql(t, statement)
@@ -122,6 +123,7 @@ func TestComments_PromiseOnlyIndexesThatWork(t *testing.T) {
 // versions of one event agree in all indexed columns but the spelling of the
 // address, and until they merge each spelling finds the event, once.
 func TestEvents_FindsARepeatByAnySpelling(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, recipient := range []string{"Jane@example.com", "jane@example.com"} {
 		e := eventAt(1, schemas.Delivered, base())

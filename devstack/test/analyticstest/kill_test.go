@@ -81,6 +81,7 @@ func (e *ownEngine) kill(t *testing.T) {
 // TestKills_NothingIsLostOrCountedTwice kills the engine and restarts analytics
 // while events flow, some of them twice, and balances in the end.
 func TestKills_NothingIsLostOrCountedTwice(t *testing.T) {
+	t.Parallel()
 	own := newOwnEngine(t)
 	w := &world{engine: own.now, database: "killed"}
 	w.startBroker(t)

@@ -29,6 +29,7 @@ func (w *world) agree(t *testing.T, when string) {
 }
 
 func TestRates_AreExactBeforeAndAfterSealing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, `analytics: {listen: "127.0.0.1:0", flush_interval: 20ms, seal_interval: 1s, seal_rest: 2s}`)
 	w.analytics(t)
 	var events []schemas.Event
@@ -63,6 +64,7 @@ func TestRates_AreExactBeforeAndAfterSealing(t *testing.T) {
 }
 
 func TestRates_AreNeverTornWhileHoursAreSealed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, `analytics: {listen: "127.0.0.1:0", flush_interval: 20ms, seal_interval: 1s, seal_rest: 2s}`)
 	w.analytics(t)
 	w.analytics(t) // both seal, as replicas do
@@ -82,6 +84,7 @@ func TestRates_AreNeverTornWhileHoursAreSealed(t *testing.T) {
 }
 
 func TestMessages_AreEqualInWhateverOrderEventsCome(t *testing.T) {
+	t.Parallel()
 	const all = "SELECT * FROM messages ORDER BY message_id FORMAT TSV"
 	var events []schemas.Event
 	yes := true
@@ -121,6 +124,8 @@ func TestMessages_AreEqualInWhateverOrderEventsCome(t *testing.T) {
 	w.wantSQL(t, `SELECT delivered - processed, first_open - processed, first_open_by_person - processed, first_click - processed FROM messages`, "1\t10\t60\t180")
 }
 
+// Not beside others: hundreds of parts are as many files to sync, and an insert
+// that waits for a disk for 10 s is taken back and sent again.
 func TestEvents_OfAnyTimeAreKept(t *testing.T) {
 	w := newWorld(t)
 	w.analytics(t)
@@ -152,6 +157,7 @@ func TestEvents_OfAnyTimeAreKept(t *testing.T) {
 }
 
 func TestEvents_MessageIDIsExact(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.analytics(t)
 	e := eventAt(1, schemas.Delivered, base())

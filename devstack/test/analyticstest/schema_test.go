@@ -19,6 +19,7 @@ func contractViews() []string {
 }
 
 func TestMigrate_MayBeRepeatedAndRunTwiceAtOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	before := w.sql(t, "SELECT groupArray(name) FROM (SELECT name FROM system.tables WHERE database = currentDatabase() ORDER BY name)")
 	var wg sync.WaitGroup
@@ -39,6 +40,7 @@ func TestMigrate_MayBeRepeatedAndRunTwiceAtOnce(t *testing.T) {
 }
 
 func TestMigrate_TwoAtOnceOnAnEmptyServer(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	cfg := w.cfg
 	cfg.ClickHouse.Database += "_fresh"
@@ -58,6 +60,7 @@ func TestMigrate_TwoAtOnceOnAnEmptyServer(t *testing.T) {
 }
 
 func TestMigrate_RefusesAChangedFile(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.sql(t, "INSERT INTO schema_migrations SELECT 3, '0003_messages.sql', 'another', now64(3)")
 	err := pipeline.MigrateTables(t.Context(), w.cfg, logger(t))
@@ -67,6 +70,7 @@ func TestMigrate_RefusesAChangedFile(t *testing.T) {
 }
 
 func TestMigrate_SetsTheRetentionOnceItChanges(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ttl := func() string {
 		return w.sql(t, "SELECT extractAll(create_table_query, 'TTL [^\\n]+?toIntervalDay\\((\\d+)\\)')[1] FROM system.tables WHERE database = currentDatabase() AND name IN ('event_log', 'dead_letter_log') ORDER BY name")
@@ -90,6 +94,7 @@ func TestMigrate_SetsTheRetentionOnceItChanges(t *testing.T) {
 }
 
 func TestViews_DescribeThemselves(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, view := range contractViews() {
 		if bare := w.sql(t, "SELECT groupArray(name) FROM system.columns WHERE database = currentDatabase() AND table = '"+view+"' AND comment = ''"); bare != "[]" {
@@ -99,6 +104,7 @@ func TestViews_DescribeThemselves(t *testing.T) {
 }
 
 func TestEvents_HasTheFieldsOfAnEventAsColumns(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	got := w.sql(t, "SELECT arrayStringConcat(groupArray(name), ',') FROM (SELECT name FROM system.columns WHERE database = currentDatabase() AND table = 'events' ORDER BY position)")
 	if want := strings.Join(jsonFields[schemas.Event](), ","); got != want {
@@ -113,6 +119,7 @@ var parameter = regexp.MustCompile(`\{(\w+):([^}]+)\}`)
 
 // TestQueries_AreUnderstood explains every query the service has.
 func TestQueries_AreUnderstood(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	queries, err := fs.Glob(os.DirFS(sqlDir), "query/*.sql")
 	if err != nil || len(queries) == 0 {
@@ -137,6 +144,7 @@ func TestQueries_AreUnderstood(t *testing.T) {
 }
 
 func TestEvents_QueriesReadOnlyWhatTheyNeed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.analytics(t)
 	const days = 10
@@ -168,6 +176,7 @@ func TestEvents_QueriesReadOnlyWhatTheyNeed(t *testing.T) {
 // A server answers 200 to a body without rows: this is why a block is encoded
 // whole before it is sent.
 func TestServer_TakesAnEmptyBodyForNoRows(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	if status := w.insertNative(t, "INSERT INTO hour_seals FORMAT Native", nil); status != 200 {
 		t.Logf("status %d: the server refuses an empty body now", status)
@@ -179,6 +188,7 @@ func TestServer_TakesAnEmptyBodyForNoRows(t *testing.T) {
 
 // The engine has no cluster, but its parser knows the statements for one.
 func TestMigrations_ForAClusterAreUnderstood(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, pattern := range []string{"schema/*.sql", "retention/*.sql"} {
 		files, err := fs.Glob(os.DirFS(sqlDir), pattern)
@@ -209,6 +219,7 @@ func TestMigrations_ForAClusterAreUnderstood(t *testing.T) {
 // The views carry a setting of their own, which a user without the right to
 // change settings must be able to run.
 func TestReader_AsksEveryViewAndChangesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.analytics(t)
 	w.publish(t, eventAt(1, schemas.Delivered, base()))

@@ -10,6 +10,7 @@ import (
 )
 
 func TestSuppressions_ShowTheLatestStateOfAnAddress(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.analytics(t)
 	at := func(n int) time.Time { return base().Add(time.Duration(n) * time.Minute) }
@@ -37,6 +38,7 @@ func TestSuppressions_ShowTheLatestStateOfAnAddress(t *testing.T) {
 }
 
 func TestAlerts_ShowTheLatestStateOfAnIncident(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.analytics(t)
 	alert := schemas.Alert{
@@ -57,6 +59,7 @@ func TestAlerts_ShowTheLatestStateOfAnIncident(t *testing.T) {
 }
 
 func TestDeadLetters_RepeatsCollapse(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.analytics(t)
 	dl := schemas.DeadLetter{ID: "d1", Time: base(), Service: "ingress", Reason: "not_json", Detail: "offset 3", Provider: "mailjet", Source: "acme", Bytes: []byte("\x00{\xff"), ReceivedAt: base()}

@@ -48,6 +48,7 @@ func shuffle[T any](list []T, seed uint64) {
 func base() time.Time { return time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC) }
 
 func TestEvents_RepeatsChangeNoCount(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.analytics(t)
 	const messages = 200

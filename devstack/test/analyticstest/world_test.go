@@ -3,6 +3,7 @@ package analyticstest
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,11 +26,22 @@ import (
 	"github.com/mailstream/mailstream/services/pipeline"
 )
 
-func TestMain(m *testing.M) { os.Exit(enginetest.Main(m, os.Args)) }
+// worlds is how many tests run at once: each has a broker and a database of its
+// own and mostly waits, so that this is above the number of processors.
+const worlds = "4"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", worlds); err != nil {
+		panic(err)
+	}
+	os.Exit(enginetest.Main(m, os.Args))
+}
 
 const (
-	// waitMax bounds every wait for something that should come about.
-	waitMax  = 30 * time.Second
+	// waitMax bounds every wait for something that should come about; it is far
+	// above what a wait takes, so that a busy machine fails no test.
+	waitMax  = 2 * time.Minute
 	waitStep = 20 * time.Millisecond
 )
 
