@@ -1,6 +1,7 @@
 // Package jsontext finds the parts of a JSON text without copying or changing
 // them: a Document checks the whole text once and knows where its items and the
-// members of every object lie, byte for byte; Value walks text without one.
+// members of every object lie, byte for byte; Value walks text without one. The
+// tokens are those of package jsonlex.
 //
 // It accepts what encoding/json accepts (a test and a fuzz test hold it to
 // that): RFC 8259 with invalid UTF-8 tolerated inside strings. It builds no tree
@@ -13,6 +14,8 @@ import (
 	"math"
 	"sort"
 	"unsafe"
+
+	"github.com/mailstream/mailstream/schemas/jsonlex"
 )
 
 // bom is the UTF-8 byte order mark, which RFC 8259 lets a reader ignore.
@@ -62,10 +65,10 @@ func (d *Document) Parse(data []byte, lim Limits) error {
 		return &LimitError{Limit: Bytes, Offset: lim.most()}
 	}
 	d.text = data
-	s := scanner{data: data, depthMax: lim.Depth, members: d.members}
+	s := scanner{Lexer: jsonlex.Lexer{Data: data}, depthMax: lim.Depth, members: d.members}
 	s.begin()
 	var err error
-	if s.peek() == '[' {
+	if s.Peek() == '[' {
 		d.array = true
 		err = d.list(&s, lim)
 	} else {
@@ -78,7 +81,7 @@ func (d *Document) Parse(data []byte, lim Limits) error {
 	if err != nil {
 		d.Reset()
 	}
-	return err
+	return fault(err, len(data))
 }
 
 // Reset empties d and lets go of the text.
@@ -158,17 +161,17 @@ func (d *Document) offset(v Value) int {
 
 // list reads the outermost array.
 func (d *Document) list(s *scanner, lim Limits) error {
-	s.pos++
-	s.space()
-	if s.peek() == ']' {
-		s.pos++
+	s.Pos++
+	s.Space()
+	if s.Peek() == ']' {
+		s.Pos++
 		return nil
 	}
 	for n := 0; ; n++ {
 		if n == lim.Items {
-			return &LimitError{Limit: Items, Offset: s.pos}
+			return &LimitError{Limit: Items, Offset: s.Pos}
 		}
-		s.space()
+		s.Space()
 		if err := d.item(s, 1); err != nil {
 			return err
 		}
@@ -180,124 +183,80 @@ func (d *Document) list(s *scanner, lim Limits) error {
 
 // item reads one item below depth open arrays.
 func (d *Document) item(s *scanner, depth int) error {
-	start := s.pos
+	start := s.Pos
 	d.firsts = append(d.firsts, uint32(len(s.members)))
 	err := s.value(depth)
-	d.items = append(d.items, s.data[start:s.pos])
+	d.items = append(d.items, s.Data[start:s.Pos])
 	return err
 }
 
-// scanner walks a text that may be anything.
+// scanner walks a text that may be anything, and notes where members lie.
 type scanner struct {
-	data     []byte
-	pos      int
+	jsonlex.Lexer
 	depthMax int
 	members  []member
-	checks   bool // members are not noted
 }
 
 // begin goes to the first byte that counts.
 func (s *scanner) begin() {
-	if bytes.HasPrefix(s.data, bom) {
-		s.pos = len(bom)
+	if bytes.HasPrefix(s.Data, bom) {
+		s.Pos = len(bom)
 	}
-	s.space()
+	s.Space()
 }
 
-// end says that nothing may follow.
+// end checks that nothing follows.
 func (s *scanner) end() error {
-	if s.space(); s.pos < len(s.data) {
-		return s.fault("unexpected text after the value")
+	if s.Space(); s.Pos < len(s.Data) {
+		return s.Fail(jsonlex.End)
 	}
 	return nil
 }
 
-func (s *scanner) fault(what string) error { return &SyntaxError{Offset: s.pos, What: what} }
-
-func (s *scanner) peek() byte {
-	if s.pos < len(s.data) {
-		return s.data[s.pos]
-	}
-	return 0 // no JSON token starts with NUL
-}
-
-// space skips white space. There mostly is none, which is all that is inlined.
-func (s *scanner) space() {
-	if s.pos < len(s.data) && s.data[s.pos] <= ' ' {
-		s.skipSpace()
-	}
-}
-
-func (s *scanner) skipSpace() {
-	for s.pos < len(s.data) && isSpace(s.data[s.pos]) {
-		s.pos++
-	}
-}
-
-func isSpace(c byte) bool { return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t') }
-
 // separator reads a comma, which says that more follows, or the closing byte.
 func (s *scanner) separator(closing byte) (more bool, err error) {
-	s.space()
-	switch s.peek() {
+	s.Space()
+	switch s.Peek() {
 	case ',':
-		s.pos++
+		s.Pos++
 		return true, nil
 	case closing:
-		s.pos++
+		s.Pos++
 		return false, nil
 	}
-	return false, s.unexpected()
-}
-
-func (s *scanner) unexpected() error {
-	if s.pos >= len(s.data) {
-		return s.fault("unexpected end")
-	}
-	return s.fault("unexpected byte")
+	return false, s.Fail(jsonlex.CommaOrEnd)
 }
 
 // value reads one value below depth open arrays and objects.
 func (s *scanner) value(depth int) error {
-	switch c := s.peek(); {
-	case c == '"':
-		_, err := s.text()
-		return err
-	case c == '{':
+	switch s.Peek() {
+	case '{':
 		return s.object(depth)
-	case c == '[':
+	case '[':
 		return s.array(depth)
-	case c == '-' || c >= '0' && c <= '9':
-		return s.number()
-	case c == 't':
-		return s.literal("true")
-	case c == 'f':
-		return s.literal("false")
-	case c == 'n':
-		return s.literal("null")
 	}
-	return s.unexpected()
+	return s.Scalar()
 }
 
 // object reads an object below depth open arrays and objects, and notes where its
 // members lie.
 func (s *scanner) object(depth int) error {
 	if depth >= s.depthMax {
-		return &LimitError{Limit: Depth, Offset: s.pos}
+		return s.Fail(jsonlex.LessNesting)
 	}
-	s.pos++
-	s.space()
-	if s.peek() == '}' {
-		s.pos++
+	s.Pos++
+	s.Space()
+	if s.Peek() == '}' {
+		s.Pos++
 		return nil
 	}
 	for {
-		s.space()
+		s.Space()
 		if err := s.member(depth + 1); err != nil {
 			return err
 		}
-		if s.peek() == ',' {
-			s.pos++
+		if s.Peek() == ',' {
+			s.Pos++
 			continue
 		}
 		if more, err := s.separator('}'); !more {
@@ -309,37 +268,28 @@ func (s *scanner) object(depth int) error {
 // member reads a member of an object, its value below depth open arrays and
 // objects, and notes where it lies.
 func (s *scanner) member(depth int) error {
-	key := s.pos
-	if s.peek() != '"' {
-		return s.unexpected()
-	}
-	escaped, err := s.text()
+	key := s.Pos
+	form, err := s.String()
 	if err != nil {
 		return err
 	}
-	keyEnd := s.pos - 1
-	s.space()
-	if s.peek() != ':' {
-		return s.unexpected()
+	keyEnd := s.Pos - 1
+	s.Space()
+	if s.Peek() != ':' {
+		return s.Fail(jsonlex.Colon)
 	}
-	s.pos++
-	s.space()
-	found := member{key: uint32(key + 1), keyEnd: uint32(keyEnd), value: uint32(s.pos), escaped: escaped}
-	switch s.peek() {
+	s.Pos++
+	s.Space()
+	found := member{key: uint32(key + 1), keyEnd: uint32(keyEnd), value: uint32(s.Pos), escaped: form&jsonlex.Escaped != 0}
+	switch s.Peek() {
 	case '"': // what nearly all values are
-		_, err = s.text()
+		_, err = s.String()
 	case '{', '[':
-		if !s.checks {
-			return s.nest(found, depth)
-		}
-		err = s.value(depth)
+		return s.nest(found, depth)
 	default:
-		err = s.value(depth)
+		err = s.Scalar()
 	}
-	if s.checks {
-		return err
-	}
-	found.valueEnd = uint32(s.pos)
+	found.valueEnd = uint32(s.Pos)
 	s.members = append(s.members, found)
 	return err
 }
@@ -349,22 +299,22 @@ func (s *scanner) nest(found member, depth int) error {
 	now := len(s.members)
 	s.members = append(s.members, found)
 	err := s.value(depth)
-	s.members[now].valueEnd, s.members[now].inside = uint32(s.pos), uint32(len(s.members)-now-1)
+	s.members[now].valueEnd, s.members[now].inside = uint32(s.Pos), uint32(len(s.members)-now-1)
 	return err
 }
 
 func (s *scanner) array(depth int) error {
 	if depth >= s.depthMax {
-		return &LimitError{Limit: Depth, Offset: s.pos}
+		return s.Fail(jsonlex.LessNesting)
 	}
-	s.pos++
-	s.space()
-	if s.peek() == ']' {
-		s.pos++
+	s.Pos++
+	s.Space()
+	if s.Peek() == ']' {
+		s.Pos++
 		return nil
 	}
 	for {
-		s.space()
+		s.Space()
 		if err := s.value(depth + 1); err != nil {
 			return err
 		}
@@ -372,95 +322,4 @@ func (s *scanner) array(depth int) error {
 			return err
 		}
 	}
-}
-
-func (s *scanner) literal(word string) error {
-	for i := range len(word) {
-		if s.peek() != word[i] {
-			return s.unexpected()
-		}
-		s.pos++
-	}
-	return nil
-}
-
-// text reads a string, with s.pos on its first quote.
-func (s *scanner) text() (escaped bool, err error) {
-	for i := s.pos + 1; ; i = s.pos {
-		i = special(s.data, i)
-		if i == len(s.data) {
-			s.pos = i
-			return escaped, s.fault("unexpected end")
-		}
-		s.pos = i
-		switch s.data[i] {
-		case '"':
-			s.pos = i + 1
-			return escaped, nil
-		case '\\':
-			if err := s.escape(); err != nil {
-				return escaped, err
-			}
-			escaped = true
-		default:
-			return escaped, s.fault("control character in a string")
-		}
-	}
-}
-
-// escape reads \n, \u0041 and their like, with s.pos on the backslash.
-func (s *scanner) escape() error {
-	s.pos++
-	switch s.peek() {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		s.pos++
-		return nil
-	case 'u':
-		s.pos++
-		for range 4 {
-			if _, ok := hexValue(s.peek()); !ok {
-				return s.unexpected()
-			}
-			s.pos++
-		}
-		return nil
-	}
-	return s.unexpected()
-}
-
-func (s *scanner) number() error {
-	if s.peek() == '-' {
-		s.pos++
-	}
-	if s.peek() == '0' {
-		s.pos++
-	} else if err := s.digits(); err != nil {
-		return err
-	}
-	if s.peek() == '.' {
-		s.pos++
-		if err := s.digits(); err != nil {
-			return err
-		}
-	}
-	if c := s.peek(); c == 'e' || c == 'E' {
-		s.pos++
-		if c := s.peek(); c == '+' || c == '-' {
-			s.pos++
-		}
-		return s.digits()
-	}
-	return nil
-}
-
-func (s *scanner) digits() error {
-	i := s.pos
-	for i < len(s.data) && s.data[i]-'0' <= 9 {
-		i++
-	}
-	if i == s.pos {
-		return s.unexpected()
-	}
-	s.pos = i
-	return nil
 }

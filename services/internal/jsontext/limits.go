@@ -1,6 +1,11 @@
 package jsontext
 
-import "strconv"
+import (
+	"errors"
+	"strconv"
+
+	"github.com/mailstream/mailstream/schemas/jsonlex"
+)
 
 // SyntaxError says where a text stops being JSON, and never what stands there.
 type SyntaxError struct {
@@ -54,12 +59,36 @@ func Check(data []byte, lim Limits) (Value, error) {
 	if len(data) > lim.most() {
 		return nil, &LimitError{Limit: Bytes, Offset: lim.most()}
 	}
-	s := scanner{data: data, depthMax: lim.Depth, checks: true}
+	s := scanner{Lexer: jsonlex.Lexer{Data: data}}
 	s.begin()
-	start := s.pos
-	if err := s.value(0); err != nil {
-		return nil, err
+	start := s.Pos
+	err := s.Skip(0, lim.Depth)
+	value := Value(data[start:s.Pos])
+	if err == nil {
+		err = s.end()
 	}
-	value := Value(data[start:s.pos])
-	return value, s.end()
+	if err != nil {
+		return nil, fault(err, len(data))
+	}
+	return value, nil
+}
+
+// fault returns the fault of a text of size bytes in the words that senders and
+// dead letters see.
+func fault(err error, size int) error {
+	e, ok := errors.AsType[*jsonlex.Error](err)
+	switch {
+	case !ok:
+		return err
+	case e.Want == jsonlex.LessNesting:
+		return &LimitError{Limit: Depth, Offset: e.At}
+	case e.Want == jsonlex.End:
+		return &SyntaxError{Offset: e.At, What: "unexpected text after the value"}
+	case e.Want == jsonlex.NoControl:
+		return &SyntaxError{Offset: e.At, What: "control character in a string"}
+	case e.At >= size:
+		return &SyntaxError{Offset: e.At, What: "unexpected end"}
+	default:
+		return &SyntaxError{Offset: e.At, What: "unexpected byte"}
+	}
 }

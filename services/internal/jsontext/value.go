@@ -2,11 +2,9 @@ package jsontext
 
 import (
 	"bytes"
-	"encoding/binary"
-	"math/bits"
-	"unicode/utf16"
-	"unicode/utf8"
 	"unsafe"
+
+	"github.com/mailstream/mailstream/schemas/jsonlex"
 )
 
 // Value is one JSON value without white space around it, found by a
@@ -70,6 +68,11 @@ func (v Value) content() string {
 	return unescape(inner)
 }
 
+// unescape returns the content of a valid string with escapes.
+func unescape(inner []byte) string {
+	return view(jsonlex.AppendUnescaped(make([]byte, 0, len(inner)), inner))
+}
+
 // view returns b as a string without a copy: the text is never written to.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
@@ -110,13 +113,13 @@ func (m *Members) look() bool {
 	if key >= len(m.text) {
 		return false
 	}
-	keyEnd := special(m.text, key+1)
+	keyEnd, _ := jsonlex.Run(m.text, key+1)
 	escaped := m.text[keyEnd] != '"'
 	if escaped {
 		keyEnd = stringEnd(m.text, key) - 1
 	}
 	value := skipTo(m.text, keyEnd+1, ':') + 1
-	for isSpace(m.text[value]) {
+	for jsonlex.IsSpace(m.text[value]) {
 		value++
 	}
 	m.next = valueEnd(m.text, value)
@@ -167,7 +170,7 @@ func (v Value) Elements() Elements {
 // Next goes to the next element, false after the last.
 func (e *Elements) Next() bool {
 	i := 0
-	for i < len(e.rest) && (e.rest[i] == ',' || isSpace(e.rest[i])) {
+	for i < len(e.rest) && (e.rest[i] == ',' || jsonlex.IsSpace(e.rest[i])) {
 		i++
 	}
 	if i >= len(e.rest) {
@@ -194,7 +197,7 @@ func skipTo(data []byte, i int, c byte) int {
 // stringEnd returns the index after the string that starts at i.
 func stringEnd(data []byte, i int) int {
 	for i++; ; i += 2 {
-		i = special(data, i)
+		i, _ = jsonlex.Run(data, i)
 		if data[i] == '"' {
 			return i + 1
 		}
@@ -209,7 +212,7 @@ func valueEnd(data []byte, i int) int {
 	case '{', '[':
 		return nestEnd(data, i)
 	}
-	for i < len(data) && !isSpace(data[i]) && data[i] != ',' && data[i] != '}' && data[i] != ']' {
+	for i < len(data) && !jsonlex.IsSpace(data[i]) && data[i] != ',' && data[i] != '}' && data[i] != ']' {
 		i++
 	}
 	return i
@@ -230,86 +233,4 @@ func nestEnd(data []byte, i int) int {
 			}
 		}
 	}
-}
-
-func hexValue(c byte) (rune, bool) {
-	switch {
-	case c >= '0' && c <= '9':
-		return rune(c - '0'), true
-	case c >= 'a' && c <= 'f':
-		return rune(c-'a') + 10, true
-	case c >= 'A' && c <= 'F':
-		return rune(c-'A') + 10, true
-	}
-	return 0, false
-}
-
-// unescape returns the content of a valid string; a lone surrogate becomes
-// U+FFFD, as in encoding/json. What it writes is never longer than what it has
-// read, so whole words may be copied ahead of the next backslash.
-func unescape(in []byte) string {
-	out := make([]byte, len(in))
-	n := 0
-	for i := 0; i < len(in); {
-		switch {
-		case i+8 <= len(in):
-			w := binary.LittleEndian.Uint64(in[i:])
-			binary.LittleEndian.PutUint64(out[n:], w)
-			back := w ^ backslashes
-			run := bits.TrailingZeros64((back-ones)&^back&highs) / 8 // 8 when there is none
-			i, n = i+run, n+run
-			if run == 8 {
-				continue
-			}
-		case in[i] != '\\':
-			out[n] = in[i]
-			i, n = i+1, n+1
-			continue
-		}
-		if c := in[i+1]; c != 'u' {
-			out[n] = unescaped(c)
-			i, n = i+2, n+1
-			continue
-		}
-		r := codeUnit(in[i+2:])
-		i += 6
-		if utf16.IsSurrogate(r) {
-			low := rune(-1)
-			if i+6 <= len(in) && in[i] == '\\' && in[i+1] == 'u' {
-				low = codeUnit(in[i+2:])
-			}
-			if r = utf16.DecodeRune(r, low); r != utf8.RuneError {
-				i += 6
-			}
-		}
-		n += utf8.EncodeRune(out[n:], r)
-	}
-	return view(out[:n])
-}
-
-func unescaped(c byte) byte {
-	switch c {
-	case 'b':
-		return '\b'
-	case 'f':
-		return '\f'
-	case 'n':
-		return '\n'
-	case 'r':
-		return '\r'
-	case 't':
-		return '\t'
-	default:
-		return c // the quote, the backslash, the slash
-	}
-}
-
-// codeUnit reads four hexadecimal digits.
-func codeUnit(in []byte) rune {
-	var r rune
-	for _, c := range in[:4] {
-		n, _ := hexValue(c) // checked by Parse
-		r = r<<4 | n
-	}
-	return r
 }
