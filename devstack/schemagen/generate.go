@@ -1,6 +1,6 @@
-// Package schemagen makes the JSON Schemas (draft 2020-12) and the AsyncAPI
-// document (3.0) of the topics from the Go types of module schemas, comments
-// included, so that neither can differ from the code. It writes no file.
+// Package schemagen makes the JSON Schemas (draft 2020-12), the AsyncAPI document
+// (3.0) and the codec of events from the Go types of module schemas, comments
+// included, so that none can differ from them. It writes no file.
 package schemagen
 
 //go:generate go run ../cmd/schemagen ../../schemas
@@ -63,7 +63,10 @@ func Generate(dir string) (map[string][]byte, error) {
 			return nil, fmt.Errorf("write %s: %w", d.file, err)
 		}
 	}
-	files["asyncapi.yaml"], err = asyncAPI()
+	if files["asyncapi.yaml"], err = asyncAPI(); err != nil {
+		return nil, err
+	}
+	files[codecFile], err = src.codecs()
 	return files, err
 }
 

@@ -25,6 +25,7 @@ type record struct {
 
 type field struct {
 	name     string // in JSON
+	goName   string
 	doc      string
 	optional bool
 	typ      ast.Expr
@@ -87,7 +88,7 @@ func readRecord(doc string, st *ast.StructType) *record {
 		}
 		name, options, _ := strings.Cut(reflect.StructTag(tag).Get("json"), ",")
 		r.fields = append(r.fields, field{
-			name: name, typ: f.Type, optional: strings.Contains(options, "omit"),
+			name: name, goName: f.Names[0].Name, typ: f.Type, optional: strings.Contains(options, "omit"),
 			doc: oneLine(f.Doc.Text() + " " + f.Comment.Text()),
 		})
 	}

@@ -1,5 +1,5 @@
-// Command schemagen writes the JSON Schemas and the AsyncAPI document of the
-// topics into the folder of module schemas.
+// Command schemagen writes the JSON Schemas, the AsyncAPI document of the topics
+// and the codec of events into the folder of module schemas.
 package main
 
 import (
