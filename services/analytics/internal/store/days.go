@@ -4,8 +4,6 @@ import (
 	"math"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/mailstream/mailstream/services/analytics/internal/jsonscan"
 )
 
 const dayMs = 24 * 60 * 60 * 1000
@@ -29,9 +27,8 @@ func Days(blocks ...*Block) int {
 // Day returns the day of the event in rec, counted from 1970; of what is no
 // event, or none that can be read, the day before.
 func Day(rec *kgo.Record) int64 {
-	var scan jsonscan.Scanner
 	var e event
-	if err := e.read(&scan, rec.Value); err != nil {
+	if err := e.read(rec.Value); err != nil {
 		return -1
 	}
 	return e.time / dayMs

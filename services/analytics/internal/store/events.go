@@ -6,7 +6,6 @@ import (
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/mailstream/mailstream/services/analytics/internal/jsonscan"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 )
 
@@ -15,8 +14,7 @@ var insertEventsSQL string
 
 // events is a block of event_log.
 type events struct {
-	scan jsonscan.Scanner
-	row  event
+	row event
 
 	id                                                    proto.ColUUID
 	time, receivedAt                                      *moments
@@ -80,7 +78,7 @@ func (e *events) append(rec *kgo.Record) error {
 	if len(rec.Value) == 0 {
 		return faultf(Empty, "an event record without a value")
 	}
-	if err := e.row.read(&e.scan, rec.Value); err != nil {
+	if err := e.row.read(rec.Value); err != nil {
 		return err
 	}
 	e.add(&e.row)
@@ -94,45 +92,45 @@ func (e *events) add(r *event) {
 	e.id = append(e.id, r.id)
 	e.time.Append(r.time)
 	e.receivedAt.Append(r.receivedAt)
-	e.typ.Append(r.typ)
-	e.provider.Append(r.provider)
-	e.source.Append(r.source)
-	e.providerEvent.Append(r.providerEvent)
-	e.providerEventID.Append(r.providerEventID)
-	e.messageID.Append(r.messageID)
-	e.recipient.Append(r.recipient)
-	e.recipientDomain.Append(r.recipientDomain)
-	e.recipientHash.Append(r.recipientHash)
-	e.mailboxProvider.Append(r.mailboxProvider)
-	e.campaign.Append(r.campaign)
-	for _, tag := range r.tags {
+	e.typ.Append(r.Type)
+	e.provider.Append(r.Provider)
+	e.source.Append(r.Source)
+	e.providerEvent.Append(r.ProviderEvent)
+	e.providerEventID.Append(r.ProviderEventID)
+	e.messageID.Append(r.MessageID)
+	e.recipient.Append(r.Recipient)
+	e.recipientDomain.Append(r.RecipientDomain)
+	e.recipientHash.Append(r.RecipientHash)
+	e.mailboxProvider.Append(r.MailboxProvider)
+	e.campaign.Append(r.Campaign)
+	for _, tag := range r.Tags {
 		e.tagItems.Append(tag)
 	}
 	e.tags.close()
-	for _, pair := range r.metadata {
-		e.metaKeys.Append(pair[0])
-		e.metaValues.Append(pair[1])
+	for _, pair := range r.Metadata {
+		e.metaKeys.Append(pair.Key)
+		e.metaValues.Append(pair.Value)
 	}
 	e.metadata.close()
-	e.bounceType.Append(r.bounceType)
-	e.reason.Append(r.reason)
-	e.cause.Append(r.cause)
-	e.confidence.Append(r.confidence)
-	e.classifier.Append(r.classifier)
-	e.permanent.Append(r.permanent, r.hasPermanent)
-	e.smtpCode = append(e.smtpCode, r.smtpCode)
-	e.enhancedCode.Append(r.enhancedCode)
-	e.smtpReply.Append(r.smtpReply)
-	e.blocklist.Append(r.blocklist)
-	e.blocklistSubject.Append(r.blocklistSubject)
-	e.blocklistURL.Append(r.blocklistURL)
-	e.url.Append(r.url)
-	e.ip.Append(r.ip)
-	e.userAgent.Append(r.userAgent)
-	e.country.Append(r.country)
-	e.machine.Append(r.machine, r.hasMachine)
-	e.feedbackSource.Append(r.feedbackSource)
-	e.listID.Append(r.listID)
-	e.sendingIP.Append(r.sendingIP)
-	e.raw.Append(r.raw)
+	e.bounceType.Append(r.BounceType)
+	e.reason.Append(r.Reason)
+	e.cause.Append(r.Cause)
+	e.confidence.Append(r.Confidence)
+	e.classifier.Append(r.Classifier)
+	e.permanent.Append(r.Permanent.Value, r.Permanent.Known)
+	e.smtpCode = append(e.smtpCode, uint16(r.SMTPCode))
+	e.enhancedCode.Append(r.EnhancedCode)
+	e.smtpReply.Append(r.SMTPReply)
+	e.blocklist.Append(r.Blocklist)
+	e.blocklistSubject.Append(r.BlocklistSubject)
+	e.blocklistURL.Append(r.BlocklistURL)
+	e.url.Append(r.URL)
+	e.ip.Append(r.IP)
+	e.userAgent.Append(r.UserAgent)
+	e.country.Append(r.Country)
+	e.machine.Append(r.Machine.Value, r.Machine.Known)
+	e.feedbackSource.Append(r.FeedbackSource)
+	e.listID.Append(r.ListID)
+	e.sendingIP.Append(r.SendingIP)
+	e.raw.Append(r.Raw)
 }

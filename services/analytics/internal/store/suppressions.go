@@ -2,7 +2,6 @@ package store
 
 import (
 	_ "embed"
-	"encoding/json"
 
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -104,26 +103,4 @@ func (s *suppressions) add(rec *kgo.Record, sup *schemas.Suppression, tombstone 
 	for _, list := range s.entries {
 		list.close()
 	}
-}
-
-func oneIf(b bool) uint8 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// decode reads value into one of the types of schemas that are too rare to have
-// a reader of their own.
-func decode(value []byte, into any) error {
-	if err := json.Unmarshal(value, into); err != nil {
-		if !json.Valid(value) {
-			return faultf(NotJSON, "no JSON text")
-		}
-		if te, ok := asTypeError(err); ok {
-			return faultf(BadField, "%q at offset %d", te.Field, te.Offset)
-		}
-		return faultf(BadField, "a field has the wrong form")
-	}
-	return nil
 }
