@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/valyala/fastjson"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/window"
@@ -34,24 +33,26 @@ const (
 // decoder reads event records. It keeps its buffers between calls, so it belongs
 // to one loop.
 type decoder struct {
-	parser fastjson.Parser
+	event schemas.Reader
 }
 
 // decode reads one event record. An event is placed by its own time, but never
 // after its record was written: providers' clocks run ahead. Placing by the
-// record rather than by our clock gives the same pane when it is read again.
+// record rather than by our clock gives the same pane when it is read again. A
+// field of the wrong type counts as absent.
 func (d *decoder) decode(rec *kgo.Record, kind window.Kind) (o window.Observation, skewed bool, err error) {
-	v, err := d.parser.ParseBytes(rec.Value)
-	if err != nil {
-		return o, false, errNoJSON // the library's error quotes the record
+	e := &d.event
+	if err := e.Read(rec.Value); err != nil {
+		if _, ok := errors.AsType[*schemas.FieldError](err); !ok {
+			return o, false, errNoJSON
+		}
 	}
-	o.ID = text(v, "id")
-	if o.ID == "" {
+	if len(e.ID) == 0 {
 		return o, false, errNoID
 	}
 	var at time.Time
-	if s := text(v, "time"); s != "" {
-		if at, err = time.Parse(time.RFC3339, s); err != nil {
+	if len(e.Time) > 0 {
+		if at, err = schemas.ParseTime(e.Time); err != nil {
 			return o, false, errNoTime
 		}
 	}
@@ -59,19 +60,19 @@ func (d *decoder) decode(rec *kgo.Record, kind window.Kind) (o window.Observatio
 		skewed = at.Sub(rec.Timestamp) > skewMax
 		at = rec.Timestamp
 	}
-	if kind == window.Bounced && refused(v) {
+	if kind == window.Bounced && refused(&e.EventView) {
 		kind = window.Blocked
 	}
-	o.Pane, o.Kind = window.PaneOf(at), kind
+	o.ID, o.Pane, o.Kind = string(e.ID), window.PaneOf(at), kind
 	o.Milli = uint16(min(max(at.UnixMilli()-o.Pane.Start()*1000, 0), window.PaneLength.Milliseconds()-1))
-	o.MessageID = text(v, "message_id")
-	if o.Recipient = text(v, "recipient_hash"); o.Recipient == "" {
-		o.Recipient = text(v, "recipient")
+	o.MessageID = string(e.MessageID)
+	if o.Recipient = string(e.RecipientHash); o.Recipient == "" {
+		o.Recipient = string(e.Recipient)
 	}
-	o.Source, o.Domain, o.Provider = bounded(text(v, "source")), bounded(text(v, "recipient_domain")), bounded(text(v, "mailbox_provider"))
+	o.Source, o.Domain, o.Provider = bounded(e.Source), bounded(e.RecipientDomain), bounded(e.MailboxProvider)
 	if kind == window.Blocked {
-		o.Reason, o.Cause = schemas.Reason(text(v, "reason")), schemas.Cause(text(v, "cause"))
-		shown := []rune(listing(v) + mask(text(v, "smtp_reply"), text(v, "recipient")))
+		o.Reason, o.Cause = schemas.Reason(e.Reason), schemas.Cause(e.Cause)
+		shown := []rune(listing(&e.EventView) + mask(string(e.SMTPReply), string(e.Recipient)))
 		o.Sample = string(shown[:min(len(shown), sampleRunesMax)])
 	}
 	return o, skewed, nil
@@ -79,15 +80,14 @@ func (d *decoder) decode(rec *kgo.Record, kind window.Kind) (o window.Observatio
 
 // listing names the list that refused, what it has of us and where to look it up,
 // in front of the reply that a message shows; "" where none is named.
-func listing(v *fastjson.Value) string {
-	slug := text(v, "blocklist")
-	if slug == "" {
+func listing(e *schemas.EventView) string {
+	if len(e.Blocklist) == 0 {
 		return ""
 	}
-	out := bounded(slug)
-	for _, name := range [...]string{"blocklist_subject", "blocklist_url"} {
-		if s := text(v, name); s != "" {
-			out += " " + bounded(s)
+	out := bounded(e.Blocklist)
+	for _, text := range [...][]byte{e.BlocklistSubject, e.BlocklistURL} {
+		if len(text) > 0 {
+			out += " " + bounded(text)
 		}
 	}
 	return out + ": "
@@ -96,25 +96,20 @@ func listing(v *fastjson.Value) string {
 // refused says that a bounce is what other providers call a block: a server would
 // not take the message because of its sender or its content. Providers with a
 // word of their own for that are taken by it.
-func refused(v *fastjson.Value) bool {
-	switch text(v, "provider") {
+func refused(e *schemas.EventView) bool {
+	switch string(e.Provider) {
 	case "mailjet", "sendgrid", "postmark", "generic":
 		return false
 	}
-	cause := schemas.Cause(text(v, "cause"))
+	cause := schemas.Cause(e.Cause)
 	return cause == schemas.CauseSender || cause == schemas.CauseContent
 }
 
-// text returns a string field, "" when it is absent or no string.
-func text(v *fastjson.Value, name string) string {
-	return strings.ToValidUTF8(string(v.GetStringBytes(name)), "\uFFFD")
-}
-
-func bounded(name string) string {
+func bounded(name []byte) string {
 	if len(name) > nameBytesMax {
 		return invalidName
 	}
-	return name
+	return string(name)
 }
 
 // isReplay says whether the record was published again from history.

@@ -111,9 +111,25 @@ func TestDecode_ShowsWhichListRefused(t *testing.T) {
 
 func TestDecode_RefusesWhatIsNoEvent(t *testing.T) {
 	t.Parallel()
-	for _, value := range []string{``, `null`, `{}`, `[]`, `{"id":1}`, `{"id":"1","time":"yesterday"}`, `{"id":"1"`} {
+	for _, value := range []string{``, `null`, `{}`, `[]`, `{"id":1}`, `{"id":""}`, `{"id":"1","time":"yesterday"}`, `{"id":"1"`, `{"id":"1"}}`, `{"id":"1","tags":[1],"x":}`} {
 		if _, _, err := new(decoder).decode(record(time.Now(), value), window.Blocked); err == nil {
 			t.Errorf("%q was taken", value)
+		}
+	}
+}
+
+// Of a field that cannot be read nothing is counted; the event still is.
+func TestDecode_TakesAFieldOfTheWrongTypeForAbsent(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+	for _, field := range []string{
+		`"campaign":1`, `"tags":"a"`, `"tags":[1]`, `"metadata":{"a":{"b":1}}`, `"smtp_code":"550"`, `"smtp_code":70000`, `"machine":1`,
+		`"message_id":57646076000000001`, `"recipient_hash":null`, `"mailbox_provider":["x"]`, `"time":5`, `"time":null`, `"time":""`, `"later":{"x":[1]}`, `"raw":5`,
+	} {
+		o, _, err := new(decoder).decode(record(at, `{"id":"1",`+field+`,"source":"a","recipient_domain":"d.test"}`), window.Delivered)
+		want := window.Observation{ID: "1", Pane: window.PaneOf(at), Kind: window.Delivered, Source: "a", Domain: "d.test"}
+		if diff := cmp.Diff(want, o); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", field, err, diff)
 		}
 	}
 }
