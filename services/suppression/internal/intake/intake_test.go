@@ -131,6 +131,32 @@ mailstream_suppression_events_total{outcome="unchanged"} 1
 	}
 }
 
+// The detail is what a person finds in the dead letter. It is that of encoding/json
+// without what it quotes.
+func TestHandle_DeadLetterSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ value, want string }{
+		{``, "decode event: unexpected end of JSON input"},
+		{`rubbish`, "decode event: invalid character 'r' looking for beginning of value"},
+		{`{"id":"1"`, "decode event: unexpected end of JSON input"},
+		{`[]`, `decode event: wrong JSON type: field "" at byte 1 wants schemas.Event`},
+		{`{"id":5}`, `decode event: wrong JSON type: field "id" at byte 7 wants string`},
+		{`{"smtp_code":5.5}`, `decode event: wrong JSON type: field "smtp_code" at byte 16 wants int`},
+		{`{"time":"yesterday"}`, "decode event: a time is not RFC 3339"},
+		{`{"type":"complained","recipient":"a@example.com"}`, "event has no time"},
+		{`{"TYPE":"complained","recipient":"a@example.com"}`, "event has no time"}, // a key in another case is read
+	} {
+		f := newFixture()
+		if err := f.Handle(t.Context(), []*kgo.Record{{Topic: "email.complained", Value: []byte(tt.value)}}); err != nil {
+			t.Fatal(err)
+		}
+		var d schemas.DeadLetter
+		if len(f.topic.recs) != 1 || json.Unmarshal(f.topic.recs[0].Value, &d) != nil || d.Detail != tt.want || string(d.Bytes) != tt.value {
+			t.Errorf("%s: %d records, detail %q, want %q", tt.value, len(f.topic.recs), d.Detail, tt.want)
+		}
+	}
+}
+
 func TestHandle_FaultOfTheBrokerKeepsTheBatch(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
