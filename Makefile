@@ -13,8 +13,9 @@ export DATA_DIR ?= .mailstream
 export CONFIG   ?=
 export FUZZTIME ?= 10s
 
-# Two packages at a time: a package that starts the engine takes about 1 GiB.
-TEST := go test -p 2 -shuffle=on -timeout 8m
+# Two packages at a time: a package that starts the engine takes about 1 GiB. Within
+# one, eight tests at a time whatever the number of processors, since most wait.
+TEST := go test -p 2 -parallel 8 -shuffle=on -timeout 8m
 
 # staticcheck runs every check it has but these:
 #   ST1003  reads ErrBadID-style names of other systems' fields as misspelt

@@ -36,10 +36,11 @@ type Config struct {
 	// BufferRecordsMax bounds records taken and not yet acknowledged. Range [1,
 	// 10_000_000]. Default 50_000: at 10,000 events/s that is five seconds without a broker.
 	BufferRecordsMax int `yaml:"buffer_records_max"`
-	// BufferBytesMax bounds their keys, values and headers. Default 64MiB.
-	// Range [1B, 16GiB].
+	// BufferBytesMax bounds their keys, values and headers, and is not below
+	// `kafka.topics.dead_letter_bytes_max`. Default 64MiB. Range [1B, 16GiB].
 	BufferBytesMax config.ByteSize `yaml:"buffer_bytes_max"`
-	// PublishTimeout bounds one Publish beside its context. Range [1ms, 5m]. Default 8s: the
+	// PublishTimeout bounds one Publish beside its context, and is below
+	// `http.write_timeout`. Range [1ms, 5m]. Default 8s: the
 	// patience of most providers is 10 s and more.
 	PublishTimeout time.Duration `yaml:"publish_timeout"`
 	// DeliveryTimeout is after how long a record that was never answered for is
