@@ -119,17 +119,63 @@ func (r *Reader) members() error {
 		return err
 	}
 	for {
-		key, ok, err := r.scan.key()
+		more, err := r.scan.next('}')
 		if err != nil {
 			return err
 		}
-		if !ok {
+		if !more {
 			return r.scan.end()
 		}
-		if err := r.member(key); err != nil {
+		field, ok := r.expected()
+		if !ok {
+			if field, err = r.find(); err != nil {
+				return err
+			}
+		}
+		if err := r.member(field); err != nil {
 			return err
 		}
 	}
+}
+
+// expected moves over a key if it is that of a later field and as AppendJSON writes
+// it, and returns the number of the field.
+func (r *Reader) expected() (field int, ok bool) {
+	rest := r.scan.Data[r.scan.Pos:]
+	for i := r.next; i < len(eventKeys); i++ {
+		key := eventKeys[i]
+		if len(rest) >= len(key) && rest[len(key)-2] == '"' && string(rest[:len(key)]) == key {
+			r.next = i + 1
+			r.scan.Pos += len(key)
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// unknown stands for the number of a field that Event does not have.
+const unknown = -1
+
+// find moves over any key and returns the number of its field.
+func (r *Reader) find() (field int, err error) {
+	key, err := r.scan.name()
+	if err != nil {
+		return unknown, err
+	}
+	for i := range eventKeys {
+		if string(key) == fieldName(i) {
+			r.next = i + 1
+			return i, nil
+		}
+	}
+	r.unusual = r.unusual || !lowerCase(key)
+	return unknown, nil
+}
+
+// fieldName returns the key of a field without its punctuation.
+func fieldName(field int) string {
+	key := eventKeys[field]
+	return key[len(`"`) : len(key)-len(`":`)]
 }
 
 // memberDepth is how many objects are open around the value of a member.
@@ -137,10 +183,8 @@ const memberDepth = 1
 
 // member reads the value of a member. Its error is about JSON; that the value has
 // the wrong type is noted.
-func (r *Reader) member(key []byte) error {
-	field := r.find(key)
-	if field < 0 {
-		r.unusual = r.unusual || !lowerCase(key)
+func (r *Reader) member(field int) error {
+	if field == unknown {
 		_, err := r.scan.raw(memberDepth)
 		return err
 	}
@@ -158,26 +202,9 @@ func (r *Reader) member(key []byte) error {
 		return err
 	}
 	if r.fault == nil {
-		r.fault = &FieldError{Field: eventFields[field], Err: err}
+		r.fault = &FieldError{Field: fieldName(field), Err: err}
 	}
 	return nil
-}
-
-// find returns the number of the field with the key, -1 when there is none.
-func (r *Reader) find(key []byte) int {
-	for i := r.next; i < len(eventFields); i++ {
-		if string(key) == eventFields[i] {
-			r.next = i + 1
-			return i
-		}
-	}
-	for i := range r.next {
-		if string(key) == eventFields[i] {
-			r.next = i + 1
-			return i
-		}
-	}
-	return -1
 }
 
 // lowerCase says that key has no character that encoding/json would take for

@@ -54,13 +54,17 @@ func (s *scanner) key() (key []byte, ok bool, err error) {
 	if ok, err = s.next('}'); err != nil || !ok {
 		return nil, false, err
 	}
-	if key, err = s.text(); err != nil {
-		return nil, false, err
+	key, err = s.name()
+	return key, err == nil, err
+}
+
+// name reads the key of a member.
+func (s *scanner) name() ([]byte, error) {
+	key, err := s.text()
+	if err == nil && !s.Take(':') {
+		err = s.Fail(jsonlex.Colon)
 	}
-	if !s.Take(':') {
-		return nil, false, s.Fail(jsonlex.Colon)
-	}
-	return key, true, nil
+	return key, err
 }
 
 // element moves to the next element of the array. It is false at the end.

@@ -80,8 +80,9 @@ func (d *Document) Parse(data []byte, lim Limits) error {
 	}
 	if err != nil {
 		d.Reset()
+		return fault(err, len(data))
 	}
-	return fault(err, len(data))
+	return nil
 }
 
 // Reset empties d and lets go of the text.
