@@ -8,14 +8,21 @@ type shortage struct {
 	bytes bool // bytes lack, not requests
 }
 
-// admit gives n more to st, of whom others may have to make place; r.mu is held.
-func (r *Room) admit(st *Stay, n Amount) error {
-	var lack shortage
+// err is made without the lock, see evictedBytes.
+func (s shortage) err(short bool) error {
+	if !short {
+		return nil
+	}
+	return &FullError{Share: s.share, Bytes: s.bytes}
+}
+
+// admit gives n more to st, of whom others may have to make place, or says what
+// lacks; r.mu is held.
+func (r *Room) admit(st *Stay, n Amount) (lack shortage, short bool) {
 	for range evictionsMax {
-		short := false
 		if lack, short = r.lacks(st, n); !short {
 			r.take(st, n)
-			return nil
+			return lack, false
 		}
 		victim := r.victim(st, lack, n)
 		if victim == nil {
@@ -23,7 +30,7 @@ func (r *Room) admit(st *Stay, n Amount) error {
 		}
 		r.evict(victim, lack.bytes)
 	}
-	return &FullError{Share: lack.share, Bytes: lack.bytes}
+	return lack, true
 }
 
 // lacks says which part of the room is too small for n more of st.
@@ -86,13 +93,15 @@ func (r *Room) victim(st *Stay, lack shortage, n Amount) *Stay {
 		return nil
 	}
 	var worst *Stay
-	for _, c := range r.receiving {
+	for _, c := range r.crowds {
 		switch {
-		case c == st, c.proven, lack.bytes && c.held.Bytes == 0:
-		case lack.share == UnprovenPeer && c.peer != st.peer:
-		case lack.share == UnprovenSource && (c.source != st.source || c.known != st.known):
-		case worst == nil || goesBefore(c, worst, lack.bytes):
-			worst = c
+		case lack.share == UnprovenPeer && c.key.peer != st.peer:
+			continue
+		case lack.share == UnprovenSource && (c.key.source != st.source || c.key.known != st.known):
+			continue
+		}
+		if o := c.oldest(st, lack.bytes); o != nil && (worst == nil || goesBefore(o, worst, lack.bytes)) {
+			worst = o
 		}
 	}
 	if worst == nil || !yields(worst, st, lack.bytes, n) {

@@ -101,6 +101,10 @@ type FullError struct {
 // Error names the share.
 func (e *FullError) Error() string { return "no room: share " + string(e.Share) + " is full" }
 
+// They are made once: whoever allocates may have to help the garbage collector
+// first, and with the lock held everybody waits for that.
+var evictedBytes, evictedRequests = FullError{Share: Evicted, Bytes: true}, FullError{Share: Evicted}
+
 // ErrSlow says that a body did not keep up with the least pace.
 var ErrSlow = errors.New("body is below the least pace")
 
@@ -131,7 +135,10 @@ type Room struct {
 	strangers Amount // of unproven
 	leaving   Amount // evicted, and not gone yet
 	peers     map[netip.Prefix]*peer
-	receiving []*Stay // whose bodies are being read, in no order
+	receiving []*Stay  // whose bodies are being read, in no order
+	crowds    []*crowd // of the unproven of these, in no order
+	crowdOf   map[crowdKey]*crowd
+	ending    *Stay // and those after it, to be interrupted once mu is free
 }
 
 // peer is what one peer address holds unproven, at all sources.
@@ -148,7 +155,7 @@ func New(limits Limits) *Room {
 	return &Room{
 		limits: limits, all: all, unprovenMost: unproven, strangersMost: unproven.percent(strangersPercent),
 		sourceMost: unproven.percent(limits.SourcePercent), peerMost: unproven.percent(limits.PeerPercent),
-		proofs: make(chan struct{}, proofPlaces()), peers: map[netip.Prefix]*peer{},
+		proofs: make(chan struct{}, proofPlaces()), peers: map[netip.Prefix]*peer{}, crowdOf: map[crowdKey]*crowd{},
 	}
 }
 
@@ -182,7 +189,7 @@ func (r *Room) Run(ctx context.Context) error {
 func (r *Room) sweep(now time.Time) {
 	least := int64(float64(r.limits.RateMin) * r.limits.RateWindow.Seconds())
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.unlock()
 	ended := 0
 	for i := len(r.receiving) - 1; i >= 0 && ended < sweepEndsMax; i-- {
 		st := r.receiving[i]
@@ -199,17 +206,39 @@ func (r *Room) sweep(now time.Time) {
 	}
 }
 
-// end stops the reading of st, which learns why; r.mu is held.
+// end stops the reading of st, which learns why; r.mu is held, and given back by
+// unlock.
 func (r *Room) end(st *Stay, why error) {
 	r.unlist(st)
 	st.ended = why
-	st.body.Interrupt()
+	st.interrupt.Add(1)
+	st.after, r.ending = r.ending, st
+}
+
+// unlock gives r.mu back and then interrupts what was ended meanwhile. An interrupt
+// wakes a goroutine that wants r.mu at once: done with the lock held, each one adds
+// a waiter to the queue in which every genuine request waits as well.
+func (r *Room) unlock() {
+	st := r.ending
+	r.ending = nil
+	r.mu.Unlock()
+	for st != nil {
+		next := st.after // before st is done, and empties itself
+		st.after = nil
+		st.body.Interrupt()
+		st.interrupt.Done()
+		st = next
+	}
 }
 
 // evict takes from st what it holds, for want of bytes or of requests; r.mu is
 // held.
 func (r *Room) evict(st *Stay, bytes bool) {
-	r.end(st, &FullError{Share: Evicted, Bytes: bytes})
+	why := &evictedRequests
+	if bytes {
+		why = &evictedBytes
+	}
+	r.end(st, why)
 	r.give(st, st.held)
 	r.leaving.add(st.held)
 	st.left = true
@@ -218,6 +247,9 @@ func (r *Room) evict(st *Stay, bytes bool) {
 func (r *Room) list(st *Stay) {
 	st.index = len(r.receiving)
 	r.receiving = append(r.receiving, st)
+	if !st.proven {
+		r.join(st)
+	}
 }
 
 func (r *Room) unlist(st *Stay) {
@@ -227,6 +259,9 @@ func (r *Room) unlist(st *Stay) {
 	r.receiving[last] = nil
 	r.receiving = r.receiving[:last]
 	st.index = -1
+	if st.crowd != nil {
+		r.quit(st)
+	}
 }
 
 // take adds n to what st holds, and give takes it away; r.mu is held.
@@ -259,11 +294,12 @@ func (r *Room) give(st *Stay, n Amount) {
 	}
 }
 
-func (r *Room) peerOf(prefix netip.Prefix) *peer {
-	p := r.peers[prefix]
+// peerOf returns the peer of fresh's prefix, which is fresh when there is none yet.
+func (r *Room) peerOf(fresh *peer) *peer {
+	p := r.peers[fresh.prefix]
 	if p == nil {
-		p = &peer{prefix: prefix}
-		r.peers[prefix] = p
+		p = fresh
+		r.peers[p.prefix] = p
 	}
 	p.stays++
 	return p

@@ -2,6 +2,7 @@ package room
 
 import (
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -102,12 +103,17 @@ type Stay struct {
 	waits   bool // for something else than its body
 	left    bool // evicted: held is the room's again
 	ended   error
-	index   int // in room.receiving, -1 outside
+	index   int    // in room.receiving, -1 outside
+	crowd   *crowd // nil outside, and for a proven one
+	before  *Stay  // in crowd
+	after   *Stay
 	entered time.Time
 	now     time.Time    // of the last call
 	arrived atomic.Int64 // bytes of the body
 	mark    int64        // of arrived, at the beginning of the window
 	marked  time.Time
+
+	interrupt sync.WaitGroup // of body, which has ended when this is done
 
 	work chan struct{} // the desk it has, see Work; nil for none
 }
@@ -115,22 +121,31 @@ type Stay struct {
 // Enter takes a place for a request and its first bytes. The error is a
 // *FullError, and st holds nothing then.
 func (r *Room) Enter(st *Stay, e Entry) error {
+	var fresh *peer // made before the lock is taken
+	if !e.Proven {
+		fresh = &peer{prefix: e.Peer}
+	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	lack, short := r.enter(st, e, fresh)
+	r.unlock()
+	return lack.err(short)
+}
+
+func (r *Room) enter(st *Stay, e Entry, fresh *peer) (lack shortage, short bool) {
 	st.source, st.body, st.proven, st.entered, st.now, st.marked = e.Source, e.Body, e.Proven, e.Now, e.Now, e.Now
 	if !e.Proven {
-		st.peer = r.peerOf(e.Peer)
+		st.peer = r.peerOf(fresh)
 		st.known = e.Source.knows(e.Peer, e.Now)
 	}
-	if err := r.admit(st, Amount{Bytes: e.Bytes, Requests: 1}); err != nil {
+	if lack, short = r.admit(st, Amount{Bytes: e.Bytes, Requests: 1}); short {
 		if st.peer != nil {
 			r.leave(st.peer)
 		}
-		return err
+		return lack, true
 	}
 	st.room = r
 	r.list(st)
-	return nil
+	return shortage{}, false
 }
 
 func (st *Stay) class() int {
@@ -145,16 +160,23 @@ func (st *Stay) Arrived(n int) { st.arrived.Add(int64(n)) }
 
 // Grow takes n more bytes. The error is a *FullError or ErrSlow.
 func (st *Stay) Grow(n int64, now time.Time) error {
-	st.room.mu.Lock()
-	defer st.room.mu.Unlock()
+	r := st.room
+	r.mu.Lock()
 	if st.ended != nil {
+		defer r.mu.Unlock()
 		return st.ended
 	}
+	lack, short := r.grow(st, n, now)
+	r.unlock()
+	return lack.err(short)
+}
+
+func (r *Room) grow(st *Stay, n int64, now time.Time) (lack shortage, short bool) {
 	st.now = now
 	if st.source.checked && !st.proven && !st.known && st.held.Bytes+n > smallBytes && !st.source.spend(n, now) {
-		return &FullError{Share: StrangerRate, Bytes: true}
+		return shortage{StrangerRate, true}, true
 	}
-	return st.room.admit(st, Amount{Bytes: n})
+	return r.admit(st, Amount{Bytes: n})
 }
 
 // Shrink gives n bytes back.
@@ -183,14 +205,18 @@ func (st *Stay) Wait() {
 
 // Received says that the body is read, that reading it came to an end, or that a
 // Wait did. From here on st makes place for nobody. The error says why it was ended
-// before.
+// before; it is interrupted no more then.
 func (st *Stay) Received() error {
 	st.room.mu.Lock()
-	defer st.room.mu.Unlock()
 	if st.index >= 0 {
 		st.room.unlist(st)
 	}
-	return st.ended
+	ended := st.ended
+	st.room.mu.Unlock()
+	if ended != nil {
+		st.interrupt.Wait()
+	}
+	return ended
 }
 
 // Prove says that the body has proven the request: it is one of the proven from
@@ -226,6 +252,7 @@ func (st *Stay) Leave() {
 			r.leave(st.peer)
 		}
 		r.mu.Unlock()
+		st.interrupt.Wait()
 	}
 	st.reset()
 }
