@@ -103,8 +103,8 @@ func appendMap(dst []byte, name string, metadata map[string]string) []byte {
 
 const hexDigits = "0123456789abcdef"
 
-// plain tells which bytes stand in a JSON string as they are. Bytes of 0x80 and
-// above are looked at as UTF-8.
+// plain says which bytes a JSON string has without an escape. Bytes of 0x80 and
+// above are checked as UTF-8.
 var plain = func() (table [256]bool) {
 	for c := 0x20; c < utf8.RuneSelf; c++ {
 		table[c] = c != '"' && c != '\\'

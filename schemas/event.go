@@ -9,12 +9,12 @@ import (
 type Type string
 
 // The event types. Each has a topic of its own, EventTopic. What a generic source
-// tells that is no event of an email has a Type webhook.SOURCE.NAME, which is its
-// topic too.
+// sends that is not an event of an email has a Type webhook.SOURCE.NAME, which is
+// its topic too.
 const (
 	Processed    Type = "processed"    // the provider took the message from the sender
 	Delivered    Type = "delivered"    // the remote MTA answered 250 (RFC 5321, section 4.2.1)
-	Deferred     Type = "deferred"     // the provider will try again
+	Deferred     Type = "deferred"     // the provider retries
 	Bounced      Type = "bounced"      // given up: BounceType says hard or soft
 	Blocked      Type = "blocked"      // refused by policy or reputation, or not even tried
 	Failed       Type = "failed"       // the message itself was at fault (template, content)
@@ -22,8 +22,8 @@ const (
 	Clicked      Type = "clicked"      // a tracked link was followed
 	Complained   Type = "complained"   // the recipient reported it as spam
 	Unsubscribed Type = "unsubscribed" // the recipient does not want this stream or list
-	Subscribed   Type = "subscribed"   // the recipient asked for it again
-	Other        Type = "other"        // the provider said something we have no word for
+	Subscribed   Type = "subscribed"   // the recipient asked for it once more
+	Other        Type = "other"        // none of these
 )
 
 // Types returns every event type, in the order of a message's life. The caller
@@ -35,7 +35,7 @@ func Types() []Type {
 	}
 }
 
-// BounceType tells a permanent refusal from a passing one. Only bounced events
+// BounceType says whether a refusal is permanent or temporary. Only bounced events
 // carry it.
 type BounceType string
 
@@ -96,7 +96,7 @@ const (
 	CauseSender    Cause = "sender"    // our reputation, authentication or pace
 	CauseContent   Cause = "content"   // the text or the template
 	CauseProvider  Cause = "provider"  // the email provider did not even try
-	CauseNetwork   Cause = "network"   // nobody: it passes
+	CauseNetwork   Cause = "network"   // no one: it is temporary
 	CauseOther     Cause = "other"     // unknown
 )
 
@@ -130,7 +130,7 @@ type Confidence string
 const (
 	Certain Confidence = "certain" // code and text agree, or one of them leaves no doubt
 	Likely  Confidence = "likely"  // one general hint and nothing against it
-	Unknown Confidence = "unknown" // nothing tells: Reason is a guess, or other
+	Unknown Confidence = "unknown" // no evidence: Reason is a guess, or other
 )
 
 // Confidences returns every confidence, the surest first. The caller owns the
@@ -143,8 +143,8 @@ func Confidences() []Confidence { return []Confidence{Certain, Likely, Unknown} 
 // 2^53 (Mailjet's MessageID) as strings.
 type Event struct {
 	// ID is a UUIDv8 (RFC 9562): 48 bits of Time in milliseconds, the rest a hash
-	// of what makes this event different from all others. The same event sent
-	// again by the provider has the same ID.
+	// of what makes this event different from all others. When the provider
+	// resends an event it has the same ID.
 	ID   string `json:"id"`
 	Type Type   `json:"type"`
 	// Time is when it happened, by the provider's clock.
@@ -177,7 +177,7 @@ type Event struct {
 	Confidence Confidence `json:"confidence,omitempty"`
 	// Classifier is the version of the data file that gave Reason and Cause.
 	Classifier string `json:"classifier,omitempty"`
-	// Permanent says whether trying this address again is pointless: true when
+	// Permanent says whether another try at this address is pointless: true when
 	// address or domain are certainly dead, false when something else was at fault;
 	// nil is unknown.
 	Permanent    *bool  `json:"permanent,omitempty"`

@@ -153,7 +153,7 @@ func (r *Reader) expected() (field int, ok bool) {
 	return 0, false
 }
 
-// unknown stands for the number of a field that Event does not have.
+// unknown is the number of every field that Event does not have.
 const unknown = -1
 
 // find moves over any key and returns the number of its field.

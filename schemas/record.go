@@ -72,7 +72,7 @@ type AlertState string
 // The alert states.
 const (
 	AlertPending    AlertState = "pending"    // over the line, waiting for the rule's `for`
-	AlertFiring     AlertState = "firing"     // told
+	AlertFiring     AlertState = "firing"     // reported
 	AlertRecovering AlertState = "recovering" // under the resolve line, waiting for its hold
 	AlertResolved   AlertState = "resolved"   // over
 )
@@ -82,9 +82,9 @@ type AlertEnd string
 
 // The ends.
 const (
-	EndRecovered AlertEnd = "recovered"  // fresh mail got through again
-	EndNoTraffic AlertEnd = "no_traffic" // too little mail for too long to tell
-	EndLapsed    AlertEnd = "lapsed"     // it was only pending: nobody was told
+	EndRecovered AlertEnd = "recovered"  // fresh mail gets through
+	EndNoTraffic AlertEnd = "no_traffic" // too little mail for too long to judge by
+	EndLapsed    AlertEnd = "lapsed"     // it was only pending and was never reported
 	EndRuleGone  AlertEnd = "rule_gone"  // the rule was taken out of the configuration
 )
 
@@ -122,7 +122,7 @@ type Alert struct {
 	// state then says what was, not what is.
 	NoTraffic *AlertNoTraffic `json:"no_traffic,omitempty"`
 	// InhibitedBy is the fingerprint of the alert whose message covers this one,
-	// so that one spike is told once. Such an alert has no messages of its own.
+	// so that one spike is reported once. Such an alert has no messages of its own.
 	InhibitedBy string         `json:"inhibited_by,omitempty"`
 	Notify      []Notification `json:"notify,omitempty"`
 }
@@ -167,21 +167,21 @@ type Notification struct {
 	SentAt   time.Time `json:"sent_at,omitzero"` // zero: still owed
 	Attempts int       `json:"attempts,omitempty"`
 	// LastAnswer is one word for why the receiver did not take it at TriedAt, the
-	// latest of such tries; NextTryAt is when it is offered again.
+	// latest of such tries; NextTryAt is when it is retried.
 	LastAnswer string    `json:"last_answer,omitempty"`
 	TriedAt    time.Time `json:"tried_at,omitzero"`
 	NextTryAt  time.Time `json:"next_try_at,omitzero"`
 	// Failed says why it was given up, a day after the incident ended; empty when
 	// sent or owed.
 	Failed string `json:"failed,omitempty"`
-	// Facts are what the message tells, as of QueuedAt; gone once it is sent.
+	// Facts are the content of the message, as of QueuedAt; gone once it is sent.
 	Facts *AlertFacts `json:"facts,omitempty"`
 }
 
 // Owed says whether the message is still to be delivered.
 func (n Notification) Owed() bool { return n.SentAt.IsZero() && n.Failed == "" }
 
-// AlertFacts are what one message tells of its incident.
+// AlertFacts are what one message says about its incident.
 type AlertFacts struct {
 	Incident  string           `json:"incident"`
 	Since     time.Time        `json:"since"`
@@ -196,7 +196,7 @@ type AlertFacts struct {
 	Also []string `json:"also,omitempty"`
 }
 
-// DeadLetter is an item nobody could use: the value of a record in
+// DeadLetter is an item that could not be processed: the value of a record in
 // DeadLetterTopic. Bytes are kept as they came so that it can be replayed.
 type DeadLetter struct {
 	ID         string    `json:"id"` // hash of Origin and Bytes: a retry has the same
@@ -254,7 +254,7 @@ const (
 // RatePane is the count of one pane of event time.
 type RatePane struct {
 	Start  int64       `json:"start"`  // Unix seconds, a multiple of Rate.PaneSeconds
-	Counts AlertCounts `json:"counts"` // outcomes ever told, cumulative
+	Counts AlertCounts `json:"counts"` // outcomes ever counted, cumulative
 	// Replaced is the part of Counts and Blocks that later outcomes of the same
 	// messages replaced, cumulative: what counts is the difference.
 	Replaced *RateReplaced `json:"replaced,omitempty"`

@@ -1,6 +1,6 @@
 package schemas
 
-// DefaultTopicPrefix stands before every topic name unless configured.
+// DefaultTopicPrefix starts every topic name unless configured.
 const DefaultTopicPrefix = "email."
 
 // Topic suffixes of the records that are no provider events.
@@ -50,8 +50,8 @@ const (
 	HeaderTime        = "ce_time"        // Event.Time
 	HeaderContentType = "content-type"   // ContentTypeJSON
 	HeaderTraceparent = "traceparent"    // W3C Trace Context, when the request had one
-	// HeaderReplay marks a record that was published again from history. Alerting
-	// does not count it; everybody else treats it like the first one.
+	// HeaderReplay marks a record that was republished from history. Alerting does
+	// not count it; all others treat it like the first one.
 	HeaderReplay = "mailstream-replay"
 
 	SpecVersion     = "1.0"

@@ -13,8 +13,8 @@ import (
 // are written and read.
 const codecFile = "event_gen.go"
 
-// codec is how the values of one Go type are written and read. FIELD stands for the
-// Go name of the field and KEY for its key with the punctuation.
+// codec is how the values of one Go type are written and read. FIELD is
+// replaced by the Go name of the field and KEY by its key with the punctuation.
 type codec struct {
 	view string // its type in EventView
 	// Statements or expressions of the functions of the same name.

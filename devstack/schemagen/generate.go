@@ -233,10 +233,10 @@ func topicDocs() []topicDoc {
 	}
 	return append(
 		docs,
-		topicDoc{webhookTopic, recordKey, "webhook.schema.json", "What a source of the provider generic tells that is no event of an email, by the names in its configuration. The type is the name of the topic."},
+		topicDoc{webhookTopic, recordKey, "webhook.schema.json", "What a source of the provider generic sends that is not an event of an email, by the names in its configuration. The type is the name of the topic."},
 		topicDoc{schemas.SuppressionsTopic(prefix), "recipient_hash", "suppression.schema.json", "Who must not be mailed, and why. Compacted: the last record of a key holds everything."},
 		topicDoc{schemas.AlertsTopic(prefix), "fingerprint", "alert.schema.json", "The state of every alert. Compacted."},
-		topicDoc{schemas.DeadLetterTopic(prefix), "id", "dead-letter.schema.json", "Items nobody could use, with their bytes and the reason."},
+		topicDoc{schemas.DeadLetterTopic(prefix), "id", "dead-letter.schema.json", "Items that could not be processed, with their bytes and the reason."},
 		topicDoc{schemas.RatesTopic(prefix), "source and mailbox provider", "rate.schema.json", "Partial counts on their way to the evaluator. Internal to alerting: do not build on it."},
 	)
 }
@@ -264,7 +264,7 @@ func asyncAPI() ([]byte, error) {
 		if d.topic == webhookTopic {
 			channel = append(channel, member("parameters", object{
 				member("source", object{member("description", "the configured source")}),
-				member("name", object{member("description", "what stands behind webhook: in its configuration")}),
+				member("name", object{member("description", "what follows webhook: in its configuration")}),
 			}))
 		}
 		channels = append(channels, member(d.topic, channel))
@@ -304,7 +304,7 @@ func headers() object {
 			member(schemas.HeaderTime, text("the event's time, RFC 3339")),
 			member(schemas.HeaderContentType, object{member("const", schemas.ContentTypeJSON)}),
 			member(schemas.HeaderTraceparent, text("W3C trace context, when the webhook had one")),
-			member(schemas.HeaderReplay, text("set on a record that was published again from history")),
+			member(schemas.HeaderReplay, text("set on a record that was republished from history")),
 		}),
 	}
 }

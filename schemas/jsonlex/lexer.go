@@ -47,7 +47,7 @@ func (e *Error) Error() string {
 	return "offset " + strconv.Itoa(e.Offset) + ": want " + string(e.Want)
 }
 
-// Lexer is a position in one text. The zero value stands at the start of an
+// Lexer is a position in one text. The zero value is the start of an
 // empty one. It is not safe for concurrent use.
 type Lexer struct {
 	Data []byte // must not change while it is read

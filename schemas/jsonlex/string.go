@@ -89,9 +89,9 @@ const (
 	spaces      = ' ' * ones
 )
 
-// Run returns the index of the first byte from i on that does not stand for
-// itself in a string: a quote, a backslash or a control character; len(data)
-// when there is none. In seen the highest bit of a byte is set if a byte beyond
+// Run returns the index of the first byte from i on that is not part of a
+// string as it is: a quote, a backslash or a control character; len(data) when
+// there is none. In seen the highest bit of a byte is set if a byte beyond
 // ASCII came before it, or soon behind. Strings are most of what is read, so it
 // takes eight bytes at a time.
 func Run(data []byte, i int) (end int, seen uint64) {

@@ -6,7 +6,7 @@
 // It accepts what encoding/json accepts (a test and a fuzz test hold it to
 // that): RFC 8259 with invalid UTF-8 tolerated inside strings. It builds no tree
 // and allocates only for strings with escapes. Strings it returns share memory
-// with the text, which therefore must never be written to again.
+// with the text, which therefore must not be changed afterwards.
 package jsontext
 
 import (
@@ -22,7 +22,7 @@ import (
 var bom = []byte("\xef\xbb\xbf")
 
 // Document is a parsed text. The zero value is ready, and Parse may be called
-// again and again: it reuses its memory.
+// many times: it reuses its memory.
 type Document struct {
 	text    []byte
 	array   bool
@@ -114,7 +114,7 @@ func (d *Document) Members(i int) Members {
 
 // MembersOf returns a walk over the members of v; over nothing when it is no
 // object. It looks them up where v lies in the text, which is much quicker than
-// to find them again.
+// to search the text.
 func (d *Document) MembersOf(v Value) Members {
 	if v.Kind() != Object {
 		return Members{}

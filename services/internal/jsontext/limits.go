@@ -7,7 +7,7 @@ import (
 	"github.com/mailstream/mailstream/schemas/jsonlex"
 )
 
-// SyntaxError says where a text stops being JSON, and never what stands there.
+// SyntaxError says where a text stops being JSON, and never quotes it.
 type SyntaxError struct {
 	Offset int    // bytes before the fault
 	What   string // a constant phrase

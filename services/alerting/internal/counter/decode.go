@@ -25,7 +25,7 @@ const (
 	// nameBytesMax bounds a domain (RFC 1035, section 2.3.4) and, as good a bound
 	// as any, the name of a mailbox provider or source.
 	nameBytesMax = 253
-	// invalidName stands for a name beyond nameBytesMax, so that such mail is still
+	// invalidName replaces a name beyond nameBytesMax, so that such mail is still
 	// counted and seen.
 	invalidName = "__invalid__"
 )
@@ -38,7 +38,7 @@ type decoder struct {
 
 // decode reads one event record. An event is placed by its own time, but never
 // after its record was written: providers' clocks run ahead. Placing by the
-// record rather than by our clock gives the same pane when it is read again. A
+// record rather than by our clock gives the same pane when it is reread. A
 // field of the wrong type counts as absent.
 func (d *decoder) decode(rec *kgo.Record, kind window.Kind) (o window.Observation, skewed bool, err error) {
 	e := &d.event
@@ -78,8 +78,8 @@ func (d *decoder) decode(rec *kgo.Record, kind window.Kind) (o window.Observatio
 	return o, skewed, nil
 }
 
-// listing names the list that refused, what it has of us and where to look it up,
-// in front of the reply that a message shows; "" where none is named.
+// listing names the blocklist, the address or domain of ours on it and where to look
+// it up, in front of the reply that a message shows; "" when none is named.
 func listing(e *schemas.EventView) string {
 	if len(e.Blocklist) == 0 {
 		return ""
@@ -112,7 +112,7 @@ func bounded(name []byte) string {
 	return string(name)
 }
 
-// isReplay says whether the record was published again from history.
+// isReplay says whether the record was republished from history.
 func isReplay(rec *kgo.Record) bool {
 	for _, h := range rec.Headers {
 		if h.Key == schemas.HeaderReplay {
@@ -132,7 +132,7 @@ const (
 )
 
 // mask removes from a server's reply what names a person: anything that looks
-// like an address, and the recipient's local part wherever it stands.
+// like an address, and the recipient's local part wherever it occurs.
 func mask(reply, recipient string) string {
 	if reply == "" {
 		return ""

@@ -90,7 +90,7 @@ const (
 	lowCardinalityNew     = 1 << 10
 )
 
-// EncodeState writes what stands before the column.
+// EncodeState writes what comes before the column.
 func (w *words) EncodeState(b *proto.Buffer) { b.PutInt64(lowCardinalityVersion) }
 
 // EncodeColumn writes dictionary and keys, the keys as narrow as they can be.
@@ -160,7 +160,7 @@ func (l *lists) Type() proto.ColumnType { return proto.ColumnTypeArray.Sub(l.ite
 // Rows returns how many lists there are.
 func (l *lists) Rows() int { return len(l.ends) }
 
-// EncodeState writes what stands before the column.
+// EncodeState writes what comes before the column.
 func (l *lists) EncodeState(b *proto.Buffer) {
 	if s, ok := l.items.(proto.StateEncoder); ok {
 		s.EncodeState(b)

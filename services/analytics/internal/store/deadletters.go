@@ -46,7 +46,7 @@ func (d *deadLetters) statement() string            { return insertDeadLettersSQ
 func (d *deadLetters) columns() []clickhouse.Column { return d.cols }
 
 // append adds the dead letter of rec. One that is itself unreadable becomes a
-// row that says so: sending it to the dead letters again would never end.
+// row that says so: another dead letter about it would start a loop.
 func (d *deadLetters) append(rec *kgo.Record) error {
 	var dl schemas.DeadLetter
 	err := decode(rec.Value, &dl)
@@ -80,7 +80,7 @@ func (d *deadLetters) add(dl *schemas.DeadLetter) {
 const idBytes = 16
 
 // DeadLetter says of rec that it was given up at time now because of f. Its ID
-// is the same whenever the record is read again.
+// is the same however often the record is read.
 func DeadLetter(rec *kgo.Record, f *Fault, now time.Time) schemas.DeadLetter {
 	origin := fmt.Sprintf("%s/%d/%d", rec.Topic, rec.Partition, rec.Offset)
 	sum := sha256.Sum256(append([]byte(origin+"\x00"), rec.Value...))

@@ -138,7 +138,7 @@ func daysKept(query string) int {
 }
 
 // CheckSchema returns nil when the database has every migration this program
-// knows, else clickhouse.ErrNoSchema or why it cannot be told.
+// knows, else clickhouse.ErrNoSchema or why it is unknown.
 func CheckSchema(ctx context.Context, client *clickhouse.Client) error {
 	entries, err := fs.ReadDir(sqlFiles, "sql/schema")
 	if err != nil {
