@@ -77,7 +77,7 @@ fuzz: ## every fuzz target for FUZZTIME=10s each
 
 bench: ## the numbers of the budget table, each beside its reference
 	@echo 'parsers: us/KiB against a budget of 4, and how many times as long encoding/json into maps takes'
-	@go test -run '^$$' -bench '^BenchmarkDecode$$' ./services/ingress/internal/provider/... | grep '^Benchmark'
+	@go test -run '^$$' -bench '^BenchmarkDecode$$' ./services/internal/provider/... | grep '^Benchmark'
 	@echo 'classifier: a reply against a budget of 2 us and no allocation, then its rates on the corpora'
 	@go test -run '^$$' -bench '^Benchmark(Classify|Rates)$$' ./services/internal/classify | grep -E '^(BenchmarkClassify|rates)'
 	@mkdir -p bin

@@ -11,7 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
-	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
 )
 
 // TestAnswers_KeepEventsAliveWhereTheProviderWouldDropThem holds the answers
@@ -40,13 +41,13 @@ func TestAnswers_KeepEventsAliveWhereTheProviderWouldDropThem(t *testing.T) {
 		{"ses", class(2), class(4), provider.Answers{OK: 200, Unauthenticated: 503, Malformed: 503, TooLarge: 503, Slow: 503, Unavailable: 503, Asked: true}},
 		{"sparkpost", is(200), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 422, TooLarge: 413, Slow: 408, Unavailable: 503}},
 	}
-	if len(table) != len(registry()) {
-		t.Errorf("%d of %d providers are in the table", len(table), len(registry()))
+	if len(table) != len(registry.Entries()) {
+		t.Errorf("%d of %d providers are in the table", len(table), len(registry.Entries()))
 	}
 	for _, tt := range table {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			e, ok := lookup(tt.name)
+			e, ok := registry.Find(tt.name)
 			if !ok {
 				t.Fatal("is not registered")
 			}
@@ -91,7 +92,7 @@ func TestAnswers_AWrongPasswordIsNoReasonToDropEvents(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			e, _ := lookup(tt.provider)
+			e, _ := registry.Find(tt.provider)
 			var cfg auth.Config
 			if err := config.Decode("auth", []byte(tt.auth), &cfg); err != nil {
 				t.Fatal(err)
@@ -117,8 +118,8 @@ func (p *patient) Publish(ctx context.Context, _ ...*kgo.Record) error {
 
 func TestPublish_WaitsNoLongerThanTheProvider(t *testing.T) {
 	t.Parallel()
-	for _, name := range ProviderNames() {
-		e, _ := lookup(name)
+	for _, name := range registry.Names() {
+		e, _ := registry.Find(name)
 		patience := e.Answers().Patience
 		p := new(patient)
 		x := &exchange{received: time.Now(), source: &source{answers: e.Answers()}}

@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
-	"github.com/mailstream/mailstream/services/ingress/internal/provider"
-	"github.com/mailstream/mailstream/services/ingress/internal/signature"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+	"github.com/mailstream/mailstream/services/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
 
 // cause is why a request was refused: a metric label and a field of log lines,
@@ -123,25 +123,25 @@ func causeOfProof(p auth.Proof) cause {
 }
 
 // causeOfVerdict says why the raw bytes did not prove a request.
-func (x *exchange) causeOfVerdict(v signature.Verdict) cause {
+func (x *exchange) causeOfVerdict(v webhookverify.Verdict) cause {
 	switch v {
-	case signature.NoSignature:
+	case webhookverify.NoSignature:
 		return missingSignature
-	case signature.BadSignature:
+	case webhookverify.BadSignature:
 		return malformedSignature
-	case signature.Unreadable:
+	case webhookverify.Unreadable:
 		return x.causeOfBody(unreadable)
-	case signature.OldTime:
+	case webhookverify.OldTime:
 		return oldTimestamp
-	case signature.FutureTime:
+	case webhookverify.FutureTime:
 		return futureTimestamp
-	case signature.UsedToken:
+	case webhookverify.UsedToken:
 		return replayed
-	case signature.UnknownTopic:
+	case webhookverify.UnknownTopic:
 		return unknownTopic
-	case signature.UnknownKey:
+	case webhookverify.UnknownKey:
 		return unknownKey
-	case signature.Unwrapped:
+	case webhookverify.Unwrapped:
 		return rawDelivery
 	default:
 		return wrongSignature

@@ -19,11 +19,11 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
-	"github.com/mailstream/mailstream/services/ingress/internal/signature"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
+	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
 
 // refuser is a service without listener and broker, and what it says of itself.
@@ -57,7 +57,7 @@ func newRefuser(t *testing.T) *refuser {
 		Source{Name: "open", Provider: "mailjet", Auth: auth.Config{None: true}},
 		Source{Name: "open-forms", Provider: "activecampaign", Auth: auth.Config{None: true}},
 		Source{Name: "drops-at-4xx", Provider: "postmark", Auth: auth.Config{None: true}},
-		Source{Name: "topics", Provider: "ses", Auth: auth.Config{SNS: &signature.SNS{TopicArns: []string{webhooksign.DevelopmentTopicArn}}}},
+		Source{Name: "topics", Provider: "ses", Auth: auth.Config{SNS: &webhookverify.SNS{TopicArns: []string{webhooksign.DevelopmentTopicArn}}}},
 		Source{Name: "from-afar", Provider: "mailjet", Auth: auth.Config{None: true}, AllowFrom: []string{"203.0.113.0/24"}})
 	core, logs := observer.New(zap.DebugLevel)
 	shared := testShared(t, kafka.Default())
@@ -267,10 +267,10 @@ func TestRefusals_EveryCauseIsOfAnOutcomeAndIsTried(t *testing.T) {
 			}
 		}
 	}
-	for v := signature.Refused; v.Refuses(); v++ {
+	for v := webhookverify.Refused; v.Refuses(); v++ {
 		x := &exchange{source: new(source)}
 		x.r.Request = httptest.NewRequest(http.MethodPost, "/", nil)
-		if c := x.causeOfVerdict(v); !slices.Contains(causesOf(unauthenticated), c) || c == wrongSignature && v != signature.Refused {
+		if c := x.causeOfVerdict(v); !slices.Contains(causesOf(unauthenticated), c) || c == wrongSignature && v != webhookverify.Refused {
 			t.Errorf("verdict %d is %s", v, c)
 		}
 	}

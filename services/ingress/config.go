@@ -8,12 +8,13 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
-	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/ingress/internal/room"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
+	"github.com/mailstream/mailstream/services/internal/provider/generic"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
 )
 
 // Config is the section `ingress`.
@@ -184,8 +185,8 @@ func (c Config) room() room.Limits {
 
 func (s Source) validate(p *config.Problems, allowNone bool) {
 	p.Check(sourceName.MatchString(s.Name), "name", "%q is not 1 to 64 of a-z, 0-9, '-', '_', '.'", s.Name)
-	_, ok := lookup(s.Provider)
-	p.Check(ok, "provider", "%q is not one of %s", s.Provider, strings.Join(ProviderNames(), ", "))
+	_, ok := registry.Find(s.Provider)
+	p.Check(ok, "provider", "%q is not one of %s", s.Provider, strings.Join(registry.Names(), ", "))
 	s.Auth.Validate(p.At("auth"), s.Provider)
 	p.Check(!s.Auth.None || allowNone, "auth", "none needs ingress.allow_unauthenticated: true")
 	_, err := auth.ParsePrefixes(s.AllowFrom)

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
 )
 
 func TestDocs_EveryProviderHasItsPageAndItsLineInTheTable(t *testing.T) {
@@ -22,7 +22,7 @@ func TestDocs_EveryProviderHasItsPageAndItsLineInTheTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range ingress.ProviderNames() {
+	for _, name := range registry.Names() {
 		page, err := os.ReadFile(root + "docs/providers/" + name + ".md")
 		if err != nil {
 			t.Error(err)
@@ -63,7 +63,7 @@ func promised(cell string) []schemas.Type {
 // told returns the types in the provider's golden files.
 func told(t *testing.T, name string) []schemas.Type {
 	t.Helper()
-	files, err := filepath.Glob("internal/provider/" + name + "/testdata/*.want.json")
+	files, err := filepath.Glob("../internal/provider/" + name + "/testdata/*.want.json")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%d golden files of %s, %v", len(files), name, err)
 	}

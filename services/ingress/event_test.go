@@ -22,7 +22,7 @@ import (
 // golden are the requests of the fixture suite.
 func golden(tb testing.TB) []string {
 	tb.Helper()
-	paths, err := filepath.Glob("internal/provider/mailjet/testdata/*.in.json")
+	paths, err := filepath.Glob("../internal/provider/mailjet/testdata/*.in.json")
 	if err != nil || len(paths) == 0 {
 		tb.Fatalf("%d fixtures, %v", len(paths), err)
 	}

@@ -17,13 +17,13 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
-	"github.com/mailstream/mailstream/services/ingress/internal/signature"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
+	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
 
 // recipeFile is the page whose blocks are tested.
@@ -230,7 +230,7 @@ func TestNew_NamesTheFaultsOfGenericSources(t *testing.T) {
 	cfg.Sources[2].Generic = recipes(t).Sources[0].Generic
 	partly, inURL := binary, binary
 	partly.Name, inURL.Name = "partly", "in-url"
-	partly.Auth.Signature = &signature.Custom{Algorithm: "hmac-sha256", Header: "X-Signature", Signed: "{header:ce-id}.{body}"}
+	partly.Auth.Signature = &webhookverify.Custom{Algorithm: "hmac-sha256", Header: "X-Signature", Signed: "{header:ce-id}.{body}"}
 	inURL.Generic = &generic.Config{Format: "query", Type: generic.OneOrMore{"/status"}}
 	cfg.Sources = append(cfg.Sources, binary, partly, inURL)
 	_, err := New(cfg, testShared(t, kafkatest.Start(t)))

@@ -21,11 +21,8 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
-	"github.com/mailstream/mailstream/services/ingress/internal/normalise"
-	"github.com/mailstream/mailstream/services/ingress/internal/provider"
-	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/ingress/internal/room"
-	"github.com/mailstream/mailstream/services/ingress/internal/signature"
+	"github.com/mailstream/mailstream/services/internal/normalise"
 	"github.com/mailstream/mailstream/services/internal/platform"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
@@ -34,6 +31,10 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+	"github.com/mailstream/mailstream/services/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/provider/generic"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
+	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
 
 // publisher stores records durably: when Publish returns nil, all of them are
@@ -165,13 +166,13 @@ func (s *Service) addSources() error {
 		if err != nil {
 			return err
 		}
-		entry, _ := lookup(sc.Provider) // validated
+		entry, _ := registry.Find(sc.Provider) // validated
 		src := &source{
 			name: sc.Name, providerName: sc.Provider,
 			provider: entry.Provider, answers: entry.Answers(),
 			guard: auth.New(sc.Auth, auth.Options{
 				AllowFrom: from, TrustedProxies: proxies, Provider: sc.Provider,
-				Signature: signature.Options{Source: sc.Name, Log: s.log},
+				Signature: webhookverify.Options{Source: sc.Name, Log: s.log},
 			}),
 			metrics:          s.metrics.of(sc.Name, entry.Provider),
 			cloudEventSource: []byte(schemas.CloudEventSource(sc.Name)),

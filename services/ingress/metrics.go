@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/provider"
 )
 
 // outcome is how a request ended: a metric label.

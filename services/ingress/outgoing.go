@@ -6,7 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/provider"
 )
 
 const (

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
-	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/ingress/internal/room"
+	"github.com/mailstream/mailstream/services/internal/provider"
 )
 
 // stage is one step of a request. It returns nil when the next one may begin,

@@ -9,9 +9,9 @@ import (
 	"fmt"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/ingress/internal/provider"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
+	"github.com/mailstream/mailstream/services/internal/provider"
 )
 
 // serviceName is what dead letters of this service carry.

@@ -10,9 +10,9 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
-	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/internal/provider/generic"
 )
 
 // elastic is the recipe's webhook with parameters behind it.

@@ -14,11 +14,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
-	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/ingress/internal/room"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
+	"github.com/mailstream/mailstream/services/internal/provider/generic"
 )
 
 // reader stands for a Kafka client that goes on reading the records of requests

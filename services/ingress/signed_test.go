@@ -12,11 +12,11 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
-	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
-	"github.com/mailstream/mailstream/services/ingress/internal/signature"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
+	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
 
 // developmentSample is a request signed with the published key of a provider.
@@ -104,14 +104,14 @@ func TestDevelopmentSources_TakeWhatIsSignedWithThePublishedKeys(t *testing.T) {
 			r.Header.Set(k, v)
 		}
 		guard := auth.New(s.Auth, auth.Options{Provider: s.Provider})
-		if got := guard.Late(t.Context(), &auth.Request{Request: r, Body: []byte(body)}); got != signature.Genuine {
+		if got := guard.Late(t.Context(), &auth.Request{Request: r, Body: []byte(body)}); got != webhookverify.Genuine {
 			t.Errorf("%s: verdict %d", s.Name, got)
 		}
 		if got := guard.Late(t.Context(), &auth.Request{Request: r, Body: []byte(strings.Replace(body, "t", "x", 1))}); !got.Refuses() {
 			t.Errorf("%s, altered: verdict %d", s.Name, got)
 		}
 	}
-	if want := signature.Providers(); !slices.Equal(names, want) {
+	if want := webhookverify.Providers(); !slices.Equal(names, want) {
 		t.Errorf("sources %q, want one of each of %q", names, want)
 	}
 }

@@ -6,13 +6,13 @@ import (
 	"strings"
 
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
-	"github.com/mailstream/mailstream/services/ingress/internal/fingerprint"
-	"github.com/mailstream/mailstream/services/ingress/internal/normalise"
-	"github.com/mailstream/mailstream/services/ingress/internal/provider"
-	"github.com/mailstream/mailstream/services/ingress/internal/provider/generic"
-	"github.com/mailstream/mailstream/services/ingress/internal/signature"
+	"github.com/mailstream/mailstream/services/internal/fingerprint"
 	"github.com/mailstream/mailstream/services/internal/jsontext"
+	"github.com/mailstream/mailstream/services/internal/normalise"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/provider/generic"
+	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
 
 // Prefix is where the sources are: Prefix + name, with a secret behind it where
@@ -119,13 +119,13 @@ func (s *Service) verify(x *exchange) *refusal {
 		return x.full(err)
 	}
 	switch verdict {
-	case signature.Genuine:
+	case webhookverify.Genuine:
 		x.stay.Prove()
 		httpserver.Trust(x.r.Request)
 		return nil
-	case signature.Settled:
+	case webhookverify.Settled:
 		return &refusal{outcome: probed, status: http.StatusOK}
-	case signature.Unsure:
+	case webhookverify.Unsure:
 		return x.unavailable(unproven, keyUnavailable, "the signature could not be checked")
 	default:
 		return x.stranger(x.causeOfVerdict(verdict))

@@ -17,7 +17,7 @@ import (
 )
 
 // fixtureDir is where every provider's golden requests are.
-const fixtureDir = "../../../services/ingress/internal/provider"
+const fixtureDir = "../../../services/internal/provider"
 
 // fixtures are the requests of a provider and what has to come of them: rows by
 // type and event, each once, and dead letters.

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/signature"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
 
 // Config is how a source's requests are known to be genuine: the word none, or
@@ -46,17 +46,17 @@ type Config struct {
 	// change what arrives here, so it cannot be taken from the request. Default none.
 	PublicURL *config.Secret `yaml:"public_url,omitempty"`
 	// SNS is for ses: whose messages are taken.
-	SNS *signature.SNS `yaml:"sns,omitempty"`
+	SNS *webhookverify.SNS `yaml:"sns,omitempty"`
 	// JWKSURL is for postal: where the installation publishes its key, instead of
 	// or beside SigningKeys. Default none.
 	JWKSURL string `yaml:"jwks_url,omitempty"`
 	// Signature is for generic: what is signed and how.
-	Signature *signature.Custom `yaml:"signature,omitempty"`
+	Signature *webhookverify.Custom `yaml:"signature,omitempty"`
 }
 
 // settings returns what is about signatures.
-func (c Config) settings() signature.Settings {
-	s := signature.Settings{
+func (c Config) settings() webhookverify.Settings {
+	s := webhookverify.Settings{
 		Window: c.ReplayWindow, SNS: c.SNS, JWKSURL: c.JWKSURL, Custom: c.Signature,
 	}
 	if c.PublicURL != nil {
@@ -163,17 +163,17 @@ func (c Config) Validate(p *config.Problems, provider string) {
 	}
 	p.Check(c.Basic == nil || len(c.Bearer) == 0, "bearer", "cannot be beside basic: a request has one Authorization header and all schemes must agree")
 	p.Check(schemes > 0 || c.None, "", "is missing: name a scheme, or none")
-	c.verifier(provider, signature.Options{}, p)
+	c.verifier(provider, webhookverify.Options{}, p)
 }
 
 // verifier returns nil where nothing about signatures is configured, or where it
 // has faults.
-func (c Config) verifier(provider string, opt signature.Options, p *config.Problems) signature.Verifier {
+func (c Config) verifier(provider string, opt webhookverify.Options, p *config.Problems) webhookverify.Verifier {
 	s := c.settings()
 	if !s.Any() && s.Window == 0 && s.PublicURL == "" {
 		return nil
 	}
-	return signature.New(provider, s, opt, p)
+	return webhookverify.New(provider, s, opt, p)
 }
 
 func (s Secrets) validate(p *config.Problems, field string) {

@@ -10,9 +10,9 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/mailstream/mailstream/services/ingress/internal/signature"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
 
 // Request is what a scheme may look at.
@@ -22,7 +22,7 @@ type Request struct {
 	PathSecret string
 	// Body is the request's bytes as received; nil while they are not read.
 	Body []byte
-	// Peer, Known and Waits are those of signature.Request.
+	// Peer, Known and Waits are those of webhookverify.Request.
 	Peer  netip.Prefix
 	Known bool
 	Waits func()
@@ -56,13 +56,13 @@ type Options struct {
 	AllowFrom      []netip.Prefix // empty: from everywhere
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	Provider       string         // decides what is signed and how
-	Signature      signature.Options
+	Signature      webhookverify.Options
 }
 
 // Guard decides for one source. It is safe for concurrent use.
 type Guard struct {
-	early     []scheme           // need headers and URL only
-	late      signature.Verifier // needs the raw bytes; nil for none
+	early     []scheme               // need headers and URL only
+	late      webhookverify.Verifier // needs the raw bytes; nil for none
 	peers     peers
 	challenge string // WWW-Authenticate of a refusal
 	wantsPath bool
@@ -103,8 +103,8 @@ func New(cfg Config, opt Options) *Guard {
 type refuseAll struct{}
 
 // Verify refuses.
-func (refuseAll) Verify(context.Context, *signature.Request) signature.Verdict {
-	return signature.Refused
+func (refuseAll) Verify(context.Context, *webhookverify.Request) webhookverify.Verdict {
+	return webhookverify.Refused
 }
 
 // Challenge returns the WWW-Authenticate header of a refusal, "" for none: some
@@ -162,11 +162,11 @@ func (g *Guard) Early(r *Request) Proof {
 // Late decides from the raw bytes; r.Body is set. Refused is for strangers,
 // Settled for a handshake that needs no more than an answer, Unsure for a
 // passing fault: the sender has to come back.
-func (g *Guard) Late(ctx context.Context, r *Request) signature.Verdict {
+func (g *Guard) Late(ctx context.Context, r *Request) webhookverify.Verdict {
 	if g.late == nil {
-		return signature.Genuine
+		return webhookverify.Genuine
 	}
-	return g.late.Verify(ctx, &signature.Request{
+	return g.late.Verify(ctx, &webhookverify.Request{
 		Method: r.Method, Header: r.Header, Body: r.Body, Peer: r.Peer, Known: r.Known, Waits: r.Waits,
 	})
 }

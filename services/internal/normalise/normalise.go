@@ -1,0 +1,157 @@
+// Package normalise completes an event draft: who the recipient is, who runs the
+// mailbox, why it failed, whether a machine did it, when it happened, and the
+// id. It is the same for all providers.
+//
+// It is a pure function of the draft, the source and the time of receipt; it
+// makes no lookup and loses no item.
+package normalise
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/classify"
+	"github.com/mailstream/mailstream/services/internal/mailbox"
+	"github.com/mailstream/mailstream/services/internal/provider"
+)
+
+// aheadMax is how far a provider's clock may be ahead of ours. A day covers a
+// time given in the wrong zone.
+const aheadMax = 24 * time.Hour
+
+// eventTimeMin is before any provider existed; what claims to be older has a
+// broken clock or another unit.
+var eventTimeMin = time.Date(2005, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+// Normaliser completes events. It is safe for concurrent use.
+type Normaliser struct {
+	hasher     *address.Hasher
+	classifier *classify.Classifier
+	machines   *classify.Machines
+	mailboxes  *mailbox.Table
+}
+
+// New reads the data files. The hasher is shared with the other services.
+func New(hasher *address.Hasher) (*Normaliser, error) {
+	classifier, err := classify.New()
+	if err != nil {
+		return nil, err
+	}
+	machines, err := classify.NewMachines()
+	if err != nil {
+		return nil, err
+	}
+	mailboxes, err := mailbox.New()
+	if err != nil {
+		return nil, err
+	}
+	return &Normaliser{hasher: hasher, classifier: classifier, machines: machines, mailboxes: mailboxes}, nil
+}
+
+// Origin is where and when a request came in.
+type Origin struct {
+	Provider   string
+	Source     string
+	ReceivedAt time.Time
+}
+
+// Complete fills in what the draft of it does not say, all but the id. An item
+// that names nobody and no message is rejected.
+func (n *Normaliser) Complete(it *provider.Item, o Origin) {
+	ev := &it.Event
+	ev.Provider, ev.Source = o.Provider, o.Source
+	ev.ReceivedAt = o.ReceivedAt
+	if n.recipient(it); !identified(it) {
+		it.Reject(provider.NoIdentity)
+		return
+	}
+	n.verdict(it)
+	if ev.Type == schemas.Opened || ev.Type == schemas.Clicked {
+		if ev.Machine == nil {
+			ev.Machine = n.machines.Judge(ev.UserAgent)
+		}
+		if ev.Machine == nil && classify.TooSoon(it.SentAt, ev.Time) {
+			ev.Machine = provider.True()
+		}
+	}
+	it.Claimed = ev.Time
+	ev.Time = eventTime(it.Claimed, o.ReceivedAt)
+}
+
+// identified says whether it names a person or a message, which is what the key
+// of its record is made of. Of nobody and no message are only changes of an
+// account and what a generic source has a topic of its own for, and these do not
+// name a recipient that is none.
+func identified(it *provider.Item) bool {
+	ev := &it.Event
+	return it.Person != "" || strings.TrimSpace(ev.MessageID) != "" ||
+		ev.Recipient == "" && (ev.Type == schemas.Other || !slices.Contains(schemas.Types(), ev.Type))
+}
+
+// Believed says whether the provider's time was taken as it is.
+func Believed(it *provider.Item) bool { return it.Event.Time.Equal(it.Claimed) }
+
+// eventTime returns the time an event is filed under. A time that nobody can have
+// meant (none at all, before 2005, more than a day ahead) would make partitions
+// in every store and suppress for ever, so the event is filed under the start of
+// the day it was received: a repeat on the same day lands in the same place. Its
+// id does not depend on that.
+func eventTime(claimed, receivedAt time.Time) time.Time {
+	if claimed.Before(eventTimeMin) || claimed.After(receivedAt.Add(aheadMax)) {
+		return receivedAt.UTC().Truncate(24 * time.Hour)
+	}
+	return claimed
+}
+
+// recipient fills in who it is, without the display name that some providers
+// leave in. An address that is none stays as it was received and has no hash: such
+// an event is kept for its message, and nobody is suppressed by it.
+func (n *Normaliser) recipient(it *provider.Item) {
+	ev := &it.Event
+	ev.Recipient = provider.Address(ev.Recipient)
+	if ev.Recipient == "" || strings.ContainsAny(ev.Recipient, "<>;") { // none or several
+		return
+	}
+	canonical, err := address.Canonical(ev.Recipient)
+	if err != nil {
+		return
+	}
+	it.Person = canonical
+	ev.RecipientDomain = address.Domain(canonical)
+	ev.RecipientHash = n.hasher.Hash(canonical)
+	ev.MailboxProvider = n.mailboxes.Provider(ev.RecipientDomain)
+}
+
+// verdict fills in the codes and, for what did not arrive, the reason.
+func (n *Normaliser) verdict(it *provider.Item) {
+	ev := &it.Event
+	if ev.SMTPReply != "" && (ev.SMTPCode == 0 || ev.EnhancedCode == "") {
+		code, enhanced := classify.Codes(ev.SMTPReply)
+		if ev.SMTPCode == 0 {
+			ev.SMTPCode = code
+		}
+		if ev.EnhancedCode == "" {
+			ev.EnhancedCode = enhanced
+		}
+	}
+	switch ev.Type {
+	case schemas.Deferred, schemas.Bounced, schemas.Blocked, schemas.Failed:
+	default:
+		return
+	}
+	in := it.Failure
+	in.Provider, in.Reply, in.SMTPCode, in.Enhanced = ev.Provider, ev.SMTPReply, ev.SMTPCode, ev.EnhancedCode
+	v := n.classifier.Classify(in)
+	ev.Reason, ev.Cause, ev.Confidence, ev.Permanent = v.Reason, v.Cause, v.Confidence, v.Permanent
+	ev.Blocklist, ev.BlocklistSubject, ev.BlocklistURL = v.Listing.Slug, v.Listing.Subject, v.Listing.URL()
+	ev.Classifier = n.classifier.Version()
+	if ev.Type == schemas.Bounced && ev.BounceType == "" {
+		ev.BounceType = schemas.Soft
+		if v.Dead() {
+			ev.BounceType = schemas.Hard
+		}
+	}
+}

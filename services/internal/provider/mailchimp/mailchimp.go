@@ -1,0 +1,157 @@
+// Package mailchimp reads the audience webhooks of Mailchimp Marketing: one form
+// a request, about a contact of an audience. There are no events of single mails
+// among them. Mailchimp Transactional is package mandrill.
+//
+// Mailchimp has no ids for events and whole seconds: an event is known by all
+// that it says of contact, audience and campaign.
+package mailchimp
+
+import (
+	"strings"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
+	"github.com/mailstream/mailstream/services/internal/provider"
+)
+
+// Name is the provider's name in the configuration and in events.
+const Name = "mailchimp"
+
+// Provider reads Mailchimp's webhooks.
+type Provider struct{}
+
+// Name returns Name.
+func (Provider) Name() string { return Name }
+
+// ReadsForms says that a body of JSON is another sender's.
+func (Provider) ReadsForms() bool { return true }
+
+// Answers says that Mailchimp takes any 2xx as done, repeats the rest for about
+// 75 minutes, and switches a webhook off at a 410, which is never said.
+func (Provider) Answers() provider.Answers { return provider.Retried() }
+
+// Decode takes a form with type and fired_at.
+func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
+	raw, m, err := out.FieldsIn(req.Body, req.Limits)
+	if err != nil {
+		return err
+	}
+	it := out.Add(raw)
+	e := entry{out: out}
+	e.read(m, it)
+	if e.values[fieldType].Kind() == jsontext.Invalid && e.values[fieldTime].Kind() == jsontext.Invalid {
+		return &provider.FormError{What: "a form without type and fired_at"}
+	}
+	e.decode(it)
+	return nil
+}
+
+// entry is one form taken apart.
+type entry struct {
+	values [fieldCount]jsontext.Value
+	out    *provider.Batch
+}
+
+func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
+
+// merges is how the fields of an audience are named.
+const merges = "data[merges]["
+
+func (e *entry) read(m jsontext.Members, it *provider.Item) {
+	for m.Next() {
+		key := m.Key()
+		switch f := fieldOf(key); {
+		case f < fieldCount:
+			e.values[f] = m.Value()
+		case strings.HasPrefix(key, merges):
+			if tag := mergeTag(key); tag != "EMAIL" { // the recipient once more
+				it.SetMetadata(tag, provider.Plain(m.Value()))
+			}
+		case f == fieldCount:
+			e.out.Drift(provider.UnknownField, key)
+		}
+	}
+}
+
+// mergeTag returns FNAME of data[merges][FNAME] and ADDRESS.city of what has
+// parts.
+func mergeTag(key string) string {
+	return strings.ReplaceAll(strings.TrimSuffix(key[len(merges):], "]"), "][", ".")
+}
+
+func (e *entry) decode(it *provider.Item) {
+	ev := &it.Event
+	ev.ProviderEvent = e.text(fieldType)
+	ev.Recipient = e.text(fieldEmail)
+	if ev.Recipient == "" {
+		ev.Recipient = e.text(fieldNewEmail)
+	}
+	switch {
+	case ev.ProviderEvent == "":
+		it.Reject(provider.NoType)
+		return
+	case ev.Recipient == "" && !isAccount(ev.ProviderEvent):
+		it.Reject(provider.NoIdentity)
+		return
+	}
+	it.SetTime(provider.Time(e.values[fieldTime]))
+	ev.ListID = e.text(fieldListID)
+	ev.Campaign = e.text(fieldCampaign)
+	e.particular(it)
+}
+
+// isAccount says that an event is about a campaign or a batch and no contact.
+func isAccount(event string) bool {
+	return event == "campaign" || event == "batch_operation_completed"
+}
+
+// particular fills in what depends on the kind of event. A repeat is the same
+// form, so all that is told is repeated.
+func (e *entry) particular(it *provider.Item) {
+	ev := &it.Event
+	id, reason := e.text(fieldID), strings.ToLower(e.text(fieldReason))
+	it.Tell(ev.ListID)   // a contact of two audiences leaves both in one second
+	it.Tell(id)          // two contacts without an address, or two campaigns
+	it.Tell(ev.Campaign) // leaves by two campaigns in one second
+	it.Tell(reason)      // is cleaned for two reasons
+	switch ev.ProviderEvent {
+	case "subscribe":
+		ev.Type = schemas.Subscribed
+		// Where the opt-in came from; elsewhere it is history.
+		if ev.IP = provider.IP(e.text(fieldOptIP)); ev.IP == "" {
+			ev.IP = provider.IP(e.text(fieldSignupIP))
+		}
+	case "unsubscribe":
+		ev.Type = schemas.Unsubscribed
+		if reason == "abuse" {
+			ev.Type = schemas.Complained
+		}
+		it.Tell(e.text(fieldAction)) // leaves and is deleted in one second
+	case "cleaned":
+		e.cleaned(it, reason)
+	case "upemail":
+		ev.Type = schemas.Other
+		it.Tell(e.text(fieldNewID))
+		it.Tell(e.text(fieldOldEmail)) // two addresses become one in one second
+	case "campaign":
+		ev.Type = schemas.Other
+		ev.Campaign = id
+		it.Tell(e.text(fieldStatus)) // is sent and archived in one second
+	case "profile", "batch_operation_completed":
+		ev.Type = schemas.Other
+	default:
+		ev.Type = schemas.Other
+		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
+		it.Tell(string(ev.Raw)) // nobody knows what tells these apart
+	}
+}
+
+// cleaned is an address that Mailchimp sends nothing more to.
+func (e *entry) cleaned(it *provider.Item, reason string) {
+	if reason == "abuse" {
+		it.Event.Type = schemas.Complained
+		return
+	}
+	it.Event.Type = schemas.Bounced
+	it.Failure.Class = reason
+}

@@ -1,0 +1,264 @@
+// Package mailersend reads the webhooks of MailerSend, versions 1 and 2: one
+// object a request, deep in the first and nearly flat in the second.
+//
+// The ping that tries a new webhook is no event.
+package mailersend
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
+	"github.com/mailstream/mailstream/services/internal/provider"
+)
+
+// Name is the provider's name in the configuration and in events.
+const Name = "mailersend"
+
+// Provider reads MailerSend's webhooks.
+type Provider struct{}
+
+// Name returns Name.
+func (Provider) Name() string { return Name }
+
+// Answers says that MailerSend takes any 2xx as done, drops an event at a 4xx,
+// and repeats for about three days after a 503 or three seconds without an answer.
+func (Provider) Answers() provider.Answers {
+	a := provider.Refused(http.StatusServiceUnavailable)
+	a.Patience = 3 * time.Second
+	return a
+}
+
+// ping is the type of what tries a webhook.
+const ping = "webhook.test"
+
+// Decode takes one object with one event in it.
+func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
+	raw, m, err := out.ObjectIn(req.Body, req.Limits)
+	if err != nil {
+		return err
+	}
+	e := entry{out: out}
+	var data, posted jsontext.Value
+	for m.Next() {
+		switch key := m.Key(); key {
+		case "type":
+			e.kind = out.Text(m.Value(), key)
+		case "created_at":
+			posted = m.Value()
+		case "data":
+			data = m.Value()
+		case "domain_id", "webhook_id", "url", "message": // the last is a ping's
+		default:
+			out.Drift(provider.UnknownField, key)
+		}
+	}
+	if e.kind == ping {
+		return nil
+	}
+	it := out.Add(raw)
+	e.read(data)
+	e.event(it, posted)
+	return nil
+}
+
+// entry is one request taken apart; the last of two equal keys counts.
+type entry struct {
+	out       *provider.Batch
+	kind      string // MailerSend's word for what happened
+	messageID string
+	recipient string
+	values    [fieldCount]jsontext.Value
+}
+
+func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
+
+func (e *entry) read(data jsontext.Value) {
+	for m := e.out.Object(data, "data"); m.Next(); {
+		key := m.Key()
+		switch f := fieldOf(key); f {
+		case fieldCount:
+			e.unknown(key)
+		case fieldRaw:
+		case fieldEmail, fieldRecipient:
+			e.address(m.Value(), key)
+		case fieldMessageID:
+			e.messageID = e.out.Text(m.Value(), key)
+		case fieldMorph, fieldMeta:
+			e.details(e.out.Object(m.Value(), key))
+		default:
+			e.values[f] = m.Value()
+		}
+	}
+}
+
+// unknown notes a field of an activity. Of other events only type and time are
+// documented, so nothing else of theirs is known or unknown.
+func (e *entry) unknown(name string) {
+	if strings.HasPrefix(e.kind, "activity.") {
+		e.out.Drift(provider.UnknownField, name)
+	}
+}
+
+// tags reads an array, or the object that PHP makes of one with gaps.
+func (e *entry) tags(it *provider.Item) {
+	v := e.values[fieldTags]
+	if v.Kind() != jsontext.Object {
+		e.out.Tags(it, v, names[fieldTags])
+		return
+	}
+	for m := e.out.Members(v); m.Next(); {
+		it.AddTag(e.out.Text(m.Value(), names[fieldTags]))
+	}
+}
+
+// address reads the recipient, as text or as an object of its own, or the whole
+// message of version 1, which the recipient is a part of.
+func (e *entry) address(v jsontext.Value, name string) {
+	if v.Kind() != jsontext.Object {
+		if text := e.out.Text(v, name); text != "" {
+			e.recipient = text
+		}
+		return
+	}
+	for m := e.out.Members(v); m.Next(); {
+		switch key := m.Key(); key {
+		case "email":
+			e.recipient = e.out.Text(m.Value(), key)
+		case "recipient":
+			e.recipient = e.member(m.Value(), key, "email")
+		case "message":
+			e.messageID = e.member(m.Value(), key, "id")
+		case "tags":
+			e.values[fieldTags] = m.Value()
+		case "headers":
+			e.values[fieldHeaders] = m.Value()
+		case "object", "id", "created_at", "updated_at", "deleted_at", "from", "subject", "status":
+		default:
+			e.unknown(name + "." + key)
+		}
+	}
+}
+
+// member returns one member of an object as text.
+func (e *entry) member(v jsontext.Value, name, want string) string {
+	text := ""
+	for m := e.out.Object(v, name); m.Next(); {
+		if m.Key() == want {
+			text = e.out.Text(m.Value(), want)
+		}
+	}
+	return text
+}
+
+// details reads morph of version 1 or meta of version 2.
+func (e *entry) details(m jsontext.Members) {
+	for m.Next() {
+		key := m.Key()
+		switch f := detailOf(key); f {
+		case fieldCount:
+			e.unknown(key)
+		case fieldRaw:
+		default:
+			e.values[f] = m.Value()
+		}
+	}
+}
+
+// event fills in what every event has.
+func (e *entry) event(it *provider.Item, posted jsontext.Value) {
+	ev := &it.Event
+	kind := strings.ToLower(e.kind)
+	ev.ProviderEvent = e.kind
+	ev.ProviderEventID = e.text(fieldID)
+	ev.MessageID, ev.Recipient = e.messageID, e.recipient
+	switch {
+	case kind == "":
+		it.Reject(provider.NoType)
+		return
+	case ev.Recipient == "" && ev.MessageID == "" && strings.HasPrefix(kind, "activity."):
+		it.Reject(provider.NoIdentity)
+		return
+	}
+	// In version 1 the time of the request stands outside, that of the event within.
+	if it.SetTime(provider.Time(e.values[fieldTime])); ev.Time.IsZero() {
+		it.SetTime(provider.Time(posted))
+	}
+	e.tags(it)
+	if e.values[fieldHeaders].Kind() == jsontext.Object {
+		e.out.Metadata(it, e.values[fieldHeaders], names[fieldHeaders])
+	}
+	it.Tell(ev.ProviderEventID) // of the activity, the same in a repeat
+	e.particular(it, kind)
+}
+
+// particular fills in what depends on the kind of event.
+func (e *entry) particular(it *provider.Item, kind string) {
+	ev := &it.Event
+	switch kind {
+	case "activity.sent":
+		ev.Type = schemas.Processed
+	case "activity.delivered":
+		ev.Type = schemas.Delivered
+	case "activity.deferred":
+		ev.Type = schemas.Deferred
+		e.reply(it)
+		it.Failure.Soft = true // MailerSend goes on trying
+	case "activity.soft_bounced":
+		ev.Type, ev.BounceType = schemas.Bounced, schemas.Soft
+		e.reply(it)
+		it.Failure.Class, it.Failure.Soft = "soft_bounced", true
+	case "activity.hard_bounced":
+		ev.Type, ev.BounceType = schemas.Bounced, schemas.Hard
+		e.reply(it)
+		it.Failure.Class = "hard_bounced" // of policy too, so the reply may say that it will pass
+	case "activity.opened", "activity.opened_unique":
+		ev.Type = schemas.Opened
+		e.reader(it)
+	case "activity.clicked", "activity.clicked_unique":
+		ev.Type = schemas.Clicked
+		ev.URL = e.text(fieldURL)
+		e.reader(it)
+		it.Tell(ev.URL) // two links at once, should an id be missing
+	case "activity.unsubscribed":
+		ev.Type = schemas.Unsubscribed
+	case "activity.spam_complaint":
+		ev.Type = schemas.Complained
+	case "activity.survey_opened", "activity.survey_submitted", "sender_identity.verified", "maintenance.start",
+		"maintenance.end", "inbound_forward.failed", "inbound_message.rejected", "inbound.message",
+		"email_single.verified", "email_list.verified", "bulk_email.completed",
+		"recipient.on_hold_added", "recipient.on_hold_removed", "sms.sent", "sms.delivered", "sms.failed":
+		ev.Type = schemas.Other // nothing that happened to a message on its way
+		e.tellRaw(it)
+	default:
+		ev.Type = schemas.Other
+		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
+		e.tellRaw(it)
+	}
+}
+
+// tellRaw tells the bytes of what has no number, where nothing else is known; a
+// repeat has the same but for the time it was posted.
+func (e *entry) tellRaw(it *provider.Item) {
+	if it.Event.ProviderEventID == "" {
+		it.Tell(string(it.Event.Raw))
+	}
+}
+
+// reply fills in what the remote server said.
+func (e *entry) reply(it *provider.Item) {
+	ev := &it.Event
+	ev.SMTPCode = provider.SMTPCode(e.text(fieldCode))
+	ev.SMTPReply = e.text(fieldReason)
+	it.Tell(ev.SMTPReply) // fails twice at once, should an id be missing
+}
+
+// reader fills in what is known of the one who opened or clicked.
+func (e *entry) reader(it *provider.Item) {
+	ev := &it.Event
+	ev.IP = provider.IP(e.text(fieldIP))
+	ev.UserAgent = e.text(fieldAgent)
+	ev.Country = provider.Country(e.text(fieldCountry))
+}

@@ -1,0 +1,72 @@
+package mailgun
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/provider"
+)
+
+// status fills in what the remote server, or Mailgun in its place, said. It
+// returns Mailgun's own number where the code is none of SMTP's, and whether the
+// bounce is called hard or soft.
+func (e *entry) status(ev *schemas.Event) (own, bounce string) {
+	message, description := "", ""
+	for m := e.within(fieldStatus); m.Next(); {
+		switch m.Key() {
+		case "code":
+			code := e.out.Text(m.Value(), "delivery-status.code")
+			if ev.SMTPCode = provider.SMTPCode(code); ev.SMTPCode == 0 {
+				own = provider.Number(code)
+			}
+		case "enhanced-code":
+			ev.EnhancedCode = provider.EnhancedCode(e.out.Text(m.Value(), "delivery-status.enhanced-code"))
+		case "message":
+			message = e.out.Text(m.Value(), "delivery-status.message")
+		case "description":
+			description = e.out.Text(m.Value(), "delivery-status.description")
+		case "bounce-type":
+			bounce = strings.ToLower(e.out.Text(m.Value(), "delivery-status.bounce-type"))
+		}
+	}
+	ev.SMTPReply = message
+	if message == "" { // as with suppressions
+		ev.SMTPReply = description
+	}
+	return own, bounce
+}
+
+// failed tells what Mailgun tries again from what it has given up or never
+// tried.
+func (e *entry) failed(it *provider.Item) {
+	ev := &it.Event
+	own, bounce := e.status(ev)
+	reason := strings.ToLower(e.text(fieldReason))
+	it.Failure.Class = class(reason, own)
+	severity := strings.ToLower(e.text(fieldSeverity))
+	switch {
+	case severity == "temporary", strings.EqualFold(ev.ProviderEvent, "temporary_fail"):
+		ev.Type = schemas.Deferred
+		it.Failure.Soft = true
+	case strings.HasPrefix(reason, "suppress-"), own == "605", own == "606", own == "607":
+		ev.Type = schemas.Blocked
+	case bounce == "soft", reason == "old", own == "602", reason == "espblock", reason == "blacklisted":
+		ev.Type, ev.BounceType = schemas.Bounced, schemas.Soft
+	case severity == "permanent", bounce == "hard", strings.EqualFold(ev.ProviderEvent, "permanent_fail"):
+		ev.Type, ev.BounceType = schemas.Bounced, schemas.Hard
+	default: // no word on it: the reply decides
+		ev.Type = schemas.Bounced
+	}
+}
+
+// class is Mailgun's word for why. Some of its reasons say nothing: then its own
+// number does, if there is one.
+func class(reason, own string) string {
+	switch reason {
+	case "", "generic", "bounce", "hardfail":
+		return cmp.Or(own, reason)
+	default:
+		return reason
+	}
+}

@@ -1,0 +1,279 @@
+// Package mailgun reads the webhooks of Mailgun: one event a request, an object
+// beside the signature that vouches for the sender.
+//
+// What becomes raw is the event without the signature, which would let whoever
+// reads it send events in Mailgun's name. A webhook from before 2018, which is a
+// form, is one item with a fault that says so.
+package mailgun
+
+import (
+	"net/mail"
+	"slices"
+	"strings"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
+	"github.com/mailstream/mailstream/services/internal/provider"
+)
+
+// Name is the provider's name in the configuration and in events.
+const Name = "mailgun"
+
+// Provider reads Mailgun's webhooks.
+type Provider struct{}
+
+// Name returns Name.
+func (Provider) Name() string { return Name }
+
+// Answers says that Mailgun takes 200 alone as done, never repeats after a 406
+// (which is therefore never sent), and repeats the rest for eight hours.
+func (Provider) Answers() provider.Answers { return provider.Retried() }
+
+// Decode takes one object with one event in it.
+func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
+	if fields, ok := provider.FormIn(req.Header.Get("Content-Type"), req.Body); ok {
+		retired(fields, out)
+		return nil
+	}
+	_, m, err := out.ObjectIn(req.Body, req.Limits)
+	if err != nil {
+		return err
+	}
+	var event jsontext.Value
+	for m.Next() {
+		switch key := m.Key(); key {
+		case "event-data":
+			event = m.Value()
+		case "signature": // checked before
+		default:
+			out.Drift(provider.UnknownField, key)
+		}
+	}
+	if event.Kind() == jsontext.Invalid {
+		return &provider.FormError{What: "no event-data"}
+	}
+	it := out.Add(event)
+	if event.Kind() != jsontext.Object {
+		it.Reject(provider.NotAnObject)
+		return nil
+	}
+	decode(out.Members(event), it, out)
+	return nil
+}
+
+// retired keeps a form without what proves it.
+func retired(fields []provider.Field, out *provider.Batch) {
+	fields = slices.DeleteFunc(fields, func(f provider.Field) bool { return f.Name == "signature" || f.Name == "token" })
+	out.Add(provider.FormObject(fields)).Reject(provider.RetiredForm)
+}
+
+// entry is one event taken apart; the last of two equal keys counts.
+type entry struct {
+	values [fieldCount]jsontext.Value
+	out    *provider.Batch
+}
+
+func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
+
+// within returns a walk over the members of an object.
+func (e *entry) within(f field) jsontext.Members { return e.out.Object(e.values[f], names[f]) }
+
+func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
+	e := entry{out: out}
+	for m.Next() {
+		key := m.Key()
+		switch f := fieldOf(key); f {
+		case fieldCount:
+			out.Drift(provider.UnknownField, key)
+		case fieldRaw:
+		default:
+			e.values[f] = m.Value()
+		}
+	}
+	common(&e, it)
+	if it.Fault == "" {
+		particular(&e, it)
+	}
+}
+
+// common fills in what every event has.
+func common(e *entry, it *provider.Item) {
+	ev := &it.Event
+	ev.ProviderEvent = e.text(fieldEvent)
+	ev.ProviderEventID = e.text(fieldID)
+	ev.Recipient = e.text(fieldRecipient)
+	to := e.message(ev)
+	if ev.Recipient == "" && strings.EqualFold(ev.ProviderEvent, "rejected") {
+		ev.Recipient = addressee(to) // there may be no other; elsewhere it may be somebody else's
+	}
+	switch {
+	case ev.ProviderEvent == "":
+		it.Reject(provider.NoType)
+		return
+	case ev.Recipient == "" && ev.MessageID == "":
+		it.Reject(provider.NoIdentity)
+		return
+	}
+	it.SetTime(provider.Time(e.values[fieldTimestamp]))
+	e.out.Tags(it, e.values[fieldTags], names[fieldTags])
+	e.out.Metadata(it, e.values[fieldVariables], names[fieldVariables])
+	e.campaign(ev)
+	e.envelope(ev)
+	// The id of the event in Mailgun's own log, unique within a day: a repeat tells
+	// of the same entry. The token beside it may be another one.
+	it.Tell(ev.ProviderEventID)
+}
+
+// message finds the Message-ID header, which Mailgun writes without its brackets
+// here and with them in the answer of the send API.
+func (e *entry) message(ev *schemas.Event) (to string) {
+	for m := e.within(fieldMessage); m.Next(); {
+		if m.Key() != "headers" {
+			continue
+		}
+		for h := e.out.Object(m.Value(), "message.headers"); h.Next(); {
+			switch h.Key() {
+			case "message-id":
+				id := e.out.Text(h.Value(), "message.headers.message-id")
+				ev.MessageID = strings.TrimSuffix(strings.TrimPrefix(id, "<"), ">")
+			case "to":
+				to = e.out.Text(h.Value(), "message.headers.to")
+			}
+		}
+	}
+	return to
+}
+
+// addressee returns the address in a To header, "" when there are several.
+func addressee(to string) string {
+	list, err := mail.ParseAddressList(to)
+	switch {
+	case err == nil && len(list) == 1:
+		return list[0].Address
+	case err == nil || strings.Contains(to, ","):
+		return ""
+	default: // no header of RFC 5322, but one address
+		return provider.Address(to)
+	}
+}
+
+// campaign takes the first one; there were several only in accounts of old.
+func (e *entry) campaign(ev *schemas.Event) {
+	for list := e.values[fieldCampaigns].Elements(); list.Next() && ev.Campaign == ""; {
+		id := ""
+		for m := e.out.Object(list.Value(), names[fieldCampaigns]); m.Next(); {
+			switch m.Key() {
+			case "name":
+				ev.Campaign = e.out.Text(m.Value(), "campaigns.name")
+			case "id":
+				id = e.out.Text(m.Value(), "campaigns.id")
+			}
+		}
+		if ev.Campaign == "" {
+			ev.Campaign = id
+		}
+	}
+}
+
+func (e *entry) envelope(ev *schemas.Event) {
+	for m := e.within(fieldEnvelope); m.Next(); {
+		if m.Key() == "sending-ip" {
+			ev.SendingIP = provider.IP(e.out.Text(m.Value(), "envelope.sending-ip"))
+		}
+	}
+}
+
+// particular fills in what depends on the kind of event.
+func particular(e *entry, it *provider.Item) {
+	ev := &it.Event
+	switch strings.ToLower(ev.ProviderEvent) {
+	case "accepted":
+		ev.Type = schemas.Processed
+	case "delivered":
+		ev.Type = schemas.Delivered
+		e.status(ev)
+	case "failed", "permanent_fail", "temporary_fail": // the last two are what the settings call it
+		e.failed(it)
+	case "rejected":
+		ev.Type = schemas.Blocked
+		it.Failure.Class = "rejected"
+		ev.SMTPReply = e.rejection()
+	case "opened":
+		ev.Type = schemas.Opened
+		e.reader(it)
+	case "clicked":
+		ev.Type = schemas.Clicked
+		ev.URL = e.text(fieldURL)
+		it.Tell(ev.URL) // two links at once, should an id be missing
+		e.reader(it)
+	case "unsubscribed":
+		ev.Type = schemas.Unsubscribed
+		ev.ListID = e.list()
+		e.reader(it)
+	case "complained":
+		ev.Type = schemas.Complained
+		ev.ListID = e.list()
+	case "stored", "list_member_uploaded", "list_member_upload_error", "list_uploaded":
+		ev.Type = schemas.Other // nothing that happened to a message on its way
+	default:
+		ev.Type = schemas.Other
+		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
+		it.Tell(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
+	}
+}
+
+// reader fills in what is known of the one who opened, clicked or left.
+func (e *entry) reader(it *provider.Item) {
+	ev := &it.Event
+	ev.IP = provider.IP(e.text(fieldIP))
+	for m := e.within(fieldPlace); m.Next(); {
+		if m.Key() == "country" {
+			ev.Country = provider.Country(e.out.Text(m.Value(), "geolocation.country")) // or "Unknown"
+		}
+	}
+	for m := e.within(fieldClient); m.Next(); {
+		switch m.Key() {
+		case "user-agent":
+			ev.UserAgent = e.out.Text(m.Value(), "client-info.user-agent")
+		case "bot":
+			// Gmail's proxy fetches when the reader looks, so it says nothing.
+			if bot := e.out.Text(m.Value(), "client-info.bot"); bot != "" && !strings.EqualFold(bot, "gmail") {
+				ev.Machine = provider.True()
+			}
+		}
+	}
+}
+
+// list is the mailing list of Mailgun that a message went to.
+func (e *entry) list() string {
+	id, address := "", ""
+	for m := e.within(fieldList); m.Next(); {
+		switch m.Key() {
+		case "list-id":
+			id = e.out.Text(m.Value(), "mailing-list.list-id")
+		case "address":
+			address = e.out.Text(m.Value(), "mailing-list.address")
+		}
+	}
+	if id == "" {
+		return address
+	}
+	return id
+}
+
+// rejection is why Mailgun did not take a message.
+func (e *entry) rejection() string {
+	reason, description := "", ""
+	for m := e.within(fieldReject); m.Next(); {
+		switch m.Key() {
+		case "reason":
+			reason = e.out.Text(m.Value(), "reject.reason")
+		case "description":
+			description = e.out.Text(m.Value(), "reject.description")
+		}
+	}
+	if description == "" {
+		return reason
+	}
+	return description
+}

@@ -1,0 +1,255 @@
+// Package postal reads the webhooks of Postal, a mail server that people run
+// themselves: one event a request, wrapped with the time and the uuid of the
+// request.
+//
+// Mail that an installation receives for its routes is kept as other: nothing of
+// it was sent to a recipient of ours.
+package postal
+
+import (
+	"cmp"
+	"strings"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/classify"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
+	"github.com/mailstream/mailstream/services/internal/provider"
+)
+
+// Name is the provider's name in the configuration and in events.
+const Name = "postal"
+
+// Provider reads Postal's webhooks.
+type Provider struct{}
+
+// Name returns Name.
+func (Provider) Name() string { return Name }
+
+// Answers says that Postal takes any 2xx as done and repeats the rest five times
+// within 36 minutes.
+func (Provider) Answers() provider.Answers {
+	a := provider.Retried()
+	a.Patience = 5 * time.Second
+	return a
+}
+
+// Decode takes one object with event and payload.
+func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
+	raw, m, err := out.ObjectIn(req.Body, req.Limits)
+	if err != nil {
+		return err
+	}
+	e := entry{out: out}
+	for m.Next() {
+		switch key := m.Key(); key {
+		case "event":
+			e.event = m.Value()
+		case "payload":
+			e.payload = m.Value()
+		case "timestamp":
+			e.requested = m.Value()
+		case "uuid":
+			e.uuid = m.Value()
+		default:
+			out.Drift(provider.UnknownField, key)
+		}
+	}
+	if e.event.Kind() == jsontext.Invalid && e.payload.Kind() == jsontext.Invalid {
+		return &provider.FormError{What: "neither event nor payload"}
+	}
+	e.decode(out.Add(raw))
+	return nil
+}
+
+// entry is one request taken apart; the last of two equal keys counts.
+type entry struct {
+	event, payload  jsontext.Value
+	requested, uuid jsontext.Value // of the request, which is made when it happens
+	values          [fieldCount]jsontext.Value
+	message         message
+	out             *provider.Batch
+}
+
+func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
+
+// message is what is read of the message an event is about.
+type message struct {
+	id        string // within one mail server of the installation
+	token     string // random, which the send API answers too
+	messageID string // without angle brackets
+	to        string
+	tag       string
+	sent      jsontext.Value
+	incoming  bool
+}
+
+func (e *entry) decode(it *provider.Item) {
+	for m := e.out.Object(e.payload, "payload"); m.Next(); {
+		switch f := fieldOf(m.Key()); f {
+		case fieldCount:
+			e.out.Drift(provider.UnknownField, m.Key())
+		case fieldRaw:
+		default:
+			e.values[f] = m.Value()
+		}
+	}
+	ev := &it.Event
+	ev.ProviderEvent = e.out.Text(e.event, "event")
+	ev.ProviderEventID = e.out.Text(e.uuid, "uuid")
+	e.readMessage()
+	ev.MessageID, ev.Recipient = e.message.messageID, e.message.to
+	if ev.MessageID == "" { // a sender may leave the header out
+		ev.MessageID = cmp.Or(e.message.token, e.message.id)
+	}
+	switch {
+	case ev.ProviderEvent == "":
+		it.Reject(provider.NoType)
+		return
+	case ev.MessageID == "" && ev.Recipient == "" && !isAccount(ev.ProviderEvent):
+		it.Reject(provider.NoIdentity)
+		return
+	}
+	it.AddTag(e.message.tag)
+	e.particular(it)
+}
+
+// readMessage reads the message that was sent; that of a bounce is original_message.
+func (e *entry) readMessage() {
+	f := fieldMessage
+	if e.values[fieldOriginal].Kind() == jsontext.Object {
+		f = fieldOriginal
+	}
+	for m := e.out.Object(e.values[f], names[f]); m.Next(); {
+		switch key := m.Key(); key {
+		case "id":
+			e.message.id = e.out.Text(m.Value(), "message.id")
+		case "message_id":
+			id := strings.TrimSpace(e.out.Text(m.Value(), "message.message_id"))
+			e.message.messageID = strings.TrimSuffix(strings.TrimPrefix(id, "<"), ">")
+		case "to":
+			e.message.to = e.out.Text(m.Value(), "message.to")
+		case "tag":
+			e.message.tag = e.out.Text(m.Value(), "message.tag")
+		case "direction":
+			e.message.incoming = e.out.Text(m.Value(), "message.direction") == "incoming"
+		case "timestamp":
+			e.message.sent = m.Value()
+		case "token":
+			e.message.token = e.out.Text(m.Value(), "message.token")
+		case "from", "subject", "spam_status":
+		default:
+			e.out.Drift(provider.UnknownField, "message."+key)
+		}
+	}
+}
+
+// isAccount says that an event is about the installation and nobody's mail.
+func isAccount(event string) bool {
+	return event == "DomainDNSError" || event == "SendLimitApproaching" || event == "SendLimitExceeded"
+}
+
+// particular fills in what depends on the kind of event.
+func (e *entry) particular(it *provider.Item) {
+	ev := &it.Event
+	switch ev.ProviderEvent {
+	case "MessageSent":
+		ev.Type = schemas.Delivered
+		e.status(it)
+	case "MessageDelayed":
+		ev.Type = schemas.Deferred
+		it.Failure.Soft = true // Postal goes on trying
+		e.status(it)
+	case "MessageDeliveryFailed":
+		e.status(it)
+		e.failed(it)
+	case "MessageHeld":
+		ev.Type = schemas.Blocked
+		e.status(it)
+		it.Failure.Class = "held"
+		if strings.Contains(strings.ToLower(e.text(fieldDetails)), "suppression list") {
+			it.Failure.Class = "suppression list"
+		}
+	case "MessageBounced": // a report came in later; what it says is not sent along
+		ev.Type, ev.BounceType = schemas.Bounced, schemas.Soft
+		it.Failure.Class = "bounced"
+		e.request(it)
+	case "MessageLinkClicked":
+		ev.Type = schemas.Clicked
+		e.reader(it)
+	case "MessageLoaded":
+		ev.Type = schemas.Opened
+		e.reader(it)
+	default:
+		ev.Type = schemas.Other
+		e.request(it)
+		if !isAccount(ev.ProviderEvent) {
+			e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
+		}
+	}
+	if e.message.incoming {
+		ev.Type, ev.BounceType = schemas.Other, ""
+	}
+}
+
+// status fills in what a try to deliver came to. Its time is its own and not of
+// the request, so that two webhooks of one server report the same event: the
+// uuid, which they do not share, is not told.
+func (e *entry) status(it *provider.Item) {
+	ev := &it.Event
+	if it.SetTime(provider.Time(e.values[fieldTimestamp])); ev.Time.IsZero() {
+		e.request(it)
+	}
+	ev.SMTPReply = e.text(fieldOutput)
+	details := e.text(fieldDetails)
+	if ev.SMTPReply == "" && ev.ProviderEvent != "MessageSent" {
+		ev.SMTPReply = details // Postal itself says why it did not ask a server
+	}
+	if strings.Contains(strings.ToLower(details), "no smtp servers") {
+		it.Failure.Class = "no smtp servers"
+	}
+	it.Tell(e.message.id)        // one message to one address twice has two
+	it.Tell(e.text(fieldStatus)) // fails and is given up in one moment
+	it.Tell(ev.SMTPReply)        // fails in two ways in one moment
+}
+
+// request takes the time and the identity of the request where an event has none
+// of its own; Postal repeats both.
+func (e *entry) request(it *provider.Item) {
+	it.SetTime(provider.Time(e.requested))
+	if id := it.Event.ProviderEventID; id != "" {
+		it.Tell(id)
+		return
+	}
+	it.Tell(string(it.Event.Raw)) // a repeat has the same bytes
+}
+
+// failed is given up. With the answer of a server it bounced, hard at a 5xx
+// whatever that says of the address; without one Postal decided so.
+func (e *entry) failed(it *provider.Item) {
+	ev := &it.Event
+	details := strings.ToLower(e.text(fieldDetails))
+	switch {
+	case strings.Contains(details, "likely spam"):
+		ev.Type = schemas.Blocked
+		it.Failure.Class = "likely spam"
+	case e.text(fieldOutput) != "":
+		ev.Type = schemas.Bounced
+		if code, _ := classify.Codes(ev.SMTPReply); code >= 500 { // below it Postal has had enough of trying
+			ev.BounceType = schemas.Hard
+		}
+	default:
+		ev.Type = schemas.Failed
+		it.Failure.Class = "not sent"
+	}
+}
+
+// reader fills in what is known of the one who opened or clicked.
+func (e *entry) reader(it *provider.Item) {
+	ev := &it.Event
+	it.SetSent(provider.Time(e.message.sent))
+	ev.IP = provider.IP(e.text(fieldIP))
+	ev.UserAgent = e.text(fieldAgent)
+	ev.URL = e.text(fieldURL)
+	e.request(it)
+}

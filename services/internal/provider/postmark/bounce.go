@@ -1,0 +1,55 @@
+package postmark
+
+import (
+	"strings"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/provider"
+)
+
+// bounce tells the types of a bounce apart by their names: the numbers beside
+// them differ between Postmark's own documents.
+func (e *entry) bounce(it *provider.Item) {
+	ev := &it.Event
+	if ev.SMTPReply = e.text(fieldDetails); ev.SMTPReply == "" {
+		ev.SMTPReply = e.text(fieldDescription)
+	}
+	kind := e.text(fieldType)
+	it.Tell(e.text(fieldID)) // its number in Postmark's list, the same in a repeat
+	it.Tell(kind)
+	it.Failure.Class = strings.ToLower(kind)
+	it.Failure.Soft = true
+	switch it.Failure.Class {
+	case "hardbounce":
+		ev.Type, ev.BounceType = schemas.Bounced, schemas.Hard
+		it.Failure.Soft = false
+	case "bademailaddress", "manuallydeactivated":
+		ev.Type = schemas.Blocked
+		it.Failure.Soft = false
+	case "softbounce", "virusnotification", "unknown":
+		ev.Type, ev.BounceType = schemas.Bounced, schemas.Soft
+	case "transient", "dnserror", "openrelaytest":
+		ev.Type = schemas.Deferred
+	case "blocked", "dmarcpolicy", "spamnotification", "unconfirmed":
+		ev.Type = schemas.Blocked
+	case "smtpapierror", "templaterenderingfailed":
+		ev.Type = schemas.Failed
+	case "spamcomplaint":
+		ev.Type = schemas.Complained
+	case "unsubscribe":
+		ev.Type = schemas.Unsubscribed
+		ev.ListID = e.text(fieldStream)
+	case "subscribe":
+		ev.Type = schemas.Subscribed
+		ev.ListID = e.text(fieldStream)
+	case "autoresponder", "addresschange", "challengeverification", "inbounderror":
+		ev.Type = schemas.Other // somebody answered, or wrote to us
+	default: // no word on the address: the reply decides
+		ev.Type = schemas.Bounced
+		it.Failure.Soft = false
+		e.out.Drift(provider.UnknownEvent, kind)
+	}
+	if inactive := provider.Boolean(e.values[fieldInactive]); inactive != nil && *inactive {
+		it.Failure.Soft = false // Postmark sends nothing there any more
+	}
+}

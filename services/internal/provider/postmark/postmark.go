@@ -1,0 +1,197 @@
+// Package postmark reads the modular webhooks of Postmark: one flat object a
+// request, whose recipient and time stand in fields of other names for each kind.
+//
+// Samples that Postmark posts to try a webhook become other, so that nobody is
+// counted or suppressed by them. Inbound mail and hooks from before 2018, which
+// do not say what they are, are dead letters.
+package postmark
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
+	"github.com/mailstream/mailstream/services/internal/provider"
+)
+
+// Name is the provider's name in the configuration and in events.
+const Name = "postmark"
+
+// noMessage is the message of what is about none: samples, and a change of a
+// subscription that no mail led to.
+const noMessage = "00000000-0000-0000-0000-000000000000"
+
+// sampleRecipient is whom samples are about. It tells a sample of a subscription
+// from a change that no mail led to.
+const sampleRecipient = "john@example.com"
+
+// Provider reads Postmark's webhooks.
+type Provider struct{}
+
+// Name returns Name.
+func (Provider) Name() string { return Name }
+
+// Answers says that Postmark takes 200 as done, drops an event at most answers
+// below 500, a wrong password among them, and repeats six times after a 503.
+func (Provider) Answers() provider.Answers { return provider.Refused(http.StatusServiceUnavailable) }
+
+// Decode takes one object.
+func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
+	raw, m, err := out.ObjectIn(req.Body, req.Limits)
+	if err != nil {
+		return err
+	}
+	it := out.Add(raw)
+	it.Event.ProviderEventID = req.Header.Get("X-Pm-Webhook-Trace-Id")
+	decode(m, it, out)
+	return nil
+}
+
+// entry is one object taken apart; the last of two equal keys counts.
+type entry struct {
+	values [fieldCount]jsontext.Value
+	out    *provider.Batch
+}
+
+func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
+
+func (e *entry) has(f field) bool {
+	k := e.values[f].Kind()
+	return k != jsontext.Invalid && k != jsontext.Null
+}
+
+func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
+	e := entry{out: out}
+	for m.Next() {
+		key := m.Key()
+		switch f := fieldOf(key); f {
+		case fieldCount:
+			out.Drift(provider.UnknownField, key)
+		case fieldRaw:
+		default:
+			e.values[f] = m.Value()
+		}
+	}
+	common(&e, it)
+	if it.Fault == "" {
+		particular(&e, it)
+	}
+}
+
+// common fills in what every event has.
+func common(e *entry, it *provider.Item) {
+	ev := &it.Event
+	ev.ProviderEvent = e.text(fieldRecordType)
+	ev.MessageID = e.text(fieldMessageID)
+	if ev.Recipient = e.text(fieldRecipient); ev.Recipient == "" {
+		ev.Recipient = e.text(fieldEmail)
+	}
+	switch {
+	case ev.ProviderEvent == "":
+		it.Reject(provider.NoType)
+		return
+	case ev.Recipient == "" && (ev.MessageID == "" || ev.MessageID == noMessage):
+		it.Reject(provider.NoIdentity)
+		return
+	}
+	for _, f := range [...]field{fieldDeliveredAt, fieldBouncedAt, fieldReceivedAt, fieldChangedAt} {
+		if e.has(f) {
+			it.SetTime(provider.Time(e.values[f]))
+			break
+		}
+	}
+	if id := provider.Number(e.text(fieldID)); id != "" {
+		ev.ProviderEventID = id
+	}
+	e.out.Tags(it, e.values[fieldTag], names[fieldTag])
+	e.out.Metadata(it, e.values[fieldMetadata], names[fieldMetadata])
+	it.Tell(it.Stamp) // seven digits of a second, of which the event keeps three
+}
+
+// particular fills in what depends on the kind of event. A repeat has the same
+// body; only the header that counts the tries differs.
+func particular(e *entry, it *provider.Item) {
+	ev := &it.Event
+	kind := strings.ToLower(ev.ProviderEvent)
+	if ev.MessageID == noMessage {
+		ev.MessageID = ""
+		if kind != "subscriptionchange" || strings.EqualFold(ev.Recipient, sampleRecipient) { // a sample
+			ev.Type = schemas.Other
+			it.Tell(string(ev.Raw)) // several kinds of them at once
+			return
+		}
+	}
+	switch kind {
+	case "delivery":
+		ev.Type = schemas.Delivered
+		ev.SMTPReply = e.text(fieldDetails)
+	case "bounce":
+		e.bounce(it)
+	case "spamcomplaint":
+		ev.Type = schemas.Complained
+		it.Tell(e.text(fieldID)) // its number in Postmark's list, the same in a repeat
+	case "open":
+		ev.Type = schemas.Opened
+		e.reader(it)
+	case "click":
+		ev.Type = schemas.Clicked
+		ev.URL = e.text(fieldLink)
+		e.reader(it)
+		it.Tell(ev.URL) // a scanner follows two links at once
+	case "subscriptionchange":
+		e.subscription(it)
+	default:
+		ev.Type = schemas.Other
+		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
+		it.Tell(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
+	}
+}
+
+// reader fills in what is known of the one who opened or clicked.
+func (e *entry) reader(it *provider.Item) {
+	ev := &it.Event
+	ev.UserAgent = e.text(fieldAgent)
+	for m := e.out.Object(e.values[fieldGeo], names[fieldGeo]); m.Next(); {
+		switch m.Key() {
+		case "IP":
+			ev.IP = provider.IP(e.out.Text(m.Value(), "Geo.IP"))
+		case "CountryISOCode":
+			ev.Country = provider.Country(e.out.Text(m.Value(), "Geo.CountryISOCode"))
+		}
+	}
+	it.Tell(ev.IP)        // a forwarded mail is read in two places at once
+	it.Tell(ev.UserAgent) // by a person and the scanner behind the same address
+}
+
+// subscription is a change of the list of a stream whom not to send to. Where the
+// cause is a bounce or a complaint it is all that a broadcast stream tells of it.
+func (e *entry) subscription(it *provider.Item) {
+	ev := &it.Event
+	ev.ListID = e.text(fieldStream)
+	reason := e.text(fieldSuppressionReason)
+	it.Tell(ev.ListID) // leaves two streams at once
+	it.Tell(reason)
+	suppressed := provider.Boolean(e.values[fieldSuppress])
+	if suppressed == nil {
+		ev.Type = schemas.Other
+		e.out.Drift(provider.WrongType, names[fieldSuppress])
+		return
+	}
+	if !*suppressed {
+		ev.Type = schemas.Subscribed
+		return
+	}
+	switch strings.ToLower(reason) {
+	case "hardbounce":
+		ev.Type, ev.BounceType = schemas.Bounced, schemas.Hard
+		it.Failure.Class = "hardbounce"
+	case "spamcomplaint":
+		ev.Type = schemas.Complained
+	case "manualsuppression", "":
+		ev.Type = schemas.Unsubscribed
+	default:
+		ev.Type = schemas.Other
+		e.out.Drift(provider.UnknownEvent, reason)
+	}
+}

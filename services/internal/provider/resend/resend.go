@@ -1,0 +1,173 @@
+// Package resend reads the webhooks of Resend: one object a request, which names
+// the recipients it is about.
+//
+// An event's number stands in a header and nowhere in the body. Contacts, domains
+// and the list of suppressed addresses are no mail: they become other, but for a
+// contact's own word on whether it wants any.
+package resend
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/mailstream/mailstream/services/internal/jsontext"
+	"github.com/mailstream/mailstream/services/internal/provider"
+)
+
+// Name is the provider's name in the configuration and in events.
+const Name = "resend"
+
+// eventsMax bounds the events of one request, each of which carries all of it.
+// Resend sends a message to 50 recipients at most.
+const eventsMax = 100
+
+// Provider reads Resend's webhooks.
+type Provider struct{}
+
+// Name returns Name.
+func (Provider) Name() string { return Name }
+
+// Answers says that Resend takes any 2xx as done and repeats the rest six times
+// within 18 hours.
+func (Provider) Answers() provider.Answers { return provider.Retried() }
+
+// Decode takes one object with one event in it.
+func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
+	raw, m, err := out.ObjectIn(req.Body, req.Limits)
+	if err != nil {
+		return err
+	}
+	e := entry{out: out, raw: raw, id: eventID(req.Header)}
+	var data jsontext.Value
+	for m.Next() {
+		switch key := m.Key(); key {
+		case "type":
+			e.kind = out.Text(m.Value(), key)
+		case "created_at":
+			e.at = m.Value()
+		case "data":
+			data = m.Value()
+		default:
+			out.Drift(provider.UnknownField, key)
+		}
+	}
+	e.read(data)
+	e.events()
+	return nil
+}
+
+// eventID returns the id of the set of headers that is signed: one from the other
+// set could be anybody's, and would make a repeat count as another event.
+func eventID(h http.Header) string {
+	if signed := h.Values("Svix-Signature"); len(signed) == 1 && signed[0] != "" {
+		return h.Get("Svix-Id")
+	}
+	if id := h.Get("Webhook-Id"); id != "" { // the name of the standard
+		return id
+	}
+	return h.Get("Svix-Id")
+}
+
+// entry is one request taken apart; the last of two equal keys counts.
+type entry struct {
+	out    *provider.Batch
+	raw    jsontext.Value
+	id     string // of the event, from the header
+	kind   string // Resend's word for what happened
+	at     jsontext.Value
+	values [fieldCount]jsontext.Value
+}
+
+func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
+
+// within returns a walk over the members of an object.
+func (e *entry) within(f field) jsontext.Members { return e.out.Object(e.values[f], names[f]) }
+
+func (e *entry) read(data jsontext.Value) {
+	for m := e.out.Object(data, "data"); m.Next(); {
+		key := m.Key()
+		switch f := fieldOf(key); f {
+		case fieldCount:
+			e.out.Drift(provider.UnknownField, key)
+		case fieldRaw:
+		default:
+			e.values[f] = m.Value()
+		}
+	}
+}
+
+// events appends an event for each recipient.
+func (e *entry) events() {
+	if e.values[fieldTo].Kind() != jsontext.Array || strings.EqualFold(e.kind, "email.received") {
+		address := e.text(fieldEmail)
+		if address == "" && !strings.EqualFold(e.kind, "email.received") { // there it is the account itself
+			address = e.text(fieldTo)
+		}
+		e.add(address, 0)
+		return
+	}
+	var who []string
+	for list := e.values[fieldTo].Elements(); list.Next() && len(who) <= eventsMax; {
+		who = append(who, e.out.Text(list.Value(), names[fieldTo]))
+	}
+	switch {
+	case len(who) > eventsMax:
+		e.out.Add(e.raw).Reject(provider.TooLarge)
+	case len(who) == 0:
+		e.add("", 0)
+	}
+	for i := 0; i < len(who) && len(who) <= eventsMax; i++ {
+		e.add(who[i], i)
+	}
+}
+
+// add appends the event of recipient number i.
+func (e *entry) add(address string, i int) {
+	it := e.out.Add(e.raw)
+	ev := &it.Event
+	ev.ProviderEvent, ev.ProviderEventID = e.kind, e.id
+	ev.MessageID = e.text(fieldEmailID)
+	ev.Recipient = provider.Address(address)
+	kind := strings.ToLower(e.kind)
+	switch {
+	case kind == "":
+		it.Reject(provider.NoType)
+		return
+	case ev.Recipient == "" && ev.MessageID == "" && !strings.HasPrefix(kind, "domain."):
+		it.Reject(provider.NoIdentity)
+		return
+	}
+	it.SetTime(provider.Time(e.at))
+	if ev.Campaign = e.text(fieldBroadcast); ev.Campaign == "" {
+		ev.Campaign = e.text(fieldTemplate)
+	}
+	e.pairs(it, fieldHeaders)
+	e.pairs(it, fieldTags)
+	it.Tell(e.id)            // the same in a repeat, where the time and signature beside it change
+	it.Tell(e.text(fieldID)) // two contacts or domains at once, should the header be missing
+	e.particular(it, kind, i)
+}
+
+// pairs adds names and their values to the metadata: an object, or a list of
+// objects with name and value, as the send API takes them.
+func (e *entry) pairs(it *provider.Item, f field) {
+	v := e.values[f]
+	if v.Kind() != jsontext.Array {
+		e.out.Metadata(it, v, names[f])
+		return
+	}
+	for list := v.Elements(); list.Next(); {
+		name, value := "", ""
+		for m := e.out.Object(list.Value(), names[f]); m.Next(); {
+			switch m.Key() {
+			case "name":
+				name = e.out.Text(m.Value(), names[f])
+			case "value":
+				value = provider.Plain(m.Value())
+			}
+		}
+		if name != "" {
+			it.SetMetadata(name, value)
+		}
+	}
+}

@@ -1,0 +1,244 @@
+package ses
+
+import (
+	"strings"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
+	"github.com/mailstream/mailstream/services/internal/provider"
+)
+
+// events appends the events of r.
+func (r *record) events() {
+	var list jsontext.Value
+	var fill func(*provider.Item)
+	switch kind := strings.ToLower(strings.ReplaceAll(r.kind, " ", "")); kind {
+	case "subscription":
+		r.subscription()
+		return
+	case "send": // the message as a whole was taken
+		list, fill = r.destinations, func(it *provider.Item) { it.Event.Type = schemas.Processed }
+	case "reject":
+		list, fill = r.destinations, r.reject
+	case "renderingfailure":
+		list, fill = r.destinations, r.failure
+	case "delivery":
+		list, fill = r.values[fieldRecipients], r.delivery
+	case "deliverydelay":
+		list, fill = r.values[fieldRecipients], r.delay
+	case "bounce":
+		list, fill = r.values[fieldRecipients], r.bounce
+	case "complaint":
+		list, fill = r.values[fieldRecipients], r.complaint
+	case "open":
+		fill = r.open
+	case "click":
+		fill = r.click
+	default:
+		fill = r.unknown
+	}
+	who := r.recipients(list)
+	if len(who) > eventsMax {
+		r.out.Add(r.raw).Reject(provider.TooLarge)
+		return
+	}
+	for i := range who {
+		if it := r.add(who[i]); it != nil {
+			fill(it)
+		}
+	}
+}
+
+func (r *record) unknown(it *provider.Item) {
+	it.Event.Type = schemas.Other
+	r.out.Drift(provider.UnknownEvent, r.kind)
+	it.Tell(string(r.raw)) // nothing is known but the bytes, which a repeat has too
+}
+
+func (r *record) delivery(it *provider.Item) {
+	it.Event.Type = schemas.Delivered
+	it.Event.SMTPReply = r.text(fieldResponse)
+	it.Tell(it.Event.SMTPReply) // an address that stands in To and Cc is delivered to twice
+}
+
+func (r *record) delay(it *provider.Item) {
+	it.Event.Type = schemas.Deferred
+	it.Failure.Soft = true // SES goes on trying
+	if kind := r.text(fieldDelay); kind != "" {
+		it.Failure.Class = "delay " + kind
+	}
+	it.Tell(it.Event.SMTPReply) // several tries within the same report's time
+}
+
+// bounce is final: SES has given up, or did not try.
+func (r *record) bounce(it *provider.Item) {
+	ev := &it.Event
+	subtype := strings.ToLower(r.text(fieldBounceSubtype))
+	it.Failure.Class = subtype
+	ev.Type = schemas.Bounced
+	switch strings.ToLower(r.text(fieldBounceType)) {
+	case "permanent":
+		ev.BounceType = schemas.Hard
+	case "transient", "undetermined":
+		ev.BounceType, it.Failure.Soft = schemas.Soft, true
+	}
+	switch subtype {
+	case "suppressed", "onaccountsuppressionlist", "ontenantsuppressionlist", "emailvalidationsuppressed", "unsubscribedrecipient":
+		ev.Type, ev.BounceType = schemas.Blocked, ""
+	case "customtimeoutexceeded": // the sender's own limit, whatever type it comes with
+		ev.BounceType, it.Failure.Soft = schemas.Soft, true
+	}
+}
+
+// complaint names everybody at the complaining domain that the message went to:
+// mailbox providers do not say who it was.
+func (r *record) complaint(it *provider.Item) {
+	ev := &it.Event
+	ev.FeedbackSource = r.text(fieldAgent)
+	switch strings.ToLower(r.text(fieldComplaintSubtype)) {
+	case "onaccountsuppressionlist", "ontenantsuppressionlist":
+		ev.Type, it.Failure.Class = schemas.Blocked, "complaint suppressed"
+		return
+	}
+	ev.Type = schemas.Complained
+	if strings.EqualFold(r.text(fieldComplaintType), "not-spam") {
+		ev.Type = schemas.Other
+	}
+}
+
+func (r *record) reject(it *provider.Item) {
+	it.Event.Type = schemas.Blocked
+	it.Event.SMTPReply = r.text(fieldReason)
+	it.Failure.Class = "reject"
+}
+
+func (r *record) failure(it *provider.Item) {
+	it.Event.Type = schemas.Failed
+	it.Event.SMTPReply = r.text(fieldError)
+	it.Failure.Class = "rendering failure"
+}
+
+func (r *record) open(it *provider.Item) {
+	it.Event.Type = schemas.Opened
+	r.reader(it)
+}
+
+func (r *record) click(it *provider.Item) {
+	it.Event.Type = schemas.Clicked
+	it.Event.URL = r.text(fieldLink)
+	it.Tell(it.Event.URL) // two links at once
+	r.reader(it)
+}
+
+// reader fills in what is known of the one who opened or clicked.
+func (r *record) reader(it *provider.Item) {
+	it.SetSent(provider.Time(r.sent))
+	ip := r.text(fieldIP)
+	it.Event.IP = provider.IP(ip)
+	it.Event.UserAgent = r.text(fieldAgent)
+	it.Tell(ip)                 // of a message to many, which does not say who it was
+	it.Tell(it.Event.UserAgent) // behind one address
+}
+
+// subscription tells of each topic that was left or joined: leaving one must
+// not end the others.
+func (r *record) subscription() {
+	list := r.text(fieldList)
+	was, is := r.preferences(fieldOldPreferences), r.preferences(fieldNewPreferences)
+	who := r.recipients(nil)[0]
+	change := func(t schemas.Type, list string) {
+		it := r.add(who)
+		if it == nil {
+			return
+		}
+		it.Event.Type, it.Event.ListID = t, list
+		it.Tell(list) // several topics with one click
+	}
+	changed := 0
+	switch {
+	case is.none:
+		change(schemas.Unsubscribed, list)
+		return
+	case len(is.topics) > eventsMax || len(was.topics) > eventsMax:
+		r.out.Add(r.raw).Reject(provider.TooLarge)
+		return
+	case was.none: // back again, but for the topics that are out
+		change(schemas.Subscribed, list)
+		changed++
+	}
+	for _, topic := range is.topics {
+		before := was.of(topic.name)
+		if before == topic.state || before == "" && topic.state == optIn {
+			continue
+		}
+		changed++
+		if topic.state == optOut {
+			change(schemas.Unsubscribed, list+"/"+topic.name)
+		} else {
+			change(schemas.Subscribed, list+"/"+topic.name)
+		}
+	}
+	if changed == 0 {
+		change(schemas.Other, list)
+	}
+}
+
+// The two states of a topic.
+const (
+	optIn  = "optin"
+	optOut = "optout"
+)
+
+type topic struct{ name, state string }
+
+// preferences are what somebody wants of a contact list.
+type preferences struct {
+	none   bool // unsubscribeAll
+	topics []topic
+}
+
+// of returns the state of a topic, empty when it is not known.
+func (p preferences) of(name string) string {
+	for _, t := range p.topics {
+		if t.name == name {
+			return t.state
+		}
+	}
+	return ""
+}
+
+func (r *record) preferences(f field) preferences {
+	var p preferences
+	for m := r.out.Object(r.values[f], names[f]); m.Next(); {
+		switch key := m.Key(); key {
+		case "unsubscribeAll":
+			all := provider.Boolean(m.Value())
+			p.none = all != nil && *all
+		case "topicSubscriptionStatus":
+			for e := r.list(m.Value(), key).Elements(); e.Next() && len(p.topics) <= eventsMax; {
+				if t := r.topic(e.Value()); t.state == optIn || t.state == optOut {
+					p.topics = append(p.topics, t)
+				}
+			}
+		case "topicDefaultSubscriptionStatus": // the list's, nobody's wish
+		default:
+			r.out.Drift(provider.UnknownField, key)
+		}
+	}
+	return p
+}
+
+func (r *record) topic(v jsontext.Value) topic {
+	var t topic
+	for m := r.out.Object(v, "topicSubscriptionStatus"); m.Next(); {
+		switch key := m.Key(); key {
+		case "topicName":
+			t.name = r.out.Text(m.Value(), key)
+		case "subscriptionStatus":
+			t.state = strings.ToLower(r.out.Text(m.Value(), key))
+		default:
+			r.out.Drift(provider.UnknownField, key)
+		}
+	}
+	return t
+}

@@ -1,0 +1,226 @@
+package webhookverify
+
+import (
+	"context"
+	"crypto"
+	"crypto/rsa"
+	"encoding/base64"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+	"github.com/mailstream/mailstream/services/internal/webhooksign"
+)
+
+// SNS is what a source of Amazon SNS has to say: whose messages are taken.
+type SNS struct {
+	// TopicArns are the topics whose messages are taken and whose subscriptions
+	// are confirmed. Everybody can have a topic that Amazon signs for, so without
+	// a list nothing would be proven. At most 100. Required.
+	TopicArns []string `yaml:"topic_arns"`
+	// Certificates are PEM certificates to check signatures with instead of those
+	// that the messages name. Production leaves them out: Amazon changes its own.
+	// Default none.
+	Certificates []string `yaml:"certificates,omitempty"`
+	// RefuseVersion1 takes only SHA-256; then the topics need SignatureVersion 2.
+	// Default false.
+	RefuseVersion1 bool `yaml:"refuse_version_1,omitempty"`
+}
+
+// topicsMax bounds the topics of one source.
+const topicsMax = 100
+
+// topicARN has the region as its first group.
+var topicARN = regexp.MustCompile(`^arn:aws(?:-cn|-us-gov)?:sns:([a-z0-9-]{3,32}):[0-9]{12}:[A-Za-z0-9_.-]{1,256}$`)
+
+// certificatePath is what Amazon's certificates are called: by a hash, 32 digits so
+// far, or by nothing. Nothing is asked for under another name.
+var certificatePath = regexp.MustCompile(`^/SimpleNotificationService(?:-[0-9a-f]{16,64})?\.pem$`)
+
+// sns checks messages of Amazon SNS and answers its handshakes.
+type sns struct {
+	hosts        map[string]string // by topic: the only host that anything is fetched from
+	refuse1      bool
+	pinned       []pinned // empty: fetched
+	certificates *certificates
+	fetch        *fetcher
+	opt          Options
+}
+
+func newSNS(b *builder) Verifier {
+	b.check(b.SNS != nil && len(b.SNS.TopicArns) > 0, "sns.topic_arns", "is missing: name the topics whose messages are taken")
+	if b.SNS == nil {
+		return nil
+	}
+	b.check(len(b.SNS.TopicArns) <= topicsMax, "sns.topic_arns", "%d are more than %d", len(b.SNS.TopicArns), topicsMax)
+	v := &sns{
+		hosts: map[string]string{}, refuse1: b.SNS.RefuseVersion1, fetch: newFetcher(b.Client),
+		opt: b.Options,
+	}
+	v.certificates = newCertificates(v.fetch, b.Clock, b.SNS.TopicArns)
+	for i, arn := range b.SNS.TopicArns {
+		match := topicARN.FindStringSubmatch(arn)
+		b.check(match != nil, fmt.Sprintf("sns.topic_arns[%d]", i), "%q is no ARN of an SNS topic", arn)
+		if match != nil {
+			v.hosts[arn] = snsHost(match[1])
+		}
+	}
+	for i, text := range b.SNS.Certificates {
+		cert, err := parseCertificate([]byte(text))
+		b.check(err == nil, fmt.Sprintf("sns.certificates[%d]", i), "is no PEM certificate with an RSA key")
+		v.pinned = append(v.pinned, cert)
+	}
+	return v
+}
+
+// snsHost returns Amazon's host of a region.
+func snsHost(region string) string {
+	host := "sns." + region + ".amazonaws.com"
+	if strings.HasPrefix(region, "cn-") {
+		host += ".cn"
+	}
+	return host
+}
+
+// Verify decides, cheapest first: nothing is fetched for a topic that is not on
+// the list or from a host that is not the topic's.
+func (v *sns) Verify(ctx context.Context, r *Request) Verdict {
+	m, ok := v.message(r.Body)
+	switch {
+	case !ok:
+		return Unreadable
+	case m.Signature == "" && m.Type == "" && bare(r.Body):
+		return Unwrapped
+	case m.Signature == "":
+		return NoSignature
+	case m.Type != one(r.Header, webhooksign.SNSTypeHeader):
+		return BadSignature
+	}
+	host, ok := v.hosts[m.TopicArn]
+	if !ok {
+		return UnknownTopic
+	}
+	switch m.Type {
+	case webhooksign.SNSNotification, webhooksign.SNSSubscribe, webhooksign.SNSUnsubscribe:
+	default:
+		return BadSignature
+	}
+	if decided := v.signed(ctx, m, host, r); decided != Genuine {
+		return decided
+	}
+	switch m.Type {
+	case webhooksign.SNSSubscribe:
+		return v.confirm(ctx, m, host, r)
+	case webhooksign.SNSUnsubscribe:
+		// The URL in it would subscribe again, against somebody's wish.
+		v.opt.Log.Warn("sns topic was unsubscribed", telemetry.Source(v.opt.Source), telemetry.Name(m.TopicArn))
+		return Settled
+	default:
+		return Genuine
+	}
+}
+
+// bare says that body is a record of SES itself, as SNS posts it where raw message
+// delivery is on.
+func bare(body []byte) bool {
+	f, ok := membersOf(body, "eventType", "notificationType")
+	return ok && (f[0].text != "" || f[1].text != "")
+}
+
+// message reads the fields that are signed or say how.
+func (v *sns) message(body []byte) (*webhooksign.SNSMessage, bool) {
+	f, ok := membersOf(body, "Type", "MessageId", "Token", "TopicArn", "Subject", "Message",
+		"SubscribeURL", "Timestamp", "SignatureVersion", "Signature", "SigningCertURL")
+	if !ok {
+		return nil, false
+	}
+	return &webhooksign.SNSMessage{
+		Type: f[0].text, MessageID: f[1].text, Token: f[2].text, TopicArn: f[3].text, Subject: f[4].text, Message: f[5].text,
+		SubscribeURL: f[6].text, Timestamp: f[7].text, SignatureVersion: f[8].text, Signature: f[9].text, SigningCertURL: f[10].text,
+	}, true
+}
+
+// signed checks the signature of a message of an allowed topic.
+func (v *sns) signed(ctx context.Context, m *webhooksign.SNSMessage, host string, r *Request) Verdict {
+	algorithm := crypto.SHA256
+	switch {
+	case m.SignatureVersion == "1" && !v.refuse1:
+		algorithm = crypto.SHA1
+	case m.SignatureVersion != "2":
+		return BadSignature
+	}
+	given, err := base64.StdEncoding.DecodeString(m.Signature)
+	if err != nil {
+		return BadSignature
+	}
+	keys, decided := v.keys(ctx, m, host, r)
+	if decided != Genuine {
+		return decided
+	}
+	h := algorithm.New()
+	h.Write(m.Content())
+	return verdict(anyRSA(keys, algorithm, h.Sum(nil), given))
+}
+
+// keys returns what may have signed a message.
+func (v *sns) keys(ctx context.Context, m *webhooksign.SNSMessage, host string, r *Request) ([]*rsa.PublicKey, Verdict) {
+	now := v.opt.Clock()
+	if len(v.pinned) > 0 {
+		var keys []*rsa.PublicKey
+		for _, p := range v.pinned {
+			if p.valid(now) {
+				keys = append(keys, p.key)
+			}
+		}
+		return keys, Genuine
+	}
+	u, ok := amazonURL(m.SigningCertURL, host)
+	if !ok || u.RawQuery != "" || u.Fragment != "" || !certificatePath.MatchString(u.EscapedPath()) {
+		return nil, UnknownKey
+	}
+	cert, err := v.certificates.get(ctx, u.String(), m.TopicArn, r)
+	switch {
+	case err != nil:
+		return nil, Unsure
+	case !cert.valid(now):
+		return nil, UnknownKey
+	}
+	return []*rsa.PublicKey{cert.key}, Genuine
+}
+
+// amazonURL reads a URL that must be https at host and nowhere else.
+func amazonURL(text, host string) (*url.URL, bool) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" || u.Host != host || u.User != nil || u.Opaque != "" {
+		return nil, false
+	}
+	return u, true
+}
+
+// confirm visits the URL that subscribes us to a topic we want.
+func (v *sns) confirm(ctx context.Context, m *webhooksign.SNSMessage, host string, r *Request) Verdict {
+	u, ok := amazonURL(m.SubscribeURL, host)
+	if !ok || u.Path != "" && u.Path != "/" {
+		return BadSignature
+	}
+	q := u.Query()
+	want := [][2]string{{"Action", "ConfirmSubscription"}, {"TopicArn", m.TopicArn}, {"Token", m.Token}}
+	for _, w := range want {
+		if !slices.Equal(q[w[0]], []string{w[1]}) {
+			return BadSignature
+		}
+	}
+	about := []zap.Field{telemetry.Source(v.opt.Source), telemetry.Name(m.TopicArn)}
+	r.waits()
+	if _, err := v.fetch.get(ctx, u.String()); err != nil {
+		v.opt.Log.Warn("sns subscription was not confirmed", append(about, telemetry.Err(err))...)
+		return Unsure
+	}
+	v.opt.Log.Info("sns subscription confirmed", about...)
+	return Settled
+}

@@ -1,0 +1,279 @@
+// Package webhookverify checks what providers sign: over the raw bytes, in constant
+// time, with every configured key each time, and within a window of time where
+// the scheme signs one.
+//
+// It says whether a request is genuine, and in one word of a closed set why not,
+// for the operator alone: nothing of a key, a body or a header gets into an error
+// or a log line. What it fetches (Amazon's
+// certificates and confirmations, a key set) comes from hosts that are fixed by
+// the configuration, within bounds. It keeps nothing beyond the process, so two
+// replicas do not know each other's used tokens.
+package webhookverify
+
+import (
+	"context"
+	"crypto/hmac"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+)
+
+// Verdict is what a signature says of a request. The zero value refuses.
+type Verdict int
+
+// The verdicts. Those before Genuine are refusals; who is refused must not learn
+// which one it was.
+const (
+	Refused      Verdict = iota // of another key, or the content was altered: the two look alike
+	NoSignature                 // there is none
+	BadSignature                // it, or what has to stand beside it, cannot be read
+	Unreadable                  // the body is not of the form that the signature is about
+	OldTime                     // signed longer ago than the window allows
+	FutureTime                  // signed later than the window allows: a clock is wrong
+	UsedToken                   // its token came with other content before
+	UnknownTopic                // signed by Amazon, for a topic that is not on the list
+	UnknownKey                  // names a key or certificate that is not its sender's
+	Unwrapped                   // a record of Amazon's without the envelope that is signed
+	Genuine                     // from the one who has the key
+	Settled                     // genuine, and dealt with: a handshake or a ping, no events
+	Unsure                      // a passing fault kept it from being proven: send it again
+)
+
+// Refuses says whether v is a refusal.
+func (v Verdict) Refuses() bool { return v >= Refused && v < Genuine }
+
+// Request is what a scheme looks at.
+type Request struct {
+	Method string
+	Header http.Header
+	Body   []byte // as received, decompressed
+
+	Peer  netip.Prefix // where it comes from
+	Known bool         // Peer has proven a request of this source lately
+	// Waits is called before Verify waits for something outside, at most once; nil
+	// for nothing.
+	Waits func()
+}
+
+func (r *Request) waits() {
+	if r.Waits != nil {
+		r.Waits()
+	}
+}
+
+// Verifier decides for the requests of one source. It is safe for concurrent
+// use; Verify blocks only while it fetches a key it does not know yet.
+type Verifier interface {
+	Verify(ctx context.Context, r *Request) Verdict
+}
+
+// Settings are what a source's configuration says of signatures, with the names
+// of the fields below `auth`.
+type Settings struct {
+	Keys      []string      // signing_keys, revealed
+	Window    time.Duration // replay_window; 0 takes the scheme's own
+	PublicURL string        // public_url
+	SNS       *SNS          // sns
+	JWKSURL   string        // jwks_url
+	Custom    *Custom       // signature
+}
+
+// Any says whether anything about signatures is configured.
+func (s Settings) Any() bool {
+	return len(s.Keys) > 0 || s.SNS != nil || s.JWKSURL != "" || s.Custom != nil
+}
+
+// Options are what a Verifier needs beside its settings.
+type Options struct {
+	Source string           // for log lines
+	Log    *zap.Logger      // nil logs nothing
+	Clock  func() time.Time // nil is time.Now
+	Client *http.Client     // for what is fetched; nil is one of our own
+}
+
+// windowMax bounds replay_window: no provider retries for longer than three days.
+const windowMax = 72 * time.Hour
+
+// New returns the verifier of a source of the named provider. It does no I/O.
+// Faults go to p with the names of the fields; then it returns nil.
+func New(provider string, s Settings, opt Options, p *config.Problems) Verifier {
+	sch, ok := schemeOf(provider)
+	if !ok {
+		for _, f := range s.fields() {
+			p.Check(!f.set, f.name, "this provider signs nothing: use basic, bearer, header, query or path")
+		}
+		return nil
+	}
+	b := &builder{Settings: s, Options: opt.complete(), problems: p, sound: true}
+	for _, f := range s.fields() {
+		b.check(!f.set || sch.takes(f.name), f.name, "%s has no use for it", provider)
+	}
+	b.check(s.Window >= 0 && s.Window <= windowMax, "replay_window", "%s is not in [0s, %s]", s.Window, windowMax)
+	if s.Window == 0 {
+		b.Window = sch.window
+	}
+	v := sch.build(b)
+	if !b.sound {
+		return nil
+	}
+	return v
+}
+
+func (o Options) complete() Options {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	o.Log = telemetry.Throttled(o.Log, telemetry.BySource) // a line a request
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	return o
+}
+
+// field is one setting: its name and whether it is there.
+type field struct {
+	name string
+	set  bool
+}
+
+func (s Settings) fields() []field {
+	return []field{
+		{"signing_keys", len(s.Keys) > 0}, {"replay_window", s.Window != 0}, {"public_url", s.PublicURL != ""},
+		{"sns", s.SNS != nil}, {"jwks_url", s.JWKSURL != ""}, {"signature", s.Custom != nil},
+	}
+}
+
+// builder is what a scheme is made of.
+type builder struct {
+	Settings
+	Options
+	problems *config.Problems
+	sound    bool // no fault so far
+}
+
+func (b *builder) check(ok bool, field, format string, args ...any) {
+	b.problems.Check(ok, field, format, args...)
+	b.sound = b.sound && ok
+}
+
+// needKeys reports that signing_keys are missing.
+func (b *builder) needKeys() { b.check(len(b.Keys) > 0, "signing_keys", "is missing") }
+
+// texts returns the keys of a scheme that takes them as text.
+func (b *builder) texts() [][]byte {
+	b.needKeys()
+	keys := make([][]byte, len(b.Keys))
+	for i, k := range b.Keys {
+		b.check(k != "", fmt.Sprintf("signing_keys[%d]", i), "is empty: everybody could sign with it")
+		keys[i] = []byte(k)
+	}
+	return keys
+}
+
+// window is how far a signed time may be from ours, before or after.
+type window struct {
+	clock func() time.Time
+	size  time.Duration
+}
+
+func (b *builder) window() window { return window{clock: b.Clock, size: b.Window} }
+
+// judge returns Genuine for a time of the given unit since 1970 that is near
+// enough.
+func (w window) judge(text string, unit time.Duration) Verdict {
+	t, ok := unixTime(text, unit)
+	if !ok {
+		return BadSignature
+	}
+	switch ahead := t.Sub(w.clock()); {
+	case ahead > w.size:
+		return FutureTime
+	case ahead < -w.size:
+		return OldTime
+	default:
+		return Genuine
+	}
+}
+
+// stampDigitsMax is enough for nanoseconds of this century.
+const stampDigitsMax = 19
+
+// unixTime reads a whole number of units since 1970.
+func unixTime(text string, unit time.Duration) (time.Time, bool) {
+	if text == "" || len(text) > stampDigitsMax {
+		return time.Time{}, false
+	}
+	n := int64(0)
+	for i := range len(text) {
+		c := text[i]
+		if c < '0' || c > '9' || n > (1<<62)/10 {
+			return time.Time{}, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	perSecond := int64(time.Second / unit)
+	return time.Unix(n/perSecond, n%perSecond*int64(unit)), true
+}
+
+// given returns the decoded signature in a header; where there is none to read the
+// verdict is a refusal.
+func given(h http.Header, name string, decode func(string) ([]byte, error)) ([]byte, Verdict) {
+	values := h.Values(name)
+	if len(values) == 0 || len(values) == 1 && strings.TrimSpace(values[0]) == "" {
+		return nil, NoSignature
+	}
+	signature, err := decode(one(h, name))
+	if err != nil || len(signature) == 0 {
+		return nil, BadSignature
+	}
+	return signature, Genuine
+}
+
+// one returns the value of a header that must be there once.
+func one(h http.Header, name string) string {
+	if values := h.Values(name); len(values) == 1 {
+		return strings.TrimSpace(values[0])
+	}
+	return ""
+}
+
+// anyMAC compares given with the MAC of every key.
+func anyMAC(keys [][]byte, given []byte, mac func(key []byte) []byte) bool {
+	return anyEqual(macsOf(keys, mac), given)
+}
+
+// macsOf returns the MAC of every key. Where a header may hold several
+// signatures they are compared with these: a stranger decides how many there are,
+// and each MAC reads the whole body.
+func macsOf(keys [][]byte, mac func(key []byte) []byte) [][]byte {
+	macs := make([][]byte, len(keys))
+	for i, key := range keys {
+		macs[i] = mac(key)
+	}
+	return macs
+}
+
+// anyEqual compares given with all macs, so that the time does not show which
+// one was right.
+func anyEqual(macs [][]byte, given []byte) bool {
+	found := false
+	for _, mac := range macs {
+		found = hmac.Equal(mac, given) || found
+	}
+	return found
+}
+
+// verdict is Genuine when ok.
+func verdict(ok bool) Verdict {
+	if ok {
+		return Genuine
+	}
+	return Refused
+}
