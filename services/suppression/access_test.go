@@ -168,6 +168,9 @@ func TestService_BrokerGoesAway(t *testing.T) {
 	if status := r.call("PUT", "/v1/suppressions", object{"address": "b@example.com"}, &w); status != 503 || w.Title != "not_acknowledged" {
 		t.Errorf("put = %d %+v, want 503", status, w)
 	}
+	if err := r.stop(); err == nil || !strings.HasPrefix(err.Error(), "close producer: ") {
+		t.Errorf("Run = %v, want that the producer could not be flushed", err)
+	}
 }
 
 func TestService_NoAddressAndNoTokenInTheLog(t *testing.T) {

@@ -31,7 +31,7 @@ func newMetrics(s *Service, reg prometheus.Registerer) *metrics {
 		Name: "mailstream_suppression_open",
 		Help: "1 while checks are answered, 0 before the list has been read. Page when it stays 0.",
 	}, func() float64 {
-		if s.open.Load() {
+		if s.life.IsReady() {
 			return 1
 		}
 		return 0

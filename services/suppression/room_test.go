@@ -11,7 +11,6 @@ import (
 func TestReadiness_SaysThatTheDiskIsFull(t *testing.T) {
 	t.Parallel()
 	s := &Service{room: disk.Room{Dir: "/state", BytesMin: 100, Free: func(string) (uint64, error) { return 99, nil }}}
-	s.open.Store(true)
 	if err := s.roomFault(); !errors.Is(err, disk.ErrFull) || !strings.Contains(err.Error(), "/state") {
 		t.Errorf("got %v", err)
 	}
