@@ -253,6 +253,7 @@ func TestHTTP_ChecksWhoAsks(t *testing.T) {
 	}{
 		{"nobody", call{}, 403, "Code: 516. DB::Exception: "},
 		{"wrong password", call{header: basic("default", "x")}, 403, "Code: 516. DB::Exception: "},
+		{"another scheme", call{header: http.Header{"Authorization": {"Bearer x"}}}, 403, "Code: 516. DB::Exception: Bearer HTTP Authorization scheme is not supported"},
 		{"unknown user", call{header: basic("nobody", "")}, 403, "Code: 516. DB::Exception: "},
 		{"basic auth", call{header: basic("default", "secret")}, 200, "1"},
 		{"headers", call{header: http.Header{"X-Clickhouse-User": {"default"}, "X-Clickhouse-Key": {"secret"}}}, 200, "1"},

@@ -31,6 +31,7 @@ func (c Config) checkSecrets(p *config.Problems, names []Name) {
 		}
 		value := s.Reveal()
 		p.Check(value == "" || strings.TrimSpace(value) != "", path, "is blank")
+		p.Check(!strings.ContainsFunc(value, unicode.IsControl) || !inHeader(path), path, "holds a control character, such as a line feed: no request can carry it")
 		if c.Mode == Development || !c.exposed(section, names) {
 			return
 		}
@@ -100,6 +101,12 @@ func (c Config) secretBytes(path string) int {
 		return secretBytesMin
 	}
 	return 0
+}
+
+// inHeader says whether the secret at path comes in one line of a request, or goes
+// out in one. Signing keys do not.
+func inHeader(path string) bool {
+	return !strings.Contains(path, ".signing_keys") && !strings.HasPrefix(path, "privacy.")
 }
 
 func (c Config) remoteKafka() bool {

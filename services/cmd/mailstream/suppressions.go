@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -26,6 +27,7 @@ type liftCommand struct {
 	reason, source, mailbox      string
 	from, to, note               string
 	consent, dryRun, machineText bool
+	only                         map[string]any // the filters that were given
 }
 
 func (c *command) suppressions() *cobra.Command {
@@ -53,6 +55,12 @@ MAILSTREAM_SUPPRESSION_TOKEN.`,
 			for flag, at := range map[string]string{"from": l.from, "to": l.to} {
 				if _, err := time.Parse(time.RFC3339, at); err != nil {
 					return usagef("--%s: %q is not a time of RFC 3339, like 2026-01-02T10:00:00Z", flag, at)
+				}
+			}
+			l.only = map[string]any{} // an empty word is sent, and refused: it would reach everybody
+			for flag, value := range map[string]string{"source": l.source, "mailbox-provider": l.mailbox} {
+				if cmd.Flags().Changed(flag) {
+					l.only[strings.ReplaceAll(flag, "-", "_")] = value
 				}
 			}
 			l.token = c.environment("MAILSTREAM_SUPPRESSION_TOKEN")
@@ -96,9 +104,10 @@ type lifted struct {
 // run repeats the call until the service has looked at all addresses.
 func (l *liftCommand) run(ctx context.Context, out, progress io.Writer) error {
 	request := map[string]any{
-		"reason": l.reason, "added_from": l.from, "added_to": l.to, "source": l.source, "mailbox_provider": l.mailbox,
+		"reason": l.reason, "added_from": l.from, "added_to": l.to,
 		"note": l.note, "consent": l.consent, "dry_run": l.dryRun,
 	}
+	maps.Copy(request, l.only)
 	total := lifted{DryRun: l.dryRun}
 	for {
 		var answer struct {

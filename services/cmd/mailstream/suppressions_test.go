@@ -43,6 +43,11 @@ func TestLift_AsksUntilAllWasLookedAt(t *testing.T) {
 	if _, err := run(); err == nil || !strings.Contains(err.Error(), "400 bad request: not what was expected") {
 		t.Errorf("without the token: %v", err)
 	}
+	asked, args[len(args)-1] = nil, ""                // as from a variable of the shell that is not set
+	_, _ = run("MAILSTREAM_SUPPRESSION_TOKEN=secret") // what it answers is the server's
+	if source, sent := asked[0]["source"]; !sent || source != "" {
+		t.Errorf("an empty --source asked %v", asked[0])
+	}
 	args = args[:2]
 	if _, err := run(); err == nil || !strings.Contains(err.Error(), `"from"`) {
 		t.Errorf("without the time: %v", err)

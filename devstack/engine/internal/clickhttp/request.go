@@ -138,6 +138,9 @@ func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (*request,
 // authenticate finds the user by basic auth, headers or parameters, in this order.
 func (h *Handler) authenticate(r *http.Request, query url.Values) (User, error) {
 	name, password, basic := r.BasicAuth()
+	if scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " "); scheme != "" && !basic {
+		return User{}, exception(codeAuthenticationFailed, "%s HTTP Authorization scheme is not supported, only Basic", scheme)
+	}
 	if !basic {
 		name, password = r.Header.Get("X-ClickHouse-User"), r.Header.Get("X-ClickHouse-Key")
 		if name == "" && password == "" {

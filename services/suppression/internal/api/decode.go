@@ -34,9 +34,9 @@ const (
 
 // target is the mail a request is about.
 type target struct {
-	Scope  string `json:"scope"`
-	Stream string `json:"stream"`
-	List   string `json:"list"`
+	Scope  given `json:"scope"`
+	Stream given `json:"stream"`
+	List   given `json:"list"`
 }
 
 // errTarget says that more than one of three was given.
@@ -45,25 +45,25 @@ var errTarget = errors.New("give one of scope, stream and list")
 // errControl says that a name is not one of a stream or a list.
 var errControl = errors.New("scope, stream and list have no control characters")
 
-// scope returns the scope that t names; given is false when it names none.
-func (t target) scope() (scope string, given bool, err error) {
-	named := 0
-	for _, s := range []string{t.Scope, t.Stream, t.List} {
+// scope returns the scope that t names; named is false when it names none.
+func (t target) scope() (scope string, named bool, err error) {
+	count := 0
+	for _, s := range []given{t.Scope, t.Stream, t.List} {
 		if s != "" {
-			named++
+			count++
 		}
 	}
 	switch {
-	case named == 0:
+	case count == 0:
 		return "", false, nil
-	case named > 1:
+	case count > 1:
 		return "", false, errTarget
 	case t.Stream != "":
-		scope = list.StreamScope(t.Stream)
+		scope = list.StreamScope(string(t.Stream))
 	case t.List != "":
-		scope = list.ListScope(t.List)
+		scope = list.ListScope(string(t.List))
 	default:
-		scope = t.Scope
+		scope = string(t.Scope)
 	}
 	if !readable(scope, false) {
 		return "", true, errControl

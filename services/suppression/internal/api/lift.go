@@ -32,8 +32,8 @@ type liftRequest struct {
 	Reason          schemas.SuppressionReason `json:"reason"`           // required
 	AddedFrom       time.Time                 `json:"added_from"`       // required, inclusive: the time of the event behind an entry
 	AddedTo         time.Time                 `json:"added_to"`         // required, exclusive
-	Source          string                    `json:"source"`           // of the event; "": any
-	MailboxProvider string                    `json:"mailbox_provider"` // of the address; "": any
+	Source          given                     `json:"source"`           // of the event; left out: any
+	MailboxProvider given                     `json:"mailbox_provider"` // of the address; left out: any
 	Note            string                    `json:"note"`             // required: why
 	Consent         bool                      `json:"consent"`          // needed for complaints, as in a remove
 	DryRun          bool                      `json:"dry_run"`          // count only
@@ -76,8 +76,8 @@ func (req *liftRequest) fault() string {
 func (req *liftRequest) means(a *API, s *schemas.Suppression, e schemas.SuppressionEntry, now time.Time) bool {
 	return e.Reason == req.Reason && list.Active(e, now) &&
 		!e.AddedAt.Before(req.AddedFrom) && e.AddedAt.Before(req.AddedTo) &&
-		(req.Source == "" || e.Source == req.Source) &&
-		(req.MailboxProvider == "" || s.Address != "" && a.opt.MailboxProvider(address.Domain(s.Address)) == req.MailboxProvider)
+		(req.Source == "" || e.Source == string(req.Source)) &&
+		(req.MailboxProvider == "" || s.Address != "" && a.opt.MailboxProvider(address.Domain(s.Address)) == string(req.MailboxProvider))
 }
 
 func (a *API) lift(w http.ResponseWriter, r *http.Request, b *Backend) {
@@ -87,7 +87,7 @@ func (a *API) lift(w http.ResponseWriter, r *http.Request, b *Backend) {
 	}
 	from, err := parseCursor(req.Cursor)
 	fault := req.fault()
-	if fault == "" && req.MailboxProvider != "" && !a.opt.KnownMailboxProvider(req.MailboxProvider) {
+	if fault == "" && req.MailboxProvider != "" && !a.opt.KnownMailboxProvider(string(req.MailboxProvider)) {
 		fault = fmt.Sprintf("mailbox_provider %q is none that the table of domains has, such as google: it would match nobody", req.MailboxProvider)
 	}
 	if fault != "" || err != nil {

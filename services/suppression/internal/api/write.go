@@ -37,8 +37,8 @@ func requestID(evidence string) (id string, ok bool) {
 
 // putRequest adds one entry. Sent again, it changes nothing.
 type putRequest struct {
-	Address string                    `json:"address"`
-	Reason  schemas.SuppressionReason `json:"reason"` // default manual
+	Address string `json:"address"`
+	Reason  given  `json:"reason"` // default manual
 	target
 	Expires expiry `json:"expires"` // left out: never
 	Note    string `json:"note"`
@@ -47,9 +47,9 @@ type putRequest struct {
 // removeRequest lifts the active entries of Address, or those of one reason or
 // scope.
 type removeRequest struct {
-	Address string                    `json:"address"`
-	Note    string                    `json:"note"` // required: why
-	Reason  schemas.SuppressionReason `json:"reason"`
+	Address string `json:"address"`
+	Note    string `json:"note"` // required: why
+	Reason  given  `json:"reason"`
 	target
 	// Consent says that the person has asked for mail again. A complaint is not
 	// lifted without it.
@@ -67,18 +67,16 @@ func (a *API) put(w http.ResponseWriter, r *http.Request, b *Backend) {
 	if !httpserver.Body(w, r, &req, writeBytesMax) {
 		return
 	}
-	if req.Reason == "" {
-		req.Reason = schemas.SuppressManual
-	}
-	scope, given, err := req.scope()
-	if !given {
+	reason := cmp.Or(schemas.SuppressionReason(req.Reason), schemas.SuppressManual)
+	scope, named, err := req.scope()
+	if !named {
 		scope = schemas.ScopeAccount
 	}
 	now, expires := time.Now(), list.Stamp(req.Expires.at)
 	switch {
 	case err != nil:
 		refuse(w, err.Error())
-	case !slices.Contains(list.Reasons(), req.Reason):
+	case !slices.Contains(list.Reasons(), reason):
 		refuse(w, fmt.Sprintf("reason must be one of %v", list.Reasons()))
 	case len(req.Note) > noteBytesMax:
 		refuse(w, fmt.Sprintf("note is longer than %d bytes", noteBytesMax))
@@ -87,7 +85,7 @@ func (a *API) put(w http.ResponseWriter, r *http.Request, b *Backend) {
 	case !expires.IsZero() && !expires.After(now):
 		refuse(w, "expires is not in the future")
 	default:
-		add := addition{scope: scope, reason: req.Reason, expires: expires, note: req.Note, id: newRequestID()}
+		add := addition{scope: scope, reason: reason, expires: expires, note: req.Note, id: newRequestID()}
 		a.edit(w, r, b, change{address: req.Address, apply: add.apply})
 	}
 }
@@ -97,6 +95,7 @@ func (a *API) remove(w http.ResponseWriter, r *http.Request, b *Backend) {
 	if !httpserver.Body(w, r, &req, writeBytesMax) {
 		return
 	}
+	reason := schemas.SuppressionReason(req.Reason)
 	scope, _, err := req.scope()
 	switch {
 	case err != nil:
@@ -107,10 +106,10 @@ func (a *API) remove(w http.ResponseWriter, r *http.Request, b *Backend) {
 		refuse(w, fmt.Sprintf("note is longer than %d bytes", noteBytesMax))
 	case !readable(req.Note, true):
 		refuse(w, "note has control characters")
-	case req.Reason != "" && !slices.Contains(list.Reasons(), req.Reason):
+	case reason != "" && !slices.Contains(list.Reasons(), reason):
 		refuse(w, fmt.Sprintf("reason must be one of %v", list.Reasons()))
 	default:
-		lift := removal{scope: scope, reason: req.Reason, note: req.Note, consent: req.Consent, id: newRequestID()}
+		lift := removal{scope: scope, reason: reason, note: req.Note, consent: req.Consent, id: newRequestID()}
 		a.edit(w, r, b, change{address: req.Address, apply: lift.apply, former: true})
 	}
 }
