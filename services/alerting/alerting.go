@@ -17,7 +17,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -46,10 +45,6 @@ import (
 const (
 	// slackReceiver names the Slack webhook in records and metrics.
 	slackReceiver = "slack"
-	// readyPoll is how often the stages are asked whether they have settled.
-	readyPoll = 20 * time.Millisecond
-	// closeTimeout bounds waiting for the last acknowledgements at the stop.
-	closeTimeout = 10 * time.Second
 	// ratesBufferMax holds several rounds of a busy instance, in records.
 	ratesBufferMax = 100_000
 )
@@ -70,7 +65,8 @@ type Service struct {
 	evaluator *evaluator.Evaluator
 	member    *membership.Member
 	server    *httpserver.Server
-	ready     chan struct{}
+	life      *lifecycle.Life
+	changed   chan struct{} // has a value when stages may have settled
 	unread    prometheus.Counter
 }
 
@@ -92,7 +88,18 @@ func newService(cfg Config, shared platform.Shared, opt options) (*Service, erro
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, kafka: shared.Kafka, log: shared.Log, often: telemetry.Throttled(shared.Log), reg: shared.Registry, book: book.New(), ready: make(chan struct{})}
+	s := &Service{
+		cfg: cfg, kafka: shared.Kafka, log: shared.Log, often: telemetry.Throttled(shared.Log), reg: shared.Registry,
+		book: book.New(), life: lifecycle.New(shared.Log), changed: make(chan struct{}, 1),
+	}
+	if err := s.life.Build(func() error { return s.build(opt) }); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// build makes the parts of the service.
+func (s *Service) build(opt options) error {
 	s.unread = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "mailstream_alerting_alerts_unreadable_total",
 		Help: "Records of the alerts topic that could not be read. Worry when it grows: somebody else writes there.",
@@ -101,37 +108,39 @@ func newService(cfg Config, shared platform.Shared, opt options) (*Service, erro
 	var err error
 	s.producer, err = produce.New(s.kafka, produce.Config{Name: "alerting", BufferRecordsMax: ratesBufferMax}, s.log, s.reg)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	s.life.Closes("producer", s.producer.Close)
 	s.tail, err = read.NewTail(s.kafka, read.TailConfig{Topic: schemas.AlertsTopic(s.kafka.TopicPrefix)}, s.log, s.reg)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if cfg.Slack.WebhookURL.IsSet() {
-		to := slack.New(cfg.Slack.WebhookURL, opt.transport)
+	if s.cfg.Slack.WebhookURL.IsSet() {
+		to := slack.New(s.cfg.Slack.WebhookURL, opt.transport)
 		s.boxes = append(s.boxes, outbox.New(slackReceiver, to, s.log, outbox.NewMetrics(s.reg, slackReceiver)))
 	} else {
 		s.log.Warn("no slack webhook is configured: alerts are shown by the api and in the topic only")
 	}
-	if len(cfg.Tokens) == 0 {
+	if len(s.cfg.Tokens) == 0 {
 		s.log.Warn("no token is configured: the alerts api lets nobody in")
 	}
 	if err := s.stages(opt); err != nil {
-		return nil, err
-	}
-	if s.watch, err = admin.NewWatch(s.kafka, admin.WatchConfig{Name: "alerting", Topics: s.topics()}, s.log, s.reg); err != nil {
-		return nil, err
+		return err
 	}
 	mux := http.NewServeMux()
 	api{book: s.book}.routes(mux)
 	mux.HandleFunc("/", httpserver.NotFound)
-	s.server, err = httpserver.New(cfg.Config, httpserver.Options{
-		Name: "alerting", Handler: httpserver.Bearer(cfg.Tokens, mux), Ready: s.readiness,
+	s.server, err = httpserver.New(s.cfg.Config, httpserver.Options{
+		Name: "alerting", Handler: httpserver.Bearer(s.cfg.Tokens, mux), Ready: s.readiness,
 	}, s.log, s.reg)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return s, nil
+	if s.watch, err = admin.NewWatch(s.kafka, admin.WatchConfig{Name: "alerting", Topics: s.topics()}, s.log, s.reg); err != nil {
+		return err
+	}
+	s.life.ClosesPlain("topic watch", s.watch.Close)
+	return nil
 }
 
 // topics returns what alerting reads and writes.
@@ -147,11 +156,11 @@ func (s *Service) stages(opt options) error {
 	// more than its share.
 	perLane := max(2*s.cfg.SeriesMax/int(s.kafka.Topics.Partitions), seriesMaxLow)
 	s.counter = counter.New(counter.Options{
-		Kafka: s.kafka, Window: s.cfg.longestWindow(), SeriesMax: perLane, Now: opt.now,
+		Kafka: s.kafka, Window: s.cfg.longestWindow(), SeriesMax: perLane, Now: opt.now, Settled: s.noteSettled,
 	}, s.producer, s.log, s.reg)
 	s.evaluator = evaluator.New(evaluator.Options{
 		Kafka: s.kafka, Rules: rules, Instance: instanceName(), SeriesMax: s.cfg.SeriesMax, Now: opt.now, Receivers: s.boxes,
-		Book: s.book, Tail: s.tail, Publisher: s.producer,
+		Book: s.book, Tail: s.tail, Publisher: s.producer, Settled: s.noteSettled,
 	}, s.log, s.reg)
 	s.member = membership.New(s.kafka, s.kafka.Group("alerting"), s.log, s.reg)
 	// All counted topics are divided alike: the lease of one partition number is
@@ -170,7 +179,7 @@ func instanceName() string {
 
 // Ready is closed once every partition given to this instance is counted and
 // judged up to the present.
-func (s *Service) Ready() <-chan struct{} { return s.ready }
+func (s *Service) Ready() <-chan struct{} { return s.life.Ready() }
 
 // Addr returns the address of the HTTP listener, "" before it listens.
 func (s *Service) Addr() string { return s.server.Addr() }
@@ -206,43 +215,29 @@ func (s *Service) settled() bool {
 	}
 }
 
-// Run works until ctx is done, which is no error. It starts the stages in the
-// order in which each needs the one before, and stops them in reverse, so that a
-// message under way is delivered and noted before the lease is given up.
-func (s *Service) Run(ctx context.Context) error {
-	defer s.close(ctx)
-	checked := make(chan struct{})
+// Run works until ctx is done, which is no error.
+func (s *Service) Run(ctx context.Context) error { return s.life.Run(ctx, s.tasks()) }
+
+// tasks is how the service starts, each after what it needs. It stops in reverse: the
+// partitions are given up while the stages and the outbox can still finish what is
+// under way.
+// A topic that is made anew ends the service: everything here follows from the topics
+// and the clock, so that another start is all it takes.
+func (s *Service) tasks() []lifecycle.Task {
 	tasks := []lifecycle.Task{
 		{Name: "http", Run: s.server.Run, Ready: s.server.Ready()},
-		{Name: "topics", Run: func(ctx context.Context) error { return s.watchTopics(ctx, checked) }, Ready: checked},
-		{Name: "alerts tail", Run: func(ctx context.Context) error { return s.tail.Run(ctx, s.apply) }, Ready: s.tail.CaughtUp()},
+		{Name: "topics", Start: s.watch.Await, Run: s.watch.Run},
+		{Name: "alerts", Run: func(ctx context.Context) error { return s.tail.Run(ctx, s.apply) }, Ready: s.tail.CaughtUp()},
 	}
 	for _, b := range s.boxes {
 		tasks = append(tasks, lifecycle.Task{Name: "outbox " + b.Name(), Run: b.Run})
 	}
-	tasks = append(tasks,
+	return append(tasks,
 		lifecycle.Task{Name: "counter", Run: s.counter.Run},
 		lifecycle.Task{Name: "evaluator", Run: s.evaluator.Run},
-		lifecycle.Task{Name: "lease", Run: s.member.Run},
-		lifecycle.Task{Name: "readiness", Run: s.watchReady},
+		lifecycle.Task{Name: "member", Run: s.member.Run, Ready: s.member.Joined()},
+		lifecycle.Task{Name: "present", Start: s.awaitSettled},
 	)
-	return lifecycle.RunInOrder(ctx, tasks, nil, nil)
-}
-
-// watchTopics waits for the brokers, refuses topics that contradict the
-// configuration, else closes checked, and ends the service when one is made
-// anew: everything here follows from the topics and the clock, so a start is all
-// it takes.
-func (s *Service) watchTopics(ctx context.Context, checked chan<- struct{}) error {
-	defer s.watch.Close()
-	if err := s.watch.Await(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
-	}
-	close(checked)
-	return s.watch.Run(ctx)
 }
 
 // apply puts records of the alerts topic into the book.
@@ -254,23 +249,23 @@ func (s *Service) apply(_ context.Context, recs []*kgo.Record) error {
 	return nil
 }
 
-// watchReady closes ready once everything has settled.
-func (s *Service) watchReady(ctx context.Context) error {
+// noteSettled is called by the stages when they have settled, alone or together.
+func (s *Service) noteSettled() {
+	select {
+	case s.changed <- struct{}{}:
+	default: // one that is not seen yet is enough
+	}
+}
+
+// awaitSettled waits until counts and judgements have reached the present.
+func (s *Service) awaitSettled(ctx context.Context) error {
 	for !s.settled() {
-		if lifecycle.Sleep(ctx, readyPoll) != nil {
-			return nil
+		select {
+		case <-s.changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
 	s.log.Info("alerting is ready")
-	close(s.ready)
-	<-ctx.Done()
 	return nil
-}
-
-func (s *Service) close(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	if err := s.producer.Close(ctx); err != nil {
-		s.log.Warn("producer was not flushed", telemetry.Err(fmt.Errorf("stop alerting: %w", err)))
-	}
 }

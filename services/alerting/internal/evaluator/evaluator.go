@@ -84,6 +84,8 @@ type Options struct {
 	Book      *book.Book
 	Tail      Log
 	Publisher Publisher
+	// Settled is called when every partition has settled; it must be quick.
+	Settled func()
 }
 
 // Evaluator is the stage. It is a membership.Worker through its Queue.
@@ -421,6 +423,8 @@ func (e *Evaluator) noteSettled() {
 	for _, p := range e.parts {
 		settled = settled && p.settled
 	}
-	e.settled.Store(settled)
+	if e.settled.Store(settled); settled {
+		e.opt.Settled()
+	}
 	e.met.partitions.Set(float64(len(e.parts)))
 }
