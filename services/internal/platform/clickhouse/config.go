@@ -1,13 +1,11 @@
 package clickhouse
 
 import (
+	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"regexp"
 	"time"
 
@@ -82,7 +80,7 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(identifier(c.Database), "database", "%q is not letters, digits and _", c.Database)
 	p.Check(c.Cluster == "" || identifier(c.Cluster), "cluster", "%q is not letters, digits and _", c.Cluster)
 	p.Check(c.Username != "", "username", "must not be empty")
-	p.Check((c.TLS.CertFile == "") == (c.TLS.KeyFile == ""), "tls.cert_file", "cert_file and key_file go together")
+	c.TLS.files().Validate(p.At("tls"))
 	p.Check(c.TLS == (TLS{}) || err != nil || c.secure(), "tls", "needs an https url, not %q", c.URL)
 	for _, d := range []struct {
 		field string
@@ -145,34 +143,15 @@ func (c Config) options() (*driver.Options, error) {
 		opt.DialContext = func(ctx context.Context, address string) (net.Conn, error) { return c.Dial(ctx, "tcp", address) }
 	}
 	if u.Scheme == "https" {
-		if opt.TLS, err = c.TLS.config(u.Hostname()); err != nil {
+		files := c.TLS.files()
+		files.ServerName = cmp.Or(files.ServerName, u.Hostname())
+		if opt.TLS, err = files.Load("clickhouse.tls"); err != nil {
 			return nil, err
 		}
 	}
 	return opt, nil
 }
 
-func (t TLS) config(host string) (*tls.Config, error) {
-	tc := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
-	if t.ServerName != "" {
-		tc.ServerName = t.ServerName
-	}
-	if t.CAFile != "" {
-		pem, err := os.ReadFile(t.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("read tls.ca_file: %w", err)
-		}
-		tc.RootCAs = x509.NewCertPool()
-		if !tc.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read tls.ca_file %s: no PEM certificate in it", t.CAFile)
-		}
-	}
-	if t.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("read tls.cert_file: %w", err)
-		}
-		tc.Certificates = []tls.Certificate{pair}
-	}
-	return tc, nil
+func (t TLS) files() config.TLSFiles {
+	return config.TLSFiles{CA: t.CAFile, Cert: t.CertFile, Key: t.KeyFile, ServerName: t.ServerName}
 }

@@ -19,11 +19,11 @@ type Config struct {
 	// Brokers are the first addresses to ask, host:port; one reachable is enough.
 	// Default [127.0.0.1:9092].
 	Brokers []string `yaml:"brokers"`
-	// TopicPrefix stands before every topic name, dot included. Default "email.".
+	// TopicPrefix begins every topic name, dot included. Default "email.".
 	TopicPrefix string `yaml:"topic_prefix"`
-	// GroupPrefix stands before the name of a service in its consumer group. Another
-	// one reads everything again, which changes no answer. Deployments that share
-	// brokers need one each. Default "mailstream-".
+	// GroupPrefix begins the name of every consumer group; the name of the service
+	// follows. After a change everything is read a second time, which changes no
+	// answer. Deployments that share brokers need one each. Default "mailstream-".
 	GroupPrefix string `yaml:"group_prefix"`
 	// InstanceID makes the group memberships of this process static: it returns
 	// after a crash without waiting for the session of its former self to end.
@@ -182,9 +182,13 @@ func (c Config) Validate(p *config.Problems) {
 
 // Validate reports every fault to p.
 func (t TLS) Validate(p *config.Problems) {
-	p.Check((t.CertFile == "") == (t.KeyFile == ""), "cert_file", "cert_file and key_file go together")
+	t.files().Validate(p)
 	given := t.CAFile != "" || t.CertFile != "" || t.ServerName != ""
 	p.Check(t.Enabled || !given, "enabled", "is false although files or server_name are given")
+}
+
+func (t TLS) files() config.TLSFiles {
+	return config.TLSFiles{CA: t.CAFile, Cert: t.CertFile, Key: t.KeyFile, ServerName: t.ServerName}
 }
 
 func (s SASL) validate(p *config.Problems, encrypted bool) {
@@ -193,7 +197,7 @@ func (s SASL) validate(p *config.Problems, encrypted bool) {
 		return
 	}
 	known := s.Mechanism == SASLPlain || s.Mechanism == SASLScramSHA256 || s.Mechanism == SASLScramSHA512
-	p.Check(known, "mechanism", "%q is none of %s, %s, %s", s.Mechanism, SASLPlain, SASLScramSHA256, SASLScramSHA512)
+	p.Check(known, "mechanism", "%q is not one of %s, %s, %s", s.Mechanism, SASLPlain, SASLScramSHA256, SASLScramSHA512)
 	p.Check(s.Username != "", "username", "must not be empty")
 	p.Check(s.Password.IsSet(), "password", "must be set")
 	p.Check(s.Mechanism != SASLPlain || encrypted || s.AllowPlaintext, "mechanism",
@@ -232,7 +236,7 @@ func validTopicPart(s string) bool {
 }
 
 // validBroker says whether b is a host, or an IPv6 address in brackets, and a port.
-// Nobody resolves a name with other signs, and the client would try for ever.
+// No resolver takes a name with other characters, and the client would try for ever.
 func validBroker(b string) bool {
 	host, text, err := net.SplitHostPort(b)
 	port, portErr := strconv.ParseUint(text, 10, 16)

@@ -1,10 +1,7 @@
 package kafka
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
-	"os"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
@@ -17,7 +14,7 @@ import (
 func securityOptions(cfg Config) ([]kgo.Opt, error) {
 	var opts []kgo.Opt
 	if cfg.TLS.Enabled {
-		tlsCfg, err := tlsConfig(cfg.TLS)
+		tlsCfg, err := cfg.TLS.files().Load("kafka.tls")
 		if err != nil {
 			return nil, err
 		}
@@ -33,28 +30,6 @@ func securityOptions(cfg Config) ([]kgo.Opt, error) {
 		opts = append(opts, kgo.SASL(m))
 	}
 	return opts, nil
-}
-
-func tlsConfig(c TLS) (*tls.Config, error) {
-	out := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
-	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("read kafka ca_file: %w", err)
-		}
-		out.RootCAs = x509.NewCertPool()
-		if !out.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read kafka ca_file %q: no PEM certificate in it", c.CAFile)
-		}
-	}
-	if c.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("read kafka cert_file and key_file: %w", err)
-		}
-		out.Certificates = []tls.Certificate{pair}
-	}
-	return out, nil
 }
 
 func mechanism(s SASL) (sasl.Mechanism, error) {
