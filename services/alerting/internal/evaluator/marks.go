@@ -10,7 +10,6 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
 	"github.com/mailstream/mailstream/services/alerting/internal/window"
-	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
@@ -44,42 +43,38 @@ type marks struct {
 const marksMax = 4_096
 
 // run reads until ctx is done, which is no error. Counters write marks all the
-// time, so when none comes, reading has come to a stand and is begun anew.
+// time: when none comes, reading has stopped and is begun anew.
 func (m *marks) run(ctx context.Context) error {
 	defer m.reader.Close()
-	for attempt := 1; ctx.Err() == nil; attempt++ {
-		offsets, err := m.reader.After(ctx, m.now().Add(-staleAfter), m.at.Topic)
-		if fate.Final(err) {
-			return err
+	for ctx.Err() == nil {
+		err := retryDelay.Retry(ctx, m.begin, func(attempt int, _ time.Duration, err error) {
+			m.log.Warn("marks cannot be read yet", telemetry.Attempt(attempt), telemetry.Err(err))
+		})
+		if err == nil {
+			err = m.follow(ctx)
 		}
 		if err != nil {
-			if ctx.Err() == nil {
-				m.log.Warn("marks cannot be read yet", telemetry.Attempt(attempt), telemetry.Err(err))
-			}
-			_ = lifecycle.Sleep(ctx, retryDelay.Next(attempt)) // the loop sees that ctx is done
-			continue
-		}
-		if err := m.reader.Reset(map[kafka.TopicPartition]int64{m.at: offsets[m.at]}); err != nil {
-			return err
-		}
-		some, err := m.follow(ctx)
-		if err != nil {
-			return err
-		}
-		if some {
-			attempt = 0
+			return lifecycle.UnlessDone(ctx, err)
 		}
 	}
 	return nil
 }
 
-// follow takes marks until none comes any more. It returns whether there were
-// any.
-func (m *marks) follow(ctx context.Context) (some bool, err error) {
+// begin reads from the oldest marks that are not stale.
+func (m *marks) begin(ctx context.Context) error {
+	offsets, err := m.reader.After(ctx, m.now().Add(-staleAfter), m.at.Topic)
+	if err != nil {
+		return err
+	}
+	return m.reader.Reset(map[kafka.TopicPartition]int64{m.at: offsets[m.at]})
+}
+
+// follow takes marks until none comes any more.
+func (m *marks) follow(ctx context.Context) error {
 	for last := time.Now(); ctx.Err() == nil && time.Since(last) < stuckAfter; {
 		recs, err := m.reader.PollUntil(ctx, time.Now().Add(time.Second), pollRecordsMax)
 		if err != nil {
-			return some, err
+			return err
 		}
 		for _, rec := range recs {
 			if string(rec.Key) != window.MarkKey {
@@ -87,11 +82,11 @@ func (m *marks) follow(ctx context.Context) (some bool, err error) {
 			}
 			if r, err := decode(rec.Value); err == nil && r.Mark != nil {
 				m.take(*r.Mark)
-				last, some = time.Now(), true
+				last = time.Now()
 			}
 		}
 	}
-	return some, nil
+	return nil
 }
 
 func (m *marks) take(mark schemas.RateMark) {

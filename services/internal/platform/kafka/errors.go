@@ -22,11 +22,11 @@ var (
 	// ErrTooLarge says that a record exceeds what its topic takes. Fate: dead letter.
 	ErrTooLarge = errors.New("record is too large")
 	// ErrUnknownTopic says that the brokers do not know the topic. Fate: retry,
-	// because a broker that just started answers so too; Check tells for good.
+	// because a broker that just started answers so, too; Watch decides for good.
 	ErrUnknownTopic = errors.New("topic does not exist")
-	// ErrRemade says that the topic was deleted, and perhaps made anew: it has the
-	// name of the one we knew, not its identity. Fate: retry for who writes, who
-	// takes the new topic up; start again for who reads, see Watch.
+	// ErrRemade says that the topic was deleted, and perhaps created again: it has the
+	// name of the one we knew, not its identity. Fate: retry for a producer, which
+	// writes to the new topic; a Watch ends readers with start again.
 	ErrRemade = errors.New("topic was deleted or made anew")
 	// ErrDenied says that the brokers refuse our credentials or our right to the
 	// topic or group. Fate: halt.
@@ -35,11 +35,11 @@ var (
 	ErrClosed = errors.New("producer is closed")
 	// ErrDiverged says that a position is beyond the end of its partition: the topic
 	// is not the one it was read from, or brokers lost records. Fate: start again;
-	// what was built from the topic is compared with it anew.
+	// the service compares what it built from the topic with the topic.
 	ErrDiverged = errors.New("position is beyond the end of the partition")
 )
 
-// Classify gives an error of the library one of our names and its fate.
+// Classify gives an error of the library one of the names above and its fate.
 func Classify(err error) error {
 	switch {
 	case err == nil:
@@ -63,8 +63,8 @@ func Classify(err error) error {
 	}
 }
 
-// EachFault calls report with every fault of a poll, classified. It is none that
-// ctx, nil for a poll that does not wait, ended the poll.
+// EachFault calls report with every fault of a poll, classified. The end of ctx is
+// no fault; ctx is nil for a poll that does not wait.
 func EachFault(ctx context.Context, fetches kgo.Fetches, report func(at TopicPartition, err error)) {
 	fetches.EachError(func(topic string, partition int32, err error) {
 		if ctx == nil || ctx.Err() == nil || !errors.Is(err, ctx.Err()) {

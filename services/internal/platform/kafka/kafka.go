@@ -1,18 +1,18 @@
-// Package kafka is the door to Kafka: how to reach the brokers and be let in, the
-// options of every client, and what the errors of the library mean. What is done
-// with a client lies in the packages below:
+// Package kafka is the only way to Kafka. Here is how to reach the brokers and
+// authenticate, the options of every client, and the fate of every error of the
+// library. The packages below do the work:
 //
-//   - produce: a producer that says yes only when every record is acknowledged by
-//     all in-sync replicas
-//   - group: a consumer with the one place that commits offsets
-//   - read: chosen partitions from chosen offsets, without a group
-//   - membership: who of the running instances has which partition
-//   - offsets: where partitions begin and end, and how far reading is
-//   - admin: the topics themselves with their settings
+//   - produce: a producer that returns nil only when all in-sync replicas have
+//     acknowledged every record
+//   - group: a member of a consumer group, with the one place that commits offsets
+//   - read: a reader of chosen partitions from chosen offsets, without a group
+//   - membership: which of the running instances has which partition
+//   - offsets: where partitions begin and end, and how far a reader is
+//   - admin: the topics and their settings
 //
-// It guarantees at-least-once in both directions and never loses a record by
-// itself; duplicates are the reader's to absorb. It knows nothing of what is in
-// a record, decides no dead letter, and offers no transactions.
+// Together they guarantee at-least-once in both directions: no record is lost, and
+// a reader must expect duplicates. They do not look into a record, decide no dead
+// letter, and offer no transactions.
 package kafka
 
 import (
@@ -22,23 +22,25 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
 )
 
 const (
 	// dialTimeout bounds one connection attempt: long enough for a TLS handshake
-	// across regions, short enough that a dead broker is left for the next.
+	// across regions, short enough that the next broker is tried soon.
 	dialTimeout = 5 * time.Second
 
 	// requestTimeoutOverhead is added to what a request itself allows the broker.
 	requestTimeoutOverhead = 10 * time.Second
 
-	// metadataAgeMin bounds how often metadata is asked for. The library's 5 s
+	// metadataAgeMin bounds how often metadata is requested. The library's 5 s
 	// would make a client wait that long after a broker comes back.
 	metadataAgeMin = 250 * time.Millisecond
 
-	// metadataAgeMax is after how long partitions that were added are seen by a
-	// client that has no other reason to ask. The library's 5 min would leave their
-	// records unread for as long; one request in 10 s costs nothing.
+	// metadataAgeMax is after how long a client sees partitions that were added,
+	// when nothing else makes it request metadata. With the library's 5 min their
+	// records would stay unread for as long; one request in 10 s costs nothing.
 	metadataAgeMax = 10 * time.Second
 
 	// retryBackoffMin and retryBackoffMax bound the delay between attempts of one
@@ -46,8 +48,8 @@ const (
 	retryBackoffMin = 50 * time.Millisecond
 	retryBackoffMax = time.Second
 
-	// decompressBytesMax bounds what one fetched batch may grow to: the largest
-	// record of any topic many times over, and no bomb.
+	// decompressBytesMax bounds what one fetched batch may grow to: many times the
+	// largest record of any topic, and a limit to decompression bombs.
 	decompressBytesMax = 256 << 20
 )
 
@@ -62,12 +64,13 @@ func NewClient(cfg Config, log *zap.Logger, reg prometheus.Registerer, opts ...k
 	}
 	cl, err := kgo.NewClient(all...)
 	if err != nil {
-		return nil, fmt.Errorf("configure kafka client: %w", err)
+		return nil, fate.Wrap(fate.Halt, fmt.Errorf("configure kafka client: %w", err))
 	}
 	return cl, nil
 }
 
-// ClientOptions puts the settings of the connection before opts.
+// ClientOptions puts the settings of the connection before opts. Its error is
+// final: a file of the configuration cannot be used.
 func ClientOptions(cfg Config, log *zap.Logger, reg prometheus.Registerer, opts ...kgo.Opt) ([]kgo.Opt, error) {
 	base := []kgo.Opt{
 		kgo.SeedBrokers(cfg.Brokers...),
@@ -85,7 +88,7 @@ func ClientOptions(cfg Config, log *zap.Logger, reg prometheus.Registerer, opts 
 	}
 	security, err := securityOptions(cfg)
 	if err != nil {
-		return nil, err
+		return nil, fate.Wrap(fate.Halt, err)
 	}
 	return append(append(base, security...), opts...), nil
 }

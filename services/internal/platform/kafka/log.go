@@ -22,15 +22,15 @@ var PollBackoff = lifecycle.Backoff{Min: 20 * time.Millisecond, Max: time.Second
 // ConnectBackoff spaces the attempts to reach the brokers at the start.
 var ConnectBackoff = lifecycle.Backoff{Min: 250 * time.Millisecond, Max: 5 * time.Second}
 
-// PacedFetches has the library report every fault of a fetch. Those it keeps to
-// itself it repeats as fast as a broker can answer, for as long as another
-// partition of the same broker is well: 7,000 requests a second for a topic that
-// was deleted. What it reports waits for a poll, and polls are spaced.
+// PacedFetches has the library report every fault of a fetch. A fault that it does
+// not report it retries as fast as the broker answers, while another partition of
+// that broker has no fault: 7,000 requests a second for a topic that was deleted. A
+// reported fault waits for the next poll, and PollBackoff spaces polls.
 func PacedFetches() kgo.Opt { return kgo.KeepRetryableFetchErrors() }
 
-// clientLogger hands the library's own log lines to ours. Its info lines are
-// debug to us: they tell of every connection and every metadata refresh. It
-// reports each attempt to reach a broker that is away, many times a second.
+// clientLogger writes the log lines of the library to our log. Its info lines are
+// debug lines here: there is one for every connection and metadata refresh. The log
+// is throttled: while a broker is away, each attempt to reach it is a line.
 type clientLogger struct{ log *zap.Logger }
 
 func newClientLogger(log *zap.Logger) clientLogger {

@@ -10,9 +10,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// LabelClient is the label `client`: the metrics of one registry are shared by all clients that use it; it
-// tells them apart. Its values are the names given in ProducerConfig,
-// the groups of ConsumerConfig and the topics of TailConfig: a closed set.
+// LabelClient is the label `client`. All clients of one registry share its metrics;
+// the label tells them apart. Its values are a closed set: the names of producers
+// and watches, the groups of consumers and the topics of tails.
 const LabelClient = "client"
 
 // secondsBuckets reach from a local broker's answer to a broker that is away.
@@ -20,9 +20,8 @@ func secondsBuckets() []float64 {
 	return []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 }
 
-// Metrics makes the metrics of clients. Those of one name and registry are made
-// once and shared. It panics on one that contradicts another, as MustRegister
-// does.
+// Metrics makes the metrics of clients, or returns those that the registry has
+// already. Like MustRegister, it panics when two of one name differ.
 type Metrics struct{ Registerer prometheus.Registerer }
 
 // Counter returns the counters of that name.

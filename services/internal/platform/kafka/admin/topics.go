@@ -1,7 +1,6 @@
-// Package admin looks after the topics themselves: how each has to be, what is
-// wrong with those there are, and whether they change under a running service. It
-// creates topics and sets their settings when it is asked to, and never changes a
-// number of partitions or deletes anything.
+// Package admin creates topics, compares their settings with the configuration, and
+// watches whether they change while a service runs. It never changes a number of
+// partitions and never deletes a topic.
 package admin
 
 import (
@@ -110,8 +109,8 @@ type Difference struct {
 	Setting string // "partitions", "replication factor", "topic", or Kafka's name of the setting
 	Want    string
 	Got     string
-	// Fatal says that services must not run on it: what they promise would not
-	// hold. The others are a matter of disk space or replication.
+	// Fatal says that services must not run with it: they could not keep what they
+	// promise. The others concern disk space or replication.
 	Fatal bool
 	// Fixable says that Apply with Force sets it.
 	Fixable bool
@@ -141,8 +140,8 @@ type ApplyOptions struct {
 	Force bool
 }
 
-// Apply creates the topics that are missing and compares the others. It
-// changes nothing that exists and returns a DifferenceError (fate halt) when
+// Apply creates the topics that are missing and compares the others. It changes no
+// topic that exists and returns a DifferenceError (fate halt) when
 // something contradicts cfg. A second Apply changes nothing.
 func Apply(ctx context.Context, cl *kgo.Client, cfg kafka.Config, log *zap.Logger) error {
 	return ApplyWith(ctx, cl, cfg, log, ApplyOptions{})
@@ -154,7 +153,7 @@ func ApplyWith(ctx context.Context, cl *kgo.Client, cfg kafka.Config, log *zap.L
 }
 
 // Check compares the topics with cfg and changes nothing. It returns a
-// DifferenceError (fate halt) for what a service must not run on: a missing
+// DifferenceError (fate halt) for what a service must not run with: a missing
 // topic, another number of partitions, another cleanup policy, a smaller
 // record size.
 func Check(ctx context.Context, cl *kgo.Client, cfg kafka.Config) error {
@@ -222,14 +221,14 @@ func (a applier) apply(ctx context.Context) error {
 	return contradiction(rest)
 }
 
-// createdBackoff spaces the looks at topics that were created.
+// createdBackoff spaces the checks of topics that were created.
 var createdBackoff = lifecycle.Backoff{Min: 50 * time.Millisecond, Max: time.Second}
 
 // errNotThereYet says that a topic was created and not every broker knows it.
 var errNotThereYet = errors.New("a topic is not there yet")
 
-// awaitCreated returns when the brokers know every topic: they tell each other
-// a moment after they have answered.
+// awaitCreated returns when the brokers know every topic: metadata reaches all of
+// them a moment after one has answered.
 func (a applier) awaitCreated(ctx context.Context, specs []Topic) error {
 	ctx, cancel := context.WithTimeout(ctx, topicsTimeout)
 	defer cancel()
@@ -255,7 +254,7 @@ func (a applier) create(ctx context.Context, t Topic) error {
 	}
 	_, err := a.adm.CreateTopic(ctx, t.Partitions, t.ReplicationFactor, settings, t.Name)
 	if errors.Is(err, kerr.TopicAlreadyExists) {
-		return nil // somebody else applies too; the next comparison sees it
+		return nil // another process applies, too; the next comparison sees it
 	}
 	if err != nil {
 		return fmt.Errorf("create topic %q: %w", t.Name, kafka.Classify(err))
@@ -375,8 +374,8 @@ func sortedList(s string) string {
 	return strings.Join(parts, ",")
 }
 
-// fatalSetting tells what breaks a promise: a deleted suppression, an event
-// that does not fit, a write acknowledged by too few.
+// fatalSetting says whether a promise would not hold: a suppression could be
+// deleted, an event not fit, a write be acknowledged by too few replicas.
 func fatalSetting(name, want, got string) bool {
 	switch name {
 	case settingCleanup:

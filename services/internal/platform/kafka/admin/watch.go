@@ -22,35 +22,35 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
 
-// WatchConfig is what a Watch looks after.
+// WatchConfig is what a Watch checks.
 type WatchConfig struct {
 	// Name is the value of the metric label `client`.
 	Name string
 	// Topics are those the service reads and writes, full names.
 	Topics []string
-	// Interval is how often they are looked at. Default 2s.
+	// Interval is how often they are checked. Default 2s.
 	Interval time.Duration
-	// AnyPartitions says that the service goes on when partitions are added: it
-	// needs no partition number to mean the same in all topics.
+	// AnyPartitions lets the service continue when partitions are added: it does not
+	// need a partition number to mean the same in all topics.
 	AnyPartitions bool
-	// Remade, when not nil, is told of a topic that was deleted and made anew, and
-	// no fault of a topic ends Run: what is refused is refused request by request.
+	// Remade, when not nil, is called with a topic that was deleted and created. Then
+	// no fault of a topic ends Run: each request fails for itself.
 	Remade func(topic string)
 }
 
 const (
 	watchInterval = 2 * time.Second
-	// looksMin is how many looks in a row must find a fault before it ends a
-	// service: a broker that just started may tell of the past.
+	// looksMin is how many checks in a row must find a fault before it ends a
+	// service: a broker that just started may answer with old metadata.
 	looksMin = 2
-	// lookTimeout bounds one look.
+	// lookTimeout bounds one check.
 	lookTimeout = 5 * time.Second
 )
 
-// Watch looks after the topics of a running service. The library goes on with
-// the name of a topic: one that is deleted and made anew is read no more, and
-// nobody is told. Await at the start, then Run beside the service; Fault says
-// at any time why the service is not ready.
+// Watch checks the topics of a running service. The library knows a topic by its
+// name: it stops reading one that was deleted and created, and reports nothing.
+// Call Await at the start, then Run beside the service; Fault says at any time why
+// the service is not ready.
 type Watch struct {
 	cfg   WatchConfig
 	kafka kafka.Config
@@ -65,7 +65,7 @@ type Watch struct {
 	faulty map[string]int          // looks in a row that found a fault; of Run
 }
 
-// NewWatch returns a watch that has not looked yet. The caller closes it.
+// NewWatch returns a watch that has not checked anything yet. The caller closes it.
 func NewWatch(cfg kafka.Config, wc WatchConfig, log *zap.Logger, reg prometheus.Registerer) (*Watch, error) {
 	wc.Interval = cmp.Or(wc.Interval, watchInterval)
 	f := kafka.Metrics{Registerer: reg}
@@ -85,9 +85,9 @@ var errNotLooked = errors.New("kafka topics have not been looked at yet")
 // Close ends the connections.
 func (w *Watch) Close() { w.cl.Close() }
 
-// Await is Check for the start of a service: while no broker answers it says so
-// and tries again until ctx is done; while topics are missing too, because
-// `topics apply` may be under way. What contradicts ends it at once.
+// Await is Check for the start of a service. While no broker answers or topics are
+// missing, because `topics apply` may be running, it logs that and repeats the check
+// until ctx is done. A topic that contradicts the configuration ends it at once.
 func (w *Watch) Await(ctx context.Context) error {
 	err := kafka.ConnectBackoff.Retry(ctx, func(ctx context.Context) error {
 		details, err := check(ctx, w.adm, w.kafka)
@@ -138,9 +138,9 @@ func (w *Watch) setFault(err error) {
 	w.fault = err
 }
 
-// Run looks until ctx is done, which is no error, or a topic ends the service:
-// with the fate start again when it was made anew, halt when it contradicts the
-// configuration or the brokers deny it.
+// Run checks until ctx is done, which is no error, or a topic ends the service:
+// with the fate start again when it was deleted and created, halt when it
+// contradicts the configuration or the brokers deny access to it.
 func (w *Watch) Run(ctx context.Context) error {
 	for lifecycle.Sleep(ctx, w.cfg.Interval) == nil {
 		err := w.look(ctx)
@@ -183,8 +183,8 @@ func (w *Watch) look(ctx context.Context) error {
 	return end
 }
 
-// ask returns what a broker knows of the topics, each with its own error: the
-// admin client would answer one denial for all.
+// ask requests the metadata of the topics, each with its own error: the admin
+// client would return one denial for all.
 func (w *Watch) ask(ctx context.Context) ([]kmsg.MetadataResponseTopic, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
@@ -208,14 +208,14 @@ func (w *Watch) recovered(name string) {
 	delete(w.faulty, name)
 }
 
-// ends says whether the service cannot go on with a topic of this fault.
+// ends says whether the service must end because of a topic with this fault.
 func (w *Watch) ends(fault error) bool {
 	_, shape := errors.AsType[*DifferenceError](fault)
 	return fate.Final(fault) && w.cfg.Remade == nil && !(shape && w.cfg.AnyPartitions)
 }
 
-// meet returns the identity of a topic before and now. Who serves on goes by
-// the new one from here.
+// meet returns the identity of a topic before and now. A service that continues
+// expects the new one from here on.
 func (w *Watch) meet(name string, is kadm.TopicID) (was, now kadm.TopicID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -233,7 +233,7 @@ func (w *Watch) judge(d *kmsg.MetadataResponseTopic) error {
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kafka.ErrDenied):
 		return fmt.Errorf("topic %q: %w", name, err)
 	case err != nil:
-		return nil // a leader is being elected: who reads or writes will say
+		return nil // a leader is being elected: reads and writes report that themselves
 	}
 	was, is := w.meet(name, d.TopicID)
 	if was != is && was != (kadm.TopicID{}) && is != (kadm.TopicID{}) {

@@ -19,7 +19,7 @@ func (s *session) full(b *batch) bool {
 }
 
 // room returns how many records the next poll may take: as many as fit if they
-// are like those before.
+// are as large as those before, on average.
 func (s *session) room(b *batch) int {
 	n := pollRecordsFirst
 	if len(b.recs) > 0 {
@@ -32,14 +32,14 @@ func (s *session) room(b *batch) int {
 // without any when partitions were assigned or ctx is done.
 func (s *session) gather(ctx context.Context) (*batch, error) {
 	select {
-	case <-s.wanted: // of the batch before: AllowRebalance has answered it
+	case <-s.wanted: // meant for the batch before, which AllowRebalance ended
 	default:
 	}
 	b := &batch{recs: make([]*kgo.Record, 0, pollRecordsFirst)}
 	if n, err := s.poll(ctx, b); err != nil || n == 0 {
 		return b, errors.Join(err, s.pause(ctx))
 	}
-	s.stumbles = 0
+	s.empty = 0
 	if s.cfg.BatchWait > 0 {
 		wait, cancel := context.WithTimeout(ctx, s.cfg.BatchWait)
 		defer cancel()
@@ -49,7 +49,7 @@ func (s *session) gather(ctx context.Context) (*batch, error) {
 			}
 		}
 	}
-	// What the client already holds costs no waiting.
+	// What the client already holds needs no waiting.
 	for !s.full(b) && s.cl.BufferedFetchRecords() > 0 && len(s.wanted) == 0 {
 		//lint:ignore SA1012 kgo takes a nil context for "only what is there already"
 		if n, err := s.poll(nil, b); err != nil || n == 0 {
@@ -59,8 +59,9 @@ func (s *session) gather(ctx context.Context) (*batch, error) {
 	return b, nil
 }
 
-// pause keeps polls that return only faults from spinning. A poll that ended
-// because partitions were assigned was no fault.
+// pause delays the next poll after one that returned faults alone, so that the
+// loop does not spin. A poll that ended because partitions were assigned was no
+// fault.
 func (s *session) pause(ctx context.Context) error {
 	s.mu.Lock()
 	announcing := s.announcing()
@@ -68,8 +69,8 @@ func (s *session) pause(ctx context.Context) error {
 	if announcing || ctx.Err() != nil {
 		return nil
 	}
-	s.stumbles++
-	return lifecycle.Sleep(ctx, kafka.PollBackoff.Next(s.stumbles))
+	s.empty++
+	return lifecycle.Sleep(ctx, kafka.PollBackoff.Next(s.empty))
 }
 
 // poll adds what one poll returns to b. It ends with ctx, and when partitions
@@ -92,9 +93,8 @@ func (s *session) poll(ctx context.Context, b *batch) (int, error) {
 	return len(b.recs) - before, nil
 }
 
-// arm says how to end the coming poll. It ends it at once when assigned
-// partitions have to be announced first; such a poll still holds back the
-// callbacks.
+// arm sets what ends the next poll. That poll ends at once when assigned
+// partitions have to be announced first; it still holds back the callbacks.
 func (s *session) arm(cancel context.CancelFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,9 +104,9 @@ func (s *session) arm(cancel context.CancelFunc) {
 	}
 }
 
-// announcing says whether OnAssigned has to be called. The caller holds mu.
+// announcing says whether OnAssigned has to be called first. The caller holds mu.
 func (s *session) announcing() bool {
-	return s.cfg.OnAssigned != nil && countPartitions(s.fresh) > 0
+	return s.cfg.OnAssigned != nil && countPartitions(s.unannounced) > 0
 }
 
 func (s *session) countConsumed(recs []*kgo.Record) {

@@ -25,15 +25,16 @@ import (
 )
 
 const (
-	// sessionTimeout is after how long a silent instance loses its partitions: what
-	// an alert may be late by when a machine dies.
+	// sessionTimeout is after how long without a heartbeat an instance loses its
+	// partitions: the delay of an alert when a machine crashes.
 	sessionTimeout = 10 * time.Second
 	// heartbeatInterval leaves three tries within a session.
 	heartbeatInterval = 3 * time.Second
-	// rebalanceTimeout bounds giving partitions up: a message being posted may
-	// finish first.
+	// rebalanceTimeout bounds how long Revoke may take: a message that is being posted
+	// may finish first.
 	rebalanceTimeout = 30 * time.Second
-	// leaveTimeout bounds saying goodbye; without it the session just ends.
+	// leaveTimeout bounds leaving the group; after that, the session timeout ends the
+	// membership.
 	leaveTimeout = 5 * time.Second
 )
 
@@ -70,8 +71,8 @@ func (m *Member) Handle(topic string, w Worker) { m.workers[topic] = w }
 // instance, which may be none.
 func (m *Member) Joined() <-chan struct{} { return m.joined }
 
-// Run is a member of the group until ctx is done, then gives everything up and
-// leaves.
+// Run is a member of the group until ctx is done or a fault is final, then revokes
+// all partitions and leaves.
 func (m *Member) Run(ctx context.Context) error {
 	topics := slices.Sorted(maps.Keys(m.workers))
 	faults := groupFaults{telemetry.Throttled(m.log), make(chan error, 1)}
@@ -79,7 +80,7 @@ func (m *Member) Run(ctx context.Context) error {
 		kgo.ConsumerGroup(m.group),
 		kgo.ConsumeTopics(topics...),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
-		kgo.DisableAutoCommit(), // there is nothing to commit: positions follow from the clock
+		kgo.DisableAutoCommit(), // nothing is read here
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()),
 		kgo.SessionTimeout(sessionTimeout),
 		kgo.HeartbeatInterval(heartbeatInterval),
@@ -92,7 +93,7 @@ func (m *Member) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("join group %q: %w", m.group, err)
 	}
-	cl.PauseFetchTopics(topics...) // membership is all we want of this client
+	cl.PauseFetchTopics(topics...) // this client is for the membership alone
 	var fatal error
 	select {
 	case <-ctx.Done():
@@ -107,8 +108,8 @@ func (m *Member) Run(ctx context.Context) error {
 	return fatal
 }
 
-// groupFaults logs why the group cannot be joined; the library keeps trying. It
-// ends the membership when trying is no use.
+// groupFaults logs why the group cannot be joined, while the library keeps trying,
+// and ends Run when the fault is final.
 type groupFaults struct {
 	log   *zap.Logger
 	fatal chan error // the first
@@ -119,7 +120,7 @@ func (f groupFaults) OnGroupManageError(err error) {
 	if err = kafka.Classify(err); fate.Final(err) {
 		select {
 		case f.fatal <- fmt.Errorf("join the consumer group: %w", err):
-		default: // it ends already
+		default: // Run ends already
 		}
 	}
 	f.log.Warn("the consumer group stumbled", telemetry.Err(err))

@@ -13,8 +13,8 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 )
 
-// Unknown is the position of a partition that was assigned without one:
-// the group has no offset yet and no record was settled.
+// Unknown is the position of a partition that was assigned without one: the group
+// has committed no offset and no record was settled.
 const Unknown = -1
 
 // First stands for the offset of the first record that is there.
@@ -22,31 +22,30 @@ const First = -2
 
 // Position is how far the reading of one partition is.
 type Position struct {
-	Topic     string
-	Partition int32
-	// Next is the next offset to settle; -1 while no record was and the group has
-	// no offset.
+	kafka.TopicPartition
+	// Next is the next offset to settle; Unknown before the first.
 	Next int64
-	// End is the end of the partition when last asked for; 0 before the first answer.
+	// End is the end of the partition at the last snapshot; 0 before the first.
 	End int64
-	// FreshAt says how old what was read may be: everything acknowledged before it
-	// is settled. Zero until the partition was caught up with for the first time.
+	// FreshAt says how stale the result may be: every record acknowledged before it
+	// is settled. Zero until the reader has caught up for the first time.
 	FreshAt time.Time
 }
 
-// progress is how far one partition is.
+// progress is how far the reading of one partition is.
 type progress struct {
 	next    int64     // next offset to settle, Unknown before the first
-	end     int64     // end of the partition when last asked, for the lag in records
+	end     int64     // end of the partition at the last snapshot, for the lag in records
 	goal    int64     // end to reach next, Unknown when there is none
-	goalAt  time.Time // when goal was asked for
-	freshAt time.Time // everything acknowledged before it is settled; zero: unknown
-	beyond  int       // looks in a row that found next after the end
-	gap     [2]int64  // offsets passed over since the last look: from, to
+	goalAt  time.Time // when goal was the end
+	freshAt time.Time // every record acknowledged before it is settled; zero: unknown
+	beyond  int       // snapshots in a row with next after the end
+	gap     [2]int64  // offsets that were skipped since the last snapshot: from, to
 }
 
-// Tracker knows how far reading is and how stale what was built from it may
-// be. It is told positions and ends; it asks nobody. Safe for concurrent use.
+// Tracker knows how far one reader is, and how stale a result built from its
+// records may be. It gets positions and snapshots from others and does no I/O.
+// Safe for concurrent use.
 type Tracker struct {
 	mu         sync.Mutex
 	partitions map[kafka.TopicPartition]*progress // guarded by mu
@@ -66,7 +65,7 @@ func (t *Tracker) Begin(at kafka.TopicPartition, next int64) {
 	t.wake()
 }
 
-// Drop forgets partitions that somebody else reads now.
+// Drop forgets partitions that this reader does not read any more.
 func (t *Tracker) Drop(m map[string][]int32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -84,7 +83,7 @@ func (t *Tracker) Clear() {
 	clear(t.partitions)
 }
 
-// Advance notes recs as settled and wakes who waits for them.
+// Advance notes recs as settled and wakes every Wait.
 func (t *Tracker) Advance(recs []*kgo.Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -103,23 +102,23 @@ func (t *Tracker) Advance(recs []*kgo.Record) {
 	t.wake()
 }
 
-// wake has everybody who waits look again. The caller holds mu.
+// wake has every Wait check its condition. The caller holds mu.
 func (t *Tracker) wake() {
 	close(t.changed)
 	t.changed = make(chan struct{})
 }
 
-// Snapshot is an answer to where partitions begin and end.
+// Snapshot says where partitions began and ended at one moment.
 type Snapshot struct {
-	Asked  time.Time
-	Before map[kafka.TopicPartition]int64 // the positions when it was asked
+	Asked  time.Time                      // before the request
+	Before map[kafka.TopicPartition]int64 // the positions before the request
 	Ends   map[kafka.TopicPartition]int64
-	Starts map[kafka.TopicPartition]int64 // nil when they were not asked for
+	Starts map[kafka.TopicPartition]int64 // nil when they were not requested
 }
 
-// Observe takes a look. An end becomes the next goal; a goal not yet reached
-// stays, because under steady writes a newer one would never be. It returns how
-// many records were deleted before they were read.
+// Observe takes a snapshot. An end becomes the next goal, unless the present goal
+// is not reached yet: under steady writes a goal that moves would never be. It
+// returns how many records were deleted before they were read.
 func (t *Tracker) Observe(s Snapshot) (lost int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -129,7 +128,7 @@ func (t *Tracker) Observe(s Snapshot) (lost int64) {
 			continue
 		}
 		r.end = end
-		if s.Before[at] > end { // of another life of the topic, or of records that brokers lost
+		if s.Before[at] > end { // the topic was deleted and created, or brokers lost records
 			r.beyond++
 			r.goal = Unknown
 			continue
@@ -145,8 +144,8 @@ func (t *Tracker) Observe(s Snapshot) (lost int64) {
 			t.wake()
 		}
 		if r.next != Unknown && r.next < start {
-			r.gap = [2]int64{r.next, start} // what is in hand may still be settled
-			r.next = start                  // what was before is deleted: there is nothing to settle
+			r.gap = [2]int64{r.next, start} // the handler may still have some of it
+			r.next = start                  // records before start are deleted: none to settle
 			t.wake()
 		}
 		if r.goal == Unknown {
@@ -157,8 +156,9 @@ func (t *Tracker) Observe(s Snapshot) (lost int64) {
 	return lost
 }
 
-// needsStarts says whether the starts matter: a position is unknown or before its
-// end, or something was passed over; perhaps because it was deleted.
+// needsStarts says whether the next snapshot needs the starts: a position is
+// unknown or before its end, or offsets were skipped, perhaps because their records
+// are deleted.
 func (t *Tracker) needsStarts(ends map[kafka.TopicPartition]int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -170,22 +170,22 @@ func (t *Tracker) needsStarts(ends map[kafka.TopicPartition]int64) bool {
 	return false
 }
 
-// Beyond returns a partition whose position was after its end in so many looks
+// Beyond returns a partition whose position was after its end in so many snapshots
 // in a row.
-func (t *Tracker) Beyond(looks int) (at kafka.TopicPartition, next, end int64, ok bool) {
+func (t *Tracker) Beyond(snapshots int) (at kafka.TopicPartition, next, end int64, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for at, r := range t.partitions {
-		if r.beyond >= looks {
+		if r.beyond >= snapshots {
 			return at, r.next, r.end, true
 		}
 	}
 	return kafka.TopicPartition{}, 0, 0, false
 }
 
-// pass notes that the record at offset is settled: markers and compaction leave
-// gaps before it, deletion does too. Of several between two looks the first
-// counts.
+// pass notes that the record at offset is settled. Transaction markers, compaction
+// and deletion leave gaps before it; of several gaps between two snapshots the
+// first counts.
 func (p *progress) pass(offset int64) {
 	switch {
 	case p.gap[0] <= offset && offset < p.gap[1]:
@@ -195,7 +195,7 @@ func (p *progress) pass(offset int64) {
 	}
 }
 
-// check notes a reached goal. The caller holds mu.
+// check notes when the goal is reached. The caller holds mu.
 func (p *progress) check() {
 	if p.goal != Unknown && p.next >= p.goal {
 		p.freshAt, p.goal = p.goalAt, Unknown
@@ -213,8 +213,8 @@ func (t *Tracker) Next() map[kafka.TopicPartition]int64 {
 	return out
 }
 
-// Fresh returns the oldest freshAt, and false while one is unknown or there is
-// no partition.
+// Fresh returns the oldest FreshAt, and false while one is unknown or there is no
+// partition.
 func (t *Tracker) Fresh() (time.Time, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -230,7 +230,7 @@ func (t *Tracker) Fresh() (time.Time, bool) {
 	return oldest, !oldest.IsZero()
 }
 
-// Behind returns how many records are known and not settled.
+// Behind returns the lag in records, over all partitions.
 func (t *Tracker) Behind() int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -238,7 +238,7 @@ func (t *Tracker) Behind() int64 {
 	for _, r := range t.partitions {
 		switch {
 		case r.beyond > 0:
-			n += r.end // none of them was read, as far as we know
+			n += r.end // perhaps none of these records was read
 		case r.next != Unknown:
 			n += max(0, r.end-r.next)
 		}
@@ -251,7 +251,7 @@ func (t *Tracker) Positions() []Position {
 	t.mu.Lock()
 	out := make([]Position, 0, len(t.partitions))
 	for at, r := range t.partitions {
-		out = append(out, Position{Topic: at.Topic, Partition: at.Partition, Next: r.next, End: r.end, FreshAt: r.freshAt})
+		out = append(out, Position{TopicPartition: at, Next: r.next, End: r.end, FreshAt: r.freshAt})
 	}
 	t.mu.Unlock()
 	slices.SortFunc(out, func(a, b Position) int {

@@ -1,6 +1,6 @@
-// Package produce writes records. A Producer says yes only when every record is
-// acknowledged by all in-sync replicas, holds no more than it may, and says why it
-// did not write. It does not publish a record a second time by itself.
+// Package produce writes records. Publish returns nil only when all in-sync replicas
+// have acknowledged every record, and else an error with a fate. What it buffers is
+// bounded. It does not publish a record a second time after an error.
 package produce
 
 import (
@@ -28,7 +28,7 @@ import (
 type Config struct {
 	// Name is the value of the metric label `client`. Default "producer".
 	Name string `yaml:"-"`
-	// Linger is how long a record waits for company before it is sent; -1ns sends
+	// Linger is how long a record waits for others of its batch before it is sent; -1ns sends
 	// at once, 0s stands for the default. Range [-1ns, 100ms]. Default 1ms: with 64 callers it
 	// measured 80 % more records/s on Apache Kafka than none and a third less of our
 	// own CPU, and a lone caller waits for it once.
@@ -44,26 +44,26 @@ type Config struct {
 	// patience of most providers is 10 s and more.
 	PublishTimeout time.Duration `yaml:"publish_timeout"`
 	// DeliveryTimeout is after how long a record that was never answered for is
-	// given up, at least PublishTimeout. Range [1s, 1h]. Default 10s: nobody waits for
-	// it any more, and it holds room in the buffer.
+	// given up, at least PublishTimeout. Range [1s, 1h]. Default 10s: no caller waits
+	// for it any more, and it takes room in the buffer.
 	DeliveryTimeout time.Duration `yaml:"delivery_timeout"`
 }
 
 const (
-	producerName       = "producer"
-	linger             = time.Millisecond
-	lingerMax          = 100 * time.Millisecond
-	bufferRecords      = 50_000
-	bufferRecordsHigh  = 10_000_000
-	bufferBytes        = 64 * config.MiB
-	bufferBytesHigh    = 16 * config.GiB // memory of the process; the library's own bound is twice that
-	publishTimeout     = 8 * time.Second
-	publishTimeoutMin  = time.Millisecond
-	publishTimeoutMax  = 5 * time.Minute
-	deliveryTimeoutMax = time.Hour
-	deliveryTimeout    = 10 * time.Second
-	deliveryTimeoutMin = time.Second // the library's own bound
-	producerAttempts   = 4           // metadata answers "unknown topic" before records fail for it
+	defaultName             = "producer"
+	defaultLinger           = time.Millisecond
+	lingerMax               = 100 * time.Millisecond
+	defaultBufferRecordsMax = 50_000
+	bufferRecordsHigh       = 10_000_000
+	defaultBufferBytesMax   = 64 * config.MiB
+	bufferBytesHigh         = 16 * config.GiB // memory of the process; the library's own bound is twice that
+	defaultPublishTimeout   = 8 * time.Second
+	publishTimeoutMin       = time.Millisecond
+	publishTimeoutMax       = 5 * time.Minute
+	deliveryTimeoutMax      = time.Hour
+	defaultDeliveryTimeout  = 10 * time.Second
+	deliveryTimeoutMin      = time.Second // the library's own bound
+	producerAttempts        = 4           // metadata answers "unknown topic" before records fail for it
 
 	// librarySlack is by how much the library's own bounds exceed ours. Ours
 	// decide; its own count falls a moment later than ours.
@@ -75,16 +75,16 @@ const (
 	headerOverheadBytesMax = 10
 )
 
-// Default returns the settings of a producer that says nothing.
+// Default returns the default of every setting.
 func Default() Config { return Config{}.withDefaults() }
 
 func (c Config) withDefaults() Config {
-	c.Name = cmp.Or(c.Name, producerName)
-	c.Linger = cmp.Or(c.Linger, linger)
-	c.BufferRecordsMax = cmp.Or(c.BufferRecordsMax, bufferRecords)
-	c.BufferBytesMax = cmp.Or(c.BufferBytesMax, bufferBytes)
-	c.PublishTimeout = cmp.Or(c.PublishTimeout, publishTimeout)
-	c.DeliveryTimeout = cmp.Or(c.DeliveryTimeout, max(deliveryTimeout, c.PublishTimeout))
+	c.Name = cmp.Or(c.Name, defaultName)
+	c.Linger = cmp.Or(c.Linger, defaultLinger)
+	c.BufferRecordsMax = cmp.Or(c.BufferRecordsMax, defaultBufferRecordsMax)
+	c.BufferBytesMax = cmp.Or(c.BufferBytesMax, defaultBufferBytesMax)
+	c.PublishTimeout = cmp.Or(c.PublishTimeout, defaultPublishTimeout)
+	c.DeliveryTimeout = cmp.Or(c.DeliveryTimeout, max(defaultDeliveryTimeout, c.PublishTimeout))
 	return c
 }
 
@@ -115,7 +115,7 @@ type Producer struct {
 
 	denied    atomic.Pointer[denial] // the last
 	readoptMu sync.Mutex
-	readopted map[string]time.Time // when a topic was last taken up anew; guarded by readoptMu
+	readopted map[string]time.Time // time of the last Readopt, by topic; guarded by readoptMu
 
 	records atomic.Int64 // taken and not yet acknowledged
 	bytes   atomic.Int64
@@ -124,7 +124,7 @@ type Producer struct {
 
 // New checks the settings; Close ends what the first Publish starts.
 func New(cfg kafka.Config, pc Config, log *zap.Logger, reg prometheus.Registerer) (*Producer, error) {
-	pc = pc.withDefaults() // callers say what differs
+	pc = pc.withDefaults() // callers set what differs
 	var faults config.Problems
 	pc.Validate(faults.At("producer"))
 	if err := faults.Err(); err != nil {
@@ -237,8 +237,8 @@ func (p *Producer) Publish(ctx context.Context, recs ...*kgo.Record) error {
 	return err
 }
 
-// denialHolds is how long a denied record says that the next would be too: long
-// enough to be seen, short enough that somebody tries again.
+// denialHolds is for how long after a denied record Fault reports it: long enough
+// that a probe sees it, short enough that traffic comes back and tries.
 const denialHolds = 30 * time.Second
 
 type denial struct {
@@ -246,8 +246,8 @@ type denial struct {
 	err error
 }
 
-// Fault says what brokers denied a moment ago, nil when nothing: rights may be
-// taken away from one who writes, and given back, while it runs.
+// Fault returns what brokers denied in the last denialHolds, nil when nothing:
+// access may be withdrawn and granted while a producer runs.
 func (p *Producer) Fault() error {
 	if d := p.denied.Load(); d != nil && time.Since(d.at) < denialHolds {
 		return d.err
@@ -255,13 +255,13 @@ func (p *Producer) Fault() error {
 	return nil
 }
 
-// readoptEvery bounds how often one topic is taken up anew: it fails what is
-// buffered for it.
+// readoptEvery bounds how often Readopt drops one topic: each time, the records
+// buffered for it fail.
 const readoptEvery = time.Second
 
-// Readopt forgets what is known of a topic that was made anew, so that the next
-// Publish writes to the one there is. The library never does by itself: it
-// cannot know that the records are meant for the new one. Ours are.
+// Readopt forgets the metadata of a topic that was deleted and created, so that the
+// next Publish writes to the new one. The library does not do that by itself: it
+// cannot know that the records are meant for the new topic. Ours are.
 func (p *Producer) Readopt(topic string) {
 	cl := p.client.Load()
 	p.readoptMu.Lock()
@@ -334,7 +334,7 @@ func (p *Producer) Buffered() int { return int(p.records.Load()) }
 // ends the connections; later calls of Publish return kafka.ErrClosed.
 func (p *Producer) Close(ctx context.Context) error {
 	p.closed.Store(true)
-	p.start.Do(func() {}) // nobody connects any more
+	p.start.Do(func() {}) // no later call connects
 	cl := p.client.Load()
 	if cl == nil {
 		return nil

@@ -12,9 +12,8 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 )
 
-// waiter waits for the answers to all records of one request. It is reused by
-// later requests, unless its own gave up waiting: then the answers still to
-// come have it to themselves.
+// waiter waits for the answers to all records of one request. Later requests reuse
+// it, unless its request timed out: answers may still come to it then.
 type waiter struct {
 	producer *Producer
 	pending  atomic.Int32             // records without an answer

@@ -1,7 +1,7 @@
 // Package read reads partitions without a group, and commits nothing. A Reader
 // reads chosen partitions from chosen offsets, and the choice may change while it
 // reads; a Tail is a Reader of all partitions of one topic, for ever. Neither
-// keeps a position beyond its life: the caller knows where it is.
+// stores a position: the caller does, when it needs one after a restart.
 package read
 
 import (

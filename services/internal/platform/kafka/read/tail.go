@@ -23,16 +23,16 @@ import (
 
 // TailConfig is what a Tail reads. The zero value of a field takes its default.
 type TailConfig struct {
-	// Topic is read whole, all partitions; also the value of the metric label
+	// Topic is read whole, all partitions. It is also the value of the metric label
 	// `client`.
 	Topic string
 	// Start is the next offset to read of each partition, as Applied returned it
-	// before. A partition that is absent is read from its first record.
+	// before. A partition without an entry is read from its first record.
 	Start map[int32]int64
 	// BatchRecordsMax bounds the records of one call of apply. Default 10_000.
 	BatchRecordsMax int
-	// CheckInterval is how often the ends of the partitions are asked for, which
-	// is how exactly Lag knows. Default 500ms.
+	// CheckInterval is how often the ends of the partitions are requested: the
+	// precision of Lag. Default 500ms.
 	CheckInterval time.Duration
 	// Retry spaces the attempts of one batch. Default 100ms to 30s.
 	Retry lifecycle.Backoff
@@ -42,25 +42,24 @@ type TailConfig struct {
 type Apply func(ctx context.Context, recs []*kgo.Record) error
 
 const (
-	checkInterval   = 500 * time.Millisecond
-	batchRecordsMax = 10_000
-	retryMin        = 100 * time.Millisecond
-	retryMax        = 30 * time.Second
+	defaultCheckInterval   = 500 * time.Millisecond
+	defaultBatchRecordsMax = 10_000
+	defaultRetryMin        = 100 * time.Millisecond
+	defaultRetryMax        = 30 * time.Second
 )
 
-// Tail reads all partitions of one topic, for ever, without a group: every
-// process that tails sees every record. It keeps no positions itself. Run
-// reads; there is one Run in the life of a Tail. The other methods may be called
-// at any time by anybody.
+// Tail reads all partitions of one topic, for ever, without a group: each process
+// that has a Tail sees every record. It stores no positions. Run reads, and may be
+// called once. The other methods are safe for concurrent use at any time.
 type Tail struct {
-	cfg    TailConfig
-	log    *zap.Logger // throttled
-	reader *Reader
-	met    *tailMetrics
-	front  *offsets.Tracker
-	born   time.Time
-	once   sync.Once
-	caught chan struct{} // closed once
+	cfg     TailConfig
+	log     *zap.Logger // throttled
+	reader  *Reader
+	met     *tailMetrics
+	tracker *offsets.Tracker
+	made    time.Time
+	once    sync.Once
+	caught  chan struct{} // closed once
 }
 
 type tailMetrics struct {
@@ -84,10 +83,10 @@ func newTailMetrics(reg prometheus.Registerer, topic string) *tailMetrics {
 
 // NewTail checks the settings. It connects nowhere.
 func NewTail(cfg kafka.Config, tc TailConfig, log *zap.Logger, reg prometheus.Registerer) (*Tail, error) {
-	tc.BatchRecordsMax = cmp.Or(tc.BatchRecordsMax, batchRecordsMax)
-	tc.CheckInterval = cmp.Or(tc.CheckInterval, checkInterval)
-	tc.Retry.Min = cmp.Or(tc.Retry.Min, retryMin)
-	tc.Retry.Max = cmp.Or(tc.Retry.Max, max(retryMax, tc.Retry.Min))
+	tc.BatchRecordsMax = cmp.Or(tc.BatchRecordsMax, defaultBatchRecordsMax)
+	tc.CheckInterval = cmp.Or(tc.CheckInterval, defaultCheckInterval)
+	tc.Retry.Min = cmp.Or(tc.Retry.Min, defaultRetryMin)
+	tc.Retry.Max = cmp.Or(tc.Retry.Max, max(defaultRetryMax, tc.Retry.Min))
 	var faults config.Problems
 	p := faults.At("tail")
 	p.Check(tc.Topic != "", "topic", "must not be empty")
@@ -96,26 +95,29 @@ func NewTail(cfg kafka.Config, tc TailConfig, log *zap.Logger, reg prometheus.Re
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
-	t := &Tail{cfg: tc, log: telemetry.Throttled(log), met: newTailMetrics(reg, tc.Topic), front: offsets.NewTracker(), born: time.Now(), caught: make(chan struct{})}
+	t := &Tail{cfg: tc, log: telemetry.Throttled(log), met: newTailMetrics(reg, tc.Topic), tracker: offsets.NewTracker(), made: time.Now(), caught: make(chan struct{})}
 	t.reader = newReader(cfg, t.log, reg,
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxPartitionBytes(int32(fetchPartitionBytesMax)))
 	t.reader.fault = t.fault
-	_, err := kafka.ClientOptions(cfg, log, reg) // the reader says it only when it connects
-	return t, err
+	if _, err := kafka.ClientOptions(cfg, log, reg); err != nil { // else the reader finds it when it connects
+		return nil, err
+	}
+	return t, nil
 }
 
 // Run reads and calls apply with records, those of one partition in order,
-// until ctx is done, which is no error. A batch that apply refuses is applied
-// again with growing delays; a refusal with another fate than retry ends Run, and so does kafka.ErrDiverged. apply must not keep the slice.
-func (t *Tail) Run(ctx context.Context, apply func(ctx context.Context, recs []*kgo.Record) error) error {
+// until ctx is done, which is no error. When apply fails, it gets the
+// same batch once more, with growing delays. A final fault ends Run, and so does
+// kafka.ErrDiverged.
+func (t *Tail) Run(ctx context.Context, apply Apply) error {
 	defer t.reader.Close()
 	if err := t.begin(ctx); err != nil {
 		return lifecycle.UnlessDone(ctx, fmt.Errorf("begin tail of %q: %w", t.cfg.Topic, err))
 	}
 	monitor := offsets.Monitor{
-		Lister: t.reader.Lister, Tracker: t.front, Topics: []string{t.cfg.Topic}, Interval: t.cfg.CheckInterval,
+		Lister: t.reader.Lister, Tracker: t.tracker, Topics: []string{t.cfg.Topic}, Interval: t.cfg.CheckInterval,
 		Observed: func(s offsets.Snapshot, _ int64) error { return t.compare(s) },
-		Failed:   t.stumble,
+		Failed:   t.endsUnknown,
 	}
 	g, all := errgroup.WithContext(ctx)
 	g.Go(func() error { return t.read(all, apply) })
@@ -157,15 +159,15 @@ func (t *Tail) positions(ctx context.Context) (map[kafka.TopicPartition]int64, e
 			return nil, offsets.Diverged(at, next, ends[at])
 		}
 		from[at] = next
-		t.front.Begin(at, next)
+		t.tracker.Begin(at, next)
 	}
-	t.front.Observe(offsets.Snapshot{Asked: asked, Ends: ends})
+	t.tracker.Observe(offsets.Snapshot{Asked: asked, Ends: ends})
 	t.update()
 	return from, nil
 }
 
-// compare takes up partitions that were added and finds out when the topic was
-// made anew.
+// compare begins to read partitions that were added, and notices when the topic
+// was deleted and created.
 func (t *Tail) compare(s offsets.Snapshot) error {
 	for at, end := range s.Ends {
 		next, known := s.Before[at]
@@ -173,7 +175,7 @@ func (t *Tail) compare(s offsets.Snapshot) error {
 		case known && next > end:
 			return offsets.Diverged(at, next, end)
 		case !known:
-			t.front.Begin(at, 0)
+			t.tracker.Begin(at, 0)
 			if err := t.reader.Add(map[kafka.TopicPartition]int64{at: offsets.First}); err != nil {
 				return err
 			}
@@ -183,21 +185,22 @@ func (t *Tail) compare(s offsets.Snapshot) error {
 	return nil
 }
 
-// update publishes what the offsets.Tracker knows.
+// update shows what the tracker knows.
 func (t *Tail) update() {
-	if _, ok := t.front.Fresh(); ok {
+	if _, ok := t.tracker.Fresh(); ok {
 		t.once.Do(func() { close(t.caught) })
 	}
 	t.met.lag.Set(t.Lag().Seconds())
 }
 
-func (t *Tail) stumble(err error) {
+func (t *Tail) endsUnknown(err error) {
 	t.met.faults.Inc()
 	t.met.lag.Set(t.Lag().Seconds())
 	t.log.Warn("ends were not told", telemetry.Topic(t.cfg.Topic), telemetry.Err(err))
 }
 
-// fault counts a fault of a poll. It ends the tail when brokers lost what it read.
+// fault counts a fault of a poll, and makes it final when brokers lost records
+// that were read before.
 func (t *Tail) fault(err error) error {
 	t.met.faults.Inc()
 	if _, lost := errors.AsType[*kgo.ErrDataLoss](err); lost {
@@ -220,7 +223,7 @@ func (t *Tail) read(ctx context.Context, apply Apply) error {
 			return fmt.Errorf("apply tail of %q: %w", t.cfg.Topic, err)
 		}
 		t.met.applied.Add(float64(len(recs)))
-		t.front.Advance(recs)
+		t.tracker.Advance(recs)
 		t.update()
 	}
 	return ctx.Err()
@@ -233,21 +236,21 @@ func (t *Tail) insist(ctx context.Context, recs []*kgo.Record, apply Apply) erro
 	})
 }
 
-// CaughtUp is closed once everything is applied that was in the topic when Run
+// CaughtUp is closed once all records are applied that were in the topic when Run
 // began.
 func (t *Tail) CaughtUp() <-chan struct{} { return t.caught }
 
 // Wait returns nil once the record at offset of partition is applied, the cause
 // of ctx when that ends first.
 func (t *Tail) Wait(ctx context.Context, partition int32, offset int64) error {
-	return t.front.Wait(ctx, kafka.TopicPartition{Topic: t.cfg.Topic, Partition: partition}, offset)
+	return t.tracker.Wait(ctx, kafka.TopicPartition{Topic: t.cfg.Topic, Partition: partition}, offset)
 }
 
-// Applied returns the next offset of every partition: all before it are
-// applied. It is what TailConfig.Start takes. Empty until Run knows the
-// partitions. The caller owns the map.
+// Applied returns the next offset of every partition: all records before it are
+// applied. TailConfig.Start takes it. It is empty until Run knows the partitions.
+// The caller owns the map.
 func (t *Tail) Applied() map[int32]int64 {
-	next := t.front.Next()
+	next := t.tracker.Next()
 	out := make(map[int32]int64, len(next))
 	for at, offset := range next {
 		out[at.Partition] = offset
@@ -255,14 +258,14 @@ func (t *Tail) Applied() map[int32]int64 {
 	return out
 }
 
-// Lag returns how stale the applied state may be: everything acknowledged
-// longer ago is in it. In a quiet moment it is at most CheckInterval and a round
-// trip; it grows while brokers are away. Before CaughtUp it is the age of the
-// Tail.
+// Lag returns how stale the applied state may be: every record acknowledged longer
+// ago is in it. A reader that has caught up lags by CheckInterval and a round trip
+// at most; the lag grows while no broker answers. Before CaughtUp it is the age of
+// the Tail.
 func (t *Tail) Lag() time.Duration {
-	at, ok := t.front.Fresh()
+	at, ok := t.tracker.Fresh()
 	if !ok {
-		at = t.born
+		at = t.made
 	}
 	return time.Since(at)
 }
