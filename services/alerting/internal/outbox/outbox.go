@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
@@ -97,37 +98,25 @@ func (r Result) Ended() bool { return r.NextTry.IsZero() }
 
 // Receiver tells people.
 type Receiver interface {
-	// Deliver tells all notices, of one kind, in one message. Nil is delivered;
-	// *Refused is not before somebody mends something; every other error, *Again
-	// among them, may pass by itself.
+	// Deliver tells all notices, of one kind, in one message. Nil is delivered. A
+	// *Fault says more than another error, and its fate counts.
 	Deliver(ctx context.Context, notices []Notice) error
 }
 
-// Again is a passing fault of a receiver.
-type Again struct {
-	After  time.Duration // what the receiver asked to wait, 0 for nothing
-	Reason string        // one word
-	Err    error
+// Fault is why a receiver did not take a message. The fate it is wrapped in says
+// what helps: retry, time alone; dead letter, another message, for only this one is
+// at fault; halt, somebody who mends something.
+type Fault struct {
+	Reason     string        // one word
+	RetryAfter time.Duration // what the receiver asked to wait, 0 for nothing
+	Err        error
 }
 
 // Error returns the cause's text.
-func (e *Again) Error() string { return e.Err.Error() }
+func (f *Fault) Error() string { return f.Err.Error() }
 
 // Unwrap returns the cause.
-func (e *Again) Unwrap() error { return e.Err }
-
-// Refused is a receiver's no that waiting alone does not change.
-type Refused struct {
-	Reason  string // one word
-	Message bool   // it is about this message, not about all
-	Err     error
-}
-
-// Error returns the cause's text.
-func (e *Refused) Error() string { return e.Err.Error() }
-
-// Unwrap returns the cause.
-func (e *Refused) Unwrap() error { return e.Err }
+func (f *Fault) Unwrap() error { return f.Err }
 
 // Outbox is the queue of one receiver. Offer, Withdraw and Results are called by
 // one owner; Run works beside it.
@@ -293,16 +282,17 @@ func (b *Outbox) judge(err error) verdict {
 		b.faults = 0
 		return verdict{outcome: attemptDelivered, pause: paceMin}
 	}
-	if r, ok := errors.AsType[*Refused](err); ok {
+	answer, retryAfter := "error", time.Duration(0)
+	if f, ok := errors.AsType[*Fault](err); ok {
+		answer, retryAfter = f.Reason, f.RetryAfter
+	}
+	if fate.Final(err) {
 		b.faults = 0
-		b.log.Error("notification was refused and will be tried again", telemetry.Receiver(b.name), telemetry.Reason(r.Reason), telemetry.Err(err))
-		return verdict{outcome: attemptRefused, answer: r.Reason, message: r.Message, pause: paceMin}
+		b.log.Error("notification was refused and will be tried again", telemetry.Receiver(b.name), telemetry.Reason(answer), telemetry.Err(err))
+		return verdict{outcome: attemptRefused, answer: answer, message: fate.Of(err) == fate.DeadLetter, pause: paceMin}
 	}
 	b.faults++
-	v := verdict{outcome: attemptFailed, answer: "error", pause: max(retryDelay.Next(b.faults), paceMin)}
-	if a, ok := errors.AsType[*Again](err); ok {
-		v.answer, v.pause = a.Reason, max(v.pause, a.After)
-	}
+	v := verdict{outcome: attemptFailed, answer: answer, pause: max(retryDelay.Next(b.faults), paceMin, retryAfter)}
 	b.log.Warn("notification was not delivered yet", telemetry.Receiver(b.name), telemetry.Attempt(b.faults), telemetry.Delay(v.pause), telemetry.Err(err))
 	return v
 }

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
 )
 
 // people remember what they were told and when, and answer as ordered.
@@ -129,7 +130,7 @@ func TestOutbox_InsistsThroughMinutesOfFaults(t *testing.T) {
 	t.Parallel()
 	p := &people{answer: func(_ int, since time.Duration) error {
 		if since < 10*time.Minute {
-			return &Again{Err: errors.New("status 500")}
+			return &Fault{Err: errors.New("status 500")}
 		}
 		return nil
 	}}
@@ -150,7 +151,7 @@ func TestOutbox_WaitsAsLongAsItIsAskedTo(t *testing.T) {
 	t.Parallel()
 	p := &people{answer: func(try int, _ time.Duration) error {
 		if try == 1 {
-			return &Again{After: 90 * time.Second, Err: errors.New("rate limited")}
+			return &Fault{RetryAfter: 90 * time.Second, Err: errors.New("rate limited")}
 		}
 		return nil
 	}}
@@ -165,7 +166,7 @@ func TestOutbox_WaitsAsLongAsItIsAskedTo(t *testing.T) {
 func refuseUntil(mended time.Duration) func(int, time.Duration) error {
 	return func(_ int, since time.Duration) error {
 		if since < mended {
-			return &Refused{Reason: "no_service", Err: errors.New("status 404")}
+			return fate.Wrap(fate.Halt, &Fault{Reason: "no_service", Err: errors.New("status 404")})
 		}
 		return nil
 	}
@@ -196,7 +197,7 @@ func TestOutbox_TriesWhatIsRefusedEverMoreSlowlyAsLongAsItLasts(t *testing.T) {
 	p := &people{}
 	p.answer = func(_ int, since time.Duration) error {
 		tries = append(tries, since.String())
-		return &Refused{Reason: "status_302", Err: errors.New("status 302")}
+		return fate.Wrap(fate.Halt, &Fault{Reason: "status_302", Err: errors.New("status 302")})
 	}
 	run(t, p, func(t *testing.T, b *Outbox) {
 		b.Offer(firing("a"))
@@ -231,8 +232,8 @@ func TestOutbox_WhatWasRefusedFollowsTheFirstSuccess(t *testing.T) {
 func TestOutbox_AMessageThatIsRefusedHoldsBackNoOther(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]error{
-		"refused": &Refused{Reason: "invalid_blocks", Message: true, Err: errors.New("status 400")},
-		"failing": &Again{Reason: "status_500", Err: errors.New("status 500")},
+		"refused": fate.Wrap(fate.DeadLetter, &Fault{Reason: "invalid_blocks", Err: errors.New("status 400")}),
+		"failing": &Fault{Reason: "status_500", Err: errors.New("status 500")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -335,7 +336,7 @@ func TestOutbox_GivesUpADayAfterTheEnd(t *testing.T) {
 
 func TestOutbox_ReportsAFaultOnceAMinute(t *testing.T) {
 	t.Parallel()
-	p := &people{answer: func(int, time.Duration) error { return &Again{Reason: "timeout", Err: errors.New("late")} }}
+	p := &people{answer: func(int, time.Duration) error { return &Fault{Reason: "timeout", Err: errors.New("late")} }}
 	run(t, p, func(t *testing.T, b *Outbox) {
 		b.Offer(firing("a"))
 		reports := 0

@@ -1,7 +1,7 @@
 // Package slack posts alert messages to an incoming webhook of Slack and says
 // what a refusal means.
 //
-// It never retries by itself: the outbox does, by the kind of the error. It never
+// It never retries by itself: the outbox does, by the fate of the error. It never
 // puts the webhook's address, which is a secret, or a response body into an
 // error. It does not keep or order messages.
 package slack
@@ -23,6 +23,7 @@ import (
 
 	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
 )
 
 const (
@@ -37,18 +38,9 @@ const (
 	connectionsMax = 2
 )
 
-// verdict is what a refusal means for the message.
-type verdict uint8
-
-const (
-	again      verdict = iota // passing: try again soon
-	refused                   // the webhook is gone or may not post: somebody must mend it
-	badMessage                // our message is at fault: try it in a plainer form
-)
-
 // postError says why a message was not posted.
 type postError struct {
-	verdict    verdict
+	fate       fate.Fate     // retry: it passes; dead letter: our message is at fault; halt: somebody must mend the webhook
 	status     int           // HTTP; 0 when there was no answer
 	code       string        // Slack's word for it, of the list we know; else ""
 	retryAfter time.Duration // > 0 when the answer asked for it
@@ -139,38 +131,34 @@ func Validate(webhook config.Secret, p *config.Problems, field string) {
 func (c *Client) Deliver(ctx context.Context, notices []outbox.Notice) error {
 	m := render(notices)
 	err := c.post(ctx, m)
-	if err != nil && err.verdict == badMessage {
+	if err != nil && err.fate == fate.DeadLetter {
 		err = c.post(ctx, m.plain())
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case err.verdict == again:
-		return &outbox.Again{After: err.retryAfter, Reason: err.reason(), Err: err}
-	default:
-		return &outbox.Refused{Reason: err.reason(), Message: err.verdict == badMessage, Err: err}
 	}
+	return fate.Wrap(err.fate, &outbox.Fault{Reason: err.reason(), RetryAfter: err.retryAfter, Err: err})
 }
 
 func (c *Client) post(ctx context.Context, m message) *postError {
 	body, err := json.Marshal(m)
 	if err != nil {
-		return &postError{verdict: badMessage, err: err}
+		return &postError{fate: fate.DeadLetter, err: err}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url.Reveal(), bytes.NewReader(body))
 	if err != nil {
-		return &postError{verdict: refused, code: "bad_url"}
+		return &postError{fate: fate.Halt, code: "bad_url"}
 	}
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
 	req.Header.Set("User-Agent", "mailstream-alerting/1")
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return &postError{verdict: again, err: withoutURL(err)}
+		return &postError{fate: fate.Retry, err: withoutURL(err)}
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
 	if err != nil && resp.StatusCode/100 != 2 {
-		return &postError{verdict: again, status: resp.StatusCode, err: withoutURL(err)}
+		return &postError{fate: fate.Retry, status: resp.StatusCode, err: withoutURL(err)}
 	}
 	return judge(resp, text)
 }
@@ -196,23 +184,23 @@ func judge(resp *http.Response, body []byte) *postError {
 		code = api.Error
 	}
 	denied := api.OK != nil && !*api.OK || api.Error != ""
-	v, known := verdictOf(code)
-	e := &postError{status: resp.StatusCode, verdict: byStatus(resp.StatusCode)}
+	f, known := fateOf(code)
+	e := &postError{status: resp.StatusCode, fate: byStatus(resp.StatusCode)}
 	switch page := strings.HasPrefix(code, "<"); {
 	case known:
-		e.verdict, e.code = v, code
+		e.fate, e.code = f, code
 	case resp.StatusCode/100 != 2:
 	case page: // of a proxy or of a login: Slack's webhook says ok
-		e.verdict, e.code = refused, notSlack
+		e.fate, e.code = fate.Halt, notSlack
 	case denied: // a word that we do not know yet
 		e.code = unknownError
 	default:
 		return nil
 	}
 	if resp.StatusCode == http.StatusTooManyRequests {
-		e.verdict = again
+		e.fate = fate.Retry
 	}
-	if e.verdict == again {
+	if e.fate == fate.Retry {
 		e.retryAfter = retryAfter(resp.Header.Get("Retry-After"), api.RetryAfter)
 	}
 	return e
@@ -224,39 +212,39 @@ const (
 	unknownError = "unknown_error"
 )
 
-// verdictOf knows the errors that Slack documents for webhooks and
+// fateOf knows the errors that Slack documents for webhooks and
 // chat.postMessage.
-func verdictOf(code string) (v verdict, known bool) {
+func fateOf(code string) (f fate.Fate, known bool) {
 	switch code {
 	case "rate_limited", "ratelimited", "message_limit_exceeded", "rollup_error", "internal_error",
 		"fatal_error", "service_unavailable", "request_timeout":
-		return again, true
+		return fate.Retry, true
 	case "no_service", "no_service_id", "no_team", "team_disabled", "invalid_token", "action_prohibited",
 		"channel_not_found", "channel_is_archived", "is_archived", "posting_to_general_channel_denied",
 		"not_in_channel", "account_inactive", "token_revoked", "token_expired", "invalid_auth", "not_authed",
 		"missing_scope", "restricted_action", "ekm_access_denied", "no_permission", "user_not_found":
-		return refused, true
+		return fate.Halt, true
 	case "invalid_payload", "invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long",
 		"no_text", "too_many_attachments", "invalid_attachments", "invalid_json":
-		return badMessage, true
+		return fate.DeadLetter, true
 	default:
-		return again, false
+		return fate.Retry, false
 	}
 }
 
 // byStatus judges an answer whose words we do not know. A proxy in between may
 // say anything, so only what plainly asks for somebody's hand is a refusal.
-func byStatus(status int) verdict {
+func byStatus(status int) fate.Fate {
 	switch {
 	case status == http.StatusBadRequest, status == http.StatusRequestEntityTooLarge, status == http.StatusUnprocessableEntity:
-		return badMessage
+		return fate.DeadLetter
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusNotFound,
 		status == http.StatusMethodNotAllowed, status == http.StatusGone:
-		return refused
+		return fate.Halt
 	case status/100 == 3:
-		return refused
+		return fate.Halt
 	default:
-		return again
+		return fate.Retry
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
 )
 
 func example() outbox.Notice {
@@ -412,13 +413,14 @@ func TestDeliver_ReadsEveryAnswerRightly(t *testing.T) {
 			c, bodies := serve(t, tt.answer)
 			err := c.Deliver(context.Background(), []outbox.Notice{example()})
 			got := ok
-			if a, is := errors.AsType[*outbox.Again](err); is {
+			if f, is := errors.AsType[*outbox.Fault](err); is {
 				got = again
-				if a.After != tt.after {
-					t.Errorf("after %s, want %s", a.After, tt.after)
+				if fate.Final(err) {
+					got = refused
 				}
-			} else if _, is := errors.AsType[*outbox.Refused](err); is {
-				got = refused
+				if f.RetryAfter != tt.after {
+					t.Errorf("retry after %s, want %s", f.RetryAfter, tt.after)
+				}
 			}
 			if got != tt.want || len(*bodies) != tt.posts {
 				t.Errorf("verdict %d after %d posts (%v), want %d after %d", got, len(*bodies), err, tt.want, tt.posts)
@@ -450,7 +452,7 @@ func TestDeliver_NetworkFaultIsPassingAndKeepsTheSecret(t *testing.T) {
 	srv.Close()
 	c := New(config.Literal(srv.URL+"/services/T0/B0/hunter2"), nil)
 	err := c.Deliver(context.Background(), []outbox.Notice{example()})
-	if _, is := errors.AsType[*outbox.Again](err); !is || strings.Contains(err.Error(), "hunter2") {
+	if _, is := errors.AsType[*outbox.Fault](err); !is || fate.Final(err) || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("error: %v", err)
 	}
 }
