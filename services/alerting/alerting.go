@@ -149,7 +149,7 @@ func (s *Service) topics() []string {
 	return append(counter.Topics(prefix), schemas.RatesTopic(prefix), schemas.AlertsTopic(prefix))
 }
 
-// stages builds counter, evaluator and the lease that feeds them.
+// stages builds counter, evaluator and the group membership that assigns partitions to them.
 func (s *Service) stages(opt options) error {
 	rules := s.cfg.rules()
 	// A lane sees its share of the series, and of those with mail to many people
@@ -163,7 +163,7 @@ func (s *Service) stages(opt options) error {
 		Book: s.book, Tail: s.tail, Publisher: s.producer, Settled: s.noteSettled,
 	}, s.log, s.reg)
 	s.member = membership.New(s.kafka, s.kafka.Group("alerting"), s.log, s.reg)
-	// All counted topics are divided alike: the lease of one partition number is
+	// All counted topics are divided alike: the assignment of one partition number is
 	// that of all three.
 	s.member.Handle(schemas.EventTopic(s.kafka.TopicPrefix, schemas.Blocked), s.counter)
 	s.member.Handle(schemas.RatesTopic(s.kafka.TopicPrefix), s.evaluator)

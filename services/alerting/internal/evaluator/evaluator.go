@@ -35,7 +35,7 @@ import (
 )
 
 const (
-	// pollWait is how long the loop waits for rates before it looks at orders and
+	// pollWait is how long the loop waits for rates before it looks at assignments and
 	// at what the outboxes delivered.
 	pollWait = 100 * time.Millisecond
 	// pollRecordsMax bounds the rates between two judgements.
@@ -116,7 +116,7 @@ type Evaluator struct {
 	blind                     atomic.Bool // counts of a lane are stale
 }
 
-// part is one leased partition of the rates topic.
+// part is one assigned partition of the rates topic.
 type part struct {
 	number  int32
 	table   *window.Table
@@ -159,7 +159,7 @@ func New(opt Options, log *zap.Logger, reg prometheus.Registerer) *Evaluator {
 	return e
 }
 
-// Settled says whether every leased partition is read up to where it was when
+// Settled says whether every assigned partition is read up to where it was when
 // it was acquired.
 func (e *Evaluator) Settled() bool { return e.settled.Load() && e.Pending() == 0 }
 

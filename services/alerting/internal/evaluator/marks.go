@@ -27,7 +27,7 @@ const (
 )
 
 // marks reads how far the counters are. All marks have one key, so they lie in
-// one partition, which every instance reads, whoever has it leased.
+// one partition, which every instance reads, whichever has it assigned.
 type marks struct {
 	at     kafka.TopicPartition // where all marks lie
 	now    func() time.Time

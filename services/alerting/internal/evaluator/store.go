@@ -200,7 +200,7 @@ func mark(a *schemas.Alert, r outbox.Result) bool {
 	return true
 }
 
-// tend looks after the alerts of the leased partitions: what they still owe,
+// tend looks after the alerts of the assigned partitions: what they still owe,
 // rules that are gone, ended ones to forget, records to repair.
 func (e *Evaluator) tend(ctx context.Context, now time.Time) error {
 	mine := func(a *schemas.Alert) bool {

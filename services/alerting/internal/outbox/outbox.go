@@ -67,7 +67,7 @@ type Notice struct {
 	Facts     schemas.AlertFacts
 	At        time.Time // when it happened
 	Attempts  int       // made so far
-	Partition int32     // whose lease it is delivered under
+	Partition int32     // whose assignment it is delivered under
 	// Began are the facts of the beginning when nobody heard of that before: the
 	// message about the end tells it, too. Set by the outbox.
 	Began *schemas.AlertFacts
