@@ -51,7 +51,7 @@ type Writer interface {
 	PartitionOf(k store.Key) int32
 }
 
-// Follower knows how far this replica is: kafka.Tail.
+// Follower knows how far this replica is: read.Tail.
 type Follower interface {
 	// Wait returns nil once the record at offset of partition is applied.
 	Wait(ctx context.Context, partition int32, offset int64) error

@@ -41,7 +41,7 @@ type Store interface {
 }
 
 // Publisher makes records durable: when Publish returns nil, all in-sync
-// replicas have them. Kept by kafka.Producer.
+// replicas have them. Kept by produce.Producer.
 type Publisher interface {
 	Publish(ctx context.Context, recs ...*kgo.Record) error
 }
