@@ -2,7 +2,6 @@ package analytics
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,7 +13,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/analytics/internal/store"
-	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/deadletter"
 )
 
 // parker makes dead letters durable: when Publish returns nil, all of them are
@@ -179,11 +178,8 @@ func (p *path) park(ctx context.Context, b *batch) error {
 	size := 0
 	for i, f := range b.faulty {
 		if f.rec.Topic != schemas.DeadLetterTopic(p.prefix) {
-			letter, err := p.letter(f)
-			if err != nil {
-				return err
-			}
-			letters = append(letters, letter)
+			letter := deadletter.Record(schemas.DeadLetterTopic(p.prefix), store.DeadLetter(f.rec, f.fault, time.Now().UTC()))
+			letters = append(letters, &letter)
 			size += len(letter.Value)
 		}
 		if size < parkBytesMax && i < len(b.faulty)-1 {
@@ -195,15 +191,6 @@ func (p *path) park(ctx context.Context, b *batch) error {
 		letters, size = letters[:0], 0
 	}
 	return nil
-}
-
-func (p *path) letter(f faulty) (*kgo.Record, error) {
-	letter := store.DeadLetter(f.rec, f.fault, time.Now().UTC())
-	text, err := json.Marshal(letter)
-	if err != nil {
-		return nil, fate.Wrap(fate.Halt, fmt.Errorf("encode dead letter: %w", err))
-	}
-	return &kgo.Record{Topic: schemas.DeadLetterTopic(p.prefix), Key: []byte(letter.ID), Value: text}, nil
 }
 
 // insert stores the rows.

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/deadletter"
 	"github.com/mailstream/mailstream/services/internal/provider"
 )
 
@@ -102,11 +103,7 @@ func (o *outgoing) event(it *provider.Item, src *source, traceparent string, byt
 
 // deadLetter adds the record of an item that cannot be an event.
 func (o *outgoing) deadLetter(it *provider.Item, x *exchange, topic string) {
-	d := deadLetterOf(it, x)
-	o.records = append(o.records, kgo.Record{
-		Topic: topic, Key: []byte(d.ID), Value: encodeDeadLetter(d),
-		Headers: []kgo.RecordHeader{{Key: schemas.HeaderContentType, Value: contentType}},
-	})
+	o.records = append(o.records, deadletter.Record(topic, deadLetterOf(it, x)))
 }
 
 // Header values that never change. Nobody writes to them.

@@ -2,13 +2,12 @@ package ingress
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/deadletter"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 	"github.com/mailstream/mailstream/services/internal/provider"
@@ -16,9 +15,6 @@ import (
 
 // serviceName is what dead letters of this service carry.
 const serviceName = "ingress"
-
-// deadLetterIDBytes of a hash tell dead letters apart.
-const deadLetterIDBytes = 16
 
 // publish puts every item on Kafka. It waits for the acknowledgement of all of
 // them, not bound to the request's life: a sender that hung up sends again.
@@ -92,11 +88,11 @@ func (s *Service) encode(x *exchange) {
 // deadLetterOf describes an item that cannot be an event. The same bytes sent
 // again have the same ID.
 func deadLetterOf(it *provider.Item, x *exchange) schemas.DeadLetter {
-	h := sha256.New()
-	fmt.Fprintf(h, "%d %s %d ", len(x.source.name), x.source.name, len(it.Event.Raw))
-	h.Write(it.Event.Raw)
 	return schemas.DeadLetter{
-		ID:         hex.EncodeToString(h.Sum(nil)[:deadLetterIDBytes]),
+		ID: deadletter.ID(func(w io.Writer) {
+			_, _ = fmt.Fprintf(w, "%d %s %d ", len(x.source.name), x.source.name, len(it.Event.Raw)) // a hash takes everything
+			_, _ = w.Write(it.Event.Raw)
+		}),
 		Time:       x.received.UTC(),
 		Service:    serviceName,
 		Reason:     string(it.Fault),
@@ -125,16 +121,6 @@ func detailOf(f provider.Fault) string {
 	default:
 		return "the event does not fit into a record of its topic"
 	}
-}
-
-// encodeDeadLetter returns the value of a dead letter's record. Marshal cannot
-// fail for this type: it holds strings, bytes and times of this century.
-func encodeDeadLetter(d schemas.DeadLetter) []byte {
-	value, err := json.Marshal(d)
-	if err != nil {
-		panic("encode dead letter: " + err.Error())
-	}
-	return value
 }
 
 // traceparentBytes is the length of version 00 (W3C Trace Context, section 3.2).

@@ -1,16 +1,14 @@
 package store
 
 import (
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/deadletter"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 )
 
@@ -76,21 +74,8 @@ func (d *deadLetters) add(dl *schemas.DeadLetter) {
 	d.receivedAt.AppendTime(dl.ReceivedAt)
 }
 
-// idBytes is how much of the hash names a dead letter.
-const idBytes = 16
-
 // DeadLetter says of rec that it was given up at time now because of f. Its ID
 // is the same however often the record is read.
 func DeadLetter(rec *kgo.Record, f *Fault, now time.Time) schemas.DeadLetter {
-	origin := fmt.Sprintf("%s/%d/%d", rec.Topic, rec.Partition, rec.Offset)
-	sum := sha256.Sum256(append([]byte(origin+"\x00"), rec.Value...))
-	return schemas.DeadLetter{
-		ID:      hex.EncodeToString(sum[:idBytes]),
-		Time:    now,
-		Service: Service,
-		Reason:  string(f.Reason),
-		Detail:  f.Detail,
-		Origin:  origin,
-		Bytes:   rec.Value,
-	}
+	return deadletter.OfRecord(rec, "", schemas.DeadLetter{Time: now, Service: Service, Reason: string(f.Reason), Detail: f.Detail})
 }

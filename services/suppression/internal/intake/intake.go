@@ -9,12 +9,8 @@ package intake
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -23,6 +19,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/deadletter"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
@@ -258,20 +255,10 @@ func (in *Intake) count(todo []work, results []ledger.Result) {
 // deadLetter returns the record of rec for the dead-letter topic, with its
 // bytes. The same record gives the same one again.
 func (in *Intake) deadLetter(rec *kgo.Record, reason string, cause error) *kgo.Record {
-	origin := rec.Topic + "/" + strconv.Itoa(int(rec.Partition)) + "/" + strconv.FormatInt(rec.Offset, 10)
-	sum := sha256.Sum256(append([]byte("suppression\x00"+origin+"\x00"), rec.Value...))
-	letter := schemas.DeadLetter{
-		ID: hex.EncodeToString(sum[:16]), Time: list.Stamp(time.Now()), Service: "suppression",
-		Reason: reason, Detail: cause.Error(), Origin: origin, Bytes: rec.Value, ReceivedAt: list.Stamp(rec.Timestamp),
-	}
-	value, err := json.Marshal(letter)
-	if err != nil { // it has only text, bytes and times: it cannot fail
-		in.opt.Log.Error("dead letter was not encoded", telemetry.Topic(rec.Topic), telemetry.Partition(rec.Partition), telemetry.Offset(rec.Offset), telemetry.Err(err))
-	}
+	dead := deadletter.Record(in.opt.DeadLetters, deadletter.OfRecord(rec, "suppression\x00", schemas.DeadLetter{
+		Time: list.Stamp(time.Now()), Service: "suppression", Reason: reason, Detail: cause.Error(), ReceivedAt: list.Stamp(rec.Timestamp),
+	}))
 	in.opt.Log.Warn("event was dead-lettered", telemetry.Topic(rec.Topic), telemetry.Partition(rec.Partition),
 		telemetry.Offset(rec.Offset), telemetry.Reason(reason), telemetry.Err(cause))
-	return &kgo.Record{
-		Topic: in.opt.DeadLetters, Key: []byte(letter.ID), Value: value,
-		Headers: []kgo.RecordHeader{{Key: schemas.HeaderContentType, Value: []byte(schemas.ContentTypeJSON)}},
-	}
+	return &dead
 }
