@@ -1,6 +1,7 @@
-package kafka_test
+package admin_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -18,6 +19,19 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 )
+
+const (
+	testTimeout = time.Minute
+	bounced     = "email.bounced"
+	suppressed  = "email.suppressions"
+)
+
+func bounded(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
+	t.Cleanup(cancel)
+	return ctx
+}
 
 func TestTopics_CoverTheContract(t *testing.T) {
 	t.Parallel()
