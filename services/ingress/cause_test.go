@@ -18,10 +18,15 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/provider/dialect"
+	"github.com/mailstream/mailstream/services/internal/provider/providertest"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
+	"github.com/mailstream/mailstream/services/internal/provider/ses"
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
 	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
@@ -45,9 +50,9 @@ func newRefuser(t *testing.T) *refuser {
 	cfg := testConfig()
 	cfg.BodyBytesMax, cfg.BodyBytesInFlightMax = 64*config.KiB, 1*config.MiB
 	cfg.AllowUnauthenticated = true
-	keys := auth.Config{SigningKeys: auth.Secrets{config.Literal(webhooksign.DevelopmentSecret)}}
+	keys := auth.Config{SigningKeys: auth.Secrets{config.Literal(dialect.DevelopmentKey)}}
 	formKeys := keys
-	publicURL := config.Literal(webhooksign.DevelopmentURL)
+	publicURL := config.Literal("http://127.0.0.1:8080/v1/webhooks/mandrill")
 	formKeys.PublicURL = &publicURL
 	cfg.Sources = append(cfg.Sources,
 		Source{Name: "signed", Provider: "mailtrap", Auth: keys},
@@ -57,7 +62,7 @@ func newRefuser(t *testing.T) *refuser {
 		Source{Name: "open", Provider: "mailjet", Auth: auth.Config{None: true}},
 		Source{Name: "open-forms", Provider: "activecampaign", Auth: auth.Config{None: true}},
 		Source{Name: "drops-at-4xx", Provider: "postmark", Auth: auth.Config{None: true}},
-		Source{Name: "topics", Provider: "ses", Auth: auth.Config{SNS: &webhookverify.SNS{TopicArns: []string{webhooksign.DevelopmentTopicArn}}}},
+		Source{Name: "topics", Provider: "ses", Auth: auth.Config{SNS: &webhookverify.SNS{TopicArns: []string{ses.DevelopmentTopicArn}}}},
 		Source{Name: "from-afar", Provider: "mailjet", Auth: auth.Config{None: true}, AllowFrom: []string{"203.0.113.0/24"}})
 	core, logs := observer.New(zap.DebugLevel)
 	shared := testShared(t, kafka.Default())
@@ -137,7 +142,8 @@ func refusalCases(t *testing.T, now time.Time) []refusalCase {
 	chimp := func(key string, at time.Time) map[string]string {
 		return map[string]string{webhooksign.MailchimpHeader: webhooksign.Mailchimp(key, at, []byte(item))}
 	}
-	gun, _ := developmentSample(t, "mailgun", now)
+	mailgun, _ := registry.Find("mailgun")
+	gun := string(providertest.Play(t, mailgun.Dialect, providertest.Happened(schemas.Delivered, "", ""), 0).Body)
 	const p = Prefix
 	return []refusalCase{
 		{"a scanner", "GET", "/wp-login.php", "", nil, " 404 wrong_path"},
@@ -153,14 +159,14 @@ func refusalCases(t *testing.T, now time.Time) []refusalCase {
 		{"no signature", "POST", p + "signed", item, nil, "signed 401 missing_signature"},
 		{"no hex", "POST", p + "signed", item, map[string]string{webhooksign.MailtrapHeader: wrongSecret}, "signed 401 malformed_signature"},
 		{"another key", "POST", p + "signed", item, map[string]string{webhooksign.MailtrapHeader: webhooksign.Hex(wrongSecret, []byte(item))}, "signed 401 wrong_signature"},
-		{"an altered body", "POST", p + "signed", item + " ", map[string]string{webhooksign.MailtrapHeader: webhooksign.Hex(webhooksign.DevelopmentSecret, []byte(item))}, "signed 401 wrong_signature"},
-		{"of yesterday", "POST", p + "timed", item, chimp(webhooksign.DevelopmentSecret, now.Add(-24*time.Hour)), "timed 401 old_timestamp"},
-		{"of tomorrow", "POST", p + "timed", item, chimp(webhooksign.DevelopmentSecret, now.Add(24*time.Hour)), "timed 401 future_timestamp"},
-		{"other events under a token", "POST", p + "tokens", strings.Replace(gun, `"event-data":{}`, `"event-data":{"event":"opened"}`, 1), nil, "tokens 401 replayed"},
+		{"an altered body", "POST", p + "signed", item + " ", map[string]string{webhooksign.MailtrapHeader: webhooksign.Hex(dialect.DevelopmentKey, []byte(item))}, "signed 401 wrong_signature"},
+		{"of yesterday", "POST", p + "timed", item, chimp(dialect.DevelopmentKey, now.Add(-24*time.Hour)), "timed 401 old_timestamp"},
+		{"of tomorrow", "POST", p + "timed", item, chimp(dialect.DevelopmentKey, now.Add(24*time.Hour)), "timed 401 future_timestamp"},
+		{"other events under a token", "POST", p + "tokens", strings.Replace(gun, `"delivered"`, `"opened"`, 1), nil, "tokens 401 replayed"},
 		{"a form where JSON is signed", "POST", p + "tokens", "event=open", map[string]string{"Content-Type": "text/plain"}, "tokens 401 wrong_content_type"},
 		{"broken JSON where JSON is signed", "POST", p + "tokens", `{"a`, nil, "tokens 401 unreadable"},
 		{"another topic", "POST", p + "topics", `{"Type":"Notification","TopicArn":"arn:aws:sns:us-east-1:123456789012:x","Signature":"AAAA"}`, map[string]string{webhooksign.SNSTypeHeader: "Notification"}, "topics 503 unknown_topic"},
-		{"another certificate", "POST", p + "topics", `{"Type":"Notification","TopicArn":"` + webhooksign.DevelopmentTopicArn + `","SignatureVersion":"2","Signature":"AAAA","SigningCertURL":"https://evil.example/x.pem"}`, map[string]string{webhooksign.SNSTypeHeader: "Notification"}, "topics 503 unknown_key"},
+		{"another certificate", "POST", p + "topics", `{"Type":"Notification","TopicArn":"` + ses.DevelopmentTopicArn + `","SignatureVersion":"2","Signature":"AAAA","SigningCertURL":"https://evil.example/x.pem"}`, map[string]string{webhooksign.SNSTypeHeader: "Notification"}, "topics 503 unknown_key"},
 		{"raw message delivery", "POST", p + "topics", `{"eventType":"Bounce","mail":{}}`, nil, "topics 503 raw_delivery"},
 		{"no JSON", "POST", p + "open", `{"event":`, nil, "open 400 malformed"},
 		{"a form", "POST", p + "open", "event=open&email=ana%40example.com", map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, "open 400 wrong_content_type"},
@@ -179,7 +185,8 @@ func TestRefusals_LeaveACauseForTheOperatorAndNothingForTheSender(t *testing.T) 
 	t.Parallel()
 	r := newRefuser(t)
 	now := time.Now()
-	gun, _ := developmentSample(t, "mailgun", now)
+	mailgun, _ := registry.Find("mailgun")
+	gun := string(providertest.Play(t, mailgun.Dialect, providertest.Happened(schemas.Delivered, "", ""), 0).Body)
 	r.serve("POST", Prefix+"tokens", gun, nil) // uses the token
 	answers := map[string]string{}             // of strangers, by status
 	for _, tt := range refusalCases(t, now) {
@@ -214,7 +221,8 @@ func TestRefusals_LeaveALineEachThatGivesNothingAway(t *testing.T) {
 	t.Parallel()
 	r := newRefuser(t)
 	now := time.Now()
-	gun, _ := developmentSample(t, "mailgun", now)
+	mailgun, _ := registry.Find("mailgun")
+	gun := string(providertest.Play(t, mailgun.Dialect, providertest.Happened(schemas.Delivered, "", ""), 0).Body)
 	r.serve("POST", Prefix+"tokens", gun, nil)
 	for _, tt := range refusalCases(t, now) {
 		r.serve(tt.method, tt.target, tt.body, tt.header)

@@ -1,8 +1,10 @@
 package pipeline
 
 import (
+	"bytes"
 	_ "embed"
 	"os"
+	"strings"
 
 	"github.com/mailstream/mailstream/services/alerting"
 	"github.com/mailstream/mailstream/services/analytics"
@@ -11,6 +13,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
 	"github.com/mailstream/mailstream/services/suppression"
 )
 
@@ -101,11 +104,22 @@ func Default() Config {
 //go:embed dev.yaml
 var devYAML []byte
 
+// developmentFile is dev.yaml with a source a provider.
+func developmentFile() []byte {
+	var out bytes.Buffer
+	out.Write(devYAML)
+	out.WriteString("ingress:\n  sources:\n")
+	for line := range strings.Lines(registry.DevelopmentSources()) {
+		out.WriteString("    " + line)
+	}
+	return out.Bytes()
+}
+
 // Dev returns the configuration of `make dev`: the defaults with one source a
 // provider and published secrets. It is for a laptop.
 func Dev() (Config, error) {
 	cfg := Default()
-	_, err := config.Load(&cfg, Default(), config.Source{File: devYAML, Name: "the development configuration"})
+	_, err := config.Load(&cfg, Default(), config.Source{File: developmentFile(), Name: "the development configuration"})
 	return cfg, err
 }
 

@@ -31,7 +31,7 @@ func (c Config) checkSecrets(p *config.Problems, names []Name) {
 		}
 		value := s.Reveal()
 		p.Check(value == "" || strings.TrimSpace(value) != "", path, "is blank")
-		p.Check(!strings.ContainsFunc(value, unicode.IsControl) || !inHeader(path), path, "holds a control character, such as a line feed: no request can carry it")
+		defer p.Check(!strings.ContainsFunc(value, unicode.IsControl) || !inHeader(path), path, "holds a control character, such as a line feed: no request can carry it")
 		if c.Mode == Development || !c.exposed(section, names) {
 			return
 		}

@@ -5,7 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mailstream/mailstream/services/internal/webhooksign"
+	"github.com/mailstream/mailstream/services/ingress"
+	"github.com/mailstream/mailstream/services/internal/provider/dialect"
+	"github.com/mailstream/mailstream/services/internal/provider/resend"
+	"github.com/mailstream/mailstream/services/internal/provider/ses"
 	"github.com/mailstream/mailstream/services/pipeline"
 )
 
@@ -18,18 +21,15 @@ func TestLoad_RefusesPublishedAndWeakSecretsOffThisHost(t *testing.T) {
 		basic  = "{name: a, provider: mailjet, auth: {basic: {username: u, password: %q}}}"
 		signed = "{name: a, provider: %s, auth: {signing_keys: [%q]}}"
 	)
-	development, err := webhooksign.LoadDevelopment()
+	dev, err := pipeline.Dev()
 	if err != nil {
 		t.Fatal(err)
 	}
-	sendgrid, err := webhooksign.PublicKey(development.SendGrid.Public())
-	if err != nil {
-		t.Fatal(err)
+	published := map[string]ingress.Source{}
+	for _, s := range dev.Ingress.Sources {
+		published[s.Name] = s
 	}
-	postal, err := webhooksign.PublicKey(development.Postal.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
+	sendgrid, postal := published["sendgrid"].Auth.SigningKeys[0].Reveal(), published["postal"].Auth.SigningKeys[0].Reveal()
 	pem := "-----BEGIN PUBLIC KEY-----\n" + postal[:64] + "\n" + postal[64:] + "\n-----END PUBLIC KEY-----\n"
 	source := func(format string, args ...any) string { return fmt.Sprintf(open, fmt.Sprintf(format, args...)) }
 	for _, tc := range []struct{ name, yaml, want string }{
@@ -44,12 +44,12 @@ func TestLoad_RefusesPublishedAndWeakSecretsOffThisHost(t *testing.T) {
 		{"header", source("{name: a, provider: brevo, auth: {header: {name: X, value: short}}}"), "auth.header.value[0]: has 5 bytes"},
 		{"query", source("{name: a, provider: brevo, auth: {query: {name: x, value: short}}}"), "auth.query.value[0]: has 5 bytes"},
 		{"path", source("{name: a, provider: brevo, auth: {path: short}}"), "auth.path[0]: has 5 bytes"},
-		{"mailgun", source(signed, "mailgun", webhooksign.DevelopmentSecret), "auth.signing_keys[0]: is published"},
-		{"resend", source(signed, "resend", webhooksign.DevelopmentStandardSecret), "auth.signing_keys[0]: is published"},
+		{"mailgun", source(signed, "mailgun", dialect.DevelopmentKey), "auth.signing_keys[0]: is published"},
+		{"resend", source(signed, "resend", resend.DevelopmentKey), "auth.signing_keys[0]: is published"},
 		{"sendgrid's key pair", source(signed, "sendgrid", sendgrid), "auth.signing_keys[0]: is published"},
 		{"postal's key pair", source(signed, "postal", postal), "auth.signing_keys[0]: is published"},
 		{"postal's key pair as PEM", source(signed, "postal", pem), "auth.signing_keys[0]: is published"},
-		{"certificate of SNS", source("{name: a, provider: ses, auth: {sns: {topic_arns: [%q], certificates: [%q]}}}", webhooksign.DevelopmentTopicArn, development.SNSCertificate), "auth.sns.certificates[0]: is published"},
+		{"certificate of SNS", source("{name: a, provider: ses, auth: {sns: {topic_arns: [%q], certificates: [%q]}}}", ses.DevelopmentTopicArn, published["ses"].Auth.SNS.Certificates[0]), "auth.sns.certificates[0]: is published"},
 		{"pepper", "privacy: {pepper: dev-only-change-me-pepper}\nsuppression: {listen: 0.0.0.0:8082, tokens: [0123456789abcdef]}\n", "privacy.pepper: is published"},
 		{"pepper of dev", "privacy: {pepper: development-pepper-not-a-secret}\nsuppression: {listen: '[::]:8082', tokens: [0123456789abcdef]}\n", "privacy.pepper: is published"},
 		{"token of suppression", "suppression: {listen: ':8082', tokens: [0123456789abcdef, short]}\n", "suppression.tokens[1]: has 5 bytes"},

@@ -8,38 +8,35 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/provider/providertest"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
 )
 
 // written returns one fact as a provider writes it, with what wraps it taken off.
 func written(t *testing.T, provider string, e schemas.Event, attempt int) (text string, header map[string]string) {
 	t.Helper()
-	cfg := Default()
-	cfg.Provider = provider
-	o, err := newOccasion(cfg)
-	if err != nil {
-		t.Fatal(err)
+	entry, ok := registry.Find(provider)
+	if !ok {
+		t.Fatalf("no provider %s", provider)
 	}
-	o.attempt = attempt
-	e.Recipient, e.Time = "ana@example.com", time.Unix(1767225600, 0).UTC()
-	r, err := dialects()[provider].compose([]fact{{event: e, messageID: messageIDFirst, campaign: "simulated"}}, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := providertest.Happened(e.Type, e.BounceType, e.SMTPReply)
+	f.Event.Time = time.Unix(1767225600, 0).UTC()
+	r := providertest.Play(t, entry.Dialect, f, attempt)
 	switch provider {
 	case "ses":
 		var m struct{ Message string }
-		if err := json.Unmarshal(r.body, &m); err != nil {
+		if err := json.Unmarshal(r.Body, &m); err != nil {
 			t.Fatal(err)
 		}
-		return m.Message, r.header
+		return m.Message, r.Header
 	case "mandrill":
-		form, err := url.ParseQuery(string(r.body))
+		form, err := url.ParseQuery(string(r.Body))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return form.Get("mandrill_events"), r.header
+		return form.Get("mandrill_events"), r.Header
 	default:
-		return string(r.body), r.header
+		return string(r.Body), r.Header
 	}
 }
 

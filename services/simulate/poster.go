@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+	"github.com/mailstream/mailstream/services/internal/provider/dialect"
 )
 
 const (
@@ -90,7 +91,7 @@ func newPoster(cfg Config) *poster {
 
 // send posts r until it is answered 200, attemptsMax is reached or the grace is over. The first
 // request of all that gets no answer at all ends the run: nobody is there.
-func (p *poster) send(ctx context.Context, r request) error {
+func (p *poster) send(ctx context.Context, r dialect.Request) error {
 	for attempt := 1; ; attempt++ {
 		status, delay, err := p.post(ctx, r)
 		switch {
@@ -111,13 +112,13 @@ func (p *poster) send(ctx context.Context, r request) error {
 	}
 }
 
-func (p *poster) post(ctx context.Context, r request) (status int, retryAfter time.Duration, err error) {
+func (p *poster) post(ctx context.Context, r dialect.Request) (status int, retryAfter time.Duration, err error) {
 	retryAfter = time.Second
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(r.body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.target(r), bytes.NewReader(r.Body))
 	if err != nil {
 		return 0, retryAfter, err
 	}
-	for name, value := range r.header {
+	for name, value := range r.Header {
 		req.Header.Set(name, value)
 	}
 	p.cfg.Auth.authorize(req)
@@ -150,6 +151,14 @@ func (p *poster) post(ctx context.Context, r request) (status int, retryAfter ti
 		p.keep(took)
 	})
 	return resp.StatusCode, retryAfter, err
+}
+
+// target is the URL of one request.
+func (p *poster) target(r dialect.Request) string {
+	if r.Query == "" {
+		return p.url
+	}
+	return p.url + "?" + r.Query
 }
 
 func (p *poster) note(f func(*Summary)) {

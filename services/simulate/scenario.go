@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/provider/dialect"
 )
 
 // Scenario is what happens to the played messages.
@@ -54,21 +55,13 @@ const (
 // reorderEvents is how many events Reorder shuffles among.
 const reorderEvents = 200
 
-// fact is one thing that happened, in our vocabulary; a dialect writes it in a
-// provider's.
-type fact struct {
-	event     schemas.Event // Type, Time, Recipient, BounceType, Reason, SMTPReply, URL
-	messageID int64         // beyond 2^53, as Mailjet's are
-	campaign  string
-}
-
 // story plays messages one after the other.
 type story struct {
 	cfg     Config
 	odds    *odds
-	tells   func(*schemas.Event) bool // nil: the provider has a word for everything
+	hasWord func(*dialect.Fact) bool // nil: the provider has a word for everything
 	rng     *rand.Rand
-	pending []fact
+	pending []dialect.Fact
 	message int64
 	now     func() time.Time
 }
@@ -77,23 +70,23 @@ type story struct {
 // doubles is found out.
 const messageIDFirst = 576_460_761_234_567_890
 
-func newStory(cfg Config, rng *rand.Rand) *story {
+func newStory(cfg Config, hasWord func(*dialect.Fact) bool, rng *rand.Rand) *story {
 	return &story{
-		cfg: cfg, odds: scenarios()[cfg.Scenario], tells: dialects()[cfg.Provider].tells, rng: rng, now: time.Now,
+		cfg: cfg, odds: scenarios()[cfg.Scenario], hasWord: hasWord, rng: rng, now: time.Now,
 		// Runs must not meet each other's messages, whatever their seed.
 		message: messageIDFirst + time.Now().UnixMilli()%1e9*1000,
 	}
 }
 
 // next returns the n facts that are due.
-func (s *story) next(n int) []fact {
+func (s *story) next(n int) []dialect.Fact {
 	want := n
 	if s.cfg.Reorder {
 		want += reorderEvents
 	}
 	for len(s.pending) < want {
 		for _, f := range s.play() {
-			if s.tells == nil || s.tells(&f.event) {
+			if s.hasWord == nil || s.hasWord(&f) {
 				s.pending = append(s.pending, f)
 			}
 		}
@@ -107,23 +100,23 @@ func (s *story) next(n int) []fact {
 }
 
 // play returns the life of one more message.
-func (s *story) play() []fact {
+func (s *story) play() []dialect.Fact {
 	s.message++
 	domain, blocked := s.domain()
-	first := fact{messageID: s.message, campaign: "simulated", event: schemas.Event{
+	first := dialect.Fact{MessageID: s.message, Campaign: "simulated", Event: schemas.Event{
 		Recipient: fmt.Sprintf("person-%d@%s", s.message%1_000_000, domain),
 		Time:      s.now().UTC().Truncate(time.Second),
 	}}
 	switch x := s.rng.Float64(); {
 	case x < blocked:
-		return []fact{first.because(schemas.Blocked, "", schemas.Reputation, "550 5.7.1 message refused because of the reputation of the sending address")}
+		return []dialect.Fact{because(first, schemas.Event{Type: schemas.Blocked, Reason: schemas.Reputation, SMTPReply: "550 5.7.1 message refused because of the reputation of the sending address"})}
 	case x < blocked+s.odds.hard:
-		return []fact{first.because(schemas.Bounced, schemas.Hard, schemas.InvalidRecipient, "550 5.1.1 no such user here")}
+		return []dialect.Fact{because(first, schemas.Event{Type: schemas.Bounced, BounceType: schemas.Hard, Reason: schemas.InvalidRecipient, SMTPReply: "550 5.1.1 no such user here"})}
 	case x < blocked+s.odds.hard+s.odds.soft:
-		return []fact{first.because(schemas.Bounced, schemas.Soft, schemas.MailboxFull, "452 4.2.2 mailbox is over quota")}
+		return []dialect.Fact{because(first, schemas.Event{Type: schemas.Bounced, BounceType: schemas.Soft, Reason: schemas.MailboxFull, SMTPReply: "452 4.2.2 mailbox is over quota"})}
 	case x < blocked+s.odds.hard+s.odds.soft+s.odds.deferred:
-		deferred := first.because(schemas.Deferred, "", schemas.Greylisted, "451 4.7.1 greylisted, come back in five minutes")
-		return append([]fact{deferred}, s.delivered(first)...)
+		deferred := because(first, schemas.Event{Type: schemas.Deferred, Reason: schemas.Greylisted, SMTPReply: "451 4.7.1 greylisted, come back in five minutes"})
+		return append([]dialect.Fact{deferred}, s.delivered(first)...)
 	default:
 		return s.delivered(first)
 	}
@@ -137,21 +130,22 @@ func (s *story) domain() (name string, blocked float64) {
 	return domains[s.rng.IntN(len(domains))], s.odds.blocked
 }
 
-func (s *story) delivered(first fact) []fact {
-	facts := []fact{first.because(schemas.Delivered, "", "", "250 2.0.0 queued")}
+func (s *story) delivered(first dialect.Fact) []dialect.Fact {
+	facts := []dialect.Fact{because(first, schemas.Event{Type: schemas.Delivered, SMTPReply: "250 2.0.0 queued"})}
 	for _, later := range []struct {
 		t     schemas.Type
 		share float64
 	}{{schemas.Opened, s.odds.opened}, {schemas.Clicked, s.odds.clicked}, {schemas.Complained, s.odds.complained}, {schemas.Unsubscribed, s.odds.unsubscribed}} {
 		if s.rng.Float64() < later.share {
-			facts = append(facts, first.because(later.t, "", "", ""))
+			facts = append(facts, because(first, schemas.Event{Type: later.t}))
 		}
 	}
 	return facts
 }
 
-func (f fact) because(t schemas.Type, b schemas.BounceType, r schemas.Reason, reply string) fact {
-	f.event.Type, f.event.BounceType, f.event.Reason, f.event.SMTPReply = t, b, r, reply
+// because returns f with what happened, and why, of e.
+func because(f dialect.Fact, e schemas.Event) dialect.Fact {
+	f.Event.Type, f.Event.BounceType, f.Event.Reason, f.Event.SMTPReply = e.Type, e.BounceType, e.Reason, e.SMTPReply
 	return f
 }
 

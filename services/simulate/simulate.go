@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,8 @@ import (
 
 	"github.com/mailstream/mailstream/services/internal/address"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/provider/dialect"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
 )
 
 // Limits of a run.
@@ -75,7 +78,8 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(err == nil && base.Host != "" && (base.Scheme == "http" || base.Scheme == "https"), "url", "%q is no http URL", c.URL)
 	p.Check(err != nil || base.RawQuery == "" && base.Fragment == "", "url", "%q is no base: the path of the source is put behind it", c.URL)
 	p.Check(c.Source != "", "source", "is empty")
-	p.Check(dialects()[c.Provider].write != nil, "provider", "%q is not one of %s", c.Provider, strings.Join(Providers(), ", "))
+	_, ok := registry.Find(c.Provider)
+	p.Check(ok, "provider", "%q is not one of %s", c.Provider, strings.Join(Providers(), ", "))
 	p.Check(scenarios()[c.Scenario] != nil, "scenario", "%q is not one of %s", c.Scenario, strings.Join(Scenarios(), ", "))
 	p.Check(c.Rate > 0 && c.Rate <= rateMax, "rate", "%g is not above 0 and up to %d", c.Rate, rateMax)
 	p.Check(c.Duration > 0, "duration", "%s is not above 0s", c.Duration)
@@ -85,6 +89,38 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(c.Workers >= 1 && c.Workers <= workersMax, "workers", "%d is not between 1 and %d", c.Workers, workersMax)
 	_, err = address.One("a@" + c.Domain)
 	p.Check(err == nil && strings.Contains(c.Domain, "."), "domain", "%q is no domain with a dot", c.Domain)
+}
+
+// Providers returns the names of the providers that can be played, sorted.
+func Providers() []string {
+	names := registry.Names()
+	slices.Sort(names)
+	return names
+}
+
+// player writes the requests of a run.
+type player struct {
+	cfg      Config
+	dialect  dialect.Dialect
+	occasion dialect.Occasion
+}
+
+// newPlayer finds the dialect of a valid cfg and the keys to sign with.
+func newPlayer(cfg Config) (*player, error) {
+	entry, _ := registry.Find(cfg.Provider)
+	p := &player{cfg: cfg, dialect: entry.Dialect, occasion: dialect.Occasion{
+		Grouped: cfg.Group > 1, Key: cfg.Auth.SigningKey.Reveal(), PublicURL: cfg.Auth.PublicURL.Reveal(), TopicArn: cfg.Auth.TopicArn,
+	}}
+	if p.occasion.PublicURL == "" {
+		p.occasion.PublicURL = cfg.target()
+	}
+	if p.dialect.Single {
+		p.cfg.Group = 1
+	}
+	if err := p.dialect.Prepare(&p.occasion); err != nil {
+		return nil, fmt.Errorf("play %s: %w", cfg.Provider, err)
+	}
+	return p, nil
 }
 
 // Run plays the scenario until its duration is over or ctx is done, writes a
@@ -97,20 +133,20 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (Summary, error) {
 	if err := p.Err(); err != nil {
 		return Summary{}, err
 	}
-	o, err := newOccasion(cfg)
+	player, err := newPlayer(cfg)
 	if err != nil {
 		return Summary{}, err
 	}
 	post := newPoster(cfg)
 	defer post.client.CloseIdleConnections()
-	requests := make(chan request, cfg.Workers)
+	requests := make(chan dialect.Request, cfg.Workers)
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer close(requests)
 		if len(cfg.Bodies) > 0 {
-			return repost(gctx, cfg, o, requests)
+			return player.repost(gctx, requests)
 		}
-		return play(gctx, cfg, o, requests)
+		return player.play(gctx, requests)
 	})
 	for range cfg.Workers {
 		group.Go(func() error {
@@ -140,11 +176,11 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (Summary, error) {
 }
 
 // repost writes the captured requests.
-func repost(ctx context.Context, cfg Config, o *occasion, requests chan<- request) error {
-	for i, body := range cfg.Bodies {
-		r, err := dialects()[cfg.Provider].captured(body, o)
+func (p *player) repost(ctx context.Context, requests chan<- dialect.Request) error {
+	for i, body := range p.cfg.Bodies {
+		r, err := p.dialect.Captured(body, &p.occasion)
 		if err != nil {
-			return fmt.Errorf("sign body %d of %d as %s: %w", i+1, len(cfg.Bodies), cfg.Provider, err)
+			return fmt.Errorf("sign body %d of %d as %s: %w", i+1, len(p.cfg.Bodies), p.cfg.Provider, err)
 		}
 		select {
 		case requests <- r:
@@ -156,30 +192,26 @@ func repost(ctx context.Context, cfg Config, o *occasion, requests chan<- reques
 }
 
 // play writes the requests that are due, tick by tick.
-func play(ctx context.Context, cfg Config, o *occasion, requests chan<- request) error {
-	rng := rand.New(rand.NewPCG(cfg.Seed, cfg.Seed))
-	story := newStory(cfg, rng)
-	encode := dialects()[cfg.Provider]
-	if encode.single {
-		cfg.Group = 1
-	}
+func (p *player) play(ctx context.Context, requests chan<- dialect.Request) error {
+	rng := rand.New(rand.NewPCG(p.cfg.Seed, p.cfg.Seed))
+	story := newStory(p.cfg, p.dialect.HasWord, rng)
 	began := time.Now()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	sent, last := 0, false
 	for !last {
 		elapsed := time.Since(began)
-		if elapsed >= cfg.Duration {
-			elapsed, last = cfg.Duration, true
+		if elapsed >= p.cfg.Duration {
+			elapsed, last = p.cfg.Duration, true
 		}
-		for due := int(cfg.Rate * elapsed.Seconds()); sent < due; {
-			facts := story.next(min(cfg.Group, due-sent))
+		for due := int(p.cfg.Rate * elapsed.Seconds()); sent < due; {
+			facts := story.next(min(p.cfg.Group, due-sent))
 			sent += len(facts)
-			copies := 1 + repeat(rng, cfg.Duplicates)
-			for o.attempt = 0; o.attempt < copies; o.attempt++ {
-				r, err := encode.compose(facts, o)
+			copies := 1 + repeat(rng, p.cfg.Duplicates)
+			for p.occasion.Attempt = 0; p.occasion.Attempt < copies; p.occasion.Attempt++ {
+				r, err := p.dialect.Compose(facts, &p.occasion)
 				if err != nil {
-					return fmt.Errorf("write a webhook of %s: %w", cfg.Provider, err)
+					return fmt.Errorf("write a webhook of %s: %w", p.cfg.Provider, err)
 				}
 				select {
 				case requests <- r:

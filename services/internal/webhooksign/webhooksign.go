@@ -1,18 +1,16 @@
 // Package webhooksign makes the signatures that email providers put on their
 // webhooks, as their documentation says, and builds the text they sign. The
 // ingress checks signatures over the same text; simulations and tests sign with
-// it. Its development keys are published: they prove nothing about a sender.
+// it.
 //
 // It verifies nothing and keeps no key.
 package webhooksign
 
 import (
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
@@ -47,11 +45,11 @@ const (
 	SendGridTimestampHeader = "X-Twilio-Email-Event-Webhook-Timestamp"
 )
 
-// SendGrid returns the value of SendGridSignatureHeader, base64, for a timestamp
+// SendGrid returns the value of SendGridSignatureHeader, base64, under an ECDSA key, for a timestamp
 // (Unix seconds) that goes into SendGridTimestampHeader.
-func SendGrid(key *ecdsa.PrivateKey, timestamp string, body []byte) (string, error) {
+func SendGrid(key crypto.Signer, timestamp string, body []byte) (string, error) {
 	sum := digest(sha256.New(), []byte(timestamp), body)
-	signature, err := ecdsa.SignASN1(rand.Reader, key, sum)
+	signature, err := key.Sign(rand.Reader, sum, crypto.SHA256)
 	return base64.StdEncoding.EncodeToString(signature), err
 }
 
@@ -156,13 +154,13 @@ const (
 	PostalHeaderV1 = "X-Postal-Signature" // SHA-1, before Postal 3.2
 )
 
-// Postal returns the value of PostalHeader, base64.
-func Postal(key *rsa.PrivateKey, body []byte) (string, error) {
+// Postal returns the value of PostalHeader, base64, under an RSA key.
+func Postal(key crypto.Signer, body []byte) (string, error) {
 	return signRSA(key, crypto.SHA256, body)
 }
 
-func signRSA(key *rsa.PrivateKey, algorithm crypto.Hash, content []byte) (string, error) {
-	signature, err := rsa.SignPKCS1v15(rand.Reader, key, algorithm, digest(algorithm.New(), content))
+func signRSA(key crypto.Signer, algorithm crypto.Hash, content []byte) (string, error) {
+	signature, err := key.Sign(rand.Reader, digest(algorithm.New(), content), algorithm)
 	return base64.StdEncoding.EncodeToString(signature), err
 }
 
@@ -229,7 +227,7 @@ func (m *SNSMessage) Content() []byte {
 }
 
 // Sign sets m.Signature for m.SignatureVersion: 1 is SHA-1, 2 is SHA-256.
-func (m *SNSMessage) Sign(key *rsa.PrivateKey) error {
+func (m *SNSMessage) Sign(key crypto.Signer) error {
 	algorithm := crypto.SHA256
 	if m.SignatureVersion == "1" {
 		algorithm = crypto.SHA1

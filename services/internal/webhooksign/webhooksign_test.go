@@ -4,6 +4,8 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -94,40 +96,52 @@ func TestSNSMessage_ContentIsWhatAmazonSigns(t *testing.T) {
 	}
 }
 
-func TestDevelopmentKeys_SignWhatTheirPublicHalvesProve(t *testing.T) {
+func TestPrivateKeys_SignWhatTheirPublicHalvesProve(t *testing.T) {
 	t.Parallel()
-	d, err := webhooksign.LoadDevelopment()
+	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	modulus, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
 	body := []byte("[{}]\r\n")
 	sum := sha256.Sum256(append([]byte("1767225605"), body...))
-	text, err := webhooksign.SendGrid(d.SendGrid, "1767225605", body)
-	if err != nil {
-		t.Fatal(err)
+	text, err := webhooksign.SendGrid(throughPEM(t, curve), "1767225605", body)
+	if err != nil || !ecdsa.VerifyASN1(&curve.PublicKey, sum[:], decode(t, text)) {
+		t.Errorf("ECDSA: %v", err)
 	}
-	if !ecdsa.VerifyASN1(&d.SendGrid.PublicKey, sum[:], decode(t, text)) {
-		t.Error("sendgrid")
-	}
-	if text, err = webhooksign.Postal(d.Postal, body); err != nil {
-		t.Fatal(err)
-	}
+	text, err = webhooksign.Postal(throughPEM(t, modulus), body)
 	sum = sha256.Sum256(body)
-	if err := rsa.VerifyPKCS1v15(&d.Postal.PublicKey, crypto.SHA256, sum[:], decode(t, text)); err != nil {
-		t.Error(err)
-	}
-	block, _ := pem.Decode([]byte(d.SNSCertificate))
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || rsa.VerifyPKCS1v15(&modulus.PublicKey, crypto.SHA256, sum[:], decode(t, text)) != nil {
+		t.Errorf("RSA: %v", err)
 	}
 	m := webhooksign.SNSMessage{Type: webhooksign.SNSNotification, Message: "m", SignatureVersion: "2"}
-	if err := m.Sign(d.SNS); err != nil {
+	err = m.Sign(modulus)
+	sum = sha256.Sum256(m.Content())
+	if err != nil || rsa.VerifyPKCS1v15(&modulus.PublicKey, crypto.SHA256, sum[:], decode(t, m.Signature)) != nil {
+		t.Errorf("SNS: %v", err)
+	}
+	for _, text := range []string{"", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"} {
+		if _, err := webhooksign.PrivateKey([]byte(text)); err == nil {
+			t.Errorf("%q is a key", text)
+		}
+	}
+}
+
+// throughPEM writes key as a file holds it and reads it.
+func throughPEM(t *testing.T, key any) crypto.Signer {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cert.CheckSignature(x509.SHA256WithRSA, m.Content(), decode(t, m.Signature)); err != nil {
-		t.Error(err)
+	read, err := webhooksign.PrivateKey(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	if err != nil {
+		t.Fatal(err)
 	}
+	return read
 }
 
 func decode(t *testing.T, text string) []byte {

@@ -43,7 +43,7 @@ func TestVerify_SaysWhyForTheOperator(t *testing.T) {
 					want("an altered body", own(tt.now), tt.with(func(r *Request) { r.Body[len(r.Body)-1] ^= 1 }), Refused)
 				}
 			}
-			sch, _ := schemeOf(tt.provider)
+			sch := schemeOf(tt.provider)
 			if size := int64(sch.window.Seconds()); size > 0 && tt.now > 0 && (tt.settings.Custom == nil || signsTime(tt.settings.Custom)) {
 				want("a clock that is ahead", own(tt.now+size+1), tt.request, OldTime)
 				want("a clock that is behind", own(tt.now-size-1), tt.request, FutureTime)
@@ -56,10 +56,10 @@ func TestVerify_SaysWhatIsPeculiarToAScheme(t *testing.T) {
 	t.Parallel()
 	mailgun := verifier(t, "mailgun", Settings{Keys: []string{mailgunKey}}, Options{Clock: at(1767225600)})
 	mandrill := verifier(t, "mandrill", Settings{Keys: []string{"key"}, PublicURL: "https://hooks.example.com/v1/webhooks/m"}, Options{})
-	sns := verifier(t, "ses", Settings{SNS: &SNS{TopicArns: []string{webhooksign.DevelopmentTopicArn}}}, Options{})
+	sns := verifier(t, "ses", Settings{SNS: &SNS{TopicArns: []string{topicArn}}}, Options{})
 	message := func(change func(*webhooksign.SNSMessage)) *Request {
 		m := webhooksign.SNSMessage{
-			Type: webhooksign.SNSNotification, TopicArn: webhooksign.DevelopmentTopicArn, Message: "{}", SignatureVersion: "2",
+			Type: webhooksign.SNSNotification, TopicArn: topicArn, Message: "{}", SignatureVersion: "2",
 			Signature: "AAAA", SigningCertURL: "https://evil.example/SimpleNotificationService-1.pem",
 		}
 		change(&m)

@@ -440,10 +440,7 @@ func TestPostal_TakesAPinnedKeyBesideTheKeySet(t *testing.T) {
 }
 
 func FuzzKeySetAndCertificate(f *testing.F) {
-	d, err := webhooksign.LoadDevelopment()
-	if err != nil {
-		f.Fatal(err)
-	}
+	d := loadKeys(f)
 	f.Add([]byte(`{"keys":[` + jwk("a", &d.Postal.PublicKey) + `]}`))
 	f.Add([]byte(d.SNSCertificate))
 	f.Add(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")}))

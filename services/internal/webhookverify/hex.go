@@ -18,10 +18,6 @@ type bodyMAC struct {
 	isPing func(body []byte) bool
 }
 
-func newMailtrap(b *builder) Verifier {
-	return &bodyMAC{header: webhooksign.MailtrapHeader, keys: b.texts()}
-}
-
 func newMailerSend(b *builder) Verifier {
 	keys := b.texts()
 	return &bodyMAC{

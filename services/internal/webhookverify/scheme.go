@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// scheme is how one provider signs.
-type scheme struct {
-	provider string
+// Scheme is how one provider signs.
+type Scheme struct {
 	// window is the replay_window where none is configured; 0 says that no time is
 	// signed, so that there is nothing to compare.
 	window time.Duration
@@ -15,7 +14,7 @@ type scheme struct {
 	build  func(*builder) Verifier
 }
 
-func (s scheme) takes(field string) bool {
+func (s *Scheme) takes(field string) bool {
 	return slices.Contains(s.fields, field) || field == "replay_window" && s.window > 0
 }
 
@@ -26,39 +25,40 @@ const (
 	windowSendGrid = 25 * time.Hour  // retries for 24 h, maybe with the first time
 )
 
-// schemes is which provider signs how. A provider that is not here signs
-// nothing.
-func schemes() []scheme {
-	return []scheme{
-		{"mailgun", windowMailgun, []string{"signing_keys"}, newMailgun},
-		{"sendgrid", windowSendGrid, []string{"signing_keys"}, newSendGrid},
-		{"ses", 0, []string{"sns"}, newSNS},
-		{"mandrill", 0, []string{"signing_keys", "public_url"}, newMandrill},
-		{"resend", windowUsual, []string{"signing_keys"}, newStandard},
-		{"mailersend", 0, []string{"signing_keys"}, newMailerSend},
-		{"mailtrap", 0, []string{"signing_keys"}, newMailtrap},
-		{"postal", 0, []string{"signing_keys", "jwks_url"}, newPostal},
-		{"mailchimp", windowUsual, []string{"signing_keys"}, newMailchimp},
-		{"generic", windowUsual, []string{"signing_keys", "public_url", "signature"}, newCustom},
-	}
+// Mailgun returns the scheme of Mailgun: a signature in the body, over time and token.
+func Mailgun() *Scheme { return &Scheme{windowMailgun, []string{"signing_keys"}, newMailgun} }
+
+// SendGrid returns the scheme of SendGrid: ECDSA over time and body.
+func SendGrid() *Scheme { return &Scheme{windowSendGrid, []string{"signing_keys"}, newSendGrid} }
+
+// AmazonSNS returns the scheme of Amazon SNS: RSA over the fields of the message.
+func AmazonSNS() *Scheme { return &Scheme{0, []string{"sns"}, newSNS} }
+
+// Mandrill returns the scheme of Mandrill: HMAC over the URL and the form.
+func Mandrill() *Scheme {
+	return &Scheme{0, []string{"signing_keys", "public_url"}, newMandrill}
 }
 
-func schemeOf(provider string) (scheme, bool) {
-	for _, s := range schemes() {
-		if s.provider == provider {
-			return s, true
-		}
-	}
-	return scheme{}, false
+// StandardWebhooks returns the scheme of the specification Standard Webhooks.
+func StandardWebhooks() *Scheme { return &Scheme{windowUsual, []string{"signing_keys"}, newStandard} }
+
+// Hex returns the scheme of a header with the hex HMAC-SHA256 of the body.
+func Hex(header string) *Scheme {
+	return &Scheme{0, []string{"signing_keys"}, func(b *builder) Verifier {
+		return &bodyMAC{header: header, keys: b.texts()}
+	}}
 }
 
-// Providers returns the names of the providers that sign. The caller owns the
-// slice.
-func Providers() []string {
-	list := schemes()
-	names := make([]string, len(list))
-	for i, s := range list {
-		names[i] = s.provider
-	}
-	return names
+// MailerSend returns the scheme of MailerSend: Hex, and a ping with a published key.
+func MailerSend() *Scheme { return &Scheme{0, []string{"signing_keys"}, newMailerSend} }
+
+// Postal returns the scheme of Postal: RSA over the body.
+func Postal() *Scheme { return &Scheme{0, []string{"signing_keys", "jwks_url"}, newPostal} }
+
+// Mailchimp returns the scheme of Mailchimp: HMAC over time and body.
+func Mailchimp() *Scheme { return &Scheme{windowUsual, []string{"signing_keys"}, newMailchimp} }
+
+// Configured returns the scheme that a source describes in its configuration.
+func Configured() *Scheme {
+	return &Scheme{windowUsual, []string{"signing_keys", "public_url", "signature"}, newCustom}
 }

@@ -92,20 +92,21 @@ func (s Settings) Any() bool {
 
 // Options are what a Verifier needs beside its settings.
 type Options struct {
-	Source string           // for log lines
-	Log    *zap.Logger      // nil logs nothing
-	Clock  func() time.Time // nil is time.Now
-	Client *http.Client     // for what is fetched; nil is one of our own
+	Provider string           // for messages
+	Source   string           // for log lines
+	Log      *zap.Logger      // nil logs nothing
+	Clock    func() time.Time // nil is time.Now
+	Client   *http.Client     // for what is fetched; nil is one of our own
 }
 
 // windowMax bounds replay_window: no provider retries for longer than three days.
 const windowMax = 72 * time.Hour
 
-// New returns the verifier of a source of the named provider. It does no I/O.
-// Faults go to p with the names of the fields; then it returns nil.
-func New(provider string, s Settings, opt Options, p *config.Problems) Verifier {
-	sch, ok := schemeOf(provider)
-	if !ok {
+// New returns the verifier of a source. scheme is nil where the provider signs
+// nothing. It does no I/O. Faults go to p with the names of the fields; then it
+// returns nil.
+func New(scheme *Scheme, s Settings, opt Options, p *config.Problems) Verifier {
+	if scheme == nil {
 		for _, f := range s.fields() {
 			p.Check(!f.set, f.name, "this provider signs nothing: use basic, bearer, header, query or path")
 		}
@@ -113,13 +114,13 @@ func New(provider string, s Settings, opt Options, p *config.Problems) Verifier 
 	}
 	b := &builder{Settings: s, Options: opt.complete(), problems: p, sound: true}
 	for _, f := range s.fields() {
-		b.check(!f.set || sch.takes(f.name), f.name, "%s has no use for it", provider)
+		b.check(!f.set || scheme.takes(f.name), f.name, "%s has no use for it", opt.Provider)
 	}
 	b.check(s.Window >= 0 && s.Window <= windowMax, "replay_window", "%s is not in [0s, %s]", s.Window, windowMax)
 	if s.Window == 0 {
-		b.Window = sch.window
+		b.Window = scheme.window
 	}
-	v := sch.build(b)
+	v := scheme.build(b)
 	if !b.sound {
 		return nil
 	}

@@ -33,7 +33,8 @@ func at(seconds int64) func() time.Time {
 func verifier(tb testing.TB, provider string, s Settings, opt Options) Verifier {
 	tb.Helper()
 	var p config.Problems
-	v := New(provider, s, opt, &p)
+	opt.Provider = provider
+	v := New(schemeOf(provider), s, opt, &p)
 	if err := p.Err(); err != nil {
 		tb.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func TestVerify_RefusesEverythingElse(t *testing.T) {
 				refuse("header "+bad[:min(len(bad), 20)], tt.settings, tt.with(func(r *Request) { r.Header.Set(tt.header, bad) }))
 			}
 			// 0 of no provider, so that any other clock is outside its window.
-			if sch, _ := schemeOf(tt.provider); sch.window > 0 && tt.now > 0 && (tt.settings.Custom == nil || signsTime(tt.settings.Custom)) {
+			if sch := schemeOf(tt.provider); sch.window > 0 && tt.now > 0 && (tt.settings.Custom == nil || signsTime(tt.settings.Custom)) {
 				for _, seconds := range []int64{tt.now - int64(sch.window.Seconds()) - 1, tt.now + int64(sch.window.Seconds()) + 1} {
 					v := verifier(t, tt.provider, tt.settings, Options{Clock: at(seconds)})
 					if got := v.Verify(t.Context(), tt.request); !got.Refuses() {
@@ -433,7 +434,7 @@ func TestNew_NamesTheFaultAndNeverTheKey(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var p config.Problems
-			if v := New(tt.provider, tt.s, Options{}, &p); v != nil {
+			if v := New(schemeOf(tt.provider), tt.s, Options{Provider: tt.provider}, &p); v != nil {
 				t.Error("there is a verifier")
 			}
 			text := fmt.Sprint(p.Err())

@@ -16,8 +16,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
 // world is everything outside: one TLS server that answers for every host, and
@@ -25,7 +23,7 @@ import (
 type world struct {
 	tb     testing.TB
 	client *http.Client
-	keys   webhooksign.Development
+	keys   published
 
 	mu      sync.Mutex
 	asked   []string
@@ -35,10 +33,7 @@ type world struct {
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
 	w := &world{tb: tb, answers: map[string]func(http.ResponseWriter){}}
-	var err error
-	if w.keys, err = webhooksign.LoadDevelopment(); err != nil {
-		tb.Fatal(err)
-	}
+	w.keys = loadKeys(tb)
 	srv := httptest.NewUnstartedServer(w)
 	trusted := x509.NewCertPool()
 	srv.TLS = &tls.Config{GetCertificate: forAnyHost(tb, trusted)}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
 	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
 
@@ -173,7 +174,9 @@ func (c Config) verifier(provider string, opt webhookverify.Options, p *config.P
 	if !s.Any() && s.Window == 0 && s.PublicURL == "" {
 		return nil
 	}
-	return webhookverify.New(provider, s, opt, p)
+	entry, _ := registry.Find(provider) // what is not found signs nothing
+	opt.Provider = provider
+	return webhookverify.New(entry.Verify, s, opt, p)
 }
 
 func (s Secrets) validate(p *config.Problems, field string) {

@@ -1,9 +1,9 @@
-// Package registry lists the providers, and what the services know of each. It is
-// the one place that names them all.
+// Package registry lists the providers. It is the one place that names them all.
 package registry
 
 import (
-	"github.com/mailstream/mailstream/services/internal/provider"
+	"strings"
+
 	"github.com/mailstream/mailstream/services/internal/provider/activecampaign"
 	"github.com/mailstream/mailstream/services/internal/provider/brevo"
 	"github.com/mailstream/mailstream/services/internal/provider/generic"
@@ -15,47 +15,43 @@ import (
 	"github.com/mailstream/mailstream/services/internal/provider/mandrill"
 	"github.com/mailstream/mailstream/services/internal/provider/postal"
 	"github.com/mailstream/mailstream/services/internal/provider/postmark"
+	"github.com/mailstream/mailstream/services/internal/provider/profile"
 	"github.com/mailstream/mailstream/services/internal/provider/resend"
 	"github.com/mailstream/mailstream/services/internal/provider/sendgrid"
 	"github.com/mailstream/mailstream/services/internal/provider/ses"
 	"github.com/mailstream/mailstream/services/internal/provider/sparkpost"
 )
 
-// Entry is what the services know of one provider.
-type Entry struct {
-	provider.Provider
-}
-
 // Entries returns every provider, a line each. A new one is a package beside this
-// one, its fixtures, and its line here. The caller owns the slice.
-func Entries() []Entry {
-	return []Entry{
-		{Provider: mailjet.Provider{}},
-		{Provider: new(generic.Provider)}, // each source of it is configured
-		{Provider: sendgrid.Provider{}},
-		{Provider: mailgun.Provider{}},
-		{Provider: ses.Provider{}},
-		{Provider: sparkpost.Provider{}},
-		{Provider: postmark.Provider{}},
-		{Provider: mailtrap.Provider{}},
-		{Provider: mandrill.Provider{}},
-		{Provider: postal.Provider{}},
-		{Provider: resend.Provider{}},
-		{Provider: mailchimp.Provider{}},
-		{Provider: brevo.Provider{}},
-		{Provider: activecampaign.Provider{}},
-		{Provider: mailersend.Provider{}},
+// one, its page in docs/providers, and its line here. The caller owns the slice.
+func Entries() []profile.Entry {
+	return []profile.Entry{
+		mailjet.Entry(),
+		generic.Entry(),
+		sendgrid.Entry(),
+		mailgun.Entry(),
+		ses.Entry(),
+		sparkpost.Entry(),
+		postmark.Entry(),
+		mailtrap.Entry(),
+		mandrill.Entry(),
+		postal.Entry(),
+		resend.Entry(),
+		mailchimp.Entry(),
+		brevo.Entry(),
+		activecampaign.Entry(),
+		mailersend.Entry(),
 	}
 }
 
 // Find returns the entry of the named provider.
-func Find(name string) (Entry, bool) {
+func Find(name string) (profile.Entry, bool) {
 	for _, e := range Entries() {
 		if e.Name() == name {
 			return e, true
 		}
 	}
-	return Entry{}, false
+	return profile.Entry{}, false
 }
 
 // Names returns the names a source may have as provider, in the order of the
@@ -67,4 +63,17 @@ func Names() []string {
 		names[i] = e.Name()
 	}
 	return names
+}
+
+// DevelopmentSources returns the sources of the development configuration, one a
+// provider and named as it, as YAML: the list below ingress.sources.
+func DevelopmentSources() string {
+	var out strings.Builder
+	for _, e := range Entries() {
+		out.WriteString("- name: " + e.Name() + "\n  provider: " + e.Name() + "\n")
+		for line := range strings.Lines(e.Development) {
+			out.WriteString("  " + line)
+		}
+	}
+	return out.String()
 }

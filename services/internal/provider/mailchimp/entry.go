@@ -1,0 +1,25 @@
+package mailchimp
+
+import (
+	_ "embed"
+
+	"github.com/mailstream/mailstream/services/internal/provider/dialect"
+	"github.com/mailstream/mailstream/services/internal/provider/profile"
+	"github.com/mailstream/mailstream/services/internal/webhooksign"
+	"github.com/mailstream/mailstream/services/internal/webhookverify"
+)
+
+// development is the source of the development configuration, without its name.
+//
+//go:embed development.yaml
+var development string
+
+// Entry returns what the services know of Mailchimp.
+func Entry() profile.Entry {
+	return profile.Entry{
+		Provider:    Provider{},
+		Verify:      webhookverify.Mailchimp(),
+		Dialect:     dialect.Dialect{Write: write, Single: true, HasWord: hasWord, Sign: dialect.TimedSum(webhooksign.MailchimpHeader), Media: dialect.FormMedia},
+		Development: development,
+	}
+}

@@ -1,0 +1,25 @@
+package mailersend
+
+import (
+	_ "embed"
+
+	"github.com/mailstream/mailstream/services/internal/provider/dialect"
+	"github.com/mailstream/mailstream/services/internal/provider/profile"
+	"github.com/mailstream/mailstream/services/internal/webhooksign"
+	"github.com/mailstream/mailstream/services/internal/webhookverify"
+)
+
+// development is the source of the development configuration, without its name.
+//
+//go:embed development.yaml
+var development string
+
+// Entry returns what the services know of MailerSend.
+func Entry() profile.Entry {
+	return profile.Entry{
+		Provider:    Provider{},
+		Verify:      webhookverify.MailerSend(),
+		Dialect:     dialect.Dialect{Write: write, Single: true, Sign: dialect.HexSum(webhooksign.MailerSendHeader)},
+		Development: development,
+	}
+}

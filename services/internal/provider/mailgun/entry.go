@@ -1,0 +1,24 @@
+package mailgun
+
+import (
+	_ "embed"
+
+	"github.com/mailstream/mailstream/services/internal/provider/dialect"
+	"github.com/mailstream/mailstream/services/internal/provider/profile"
+	"github.com/mailstream/mailstream/services/internal/webhookverify"
+)
+
+// development is the source of the development configuration, without its name.
+//
+//go:embed development.yaml
+var development string
+
+// Entry returns what the services know of Mailgun.
+func Entry() profile.Entry {
+	return profile.Entry{
+		Provider:    Provider{},
+		Verify:      webhookverify.Mailgun(),
+		Dialect:     dialect.Dialect{Write: write, Single: true, Sign: sign},
+		Development: development,
+	}
+}

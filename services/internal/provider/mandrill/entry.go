@@ -1,0 +1,24 @@
+package mandrill
+
+import (
+	_ "embed"
+
+	"github.com/mailstream/mailstream/services/internal/provider/dialect"
+	"github.com/mailstream/mailstream/services/internal/provider/profile"
+	"github.com/mailstream/mailstream/services/internal/webhookverify"
+)
+
+// development is the source of the development configuration, without its name.
+//
+//go:embed development.yaml
+var development string
+
+// Entry returns what the services know of Mandrill.
+func Entry() profile.Entry {
+	return profile.Entry{
+		Provider:    Provider{},
+		Verify:      webhookverify.Mandrill(),
+		Dialect:     dialect.Dialect{Write: write, Sign: sign, Media: dialect.FormMedia},
+		Development: development,
+	}
+}

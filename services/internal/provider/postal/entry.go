@@ -1,0 +1,29 @@
+package postal
+
+import (
+	_ "embed"
+
+	"github.com/mailstream/mailstream/services/internal/provider/dialect"
+	"github.com/mailstream/mailstream/services/internal/provider/profile"
+	"github.com/mailstream/mailstream/services/internal/webhookverify"
+)
+
+// developmentKey is published: it proves nothing about a sender.
+//
+//go:embed development.key.pem
+var developmentKey []byte
+
+// development is the source of the development configuration, without its name.
+//
+//go:embed development.yaml
+var development string
+
+// Entry returns what the services know of Postal.
+func Entry() profile.Entry {
+	return profile.Entry{
+		Provider:    Provider{},
+		Verify:      webhookverify.Postal(),
+		Dialect:     dialect.Dialect{Write: write, Single: true, HasWord: hasWord, Sign: sign, PrivateKey: developmentKey},
+		Development: development,
+	}
+}

@@ -1,0 +1,23 @@
+package postmark
+
+import (
+	_ "embed"
+
+	"github.com/mailstream/mailstream/services/internal/provider/dialect"
+	"github.com/mailstream/mailstream/services/internal/provider/profile"
+)
+
+// development is the source of the development configuration, without its name.
+//
+//go:embed development.yaml
+var development string
+
+// Entry returns what the services know of Postmark.
+func Entry() profile.Entry {
+	return profile.Entry{
+		Provider:        Provider{},
+		Dialect:         dialect.Dialect{Write: write, Single: true},
+		BlocksLiterally: true,
+		Development:     development,
+	}
+}

@@ -1,0 +1,30 @@
+package sendgrid
+
+import (
+	_ "embed"
+
+	"github.com/mailstream/mailstream/services/internal/provider/dialect"
+	"github.com/mailstream/mailstream/services/internal/provider/profile"
+	"github.com/mailstream/mailstream/services/internal/webhookverify"
+)
+
+// developmentKey is published: it proves nothing about a sender.
+//
+//go:embed development.key.pem
+var developmentKey []byte
+
+// development is the source of the development configuration, without its name.
+//
+//go:embed development.yaml
+var development string
+
+// Entry returns what the services know of SendGrid.
+func Entry() profile.Entry {
+	return profile.Entry{
+		Provider:        Provider{},
+		Verify:          webhookverify.SendGrid(),
+		Dialect:         dialect.Dialect{Write: write, Sign: sign, PrivateKey: developmentKey},
+		BlocksLiterally: true,
+		Development:     development,
+	}
+}

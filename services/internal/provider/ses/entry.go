@@ -1,0 +1,33 @@
+package ses
+
+import (
+	_ "embed"
+
+	"github.com/mailstream/mailstream/services/internal/provider/dialect"
+	"github.com/mailstream/mailstream/services/internal/provider/profile"
+	"github.com/mailstream/mailstream/services/internal/webhookverify"
+)
+
+// DevelopmentTopicArn is the topic that the development configuration takes
+// messages of.
+const DevelopmentTopicArn = "arn:aws:sns:eu-west-1:123456789012:mailstream-development"
+
+// developmentKey is published: it proves nothing about a sender.
+//
+//go:embed development.key.pem
+var developmentKey []byte
+
+// development is the source of the development configuration, without its name.
+//
+//go:embed development.yaml
+var development string
+
+// Entry returns what the services know of Amazon SES.
+func Entry() profile.Entry {
+	return profile.Entry{
+		Provider:    Provider{},
+		Verify:      webhookverify.AmazonSNS(),
+		Dialect:     dialect.Dialect{Write: write, Single: true, Sign: sign, PrivateKey: developmentKey},
+		Development: development,
+	}
+}
