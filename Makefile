@@ -17,13 +17,6 @@ export FUZZTIME ?= 10s
 # one, eight tests at a time whatever the number of processors, since most wait.
 TEST := go test -p 2 -parallel 8 -shuffle=on -timeout 8m
 
-# staticcheck runs every check it has but these:
-#   ST1003  reads ErrBadID-style names of other systems' fields as misspelt
-#   ST1005  is held by the style test, with a message that names the rule
-#   ST1016  wants one receiver name per type; generated methods differ
-#   QF*     offers rewrites, most of them matters of taste
-LINT_CHECKS := all,-ST1003,-ST1005,-ST1016,-QF*
-
 .PHONY: help dev quick check test test-kafka test-sql race fuzz bench lint gen check-alone image clean
 
 help: ## this list
@@ -47,6 +40,8 @@ quick: ## the inner loop: style, vet and tests of the packages that differ from 
 check: gen lint check-alone ## generated files, format, vet, lint, style, schemas, rules of Prometheus, each module alone
 	@echo '== alerting rules of Prometheus' # a module of its own, see docs/decisions/0011
 	@cd devstack/promtest && export GOWORK=off && go vet ./... && go test -count=1 ./... && go mod tidy -diff
+	@echo '== each linter finds what it is for'
+	@cd devstack/lint && export GOWORK=off && go vet ./... && go test -count=1 ./...
 	@echo '== style, schemas against samples'
 	@go test -count=1 ./devstack/tidy ./schemas/...
 
@@ -84,14 +79,18 @@ bench: ## the numbers of the budget table, each beside its reference
 	@go build -o bin/ ./devstack/cmd/bench
 	@exec bin/bench
 
-lint: ## gofmt, go vet, staticcheck
+lint: ## gofmt, go vet, golangci-lint, deadcode
 	@echo '== gofmt'
 	@unformatted=$$(gofmt -s -l $(MODULES)); test -z "$$unformatted" || { echo "run gofmt -s -w on:"; echo "$$unformatted"; exit 1; }
 	@echo '== go vet'
 	@go vet $(PACKAGES)
 	@go vet -tags kafka,sql ./devstack/...
-	@echo '== staticcheck $(LINT_CHECKS)'
-	@go tool staticcheck -tags kafka,sql -checks '$(LINT_CHECKS)' $(PACKAGES)
+	@echo '== golangci-lint (the first build takes some minutes)' # a module of its own, see docs/decisions/0017
+	@linter=$$(cd devstack/lint && GOWORK=off go tool -n golangci-lint); "$$linter" run --show-stats=false $(PACKAGES)
+	@echo '== deadcode'
+	@deadcode=$$(cd devstack/lint && GOWORK=off go tool -n deadcode); \
+	found=$$("$$deadcode" -tags kafka,sql -test $(PACKAGES)); \
+	dead=$$(grep -v '_test\.go:' <<< "$$found" || true); test -z "$$dead" || { echo "nothing calls these, not even a test:"; echo "$$dead"; exit 1; }
 
 gen: ## write generated files again; inside a checkout, fail when one was stale
 	@echo '== generated files'

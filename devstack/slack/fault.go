@@ -36,9 +36,6 @@ func ServerError(times int) Fault {
 	return Fault{Times: times, Status: http.StatusInternalServerError, Body: "internal_error"}
 }
 
-// Gone answers as a webhook does that was removed: for good.
-func Gone() Fault { return Fault{Times: -1, Status: http.StatusNotFound, Body: "no_service"} }
-
 // Order adds faults behind those ordered before.
 func (s *Server) Order(faults ...Fault) error {
 	for _, f := range faults {

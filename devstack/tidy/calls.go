@@ -21,35 +21,6 @@ const (
 	kafkaRecords = kafkaLibrary + "/pkg/kgo"
 )
 
-// mainOnly lists what belongs to main: it ends the process and hands arguments
-// and environment down, so that everything else can run many times in a test.
-func mainOnly() map[string][]string {
-	return map[string][]string{
-		"os":   {"Exit", "Args", "Getenv", "LookupEnv", "Environ", "ExpandEnv", "Setenv"},
-		"log":  {"Fatal", "Fatalf", "Fatalln"},
-		"flag": {"Parse", "CommandLine"},
-	}
-}
-
-// checkMainOnly keeps the process's edges in main.
-func checkMainOnly(t *tree, rep *report) {
-	for _, f := range t.goFiles {
-		if f.test || mainFile.MatchString(f.path) {
-			continue
-		}
-		ast.Inspect(f.ast, func(n ast.Node) bool {
-			sel, ok := n.(*ast.SelectorExpr)
-			if !ok {
-				return true
-			}
-			if pkg, name := f.selected(sel); slices.Contains(mainOnly()[pkg], name) {
-				rep.add(f.path, f.line(sel.Pos()), "%s.%s belongs in cmd/*/main.go; take the value as a parameter", pkg, name)
-			}
-			return true
-		})
-	}
-}
-
 // fillerStart matches the words that only say that an error is an error.
 var fillerStart = regexp.MustCompile(`(?i)^(failed|failure|error|errors|unable|could not|couldn't|cannot|can't|can not)\b`)
 

@@ -74,6 +74,9 @@ func checkModules(t *tree, rep *report) {
 	}
 }
 
+// modulePrefix starts the import path of every module of the repository.
+const modulePrefix = "github.com/mailstream/mailstream/"
+
 // checkContractAlone keeps the contract free of requirements: whoever imports
 // it gets its types and nothing else, tests included.
 func checkContractAlone(t *tree, rep *report) {

@@ -18,8 +18,8 @@ const (
 // metricName is the form of every name a dashboard can see.
 var metricName = regexp.MustCompile(`^mailstream_[a-z0-9]+(_[a-z0-9]+)+$`)
 
-// checkMetrics keeps metrics in structs made from a registerer, so that two
-// instances in one process do not share counters.
+// checkMetrics keeps metrics out of package variables, so that two instances in
+// one process do not share counters, and their names in form.
 func checkMetrics(t *tree, rep *report) {
 	for _, f := range t.goFiles {
 		if !f.production() {
@@ -31,10 +31,7 @@ func checkMetrics(t *tree, rep *report) {
 			}
 		}
 		ast.Inspect(f.ast, func(n ast.Node) bool {
-			switch n := n.(type) {
-			case *ast.SelectorExpr:
-				f.checkGlobalRegistry(n, rep)
-			case *ast.CompositeLit:
+			if n, ok := n.(*ast.CompositeLit); ok {
 				f.checkMetricName(n, rep)
 			}
 			return true
@@ -55,16 +52,6 @@ func (f *goFile) checkMetricVars(gen *ast.GenDecl, rep *report) {
 		}
 		return true
 	})
-}
-
-// checkGlobalRegistry looks for the registry that all packages share.
-func (f *goFile) checkGlobalRegistry(sel *ast.SelectorExpr, rep *report) {
-	pkg, name := f.selected(sel)
-	global := pkg == prometheusPath && slices.Contains([]string{"DefaultRegisterer", "DefaultGatherer", "MustRegister", "Register"}, name) ||
-		pkg == promautoPath && strings.HasPrefix(name, "New")
-	if global {
-		rep.add(f.path, f.line(sel.Pos()), "uses the global registry; take a prometheus.Registerer")
-	}
 }
 
 // checkMetricName holds literal names to the form mailstream_<service>_<noun>,

@@ -22,7 +22,7 @@ type phrase struct {
 func phrases() []phrase {
 	return []phrase{
 		{regexp.MustCompile(`\b(TODO|FIXME|XXX)\b`), "a reminder; do it or open an issue", true},
-		{regexp.MustCompile(`(//nolint)`), "nothing here reads nolint; //lint:ignore CHECK reason is staticcheck's", true},
+		{regexp.MustCompile(`(//lint:ignore)`), "nothing here reads it; write //nolint:LINTER // reason", true},
 		{regexp.MustCompile(`(?:^|[^\w.\-])(/(?:work|root|tmp)/)`), "a path of one machine", false},
 		{regexp.MustCompile(`(?i)\b(registry\.npmjs\.org|registry\.yarnpkg\.com|registry\.npmmirror\.com|proxy\.golang\.org|sum\.golang\.org|goproxy\.(?:io|cn)|repo1?\.maven\.(?:org|apache\.org)|pypi\.org|files\.pythonhosted\.org|(?:deb|security)\.debian\.org)\b`), "a registry's host; the client's configuration says which registry", true},
 		{regexp.MustCompile(`(?i)\b(claude|chatgpt|copilot|openai|anthropic|gpt-?[0-9]|llms?|language models?|ai[- ](?:assistants?|agents?|generated|models?)|coding agents?|sub-?agents?|(?:this|that|another|previous|next|earlier|later|my|our) session|(?:the|my|your|this) brief (?:says|asks|gives|wants)|(?:house-style|common)\.md)\b`), "speaks of how the project was written, not of the project", true},

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"go/ast"
 	"go/parser"
-	"go/scanner"
 	"go/token"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,7 +27,6 @@ type tree struct {
 	paths   []string      // every file, relative, with slashes
 	goFiles []*goFile
 	texts   []textFile
-	broken  []Problem // Go files that do not parse
 	fset    *token.FileSet
 }
 
@@ -45,7 +42,6 @@ type goFile struct {
 	dir       string // of path; "." never occurs, the root holds no Go
 	test      bool   // _test.go
 	generated bool
-	lines     int
 	fset      *token.FileSet
 	ast       *ast.File
 	imports   map[string]string // name in the file -> import path
@@ -127,15 +123,10 @@ func (t *tree) readFile(rel string, d fs.DirEntry) error {
 	return nil
 }
 
-// parseGo adds one Go file; what does not parse is a problem by itself.
+// parseGo adds one Go file; the compiler speaks of what does not parse.
 func (t *tree) parseGo(rel string, content []byte) {
 	parsed, err := parser.ParseFile(t.fset, rel, content, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
-		line := 1
-		if list, ok := errors.AsType[scanner.ErrorList](err); ok && len(list) > 0 {
-			line = list[0].Pos.Line
-		}
-		t.broken = append(t.broken, Problem{File: rel, Line: line, Text: "does not parse as Go", Rule: 7})
 		return
 	}
 	f := &goFile{
@@ -143,7 +134,6 @@ func (t *tree) parseGo(rel string, content []byte) {
 		dir:       path.Dir(rel),
 		test:      strings.HasSuffix(rel, "_test.go"),
 		generated: ast.IsGenerated(parsed),
-		lines:     bytes.Count(content, []byte("\n")),
 		fset:      t.fset,
 		ast:       parsed,
 		imports:   map[string]string{},
@@ -176,10 +166,6 @@ func importName(p string) string {
 func in(p, prefix string) bool {
 	return p == prefix || strings.HasPrefix(p, prefix+"/")
 }
-
-// mainFile matches the only files that may read the process's arguments and
-// environment and end it. An example is one folder, so its main lies there.
-var mainFile = regexp.MustCompile(`(^|/)cmd/[^/]+/main\.go$|^examples/[^/]+/main\.go$`)
 
 // testSupport says whether a directory holds code for tests only: one whose
 // name, or that of a folder above it, ends in "test" (kafkatest, devstack/test).

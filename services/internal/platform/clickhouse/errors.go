@@ -87,14 +87,16 @@ func classify(err error) error {
 		return err
 	}
 	k := kind(ex.Code)
-	switch k {
-	case nil:
+	if k == nil {
 		return err
-	case ErrRejected:
-		return fate.Wrap(fate.DeadLetter, fmt.Errorf("%w: %w", k, err))
-	case ErrDenied:
-		return fate.Wrap(fate.Halt, fmt.Errorf("%w: %w", k, err))
+	}
+	err = fmt.Errorf("%w: %w", k, err)
+	switch {
+	case errors.Is(k, ErrRejected):
+		return fate.Wrap(fate.DeadLetter, err)
+	case errors.Is(k, ErrDenied):
+		return fate.Wrap(fate.Halt, err)
 	default:
-		return fmt.Errorf("%w: %w", k, err)
+		return err
 	}
 }

@@ -38,12 +38,6 @@ func Offset(o int64) zap.Field { return zap.Int64("offset", o) }
 // Group is a Kafka consumer group.
 func Group(name string) zap.Field { return zap.String("group", name) }
 
-// Broker is a Kafka broker's address.
-func Broker(addr string) zap.Field { return zap.String("broker", addr) }
-
-// EventID is schemas.Event.ID.
-func EventID(id string) zap.Field { return zap.String("event_id", id) }
-
 // Provider is an email provider's name.
 func Provider(name string) zap.Field { return zap.String("provider", name) }
 
@@ -74,9 +68,6 @@ func Status(code int) zap.Field { return zap.Int("status", code) }
 // Method is an HTTP method.
 func Method(m string) zap.Field { return zap.String("method", m) }
 
-// Path is the path of an HTTP request, without its query.
-func Path(p string) zap.Field { return zap.String("path", p) }
-
 // Addr is a listen address of ours.
 func Addr(a string) zap.Field { return zap.String("addr", a) }
 
@@ -85,9 +76,6 @@ func MetricsAddr(a string) zap.Field { return zap.String("metrics_addr", a) }
 
 // Name is a named part: a task, a migration, a rule.
 func Name(n string) zap.Field { return zap.String("name", n) }
-
-// Version is a version of ours or of a peer.
-func Version(v string) zap.Field { return zap.String("version", v) }
 
 // Reason is one word of a closed set that says why.
 func Reason(r string) zap.Field { return zap.String("reason", r) }

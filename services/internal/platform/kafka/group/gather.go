@@ -51,7 +51,7 @@ func (s *session) gather(ctx context.Context) (*batch, error) {
 	}
 	// What the client already holds needs no waiting.
 	for !s.full(b) && s.cl.BufferedFetchRecords() > 0 && len(s.wanted) == 0 {
-		//lint:ignore SA1012 kgo takes a nil context for "only what is there already"
+		//nolint:staticcheck // kgo takes a nil context for "only what is there already"
 		if n, err := s.poll(nil, b); err != nil || n == 0 {
 			return b, err
 		}
