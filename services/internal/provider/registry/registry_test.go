@@ -1,0 +1,81 @@
+package registry_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mailstream/mailstream/services/internal/provider/profile"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
+)
+
+// missing names the parts that a provider lacks.
+func missing(e profile.Entry) (parts []string) {
+	const providers, docs = "..", "../../../../docs/providers"
+	need := func(there bool, what string) {
+		if !there {
+			parts = append(parts, what)
+		}
+	}
+	need(e.Provider != nil, "a decoder")
+	if e.Provider == nil {
+		return parts
+	}
+	fixtures, err := filepath.Glob(filepath.Join(providers, e.Name(), "testdata", "*"))
+	need(err == nil && len(fixtures) > 0, "fixtures")
+	page, err := os.ReadFile(filepath.Join(docs, e.Name()+".md"))
+	need(err == nil && strings.Contains(string(page), "provider: "+e.Name()), "a page with its configuration")
+	index, err := os.ReadFile(filepath.Join(docs, "README.md"))
+	need(err == nil && strings.Contains(string(index), "| ["+e.Name()+"]("+e.Name()+".md) |"), "a line in the table of providers")
+	need(e.Dialect.Write != nil, "a dialect")
+	need(strings.HasPrefix(e.Development, "auth:"), "a development source with auth")
+	signs := strings.Contains(e.Development, "signing_keys:") || strings.Contains(e.Development, "sns:")
+	need(!signs || e.Verify != nil, "a verifier of what its development source signs")
+	need(!signs || e.Dialect.Sign != nil, "a signer for what its development source verifies")
+	need(e.Verify == nil || signs, "a development source that uses its verifier")
+	return parts
+}
+
+func TestEntries_LackNothing(t *testing.T) {
+	t.Parallel()
+	entries := registry.Entries()
+	for _, e := range entries {
+		if parts := missing(e); len(parts) > 0 {
+			t.Errorf("%s lacks %s", e.Name(), strings.Join(parts, ", "))
+		}
+	}
+	// Each folder of a provider is in the list.
+	names := registry.Names()
+	folders, err := filepath.Glob("../*/entry.go")
+	if err != nil || len(folders) != len(entries) {
+		t.Errorf("%d folders with an entry, %d in the list, %v", len(folders), len(entries), err)
+	}
+	for _, file := range folders {
+		if name := filepath.Base(filepath.Dir(file)); !slices.Contains(names, name) {
+			t.Errorf("%s is not in the list", name)
+		}
+	}
+}
+
+// The test above can fail: an entry that has lost a part is told so.
+func TestEntries_OneThatLacksAPartIsNamed(t *testing.T) {
+	t.Parallel()
+	for part, lose := range map[string]func(*profile.Entry){
+		"a decoder":                      func(e *profile.Entry) { e.Provider = nil },
+		"a dialect":                      func(e *profile.Entry) { e.Dialect.Write = nil },
+		"a development source with auth": func(e *profile.Entry) { e.Development = "" },
+		"a verifier of what its development source signs":   func(e *profile.Entry) { e.Verify = nil },
+		"a signer for what its development source verifies": func(e *profile.Entry) { e.Dialect.Sign = nil },
+	} {
+		e, known := registry.Find("postal")
+		if !known {
+			t.Fatal("there is no postal")
+		}
+		lose(&e)
+		if parts := missing(e); !slices.Contains(parts, part) {
+			t.Errorf("without it: %q, want %q", parts, part)
+		}
+	}
+}
