@@ -40,6 +40,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
 )
 
 const (
@@ -156,7 +157,7 @@ func (s *Service) stages(opt options) error {
 	// more than its share.
 	perLane := max(2*s.cfg.SeriesMax/int(s.kafka.Topics.Partitions), seriesMaxLow)
 	s.counter = counter.New(counter.Options{
-		Kafka: s.kafka, Window: s.cfg.longestWindow(), SeriesMax: perLane, Now: opt.now, Settled: s.noteSettled,
+		Kafka: s.kafka, Window: s.cfg.longestWindow(), SeriesMax: perLane, Literal: registry.Literal(), Now: opt.now, Settled: s.noteSettled,
 	}, s.producer, s.log, s.reg)
 	s.evaluator = evaluator.New(evaluator.Options{
 		Kafka: s.kafka, Rules: rules, Instance: instanceName(), SeriesMax: s.cfg.SeriesMax, Now: opt.now, Receivers: s.boxes,

@@ -47,7 +47,9 @@ type Options struct {
 	Window time.Duration // the longest window of any rule
 	// SeriesMax bounds the series of one source that change in one round.
 	SeriesMax int
-	Now       func() time.Time
+	// Literal has the providers whose bounces are never blocks (registry.Literal).
+	Literal map[string]bool
+	Now     func() time.Time
 	// Settled is called when every partition has published its first round; it must be
 	// quick.
 	Settled func()
@@ -77,7 +79,7 @@ func New(opt Options, pub Publisher, log *zap.Logger, reg prometheus.Registerer)
 	}
 	c.rounds = rounds{
 		prefix: opt.Kafka.TopicPrefix, window: opt.Window, seriesMax: opt.SeriesMax, log: c.log, met: c.met,
-		sets: make(map[int32]*partitionSet),
+		sets: make(map[int32]*partitionSet), decoder: decoder{literal: opt.Literal},
 	}
 	c.rates = newRatePublisher(schemas.RatesTopic(opt.Kafka.TopicPrefix), int(opt.Kafka.Topics.Partitions), pub)
 	return c

@@ -33,7 +33,8 @@ const (
 // decoder reads event records. It keeps its buffers between calls, so it belongs
 // to one loop.
 type decoder struct {
-	event schemas.Reader
+	literal map[string]bool // providers whose bounces are never blocks
+	event   schemas.Reader
 }
 
 // decode reads one event record. An event is placed by its own time, but never
@@ -60,7 +61,7 @@ func (d *decoder) decode(rec *kgo.Record, kind window.Kind) (o window.Observatio
 		skewed = at.Sub(rec.Timestamp) > skewMax
 		at = rec.Timestamp
 	}
-	if kind == window.Bounced && refused(&e.EventView) {
+	if kind == window.Bounced && d.refused(&e.EventView) {
 		kind = window.Blocked
 	}
 	o.ID, o.Pane, o.Kind = string(e.ID), window.PaneOf(at), kind
@@ -96,9 +97,8 @@ func listing(e *schemas.EventView) string {
 // refused says that a bounce is what other providers call a block: a server would
 // not take the message because of its sender or its content. Providers with a
 // word of their own for that are taken by it.
-func refused(e *schemas.EventView) bool {
-	switch string(e.Provider) {
-	case "mailjet", "sendgrid", "postmark", "generic":
+func (d *decoder) refused(e *schemas.EventView) bool {
+	if d.literal[string(e.Provider)] {
 		return false
 	}
 	cause := schemas.Cause(e.Cause)

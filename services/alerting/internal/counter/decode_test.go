@@ -11,6 +11,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/window"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
 )
 
 func record(at time.Time, value string) *kgo.Record {
@@ -60,6 +61,7 @@ func TestDecode_TakesWhatIsCounted(t *testing.T) {
 
 func TestDecode_CountsARefusalAsABlockWhateverTheProviderCallsIt(t *testing.T) {
 	t.Parallel()
+	d := decoder{literal: registry.Literal()}
 	at := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
 		provider string
@@ -81,7 +83,7 @@ func TestDecode_CountsARefusalAsABlockWhateverTheProviderCallsIt(t *testing.T) {
 			ID: "1", Type: schemas.Bounced, Time: at, Source: "acme", Provider: tt.provider, RecipientDomain: "d.test",
 			Reason: schemas.Reputation, Cause: tt.cause, SMTPReply: "550 5.7.1 no",
 		}
-		o, _, err := new(decoder).decode(record(at, string(schemas.AppendJSON(nil, &e))), window.Bounced)
+		o, _, err := d.decode(record(at, string(schemas.AppendJSON(nil, &e))), window.Bounced)
 		if err != nil || o.Kind != tt.want || (o.Sample != "") != (tt.want == window.Blocked) {
 			t.Errorf("%s %s: kind %d with %q, %v; want %d", tt.provider, tt.cause, o.Kind, o.Sample, err, tt.want)
 		}

@@ -54,6 +54,19 @@ func Find(name string) (profile.Entry, bool) {
 	return profile.Entry{}, false
 }
 
+// Literal returns the names of the providers whose bounces are never blocks, since
+// they have a word of their own for a block: profile.Entry.BlocksLiterally. The
+// caller owns the map.
+func Literal() map[string]bool {
+	literal := map[string]bool{}
+	for _, e := range Entries() {
+		if e.BlocksLiterally {
+			literal[e.Name()] = true
+		}
+	}
+	return literal
+}
+
 // Names returns the names a source may have as provider, in the order of the
 // entries. The caller owns the slice.
 func Names() []string {
