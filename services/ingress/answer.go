@@ -67,10 +67,10 @@ func (s *Service) refuse(x *exchange, no *refusal) {
 		return
 	}
 	s.noteRefusal(x, no)
-	if no.again {
+	if no.retryAfter {
 		x.w.Header().Set("Retry-After", s.retryAfter)
 	}
-	if no.close {
+	if no.closeConn {
 		x.w.Header().Set("Connection", "close")
 	}
 	httpserver.Problem(x.w, no.status, no.title, no.detail)

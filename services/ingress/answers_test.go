@@ -29,16 +29,16 @@ func TestAnswers_KeepEventsAliveWhereTheProviderWouldDropThem(t *testing.T) {
 		{"brevo", class(2), not(429), provider.Answers{OK: 200, Unauthenticated: 429, Malformed: 429, TooLarge: 429, Slow: 429, Unavailable: 429}},
 		{"generic", class(2), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
 		{"mailchimp", class(2), is(410), provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
-		{"mailersend", class(2), class(4), provider.Answers{OK: 200, Unauthenticated: 503, Malformed: 503, TooLarge: 503, Slow: 503, Unavailable: 503, Patience: 3 * time.Second}},
+		{"mailersend", class(2), class(4), provider.Answers{OK: 200, Unauthenticated: 503, Malformed: 503, TooLarge: 503, Slow: 503, Unavailable: 503, ResponseTimeout: 3 * time.Second}},
 		{"mailtrap", is(200), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
-		{"postal", class(2), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503, Patience: 5 * time.Second}},
+		{"postal", class(2), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503, ResponseTimeout: 5 * time.Second}},
 		{"postmark", is(200), class(4), provider.Answers{OK: 200, Unauthenticated: 503, Malformed: 503, TooLarge: 503, Slow: 503, Unavailable: 503}},
 		{"resend", class(2), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
 		{"mailgun", is(200), is(406), provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
 		{"mailjet", is(200), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
 		{"mandrill", is(200), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
 		{"sendgrid", class(2), class(3), provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
-		{"ses", class(2), class(4), provider.Answers{OK: 200, Unauthenticated: 503, Malformed: 503, TooLarge: 503, Slow: 503, Unavailable: 503, Asked: true}},
+		{"ses", class(2), class(4), provider.Answers{OK: 200, Unauthenticated: 503, Malformed: 503, TooLarge: 503, Slow: 503, Unavailable: 503, ChallengeFirst: true}},
 		{"sparkpost", is(200), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 422, TooLarge: 413, Slow: 408, Unavailable: 503}},
 	}
 	if len(table) != len(registry.Entries()) {
@@ -120,7 +120,7 @@ func TestPublish_WaitsNoLongerThanTheProvider(t *testing.T) {
 	t.Parallel()
 	for _, name := range registry.Names() {
 		e, _ := registry.Find(name)
-		patience := e.Answers().Patience
+		patience := e.Answers().ResponseTimeout
 		p := new(patient)
 		x := &exchange{received: time.Now(), source: &source{answers: e.Answers()}}
 		if err := (&Service{producer: p}).store(x); err != nil {

@@ -59,8 +59,8 @@ type refusal struct {
 	title      string
 	detail     string
 	share      room.Share // what was full, where something was
-	again      bool       // say when to come back
-	close      bool       // the rest of the body is not worth reading
+	retryAfter bool       // say when to come back
+	closeConn  bool       // the rest of the body is not worth reading
 }
 
 // ServeHTTP takes one request along the path and answers it.

@@ -38,11 +38,11 @@ func (s *Service) publish(x *exchange) *refusal {
 
 // store waits for the acknowledgements no longer than the provider waits for us.
 func (s *Service) store(x *exchange) error {
-	if x.source.answers.Patience == 0 {
+	if x.source.answers.ResponseTimeout == 0 {
 		return s.producer.Publish(context.Background(), x.outgoing.pointers...)
 	}
 	// The rest is for the way of the answer.
-	ctx, cancel := context.WithDeadline(context.Background(), x.received.Add(x.source.answers.Patience*4/5))
+	ctx, cancel := context.WithDeadline(context.Background(), x.received.Add(x.source.answers.ResponseTimeout*4/5))
 	defer cancel()
 	return s.producer.Publish(ctx, x.outgoing.pointers...)
 }

@@ -82,7 +82,7 @@ func (s *Service) receive(x *exchange) *refusal {
 	packed := encoding == "gzip" || encoding == "x-gzip"
 	if !packed && encoding != "" && encoding != "identity" {
 		x.w.Header().Set("Accept-Encoding", "gzip") // RFC 9110, section 12.5.3
-		return &refusal{outcome: unsupported, cause: unsupportedEncoding, status: statusOf(unsupported, x.source.answers), title: "unsupported encoding", detail: "take gzip or none", close: true}
+		return &refusal{outcome: unsupported, cause: unsupportedEncoding, status: statusOf(unsupported, x.source.answers), title: "unsupported encoding", detail: "take gzip or none", closeConn: true}
 	}
 	err := s.readAll(x, arriving{x})
 	if ended := x.stay.Received(); ended != nil {
@@ -103,7 +103,7 @@ func (s *Service) unreceived(x *exchange, err error) *refusal {
 	if _, full := errors.AsType[*room.FullError](err); full {
 		return x.full(err)
 	}
-	no := &refusal{outcome: malformed, cause: brokenBody, status: x.source.answers.Malformed, title: "malformed body", detail: "the body ended early or is not what its headers say", close: true}
+	no := &refusal{outcome: malformed, cause: brokenBody, status: x.source.answers.Malformed, title: "malformed body", detail: "the body ended early or is not what its headers say", closeConn: true}
 	switch {
 	case errors.Is(err, errBodyTooLarge):
 		no.outcome, no.cause, no.status, no.title, no.detail = tooLarge, bodyTooLarge, x.source.answers.TooLarge, "body too large", "the limit is "+s.cfg.BodyBytesMax.String()
@@ -116,7 +116,7 @@ func (s *Service) unreceived(x *exchange, err error) *refusal {
 // full asks the sender to come back: there is no room for the request.
 func (x *exchange) full(err error) *refusal {
 	no := x.unavailable(overloaded, tooManyRequests, "too many requests at once")
-	no.close = true
+	no.closeConn = true
 	if lack, ok := errors.AsType[*room.FullError](err); ok {
 		no.share = lack.Share
 		if lack.Bytes {

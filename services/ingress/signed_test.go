@@ -75,10 +75,10 @@ func TestDevelopmentSources_TakeWhatIsSignedWithThePublishedKeys(t *testing.T) {
 			r.Header.Set(k, v)
 		}
 		guard := auth.New(s.Auth, auth.Options{Provider: s.Provider})
-		if got := guard.Late(t.Context(), &auth.Request{Request: r, Body: []byte(body)}); got != webhookverify.Genuine {
+		if got := guard.VerifyBody(t.Context(), &auth.Request{Request: r, Body: []byte(body)}); got != webhookverify.Genuine {
 			t.Errorf("%s: verdict %d", s.Name, got)
 		}
-		if got := guard.Late(t.Context(), &auth.Request{Request: r, Body: []byte(strings.ReplaceAll(body, "t", "x"))}); !got.Refuses() {
+		if got := guard.VerifyBody(t.Context(), &auth.Request{Request: r, Body: []byte(strings.ReplaceAll(body, "t", "x"))}); !got.Refuses() {
 			t.Errorf("%s, altered: verdict %d", s.Name, got)
 		}
 	}

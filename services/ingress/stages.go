@@ -94,7 +94,7 @@ func (x *exchange) fields() string {
 
 // authenticate decides before the body is read.
 func (s *Service) authenticate(x *exchange) *refusal {
-	if proof := x.source.guard.Early(&x.r); proof != auth.Proven {
+	if proof := x.source.guard.VerifyHeaders(&x.r); proof != auth.Proven {
 		return x.stranger(causeOfProof(proof))
 	}
 	return nil
@@ -113,7 +113,7 @@ func (s *Service) verify(x *exchange) *refusal {
 		}
 	}
 	x.r.Peer, x.r.Known, x.r.Waits = x.stay.Peer(), x.stay.Known(), x.waitForKey
-	verdict := guard.Late(x.ctx, &x.r)
+	verdict := guard.VerifyBody(x.ctx, &x.r)
 	x.stay.EndWork()
 	if err := x.stay.Received(); err != nil {
 		return x.full(err)
@@ -203,11 +203,11 @@ func (s *Service) fingerprint(x *exchange) *refusal {
 // stranger refuses without saying why. All strangers look the same.
 func (x *exchange) stranger(why cause) *refusal {
 	no := &refusal{
-		outcome: unauthenticated, cause: why, status: x.source.answers.Unauthenticated, close: true,
+		outcome: unauthenticated, cause: why, status: x.source.answers.Unauthenticated, closeConn: true,
 		title: "unauthenticated", detail: "credentials are missing or wrong",
 	}
 	challenge := x.source.guard.Challenge()
-	if x.source.answers.Asked && challenge != "" && x.r.Header.Get("Authorization") == "" {
+	if x.source.answers.ChallengeFirst && challenge != "" && x.r.Header.Get("Authorization") == "" {
 		// A 401 alone asks (RFC 9110, section 11.6.1), though the provider takes it
 		// for final elsewhere. Who gave a wrong password gets the answer that keeps
 		// its events alive.
@@ -221,5 +221,5 @@ func (x *exchange) stranger(why cause) *refusal {
 
 // unavailable asks the sender to come back.
 func (x *exchange) unavailable(o outcome, why cause, detail string) *refusal {
-	return &refusal{outcome: o, cause: why, status: x.source.answers.Unavailable, title: "unavailable", detail: detail, again: true}
+	return &refusal{outcome: o, cause: why, status: x.source.answers.Unavailable, title: "unavailable", detail: detail, retryAfter: true}
 }

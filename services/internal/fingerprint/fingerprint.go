@@ -26,7 +26,7 @@ func Set(it *provider.Item, scratch []byte) []byte {
 	}
 	ev.ID, scratch = ID(&Parts{
 		Source: ev.Source, Provider: ev.Provider, Type: string(ev.Type), Event: cmp.Or(it.Word, ev.ProviderEvent),
-		MessageID: ev.MessageID, Recipient: recipient, Time: it.Claimed, Stamp: it.Stamp, Tells: it.Tells(),
+		MessageID: ev.MessageID, Recipient: recipient, Time: it.Claimed, Stamp: it.Stamp, Discriminators: it.Discriminators(),
 	}, scratch)
 	return scratch
 }
@@ -43,9 +43,9 @@ type Parts struct {
 	// be read, and then Stamp tells.
 	Time  time.Time
 	Stamp string
-	// Tells are what tells two events of one message and time apart; the provider
+	// Discriminators are what tells two events of one message and time apart; the provider
 	// package chooses them.
-	Tells []string
+	Discriminators []string
 }
 
 // idBytes is the size of an id as text.
@@ -72,8 +72,8 @@ func ID(p *Parts, scratch []byte) (id string, _ []byte) {
 		ms = 0
 		b = appendPart(append(b, 0), p.Stamp)
 	}
-	for _, tell := range p.Tells {
-		b = appendPart(b, tell)
+	for _, value := range p.Discriminators {
+		b = appendPart(b, value)
 	}
 	sum := sha256.Sum256(b)
 

@@ -10,7 +10,7 @@ import (
 func parts() Parts {
 	return Parts{
 		Source: "acme", Provider: "mailjet", Type: "clicked", Event: "click", MessageID: "576460761234567891",
-		Recipient: "ana@example.com", Time: time.UnixMilli(1767225733123), Tells: []string{"https://example.com/", "203.0.113.17"},
+		Recipient: "ana@example.com", Time: time.UnixMilli(1767225733123), Discriminators: []string{"https://example.com/", "203.0.113.17"},
 	}
 }
 
@@ -55,10 +55,10 @@ func TestID_DependsOnEveryPart(t *testing.T) {
 		{"message", func(p *Parts) { p.MessageID = "576460761234567892" }},
 		{"recipient", func(p *Parts) { p.Recipient = "bo@example.com" }},
 		{"time", func(p *Parts) { p.Time = p.Time.Add(time.Millisecond) }},
-		{"a tell", func(p *Parts) { p.Tells = []string{"https://example.com/", "203.0.113.18"} }},
-		{"tells swapped", func(p *Parts) { p.Tells = []string{"203.0.113.17", "https://example.com/"} }},
-		{"tells joined", func(p *Parts) { p.Tells = []string{"https://example.com/203.0.113.17"} }},
-		{"a tell moved", func(p *Parts) { p.Tells = []string{"https://example.com/2", "03.0.113.17"} }},
+		{"a discriminator", func(p *Parts) { p.Discriminators = []string{"https://example.com/", "203.0.113.18"} }},
+		{"discriminators swapped", func(p *Parts) { p.Discriminators = []string{"203.0.113.17", "https://example.com/"} }},
+		{"discriminators joined", func(p *Parts) { p.Discriminators = []string{"https://example.com/203.0.113.17"} }},
+		{"a discriminator moved", func(p *Parts) { p.Discriminators = []string{"https://example.com/2", "03.0.113.17"} }},
 		{"a letter moved", func(p *Parts) { p.Source, p.Provider = "acmem", "ailjet" }},
 		{"no time", func(p *Parts) { p.Time = time.Time{} }},
 		{"no time, a stamp", func(p *Parts) { p.Time, p.Stamp = time.Time{}, "soon" }},

@@ -43,9 +43,9 @@ const (
 // Drifts returns every kind of drift. The caller owns the slice.
 func Drifts() []Drift { return []Drift{UnknownEvent, UnknownField, WrongType, BadTime} }
 
-// tellMax is how many values a provider may give to tell two events of one
+// discriminatorsMax is how many values a provider may give to tell two events of one
 // message apart. Mailjet needs six.
-const tellMax = 8
+const discriminatorsMax = 8
 
 // Item is one entry of a request on its way to become a record.
 type Item struct {
@@ -73,25 +73,25 @@ type Item struct {
 	// Fault is set when the item cannot be an event; Event.Raw holds its bytes.
 	Fault Fault
 
-	tells    [tellMax]string
-	tellLen  int
-	metadata map[string]string // kept between requests
-	tags     []string          // kept between requests
+	discriminators    [discriminatorsMax]string
+	discriminatorsLen int
+	metadata          map[string]string // kept between requests
+	tags              []string          // kept between requests
 }
 
 // Reject marks the item as one that cannot be an event.
 func (it *Item) Reject(f Fault) { it.Fault = f }
 
-// Tell adds a value that tells this event from others of the same message and
+// Distinguish adds a value that tells this event from others of the same message and
 // time, and that the provider repeats when it sends the event again. The order
 // of calls matters; an empty value counts. Each call has its reason beside it.
-func (it *Item) Tell(value string) {
-	it.tells[it.tellLen] = value
-	it.tellLen++
+func (it *Item) Distinguish(value string) {
+	it.discriminators[it.discriminatorsLen] = value
+	it.discriminatorsLen++
 }
 
-// Tells returns what was told.
-func (it *Item) Tells() []string { return it.tells[:it.tellLen] }
+// Discriminators returns these values, in order.
+func (it *Item) Discriminators() []string { return it.discriminators[:it.discriminatorsLen] }
 
 // SetMetadata adds one pair to the event's metadata, unless value is empty.
 func (it *Item) SetMetadata(key, value string) {

@@ -50,12 +50,12 @@ type Answers struct {
 	TooLarge        int // beyond a limit
 	Slow            int // the body did not arrive in time
 	Unavailable     int // a passing fault: send it again
-	// Asked says that the provider gives a password only when a 401 asks for it,
+	// ChallengeFirst says that the provider gives a password only when a 401 asks for it,
 	// so that this is the answer to a request with none.
-	Asked bool
-	// Patience is how long the provider waits for an answer; 0 where it waits for
+	ChallengeFirst bool
+	// ResponseTimeout is how long the provider waits for an answer; 0 where it waits for
 	// 10 s and more, or nobody says. What it does not hear it sends again.
-	Patience time.Duration
+	ResponseTimeout time.Duration
 }
 
 // Retried returns the answers for a provider that repeats everything but a 200,

@@ -78,7 +78,7 @@ func TestGuard_LetsOnlyTheRightSecretsIn(t *testing.T) {
 			for k, v := range tt.header {
 				r.Header.Set(k, v)
 			}
-			if got := New(tt.cfg, Options{}).Early(&Request{Request: r, PathSecret: tt.path}) == Proven; got != tt.want {
+			if got := New(tt.cfg, Options{}).VerifyHeaders(&Request{Request: r, PathSecret: tt.path}) == Proven; got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
@@ -121,7 +121,7 @@ func TestGuard_SaysWhyForTheOperator(t *testing.T) {
 		if tt.header != "" {
 			r.Header.Set("Authorization", tt.header)
 		}
-		if got := New(tt.cfg, tt.opt).Early(&Request{Request: r, PathSecret: tt.path}); got != tt.want {
+		if got := New(tt.cfg, tt.opt).VerifyHeaders(&Request{Request: r, PathSecret: tt.path}); got != tt.want {
 			t.Errorf("%s: proof %d, want %d", tt.name, got, tt.want)
 		}
 	}
@@ -170,7 +170,7 @@ func TestGuard_AllowsAddressesBehindTrustedProxiesOnly(t *testing.T) {
 			for _, f := range tt.forwarded {
 				r.Header.Add("X-Forwarded-For", f)
 			}
-			if got := New(Config{None: true}, prefixes(tt.proxies...)).Early(&Request{Request: r}) == Proven; got != tt.want {
+			if got := New(Config{None: true}, prefixes(tt.proxies...)).VerifyHeaders(&Request{Request: r}) == Proven; got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
@@ -194,7 +194,7 @@ func FuzzGuard(f *testing.F) {
 		r := httptest.NewRequest(http.MethodPost, "/", nil) // from 192.0.2.1
 		r.Header["X-Forwarded-For"] = []string{forwarded}
 		r.Header["Authorization"] = []string{authorization}
-		if g.Early(&Request{Request: r}) != Proven {
+		if g.VerifyHeaders(&Request{Request: r}) != Proven {
 			return
 		}
 		if _, pass, ok := r.BasicAuth(); !ok || pass != "new" || !strings.Contains(forwarded, "203.0.113.") {
@@ -317,7 +317,7 @@ func BenchmarkBasic(b *testing.B) {
 	r.Header.Set("Authorization", basicHeader("hook:new"))
 	b.ReportAllocs()
 	for b.Loop() {
-		if g.Early(&Request{Request: r}) != Proven {
+		if g.VerifyHeaders(&Request{Request: r}) != Proven {
 			b.Fatal("refused")
 		}
 	}

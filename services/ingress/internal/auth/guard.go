@@ -117,7 +117,7 @@ func (g *Guard) WantsPathSecret() bool { return g.wantsPath }
 // Signed says whether the body has to prove the request.
 func (g *Guard) Signed() bool { return g.late != nil }
 
-// Proves says whether Early proves who sent a request: by a secret, or by an
+// Proves says whether VerifyHeaders proves who sent a request: by a secret, or by an
 // address where nothing else is asked for.
 func (g *Guard) Proves() bool {
 	return len(g.early) > 0 || g.late == nil && len(g.peers.allowed) > 0
@@ -150,19 +150,19 @@ func (g *Guard) Fields(query string) string {
 	return strings.Join(kept, "&")
 }
 
-// Early decides from the sender's address, headers and URL, before a byte of the
+// VerifyHeaders decides from the sender's address, headers and URL, before a byte of the
 // body is read: strangers cost no memory.
-func (g *Guard) Early(r *Request) Proof {
+func (g *Guard) VerifyHeaders(r *Request) Proof {
 	if !g.peers.allow(r.Request) {
 		return ForeignAddress
 	}
 	return all(g.early, r)
 }
 
-// Late decides from the raw bytes; r.Body is set. Refused is for strangers,
+// VerifyBody decides from the raw bytes; r.Body is set. Refused is for strangers,
 // Settled for a handshake that needs no more than an answer, Unsure for a
 // passing fault: the sender has to come back.
-func (g *Guard) Late(ctx context.Context, r *Request) webhookverify.Verdict {
+func (g *Guard) VerifyBody(ctx context.Context, r *Request) webhookverify.Verdict {
 	if g.late == nil {
 		return webhookverify.Genuine
 	}

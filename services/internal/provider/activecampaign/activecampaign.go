@@ -176,9 +176,9 @@ func (e *entry) decode(it *provider.Item, list string) {
 		ev.Campaign = campaign
 	}
 	ev.ListID = list
-	it.Tell(contact)  // two contacts without an address
-	it.Tell(campaign) // two campaigns are opened in one second
-	e.particular(it)
+	it.Distinguish(contact)  // two contacts without an address
+	it.Distinguish(campaign) // two campaigns are opened in one second
+	e.byType(it)
 }
 
 // isAccount says that an event is about the account and no contact.
@@ -190,35 +190,35 @@ func isAccount(event string) bool {
 	return strings.HasPrefix(event, "deal_") || strings.HasPrefix(event, "account_") || strings.HasPrefix(event, "sms_")
 }
 
-// particular fills in what depends on the kind of event.
-func (e *entry) particular(it *provider.Item) {
+// byType fills in what depends on the kind of event.
+func (e *entry) byType(it *provider.Item) {
 	ev := &it.Event
 	switch ev.ProviderEvent {
 	case "open":
 		ev.Type = schemas.Opened
 		ev.UserAgent = e.text(fieldAgent)
-		it.Tell(e.text(fieldMessageID)) // two mails of one campaign
-		it.Tell(ev.UserAgent)           // by a person and a scanner in one second
+		it.Distinguish(e.text(fieldMessageID)) // two mails of one campaign
+		it.Distinguish(ev.UserAgent)           // by a person and a scanner in one second
 	case "click":
 		ev.Type = schemas.Clicked
 		ev.URL = e.text(fieldURL)
-		it.Tell(e.text(fieldMessageID))
-		it.Tell(e.text(fieldLinkID)) // two links in one second, also to one address
-		it.Tell(ev.URL)
+		it.Distinguish(e.text(fieldMessageID))
+		it.Distinguish(e.text(fieldLinkID)) // two links in one second, also to one address
+		it.Distinguish(ev.URL)
 	case "bounce":
 		e.bounce(it)
 	case "unsubscribe":
 		ev.Type = schemas.Unsubscribed
-		it.Tell(ev.ListID) // leaves two lists in one second
+		it.Distinguish(ev.ListID) // leaves two lists in one second
 	case "subscribe":
 		ev.Type = schemas.Subscribed
-		it.Tell(ev.ListID) // joins two lists in one second
+		it.Distinguish(ev.ListID) // joins two lists in one second
 	default:
 		ev.Type = schemas.Other
 		if !isOtherEvent(ev.ProviderEvent) {
 			e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
 		}
-		it.Tell(string(ev.Raw)) // two notes, tags or tasks in one second
+		it.Distinguish(string(ev.Raw)) // two notes, tags or tasks in one second
 	}
 }
 
@@ -259,6 +259,6 @@ func (e *entry) bounce(it *provider.Item) {
 		ev.BounceType = schemas.Soft
 		it.Failure.Soft = true
 	}
-	it.Tell(kind)
-	it.Tell(code) // bounces in two ways in one second
+	it.Distinguish(kind)
+	it.Distinguish(code) // bounces in two ways in one second
 }

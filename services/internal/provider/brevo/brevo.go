@@ -124,7 +124,7 @@ func (e *entry) add(raw jsontext.Value, word, list string) {
 	it.Event.ProviderEvent, it.Event.ListID = word, list
 	common(e, it)
 	if it.Fault == "" {
-		particular(e, it)
+		byType(e, it)
 	}
 }
 
@@ -148,8 +148,8 @@ func common(e *entry, it *provider.Item) {
 	if ev.Campaign = e.text(fieldCampaign); ev.Campaign == "" {
 		ev.Campaign = id
 	}
-	it.Tell(id)        // marketing has no message id
-	it.Tell(ev.ListID) // joins or leaves several lists in one second
+	it.Distinguish(id)        // marketing has no message id
+	it.Distinguish(ev.ListID) // joins or leaves several lists in one second
 }
 
 // time takes the finest of the times that can be read: that in milliseconds is

@@ -22,8 +22,8 @@ func ofLists(word string) bool {
 	}
 }
 
-// particular fills in what depends on the kind of event.
-func particular(e *entry, it *provider.Item) {
+// byType fills in what depends on the kind of event.
+func byType(e *entry, it *provider.Item) {
 	ev := &it.Event
 	switch plain(ev.ProviderEvent) {
 	case "request", "sent":
@@ -71,11 +71,11 @@ func particular(e *entry, it *provider.Item) {
 		ev.Type = schemas.Subscribed
 	case "contactupdated", "contactdeleted":
 		ev.Type = schemas.Other
-		it.Tell(string(ev.Raw)) // two changes in one second
+		it.Distinguish(string(ev.Raw)) // two changes in one second
 	default:
 		ev.Type = schemas.Other
 		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		it.Tell(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
+		it.Distinguish(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
 	}
 }
 
@@ -89,7 +89,7 @@ func (e *entry) sender(it *provider.Item) {
 func (e *entry) reply(it *provider.Item) {
 	e.sender(it)
 	it.Event.SMTPReply = e.text(fieldReason)
-	it.Tell(it.Event.SMTPReply) // fails twice in one second
+	it.Distinguish(it.Event.SMTPReply) // fails twice in one second
 }
 
 // reader fills in what is known of the one who opened, clicked or left.
@@ -99,8 +99,8 @@ func (e *entry) reader(it *provider.Item) {
 	if ev.URL = e.text(fieldLink); ev.URL == "" {
 		ev.URL = e.text(fieldURL) // of marketing
 	}
-	it.Tell(ev.UserAgent) // by a person and the scanner behind the same address
-	it.Tell(ev.URL)       // two links in one second
+	it.Distinguish(ev.UserAgent) // by a person and the scanner behind the same address
+	it.Distinguish(ev.URL)       // two links in one second
 }
 
 // blocked was not even tried; the text says whose wish that is.

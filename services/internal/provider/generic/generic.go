@@ -291,13 +291,13 @@ func (e *entry) identify(it *provider.Item) {
 		parts[i] = e.text(s)
 		found = found || parts[i] != ""
 		shared = shared && e.p.headers[s] != ""
-		it.Tell(parts[i]) // what the configuration says is unique, alone or together
+		it.Distinguish(parts[i]) // what the configuration says is unique, alone or together
 	}
 	if found {
 		it.Event.ProviderEventID = strings.Join(parts[:e.p.ids], "|")
 	}
 	if !found || shared {
-		it.Tell(string(it.Event.Raw)) // no id of its own: the bytes, which a repeat has too
+		it.Distinguish(string(it.Event.Raw)) // no id of its own: the bytes, which a repeat has too
 	}
 }
 

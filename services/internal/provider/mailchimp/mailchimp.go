@@ -97,7 +97,7 @@ func (e *entry) decode(it *provider.Item) {
 	it.SetTime(provider.Time(e.values[fieldTime]))
 	ev.ListID = e.text(fieldListID)
 	ev.Campaign = e.text(fieldCampaign)
-	e.particular(it)
+	e.byType(it)
 }
 
 // isAccount says that an event is about a campaign or a batch and no contact.
@@ -105,15 +105,15 @@ func isAccount(event string) bool {
 	return event == "campaign" || event == "batch_operation_completed"
 }
 
-// particular fills in what depends on the kind of event. A repeat is the same
+// byType fills in what depends on the kind of event. A repeat is the same
 // form, so all that is told is repeated.
-func (e *entry) particular(it *provider.Item) {
+func (e *entry) byType(it *provider.Item) {
 	ev := &it.Event
 	id, reason := e.text(fieldID), strings.ToLower(e.text(fieldReason))
-	it.Tell(ev.ListID)   // a contact of two audiences leaves both in one second
-	it.Tell(id)          // two contacts without an address, or two campaigns
-	it.Tell(ev.Campaign) // leaves by two campaigns in one second
-	it.Tell(reason)      // is cleaned for two reasons
+	it.Distinguish(ev.ListID)   // a contact of two audiences leaves both in one second
+	it.Distinguish(id)          // two contacts without an address, or two campaigns
+	it.Distinguish(ev.Campaign) // leaves by two campaigns in one second
+	it.Distinguish(reason)      // is cleaned for two reasons
 	switch ev.ProviderEvent {
 	case "subscribe":
 		ev.Type = schemas.Subscribed
@@ -126,23 +126,23 @@ func (e *entry) particular(it *provider.Item) {
 		if reason == "abuse" {
 			ev.Type = schemas.Complained
 		}
-		it.Tell(e.text(fieldAction)) // leaves and is deleted in one second
+		it.Distinguish(e.text(fieldAction)) // leaves and is deleted in one second
 	case "cleaned":
 		e.cleaned(it, reason)
 	case "upemail":
 		ev.Type = schemas.Other
-		it.Tell(e.text(fieldNewID))
-		it.Tell(e.text(fieldOldEmail)) // two addresses become one in one second
+		it.Distinguish(e.text(fieldNewID))
+		it.Distinguish(e.text(fieldOldEmail)) // two addresses become one in one second
 	case "campaign":
 		ev.Type = schemas.Other
 		ev.Campaign = id
-		it.Tell(e.text(fieldStatus)) // is sent and archived in one second
+		it.Distinguish(e.text(fieldStatus)) // is sent and archived in one second
 	case "profile", "batch_operation_completed":
 		ev.Type = schemas.Other
 	default:
 		ev.Type = schemas.Other
 		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		it.Tell(string(ev.Raw)) // nobody knows what tells these apart
+		it.Distinguish(string(ev.Raw)) // nobody knows what tells these apart
 	}
 }
 

@@ -27,7 +27,7 @@ func (Provider) Name() string { return Name }
 // and repeats for about three days after a 503 or three seconds without an answer.
 func (Provider) Answers() provider.Answers {
 	a := provider.Refused(http.StatusServiceUnavailable)
-	a.Patience = 3 * time.Second
+	a.ResponseTimeout = 3 * time.Second
 	return a
 }
 
@@ -190,12 +190,12 @@ func (e *entry) event(it *provider.Item, posted jsontext.Value) {
 	if e.values[fieldHeaders].Kind() == jsontext.Object {
 		e.out.Metadata(it, e.values[fieldHeaders], names[fieldHeaders])
 	}
-	it.Tell(ev.ProviderEventID) // of the activity, the same in a repeat
-	e.particular(it, kind)
+	it.Distinguish(ev.ProviderEventID) // of the activity, the same in a repeat
+	e.byType(it, kind)
 }
 
-// particular fills in what depends on the kind of event.
-func (e *entry) particular(it *provider.Item, kind string) {
+// byType fills in what depends on the kind of event.
+func (e *entry) byType(it *provider.Item, kind string) {
 	ev := &it.Event
 	switch kind {
 	case "activity.sent":
@@ -221,7 +221,7 @@ func (e *entry) particular(it *provider.Item, kind string) {
 		ev.Type = schemas.Clicked
 		ev.URL = e.text(fieldURL)
 		e.reader(it)
-		it.Tell(ev.URL) // two links at once, should an id be missing
+		it.Distinguish(ev.URL) // two links at once, should an id be missing
 	case "activity.unsubscribed":
 		ev.Type = schemas.Unsubscribed
 	case "activity.spam_complaint":
@@ -243,7 +243,7 @@ func (e *entry) particular(it *provider.Item, kind string) {
 // repeat has the same but for the time it was posted.
 func (e *entry) tellRaw(it *provider.Item) {
 	if it.Event.ProviderEventID == "" {
-		it.Tell(string(it.Event.Raw))
+		it.Distinguish(string(it.Event.Raw))
 	}
 }
 
@@ -252,7 +252,7 @@ func (e *entry) reply(it *provider.Item) {
 	ev := &it.Event
 	ev.SMTPCode = provider.SMTPCode(e.text(fieldCode))
 	ev.SMTPReply = e.text(fieldReason)
-	it.Tell(ev.SMTPReply) // fails twice at once, should an id be missing
+	it.Distinguish(ev.SMTPReply) // fails twice at once, should an id be missing
 }
 
 // reader fills in what is known of the one who opened or clicked.

@@ -92,7 +92,7 @@ func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 	}
 	common(&e, it)
 	if it.Fault == "" {
-		particular(&e, it)
+		byType(&e, it)
 	}
 }
 
@@ -121,7 +121,7 @@ func common(e *entry, it *provider.Item) {
 	e.envelope(ev)
 	// The id of the event in Mailgun's own log, unique within a day: a repeat tells
 	// of the same entry. The token beside it may be another one.
-	it.Tell(ev.ProviderEventID)
+	it.Distinguish(ev.ProviderEventID)
 }
 
 // message finds the Message-ID header, which Mailgun writes without its brackets
@@ -183,8 +183,8 @@ func (e *entry) envelope(ev *schemas.Event) {
 	}
 }
 
-// particular fills in what depends on the kind of event.
-func particular(e *entry, it *provider.Item) {
+// byType fills in what depends on the kind of event.
+func byType(e *entry, it *provider.Item) {
 	ev := &it.Event
 	switch strings.ToLower(ev.ProviderEvent) {
 	case "accepted":
@@ -204,7 +204,7 @@ func particular(e *entry, it *provider.Item) {
 	case "clicked":
 		ev.Type = schemas.Clicked
 		ev.URL = e.text(fieldURL)
-		it.Tell(ev.URL) // two links at once, should an id be missing
+		it.Distinguish(ev.URL) // two links at once, should an id be missing
 		e.reader(it)
 	case "unsubscribed":
 		ev.Type = schemas.Unsubscribed
@@ -218,7 +218,7 @@ func particular(e *entry, it *provider.Item) {
 	default:
 		ev.Type = schemas.Other
 		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		it.Tell(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
+		it.Distinguish(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
 	}
 }
 

@@ -144,7 +144,7 @@ func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 	}
 	common(&e, it)
 	if it.Fault == "" {
-		particular(&e, it)
+		byType(&e, it)
 	}
 }
 
@@ -185,22 +185,22 @@ func (e *entry) payload() string {
 	}
 }
 
-// particular fills in what depends on the kind of event.
-func particular(e *entry, it *provider.Item) {
+// byType fills in what depends on the kind of event.
+func byType(e *entry, it *provider.Item) {
 	ev := &it.Event
 	switch strings.ToLower(ev.ProviderEvent) {
 	case "sent": // the remote server said 250, whatever the name
 		ev.Type = schemas.Delivered
 		ev.SMTPReply = e.text(fieldReply, "smtp_reply")
-		it.Tell(ev.SMTPReply) // a message sent again on request gets another queue id
+		it.Distinguish(ev.SMTPReply) // a message sent again on request gets another queue id
 	case "open":
 		ev.Type = schemas.Opened
-		e.reader(it)
+		e.engagement(it)
 	case "click":
 		ev.Type = schemas.Clicked
 		ev.URL = e.text(fieldURL, "url")
-		it.Tell(ev.URL) // two links in one second
-		e.reader(it)
+		it.Distinguish(ev.URL) // two links in one second
+		e.engagement(it)
 	case "bounce":
 		e.bounce(it)
 	case "blocked":
@@ -208,27 +208,27 @@ func particular(e *entry, it *provider.Item) {
 	case "spam":
 		ev.Type = schemas.Complained
 		ev.FeedbackSource = e.text(fieldSource, "source")
-		it.Tell(ev.FeedbackSource) // two feedback loops may report one complaint
+		it.Distinguish(ev.FeedbackSource) // two feedback loops may report one complaint
 	case "unsub":
 		ev.Type = schemas.Unsubscribed
 		ev.ListID = provider.Number(e.text(fieldListID, "mj_list_id"))
-		it.Tell(ev.ListID) // left several lists with one click
-		e.reader(it)
+		it.Distinguish(ev.ListID) // left several lists with one click
+		e.engagement(it)
 	default:
 		ev.Type = schemas.Other
 		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		it.Tell(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
+		it.Distinguish(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
 	}
 }
 
-// reader fills in what is known of the one who opened or clicked.
-func (e *entry) reader(it *provider.Item) {
+// engagement fills in what is known of the one who opened or clicked.
+func (e *entry) engagement(it *provider.Item) {
 	ev := &it.Event
 	ip := e.text(fieldIP, "ip")
 	ev.IP = provider.IP(ip)
 	ev.Country = provider.Country(e.text(fieldGeo, "geo"))
 	ev.UserAgent = e.text(fieldAgent, "agent")
-	it.Tell(ip) // a forwarded mail is read in two places in one second
+	it.Distinguish(ip) // a forwarded mail is read in two places in one second
 }
 
 // bounce is final, but for greylisting: then Mailjet tries again and reports
@@ -270,7 +270,7 @@ func (e *entry) failure(it *provider.Item) (class string) {
 	class = e.text(fieldError, "error")
 	it.Failure.Class = class
 	it.Event.SMTPReply = e.text(fieldComment, "comment")
-	it.Tell(class)              // tries again and fails otherwise
-	it.Tell(it.Event.SMTPReply) // within the same second
+	it.Distinguish(class)              // tries again and fails otherwise
+	it.Distinguish(it.Event.SMTPReply) // within the same second
 	return class
 }

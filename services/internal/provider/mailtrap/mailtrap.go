@@ -173,17 +173,17 @@ func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 	e.out.Tags(it, e.values[fieldCategory], names[fieldCategory])
 	e.out.Metadata(it, e.values[fieldVariables], names[fieldVariables])
 	e.tell(it)
-	e.particular(it)
+	e.byType(it)
 }
 
 // tell uses event_id: Mailtrap repeats a request whole and names this id as what
 // to tell events apart by. The audit log has none, so there the bytes tell.
 func (e *entry) tell(it *provider.Item) {
 	if id := it.Event.ProviderEventID; id != "" {
-		it.Tell(id)
+		it.Distinguish(id)
 		return
 	}
-	it.Tell(string(it.Event.Raw))
+	it.Distinguish(string(it.Event.Raw))
 }
 
 // isAccount says that an event is about the account or about mail to it.
@@ -209,9 +209,9 @@ func eventTime(v jsontext.Value) (time.Time, string) {
 	return t, stamp
 }
 
-// particular fills in what depends on the kind of event. Payloads and the API
+// byType fills in what depends on the kind of event. Payloads and the API
 // have two words for some.
-func (e *entry) particular(it *provider.Item) {
+func (e *entry) byType(it *provider.Item) {
 	ev := &it.Event
 	switch strings.ToLower(ev.ProviderEvent) {
 	case "delivery":

@@ -56,7 +56,7 @@ func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 	e.read(out.Object(e.values[fieldMessage], names[fieldMessage]), messageFieldOf, kind == inbound)
 	common(&e, it)
 	if it.Fault == "" {
-		particular(&e, it)
+		byType(&e, it)
 	}
 }
 
@@ -118,10 +118,10 @@ func (e *entry) rejected(key string) string {
 	return ""
 }
 
-// particular fills in what depends on the kind of event. A message has at most
+// byType fills in what depends on the kind of event. A message has at most
 // one event of a kind in a second, but for what readers do; msg is not told,
 // because it grows with the message.
-func particular(e *entry, it *provider.Item) {
+func byType(e *entry, it *provider.Item) {
 	ev := &it.Event
 	// The documentation writes hard-bounce, the payloads hard_bounce.
 	switch kind := strings.ReplaceAll(strings.ToLower(ev.ProviderEvent), "-", "_"); kind {
@@ -152,7 +152,7 @@ func particular(e *entry, it *provider.Item) {
 	case "click":
 		ev.Type = schemas.Clicked
 		ev.URL = e.text(fieldURL)
-		it.Tell(ev.URL) // two links in one second
+		it.Distinguish(ev.URL) // two links in one second
 		e.reader(it)
 	case "spam":
 		ev.Type = schemas.Complained
@@ -161,17 +161,17 @@ func particular(e *entry, it *provider.Item) {
 		e.reader(it)
 	case "whitelist", "blacklist", "allowlist", "denylist", "safelist":
 		ev.Type = schemas.Other
-		it.Tell(e.text(fieldAction)) // added and removed in one second
+		it.Distinguish(e.text(fieldAction)) // added and removed in one second
 		if account := e.rejected("subaccount"); account != "" {
-			it.Tell(account) // each has a list of its own
+			it.Distinguish(account) // each has a list of its own
 		}
 	case inbound:
 		ev.Type = schemas.Other
-		it.Tell(string(ev.Raw)) // a mail has no id of Mandrill's; a repeat has the same bytes
+		it.Distinguish(string(ev.Raw)) // a mail has no id of Mandrill's; a repeat has the same bytes
 	default:
 		ev.Type = schemas.Other
 		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		it.Tell(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
+		it.Distinguish(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
 	}
 }
 
@@ -182,7 +182,7 @@ func (e *entry) reader(it *provider.Item) {
 	ip := e.text(fieldIP)
 	ev.IP = provider.IP(ip)
 	ev.UserAgent = e.text(fieldAgent)
-	it.Tell(ip) // a forwarded mail is read in two places in one second
+	it.Distinguish(ip) // a forwarded mail is read in two places in one second
 	for m := e.out.Object(e.values[fieldPlace], names[fieldPlace]); m.Next(); {
 		if m.Key() == "country_short" {
 			ev.Country = provider.Country(e.out.Text(m.Value(), "location.country_short"))

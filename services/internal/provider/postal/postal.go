@@ -30,7 +30,7 @@ func (Provider) Name() string { return Name }
 // within 36 minutes.
 func (Provider) Answers() provider.Answers {
 	a := provider.Retried()
-	a.Patience = 5 * time.Second
+	a.ResponseTimeout = 5 * time.Second
 	return a
 }
 
@@ -111,7 +111,7 @@ func (e *entry) decode(it *provider.Item) {
 		return
 	}
 	it.AddTag(e.message.tag)
-	e.particular(it)
+	e.byType(it)
 }
 
 // readMessage reads the message that was sent; that of a bounce is original_message.
@@ -149,8 +149,8 @@ func isAccount(event string) bool {
 	return event == "DomainDNSError" || event == "SendLimitApproaching" || event == "SendLimitExceeded"
 }
 
-// particular fills in what depends on the kind of event.
-func (e *entry) particular(it *provider.Item) {
+// byType fills in what depends on the kind of event.
+func (e *entry) byType(it *provider.Item) {
 	ev := &it.Event
 	switch ev.ProviderEvent {
 	case "MessageSent":
@@ -208,9 +208,9 @@ func (e *entry) status(it *provider.Item) {
 	if strings.Contains(strings.ToLower(details), "no smtp servers") {
 		it.Failure.Class = "no smtp servers"
 	}
-	it.Tell(e.message.id)        // one message to one address twice has two
-	it.Tell(e.text(fieldStatus)) // fails and is given up in one moment
-	it.Tell(ev.SMTPReply)        // fails in two ways in one moment
+	it.Distinguish(e.message.id)        // one message to one address twice has two
+	it.Distinguish(e.text(fieldStatus)) // fails and is given up in one moment
+	it.Distinguish(ev.SMTPReply)        // fails in two ways in one moment
 }
 
 // request takes the time and the identity of the request where an event has none
@@ -218,10 +218,10 @@ func (e *entry) status(it *provider.Item) {
 func (e *entry) request(it *provider.Item) {
 	it.SetTime(provider.Time(e.requested))
 	if id := it.Event.ProviderEventID; id != "" {
-		it.Tell(id)
+		it.Distinguish(id)
 		return
 	}
-	it.Tell(string(it.Event.Raw)) // a repeat has the same bytes
+	it.Distinguish(string(it.Event.Raw)) // a repeat has the same bytes
 }
 
 // failed is given up. With the answer of a server it bounced, hard at a 5xx

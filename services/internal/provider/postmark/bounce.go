@@ -15,8 +15,8 @@ func (e *entry) bounce(it *provider.Item) {
 		ev.SMTPReply = e.text(fieldDescription)
 	}
 	kind := e.text(fieldType)
-	it.Tell(e.text(fieldID)) // its number in Postmark's list, the same in a repeat
-	it.Tell(kind)
+	it.Distinguish(e.text(fieldID)) // its number in Postmark's list, the same in a repeat
+	it.Distinguish(kind)
 	it.Failure.Class = strings.ToLower(kind)
 	it.Failure.Soft = true
 	switch it.Failure.Class {

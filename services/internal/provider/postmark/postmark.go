@@ -75,7 +75,7 @@ func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 	}
 	common(&e, it)
 	if it.Fault == "" {
-		particular(&e, it)
+		byType(&e, it)
 	}
 }
 
@@ -106,19 +106,19 @@ func common(e *entry, it *provider.Item) {
 	}
 	e.out.Tags(it, e.values[fieldTag], names[fieldTag])
 	e.out.Metadata(it, e.values[fieldMetadata], names[fieldMetadata])
-	it.Tell(it.Stamp) // seven digits of a second, of which the event keeps three
+	it.Distinguish(it.Stamp) // seven digits of a second, of which the event keeps three
 }
 
-// particular fills in what depends on the kind of event. A repeat has the same
+// byType fills in what depends on the kind of event. A repeat has the same
 // body; only the header that counts the tries differs.
-func particular(e *entry, it *provider.Item) {
+func byType(e *entry, it *provider.Item) {
 	ev := &it.Event
 	kind := strings.ToLower(ev.ProviderEvent)
 	if ev.MessageID == noMessage {
 		ev.MessageID = ""
 		if kind != "subscriptionchange" || strings.EqualFold(ev.Recipient, sampleRecipient) { // a sample
 			ev.Type = schemas.Other
-			it.Tell(string(ev.Raw)) // several kinds of them at once
+			it.Distinguish(string(ev.Raw)) // several kinds of them at once
 			return
 		}
 	}
@@ -130,7 +130,7 @@ func particular(e *entry, it *provider.Item) {
 		e.bounce(it)
 	case "spamcomplaint":
 		ev.Type = schemas.Complained
-		it.Tell(e.text(fieldID)) // its number in Postmark's list, the same in a repeat
+		it.Distinguish(e.text(fieldID)) // its number in Postmark's list, the same in a repeat
 	case "open":
 		ev.Type = schemas.Opened
 		e.reader(it)
@@ -138,13 +138,13 @@ func particular(e *entry, it *provider.Item) {
 		ev.Type = schemas.Clicked
 		ev.URL = e.text(fieldLink)
 		e.reader(it)
-		it.Tell(ev.URL) // a scanner follows two links at once
+		it.Distinguish(ev.URL) // a scanner follows two links at once
 	case "subscriptionchange":
 		e.subscription(it)
 	default:
 		ev.Type = schemas.Other
 		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		it.Tell(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
+		it.Distinguish(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
 	}
 }
 
@@ -160,8 +160,8 @@ func (e *entry) reader(it *provider.Item) {
 			ev.Country = provider.Country(e.out.Text(m.Value(), "Geo.CountryISOCode"))
 		}
 	}
-	it.Tell(ev.IP)        // a forwarded mail is read in two places at once
-	it.Tell(ev.UserAgent) // by a person and the scanner behind the same address
+	it.Distinguish(ev.IP)        // a forwarded mail is read in two places at once
+	it.Distinguish(ev.UserAgent) // by a person and the scanner behind the same address
 }
 
 // subscription is a change of the list of a stream whom not to send to. Where the
@@ -170,8 +170,8 @@ func (e *entry) subscription(it *provider.Item) {
 	ev := &it.Event
 	ev.ListID = e.text(fieldStream)
 	reason := e.text(fieldSuppressionReason)
-	it.Tell(ev.ListID) // leaves two streams at once
-	it.Tell(reason)
+	it.Distinguish(ev.ListID) // leaves two streams at once
+	it.Distinguish(reason)
 	suppressed := provider.Boolean(e.values[fieldSuppress])
 	if suppressed == nil {
 		ev.Type = schemas.Other

@@ -8,8 +8,8 @@ import (
 	"github.com/mailstream/mailstream/services/internal/provider"
 )
 
-// particular fills in what depends on the kind of event.
-func (e *entry) particular(it *provider.Item, kind string, i int) {
+// byType fills in what depends on the kind of event.
+func (e *entry) byType(it *provider.Item, kind string, i int) {
 	ev := &it.Event
 	switch kind {
 	case "email.sent", "email.scheduled":
@@ -40,7 +40,7 @@ func (e *entry) particular(it *provider.Item, kind string, i int) {
 	default:
 		ev.Type = schemas.Other
 		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		it.Tell(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
+		it.Distinguish(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
 	}
 }
 
@@ -159,7 +159,7 @@ func (e *entry) clicked(it *provider.Item) {
 			e.out.Drift(provider.UnknownField, names[fieldClick]+"."+key)
 		}
 	}
-	it.Tell(ev.URL) // two links at once, should the header be missing
+	it.Distinguish(ev.URL) // two links at once, should the header be missing
 }
 
 // contact takes a new contact that wants mail for subscribed and one that comes

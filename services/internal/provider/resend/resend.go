@@ -143,9 +143,9 @@ func (e *entry) add(address string, i int) {
 	}
 	e.pairs(it, fieldHeaders)
 	e.pairs(it, fieldTags)
-	it.Tell(e.id)            // the same in a repeat, where the time and signature beside it change
-	it.Tell(e.text(fieldID)) // two contacts or domains at once, should the header be missing
-	e.particular(it, kind, i)
+	it.Distinguish(e.id)            // the same in a repeat, where the time and signature beside it change
+	it.Distinguish(e.text(fieldID)) // two contacts or domains at once, should the header be missing
+	e.byType(it, kind, i)
 }
 
 // pairs adds names and their values to the metadata: an object, or a list of

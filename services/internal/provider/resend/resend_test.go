@@ -54,7 +54,7 @@ func TestProvider_KnowsAnEventByItsHeader(t *testing.T) {
 		if it.Event.ProviderEventID != id {
 			t.Errorf("%s: the event has the provider's id %q, want %q", header, it.Event.ProviderEventID, id)
 		}
-		return strings.Join(it.Tells(), "\x00")
+		return strings.Join(it.Discriminators(), "\x00")
 	}
 	if tells("Svix-Id", "msg_1") != tells("Webhook-Id", "msg_1") || tells("Svix-Id", "msg_1") == tells("Svix-Id", "msg_2") {
 		t.Error("the number in the header does not tell events apart")

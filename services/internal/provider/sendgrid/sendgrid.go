@@ -56,7 +56,7 @@ func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 	}
 	common(&e, it)
 	if it.Fault == "" {
-		particular(&e, it)
+		byType(&e, it)
 	}
 }
 
@@ -115,9 +115,9 @@ func messageID(id, smtpID string) string {
 	return id
 }
 
-// particular fills in what depends on the kind of event. Nothing of the sender's
+// byType fills in what depends on the kind of event. Nothing of the sender's
 // server changes on a resend but sg_event_id, so all that is told is repeated.
-func particular(e *entry, it *provider.Item) {
+func byType(e *entry, it *provider.Item) {
 	ev := &it.Event
 	switch strings.ToLower(ev.ProviderEvent) {
 	case "processed":
@@ -129,7 +129,7 @@ func particular(e *entry, it *provider.Item) {
 		ev.Type = schemas.Deferred
 		it.Failure.Soft = true // SendGrid goes on trying
 		e.reply(it, fieldResponse)
-		it.Tell(e.text(fieldAttempt)) // two tries in one second
+		it.Distinguish(e.text(fieldAttempt)) // two tries in one second
 	case "bounce":
 		e.bounce(it)
 	case "dropped":
@@ -141,20 +141,20 @@ func particular(e *entry, it *provider.Item) {
 	case "click":
 		ev.Type = schemas.Clicked
 		e.reader(it)
-		it.Tell(string(e.values[fieldOffset])) // the same link twice in one message
+		it.Distinguish(string(e.values[fieldOffset])) // the same link twice in one message
 	case "spamreport":
 		ev.Type = schemas.Complained
 	case "unsubscribe", "group_unsubscribe":
 		ev.Type = schemas.Unsubscribed
 		e.reader(it)
-		it.Tell(ev.ListID) // leaves several groups in one second
+		it.Distinguish(ev.ListID) // leaves several groups in one second
 	case "group_resubscribe":
 		ev.Type = schemas.Subscribed
 		e.reader(it)
-		it.Tell(ev.ListID) // joins several groups in one second
+		it.Distinguish(ev.ListID) // joins several groups in one second
 	case "account_status_change":
 		ev.Type = schemas.Other
-		it.Tell(e.text(fieldType)) // two changes in one second
+		it.Distinguish(e.text(fieldType)) // two changes in one second
 	default:
 		ev.Type = schemas.Other
 		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
@@ -181,7 +181,7 @@ func tellFields(it *provider.Item) {
 		}
 	}
 	slices.Sort(fields) // nobody promises their order
-	it.Tell(strings.Join(fields, ","))
+	it.Distinguish(strings.Join(fields, ","))
 }
 
 // reply fills in what the remote server said.
@@ -190,7 +190,7 @@ func (e *entry) reply(it *provider.Item, text field) {
 	ev.SendingIP = provider.IP(e.text(fieldIP))
 	ev.SMTPReply = e.text(text)
 	ev.EnhancedCode = provider.EnhancedCode(e.text(fieldStatus))
-	it.Tell(ev.SMTPReply) // fails twice in one second, or is delivered after that
+	it.Distinguish(ev.SMTPReply) // fails twice in one second, or is delivered after that
 }
 
 // reader fills in what is known of the one who opened, clicked or left.
@@ -200,9 +200,9 @@ func (e *entry) reader(it *provider.Item) {
 	ev.IP = provider.IP(ip)
 	ev.UserAgent = e.text(fieldAgent)
 	ev.URL = e.text(fieldURL)
-	it.Tell(ip)           // a forwarded mail is read in two places in one second
-	it.Tell(ev.UserAgent) // by a person and the scanner behind the same address
-	it.Tell(ev.URL)       // two links in one second
+	it.Distinguish(ip)           // a forwarded mail is read in two places in one second
+	it.Distinguish(ev.UserAgent) // by a person and the scanner behind the same address
+	it.Distinguish(ev.URL)       // two links in one second
 }
 
 // bounce is final. Type blocked is a refusal that says nothing of the address:
@@ -212,7 +212,7 @@ func (e *entry) bounce(it *provider.Item) {
 	kind := strings.ToLower(e.text(fieldType))
 	class := strings.ToLower(e.text(fieldClass))
 	e.reply(it, fieldReason)
-	it.Tell(kind)
+	it.Distinguish(kind)
 	it.Failure.Class = class
 	switch kind {
 	case "blocked":

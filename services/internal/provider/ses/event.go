@@ -52,13 +52,13 @@ func (r *record) events() {
 func (r *record) unknown(it *provider.Item) {
 	it.Event.Type = schemas.Other
 	r.out.Drift(provider.UnknownEvent, r.kind)
-	it.Tell(string(r.raw)) // nothing is known but the bytes, which a repeat has too
+	it.Distinguish(string(r.raw)) // nothing is known but the bytes, which a repeat has too
 }
 
 func (r *record) delivery(it *provider.Item) {
 	it.Event.Type = schemas.Delivered
 	it.Event.SMTPReply = r.text(fieldResponse)
-	it.Tell(it.Event.SMTPReply) // an address that stands in To and Cc is delivered to twice
+	it.Distinguish(it.Event.SMTPReply) // an address that stands in To and Cc is delivered to twice
 }
 
 func (r *record) delay(it *provider.Item) {
@@ -67,7 +67,7 @@ func (r *record) delay(it *provider.Item) {
 	if kind := r.text(fieldDelay); kind != "" {
 		it.Failure.Class = "delay " + kind
 	}
-	it.Tell(it.Event.SMTPReply) // several tries within the same report's time
+	it.Distinguish(it.Event.SMTPReply) // several tries within the same report's time
 }
 
 // bounce is final: SES has given up, or did not try.
@@ -126,7 +126,7 @@ func (r *record) open(it *provider.Item) {
 func (r *record) click(it *provider.Item) {
 	it.Event.Type = schemas.Clicked
 	it.Event.URL = r.text(fieldLink)
-	it.Tell(it.Event.URL) // two links at once
+	it.Distinguish(it.Event.URL) // two links at once
 	r.reader(it)
 }
 
@@ -136,8 +136,8 @@ func (r *record) reader(it *provider.Item) {
 	ip := r.text(fieldIP)
 	it.Event.IP = provider.IP(ip)
 	it.Event.UserAgent = r.text(fieldAgent)
-	it.Tell(ip)                 // of a message to many, which does not say who it was
-	it.Tell(it.Event.UserAgent) // behind one address
+	it.Distinguish(ip)                 // of a message to many, which does not say who it was
+	it.Distinguish(it.Event.UserAgent) // behind one address
 }
 
 // subscription tells of each topic that was left or joined: leaving one must
@@ -152,7 +152,7 @@ func (r *record) subscription() {
 			return
 		}
 		it.Event.Type, it.Event.ListID = t, list
-		it.Tell(list) // several topics with one click
+		it.Distinguish(list) // several topics with one click
 	}
 	changed := 0
 	switch {

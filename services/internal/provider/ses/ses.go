@@ -36,7 +36,7 @@ func (Provider) Name() string { return Name }
 // it gives only when asked.
 func (Provider) Answers() provider.Answers {
 	a := provider.Refused(http.StatusServiceUnavailable)
-	a.Asked = true
+	a.ChallengeFirst = true
 	return a
 }
 
@@ -258,7 +258,7 @@ func (r *record) add(who recipient) *provider.Item {
 	r.label(it)
 	// Told to both producers alike, so that a bounce of which both tell is one
 	// event, and another report on the same message is another one.
-	it.Tell(r.text(fieldFeedback))
+	it.Distinguish(r.text(fieldFeedback))
 	return it
 }
 

@@ -99,7 +99,7 @@ func decode(class string, v jsontext.Value, it *provider.Item, out *provider.Bat
 	}
 	common(&e, it)
 	if it.Fault == "" {
-		particular(&e, it)
+		byType(&e, it)
 	}
 }
 
@@ -137,7 +137,7 @@ func common(e *entry, it *provider.Item) {
 	if !strings.HasSuffix(strings.ToLower(ev.ProviderEvent), "open") {
 		// A batch is kept and repeated as it is, under the same batch id; so the id of
 		// an event stays too.
-		it.Tell(ev.ProviderEventID)
+		it.Distinguish(ev.ProviderEventID)
 	}
 }
 
@@ -151,10 +151,10 @@ func (e *entry) look(it *provider.Item, kind string) {
 	e.reader(it)
 	ev := &it.Event
 	it.Word = strings.Replace(kind, "initial_", "", 1)
-	it.Tell(ev.IP)
-	it.Tell(ev.UserAgent)
+	it.Distinguish(ev.IP)
+	it.Distinguish(ev.UserAgent)
 	if ev.Time.IsZero() { // the id is all there is
-		it.Tell(ev.ProviderEventID)
+		it.Distinguish(ev.ProviderEventID)
 		return
 	}
 	cut := ev.Time.Truncate(lookMax)
@@ -171,8 +171,8 @@ func apart(kind string) bool {
 		kind == "success" || kind == "error" || kind == "sms_status"
 }
 
-// particular fills in what depends on the kind of event.
-func particular(e *entry, it *provider.Item) {
+// byType fills in what depends on the kind of event.
+func byType(e *entry, it *provider.Item) {
 	ev := &it.Event
 	switch kind := strings.ToLower(ev.ProviderEvent); kind {
 	case "injection":
@@ -209,8 +209,8 @@ func particular(e *entry, it *provider.Item) {
 		if !apart(kind) {
 			e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
 		}
-		e.failure(it)           // of a relay
-		it.Tell(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
+		e.failure(it)                  // of a relay
+		it.Distinguish(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
 	}
 }
 
@@ -221,7 +221,7 @@ func (e *entry) reader(it *provider.Item) {
 	ev.IP = provider.IP(e.text(fieldIP))
 	ev.UserAgent = e.text(fieldAgent)
 	ev.URL = e.text(fieldURL)
-	it.Tell(ev.URL) // two links in one second, should an id be missing
+	it.Distinguish(ev.URL) // two links in one second, should an id be missing
 	for m := e.out.Object(e.values[fieldPlace], names[fieldPlace]); m.Next(); {
 		if m.Key() == "country" {
 			ev.Country = provider.Country(e.out.Text(m.Value(), "geo_ip.country"))
