@@ -185,7 +185,11 @@ func serve(listener net.Listener, handler http.Handler, anchor *chdb.Conn, stop 
 		cancel()
 		last, done := context.WithTimeout(context.Background(), drainMax)
 		defer done()
-		err = server.Shutdown(last)
+		if err = server.Shutdown(last); errors.Is(err, context.DeadlineExceeded) {
+			// Left are clients that opened a connection and have not asked yet, which
+			// net/http takes for busy for 5 s, or that stopped in the middle of a body.
+			err = server.Close()
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("finish queries: %w", err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -274,6 +275,34 @@ func TestRun_StopsWhileQueriesRun(t *testing.T) {
 	}
 	if got := <-done; got.status == http.StatusOK {
 		t.Errorf("the query was answered %d %s", got.status, got.body)
+	}
+}
+
+func TestRun_StopsWhileClientsHaveNotAsked(t *testing.T) {
+	t.Parallel()
+	for name, said := range map[string]string{
+		"nothing":       "",
+		"half a header": "POST / HTTP/1.1\r\nHost: x\r\n",
+		"half a body":   "POST /?query=SELECT+1 HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nSELECT",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := run(t, nil)
+			client, err := net.Dial("tcp", strings.TrimPrefix(e.URL(), "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			if _, err := io.WriteString(client, said); err != nil {
+				t.Fatal(err)
+			}
+			if query(t, e.URL(), "SELECT 1") != "1" { // accepted after the client
+				t.Fatal("no answer")
+			}
+			if err := e.stop(t); err != nil {
+				t.Errorf("stop: %v", err)
+			}
+		})
 	}
 }
 
