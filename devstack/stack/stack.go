@@ -88,7 +88,10 @@ func New(opt Options) (*Stack, error) {
 	}
 	kafkaListen, clickhouseListen, slackListen := s.cfg.Kafka.Brokers[0], clickhouse.Host, slackHere(s.cfg)
 	if opt.FreePorts {
-		kafkaListen, clickhouseListen, slackListen = freePort, freePort, freePort
+		kafkaListen, clickhouseListen = freePort, freePort
+		if slackListen != "" {
+			slackListen = freePort
+		}
 	}
 	ec := engine.Default()
 	ec.DataDir, ec.Listen, ec.Progress = filepath.Join(opt.DataDir, "clickhouse"), clickhouseListen, opt.Progress
@@ -109,12 +112,16 @@ func New(opt Options) (*Stack, error) {
 // freePort lets the system choose.
 const freePort = "127.0.0.1:0"
 
+// standInPath is the path of the webhook that the stand-in is. A receiver of
+// one's own on this machine has another one.
+const standInPath = "/services/dev"
+
 // slackHere returns where the stand-in for Slack has to listen: at the host and
-// port of the webhook when that is on this machine. It is "" when messages go
-// to the real Slack, or nowhere.
+// port of its webhook, on this machine. It is "" when messages go to the real
+// Slack, to a receiver of one's own, or nowhere.
 func slackHere(cfg pipeline.Config) string {
 	u, err := url.Parse(cfg.Alerting.Slack.WebhookURL.Reveal())
-	if err != nil || u.Scheme != "http" {
+	if err != nil || u.Scheme != "http" || u.Path != standInPath {
 		return ""
 	}
 	if ip := net.ParseIP(u.Hostname()); ip == nil || !ip.IsLoopback() || u.Port() == "" {
@@ -200,7 +207,9 @@ func (s *Stack) prepare(ctx context.Context) error {
 		extra := []string{
 			"MAILSTREAM_KAFKA_BROKERS=" + s.Kafka(),
 			"MAILSTREAM_CLICKHOUSE_URL=" + s.engine.URL(),
-			"MAILSTREAM_ALERTING_SLACK_WEBHOOK_URL=" + s.slack.WebhookURL(),
+		}
+		if s.slack != nil {
+			extra = append(extra, "MAILSTREAM_ALERTING_SLACK_WEBHOOK_URL="+s.slack.WebhookURL())
 		}
 		for _, section := range []string{"INGRESS", "ANALYTICS", "SUPPRESSION", "ALERTING"} {
 			extra = append(extra, "MAILSTREAM_"+section+"_LISTEN="+freePort, "MAILSTREAM_"+section+"_METRICS_LISTEN="+freePort)

@@ -153,11 +153,11 @@ func (s *Service) topics() []string {
 // stages builds counter, evaluator and the group membership that assigns partitions to them.
 func (s *Service) stages(opt options) error {
 	rules := s.cfg.rules()
-	// A lane sees its share of the series, and of those with mail to many people
-	// more than its share.
-	perLane := max(2*s.cfg.SeriesMax/int(s.kafka.Topics.Partitions), seriesMaxLow)
+	// A partition set sees its share of the series, and of those with mail to many
+	// people more than its share.
+	perSet := max(2*s.cfg.SeriesMax/int(s.kafka.Topics.Partitions), seriesMaxLow)
 	s.counter = counter.New(counter.Options{
-		Kafka: s.kafka, Window: s.cfg.longestWindow(), SeriesMax: perLane, Literal: registry.Literal(), Now: opt.now, Settled: s.noteSettled,
+		Kafka: s.kafka, Window: s.cfg.longestWindow(), SeriesMax: perSet, Literal: registry.Literal(), Now: opt.now, Settled: s.noteSettled,
 	}, s.producer, s.log, s.reg)
 	s.evaluator = evaluator.New(evaluator.Options{
 		Kafka: s.kafka, Rules: rules, Instance: instanceName(), SeriesMax: s.cfg.SeriesMax, Now: opt.now, Receivers: s.boxes,

@@ -5,8 +5,9 @@
 //
 // It keeps nothing beyond the process: what is owed is stored with the alert
 // before it is offered here, and offered again after a restart, so a message is
-// delivered at least once, and twice only if the process dies between the
-// receiver's yes and the record of it. It decides no alert.
+// delivered at least once. It comes again when the process dies between the
+// receiver's yes and the record of it, and when the receiver takes a message and its
+// yes does not arrive in time. It decides no alert.
 package outbox
 
 import (

@@ -1,7 +1,6 @@
 package mailersend_test
 
 import (
-	"encoding/json"
 	"regexp"
 	"testing"
 
@@ -33,35 +32,15 @@ func TestMailerSend_WritesAsMailerSendDoes(t *testing.T) {
 		{providertest.Happened(schemas.Bounced, schemas.Hard, "550 5.1.1 no such user"), "rejected", with("hard")},
 		{providertest.Happened(schemas.Bounced, schemas.Soft, "550 5.1.1 no such user"), "rejected", with("soft")},
 	} {
-		r, body := bodyOf(t, tt.fact)
-		if diff := cmp.Diff(tt.meta, within(body, "data", "meta")); diff != "" {
+		r, body := providertest.PlayObject(t, mailersend.Entry().Dialect, tt.fact)
+		if diff := cmp.Diff(tt.meta, providertest.Within(body, "data", "meta")); diff != "" {
 			t.Errorf("meta of %s: %s", body["type"], diff)
 		}
-		if got := within(body, "data", "type"); got != tt.kind {
+		if got := providertest.Within(body, "data", "type"); got != tt.kind {
 			t.Errorf("the type of %s is %s, want %s", body["type"], got, tt.kind)
 		}
 		if !regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$`).MatchString(body["created_at"].(string)) {
 			t.Errorf("%s has no microseconds: %s", body["type"], r.Body)
 		}
 	}
-}
-
-// within returns a member of nested objects.
-func within(body map[string]any, path ...string) any {
-	var v any = body
-	for _, name := range path {
-		v = v.(map[string]any)[name]
-	}
-	return v
-}
-
-// bodyOf returns a request with one fact and its body.
-func bodyOf(t *testing.T, f dialect.Fact) (dialect.Request, map[string]any) {
-	t.Helper()
-	r := providertest.Play(t, mailersend.Entry().Dialect, f, 0)
-	var body map[string]any
-	if err := json.Unmarshal(r.Body, &body); err != nil {
-		t.Fatal(err)
-	}
-	return r, body
 }

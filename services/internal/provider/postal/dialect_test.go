@@ -1,14 +1,12 @@
 package postal_test
 
 import (
-	"encoding/json"
 	"maps"
 	"regexp"
 	"slices"
 	"testing"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/internal/provider/dialect"
 	"github.com/mailstream/mailstream/services/internal/provider/postal"
 	"github.com/mailstream/mailstream/services/internal/provider/providertest"
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
@@ -18,7 +16,7 @@ var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-8[0-9a-
 
 func TestPostal_WritesAsPostalDoes(t *testing.T) {
 	t.Parallel()
-	r, sent := bodyOf(t, providertest.Happened(schemas.Delivered, "", "250 2.0.0 queued"))
+	r, sent := providertest.PlayObject(t, postal.Entry().Dialect, providertest.Happened(schemas.Delivered, "", "250 2.0.0 queued"))
 	for _, name := range []string{webhooksign.PostalHeader, webhooksign.PostalKeyID, "User-Agent"} {
 		if r.Header[name] == "" {
 			t.Errorf("no %s", name)
@@ -27,33 +25,13 @@ func TestPostal_WritesAsPostalDoes(t *testing.T) {
 	if !regexp.MustCompile(`"timestamp":1772615730\.\d`).Match(r.Body) {
 		t.Errorf("no seconds with decimals: %s", r.Body)
 	}
-	_, loaded := bodyOf(t, providertest.Happened(schemas.Opened, "", ""))
+	_, loaded := providertest.PlayObject(t, postal.Entry().Dialect, providertest.Happened(schemas.Opened, "", ""))
 	if a, b := sent["uuid"].(string), loaded["uuid"].(string); !uuidForm.MatchString(a) || !uuidForm.MatchString(b) || a == b {
 		t.Errorf("uuids %q and %q", a, b)
 	}
-	_, bounced := bodyOf(t, providertest.Happened(schemas.Bounced, schemas.Soft, "452 4.2.2 full"))
-	message, report := within(bounced, "payload", "original_message").(map[string]any), within(bounced, "payload", "bounce").(map[string]any)
+	_, bounced := providertest.PlayObject(t, postal.Entry().Dialect, providertest.Happened(schemas.Bounced, schemas.Soft, "452 4.2.2 full"))
+	message, report := providertest.Within(bounced, "payload", "original_message").(map[string]any), providertest.Within(bounced, "payload", "bounce").(map[string]any)
 	if got, want := slices.Sorted(maps.Keys(report)), slices.Sorted(maps.Keys(message)); !slices.Equal(got, want) {
 		t.Errorf("a bounce has %v, a message %v", got, want)
 	}
-}
-
-// within returns a member of nested objects.
-func within(body map[string]any, path ...string) any {
-	var v any = body
-	for _, name := range path {
-		v = v.(map[string]any)[name]
-	}
-	return v
-}
-
-// bodyOf returns a request with one fact and its body.
-func bodyOf(t *testing.T, f dialect.Fact) (dialect.Request, map[string]any) {
-	t.Helper()
-	r := providertest.Play(t, postal.Entry().Dialect, f, 0)
-	var body map[string]any
-	if err := json.Unmarshal(r.Body, &body); err != nil {
-		t.Fatal(err)
-	}
-	return r, body
 }

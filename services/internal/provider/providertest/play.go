@@ -1,6 +1,7 @@
 package providertest
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -31,4 +32,23 @@ func Play(tb testing.TB, d dialect.Dialect, f dialect.Fact, attempt int) dialect
 		tb.Fatal(err)
 	}
 	return r
+}
+
+// PlayObject is Play of a request whose body is a JSON object, and that object.
+func PlayObject(tb testing.TB, d dialect.Dialect, f dialect.Fact) (r dialect.Request, body map[string]any) {
+	tb.Helper()
+	r = Play(tb, d, f, 0)
+	if err := json.Unmarshal(r.Body, &body); err != nil {
+		tb.Fatal(err)
+	}
+	return r, body
+}
+
+// Within returns a member of nested JSON objects.
+func Within(body map[string]any, path ...string) any {
+	var v any = body
+	for _, name := range path {
+		v = v.(map[string]any)[name]
+	}
+	return v
 }
