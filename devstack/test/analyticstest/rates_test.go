@@ -2,6 +2,8 @@ package analyticstest
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,12 +76,21 @@ func TestRates_AreNeverTornWhileHoursAreSealed(t *testing.T) {
 	}
 	w.publish(t, events...)
 	w.wantSQL(t, "SELECT count() FROM events", "480")
-	await(t, "all hours sealed", func() bool {
-		if got := w.sql(t, "SELECT sum(events) FROM rates_1h"); got != "480" {
-			t.Fatalf("rates_1h has %s events", got)
-		}
-		return w.sql(t, "SELECT count() FROM sealed_hours") == "48"
-	})
+	var done atomic.Bool
+	var readers sync.WaitGroup
+	for range 4 { // who ask all the time: each look is a chance to see half of a seal
+		readers.Go(func() {
+			for !done.Load() {
+				if got, err := w.ask("SELECT sum(events) FROM rates_1h"); err != nil || got != "480" {
+					t.Errorf("rates_1h has %s events, %v", got, err)
+					return
+				}
+			}
+		})
+	}
+	await(t, "all hours sealed", func() bool { return t.Failed() || w.sql(t, "SELECT count() FROM sealed_hours") == "48" })
+	done.Store(true)
+	readers.Wait()
 	w.agree(t, "after sealing")
 }
 

@@ -26,27 +26,52 @@ const sealsMax = 200
 // timeForm is how ClickHouse reads a DateTime parameter.
 const timeForm = "2006-01-02 15:04:05"
 
+// settle is how long the counts of an hour lie before its seal makes them valid.
+// A query of rates_1h fixes the rows it will read from each table before it looks
+// at the seals; one that fixed them before the counts were written and looked
+// after the seal would find the hour in neither half. Planning a query takes
+// milliseconds; this is hundreds of times more, for a busy server.
+const settle = 2 * time.Second
+
+// An hourToSeal had no new row for a while.
+type hourToSeal struct {
+	Hour time.Time `ch:"hour"`
+	Rows uint64    `ch:"rows"`
+}
+
 // Seal counts for good the hours that had no new row for rest, and returns how
 // many it sealed. Two callers at once do the same work twice and no harm: each
 // writes under a seal of its own, and readers take one whole seal.
 func Seal(ctx context.Context, client *clickhouse.Client, rest time.Duration) (int, error) {
-	var hours []struct {
-		Hour time.Time `ch:"hour"`
-		Rows uint64    `ch:"rows"`
-	}
+	var hours []hourToSeal
 	seconds := strconv.Itoa(int(rest / time.Second))
 	if err := client.Select(ctx, &hours, hoursToSealSQL, clickhouse.Arg("rest", seconds), clickhouse.Arg("limit", strconv.Itoa(sealsMax))); err != nil {
 		return 0, fmt.Errorf("find hours to seal: %w", err)
 	}
+	if len(hours) == 0 {
+		return 0, nil
+	}
+	seals := make([]string, len(hours))
 	for i, h := range hours {
-		hour := clickhouse.Arg("hour", h.Hour.UTC().Format(timeForm))
-		seal := clickhouse.Arg("seal", strconv.FormatInt(time.Now().UnixNano(), 10))
-		if err := client.Exec(ctx, sealCountsSQL, hour, seal); err != nil {
-			return i, fmt.Errorf("count hour: %w", err)
+		seals[i] = strconv.FormatInt(time.Now().UnixNano(), 10)
+		if err := client.Exec(ctx, sealCountsSQL, h.arg(), clickhouse.Arg("seal", seals[i])); err != nil {
+			return 0, fmt.Errorf("count hour: %w", err)
 		}
-		if err := client.Exec(ctx, sealHourSQL, hour, seal, clickhouse.Arg("rows", strconv.FormatUint(h.Rows, 10))); err != nil {
+	}
+	select {
+	case <-time.After(settle):
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	for i, h := range hours {
+		rows := clickhouse.Arg("rows", strconv.FormatUint(h.Rows, 10))
+		if err := client.Exec(ctx, sealHourSQL, h.arg(), clickhouse.Arg("seal", seals[i]), rows); err != nil {
 			return i, fmt.Errorf("seal hour: %w", err)
 		}
 	}
 	return len(hours), nil
+}
+
+func (h hourToSeal) arg() any {
+	return clickhouse.Arg("hour", h.Hour.UTC().Format(timeForm))
 }
