@@ -11,7 +11,6 @@ import (
 	"flag"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -40,8 +39,9 @@ var limits = jsontext.Limits{Depth: 64, Items: 100_000}
 
 // Suite is what the suite has to know about a provider.
 type Suite struct {
-	// Dir holds the fixtures: CASE.in.json or .in.txt (bytes as received),
-	// CASE.want.json, CASE.meta.yaml.
+	// Dir holds the fixtures: CASE.in.json, .in.txt or .in.form (bytes as received)
+	// and CASE.want.json; provider.yaml says for all where they are from, how many
+	// items a request has and its headers, CASE.meta.yaml where a case differs.
 	Dir string
 	// Kinds are the provider's documented words for events. Each needs a case
 	// whose name starts with it.
@@ -67,26 +67,6 @@ func FormObject(body []byte) []byte {
 
 // required are the cases every provider needs beside those of its kinds.
 var required = []string{"unknown_event", "unknown_field", "missing_fields", "wrong_types", "no_identity", "not_this_provider"}
-
-// meta is CASE.meta.yaml.
-type meta struct {
-	// Source says where the bytes are from: documentation with its date, or a
-	// capture with what was replaced.
-	Source string `yaml:"source"`
-	// Items is how many entries the request has, each recipient for itself where
-	// an entry is about several.
-	Items int `yaml:"items"`
-	// Headers of the request, where they matter.
-	Headers map[string]string `yaml:"headers"`
-}
-
-// fixture is one case.
-type fixture struct {
-	name string
-	path string // without ending
-	in   []byte
-	meta meta
-}
 
 // outcome is CASE.want.json.
 type outcome struct {
@@ -116,31 +96,6 @@ func Run(t *testing.T, p provider.Provider, s Suite) {
 	t.Run("the largest batch", func(t *testing.T) { s.largest(t, p, n, fixtures) })
 }
 
-func (s Suite) load(tb testing.TB) []fixture {
-	tb.Helper()
-	paths, err := filepath.Glob(filepath.Join(s.Dir, "*.in.*"))
-	if err != nil || len(paths) == 0 {
-		tb.Fatalf("fixtures in %s: %d, %v", s.Dir, len(paths), err)
-	}
-	var out []fixture
-	for _, path := range paths {
-		base := path[:strings.LastIndex(path, ".in.")]
-		f := fixture{name: filepath.Base(base), path: base}
-		if f.in, err = os.ReadFile(path); err != nil {
-			tb.Fatal(err)
-		}
-		text, err := os.ReadFile(base + ".meta.yaml")
-		if err != nil {
-			tb.Fatal(err)
-		}
-		if err := config.Decode(base+".meta.yaml", text, &f.meta); err != nil || f.meta.Source == "" {
-			tb.Fatalf("%s.meta.yaml: source %q, %v", base, f.meta.Source, err)
-		}
-		out = append(out, f)
-	}
-	return out
-}
-
 func newNormaliser(tb testing.TB) *normalise.Normaliser {
 	tb.Helper()
 	hasher, err := address.NewHasher(config.Literal(pepper))
@@ -152,14 +107,6 @@ func newNormaliser(tb testing.TB) *normalise.Normaliser {
 		tb.Fatal(err)
 	}
 	return n
-}
-
-func (f fixture) request() *provider.Request {
-	req := &provider.Request{Header: http.Header{}, Body: slices.Clone(f.in), Limits: limits}
-	for k, v := range f.meta.Headers {
-		req.Header.Set(k, v)
-	}
-	return req
 }
 
 // decode takes a request along the ingress' path from decode to fingerprint.
@@ -223,8 +170,8 @@ func (s Suite) golden(t *testing.T, p provider.Provider, n *normalise.Normaliser
 	req := f.request()
 	batch, err := decode(p, n, req)
 	if err == nil {
-		if len(batch.Items()) != f.meta.Items {
-			t.Errorf("%d items came out, %d went in", len(batch.Items()), f.meta.Items)
+		if len(batch.Items()) != *f.meta.Items {
+			t.Errorf("%d items came out, %d went in", len(batch.Items()), *f.meta.Items)
 		}
 		received := req.Body
 		if s.Inside != nil {
@@ -250,11 +197,11 @@ func (s Suite) golden(t *testing.T, p provider.Provider, n *normalise.Normaliser
 	}
 	got = append(got, '\n')
 	if *update {
-		if err := os.WriteFile(f.path+".want.json", got, 0o644); err != nil {
+		if err := os.WriteFile(f.path+wantEnding, got, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(f.path + ".want.json")
+	want, err := os.ReadFile(f.path + wantEnding)
 	if err != nil {
 		t.Fatal(err)
 	}
