@@ -128,7 +128,11 @@ func (s *Service) build(shared platform.Shared) error {
 	if s.occupancy, err = newOccupancy(shared.Registry, s.room); err != nil {
 		return err
 	}
-	if s.normaliser, err = normalise.New(shared.Hasher); err != nil {
+	classifier, err := registry.Classifier()
+	if err != nil {
+		return err
+	}
+	if s.normaliser, err = normalise.New(shared.Hasher, classifier); err != nil {
 		return err
 	}
 	if err := s.addSources(); err != nil {

@@ -26,6 +26,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/provider/mandrill"
 	"github.com/mailstream/mailstream/services/internal/provider/postal"
 	"github.com/mailstream/mailstream/services/internal/provider/postmark"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
 	"github.com/mailstream/mailstream/services/internal/provider/resend"
 	"github.com/mailstream/mailstream/services/internal/provider/sendgrid"
 	"github.com/mailstream/mailstream/services/internal/provider/ses"
@@ -170,7 +171,11 @@ func newNormaliser(t *testing.T) *normalise.Normaliser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := normalise.New(hasher)
+	classifier, err := registry.Classifier()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := normalise.New(hasher, classifier)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/classify"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
 )
 
 // replyLineBytesMax bounds one line of standard input. The classifier itself reads
@@ -60,7 +61,7 @@ In a line of standard input, \n stands for a line break.`,
   mailstream classify --provider mailjet --class 'user unknown' '550 5.2.2 mailbox full'`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			classifier, err := classify.New()
+			classifier, err := registry.Classifier()
 			if err != nil {
 				return err
 			}

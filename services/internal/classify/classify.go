@@ -1,6 +1,7 @@
 // Package classify says why a message did not arrive, in one vocabulary for all
 // providers, how sure that is, and whether it is any use to try the address again.
-// The knowledge is data: classifier.yaml, wordings.yaml and blocklists.yaml, whose
+// The knowledge is data: classifier.yaml, wordings.yaml, blocklists.yaml and the classes
+// that each provider hands to New, whose
 // version travels with each event, so that a later one can be run again over the
 // raw items. Beside that it knows the agents of machines that open messages
 // nobody looked at (machine.go).

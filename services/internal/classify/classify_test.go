@@ -1,6 +1,9 @@
 package classify
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,7 +12,19 @@ import (
 
 func load(tb testing.TB) *Classifier {
 	tb.Helper()
-	c, err := New()
+	files, err := filepath.Glob("../provider/*/classes.yaml")
+	if err != nil || len(files) == 0 {
+		tb.Fatalf("%d files with classes of providers, %v", len(files), err)
+	}
+	classes := map[string]string{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		classes[filepath.Base(filepath.Dir(file))] = string(text)
+	}
+	c, err := New(classes)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -166,7 +181,6 @@ func TestNew_RefusesAFaultyFile(t *testing.T) {
 		{"no level", "version: x\ncodes: {550: policy}", wordings, lists},
 		{"dead without a fact", "version: x\ncodes: {550: policy weak dead}", wordings, lists},
 		{"no such key", "version: x\ncodez: {}", wordings, lists},
-		{"a class in capitals", "version: x\nclasses: {mailjet: {Bad: other}}", wordings, lists},
 		{"no enhanced code", "version: x\nenhanced: {\"5.1\": other}", wordings, lists},
 		{"no range", "version: x\nenhanced: {\"5.1.5-2\": other}", wordings, lists},
 		{"two ranges for one code", "version: x\nenhanced: {\"5.7.3-9\": policy weak, \"x.7.9-12\": reputation weak}", wordings, lists},
@@ -189,6 +203,17 @@ func TestNew_RefusesAFaultyFile(t *testing.T) {
 				t.Error("no error")
 			}
 		})
+	}
+}
+
+func TestNew_RefusesWrongClasses(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"in capitals": "Bad: other", "of no reason": "bad: luck fair", "of no level": "bad: policy", "no table": "[bad]", "twice": "bad: other\nbad: other",
+	} {
+		if _, err := New(map[string]string{"mailjet": text}); err == nil || !strings.Contains(err.Error(), "classes of mailjet") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 
@@ -19,10 +18,9 @@ var dataFiles embed.FS
 // file is classifier.yaml. An entry is a reason, how much it says, and whether it is
 // a fact, as in "invalid_recipient fair" and "suppressed_bounce fact dead".
 type file struct {
-	Version  string                       `yaml:"version"`
-	Classes  map[string]map[string]string `yaml:"classes"`
-	Enhanced map[string]string            `yaml:"enhanced"`
-	Codes    map[int]string               `yaml:"codes"`
+	Version  string            `yaml:"version"`
+	Enhanced map[string]string `yaml:"enhanced"`
+	Codes    map[int]string    `yaml:"codes"`
 }
 
 // wordingsFile is wordings.yaml.
@@ -49,13 +47,10 @@ func (r enhancedRange) meets(o enhancedRange) bool {
 	return (r.class == 0 || o.class == 0 || r.class == o.class) && r.subject == o.subject && r.from <= o.to && o.from <= r.to
 }
 
-// New returns what the embedded data files say, read once in a process. An error
-// means that one is at fault.
-func New() (*Classifier, error) { return embedded() }
-
-var embedded = sync.OnceValues(read)
-
-func read() (*Classifier, error) {
+// New returns what the embedded data files say, and what classes does: of each
+// provider a text in YAML, from its own words, in lower case, to entries. An error
+// means that one of them is at fault. It takes some time, so do it once.
+func New(classes map[string]string) (*Classifier, error) {
 	var texts [3][]byte
 	for i, name := range [...]string{"classifier.yaml", "wordings.yaml", "blocklists.yaml"} {
 		text, err := dataFiles.ReadFile(name)
@@ -64,11 +59,20 @@ func read() (*Classifier, error) {
 		}
 		texts[i] = text
 	}
-	return parse(texts[0], texts[1], texts[2])
+	c, err := parse(texts[0], texts[1], texts[2])
+	if err != nil {
+		return nil, err
+	}
+	for provider, text := range classes {
+		if c.classes[provider], err = c.readClasses([]byte(text)); err != nil {
+			return nil, fmt.Errorf("read the classes of %s: %w", provider, err)
+		}
+	}
+	return c, nil
 }
 
 func parse(codes, wordings, lists []byte) (*Classifier, error) {
-	c := &Classifier{reasons: schemas.Reasons(), grammar: newGrammar(), yes: true}
+	c := &Classifier{reasons: schemas.Reasons(), grammar: newGrammar(), classes: map[string]map[string]entry{}, yes: true}
 	if len(c.reasons) > reasonsMax {
 		return nil, fmt.Errorf("more than %d reasons", reasonsMax)
 	}
@@ -103,19 +107,8 @@ func (c *Classifier) readCodes(text []byte) error {
 		return fmt.Errorf("version is missing")
 	}
 	c.version = f.Version
-	c.classes = make(map[string]map[string]entry, len(f.Classes))
 	c.enhanced = make(map[string]entry, len(f.Enhanced))
 	c.codes = make(map[int]entry, len(f.Codes))
-	for provider, table := range f.Classes {
-		c.classes[provider] = make(map[string]entry, len(table))
-		for class, words := range table {
-			e, err := c.entry(words)
-			if err != nil || class != folded(class) {
-				return fmt.Errorf("class %q of %q: not lower case, or %w", class, provider, err)
-			}
-			c.classes[provider][class] = e
-		}
-	}
 	for code, words := range f.Codes {
 		e, err := c.entry(words)
 		if err != nil {
@@ -124,6 +117,26 @@ func (c *Classifier) readCodes(text []byte) error {
 		c.codes[code] = e
 	}
 	return c.addEnhanced(f.Enhanced)
+}
+
+// readClasses reads the words of one provider.
+func (c *Classifier) readClasses(text []byte) (map[string]entry, error) {
+	var table map[string]string
+	if err := config.Decode("classes.yaml", text, &table); err != nil {
+		return nil, err
+	}
+	classes := make(map[string]entry, len(table))
+	for class, words := range table {
+		e, err := c.entry(words)
+		if err != nil {
+			return nil, fmt.Errorf("class %q: %w", class, err)
+		}
+		if class != folded(class) {
+			return nil, fmt.Errorf("class %q is not in lower case", class)
+		}
+		classes[class] = e
+	}
+	return classes, nil
 }
 
 // addEnhanced sorts the keys "5.1.1" and "x.1.1" from the ranges "x.7.3-19".

@@ -34,12 +34,8 @@ type Normaliser struct {
 	mailboxes  *mailbox.Table
 }
 
-// New reads the data files. The hasher is shared with the other services.
-func New(hasher *address.Hasher) (*Normaliser, error) {
-	classifier, err := classify.New()
-	if err != nil {
-		return nil, err
-	}
+// New reads the data files. Hasher and classifier are shared.
+func New(hasher *address.Hasher, classifier *classify.Classifier) (*Normaliser, error) {
 	machines, err := classify.NewMachines()
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/address"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
 )
 
 func load(tb testing.TB) *Normaliser {
@@ -16,7 +17,11 @@ func load(tb testing.TB) *Normaliser {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	n, err := New(hasher)
+	classifier, err := registry.Classifier()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	n, err := New(hasher, classifier)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -7,6 +7,11 @@ import (
 	"github.com/mailstream/mailstream/services/internal/provider/profile"
 )
 
+// classes are what the provider's words say of why mail did not arrive.
+//
+//go:embed classes.yaml
+var classes string
+
 // development is the source of the development configuration, without its name.
 //
 //go:embed development.yaml
@@ -17,6 +22,7 @@ func Entry() profile.Entry {
 	return profile.Entry{
 		Provider:    Provider{},
 		Dialect:     dialect.Dialect{Write: write},
+		Classes:     classes,
 		Development: development,
 	}
 }

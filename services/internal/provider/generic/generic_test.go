@@ -24,6 +24,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/provider"
 	"github.com/mailstream/mailstream/services/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/internal/provider/providertest"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
 )
 
 // inHouse is a sender that posts JSON.
@@ -140,7 +141,11 @@ func normaliser(tb testing.TB) *normalise.Normaliser {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	n, err := normalise.New(hasher)
+	classifier, err := registry.Classifier()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	n, err := normalise.New(hasher, classifier)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -8,6 +8,11 @@ import (
 	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
 
+// classes are what the provider's words say of why mail did not arrive.
+//
+//go:embed classes.yaml
+var classes string
+
 // development is the source of the development configuration, without its name.
 //
 //go:embed development.yaml
@@ -19,6 +24,7 @@ func Entry() profile.Entry {
 		Provider:    Provider{},
 		Verify:      webhookverify.Mailgun(),
 		Dialect:     dialect.Dialect{Write: write, Single: true, Sign: sign},
+		Classes:     classes,
 		Development: development,
 	}
 }

@@ -13,6 +13,11 @@ import (
 //go:embed development.key.pem
 var developmentKey []byte
 
+// classes are what the provider's words say of why mail did not arrive.
+//
+//go:embed classes.yaml
+var classes string
+
 // development is the source of the development configuration, without its name.
 //
 //go:embed development.yaml
@@ -24,6 +29,7 @@ func Entry() profile.Entry {
 		Provider:    Provider{},
 		Verify:      webhookverify.Postal(),
 		Dialect:     dialect.Dialect{Write: write, Single: true, HasWord: hasWord, Sign: sign, PrivateKey: developmentKey},
+		Classes:     classes,
 		Development: development,
 	}
 }

@@ -17,6 +17,9 @@ type Entry struct {
 	Verify *webhookverify.Scheme
 	// Dialect is how the simulation writes the provider's requests.
 	Dialect dialect.Dialect
+	// Classes is what the provider's words say of why mail did not arrive, as
+	// classify.New reads it; empty where each source maps its own.
+	Classes string
 	// BlocksLiterally says that the provider has its own word for mail that a remote
 	// server refused because of the sender or the content, so that its bounces are
 	// never blocks.

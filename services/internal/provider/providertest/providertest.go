@@ -25,6 +25,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/normalise"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -102,7 +103,11 @@ func newNormaliser(tb testing.TB) *normalise.Normaliser {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	n, err := normalise.New(hasher)
+	classifier, err := registry.Classifier()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	n, err := normalise.New(hasher, classifier)
 	if err != nil {
 		tb.Fatal(err)
 	}

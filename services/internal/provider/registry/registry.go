@@ -3,7 +3,9 @@ package registry
 
 import (
 	"strings"
+	"sync"
 
+	"github.com/mailstream/mailstream/services/internal/classify"
 	"github.com/mailstream/mailstream/services/internal/provider/activecampaign"
 	"github.com/mailstream/mailstream/services/internal/provider/brevo"
 	"github.com/mailstream/mailstream/services/internal/provider/generic"
@@ -66,6 +68,20 @@ func Literal() map[string]bool {
 	}
 	return literal
 }
+
+// Classifier returns the classifier with the classes of all providers, made once in
+// a process. An error means that a data file is at fault.
+func Classifier() (*classify.Classifier, error) { return classifier() }
+
+var classifier = sync.OnceValues(func() (*classify.Classifier, error) {
+	classes := map[string]string{}
+	for _, e := range Entries() {
+		if e.Classes != "" {
+			classes[e.Name()] = e.Classes
+		}
+	}
+	return classify.New(classes)
+})
 
 // Names returns the names a source may have as provider, in the order of the
 // entries. The caller owns the slice.

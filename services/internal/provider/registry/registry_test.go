@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mailstream/mailstream/services/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/internal/provider/profile"
 	"github.com/mailstream/mailstream/services/internal/provider/registry"
 )
@@ -30,6 +31,7 @@ func missing(e profile.Entry) (parts []string) {
 	index, err := os.ReadFile(filepath.Join(docs, "README.md"))
 	need(err == nil && strings.Contains(string(index), "| ["+e.Name()+"]("+e.Name()+".md) |"), "a line in the table of providers")
 	need(e.Dialect.Write != nil, "a dialect")
+	need(e.Classes != "" || e.Name() == generic.Name, "classes of failures")
 	need(strings.HasPrefix(e.Development, "auth:"), "a development source with auth")
 	signs := strings.Contains(e.Development, "signing_keys:") || strings.Contains(e.Development, "sns:")
 	need(!signs || e.Verify != nil, "a verifier of what its development source signs")
@@ -64,6 +66,7 @@ func TestEntries_OneThatLacksAPartIsNamed(t *testing.T) {
 	t.Parallel()
 	for part, lose := range map[string]func(*profile.Entry){
 		"a decoder":                      func(e *profile.Entry) { e.Provider = nil },
+		"classes of failures":            func(e *profile.Entry) { e.Classes = "" },
 		"a dialect":                      func(e *profile.Entry) { e.Dialect.Write = nil },
 		"a development source with auth": func(e *profile.Entry) { e.Development = "" },
 		"a verifier of what its development source signs":   func(e *profile.Entry) { e.Verify = nil },

@@ -11,6 +11,11 @@ import (
 // DevelopmentKey is the secret of the development configuration. It is published.
 const DevelopmentKey = "whsec_ZGV2ZWxvcG1lbnQtc2lnbmluZy1rZXk="
 
+// classes are what the provider's words say of why mail did not arrive.
+//
+//go:embed classes.yaml
+var classes string
+
 // development is the source of the development configuration, without its name.
 //
 //go:embed development.yaml
@@ -22,6 +27,7 @@ func Entry() profile.Entry {
 		Provider:    Provider{},
 		Verify:      webhookverify.StandardWebhooks(),
 		Dialect:     dialect.Dialect{Write: write, Single: true, Sign: sign, Key: DevelopmentKey},
+		Classes:     classes,
 		Development: development,
 	}
 }

@@ -13,6 +13,11 @@ import (
 //go:embed development.key.pem
 var developmentKey []byte
 
+// classes are what the provider's words say of why mail did not arrive.
+//
+//go:embed classes.yaml
+var classes string
+
 // development is the source of the development configuration, without its name.
 //
 //go:embed development.yaml
@@ -25,6 +30,7 @@ func Entry() profile.Entry {
 		Verify:          webhookverify.SendGrid(),
 		Dialect:         dialect.Dialect{Write: write, Sign: sign, PrivateKey: developmentKey},
 		BlocksLiterally: true,
+		Classes:         classes,
 		Development:     development,
 	}
 }

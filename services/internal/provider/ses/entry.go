@@ -17,6 +17,11 @@ const DevelopmentTopicArn = "arn:aws:sns:eu-west-1:123456789012:mailstream-devel
 //go:embed development.key.pem
 var developmentKey []byte
 
+// classes are what the provider's words say of why mail did not arrive.
+//
+//go:embed classes.yaml
+var classes string
+
 // development is the source of the development configuration, without its name.
 //
 //go:embed development.yaml
@@ -28,6 +33,7 @@ func Entry() profile.Entry {
 		Provider:    Provider{},
 		Verify:      webhookverify.AmazonSNS(),
 		Dialect:     dialect.Dialect{Write: write, Single: true, Sign: sign, PrivateKey: developmentKey},
+		Classes:     classes,
 		Development: development,
 	}
 }
