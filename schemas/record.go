@@ -123,8 +123,22 @@ type Alert struct {
 	NoTraffic *AlertNoTraffic `json:"no_traffic,omitempty"`
 	// InhibitedBy is the fingerprint of the alert whose message covers this one,
 	// so that one spike is reported once. Such an alert has no messages of its own.
-	InhibitedBy string         `json:"inhibited_by,omitempty"`
-	Notify      []Notification `json:"notify,omitempty"`
+	InhibitedBy string `json:"inhibited_by,omitempty"`
+	// SilencedBy are the silences that hide the messages of this alert, by id;
+	// "maintenance/<name>" is a maintenance window of the configuration.
+	SilencedBy []string `json:"silenced_by,omitempty"`
+	// Acknowledged is who takes care of the incident.
+	Acknowledged *AlertAck `json:"acknowledged,omitempty"`
+	// Flapping says that the alert came and went three times in an hour: it is one
+	// incident now, which ends when it was quiet for an hour.
+	Flapping bool `json:"flapping,omitempty"`
+	// Periods are when the alert began to fire within the last hour, oldest first.
+	Periods []time.Time `json:"periods,omitempty"`
+	// Steps and Readings are what happened to the incident, oldest first; of a long
+	// one some are left out.
+	Steps    []AlertStep    `json:"steps,omitempty"`
+	Readings []AlertReading `json:"readings,omitempty"`
+	Notify   []Notification `json:"notify,omitempty"`
 }
 
 // AlertNoTraffic is a pause in the mail that an incident under way is judged by.

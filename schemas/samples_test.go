@@ -58,6 +58,8 @@ func TestSamples_AreWhatTheGoTypesWrite(t *testing.T) {
 				value = decodeStrictly(t, text, DeadLetter{})
 			case "alert":
 				value = decodeStrictly(t, text, Alert{})
+			case "alert-control":
+				value = decodeStrictly(t, text, AlertControl{})
 			case "rate":
 				value = decodeStrictly(t, text, Rate{})
 			default:
@@ -87,7 +89,7 @@ func TestSamples_AreWhatTheGoTypesWrite(t *testing.T) {
 func TestFields_AreOnlyAdded(t *testing.T) {
 	const path = "testdata/fields.txt"
 	now := map[string]string{}
-	for _, v := range []any{Event{}, Suppression{}, Alert{}, DeadLetter{}, Rate{}} {
+	for _, v := range []any{Event{}, Suppression{}, Alert{}, AlertControl{}, DeadLetter{}, Rate{}} {
 		collect(reflect.TypeOf(v), now)
 	}
 	known, err := os.ReadFile(path)

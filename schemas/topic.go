@@ -8,6 +8,7 @@ const (
 	deadLetterSuffix   = "dead-letter"
 	suppressionsSuffix = "suppressions"
 	alertsSuffix       = "alerts"
+	controlsSuffix     = "alert_controls"
 	ratesSuffix        = "rates"
 )
 
@@ -24,6 +25,10 @@ func SuppressionsTopic(prefix string) string { return prefix + suppressionsSuffi
 // AlertsTopic returns the compacted topic of Alert records, keyed by
 // fingerprint.
 func AlertsTopic(prefix string) string { return prefix + alertsSuffix }
+
+// AlertControlsTopic returns the compacted topic of AlertControl records: silences,
+// acknowledgements, notes and incidents that are over.
+func AlertControlsTopic(prefix string) string { return prefix + controlsSuffix }
 
 // RatesTopic returns the topic of Rate records, keyed by alert key: partial
 // counts on their way from the counters to the evaluator. It is internal to

@@ -49,7 +49,7 @@ for service in analytics suppression alerting; do
 done
 allow analytics --operation Write --topic "${PREFIX}dead-letter"
 allow suppression --operation Write --topic "${PREFIX}suppressions" --topic "${PREFIX}dead-letter"
-allow alerting --operation Write --topic "${PREFIX}rates" --topic "${PREFIX}alerts"
+allow alerting --operation Write --topic "${PREFIX}rates" --topic "${PREFIX}alerts" --topic "${PREFIX}alert_controls"
 
 # Another team's consumer is one line, with a group name of its own:
 #   allow-principal User:team-clicks --operation Read --topic email.clicked --group team-clicks

@@ -42,6 +42,7 @@ func documents() []document {
 		{"webhook.schema.json", "Mailstream event that is none of an email", "Event", webhookKinds},
 		{"suppression.schema.json", "Mailstream suppression", "Suppression", ""},
 		{"alert.schema.json", "Mailstream alert", "Alert", ""},
+		{"alert-control.schema.json", "Mailstream alert control", "AlertControl", ""},
 		{"dead-letter.schema.json", "Mailstream dead letter", "DeadLetter", ""},
 		{"rate.schema.json", "Mailstream rate", "Rate", ""},
 	}
@@ -236,6 +237,7 @@ func topicDocs() []topicDoc {
 		topicDoc{webhookTopic, recordKey, "webhook.schema.json", "What a source of the provider generic sends that is not an event of an email, by the names in its configuration. The type is the name of the topic."},
 		topicDoc{schemas.SuppressionsTopic(prefix), "recipient_hash", "suppression.schema.json", "Who must not be mailed, and why. Compacted: the last record of a key holds everything."},
 		topicDoc{schemas.AlertsTopic(prefix), "fingerprint", "alert.schema.json", "The state of every alert. Compacted."},
+		topicDoc{schemas.AlertControlsTopic(prefix), "silence/<id>, ack/<incident>, note/<incident>/<id> or incident/<incident>", "alert-control.schema.json", "Silences, acknowledgements and notes of people, and incidents that are over. Compacted."},
 		topicDoc{schemas.DeadLetterTopic(prefix), "id", "dead-letter.schema.json", "Items that could not be processed, with their bytes and the reason."},
 		topicDoc{schemas.RatesTopic(prefix), "source and mailbox provider", "rate.schema.json", "Partial counts on their way to the evaluator. Internal to alerting: do not build on it."},
 	)
@@ -276,7 +278,7 @@ func asyncAPI() ([]byte, error) {
 	out, err := yaml.MarshalWithOptions(object{
 		member("asyncapi", "3.0.0"),
 		member("info", object{
-			member("title", "Mailstream topics"), member("version", "1.2.0"),
+			member("title", "Mailstream topics"), member("version", "1.3.0"),
 			member("description", "Events of email providers, by type, and what Mailstream makes of them. Generated from the Go types. DO NOT EDIT: run make gen. The prefix of the topics is configurable."),
 			member("license", object{member("name", "Apache-2.0")}),
 		}),

@@ -203,7 +203,7 @@ func TestKafkaACLs_AreWhatTheServicesNeed(t *testing.T) {
 func checkDenied(t *testing.T, b *apachekafka.Broker) {
 	t.Helper()
 	for _, try := range []struct{ user, topic string }{
-		{"ingress", "email.suppressions"}, {"ingress", "email.alerts"},
+		{"ingress", "email.suppressions"}, {"ingress", "email.alerts"}, {"suppression", "email.alert_controls"},
 		{"analytics", "webhook.shop.order"}, {"suppression", "webhook.shop.order"}, {"analytics", "email.delivered"}, {"analytics", "email.suppressions"},
 		{"alerting", "email.suppressions"}, {"suppression", "email.bounced"}, {"topics", "email.bounced"},
 	} {

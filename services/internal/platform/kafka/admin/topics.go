@@ -54,11 +54,11 @@ type Topic struct {
 }
 
 // Topics returns how all topics have to be: the event topics in the order of
-// their types, those of webhooks, dead letters, suppressions, alerts and rates.
+// their types, those of webhooks, dead letters, suppressions, alerts, their controls and rates.
 func Topics(cfg kafka.Config) []Topic {
 	c := cfg.Topics
 	events := deleting(c.Retention)
-	specs := make([]Topic, 0, len(schemas.Types())+len(cfg.Webhooks)+4)
+	specs := make([]Topic, 0, len(schemas.Types())+len(cfg.Webhooks)+5)
 	for _, name := range append(schemas.EventTopics(cfg.TopicPrefix), cfg.Webhooks...) {
 		specs = append(specs, newTopic(c, name, events))
 	}
@@ -67,6 +67,7 @@ func Topics(cfg kafka.Config) []Topic {
 	return append(specs, dead,
 		newTopic(c, schemas.SuppressionsTopic(cfg.TopicPrefix), compacting(c)),
 		newTopic(c, schemas.AlertsTopic(cfg.TopicPrefix), compacting(c)),
+		newTopic(c, schemas.AlertControlsTopic(cfg.TopicPrefix), compacting(c)),
 		newTopic(c, schemas.RatesTopic(cfg.TopicPrefix), deleting(c.RatesRetention)),
 	)
 }
