@@ -49,23 +49,11 @@ func livingReplies() []string {
 func TestProviders_LetNoLivingAddressDie(t *testing.T) {
 	t.Parallel()
 	n := newNormaliser(t)
-	hardest := map[string][]string{
-		"mailjet":        {"bounce|true|user unknown", "bounce|true|", "blocked|true|sender blocked", "bounce|null|mailbox inactive"},
-		"sendgrid":       {"bounce|bounce|Invalid Address", "bounce|bounce|Mailbox Unavailable", "bounce|bounce|", "bounce"},
-		"mailgun":        {"permanent|bounce|hard", "permanent|hardfail|hard", "permanent|generic", "permanent|delayed-bounce"},
-		"ses":            {"Bounce|bounce|Permanent|NoEmail", "Bounce|bounce|Permanent|General"},
-		"sparkpost":      {"bounce|10", "bounce|30", "out_of_band|10", "bounce|"},
-		"postmark":       {"HardBounce|false", "HardBounce|null"},
-		"mandrill":       {"hard_bounce|bad_mailbox|10", "hard_bounce|general|30", "hard_bounce|invalid_domain|21"},
-		"brevo":          {"hard_bounce"},
-		"resend":         {"email.bounced|bounce|Permanent|NoEmail", "email.bounced|bounce|Permanent|General"},
-		"mailersend":     {"activity.hard_bounced"},
-		"mailtrap":       {"bounce|badrecipient", "bounce|other"},
-		"postal":         {"MessageDeliveryFailed"},
-		"activecampaign": {"hard", ""},
-	}
-	for _, tl := range tellers() {
-		for _, words := range hardest[tl.Name()] {
+	for _, tl := range tellers(t) {
+		if len(tl.Hardest) == 0 && tl.NoReply == "" {
+			t.Errorf("%s: conformance.yaml has no hardest words", tl.Name())
+		}
+		for _, words := range tl.Hardest {
 			for _, reply := range livingReplies() {
 				ev := tl.event(t, n, words, reply)
 				if ev.Permanent != nil && *ev.Permanent {

@@ -3,6 +3,8 @@ package ingress
 import (
 	"context"
 	"net/http/httptest"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
 	"github.com/mailstream/mailstream/services/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/provider/providertest"
 	"github.com/mailstream/mailstream/services/internal/provider/registry"
 )
 
@@ -19,47 +22,19 @@ import (
 // against what each provider's documentation says of a status.
 func TestAnswers_KeepEventsAliveWhereTheProviderWouldDropThem(t *testing.T) {
 	t.Parallel()
-	table := []struct {
-		name  string
-		done  func(status int) bool // does not send again
-		final func(status int) bool // drops the events
-		want  provider.Answers
-	}{
-		{"activecampaign", class(2), is(410), provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
-		{"brevo", class(2), not(429), provider.Answers{OK: 200, Unauthenticated: 429, Malformed: 429, TooLarge: 429, Slow: 429, Unavailable: 429}},
-		{"generic", class(2), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
-		{"mailchimp", class(2), is(410), provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
-		{"mailersend", class(2), class(4), provider.Answers{OK: 200, Unauthenticated: 503, Malformed: 503, TooLarge: 503, Slow: 503, Unavailable: 503, ResponseTimeout: 3 * time.Second}},
-		{"mailtrap", is(200), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
-		{"postal", class(2), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503, ResponseTimeout: 5 * time.Second}},
-		{"postmark", is(200), class(4), provider.Answers{OK: 200, Unauthenticated: 503, Malformed: 503, TooLarge: 503, Slow: 503, Unavailable: 503}},
-		{"resend", class(2), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
-		{"mailgun", is(200), is(406), provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
-		{"mailjet", is(200), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
-		{"mandrill", is(200), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
-		{"sendgrid", class(2), class(3), provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 400, TooLarge: 413, Slow: 408, Unavailable: 503}},
-		{"ses", class(2), class(4), provider.Answers{OK: 200, Unauthenticated: 503, Malformed: 503, TooLarge: 503, Slow: 503, Unavailable: 503, ChallengeFirst: true}},
-		{"sparkpost", is(200), never, provider.Answers{OK: 200, Unauthenticated: 401, Malformed: 422, TooLarge: 413, Slow: 408, Unavailable: 503}},
-	}
-	if len(table) != len(registry.Entries()) {
-		t.Errorf("%d of %d providers are in the table", len(table), len(registry.Entries()))
-	}
-	for _, tt := range table {
-		t.Run(tt.name, func(t *testing.T) {
+	for _, e := range registry.Entries() {
+		t.Run(e.Name(), func(t *testing.T) {
 			t.Parallel()
-			e, ok := registry.Find(tt.name)
-			if !ok {
-				t.Fatal("is not registered")
-			}
-			got := e.Answers()
-			if diff := cmp.Diff(tt.want, got); diff != "" {
+			doc := providertest.ConformanceOf(t, "../internal/provider", e.Name()).Answers
+			done, final, got := statuses(t, doc.Done), statuses(t, doc.Final), e.Answers()
+			if diff := cmp.Diff(provider.Answers(doc.Want), got); diff != "" {
 				t.Error(diff)
 			}
-			if !tt.done(got.OK) {
+			if !done(got.OK) {
 				t.Errorf("%d is not done", got.OK)
 			}
 			for _, status := range []int{got.Unauthenticated, got.Malformed, got.TooLarge, got.Slow, got.Unavailable} {
-				if tt.done(status) || tt.final(status) {
+				if done(status) || final(status) {
 					t.Errorf("after %d the events are gone", status)
 				}
 			}
@@ -67,12 +42,25 @@ func TestAnswers_KeepEventsAliveWhereTheProviderWouldDropThem(t *testing.T) {
 	}
 }
 
-func is(want int) func(int) bool { return func(status int) bool { return status == want } }
-func not(want int) func(int) bool {
-	return func(status int) bool { return status != want && status != 200 }
+// statuses reads "200", "2xx", "not 429" and "never".
+func statuses(t *testing.T, words string) func(status int) bool {
+	t.Helper()
+	if words == "never" {
+		return func(int) bool { return false }
+	}
+	text, not := strings.CutPrefix(words, "not ")
+	text, class := strings.CutSuffix(text, "xx")
+	want, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("conformance.yaml: %q is no status, 2xx, not 429 or never", words)
+	}
+	return func(status int) bool {
+		if class {
+			status /= 100
+		}
+		return (status == want) != not
+	}
 }
-func class(hundred int) func(int) bool { return func(status int) bool { return status/100 == hundred } }
-func never(int) bool                   { return false }
 
 // TestAnswers_AWrongPasswordIsNoReasonToDropEvents asks sources of providers that
 // drop events at a 401 with wrong credentials and with none.

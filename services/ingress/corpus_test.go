@@ -10,18 +10,6 @@ import (
 	"github.com/mailstream/mailstream/services/internal/classify"
 )
 
-// finally are the words of a final failure that say nothing of its reason. Mailchimp
-// hands no reply on.
-func finally() map[string]string {
-	return map[string]string{
-		"mailjet": "bounce|true|", "sendgrid": "bounce|bounce|Unclassified", "mailgun": "permanent|bounce|hard",
-		"ses": "Bounce|bounce|Permanent|General", "sparkpost": "bounce|", "postmark": "HardBounce|true",
-		"mandrill": "hard_bounce|general|", "brevo": "hard_bounce", "resend": "email.bounced|bounce|Permanent|General",
-		"mailersend": "activity.hard_bounced", "mailtrap": "bounce|other", "postal": "MessageDeliveryFailed",
-		"activecampaign": "hard",
-	}
-}
-
 // judgement is what must not depend on who carried the reply.
 func judgement(ev *schemas.Event) string {
 	permanent := "unknown"
@@ -63,14 +51,19 @@ func TestProviders_JudgeTheCorpusAlike(t *testing.T) {
 	if len(replies) < 1000 {
 		t.Fatalf("only %d replies", len(replies))
 	}
+	var carriers []teller
+	for _, tl := range tellers(t) {
+		if (tl.Final == "") != (tl.NoReply != "") {
+			t.Errorf("%s: conformance.yaml has final %q and no_reply %q: give one of them", tl.Name(), tl.Final, tl.NoReply)
+		}
+		if tl.Final != "" {
+			carriers = append(carriers, tl)
+		}
+	}
 	for _, reply := range replies {
 		first := ""
-		for _, tl := range tellers() {
-			words, ok := finally()[tl.Name()]
-			if !ok {
-				continue
-			}
-			got := judgement(tl.event(t, n, words, reply))
+		for _, tl := range carriers {
+			got := judgement(tl.event(t, n, tl.Final, reply))
 			if first == "" {
 				first = got
 			} else if got != first {

@@ -12,25 +12,10 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/internal/provider/providertest"
 	"github.com/mailstream/mailstream/services/pipeline"
 	"github.com/mailstream/mailstream/services/simulate"
 )
-
-// untold are the types that simulate plays and a provider has no word for.
-func untold(provider string) []schemas.Type {
-	switch provider {
-	case "activecampaign": // what is blocked it says is a bounce
-		return []schemas.Type{schemas.Delivered, schemas.Deferred, schemas.Blocked, schemas.Complained}
-	case "mailchimp":
-		return []schemas.Type{schemas.Delivered, schemas.Deferred, schemas.Blocked, schemas.Opened, schemas.Clicked}
-	case "postal":
-		return []schemas.Type{schemas.Blocked, schemas.Complained, schemas.Unsubscribed}
-	case "brevo", "mailersend", "mailgun", "mailtrap", "mandrill", "resend", "ses", "sparkpost", "sendgrid":
-		return []schemas.Type{schemas.Blocked} // what a server refuses is, or may be, a bounce of theirs
-	default:
-		return nil
-	}
-}
 
 // TestSimulate_SpeaksEveryProvidersLanguage plays each provider to its real
 // reader: what the simulation writes is genuine and understood whole, and what it
@@ -118,11 +103,12 @@ func wantSimulated(t *testing.T, kc kafka.Config) {
 		if n := types[name][schemas.Other]; n != 0 {
 			t.Errorf("%s: %d other events", name, n)
 		}
-		if soft[name] == 0 && name != "mailchimp" { // which tells of those that are given up
+		unplayed := providertest.ConformanceOf(t, "../internal/provider", name).Unplayed
+		if soft[name] == 0 && !slices.Contains(unplayed, "bounced/soft") {
 			t.Errorf("%s: no soft bounces", name)
 		}
 		for _, typ := range played {
-			if types[name][typ] == 0 && !slices.Contains(untold(name), typ) {
+			if types[name][typ] == 0 && !slices.Contains(unplayed, string(typ)) {
 				t.Errorf("%s: no %s events: %v", name, typ, types[name])
 			}
 		}

@@ -26,6 +26,8 @@ func missing(e profile.Entry) (parts []string) {
 	}
 	fixtures, err := filepath.Glob(filepath.Join(providers, e.Name(), "testdata", "*"))
 	need(err == nil && len(fixtures) > 0, "fixtures")
+	_, err = os.Stat(filepath.Join(providers, e.Name(), "testdata", "conformance.yaml"))
+	need(err == nil, "testdata/conformance.yaml")
 	page, err := os.ReadFile(filepath.Join(docs, e.Name()+".md"))
 	need(err == nil && strings.Contains(string(page), "provider: "+e.Name()), "a page with its configuration")
 	index, err := os.ReadFile(filepath.Join(docs, "README.md"))
