@@ -88,6 +88,22 @@ const (
 	EndRuleGone  AlertEnd = "rule_gone"  // the rule was taken out of the configuration
 )
 
+// AlertSeverity is how urgent an alert is.
+type AlertSeverity string
+
+// The severities.
+const (
+	SeverityInfo     AlertSeverity = "info"     // good to know
+	SeverityWarning  AlertSeverity = "warning"  // within a working day
+	SeverityCritical AlertSeverity = "critical" // at once
+)
+
+// AlertSeverities returns every severity, the least urgent first. The caller owns
+// the slice.
+func AlertSeverities() []AlertSeverity {
+	return []AlertSeverity{SeverityInfo, SeverityWarning, SeverityCritical}
+}
+
 // Alert is the state of one rule for one key: the value of a record in
 // AlertsTopic, keyed by Fingerprint. It is also the durable outbox: what Notify
 // still lists has not been delivered. Readers take a record only if its Version
@@ -97,15 +113,17 @@ type Alert struct {
 	Version     int64             `json:"version"`     // from 1, never reused while the alert is known
 	Writer      string            `json:"writer,omitempty"`
 	Rule        string            `json:"rule"`
-	Incident    string            `json:"incident"` // one per firing period
+	Metric      string            `json:"metric,omitempty"`   // what the rule measures; absent: block_rate
+	Severity    AlertSeverity     `json:"severity,omitempty"` // of the rule; absent: critical
+	Incident    string            `json:"incident"`           // one per firing period
 	Labels      map[string]string `json:"labels"`
 	// Group is the record key of the rates behind it: one evaluator has all alerts
 	// of one mailbox provider.
 	Group      string           `json:"group,omitempty"`
 	State      AlertState       `json:"state"`
 	StateSince time.Time        `json:"state_since,omitzero"`
-	Value      float64          `json:"value"` // the rate, 0 to 1
-	Peak       float64          `json:"peak"`  // the largest Value of the incident
+	Value      float64          `json:"value"` // the rate, 0 to 1; of volume_drop above 1 when there is more than usual
+	Peak       float64          `json:"peak"`  // the worst Value of the incident
 	Threshold  float64          `json:"threshold"`
 	MinVolume  int64            `json:"min_volume"`
 	Counts     AlertCounts      `json:"counts"`
@@ -118,6 +136,15 @@ type Alert struct {
 	JudgedAt   time.Time `json:"judged_at,omitzero"`
 	ResolvedAt time.Time `json:"resolved_at,omitzero"`
 	Ended      AlertEnd  `json:"ended,omitempty"` // resolved only
+	// Measure is what Value is computed from; absent for what is judged from the
+	// stream, whose block rate is that of Counts.
+	Measure *AlertMeasure `json:"measure,omitempty"`
+	// Carriers are the campaigns, IPs or sources with the largest share of the bad
+	// messages, when the incident began.
+	Carriers []AlertCarrier `json:"carriers,omitempty"`
+	// Late says that the spike was seen only after its window had passed, because its
+	// events came late: it is a record, and woke nobody.
+	Late bool `json:"late,omitempty"`
 	// NoTraffic is set while there is too little mail in the window to judge by: the
 	// state then says what was, not what is.
 	NoTraffic *AlertNoTraffic `json:"no_traffic,omitempty"`
@@ -139,6 +166,24 @@ type Alert struct {
 	Steps    []AlertStep    `json:"steps,omitempty"`
 	Readings []AlertReading `json:"readings,omitempty"`
 	Notify   []Notification `json:"notify,omitempty"`
+}
+
+// AlertMeasure is a metric's numerator and denominator, see docs/rules.
+type AlertMeasure struct {
+	Numerator   int64 `json:"numerator"`
+	Denominator int64 `json:"denominator"`
+	// Usual is the rate of the same hours of the weeks before, where it was compared.
+	Usual float64 `json:"usual,omitempty"`
+}
+
+// AlertCarrier is who carries a spike: its share of the bad messages is far above
+// its share of all.
+type AlertCarrier struct {
+	Dimension string  `json:"dimension"` // campaign, sending_ip or source
+	Value     string  `json:"value"`
+	Bad       int64   `json:"bad"`       // its bad messages in the window
+	OfBad     float64 `json:"of_bad"`    // its share of all bad messages, 0 to 1
+	OfVolume  float64 `json:"of_volume"` // its share of all messages, 0 to 1
 }
 
 // AlertNoTraffic is a pause in the mail that an incident under way is judged by.
@@ -205,6 +250,9 @@ type AlertFacts struct {
 	Counts    AlertCounts      `json:"counts"`
 	Causes    map[string]int64 `json:"causes,omitempty"`
 	Reasons   []ReasonCount    `json:"reasons,omitempty"`
+	Measure   *AlertMeasure    `json:"measure,omitempty"`
+	Carriers  []AlertCarrier   `json:"carriers,omitempty"`
+	Late      bool             `json:"late,omitempty"`
 	NoTraffic *AlertNoTraffic  `json:"no_traffic,omitempty"`
 	// Also names the other keys the same message covers, "mailbox_provider google".
 	Also []string `json:"also,omitempty"`

@@ -152,7 +152,7 @@ func (s *Service) topics() []string {
 
 // stages builds counter, evaluator and the group membership that assigns partitions to them.
 func (s *Service) stages(opt options) error {
-	rules := s.cfg.rules()
+	rules := s.cfg.streamRules()
 	// A partition set sees its share of the series, and of those with mail to many
 	// people more than its share.
 	perSet := max(2*s.cfg.SeriesMax/int(s.kafka.Topics.Partitions), seriesMaxLow)

@@ -2,8 +2,10 @@ package alerting
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/mailstream/mailstream/services/alerting/internal/metric"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
 	"github.com/mailstream/mailstream/services/alerting/internal/slack"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
@@ -78,13 +80,18 @@ func (c Config) ValidateBeside(k kafka.Config, p *config.Problems) {
 		config.FormatDuration(kept), config.FormatDuration(longest), config.FormatDuration(longest+ratesSlack))
 }
 
-// longestWindow returns how far back the rules look.
+// longestWindow returns how far back the rules that are judged from the stream look.
 func (c Config) longestWindow() time.Duration {
-	longest := time.Duration(0)
-	for _, r := range c.rules() {
+	longest := metric.StreamWindowMin
+	for _, r := range c.streamRules() {
 		longest = max(longest, r.Window)
 	}
 	return longest
+}
+
+// streamRules returns the rules that are judged from the stream.
+func (c Config) streamRules() []rule.Rule {
+	return slices.DeleteFunc(c.rules(), func(r rule.Rule) bool { return !r.On() || !r.FromStream() })
 }
 
 // rules returns the rules with their defaults filled in.

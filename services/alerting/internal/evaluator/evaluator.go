@@ -22,6 +22,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/book"
+	"github.com/mailstream/mailstream/services/alerting/internal/metric"
 	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
 	"github.com/mailstream/mailstream/services/alerting/internal/window"
@@ -146,6 +147,7 @@ func New(opt Options, log *zap.Logger, reg prometheus.Registerer) *Evaluator {
 		reader: read.NewReader(opt.Kafka, log, reg), book: opt.Book, tail: opt.Tail,
 		limit: window.NewLimit(opt.SeriesMax), parts: make(map[int32]*part), live: make(map[string]live),
 	}
+	e.window = metric.StreamWindowMin
 	for _, r := range opt.Rules {
 		e.window = max(e.window, r.Window)
 	}

@@ -79,7 +79,7 @@ func (e *Evaluator) judge(ctx context.Context, p *part, now time.Time, tick bool
 func (e *Evaluator) draft(p *part, r *rule.Rule, k window.Key, now time.Time) *draft {
 	from := window.First(now, r.Window)
 	counts := p.table.Sum(k, from)
-	in := rule.Reading{Now: now, Total: counts.Total(), Blocked: int64(counts.Blocked)}
+	in := rule.Reading{Now: now, Total: counts.Total(), Part: int64(counts.Blocked)}
 	over := r.Over(in)
 	if !over {
 		delete(p.doubts, doubt{r, k})
@@ -147,6 +147,7 @@ func (d *draft) fill(r *rule.Rule, counts window.Counts, now time.Time) {
 	a.Version++
 	a.State, a.StateSince, a.Since, a.JudgedAt, a.Peak, a.Ended = s.State, s.StateSince, s.Since, s.JudgedAt, s.Peak, s.Ended
 	a.Value, a.Counts = counts.Rate(), counts.Wire()
+	a.Metric, a.Severity = r.Metric, r.Severity
 	a.Threshold, a.MinVolume, a.Window = r.Threshold, r.MinVolume, r.Window.String()
 	a.Causes, a.Reasons = d.split.Causes, d.split.Reasons
 	a.UpdatedAt = now

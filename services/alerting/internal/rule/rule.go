@@ -6,45 +6,75 @@ package rule
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/alerting/internal/metric"
 )
-
-// MetricBlockRate is blocked / (delivered + bounced + blocked), unique events in
-// event time. It is the only metric so far.
-const MetricBlockRate = "block_rate"
 
 // Rule is one entry of `alerting.rules`.
 type Rule struct {
 	// Name identifies the rule for good: alerts of a renamed one are new alerts. At
 	// most 64 bytes. Required.
 	Name string `yaml:"name"`
-	// Metric is what is measured. Default block_rate: there is no other.
+	// Enabled is false for a rule that is kept but not judged; its alerts end. Default
+	// true.
+	Enabled string `yaml:"enabled"`
+	// Severity is how urgent its alerts are: info, warning or critical. Default
+	// critical.
+	Severity schemas.AlertSeverity `yaml:"severity"`
+	// Metric is what is measured: block_rate, hard_bounce_rate, bounce_rate,
+	// complaint_rate, deferral_rate, unsubscribe_rate, delivery_rate, unknown_share,
+	// suppressed_share, volume_drop, silence or lateness, see docs/rules. A block_rate by
+	// recipient_domain or mailbox_provider over at most 1h, without match, baseline
+	// or together, is judged from the stream, every second; everything else by SQL
+	// from ClickHouse, every 1 to 5 minutes. Default block_rate.
 	Metric string `yaml:"metric"`
-	// By are the dimensions; each value of each is a key of its own, per source.
-	// Default [recipient_domain, mailbox_provider].
+	// By are the dimensions; each value of each is a key of its own, per source:
+	// recipient_domain, mailbox_provider, source, campaign, sending_ip, tag; all is
+	// one key for the mail of all sources. Default [recipient_domain,
+	// mailbox_provider].
 	By []string `yaml:"by"`
-	// Window is how far back mail counts. Default 15m. Range [1m, 1h].
+	// Together judges the mail of all sources as one: 15 of 15 refused by one domain
+	// at each of two providers are 30 of 30. Default false.
+	Together bool `yaml:"together"`
+	// Match narrows what is counted.
+	Match Match `yaml:"match"`
+	// Window is how far back mail counts: by the stream at most 1h, by SQL at least
+	// 5m. Default 15m. Range [1m, 7d].
 	Window time.Duration `yaml:"window"`
-	// Threshold is the rate that must be exceeded: exactly it does not fire. Default
-	// 0.6. Range (0, 1).
+	// Threshold is the rate that must be exceeded: exactly it does not fire. Of
+	// delivery_rate and volume_drop it must be undercut. Default 0.6. Range (0, 1).
 	Threshold float64 `yaml:"threshold"`
+	// Confidence is for rare events: the lower end of the Wilson interval of that
+	// confidence must exceed the threshold, so that few messages prove nothing.
+	// Default 0: the bare rate counts. Range [0, 0.999].
+	Confidence float64 `yaml:"confidence"`
+	// MinCount is how many messages the numerator must have. Default 0. Range [0,
+	// 1_000_000].
+	MinCount int64 `yaml:"min_count"`
 	// MinVolume is how many messages the window must hold. Default 20. Range [1,
 	// 1_000_000].
 	MinVolume int64 `yaml:"min_volume"`
+	// Baseline is how many times the rate of the same hours of the four weeks before
+	// must be exceeded too. Default 0: not compared. Range [0, 100].
+	Baseline float64 `yaml:"baseline"`
+	// Expect states what a feed must send, for silence; left out, it is learnt from
+	// the four weeks before.
+	Expect Expect `yaml:"expect"`
 	// For is how long the threshold must stay exceeded before anybody is told.
 	// Default 0s. Range [0s, 1d].
 	For time.Duration `yaml:"for"`
 	// ResolveBelow is the rate that must be undercut for ResolveFor, at most the
 	// threshold. Default 0.4. Range (0, threshold].
 	ResolveBelow float64 `yaml:"resolve_below"`
+	// ResolveAbove is the same for delivery_rate and volume_drop: the rate that must
+	// be exceeded, at least the threshold. Default 0: the middle of threshold and 1.
+	// Range [0, 1].
+	ResolveAbove float64 `yaml:"resolve_above"`
 	// ResolveFor is how long the rate must stay below before the end is told. Default
 	// 5m. Range (0s, 1d].
 	ResolveFor time.Duration `yaml:"resolve_for"`
@@ -57,10 +87,40 @@ type Rule struct {
 	StaleAfter time.Duration `yaml:"stale_after"`
 }
 
+// Match narrows a rule to some events. A word with ! in front is one to leave out.
+// Refusals that do not match are left out of numerator and denominator; deliveries,
+// which have neither cause nor reason, always count.
+type Match struct {
+	// Cause are causes of refusals: recipient, sender, content, provider, network,
+	// other; [!provider] leaves out what the provider did not even try. Default none:
+	// all.
+	Cause []string `yaml:"cause"`
+	// Reason are reasons of refusals, such as blocklist or [!mailbox_full]. Default
+	// none: all.
+	Reason []string `yaml:"reason"`
+	// Type are event types. Default none: all.
+	Type []string `yaml:"type"`
+	// Stream are values of the metadata field stream, such as transactional. Default
+	// none: all.
+	Stream []string `yaml:"stream"`
+}
+
+// Empty says whether it narrows nothing.
+func (m Match) Empty() bool {
+	return len(m.Cause)+len(m.Reason)+len(m.Type)+len(m.Stream) == 0
+}
+
+// Expect is a stated expectation of a feed.
+type Expect struct {
+	// Min is how many events. Default 0: learnt. Range [0, 1_000_000].
+	Min int64 `yaml:"min"`
+	// Every is in how long. Default 0s. Range [0s, 7d].
+	Every time.Duration `yaml:"every"`
+	// Hours are when it holds, in UTC, such as "Mon-Fri 08-20". Default "": always.
+	Hours string `yaml:"hours"`
+}
+
 const (
-	windowMin = time.Minute
-	// windowMax bounds the panes kept a key; longer windows want coarser panes.
-	windowMax = time.Hour
 	volumeMax = 1_000_000
 	waitMax   = 24 * time.Hour
 	staleMax  = 30 * 24 * time.Hour
@@ -68,90 +128,27 @@ const (
 	// perMillion is the resolution of a rate in the configuration. Comparing whole
 	// numbers makes "exactly 60 %" exact.
 	perMillion = 1_000_000
+	// confidenceMax and baselineMax bound what can still be reached by mail.
+	confidenceMax, baselineMax = 0.999, 100
 )
 
-// Default returns the headline rule: more than 60 % of the mail to one recipient
-// domain or mailbox provider blocked within 15 minutes, of 20 messages or more.
-func Default() Rule {
-	return Rule{
-		Name:   "block_spike",
-		Metric: MetricBlockRate,
-		By:     []string{schemas.DimensionDomain, schemas.DimensionProvider},
-		Window: 15 * time.Minute, Threshold: 0.60, MinVolume: 20,
-		ResolveBelow: 0.40, ResolveFor: 5 * time.Minute, ResolveVolume: 10,
-		StaleAfter: 2 * time.Hour,
-	}
+// On says whether the rule is judged.
+func (r Rule) On() bool { return r.Enabled != "false" }
+
+// FromStream says whether the rule is judged from the stream, and not by SQL.
+func (r Rule) FromStream() bool {
+	return r.Metric == metric.BlockRate && !r.Together && r.Match.Empty() && r.Baseline == 0 &&
+		r.Window <= metric.StreamWindowMax && !slices.ContainsFunc(r.By, func(by string) bool { return !streamed(by) })
 }
 
-// WithDefaults returns r with the values of Default where it has none. For is
-// the exception: 0 is a value.
-func (r Rule) WithDefaults() Rule {
-	d := Default()
-	if r.Metric == "" {
-		r.Metric = d.Metric
-	}
-	if len(r.By) == 0 {
-		r.By = d.By
-	}
-	r.Window = either(r.Window, d.Window)
-	r.Threshold = either(r.Threshold, d.Threshold)
-	r.MinVolume = either(r.MinVolume, d.MinVolume)
-	r.ResolveBelow = either(r.ResolveBelow, min(d.ResolveBelow, r.Threshold))
-	r.ResolveFor = either(r.ResolveFor, d.ResolveFor)
-	r.ResolveVolume = either(r.ResolveVolume, max(r.MinVolume/2, 1))
-	r.StaleAfter = either(r.StaleAfter, d.StaleAfter)
-	return r
+func streamed(dimension string) bool {
+	return dimension == schemas.DimensionDomain || dimension == schemas.DimensionProvider
 }
 
-func either[T comparable](v, fallback T) T {
-	var zero T
-	if v == zero {
-		return fallback
-	}
-	return v
-}
-
-// Validate reports every fault to p.
-func (r Rule) Validate(p *config.Problems) {
-	p.Check(r.Name != "" && len(r.Name) <= nameMax, "name", "%q must have 1 to %d bytes", r.Name, nameMax)
-	p.Check(r.Metric == MetricBlockRate, "metric", "%q is not %s", r.Metric, MetricBlockRate)
-	for i, by := range r.By {
-		known := by == schemas.DimensionDomain || by == schemas.DimensionProvider
-		p.Check(known && !slices.Contains(r.By[:i], by), fmt.Sprintf("by[%d]", i),
-			"%q must be %s or %s, once", by, schemas.DimensionDomain, schemas.DimensionProvider)
-	}
-	p.Check(r.Window >= windowMin && r.Window <= windowMax, "window", "%s is not in [%s, %s]", r.Window, windowMin, windowMax)
-	p.Check(r.Threshold > 0 && r.Threshold < 1, "threshold", "%v is not in (0, 1)", r.Threshold)
-	p.Check(r.MinVolume >= 1 && r.MinVolume <= volumeMax, "min_volume", "%d is not in [1, %d]", r.MinVolume, volumeMax)
-	p.Check(r.For >= 0 && r.For <= waitMax, "for", "%s is not in [0s, %s]", r.For, waitMax)
-	p.Check(r.ResolveBelow > 0 && r.ResolveBelow <= r.Threshold, "resolve_below", "%v is not in (0, threshold %v]", r.ResolveBelow, r.Threshold)
-	p.Check(r.ResolveFor > 0 && r.ResolveFor <= waitMax, "resolve_for", "%s is not in (0s, %s]", r.ResolveFor, waitMax)
-	p.Check(r.ResolveVolume >= 1 && r.ResolveVolume <= volumeMax, "resolve_volume", "%d is not in [1, %d]", r.ResolveVolume, volumeMax)
-	p.Check(r.StaleAfter >= r.Window && r.StaleAfter <= staleMax, "stale_after", "%s is not in [window %s, %s]", r.StaleAfter, r.Window, staleMax)
-}
-
-// ValidateWritten reports to p zeros that somebody wrote, r being as it was read:
-// WithDefaults would take them for values that were left out.
-func (r Rule) ValidateWritten(p *config.Problems) {
-	for _, f := range []struct {
-		name string
-		zero bool
-	}{
-		{"window", r.Window == 0}, {"threshold", r.Threshold == 0}, {"min_volume", r.MinVolume == 0}, {"resolve_below", r.ResolveBelow == 0},
-		{"resolve_for", r.ResolveFor == 0}, {"resolve_volume", r.ResolveVolume == 0}, {"stale_after", r.StaleAfter == 0},
-	} {
-		p.Check(!f.zero || !p.Written(f.name), f.name, "0 is too little: leave it out for the default")
-	}
-}
-
-// exceeds says whether part/total > rate, to a millionth.
-func exceeds(part, total int64, rate float64) bool {
-	return part*perMillion > int64(math.Round(rate*perMillion))*total
-}
-
-// below says whether part/total < rate, to a millionth.
-func below(part, total int64, rate float64) bool {
-	return part*perMillion < int64(math.Round(rate*perMillion))*total
+// LowIsBad says whether the rule fires below its threshold.
+func (r Rule) LowIsBad() bool {
+	m, _ := metric.Find(r.Metric)
+	return m.LowIsBad
 }
 
 // Fingerprint returns the identity of the alert of the rule called name for the

@@ -31,7 +31,7 @@ func TestOver_IsLiteral(t *testing.T) {
 		{"nothing", 0, 0, false},
 	}
 	for _, tt := range tests {
-		if got := Default().Over(Reading{Blocked: tt.blocked, Total: tt.total}); got != tt.want {
+		if got := Default().Over(Reading{Part: tt.blocked, Total: tt.total}); got != tt.want {
 			t.Errorf("%s: over is %t, want %t", tt.name, got, tt.want)
 		}
 	}
@@ -44,7 +44,7 @@ func TestOver_ExactThresholdNeverFires(t *testing.T) {
 		r.Threshold, r.MinVolume = float64(percent)/100, 1
 		for total := int64(100); total <= 20_000; total += 100 {
 			exact := total / 100 * percent
-			if r.Over(Reading{Blocked: exact, Total: total}) || !r.Over(Reading{Blocked: exact + 1, Total: total}) {
+			if r.Over(Reading{Part: exact, Total: total}) || !r.Over(Reading{Part: exact + 1, Total: total}) {
 				t.Fatalf("threshold %d %%: wrong at %d of %d", percent, exact, total)
 			}
 		}
@@ -141,7 +141,7 @@ func TestStep_Stories(t *testing.T) {
 			var s Status
 			for i, a := range tt.acts {
 				now = now.Add(a.after)
-				in := Reading{Now: now, Blocked: a.blocked, Total: a.total, Fresh: a.fresh}
+				in := Reading{Now: now, Part: a.blocked, Total: a.total, Fresh: a.fresh}
 				var event Event
 				s, event = tt.rule.Step(s, in)
 				if s.State != a.state || event != a.event {
@@ -162,9 +162,9 @@ func TestStep_Stories(t *testing.T) {
 func TestStep_PeakIsTheWorstOfTheIncident(t *testing.T) {
 	t.Parallel()
 	r, now := Default(), time.Now()
-	s, _ := r.Step(Status{}, Reading{Now: now, Blocked: 14, Total: 20})
-	s, _ = r.Step(s, Reading{Now: now, Blocked: 90, Total: 100})
-	s, _ = r.Step(s, Reading{Now: now, Blocked: 11, Total: 11}) // too few to count
+	s, _ := r.Step(Status{}, Reading{Now: now, Part: 14, Total: 20})
+	s, _ = r.Step(s, Reading{Now: now, Part: 90, Total: 100})
+	s, _ = r.Step(s, Reading{Now: now, Part: 11, Total: 11}) // too few to count
 	if s.Peak != 0.9 {
 		t.Errorf("peak is %v, want 0.9", s.Peak)
 	}

@@ -26,18 +26,22 @@ func (s Status) Told() bool {
 
 // Reading is what the window holds at one moment.
 type Reading struct {
-	Now     time.Time
-	Total   int64 // messages in the window
-	Blocked int64
-	Fresh   int64 // those of Total since Status.Since
+	Now   time.Time
+	Part  int64 // the numerator of the metric
+	Total int64 // the denominator: messages in the window
+	Fresh int64 // those of Total since Status.Since
+	// Usual is the rate of the same hours of the weeks before; meaningful only when
+	// HasUsual, for a new key has no weeks before.
+	Usual    float64
+	HasUsual bool
 }
 
-// Rate returns the share of blocked messages, 0 when there are none.
+// Rate returns the part of the total, 0 when there is nothing.
 func (r Reading) Rate() float64 {
 	if r.Total == 0 {
 		return 0
 	}
-	return float64(r.Blocked) / float64(r.Total)
+	return float64(r.Part) / float64(r.Total)
 }
 
 // Event is what a step did.
@@ -51,9 +55,20 @@ const (
 	Resolved       // an incident ended
 )
 
-// Over says whether the reading exceeds the threshold.
+// Over says whether the reading is beyond the threshold, and beyond doubt where
+// the rule wants that.
 func (r Rule) Over(in Reading) bool {
-	return in.Total >= r.MinVolume && exceeds(in.Blocked, in.Total, r.Threshold)
+	if in.Total < r.MinVolume || r.count(in) < r.MinCount {
+		return false
+	}
+	if r.LowIsBad() {
+		if !below(in.Part, in.Total, r.Threshold) {
+			return false
+		}
+	} else if !exceeds(in.Part, in.Total, r.Threshold) {
+		return false
+	}
+	return r.unusual(in) && r.certain(in)
 }
 
 // NoTraffic says since when an incident has had too little mail to judge by, and
@@ -94,7 +109,7 @@ func (r Rule) stepPending(s Status, in Reading) (Status, Event) {
 	if !r.Over(in) {
 		return r.end(s, in, schemas.EndLapsed), Moved
 	}
-	s.JudgedAt, s.Peak = in.Now, max(s.Peak, in.Rate())
+	s.JudgedAt, s.Peak = in.Now, r.worse(s.Peak, in.Rate())
 	if in.Now.Sub(s.StateSince) < r.For {
 		return s, Nothing
 	}
@@ -113,9 +128,9 @@ func (r Rule) stepTold(s Status, in Reading) (Status, Event) {
 	}
 	s.JudgedAt = in.Now
 	if in.Total >= r.MinVolume {
-		s.Peak = max(s.Peak, in.Rate())
+		s.Peak = r.worse(s.Peak, in.Rate())
 	}
-	low := below(in.Blocked, in.Total, r.ResolveBelow)
+	low := r.recovered(in)
 	switch {
 	case s.State == schemas.AlertFiring && low && in.Fresh >= r.ResolveVolume:
 		s.State, s.StateSince = schemas.AlertRecovering, in.Now
