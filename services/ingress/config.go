@@ -83,9 +83,8 @@ type Source struct {
 	// Name is the last part of the URL and the `source` of every event: a-z, 0-9,
 	// '-', '_', '.', at most 64 bytes. Required.
 	Name string `yaml:"name"`
-	// Provider is one of mailjet, mailgun, sendgrid, ses, postmark, mandrill,
-	// sparkpost, brevo, resend, mailersend, mailtrap, postal, activecampaign,
-	// mailchimp, generic. Required.
+	// Provider is who sends: generic, or another name of the table in
+	// docs/providers/README.md. Required.
 	Provider string `yaml:"provider"`
 	// Auth is how requests are known to be genuine: `none`, or one or more schemes,
 	// all of which must agree.
