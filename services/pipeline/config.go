@@ -179,4 +179,5 @@ const (
 	Topics   Name = "topics"
 	Migrate  Name = "migrate"
 	Simulate Name = "simulate"
+	Backtest Name = "backtest"
 )

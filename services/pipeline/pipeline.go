@@ -75,6 +75,7 @@ func directory() []entry {
 		{Topics, []string{"kafka"}, nil},
 		{Migrate, []string{"clickhouse", "analytics"}, nil},
 		{Simulate, []string{"ingress"}, nil},
+		{Backtest, []string{"clickhouse", "alerting"}, nil},
 	}
 }
 

@@ -110,6 +110,23 @@ func (c *Client) Select(ctx context.Context, dest any, query string, args ...any
 	return c.explain("query", c.conn.Select(ctx, dest, query, args...))
 }
 
+// Each reads the rows of query one by one: row gets each with its scan, which fills
+// a pointer to a struct with `ch` tags. An error of row ends it and is returned. It
+// is for results of any size, and as long as ctx lasts.
+func (c *Client) Each(ctx context.Context, query string, row func(scan func(dest any) error) error, args ...any) error {
+	rows, err := c.conn.Query(ctx, query, args...)
+	if err != nil {
+		return c.explain("query", err)
+	}
+	defer func() { _ = rows.Close() }() // what matters is in Err
+	for rows.Next() {
+		if err := row(rows.ScanStruct); err != nil {
+			return err
+		}
+	}
+	return c.explain("read rows", rows.Err())
+}
+
 // Arg is the value of the parameter {name:Type} of a query.
 func Arg(name string, value any) any { return driver.Named(name, value) }
 

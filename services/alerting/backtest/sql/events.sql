@@ -1,0 +1,11 @@
+-- Events of one step of the history in the order they were received. The filter on
+-- time names the days to read; an event older than every window counts nowhere.
+SELECT
+    toString(id) AS id, type = 'delivered' AS delivered,
+    type = 'blocked' OR (type = 'bounced' AND cause IN ('sender', 'content') AND NOT has({literal:Array(String)}, provider)) AS blocked,
+    least(time, received_at) AS at, received_at, source, message_id, recipient_hash, recipient_domain, mailbox_provider
+FROM event_log
+WHERE received_at >= {from:DateTime64(3, 'UTC')} AND received_at < {to:DateTime64(3, 'UTC')}
+    AND time >= {oldest:DateTime64(3, 'UTC')} AND time < {newest:DateTime64(3, 'UTC')}
+    AND type IN ('delivered', 'bounced', 'blocked')
+ORDER BY received_at, id

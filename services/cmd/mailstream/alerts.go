@@ -1,0 +1,178 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mailstream/mailstream/services/alerting/backtest"
+	"github.com/mailstream/mailstream/services/pipeline"
+)
+
+func (c *command) alerts() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "alerts", Short: "Try the rules of alerting on history and on cases",
+		Example: "  mailstream alerts backtest --rules rules.yaml --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z",
+	}
+	cmd.AddCommand(c.backtest(), c.testRules())
+	return cmd
+}
+
+// backtestFlags are what `alerts backtest` was asked for.
+type backtestFlags struct {
+	rules, from, to, sweep string
+	exact, json            bool
+}
+
+func (c *command) backtest() *cobra.Command {
+	var f backtestFlags
+	cmd := &cobra.Command{
+		Use:   "backtest",
+		Short: "Say which incidents rules would have had in the past, beside those that really fired",
+		Long: `Backtest plays the history in ClickHouse to rules, with the code that the service
+judges by: the incidents, how often they would have called people, and what really
+fired then. It calls nobody and changes nothing.
+
+By default it plays counts by minute, in which a message that was delivered and
+then refused counts twice. --exact plays each event in the order it was received,
+one outcome a message, as the service counts; repeats that ClickHouse has merged
+count at the time of the repeat.
+
+The rules are those of --rules, a file with a list "rules" as in the section
+alerting; without it those of the configuration. --sweep tries several values of
+one field of each rule.`,
+		Example: `  mailstream alerts backtest --rules rules.yaml --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z
+  mailstream alerts backtest --from 2026-01-01T00:00:00Z --to 2026-01-08T00:00:00Z --sweep threshold=0.3:0.8:0.05 --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.runBacktest(cmd, f) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.rules, "rules", "", "`file` with the rules; without it those of the configuration")
+	flags.StringVar(&f.from, "from", "", "`time` from which on, RFC 3339 (required)")
+	flags.StringVar(&f.to, "to", "", "`time` before which, RFC 3339 (required)")
+	flags.StringVar(&f.sweep, "sweep", "", "`FIELD=FROM:TO:STEP`: each rule with each value, such as threshold=0.3:0.8:0.05")
+	flags.BoolVar(&f.exact, "exact", false, "play each event in the order received: slower, and as the service counts")
+	flags.BoolVar(&f.json, "json", false, "print the report as JSON")
+	for _, name := range []string{"from", "to"} {
+		_ = cmd.MarkFlagRequired(name) // it exists
+	}
+	return cmd
+}
+
+// options returns the flags as the back-test takes them; progress goes to standard
+// error.
+func (f *backtestFlags) options(c *command) (opt backtest.Options, err error) {
+	for flag, at := range map[string]*time.Time{"from": &opt.From, "to": &opt.To} {
+		text := f.from
+		if flag == "to" {
+			text = f.to
+		}
+		if *at, err = time.Parse(time.RFC3339, text); err != nil {
+			return opt, usagef("--%s: %q is not a time of RFC 3339, like 2026-01-02T10:00:00Z", flag, text)
+		}
+	}
+	if !opt.From.Before(opt.To) {
+		return opt, usagef("--from: %s is not before --to %s", f.from, f.to)
+	}
+	opt.Exact = f.exact
+	shown := time.Now()
+	opt.Progress = func(done time.Time, messages int64) {
+		if time.Since(shown) >= time.Second {
+			shown = time.Now()
+			fmt.Fprintf(c.stderr, "up to %s, %d messages\n", done.UTC().Format(time.RFC3339), messages)
+		}
+	}
+	return opt, nil
+}
+
+func (c *command) runBacktest(cmd *cobra.Command, f backtestFlags) error {
+	opt, err := f.options(c)
+	if err != nil {
+		return err
+	}
+	cfg, log, err := c.load(pipeline.Backtest)
+	if err != nil {
+		return err
+	}
+	rules := cfg.Rules()
+	if f.rules != "" {
+		text, err := os.ReadFile(f.rules)
+		if err != nil {
+			return usagef("--rules: %w", err)
+		}
+		if rules, err = backtest.ReadRules(f.rules, text); err != nil {
+			return err
+		}
+	}
+	if f.sweep != "" {
+		if rules, err = rules.Sweep(f.sweep); err != nil {
+			return usagef("--sweep: %w", err)
+		}
+	}
+	report, err := pipeline.PlayHistory(cmd.Context(), cfg, rules, opt, log)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		return json.NewEncoder(c.stdout).Encode(report)
+	}
+	return report.Write(c.stdout)
+}
+
+func (c *command) testRules() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "test FILE...",
+		Short: "Run unit cases of rules: mail that comes, and the states that alerts must have",
+		Long: `Test plays cases, each without mail at its beginning, to the rules of the file, or
+to those of the configuration when the file has none. It exits with 1 when an alert
+is in another state than the case says. It needs no server. docs/backtest.md has the
+form of the file.`,
+		Example: "  mailstream alerts test rules-test.yaml\n  mailstream alerts test --config config.yaml --json cases/*.yaml",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, files []string) error {
+			cfg, _, err := c.load(pipeline.Backtest)
+			if err != nil {
+				return err
+			}
+			var results []backtest.Result
+			for _, name := range files {
+				text, err := os.ReadFile(name)
+				if err != nil {
+					return usagef("read cases: %w", err)
+				}
+				cases, rules, err := backtest.ReadCases(name, text, cfg.Rules())
+				if err != nil {
+					return err
+				}
+				results = append(results, cases.Test(rules)...)
+			}
+			return c.printResults(results, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the results as JSON")
+	return cmd
+}
+
+func (c *command) printResults(results []backtest.Result, asJSON bool) error {
+	failed := 0
+	if asJSON {
+		if err := json.NewEncoder(c.stdout).Encode(results); err != nil {
+			return err
+		}
+		for _, r := range results {
+			if !r.OK {
+				failed++
+			}
+		}
+	} else {
+		failed = backtest.WriteResults(c.stdout, results)
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d cases failed", failed, len(results))
+	}
+	return nil
+}
