@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -147,7 +148,7 @@ func TestBroker_RunsWithTheSettingsOfComposeFile(t *testing.T) {
 // composeSettings is the broker's environment of compose.yaml as properties.
 func composeSettings(t *testing.T) Properties {
 	t.Helper()
-	p, err := composeProperties("")
+	p, err := composeProperties(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +162,7 @@ func TestFromEnvironment_AgreesWithTheImagesOwnCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := composefile.Read("../../compose.yaml", nil)
+	file, err := composefile.Read(t.Context(), "../../compose.yaml", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,9 +170,7 @@ func TestFromEnvironment_AgreesWithTheImagesOwnCode(t *testing.T) {
 	variables := map[string]string{
 		"PATH": os.Getenv("PATH"), "KAFKA_OPTS": "", "KAFKA_TEST_A__B___C": "d", "KAFKA_TEST____E": "f",
 	}
-	for name, value := range file.Services[serviceName].Environment {
-		variables[name] = value
-	}
+	maps.Copy(variables, file.Services[serviceName].Environment.ToMapping())
 	variables["KAFKA_LOG_DIRS"] = filepath.Join(dir, "log")
 	for _, sub := range []string{"defaults", "mounted", "final"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {

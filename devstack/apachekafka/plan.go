@@ -45,7 +45,7 @@ func newPlan(ctx context.Context, o Options) (*plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resolve data folder: %w", err)
 	}
-	settings, err := composeProperties(o.ComposeFile)
+	settings, err := composeProperties(ctx, o.ComposeFile)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func newPlan(ctx context.Context, o Options) (*plan, error) {
 }
 
 // composeProperties is the server.properties the image makes of compose.yaml.
-func composeProperties(path string) (Properties, error) {
+func composeProperties(ctx context.Context, path string) (Properties, error) {
 	if path == "" {
 		found, err := findUpwards("compose.yaml")
 		if err != nil {
@@ -69,7 +69,7 @@ func composeProperties(path string) (Properties, error) {
 		}
 		path = found
 	}
-	file, err := composefile.Read(path, nil)
+	file, err := composefile.Read(ctx, path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func composeProperties(path string) (Properties, error) {
 	if !found {
 		return nil, fmt.Errorf("read %s: no service %q", path, serviceName)
 	}
-	return FromEnvironment(service.Environment), nil
+	return FromEnvironment(service.Environment.ToMapping()), nil
 }
 
 // findUpwards returns the path of the file name in the working directory or

@@ -60,7 +60,7 @@ func parseXML(t *testing.T, name string) node {
 
 func TestClickHouse_PasswordsComeFromTheContainersEnvironment(t *testing.T) {
 	t.Parallel()
-	env := compose(t).Services["clickhouse"].Environment
+	env := compose(t).Services["clickhouse"].Environment.ToMapping()
 	users := parseXML(t, "deploy/clickhouse/users.d/mailstream.xml").at("users")
 	for _, user := range []string{"mailstream", "analyst"} {
 		password := users.at(user, "password")
@@ -80,8 +80,8 @@ func TestClickHouse_ThePipelinesUserIsTheOneOfTheServices(t *testing.T) {
 	t.Parallel()
 	f := compose(t)
 	for _, name := range []string{"migrate", "analytics"} {
-		env := f.Services[name].Environment
-		if env["MAILSTREAM_CLICKHOUSE_USERNAME"] != "mailstream" || env["MAILSTREAM_CLICKHOUSE_PASSWORD"] != f.Services["clickhouse"].Environment["CLICKHOUSE_PASSWORD"] {
+		env := f.Services[name].Environment.ToMapping()
+		if env["MAILSTREAM_CLICKHOUSE_USERNAME"] != "mailstream" || env["MAILSTREAM_CLICKHOUSE_PASSWORD"] != f.Services["clickhouse"].Environment.ToMapping()["CLICKHOUSE_PASSWORD"] {
 			t.Errorf("%s logs in as %q with another password", name, env["MAILSTREAM_CLICKHOUSE_USERNAME"])
 		}
 	}

@@ -1,6 +1,7 @@
 package deploytest
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mailstream/mailstream/devstack/apachekafka"
@@ -37,9 +39,9 @@ func envExample(t *testing.T) map[string]string {
 }
 
 // compose is what `docker compose up` starts in a fresh clone, with nothing set.
-func compose(t *testing.T) *composefile.File {
+func compose(t *testing.T) *types.Project {
 	t.Helper()
-	f, err := composefile.Read(filepath.Join(root, "compose.yaml"), nil)
+	f, err := composefile.Read(t.Context(), filepath.Join(root, "compose.yaml"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,13 +49,13 @@ func compose(t *testing.T) *composefile.File {
 }
 
 // production is what is started once .env has been copied and env set in it.
-func production(t *testing.T, env map[string]string) (*composefile.File, error) {
+func production(t *testing.T, env map[string]string) (*types.Project, error) {
 	t.Helper()
 	files := strings.Split(env["COMPOSE_FILE"], ":")
 	for i, name := range files {
 		files[i] = filepath.Join(root, name)
 	}
-	return composefile.Read(files[0], env, files[1:]...)
+	return composefile.Read(t.Context(), files[0], env, files[1:]...)
 }
 
 func readFile(t *testing.T, name string) string {
@@ -102,20 +104,34 @@ func TestCompose_PublishesOnlyWhatAPersonUsesAndOnlyToThisHost(t *testing.T) {
 	}
 	want["slack"] = []string{"127.0.0.1:8089:8089"}
 	for _, env := range []map[string]string{nil, {"INGRESS_BIND": "0.0.0.0"}} {
-		f, err := composefile.Read(filepath.Join(root, "compose.yaml"), env)
+		f, err := composefile.Read(t.Context(), filepath.Join(root, "compose.yaml"), env)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := map[string][]string{}
 		for name, s := range f.Services {
-			if len(s.Ports) > 0 {
-				got[name] = s.Ports
+			for _, p := range s.Ports {
+				got[name] = append(got[name], portText(p))
 			}
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("ports (-want +got):\n%s", diff)
 		}
 	}
+}
+
+// portText is a port as compose.yaml has it.
+func portText(p types.ServicePortConfig) string {
+	return fmt.Sprintf("%s:%s:%d", p.HostIP, p.Published, p.Target)
+}
+
+// mounts are the volumes of a service as source:target:ro or source:target:rw.
+func mounts(s types.ServiceConfig) []string {
+	var texts []string
+	for _, v := range s.Volumes {
+		texts = append(texts, v.String())
+	}
+	return texts
 }
 
 // published marks the secrets of compose.yaml.
@@ -150,7 +166,7 @@ func TestCompose_ProductionRefusesToStartWithoutASecret(t *testing.T) {
 	for _, name := range secretNames() {
 		env := filled(t)
 		env[name] = ""
-		if _, err := production(t, env); err == nil || !strings.Contains(err.Error(), name+" is required: set "+name+" in .env") {
+		if _, err := production(t, env); err == nil || !strings.Contains(err.Error(), name+" is missing a value: set "+name+" in .env") {
 			t.Errorf("without %s: %v, want a message that names it", name, err)
 		}
 	}
@@ -170,7 +186,7 @@ func TestCompose_ProductionChangesModeSecretsAndSlackAlone(t *testing.T) {
 		base := compose(t).Services[name]
 		switch name {
 		case "ingress":
-			if !slices.Equal(s.Ports, []string{"10.0.0.5:8080:8080"}) {
+			if len(s.Ports) != 1 || portText(s.Ports[0]) != "10.0.0.5:8080:8080" {
 				t.Errorf("ports of the ingress: %v", s.Ports)
 			}
 			s.Ports = base.Ports
@@ -180,16 +196,17 @@ func TestCompose_ProductionChangesModeSecretsAndSlackAlone(t *testing.T) {
 			}
 			s.Profiles = nil
 		}
-		for variable, value := range s.Environment {
-			before, there := base.Environment[variable]
+		before := base.Environment.ToMapping()
+		for variable, value := range s.Environment.ToMapping() {
+			_, there := before[variable]
 			if strings.Contains(value, published) || !there && variable != "CLICKHOUSE_ANALYST_PASSWORD" {
 				t.Errorf("%s: %s=%s", name, variable, value)
 			}
-			if variable == "MAILSTREAM_MODE" && (before != "development" || value != "production") {
-				t.Errorf("%s: mode %s becomes %s", name, before, value)
+			if variable == "MAILSTREAM_MODE" && (before[variable] != "development" || value != "production") {
+				t.Errorf("%s: mode %s becomes %s", name, before[variable], value)
 			}
 		}
-		if s.Image == "mailstream:dev" && s.Environment["MAILSTREAM_MODE"] != "production" {
+		if s.Image == "mailstream:dev" && s.Environment.ToMapping()["MAILSTREAM_MODE"] != "production" {
 			t.Errorf("%s is not in production", name)
 		}
 		s.Environment = base.Environment
@@ -265,13 +282,13 @@ func TestCompose_ContainersMayDoLittle(t *testing.T) {
 		if !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
 			t.Errorf("%s may gain privileges", name)
 		}
-		if s.MemLimit == "" {
+		if s.MemLimit == 0 {
 			t.Errorf("%s may take all memory", name)
 		}
 		if s.Logging == nil || s.Logging.Options["max-size"] == "" || s.Logging.Options["max-file"] == "" {
 			t.Errorf("%s: its log may fill the disk", name)
 		}
-		if s.StopGracePeriod == "" {
+		if s.StopGracePeriod == nil {
 			t.Errorf("%s: no time to stop in order", name)
 		}
 		if _, service := ours[name]; service && !s.ReadOnly {
@@ -292,18 +309,18 @@ func TestCompose_ServicesAreAskedWhetherTheyAreReady(t *testing.T) {
 	services := compose(t).Services
 	for name, port := range ours {
 		s := services[name]
-		if s.Healthcheck == nil {
+		if s.HealthCheck == nil {
 			t.Errorf("%s has no health check", name)
 			continue
 		}
 		want := []string{"CMD", "/mailstream", "healthcheck", "--url", "http://127.0.0.1:" + port + "/readyz"}
-		if diff := cmp.Diff(want, s.Healthcheck.Test); diff != "" {
+		if diff := cmp.Diff(want, []string(s.HealthCheck.Test)); diff != "" {
 			t.Errorf("%s health check (-want +got):\n%s", name, diff)
 		}
-		if got := s.Environment["MAILSTREAM_"+strings.ToUpper(name)+"_LISTEN"]; got != "0.0.0.0:"+port {
+		if got := s.Environment.ToMapping()["MAILSTREAM_"+strings.ToUpper(name)+"_LISTEN"]; got != "0.0.0.0:"+port {
 			t.Errorf("%s listens on %q, want port %s", name, got, port)
 		}
-		if got := s.Environment["MAILSTREAM_"+strings.ToUpper(name)+"_METRICS_LISTEN"]; got != "0.0.0.0:"+metricsPort(port) {
+		if got := s.Environment.ToMapping()["MAILSTREAM_"+strings.ToUpper(name)+"_METRICS_LISTEN"]; got != "0.0.0.0:"+metricsPort(port) {
 			t.Errorf("metrics of %s are at %q, want port %s", name, got, metricsPort(port))
 		}
 		if s.Command[0] != name {
@@ -311,7 +328,7 @@ func TestCompose_ServicesAreAskedWhetherTheyAreReady(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"kafka", "clickhouse"} {
-		if services[name].Healthcheck == nil {
+		if services[name].HealthCheck == nil {
 			t.Errorf("%s has no health check", name)
 		}
 	}
@@ -323,19 +340,18 @@ func TestCompose_MountsExistAndDataHasVolumes(t *testing.T) {
 	used := map[string]bool{}
 	for name, s := range f.Services {
 		for _, mount := range s.Volumes {
-			source, rest, _ := strings.Cut(mount, ":")
-			if !strings.HasPrefix(source, ".") {
-				used[source] = true
-				if _, declared := f.Volumes[source]; !declared {
-					t.Errorf("%s: volume %q is not declared", name, source)
+			if mount.Type == types.VolumeTypeVolume {
+				used[mount.Source] = true
+				if _, declared := f.Volumes[mount.Source]; !declared {
+					t.Errorf("%s: volume %q is not declared", name, mount.Source)
 				}
 				continue
 			}
-			if _, err := os.Stat(filepath.Join(root, source)); err != nil {
+			if _, err := os.Stat(filepath.Join(root, mount.Source)); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
-			if !strings.HasSuffix(rest, ":ro") {
-				t.Errorf("%s may write to %s", name, source)
+			if !mount.ReadOnly {
+				t.Errorf("%s may write to %s", name, mount.Source)
 			}
 		}
 	}
@@ -343,12 +359,12 @@ func TestCompose_MountsExistAndDataHasVolumes(t *testing.T) {
 		t.Errorf("volumes (-declared +used):\n%s", diff)
 	}
 	kafka := f.Services["kafka"]
-	if !slices.Contains(kafka.Volumes, "kafka-data:"+kafka.Environment["KAFKA_LOG_DIRS"]) {
-		t.Errorf("Kafka writes to %s, its volumes are %v", kafka.Environment["KAFKA_LOG_DIRS"], kafka.Volumes)
+	if at := kafka.Environment.ToMapping()["KAFKA_LOG_DIRS"]; !slices.Contains(mounts(kafka), "kafka-data:"+at+":rw") {
+		t.Errorf("Kafka writes to %s, its volumes are %v", at, mounts(kafka))
 	}
 	suppression := f.Services["suppression"]
-	if !slices.Contains(suppression.Volumes, "suppression-state:"+suppression.Environment["MAILSTREAM_STATE_DIR"]) {
-		t.Errorf("suppression writes to %s, its volumes are %v", suppression.Environment["MAILSTREAM_STATE_DIR"], suppression.Volumes)
+	if at := suppression.Environment.ToMapping()["MAILSTREAM_STATE_DIR"]; !slices.Contains(mounts(suppression), "suppression-state:"+at+":rw") {
+		t.Errorf("suppression writes to %s, its volumes are %v", at, mounts(suppression))
 	}
 }
 

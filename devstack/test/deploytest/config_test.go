@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 
-	"github.com/mailstream/mailstream/devstack/composefile"
 	"github.com/mailstream/mailstream/services/pipeline"
 )
 
@@ -42,10 +42,10 @@ func TestCompose_EnvironmentAndFileAreAValidConfiguration(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if !slices.Contains(s.Volumes, "./deploy/mailstream.yaml:/etc/mailstream/config.yaml:ro") || !slices.Contains(s.Command, "/etc/mailstream/config.yaml") {
-				t.Errorf("reads %v, mounts %v", s.Command, s.Volumes)
+			if !slices.Contains(mounts(s), "./deploy/mailstream.yaml:/etc/mailstream/config.yaml:ro") || !slices.Contains(s.Command, "/etc/mailstream/config.yaml") {
+				t.Errorf("reads %v, mounts %v", s.Command, mounts(s))
 			}
-			config := loadAs(t, name, text, s.Environment)
+			config := loadAs(t, name, text, s.Environment.ToMapping())
 			if name != "migrate" {
 				if diff := cmp.Diff([]string{"kafka:19092"}, config.Kafka.Brokers); diff != "" {
 					t.Errorf("brokers (-want +got):\n%s", diff)
@@ -69,9 +69,9 @@ func TestCompose_ServicesStartWithTheirEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for mode, f := range map[string]*composefile.File{"development": compose(t), "production": own} {
+	for mode, f := range map[string]*types.Project{"development": compose(t), "production": own} {
 		for name := range ours {
-			config := loadAs(t, name, text, f.Services[name].Environment)
+			config := loadAs(t, name, text, f.Services[name].Environment.ToMapping())
 			if string(config.Mode) != mode {
 				t.Errorf("%s in %s has the mode %s", name, mode, config.Mode)
 			}
@@ -93,7 +93,7 @@ func TestCompose_ServicesStartWithTheirEnvironment(t *testing.T) {
 		refused := 0
 		for name, s := range f.Services {
 			in := pipeline.Input{File: []byte(text), Services: []pipeline.Name{pipeline.Name(name)}}
-			for variable, value := range s.Environment {
+			for variable, value := range s.Environment.ToMapping() {
 				in.Environ = append(in.Environ, variable+"="+value)
 			}
 			if _, _, err := pipeline.Load(in); s.Image == "mailstream:dev" && err != nil && strings.Contains(err.Error(), "is published") {
@@ -113,12 +113,12 @@ func TestCompose_EveryVariableOfAServiceIsNeededOrSetsAField(t *testing.T) {
 		if s.Image != "mailstream:dev" {
 			continue
 		}
-		for variable := range s.Environment {
+		for variable := range s.Environment.ToMapping() {
 			if strings.HasPrefix(variable, "MAILSTREAM_") || strings.HasPrefix(variable, "GO") {
 				continue
 			}
 			env := map[string]string{}
-			for other, value := range s.Environment {
+			for other, value := range s.Environment.ToMapping() {
 				if other != variable {
 					env[other] = value
 				}
