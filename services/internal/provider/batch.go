@@ -127,6 +127,8 @@ type Batch struct {
 	items []Item
 	drift []Drifted
 	json  jsontext.Document
+	// values is the memory of Fields.
+	values []jsontext.Value
 }
 
 // Drifted is one meeting with the unknown.
@@ -194,6 +196,7 @@ func (b *Batch) Reset() {
 		clear(it.tags)
 		*it = Item{metadata: it.metadata, tags: it.tags[:0]}
 	}
+	clear(b.values)
 	clear(b.drift)
 	b.items, b.drift = b.items[:0], b.drift[:0]
 }

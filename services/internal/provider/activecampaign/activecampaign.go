@@ -47,7 +47,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	if err != nil {
 		return err
 	}
-	e := entry{out: out}
+	e := entry{Fields: out.Fields(names)}
 	it := out.Add(raw)
 	e.read(m, it)
 	if !e.known() {
@@ -57,7 +57,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	switch {
 	case len(lists) == 0:
 		lists = []string{""}
-	case len(lists) > 1 && !isOfLists(e.text(fieldType)):
+	case len(lists) > 1 && !isOfLists(e.Text(fieldType)):
 		lists = lists[:1]
 	case len(lists) > listsMax:
 		it.Reject(provider.TooLarge)
@@ -77,18 +77,15 @@ func isOfLists(event string) bool { return event == "subscribe" || event == "uns
 
 // entry is one form taken apart.
 type entry struct {
-	values [fieldCount]jsontext.Value
-	lists  []string // those that the event is about, each once
-	out    *provider.Batch
-	quiet  bool // what is unknown was noted before
+	provider.Fields
+	lists []string // those that the event is about, each once
+	quiet bool     // what is unknown was noted before
 }
-
-func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
 
 // known says that the form is one of ActiveCampaign at all.
 func (e *entry) known() bool {
-	for _, f := range [...]field{fieldType, fieldTime, fieldContactID, fieldEmail} {
-		if e.values[f].Kind() != jsontext.Invalid {
+	for _, f := range [...]provider.FieldID{fieldType, fieldTime, fieldContactID, fieldEmail} {
+		if e.Has(f) {
 			return true
 		}
 	}
@@ -99,19 +96,16 @@ func (e *entry) known() bool {
 const custom = "contact[fields]["
 
 func (e *entry) read(m jsontext.Members, it *provider.Item) {
-	for m.Next() {
-		key := m.Key()
-		switch f := fieldOf(key); {
-		case f < fieldCount:
-			e.values[f] = m.Value()
+	e.ReadOr(m, names.Find, func(key string, v jsontext.Value) {
+		switch {
 		case strings.HasPrefix(key, custom):
-			it.SetMetadata(strings.TrimSuffix(key[len(custom):], "]"), provider.Plain(m.Value()))
+			it.SetMetadata(strings.TrimSuffix(key[len(custom):], "]"), provider.Plain(v))
 		case isList(key):
-			e.addLists(m.Value())
-		case f == fieldCount && !isOther(key) && !e.quiet:
-			e.out.Drift(provider.UnknownField, key)
+			e.addLists(v)
+		case !isOther(key) && !e.quiet:
+			e.Out.Drift(provider.UnknownField, key)
 		}
-	}
+	})
 	e.quiet = true
 }
 
@@ -153,12 +147,12 @@ func eventTime(v jsontext.Value) (time.Time, string) {
 // decode fills in it for one list, "" for none.
 func (e *entry) decode(it *provider.Item, list string) {
 	ev := &it.Event
-	ev.ProviderEvent = e.text(fieldType)
-	if ev.ProviderEvent == "" && e.text(fieldSeries) != "" {
+	ev.ProviderEvent = e.Text(fieldType)
+	if ev.ProviderEvent == "" && e.Text(fieldSeries) != "" {
 		ev.ProviderEvent = automation
 	}
-	ev.Recipient = e.text(fieldEmail)
-	contact := provider.Number(e.text(fieldContactID))
+	ev.Recipient = e.Text(fieldEmail)
+	contact := provider.Number(e.Text(fieldContactID))
 	switch {
 	case ev.ProviderEvent == "":
 		it.Reject(provider.NoType)
@@ -167,12 +161,12 @@ func (e *entry) decode(it *provider.Item, list string) {
 		it.Reject(provider.NoIdentity)
 		return
 	}
-	it.SetTime(eventTime(e.values[fieldTime]))
-	for tag := range strings.SplitSeq(e.text(fieldTags), ",") {
+	it.SetTime(eventTime(e.Value(fieldTime)))
+	for tag := range strings.SplitSeq(e.Text(fieldTags), ",") {
 		it.AddTag(strings.TrimSpace(tag))
 	}
-	campaign := provider.Number(e.text(fieldCampaignID))
-	if ev.Campaign = e.text(fieldCampaignName); ev.Campaign == "" {
+	campaign := provider.Number(e.Text(fieldCampaignID))
+	if ev.Campaign = e.Text(fieldCampaignName); ev.Campaign == "" {
 		ev.Campaign = campaign
 	}
 	ev.ListID = list
@@ -196,14 +190,14 @@ func (e *entry) byType(it *provider.Item) {
 	switch ev.ProviderEvent {
 	case "open":
 		ev.Type = schemas.Opened
-		ev.UserAgent = e.text(fieldAgent)
-		it.Distinguish(e.text(fieldMessageID)) // two mails of one campaign
+		ev.UserAgent = e.Text(fieldAgent)
+		it.Distinguish(e.Text(fieldMessageID)) // two mails of one campaign
 		it.Distinguish(ev.UserAgent)           // by a person and a scanner in one second
 	case "click":
 		ev.Type = schemas.Clicked
-		ev.URL = e.text(fieldURL)
-		it.Distinguish(e.text(fieldMessageID))
-		it.Distinguish(e.text(fieldLinkID)) // two links in one second, also to one address
+		ev.URL = e.Text(fieldURL)
+		it.Distinguish(e.Text(fieldMessageID))
+		it.Distinguish(e.Text(fieldLinkID)) // two links in one second, also to one address
 		it.Distinguish(ev.URL)
 	case "bounce":
 		e.bounce(it)
@@ -216,7 +210,7 @@ func (e *entry) byType(it *provider.Item) {
 	default:
 		ev.Type = schemas.Other
 		if !isOtherEvent(ev.ProviderEvent) {
-			e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
+			e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
 		}
 		it.Distinguish(string(ev.Raw)) // two notes, tags or tasks in one second
 	}
@@ -240,8 +234,8 @@ func isOtherEvent(event string) bool {
 func (e *entry) bounce(it *provider.Item) {
 	ev := &it.Event
 	ev.Type = schemas.Bounced
-	kind, code := strings.ToLower(e.text(fieldBounceType)), e.text(fieldBounceCode)
-	ev.SMTPReply = e.text(fieldDescription)
+	kind, code := strings.ToLower(e.Text(fieldBounceType)), e.Text(fieldBounceCode)
+	ev.SMTPReply = e.Text(fieldDescription)
 	ev.SMTPCode, ev.EnhancedCode = classify.Codes(code)
 	it.Failure.Class = kind
 	if kind != "hard" && kind != "soft" {

@@ -1,12 +1,14 @@
 package activecampaign
 
-import "strings"
+import (
+	"strings"
 
-// field is a documented field with a meaning for the event.
-type field int
+	"github.com/mailstream/mailstream/services/internal/provider"
+)
 
+// The documented fields with a meaning for the event.
 const (
-	fieldType field = iota
+	fieldType provider.FieldID = iota
 	fieldTime
 	fieldContactID
 	fieldEmail
@@ -21,23 +23,25 @@ const (
 	fieldBounceCode
 	fieldDescription
 	fieldSeries
-	fieldCount // how many there are; and what is none of them
 )
 
 // names are the fields as ActiveCampaign writes them.
-var names = [fieldCount]string{
-	"type", "date_time", "contact[id]", "contact[email]", "contact[tags]", "campaign[id]", "campaign[name]",
-	"campaign[message][id]", "link[id]", "link[url]", "User-Agent", "bounce[type]", "bounce[code]",
-	"bounce[description]", "seriesid",
-}
-
-func fieldOf(key string) field {
-	for f, name := range names {
-		if name == key {
-			return field(f)
-		}
-	}
-	return fieldCount
+var names = provider.Names{
+	fieldType:         "type",
+	fieldTime:         "date_time",
+	fieldContactID:    "contact[id]",
+	fieldEmail:        "contact[email]",
+	fieldTags:         "contact[tags]",
+	fieldCampaignID:   "campaign[id]",
+	fieldCampaignName: "campaign[name]",
+	fieldMessageID:    "campaign[message][id]",
+	fieldLinkID:       "link[id]",
+	fieldURL:          "link[url]",
+	fieldAgent:        "User-Agent",
+	fieldBounceType:   "bounce[type]",
+	fieldBounceCode:   "bounce[code]",
+	fieldDescription:  "bounce[description]",
+	fieldSeries:       "seriesid",
 }
 
 // isOther knows the documented fields that raw alone has: single ones, and blocks

@@ -51,7 +51,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 			out.Add(raw).Reject(provider.NotAnObject)
 			continue
 		}
-		decode(doc.Members(i), raw, &entry{out: out, limits: req.Limits})
+		decode(doc.Members(i), raw, &entry{Fields: out.Fields(names), limits: req.Limits})
 	}
 	return nil
 }
@@ -80,37 +80,25 @@ func decodeList(list jsontext.Value, req *provider.Request, out *provider.Batch)
 			out.Add(e.Value()).Reject(provider.NotAnObject)
 			continue
 		}
-		decode(out.Members(e.Value()), e.Value(), &entry{out: out, limits: req.Limits})
+		decode(out.Members(e.Value()), e.Value(), &entry{Fields: out.Fields(names), limits: req.Limits})
 	}
 	return nil
 }
 
 // entry is one object taken apart; the last of two equal keys counts.
 type entry struct {
-	values [fieldCount]jsontext.Value
-	out    *provider.Batch
+	provider.Fields
 	limits jsontext.Limits
 }
 
-func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
-
 func decode(m jsontext.Members, raw jsontext.Value, e *entry) {
-	for m.Next() {
-		key := m.Key()
-		switch f := fieldOf(key); f {
-		case fieldCount:
-			e.out.Drift(provider.UnknownField, key)
-		case fieldRaw:
-		default:
-			e.values[f] = m.Value()
-		}
-	}
-	word, lists := e.text(fieldEvent), e.lists()
+	e.Read(m, fieldOf)
+	word, lists := e.Text(fieldEvent), e.lists()
 	switch {
 	case len(lists) < 2 || !ofLists(word):
 		e.add(raw, word, strings.Join(lists, ","))
-	case len(lists) > listsMax || len(e.out.Items())+len(lists) > e.limits.Items:
-		e.out.Add(raw).Reject(provider.TooLarge)
+	case len(lists) > listsMax || len(e.Out.Items())+len(lists) > e.limits.Items:
+		e.Out.Add(raw).Reject(provider.TooLarge)
 	default:
 		for _, list := range lists {
 			e.add(raw, word, list)
@@ -120,7 +108,7 @@ func decode(m jsontext.Members, raw jsontext.Value, e *entry) {
 
 // add appends the event that word stands for.
 func (e *entry) add(raw jsontext.Value, word, list string) {
-	it := e.out.Add(raw)
+	it := e.Out.Add(raw)
 	it.Event.ProviderEvent, it.Event.ListID = word, list
 	common(e, it)
 	if it.Fault == "" {
@@ -131,8 +119,8 @@ func (e *entry) add(raw jsontext.Value, word, list string) {
 // common fills in what every event has.
 func common(e *entry, it *provider.Item) {
 	ev := &it.Event
-	ev.MessageID = strings.TrimSuffix(strings.TrimPrefix(e.text(fieldMessageID), "<"), ">")
-	ev.Recipient = e.text(fieldEmail)
+	ev.MessageID = strings.TrimSuffix(strings.TrimPrefix(e.Text(fieldMessageID), "<"), ">")
+	ev.Recipient = e.Text(fieldEmail)
 	switch {
 	case ev.ProviderEvent == "":
 		it.Reject(provider.NoType)
@@ -144,8 +132,8 @@ func common(e *entry, it *provider.Item) {
 	e.time(it)
 	e.tags(it)
 	e.custom(it)
-	id := provider.Number(e.text(fieldCampaignID))
-	if ev.Campaign = e.text(fieldCampaign); ev.Campaign == "" {
+	id := provider.Number(e.Text(fieldCampaignID))
+	if ev.Campaign = e.Text(fieldCampaign); ev.Campaign == "" {
 		ev.Campaign = id
 	}
 	it.Distinguish(id)        // marketing has no message id
@@ -155,8 +143,8 @@ func common(e *entry, it *provider.Item) {
 // time takes the finest of the times that can be read: that in milliseconds is
 // the only one that was never seen in the account's zone.
 func (e *entry) time(it *provider.Item) {
-	for _, f := range [...]field{fieldEpoch, fieldEventTime, fieldPosted} {
-		t, stamp := unixTime(e.values[f])
+	for _, f := range [...]provider.FieldID{fieldEpoch, fieldEventTime, fieldPosted} {
+		t, stamp := unixTime(e.Value(f))
 		if it.Stamp == "" || !t.IsZero() {
 			it.SetTime(t, stamp)
 		}
@@ -180,8 +168,8 @@ func unixTime(v jsontext.Value) (time.Time, string) {
 
 // tags takes tags, or tag, which has the same as JSON in a text, or one as it is.
 func (e *entry) tags(it *provider.Item) {
-	e.out.Tags(it, e.values[fieldTags], names[fieldTags])
-	text := e.text(fieldTag)
+	e.Tags(it, fieldTags)
+	text := e.Text(fieldTag)
 	if len(it.Event.Tags) > 0 || text == "" {
 		return
 	}
@@ -191,18 +179,18 @@ func (e *entry) tags(it *provider.Item) {
 		return
 	}
 	for _, tag := range doc.Items() {
-		it.AddTag(e.out.Text(tag, names[fieldTag]))
+		it.AddTag(e.Out.Text(tag, names[fieldTag]))
 	}
 }
 
 // custom is a header of the sender: JSON in a text, or any text.
 func (e *entry) custom(it *provider.Item) {
-	v := e.values[fieldCustom]
+	v := e.Value(fieldCustom)
 	if v.Kind() == jsontext.Object {
-		e.out.Metadata(it, v, names[fieldCustom])
+		e.Out.Metadata(it, v, names[fieldCustom])
 		return
 	}
-	text := e.text(fieldCustom)
+	text := e.Text(fieldCustom)
 	if text == "" {
 		return
 	}
@@ -211,21 +199,21 @@ func (e *entry) custom(it *provider.Item) {
 		it.SetMetadata(names[fieldCustom], text)
 		return
 	}
-	e.out.Metadata(it, doc.Items()[0], names[fieldCustom])
+	e.Out.Metadata(it, doc.Items()[0], names[fieldCustom])
 }
 
 // lists returns the numbers of the lists.
 func (e *entry) lists() []string {
-	v := e.values[fieldLists]
+	v := e.Value(fieldLists)
 	if v.Kind() != jsontext.Array {
-		if list := provider.Number(e.text(fieldLists)); list != "" {
+		if list := provider.Number(e.Text(fieldLists)); list != "" {
 			return []string{list}
 		}
 		return nil
 	}
 	var out []string
 	for list := v.Elements(); list.Next(); {
-		if text := e.out.Text(list.Value(), names[fieldLists]); text != "" {
+		if text := e.Out.Text(list.Value(), names[fieldLists]); text != "" {
 			out = append(out, text)
 		}
 	}

@@ -74,7 +74,7 @@ func byType(e *entry, it *provider.Item) {
 		it.Distinguish(string(ev.Raw)) // two changes in one second
 	default:
 		ev.Type = schemas.Other
-		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
+		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
 		it.Distinguish(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
 	}
 }
@@ -82,22 +82,22 @@ func byType(e *entry, it *provider.Item) {
 // sender fills in the address Brevo sent from. With opens and clicks the field
 // may hold the reader's, so it is not read there.
 func (e *entry) sender(it *provider.Item) {
-	it.Event.SendingIP = provider.IP(e.text(fieldSendingIP))
+	it.Event.SendingIP = provider.IP(e.Text(fieldSendingIP))
 }
 
 // reply fills in what the remote server, or Brevo in its place, said.
 func (e *entry) reply(it *provider.Item) {
 	e.sender(it)
-	it.Event.SMTPReply = e.text(fieldReason)
+	it.Event.SMTPReply = e.Text(fieldReason)
 	it.Distinguish(it.Event.SMTPReply) // fails twice in one second
 }
 
 // reader fills in what is known of the one who opened, clicked or left.
 func (e *entry) reader(it *provider.Item) {
 	ev := &it.Event
-	ev.UserAgent = e.text(fieldAgent)
-	if ev.URL = e.text(fieldLink); ev.URL == "" {
-		ev.URL = e.text(fieldURL) // of marketing
+	ev.UserAgent = e.Text(fieldAgent)
+	if ev.URL = e.Text(fieldLink); ev.URL == "" {
+		ev.URL = e.Text(fieldURL) // of marketing
 	}
 	it.Distinguish(ev.UserAgent) // by a person and the scanner behind the same address
 	it.Distinguish(ev.URL)       // two links in one second

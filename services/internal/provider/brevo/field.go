@@ -1,10 +1,10 @@
 package brevo
 
-// field is a documented field with a meaning for the event.
-type field int
+import "github.com/mailstream/mailstream/services/internal/provider"
 
+// The documented fields with a meaning for the event.
 const (
-	fieldEvent field = iota
+	fieldEvent provider.FieldID = iota
 	fieldEmail
 	fieldMessageID
 	fieldEpoch
@@ -21,17 +21,30 @@ const (
 	fieldCampaignID
 	fieldCampaign
 	fieldLists
-	fieldCount // how many there are; and what is none of them
-	fieldRaw   // documented, and raw has it
 )
 
 // names are the fields as Brevo writes them.
-var names = [fieldCount]string{
-	"event", "email", "message-id", "ts_epoch", "ts_event", "ts", "tags", "tag", "X-Mailin-custom", "sending_ip",
-	"reason", "link", "URL", "user_agent", "camp_id", "campaign name", "list_id",
+var names = provider.Names{
+	fieldEvent:      "event",
+	fieldEmail:      "email",
+	fieldMessageID:  "message-id",
+	fieldEpoch:      "ts_epoch",
+	fieldEventTime:  "ts_event",
+	fieldPosted:     "ts",
+	fieldTags:       "tags",
+	fieldTag:        "tag",
+	fieldCustom:     "X-Mailin-custom",
+	fieldSendingIP:  "sending_ip",
+	fieldReason:     "reason",
+	fieldLink:       "link",
+	fieldURL:        "URL",
+	fieldAgent:      "user_agent",
+	fieldCampaignID: "camp_id",
+	fieldCampaign:   "campaign name",
+	fieldLists:      "list_id",
 }
 
-func fieldOf(key string) field {
+func fieldOf(key string) provider.FieldID {
 	switch key {
 	case "event":
 		return fieldEvent
@@ -69,8 +82,8 @@ func fieldOf(key string) field {
 		return fieldLists
 	case "id", "date", "subject", "template_id", "mirror_link", "contact_id", "sender_email", "device_used",
 		"is_returnpath", "date_sent", "date_event", "ts_sent", "segment_ids", "key", "content":
-		return fieldRaw
+		return provider.InRaw
 	default:
-		return fieldCount
+		return provider.NoField
 	}
 }

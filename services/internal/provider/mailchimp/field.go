@@ -1,10 +1,10 @@
 package mailchimp
 
-// field is a documented field with a meaning for the event.
-type field int
+import "github.com/mailstream/mailstream/services/internal/provider"
 
+// The documented fields with a meaning for the event.
 const (
-	fieldType field = iota
+	fieldType provider.FieldID = iota
 	fieldTime
 	fieldID
 	fieldListID
@@ -18,26 +18,32 @@ const (
 	fieldStatus
 	fieldOptIP
 	fieldSignupIP
-	fieldCount // how many there are; and what is none of them
-	fieldRaw   // documented, and raw has it
 )
 
 // names are the fields as Mailchimp writes them.
-var names = [fieldCount]string{
-	"type", "fired_at", "data[id]", "data[list_id]", "data[email]", "data[new_id]", "data[new_email]", "data[old_email]",
-	"data[campaign_id]", "data[action]", "data[reason]", "data[status]", "data[ip_opt]", "data[ip_signup]",
+var names = provider.Names{
+	fieldType:     "type",
+	fieldTime:     "fired_at",
+	fieldID:       "data[id]",
+	fieldListID:   "data[list_id]",
+	fieldEmail:    "data[email]",
+	fieldNewID:    "data[new_id]",
+	fieldNewEmail: "data[new_email]",
+	fieldOldEmail: "data[old_email]",
+	fieldCampaign: "data[campaign_id]",
+	fieldAction:   "data[action]",
+	fieldReason:   "data[reason]",
+	fieldStatus:   "data[status]",
+	fieldOptIP:    "data[ip_opt]",
+	fieldSignupIP: "data[ip_signup]",
 }
 
-func fieldOf(key string) field {
-	for f, name := range names {
-		if name == key {
-			return field(f)
-		}
-	}
+// fieldOf knows the fields, and what raw alone has.
+func fieldOf(key string) provider.FieldID {
 	switch key {
 	case "data[email_type]", "data[web_id]", "data[subject]":
-		return fieldRaw
+		return provider.InRaw
 	default:
-		return fieldCount
+		return names.Find(key)
 	}
 }

@@ -37,9 +37,9 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 		return err
 	}
 	it := out.Add(raw)
-	e := entry{out: out}
+	e := entry{Fields: out.Fields(names)}
 	e.read(m, it)
-	if e.values[fieldType].Kind() == jsontext.Invalid && e.values[fieldTime].Kind() == jsontext.Invalid {
+	if !e.Has(fieldType) && !e.Has(fieldTime) {
 		return &provider.FormError{What: "a form without type and fired_at"}
 	}
 	e.decode(it)
@@ -48,29 +48,22 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 
 // entry is one form taken apart.
 type entry struct {
-	values [fieldCount]jsontext.Value
-	out    *provider.Batch
+	provider.Fields
 }
-
-func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
 
 // merges is how the fields of an audience are named.
 const merges = "data[merges]["
 
 func (e *entry) read(m jsontext.Members, it *provider.Item) {
-	for m.Next() {
-		key := m.Key()
-		switch f := fieldOf(key); {
-		case f < fieldCount:
-			e.values[f] = m.Value()
-		case strings.HasPrefix(key, merges):
-			if tag := mergeTag(key); tag != "EMAIL" { // the recipient once more
-				it.SetMetadata(tag, provider.Plain(m.Value()))
-			}
-		case f == fieldCount:
-			e.out.Drift(provider.UnknownField, key)
+	e.ReadOr(m, fieldOf, func(key string, v jsontext.Value) {
+		if !strings.HasPrefix(key, merges) {
+			e.Out.Drift(provider.UnknownField, key)
+			return
 		}
-	}
+		if tag := mergeTag(key); tag != "EMAIL" { // the recipient once more
+			it.SetMetadata(tag, provider.Plain(v))
+		}
+	})
 }
 
 // mergeTag returns FNAME of data[merges][FNAME] and ADDRESS.city of what has
@@ -81,10 +74,10 @@ func mergeTag(key string) string {
 
 func (e *entry) decode(it *provider.Item) {
 	ev := &it.Event
-	ev.ProviderEvent = e.text(fieldType)
-	ev.Recipient = e.text(fieldEmail)
+	ev.ProviderEvent = e.Text(fieldType)
+	ev.Recipient = e.Text(fieldEmail)
 	if ev.Recipient == "" {
-		ev.Recipient = e.text(fieldNewEmail)
+		ev.Recipient = e.Text(fieldNewEmail)
 	}
 	switch {
 	case ev.ProviderEvent == "":
@@ -94,9 +87,9 @@ func (e *entry) decode(it *provider.Item) {
 		it.Reject(provider.NoIdentity)
 		return
 	}
-	it.SetTime(provider.Time(e.values[fieldTime]))
-	ev.ListID = e.text(fieldListID)
-	ev.Campaign = e.text(fieldCampaign)
+	it.SetTime(provider.Time(e.Value(fieldTime)))
+	ev.ListID = e.Text(fieldListID)
+	ev.Campaign = e.Text(fieldCampaign)
 	e.byType(it)
 }
 
@@ -109,7 +102,7 @@ func isAccount(event string) bool {
 // form, so all that is told is repeated.
 func (e *entry) byType(it *provider.Item) {
 	ev := &it.Event
-	id, reason := e.text(fieldID), strings.ToLower(e.text(fieldReason))
+	id, reason := e.Text(fieldID), strings.ToLower(e.Text(fieldReason))
 	it.Distinguish(ev.ListID)   // a contact of two audiences leaves both in one second
 	it.Distinguish(id)          // two contacts without an address, or two campaigns
 	it.Distinguish(ev.Campaign) // leaves by two campaigns in one second
@@ -118,30 +111,30 @@ func (e *entry) byType(it *provider.Item) {
 	case "subscribe":
 		ev.Type = schemas.Subscribed
 		// Where the opt-in came from; elsewhere it is history.
-		if ev.IP = provider.IP(e.text(fieldOptIP)); ev.IP == "" {
-			ev.IP = provider.IP(e.text(fieldSignupIP))
+		if ev.IP = provider.IP(e.Text(fieldOptIP)); ev.IP == "" {
+			ev.IP = provider.IP(e.Text(fieldSignupIP))
 		}
 	case "unsubscribe":
 		ev.Type = schemas.Unsubscribed
 		if reason == "abuse" {
 			ev.Type = schemas.Complained
 		}
-		it.Distinguish(e.text(fieldAction)) // leaves and is deleted in one second
+		it.Distinguish(e.Text(fieldAction)) // leaves and is deleted in one second
 	case "cleaned":
 		e.cleaned(it, reason)
 	case "upemail":
 		ev.Type = schemas.Other
-		it.Distinguish(e.text(fieldNewID))
-		it.Distinguish(e.text(fieldOldEmail)) // two addresses become one in one second
+		it.Distinguish(e.Text(fieldNewID))
+		it.Distinguish(e.Text(fieldOldEmail)) // two addresses become one in one second
 	case "campaign":
 		ev.Type = schemas.Other
 		ev.Campaign = id
-		it.Distinguish(e.text(fieldStatus)) // is sent and archived in one second
+		it.Distinguish(e.Text(fieldStatus)) // is sent and archived in one second
 	case "profile", "batch_operation_completed":
 		ev.Type = schemas.Other
 	default:
 		ev.Type = schemas.Other
-		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
+		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
 		it.Distinguish(string(ev.Raw)) // nobody knows what tells these apart
 	}
 }

@@ -1,62 +1,53 @@
 package mailersend
 
-// field is a documented field with a meaning for the event.
-type field int
+import "github.com/mailstream/mailstream/services/internal/provider"
 
+// The documented fields with a meaning for the event.
 const (
-	fieldID field = iota
+	fieldID provider.FieldID = iota
 	fieldTime
-	fieldEmail
-	fieldRecipient
-	fieldMessageID
 	fieldTags
 	fieldHeaders
-	fieldMorph
-	fieldMeta
 	fieldIP
 	fieldURL
 	fieldAgent
 	fieldCountry
 	fieldReason
 	fieldCode
-	fieldCount // how many there are; and what is none of them
-	fieldRaw   // documented, and raw has it
 )
 
 // names are the fields as MailerSend writes them.
-var names = [fieldCount]string{
-	"id", "created_at", "email", "recipient", "message_id", "tags", "headers", "morph", "meta",
-	"ip", "url", "user_agent", "country", "reason", "bounce_code",
+var names = provider.Names{
+	fieldID:      "id",
+	fieldTime:    "created_at",
+	fieldTags:    "tags",
+	fieldHeaders: "headers",
+	fieldIP:      "ip",
+	fieldURL:     "url",
+	fieldAgent:   "user_agent",
+	fieldCountry: "country",
+	fieldReason:  "reason",
+	fieldCode:    "bounce_code",
 }
 
-// fieldOf knows the fields of data.
-func fieldOf(key string) field {
+// fieldOf knows the fields of data, without the objects that it has.
+func fieldOf(key string) provider.FieldID {
 	switch key {
 	case "id":
 		return fieldID
 	case "created_at":
 		return fieldTime
-	case "email":
-		return fieldEmail
-	case "recipient":
-		return fieldRecipient
-	case "message_id":
-		return fieldMessageID
 	case "tags":
 		return fieldTags
-	case "morph":
-		return fieldMorph
-	case "meta":
-		return fieldMeta
 	case "object", "type", "template_id", "domain_id", "email_id", "subject":
-		return fieldRaw
+		return provider.InRaw
 	default:
-		return fieldCount
+		return provider.NoField
 	}
 }
 
 // detailOf knows the fields of morph and meta.
-func detailOf(key string) field {
+func detailOf(key string) provider.FieldID {
 	switch key {
 	case "ip":
 		return fieldIP
@@ -71,8 +62,8 @@ func detailOf(key string) field {
 	case "bounce_code":
 		return fieldCode
 	case "object", "id", "created_at", "readable_reason", "unsubscribe_reason", "bounce_type", "device_type", "browser":
-		return fieldRaw
+		return provider.InRaw
 	default:
-		return fieldCount
+		return provider.NoField
 	}
 }

@@ -40,7 +40,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	if err != nil {
 		return err
 	}
-	e := entry{out: out}
+	e := entry{Fields: out.Fields(names)}
 	var data, posted jsontext.Value
 	for m.Next() {
 		switch key := m.Key(); key {
@@ -66,51 +66,44 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 
 // entry is one request taken apart; the last of two equal keys counts.
 type entry struct {
-	out       *provider.Batch
+	provider.Fields
 	kind      string // MailerSend's word for what happened
 	messageID string
 	recipient string
-	values    [fieldCount]jsontext.Value
 }
 
-func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
-
 func (e *entry) read(data jsontext.Value) {
-	for m := e.out.Object(data, "data"); m.Next(); {
-		key := m.Key()
-		switch f := fieldOf(key); f {
-		case fieldCount:
-			e.unknown(key)
-		case fieldRaw:
-		case fieldEmail, fieldRecipient:
-			e.address(m.Value(), key)
-		case fieldMessageID:
-			e.messageID = e.out.Text(m.Value(), key)
-		case fieldMorph, fieldMeta:
-			e.details(e.out.Object(m.Value(), key))
+	e.ReadOr(e.Out.Object(data, "data"), fieldOf, func(key string, v jsontext.Value) {
+		switch key {
+		case "email", "recipient":
+			e.address(v, key)
+		case "message_id":
+			e.messageID = e.Out.Text(v, key)
+		case "morph", "meta": // of version 1 and of version 2
+			e.ReadOr(e.Out.Object(v, key), detailOf, func(key string, _ jsontext.Value) { e.unknown(key) })
 		default:
-			e.values[f] = m.Value()
+			e.unknown(key)
 		}
-	}
+	})
 }
 
 // unknown notes a field of an activity. Of other events only type and time are
 // documented, so nothing else of theirs is known or unknown.
 func (e *entry) unknown(name string) {
 	if strings.HasPrefix(e.kind, "activity.") {
-		e.out.Drift(provider.UnknownField, name)
+		e.Out.Drift(provider.UnknownField, name)
 	}
 }
 
 // tags reads an array, or the object that PHP makes of one with gaps.
 func (e *entry) tags(it *provider.Item) {
-	v := e.values[fieldTags]
+	v := e.Value(fieldTags)
 	if v.Kind() != jsontext.Object {
-		e.out.Tags(it, v, names[fieldTags])
+		e.Out.Tags(it, v, names[fieldTags])
 		return
 	}
-	for m := e.out.Members(v); m.Next(); {
-		it.AddTag(e.out.Text(m.Value(), names[fieldTags]))
+	for m := e.Out.Members(v); m.Next(); {
+		it.AddTag(e.Out.Text(m.Value(), names[fieldTags]))
 	}
 }
 
@@ -118,23 +111,23 @@ func (e *entry) tags(it *provider.Item) {
 // message of version 1, which the recipient is a part of.
 func (e *entry) address(v jsontext.Value, name string) {
 	if v.Kind() != jsontext.Object {
-		if text := e.out.Text(v, name); text != "" {
+		if text := e.Out.Text(v, name); text != "" {
 			e.recipient = text
 		}
 		return
 	}
-	for m := e.out.Members(v); m.Next(); {
+	for m := e.Out.Members(v); m.Next(); {
 		switch key := m.Key(); key {
 		case "email":
-			e.recipient = e.out.Text(m.Value(), key)
+			e.recipient = e.Out.Text(m.Value(), key)
 		case "recipient":
 			e.recipient = e.member(m.Value(), key, "email")
 		case "message":
 			e.messageID = e.member(m.Value(), key, "id")
 		case "tags":
-			e.values[fieldTags] = m.Value()
+			e.Set(fieldTags, m.Value())
 		case "headers":
-			e.values[fieldHeaders] = m.Value()
+			e.Set(fieldHeaders, m.Value())
 		case "object", "id", "created_at", "updated_at", "deleted_at", "from", "subject", "status":
 		default:
 			e.unknown(name + "." + key)
@@ -145,26 +138,12 @@ func (e *entry) address(v jsontext.Value, name string) {
 // member returns one member of an object as text.
 func (e *entry) member(v jsontext.Value, name, want string) string {
 	text := ""
-	for m := e.out.Object(v, name); m.Next(); {
+	for m := e.Out.Object(v, name); m.Next(); {
 		if m.Key() == want {
-			text = e.out.Text(m.Value(), want)
+			text = e.Out.Text(m.Value(), want)
 		}
 	}
 	return text
-}
-
-// details reads morph of version 1 or meta of version 2.
-func (e *entry) details(m jsontext.Members) {
-	for m.Next() {
-		key := m.Key()
-		switch f := detailOf(key); f {
-		case fieldCount:
-			e.unknown(key)
-		case fieldRaw:
-		default:
-			e.values[f] = m.Value()
-		}
-	}
 }
 
 // event fills in what every event has.
@@ -172,7 +151,7 @@ func (e *entry) event(it *provider.Item, posted jsontext.Value) {
 	ev := &it.Event
 	kind := strings.ToLower(e.kind)
 	ev.ProviderEvent = e.kind
-	ev.ProviderEventID = e.text(fieldID)
+	ev.ProviderEventID = e.Text(fieldID)
 	ev.MessageID, ev.Recipient = e.messageID, e.recipient
 	switch {
 	case kind == "":
@@ -183,12 +162,12 @@ func (e *entry) event(it *provider.Item, posted jsontext.Value) {
 		return
 	}
 	// In version 1 the time of the request stands outside, that of the event within.
-	if it.SetTime(provider.Time(e.values[fieldTime])); ev.Time.IsZero() {
+	if it.SetTime(provider.Time(e.Value(fieldTime))); ev.Time.IsZero() {
 		it.SetTime(provider.Time(posted))
 	}
 	e.tags(it)
-	if e.values[fieldHeaders].Kind() == jsontext.Object {
-		e.out.Metadata(it, e.values[fieldHeaders], names[fieldHeaders])
+	if e.Value(fieldHeaders).Kind() == jsontext.Object {
+		e.Metadata(it, fieldHeaders)
 	}
 	it.Distinguish(ev.ProviderEventID) // of the activity, the same in a repeat
 	e.byType(it, kind)
@@ -219,7 +198,7 @@ func (e *entry) byType(it *provider.Item, kind string) {
 		e.reader(it)
 	case "activity.clicked", "activity.clicked_unique":
 		ev.Type = schemas.Clicked
-		ev.URL = e.text(fieldURL)
+		ev.URL = e.Text(fieldURL)
 		e.reader(it)
 		it.Distinguish(ev.URL) // two links at once, should an id be missing
 	case "activity.unsubscribed":
@@ -234,7 +213,7 @@ func (e *entry) byType(it *provider.Item, kind string) {
 		e.tellRaw(it)
 	default:
 		ev.Type = schemas.Other
-		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
+		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
 		e.tellRaw(it)
 	}
 }
@@ -250,15 +229,15 @@ func (e *entry) tellRaw(it *provider.Item) {
 // reply fills in what the remote server said.
 func (e *entry) reply(it *provider.Item) {
 	ev := &it.Event
-	ev.SMTPCode = provider.SMTPCode(e.text(fieldCode))
-	ev.SMTPReply = e.text(fieldReason)
+	ev.SMTPCode = provider.SMTPCode(e.Text(fieldCode))
+	ev.SMTPReply = e.Text(fieldReason)
 	it.Distinguish(ev.SMTPReply) // fails twice at once, should an id be missing
 }
 
 // reader fills in what is known of the one who opened or clicked.
 func (e *entry) reader(it *provider.Item) {
 	ev := &it.Event
-	ev.IP = provider.IP(e.text(fieldIP))
-	ev.UserAgent = e.text(fieldAgent)
-	ev.Country = provider.Country(e.text(fieldCountry))
+	ev.IP = provider.IP(e.Text(fieldIP))
+	ev.UserAgent = e.Text(fieldAgent)
+	ev.Country = provider.Country(e.Text(fieldCountry))
 }

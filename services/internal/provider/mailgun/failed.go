@@ -13,21 +13,21 @@ import (
 // bounce is called hard or soft.
 func (e *entry) status(ev *schemas.Event) (own, bounce string) {
 	message, description := "", ""
-	for m := e.within(fieldStatus); m.Next(); {
+	for m := e.Object(fieldStatus); m.Next(); {
 		switch m.Key() {
 		case "code":
-			code := e.out.Text(m.Value(), "delivery-status.code")
+			code := e.Out.Text(m.Value(), "delivery-status.code")
 			if ev.SMTPCode = provider.SMTPCode(code); ev.SMTPCode == 0 {
 				own = provider.Number(code)
 			}
 		case "enhanced-code":
-			ev.EnhancedCode = provider.EnhancedCode(e.out.Text(m.Value(), "delivery-status.enhanced-code"))
+			ev.EnhancedCode = provider.EnhancedCode(e.Out.Text(m.Value(), "delivery-status.enhanced-code"))
 		case "message":
-			message = e.out.Text(m.Value(), "delivery-status.message")
+			message = e.Out.Text(m.Value(), "delivery-status.message")
 		case "description":
-			description = e.out.Text(m.Value(), "delivery-status.description")
+			description = e.Out.Text(m.Value(), "delivery-status.description")
 		case "bounce-type":
-			bounce = strings.ToLower(e.out.Text(m.Value(), "delivery-status.bounce-type"))
+			bounce = strings.ToLower(e.Out.Text(m.Value(), "delivery-status.bounce-type"))
 		}
 	}
 	ev.SMTPReply = message
@@ -42,9 +42,9 @@ func (e *entry) status(ev *schemas.Event) (own, bounce string) {
 func (e *entry) failed(it *provider.Item) {
 	ev := &it.Event
 	own, bounce := e.status(ev)
-	reason := strings.ToLower(e.text(fieldReason))
+	reason := strings.ToLower(e.Text(fieldReason))
 	it.Failure.Class = class(reason, own)
-	severity := strings.ToLower(e.text(fieldSeverity))
+	severity := strings.ToLower(e.Text(fieldSeverity))
 	switch {
 	case severity == "temporary", strings.EqualFold(ev.ProviderEvent, "temporary_fail"):
 		ev.Type = schemas.Deferred

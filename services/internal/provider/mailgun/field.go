@@ -1,10 +1,10 @@
 package mailgun
 
-// field is a documented field of event-data with a meaning for the event.
-type field int
+import "github.com/mailstream/mailstream/services/internal/provider"
 
+// The documented fields of event-data with a meaning for the event.
 const (
-	fieldEvent field = iota
+	fieldEvent provider.FieldID = iota
 	fieldID
 	fieldTimestamp
 	fieldRecipient
@@ -22,17 +22,31 @@ const (
 	fieldURL
 	fieldList
 	fieldReject
-	fieldCount // how many there are; and what is none of them
-	fieldRaw   // documented, and raw has it
 )
 
 // names are the fields as Mailgun writes them.
-var names = [fieldCount]string{
-	"event", "id", "timestamp", "recipient", "tags", "campaigns", "user-variables", "message", "envelope",
-	"delivery-status", "severity", "reason", "ip", "geolocation", "client-info", "url", "mailing-list", "reject",
+var names = provider.Names{
+	fieldEvent:     "event",
+	fieldID:        "id",
+	fieldTimestamp: "timestamp",
+	fieldRecipient: "recipient",
+	fieldTags:      "tags",
+	fieldCampaigns: "campaigns",
+	fieldVariables: "user-variables",
+	fieldMessage:   "message",
+	fieldEnvelope:  "envelope",
+	fieldStatus:    "delivery-status",
+	fieldSeverity:  "severity",
+	fieldReason:    "reason",
+	fieldIP:        "ip",
+	fieldPlace:     "geolocation",
+	fieldClient:    "client-info",
+	fieldURL:       "url",
+	fieldList:      "mailing-list",
+	fieldReject:    "reject",
 }
 
-func fieldOf(key string) field {
+func fieldOf(key string) provider.FieldID {
 	switch key {
 	case "event":
 		return fieldEvent
@@ -72,8 +86,8 @@ func fieldOf(key string) field {
 		return fieldReject
 	case "log-level", "account", "domain", "recipient-domain", "recipient-provider", "flags", "storage",
 		"api-key-id", "method", "originating-ip", "routes":
-		return fieldRaw
+		return provider.InRaw
 	default:
-		return fieldCount
+		return provider.NoField
 	}
 }

@@ -69,27 +69,12 @@ func retired(fields []provider.Field, out *provider.Batch) {
 
 // entry is one event taken apart; the last of two equal keys counts.
 type entry struct {
-	values [fieldCount]jsontext.Value
-	out    *provider.Batch
+	provider.Fields
 }
 
-func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
-
-// within returns a walk over the members of an object.
-func (e *entry) within(f field) jsontext.Members { return e.out.Object(e.values[f], names[f]) }
-
 func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
-	e := entry{out: out}
-	for m.Next() {
-		key := m.Key()
-		switch f := fieldOf(key); f {
-		case fieldCount:
-			out.Drift(provider.UnknownField, key)
-		case fieldRaw:
-		default:
-			e.values[f] = m.Value()
-		}
-	}
+	e := entry{Fields: out.Fields(names)}
+	e.Read(m, fieldOf)
 	common(&e, it)
 	if it.Fault == "" {
 		byType(&e, it)
@@ -99,9 +84,9 @@ func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 // common fills in what every event has.
 func common(e *entry, it *provider.Item) {
 	ev := &it.Event
-	ev.ProviderEvent = e.text(fieldEvent)
-	ev.ProviderEventID = e.text(fieldID)
-	ev.Recipient = e.text(fieldRecipient)
+	ev.ProviderEvent = e.Text(fieldEvent)
+	ev.ProviderEventID = e.Text(fieldID)
+	ev.Recipient = e.Text(fieldRecipient)
 	to := e.message(ev)
 	if ev.Recipient == "" && strings.EqualFold(ev.ProviderEvent, "rejected") {
 		ev.Recipient = addressee(to) // there may be no other; elsewhere it may be somebody else's
@@ -114,9 +99,9 @@ func common(e *entry, it *provider.Item) {
 		it.Reject(provider.NoIdentity)
 		return
 	}
-	it.SetTime(provider.Time(e.values[fieldTimestamp]))
-	e.out.Tags(it, e.values[fieldTags], names[fieldTags])
-	e.out.Metadata(it, e.values[fieldVariables], names[fieldVariables])
+	it.SetTime(provider.Time(e.Value(fieldTimestamp)))
+	e.Tags(it, fieldTags)
+	e.Metadata(it, fieldVariables)
 	e.campaign(ev)
 	e.envelope(ev)
 	// The id of the event in Mailgun's own log, unique within a day: a repeat tells
@@ -127,17 +112,17 @@ func common(e *entry, it *provider.Item) {
 // message finds the Message-ID header, which Mailgun writes without its brackets
 // here and with them in the answer of the send API.
 func (e *entry) message(ev *schemas.Event) (to string) {
-	for m := e.within(fieldMessage); m.Next(); {
+	for m := e.Object(fieldMessage); m.Next(); {
 		if m.Key() != "headers" {
 			continue
 		}
-		for h := e.out.Object(m.Value(), "message.headers"); h.Next(); {
+		for h := e.Out.Object(m.Value(), "message.headers"); h.Next(); {
 			switch h.Key() {
 			case "message-id":
-				id := e.out.Text(h.Value(), "message.headers.message-id")
+				id := e.Out.Text(h.Value(), "message.headers.message-id")
 				ev.MessageID = strings.TrimSuffix(strings.TrimPrefix(id, "<"), ">")
 			case "to":
-				to = e.out.Text(h.Value(), "message.headers.to")
+				to = e.Out.Text(h.Value(), "message.headers.to")
 			}
 		}
 	}
@@ -159,14 +144,14 @@ func addressee(to string) string {
 
 // campaign takes the first one; there were several only in accounts of old.
 func (e *entry) campaign(ev *schemas.Event) {
-	for list := e.values[fieldCampaigns].Elements(); list.Next() && ev.Campaign == ""; {
+	for list := e.Value(fieldCampaigns).Elements(); list.Next() && ev.Campaign == ""; {
 		id := ""
-		for m := e.out.Object(list.Value(), names[fieldCampaigns]); m.Next(); {
+		for m := e.Out.Object(list.Value(), names[fieldCampaigns]); m.Next(); {
 			switch m.Key() {
 			case "name":
-				ev.Campaign = e.out.Text(m.Value(), "campaigns.name")
+				ev.Campaign = e.Out.Text(m.Value(), "campaigns.name")
 			case "id":
-				id = e.out.Text(m.Value(), "campaigns.id")
+				id = e.Out.Text(m.Value(), "campaigns.id")
 			}
 		}
 		if ev.Campaign == "" {
@@ -176,9 +161,9 @@ func (e *entry) campaign(ev *schemas.Event) {
 }
 
 func (e *entry) envelope(ev *schemas.Event) {
-	for m := e.within(fieldEnvelope); m.Next(); {
+	for m := e.Object(fieldEnvelope); m.Next(); {
 		if m.Key() == "sending-ip" {
-			ev.SendingIP = provider.IP(e.out.Text(m.Value(), "envelope.sending-ip"))
+			ev.SendingIP = provider.IP(e.Out.Text(m.Value(), "envelope.sending-ip"))
 		}
 	}
 }
@@ -203,7 +188,7 @@ func byType(e *entry, it *provider.Item) {
 		e.reader(it)
 	case "clicked":
 		ev.Type = schemas.Clicked
-		ev.URL = e.text(fieldURL)
+		ev.URL = e.Text(fieldURL)
 		it.Distinguish(ev.URL) // two links at once, should an id be missing
 		e.reader(it)
 	case "unsubscribed":
@@ -217,7 +202,7 @@ func byType(e *entry, it *provider.Item) {
 		ev.Type = schemas.Other // nothing that happened to a message on its way
 	default:
 		ev.Type = schemas.Other
-		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
+		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
 		it.Distinguish(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
 	}
 }
@@ -225,19 +210,19 @@ func byType(e *entry, it *provider.Item) {
 // reader fills in what is known of the one who opened, clicked or left.
 func (e *entry) reader(it *provider.Item) {
 	ev := &it.Event
-	ev.IP = provider.IP(e.text(fieldIP))
-	for m := e.within(fieldPlace); m.Next(); {
+	ev.IP = provider.IP(e.Text(fieldIP))
+	for m := e.Object(fieldPlace); m.Next(); {
 		if m.Key() == "country" {
-			ev.Country = provider.Country(e.out.Text(m.Value(), "geolocation.country")) // or "Unknown"
+			ev.Country = provider.Country(e.Out.Text(m.Value(), "geolocation.country")) // or "Unknown"
 		}
 	}
-	for m := e.within(fieldClient); m.Next(); {
+	for m := e.Object(fieldClient); m.Next(); {
 		switch m.Key() {
 		case "user-agent":
-			ev.UserAgent = e.out.Text(m.Value(), "client-info.user-agent")
+			ev.UserAgent = e.Out.Text(m.Value(), "client-info.user-agent")
 		case "bot":
 			// Gmail's proxy fetches when the reader looks, so it says nothing.
-			if bot := e.out.Text(m.Value(), "client-info.bot"); bot != "" && !strings.EqualFold(bot, "gmail") {
+			if bot := e.Out.Text(m.Value(), "client-info.bot"); bot != "" && !strings.EqualFold(bot, "gmail") {
 				ev.Machine = provider.True()
 			}
 		}
@@ -247,12 +232,12 @@ func (e *entry) reader(it *provider.Item) {
 // list is the mailing list of Mailgun that a message went to.
 func (e *entry) list() string {
 	id, address := "", ""
-	for m := e.within(fieldList); m.Next(); {
+	for m := e.Object(fieldList); m.Next(); {
 		switch m.Key() {
 		case "list-id":
-			id = e.out.Text(m.Value(), "mailing-list.list-id")
+			id = e.Out.Text(m.Value(), "mailing-list.list-id")
 		case "address":
-			address = e.out.Text(m.Value(), "mailing-list.address")
+			address = e.Out.Text(m.Value(), "mailing-list.address")
 		}
 	}
 	if id == "" {
@@ -264,12 +249,12 @@ func (e *entry) list() string {
 // rejection is why Mailgun did not take a message.
 func (e *entry) rejection() string {
 	reason, description := "", ""
-	for m := e.within(fieldReject); m.Next(); {
+	for m := e.Object(fieldReject); m.Next(); {
 		switch m.Key() {
 		case "reason":
-			reason = e.out.Text(m.Value(), "reject.reason")
+			reason = e.Out.Text(m.Value(), "reject.reason")
 		case "description":
-			description = e.out.Text(m.Value(), "reject.description")
+			description = e.Out.Text(m.Value(), "reject.description")
 		}
 	}
 	if description == "" {

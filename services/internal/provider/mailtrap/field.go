@@ -1,10 +1,10 @@
 package mailtrap
 
-// field is a documented field with a meaning for the event.
-type field int
+import "github.com/mailstream/mailstream/services/internal/provider"
 
+// The documented fields with a meaning for the event.
 const (
-	fieldEvent field = iota
+	fieldEvent provider.FieldID = iota
 	fieldMessageID
 	fieldEmail
 	fieldCategory
@@ -18,17 +18,27 @@ const (
 	fieldIP
 	fieldAgent
 	fieldURL
-	fieldCount // how many there are; and what is none of them
-	fieldRaw   // documented, and raw has it
 )
 
 // names are the fields as Mailtrap writes them.
-var names = [fieldCount]string{
-	"event", "message_id", "email", "category", "custom_variables", "timestamp", "event_id",
-	"response", "response_code", "bounce_category", "reason", "ip", "user_agent", "url",
+var names = provider.Names{
+	fieldEvent:     "event",
+	fieldMessageID: "message_id",
+	fieldEmail:     "email",
+	fieldCategory:  "category",
+	fieldVariables: "custom_variables",
+	fieldTimestamp: "timestamp",
+	fieldEventID:   "event_id",
+	fieldResponse:  "response",
+	fieldCode:      "response_code",
+	fieldClass:     "bounce_category",
+	fieldReason:    "reason",
+	fieldIP:        "ip",
+	fieldAgent:     "user_agent",
+	fieldURL:       "url",
 }
 
-func fieldOf(key string) field {
+func fieldOf(key string) provider.FieldID {
 	switch key {
 	case "event":
 		return fieldEvent
@@ -61,8 +71,8 @@ func fieldOf(key string) field {
 	case "sending_stream", "sending_domain_name", // of mail
 		"description", "actor", "resource", "changes", // of the audit log
 		"inbox_id", "from": // of inbound mail
-		return fieldRaw
+		return provider.InRaw
 	default:
-		return fieldCount
+		return provider.NoField
 	}
 }

@@ -139,28 +139,17 @@ func lines(req *provider.Request, out *provider.Batch, first error) error {
 
 // entry is one event taken apart; the last of two equal keys counts.
 type entry struct {
-	values [fieldCount]jsontext.Value
-	out    *provider.Batch
+	provider.Fields
 }
 
-func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
-
 func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
-	e := entry{out: out}
-	for m.Next() {
-		switch f := fieldOf(m.Key()); f {
-		case fieldCount:
-			out.Drift(provider.UnknownField, m.Key())
-		case fieldRaw:
-		default:
-			e.values[f] = m.Value()
-		}
-	}
+	e := entry{Fields: out.Fields(names)}
+	e.Read(m, fieldOf)
 	ev := &it.Event
-	ev.ProviderEvent = e.text(fieldEvent)
-	ev.ProviderEventID = e.text(fieldEventID)
-	ev.MessageID = e.text(fieldMessageID)
-	ev.Recipient = e.text(fieldEmail)
+	ev.ProviderEvent = e.Text(fieldEvent)
+	ev.ProviderEventID = e.Text(fieldEventID)
+	ev.MessageID = e.Text(fieldMessageID)
+	ev.Recipient = e.Text(fieldEmail)
 	switch {
 	case ev.ProviderEvent == "":
 		it.Reject(provider.NoType)
@@ -169,9 +158,9 @@ func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 		it.Reject(provider.NoIdentity)
 		return
 	}
-	it.SetTime(eventTime(e.values[fieldTimestamp]))
-	e.out.Tags(it, e.values[fieldCategory], names[fieldCategory])
-	e.out.Metadata(it, e.values[fieldVariables], names[fieldVariables])
+	it.SetTime(eventTime(e.Value(fieldTimestamp)))
+	e.Tags(it, fieldCategory)
+	e.Metadata(it, fieldVariables)
 	e.tell(it)
 	e.byType(it)
 }
@@ -229,11 +218,11 @@ func (e *entry) byType(it *provider.Item) {
 		}
 	case "suspension":
 		ev.Type = schemas.Deferred // it is sent or rejected later
-		ev.SMTPReply = e.text(fieldReason)
+		ev.SMTPReply = e.Text(fieldReason)
 		it.Failure.Class = "suspension"
 	case "reject":
 		ev.Type = schemas.Blocked
-		ev.SMTPReply = e.text(fieldReason)
+		ev.SMTPReply = e.Text(fieldReason)
 		it.Failure.Class = rejectClass(ev.SMTPReply)
 	case "spam", "spam_complaint":
 		ev.Type = schemas.Complained
@@ -249,24 +238,24 @@ func (e *entry) byType(it *provider.Item) {
 	default:
 		ev.Type = schemas.Other
 		if !isAccount(ev.ProviderEvent) {
-			e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
+			e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
 		}
 	}
 }
 
 // reply fills in what the remote server said.
 func (e *entry) reply(it *provider.Item) {
-	it.Event.SMTPReply = e.text(fieldResponse)
-	it.Event.SMTPCode = provider.SMTPCode(e.text(fieldCode))
-	it.Failure.Class = strings.ToLower(e.text(fieldClass)) // some are camel case
+	it.Event.SMTPReply = e.Text(fieldResponse)
+	it.Event.SMTPCode = provider.SMTPCode(e.Text(fieldCode))
+	it.Failure.Class = strings.ToLower(e.Text(fieldClass)) // some are camel case
 }
 
 // reader fills in what is known of the one who opened, clicked or left.
 func (e *entry) reader(it *provider.Item) {
 	ev := &it.Event
-	ev.IP = provider.IP(e.text(fieldIP))
-	ev.UserAgent = e.text(fieldAgent)
-	ev.URL = e.text(fieldURL)
+	ev.IP = provider.IP(e.Text(fieldIP))
+	ev.UserAgent = e.Text(fieldAgent)
+	ev.URL = e.Text(fieldURL)
 }
 
 // rejectClass finds which list the recipient is on in what Mailtrap writes.

@@ -1,11 +1,11 @@
 package mandrill
 
-// field is a documented field, of an event or of its msg, with a meaning for the
-// event.
-type field int
+import "github.com/mailstream/mailstream/services/internal/provider"
 
+// The documented fields, of an event or of its msg, with a meaning for the event.
+// Those up to fieldReject stand in the event.
 const (
-	fieldEvent field = iota
+	fieldEvent provider.FieldID = iota
 	fieldType
 	fieldAction
 	fieldTime
@@ -27,18 +27,35 @@ const (
 	fieldCode
 	fieldTries
 	fieldSent
-	fieldCount // how many there are; and what is none of them
-	fieldRaw   // documented, and raw has it
 )
 
 // names are the fields as Mandrill writes them.
-var names = [fieldCount]string{
-	"event", "type", "action", "ts", "_id", "msg", "url", "ip", "user_agent", "location", "reject",
-	"msg._id", "email", "tags", "metadata", "template", "subaccount", "diag", "bounce_description", "bgtools_code",
-	"smtp_events", "msg.ts",
+var names = provider.Names{
+	fieldEvent:      "event",
+	fieldType:       "type",
+	fieldAction:     "action",
+	fieldTime:       "ts",
+	fieldID:         "_id",
+	fieldMessage:    "msg",
+	fieldURL:        "url",
+	fieldIP:         "ip",
+	fieldAgent:      "user_agent",
+	fieldPlace:      "location",
+	fieldReject:     "reject",
+	fieldMessageID:  "msg._id",
+	fieldEmail:      "email",
+	fieldTags:       "tags",
+	fieldMeta:       "metadata",
+	fieldTemplate:   "template",
+	fieldSubaccount: "subaccount",
+	fieldDiag:       "diag",
+	fieldBounce:     "bounce_description",
+	fieldCode:       "bgtools_code",
+	fieldTries:      "smtp_events",
+	fieldSent:       "msg.ts",
 }
 
-func fieldOf(key string) field {
+func fieldOf(key string) provider.FieldID {
 	switch key {
 	case "event":
 		return fieldEvent
@@ -63,13 +80,13 @@ func fieldOf(key string) field {
 	case "reject":
 		return fieldReject
 	case "user_agent_parsed":
-		return fieldRaw
+		return provider.InRaw
 	default:
-		return fieldCount
+		return provider.NoField
 	}
 }
 
-func messageFieldOf(key string) field {
+func messageFieldOf(key string) provider.FieldID {
 	switch key {
 	case "_id":
 		return fieldMessageID
@@ -96,8 +113,8 @@ func messageFieldOf(key string) field {
 	case "ts":
 		return fieldSent
 	case "_version", "subject", "sender", "state", "opens", "clicks", "resends":
-		return fieldRaw
+		return provider.InRaw
 	default:
-		return fieldCount
+		return provider.NoField
 	}
 }

@@ -43,17 +43,17 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 // entry is one event taken apart, its msg beside it; the last of two equal keys
 // counts.
 type entry struct {
-	values [fieldCount]jsontext.Value
-	out    *provider.Batch
+	provider.Fields
 }
 
-func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
-
 func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
-	e := entry{out: out}
-	e.read(m, fieldOf, false)
-	kind := e.text(fieldEvent)
-	e.read(out.Object(e.values[fieldMessage], names[fieldMessage]), messageFieldOf, kind == inbound)
+	e := entry{Fields: out.Fields(names)}
+	e.Read(m, fieldOf)
+	if e.Text(fieldEvent) == inbound {
+		e.ReadOr(e.Object(fieldMessage), messageFieldOf, ignore)
+	} else {
+		e.Read(e.Object(fieldMessage), messageFieldOf)
+	}
 	common(&e, it)
 	if it.Fault == "" {
 		byType(&e, it)
@@ -63,33 +63,21 @@ func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 // inbound is the event of a received mail, whose msg has other fields.
 const inbound = "inbound"
 
-func (e *entry) read(m jsontext.Members, of func(string) field, quiet bool) {
-	for m.Next() {
-		key := m.Key()
-		switch f := of(key); f {
-		case fieldCount:
-			if !quiet {
-				e.out.Drift(provider.UnknownField, key)
-			}
-		case fieldRaw:
-		default:
-			e.values[f] = m.Value()
-		}
-	}
-}
+// ignore is for the fields of a received mail, of which nothing is documented here.
+func ignore(string, jsontext.Value) {}
 
 // common fills in what every event has.
 func common(e *entry, it *provider.Item) {
 	ev := &it.Event
-	ev.ProviderEvent = e.text(fieldEvent)
+	ev.ProviderEvent = e.Text(fieldEvent)
 	if ev.ProviderEvent == "" {
-		ev.ProviderEvent = e.text(fieldType) // of a change to a list
+		ev.ProviderEvent = e.Text(fieldType) // of a change to a list
 	}
-	if ev.MessageID = e.text(fieldID); ev.MessageID == "" {
-		ev.MessageID = e.text(fieldMessageID)
+	if ev.MessageID = e.Text(fieldID); ev.MessageID == "" {
+		ev.MessageID = e.Text(fieldMessageID)
 	}
-	ev.Recipient = e.text(fieldEmail)
-	if ev.Recipient == "" && e.values[fieldEvent].Kind() == jsontext.Invalid {
+	ev.Recipient = e.Text(fieldEmail)
+	if ev.Recipient == "" && e.Value(fieldEvent).Kind() == jsontext.Invalid {
 		ev.Recipient = e.rejected("email")
 	}
 	switch {
@@ -100,19 +88,19 @@ func common(e *entry, it *provider.Item) {
 		it.Reject(provider.NoIdentity)
 		return
 	}
-	it.SetTime(provider.Time(e.values[fieldTime]))
-	if ev.Campaign = e.text(fieldTemplate); ev.Campaign == "" {
-		ev.Campaign = e.text(fieldSubaccount)
+	it.SetTime(provider.Time(e.Value(fieldTime)))
+	if ev.Campaign = e.Text(fieldTemplate); ev.Campaign == "" {
+		ev.Campaign = e.Text(fieldSubaccount)
 	}
-	e.out.Tags(it, e.values[fieldTags], names[fieldTags])
-	e.out.Metadata(it, e.values[fieldMeta], names[fieldMeta])
+	e.Tags(it, fieldTags)
+	e.Metadata(it, fieldMeta)
 }
 
 // rejected reads a member of reject, which stands in the event or in its msg.
 func (e *entry) rejected(key string) string {
-	for m := e.out.Object(e.values[fieldReject], names[fieldReject]); m.Next(); {
+	for m := e.Object(fieldReject); m.Next(); {
 		if m.Key() == key {
-			return e.out.Text(m.Value(), key)
+			return e.Out.Text(m.Value(), key)
 		}
 	}
 	return ""
@@ -151,7 +139,7 @@ func byType(e *entry, it *provider.Item) {
 		e.reader(it)
 	case "click":
 		ev.Type = schemas.Clicked
-		ev.URL = e.text(fieldURL)
+		ev.URL = e.Text(fieldURL)
 		it.Distinguish(ev.URL) // two links in one second
 		e.reader(it)
 	case "spam":
@@ -161,7 +149,7 @@ func byType(e *entry, it *provider.Item) {
 		e.reader(it)
 	case "whitelist", "blacklist", "allowlist", "denylist", "safelist":
 		ev.Type = schemas.Other
-		it.Distinguish(e.text(fieldAction)) // added and removed in one second
+		it.Distinguish(e.Text(fieldAction)) // added and removed in one second
 		if account := e.rejected("subaccount"); account != "" {
 			it.Distinguish(account) // each has a list of its own
 		}
@@ -170,7 +158,7 @@ func byType(e *entry, it *provider.Item) {
 		it.Distinguish(string(ev.Raw)) // a mail has no id of Mandrill's; a repeat has the same bytes
 	default:
 		ev.Type = schemas.Other
-		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
+		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
 		it.Distinguish(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
 	}
 }
@@ -178,14 +166,14 @@ func byType(e *entry, it *provider.Item) {
 // reader fills in what is known of the one who opened, clicked or left.
 func (e *entry) reader(it *provider.Item) {
 	ev := &it.Event
-	it.SetSent(provider.Time(e.values[fieldSent]))
-	ip := e.text(fieldIP)
+	it.SetSent(provider.Time(e.Value(fieldSent)))
+	ip := e.Text(fieldIP)
 	ev.IP = provider.IP(ip)
-	ev.UserAgent = e.text(fieldAgent)
+	ev.UserAgent = e.Text(fieldAgent)
 	it.Distinguish(ip) // a forwarded mail is read in two places in one second
-	for m := e.out.Object(e.values[fieldPlace], names[fieldPlace]); m.Next(); {
+	for m := e.Object(fieldPlace); m.Next(); {
 		if m.Key() == "country_short" {
-			ev.Country = provider.Country(e.out.Text(m.Value(), "location.country_short"))
+			ev.Country = provider.Country(e.Out.Text(m.Value(), "location.country_short"))
 		}
 	}
 }
@@ -193,21 +181,21 @@ func (e *entry) reader(it *provider.Item) {
 // reply fills in what the remote server said: in diag, or at the end of what
 // Mandrill noted of its tries.
 func (e *entry) reply(ev *schemas.Event) {
-	diag, tries := "", e.values[fieldTries]
+	diag, tries := "", e.Value(fieldTries)
 	if k := tries.Kind(); k != jsontext.Array && k != jsontext.Null && k != jsontext.Invalid {
-		e.out.Drift(provider.WrongType, names[fieldTries])
+		e.Out.Drift(provider.WrongType, names[fieldTries])
 	}
 	for list := tries.Elements(); list.Next(); {
-		for m := e.out.Object(list.Value(), names[fieldTries]); m.Next(); {
+		for m := e.Out.Object(list.Value(), names[fieldTries]); m.Next(); {
 			switch m.Key() {
 			case "diag":
-				diag = e.out.Text(m.Value(), "smtp_events.diag")
+				diag = e.Out.Text(m.Value(), "smtp_events.diag")
 			case "source_ip":
-				ev.SendingIP = provider.IP(e.out.Text(m.Value(), "smtp_events.source_ip"))
+				ev.SendingIP = provider.IP(e.Out.Text(m.Value(), "smtp_events.source_ip"))
 			}
 		}
 	}
-	if ev.SMTPReply = e.text(fieldDiag); ev.SMTPReply == "" {
+	if ev.SMTPReply = e.Text(fieldDiag); ev.SMTPReply == "" {
 		ev.SMTPReply = diag
 	}
 }
@@ -215,12 +203,12 @@ func (e *entry) reply(ev *schemas.Event) {
 // failure fills in why a message bounced.
 func (e *entry) failure(it *provider.Item) {
 	e.reply(&it.Event)
-	class := strings.ToLower(e.text(fieldBounce))
+	class := strings.ToLower(e.Text(fieldBounce))
 	it.Failure.Class = class
 	switch class {
 	case "bad_mailbox", "invalid_domain", "mailbox_full":
 	default: // the number says more
-		if code := provider.Number(e.text(fieldCode)); code != "" {
+		if code := provider.Number(e.Text(fieldCode)); code != "" {
 			it.Failure.Class = "bgtools " + code
 		}
 	}

@@ -1,10 +1,10 @@
 package postal
 
-// field is a documented field of a payload with a meaning for the event.
-type field int
+import "github.com/mailstream/mailstream/services/internal/provider"
 
+// The documented fields of a payload with a meaning for the event.
 const (
-	fieldMessage field = iota
+	fieldMessage provider.FieldID = iota
 	fieldOriginal
 	fieldStatus
 	fieldDetails
@@ -13,16 +13,22 @@ const (
 	fieldURL
 	fieldIP
 	fieldAgent
-	fieldCount // how many there are; and what is none of them
-	fieldRaw   // documented, and raw has it
 )
 
 // names are the fields as Postal writes them.
-var names = [fieldCount]string{
-	"message", "original_message", "status", "details", "output", "timestamp", "url", "ip_address", "user_agent",
+var names = provider.Names{
+	fieldMessage:   "message",
+	fieldOriginal:  "original_message",
+	fieldStatus:    "status",
+	fieldDetails:   "details",
+	fieldOutput:    "output",
+	fieldTimestamp: "timestamp",
+	fieldURL:       "url",
+	fieldIP:        "ip_address",
+	fieldAgent:     "user_agent",
 }
 
-func fieldOf(key string) field {
+func fieldOf(key string) provider.FieldID {
 	switch key {
 	case "message":
 		return fieldMessage
@@ -46,8 +52,8 @@ func fieldOf(key string) field {
 		"server", "domain", "uuid", "dns_checked_at", "volume", "limit", // of the installation
 		"spf_status", "spf_error", "dkim_status", "dkim_error", "mx_status", "mx_error",
 		"return_path_status", "return_path_error":
-		return fieldRaw
+		return provider.InRaw
 	default:
-		return fieldCount
+		return provider.NoField
 	}
 }

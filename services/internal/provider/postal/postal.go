@@ -40,7 +40,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	if err != nil {
 		return err
 	}
-	e := entry{out: out}
+	e := entry{Fields: out.Fields(names)}
 	for m.Next() {
 		switch key := m.Key(); key {
 		case "event":
@@ -64,14 +64,11 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 
 // entry is one request taken apart; the last of two equal keys counts.
 type entry struct {
+	provider.Fields
 	event, payload  jsontext.Value
 	requested, uuid jsontext.Value // of the request, which is made when it happens
-	values          [fieldCount]jsontext.Value
 	message         message
-	out             *provider.Batch
 }
-
-func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
 
 // message is what is read of the message an event is about.
 type message struct {
@@ -85,18 +82,10 @@ type message struct {
 }
 
 func (e *entry) decode(it *provider.Item) {
-	for m := e.out.Object(e.payload, "payload"); m.Next(); {
-		switch f := fieldOf(m.Key()); f {
-		case fieldCount:
-			e.out.Drift(provider.UnknownField, m.Key())
-		case fieldRaw:
-		default:
-			e.values[f] = m.Value()
-		}
-	}
+	e.Read(e.Out.Object(e.payload, "payload"), fieldOf)
 	ev := &it.Event
-	ev.ProviderEvent = e.out.Text(e.event, "event")
-	ev.ProviderEventID = e.out.Text(e.uuid, "uuid")
+	ev.ProviderEvent = e.Out.Text(e.event, "event")
+	ev.ProviderEventID = e.Out.Text(e.uuid, "uuid")
 	e.readMessage()
 	ev.MessageID, ev.Recipient = e.message.messageID, e.message.to
 	if ev.MessageID == "" { // a sender may leave the header out
@@ -117,29 +106,29 @@ func (e *entry) decode(it *provider.Item) {
 // readMessage reads the message that was sent; that of a bounce is original_message.
 func (e *entry) readMessage() {
 	f := fieldMessage
-	if e.values[fieldOriginal].Kind() == jsontext.Object {
+	if e.Value(fieldOriginal).Kind() == jsontext.Object {
 		f = fieldOriginal
 	}
-	for m := e.out.Object(e.values[f], names[f]); m.Next(); {
+	for m := e.Object(f); m.Next(); {
 		switch key := m.Key(); key {
 		case "id":
-			e.message.id = e.out.Text(m.Value(), "message.id")
+			e.message.id = e.Out.Text(m.Value(), "message.id")
 		case "message_id":
-			id := strings.TrimSpace(e.out.Text(m.Value(), "message.message_id"))
+			id := strings.TrimSpace(e.Out.Text(m.Value(), "message.message_id"))
 			e.message.messageID = strings.TrimSuffix(strings.TrimPrefix(id, "<"), ">")
 		case "to":
-			e.message.to = e.out.Text(m.Value(), "message.to")
+			e.message.to = e.Out.Text(m.Value(), "message.to")
 		case "tag":
-			e.message.tag = e.out.Text(m.Value(), "message.tag")
+			e.message.tag = e.Out.Text(m.Value(), "message.tag")
 		case "direction":
-			e.message.incoming = e.out.Text(m.Value(), "message.direction") == "incoming"
+			e.message.incoming = e.Out.Text(m.Value(), "message.direction") == "incoming"
 		case "timestamp":
 			e.message.sent = m.Value()
 		case "token":
-			e.message.token = e.out.Text(m.Value(), "message.token")
+			e.message.token = e.Out.Text(m.Value(), "message.token")
 		case "from", "subject", "spam_status":
 		default:
-			e.out.Drift(provider.UnknownField, "message."+key)
+			e.Out.Drift(provider.UnknownField, "message."+key)
 		}
 	}
 }
@@ -167,7 +156,7 @@ func (e *entry) byType(it *provider.Item) {
 		ev.Type = schemas.Blocked
 		e.status(it)
 		it.Failure.Class = "held"
-		if strings.Contains(strings.ToLower(e.text(fieldDetails)), "suppression list") {
+		if strings.Contains(strings.ToLower(e.Text(fieldDetails)), "suppression list") {
 			it.Failure.Class = "suppression list"
 		}
 	case "MessageBounced": // a report came in later; what it says is not sent along
@@ -184,7 +173,7 @@ func (e *entry) byType(it *provider.Item) {
 		ev.Type = schemas.Other
 		e.request(it)
 		if !isAccount(ev.ProviderEvent) {
-			e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
+			e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
 		}
 	}
 	if e.message.incoming {
@@ -197,11 +186,11 @@ func (e *entry) byType(it *provider.Item) {
 // uuid, which they do not share, is not told.
 func (e *entry) status(it *provider.Item) {
 	ev := &it.Event
-	if it.SetTime(provider.Time(e.values[fieldTimestamp])); ev.Time.IsZero() {
+	if it.SetTime(provider.Time(e.Value(fieldTimestamp))); ev.Time.IsZero() {
 		e.request(it)
 	}
-	ev.SMTPReply = e.text(fieldOutput)
-	details := e.text(fieldDetails)
+	ev.SMTPReply = e.Text(fieldOutput)
+	details := e.Text(fieldDetails)
 	if ev.SMTPReply == "" && ev.ProviderEvent != "MessageSent" {
 		ev.SMTPReply = details // Postal itself says why it did not ask a server
 	}
@@ -209,7 +198,7 @@ func (e *entry) status(it *provider.Item) {
 		it.Failure.Class = "no smtp servers"
 	}
 	it.Distinguish(e.message.id)        // one message to one address twice has two
-	it.Distinguish(e.text(fieldStatus)) // fails and is given up in one moment
+	it.Distinguish(e.Text(fieldStatus)) // fails and is given up in one moment
 	it.Distinguish(ev.SMTPReply)        // fails in two ways in one moment
 }
 
@@ -228,12 +217,12 @@ func (e *entry) request(it *provider.Item) {
 // whatever that says of the address; without one Postal decided so.
 func (e *entry) failed(it *provider.Item) {
 	ev := &it.Event
-	details := strings.ToLower(e.text(fieldDetails))
+	details := strings.ToLower(e.Text(fieldDetails))
 	switch {
 	case strings.Contains(details, "likely spam"):
 		ev.Type = schemas.Blocked
 		it.Failure.Class = "likely spam"
-	case e.text(fieldOutput) != "":
+	case e.Text(fieldOutput) != "":
 		ev.Type = schemas.Bounced
 		if code, _ := classify.Codes(ev.SMTPReply); code >= 500 { // below it Postal has had enough of trying
 			ev.BounceType = schemas.Hard
@@ -248,8 +237,8 @@ func (e *entry) failed(it *provider.Item) {
 func (e *entry) reader(it *provider.Item) {
 	ev := &it.Event
 	it.SetSent(provider.Time(e.message.sent))
-	ev.IP = provider.IP(e.text(fieldIP))
-	ev.UserAgent = e.text(fieldAgent)
-	ev.URL = e.text(fieldURL)
+	ev.IP = provider.IP(e.Text(fieldIP))
+	ev.UserAgent = e.Text(fieldAgent)
+	ev.URL = e.Text(fieldURL)
 	e.request(it)
 }

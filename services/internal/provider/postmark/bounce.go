@@ -11,11 +11,11 @@ import (
 // them differ between Postmark's own documents.
 func (e *entry) bounce(it *provider.Item) {
 	ev := &it.Event
-	if ev.SMTPReply = e.text(fieldDetails); ev.SMTPReply == "" {
-		ev.SMTPReply = e.text(fieldDescription)
+	if ev.SMTPReply = e.Text(fieldDetails); ev.SMTPReply == "" {
+		ev.SMTPReply = e.Text(fieldDescription)
 	}
-	kind := e.text(fieldType)
-	it.Distinguish(e.text(fieldID)) // its number in Postmark's list, the same in a repeat
+	kind := e.Text(fieldType)
+	it.Distinguish(e.Text(fieldID)) // its number in Postmark's list, the same in a repeat
 	it.Distinguish(kind)
 	it.Failure.Class = strings.ToLower(kind)
 	it.Failure.Soft = true
@@ -38,18 +38,18 @@ func (e *entry) bounce(it *provider.Item) {
 		ev.Type = schemas.Complained
 	case "unsubscribe":
 		ev.Type = schemas.Unsubscribed
-		ev.ListID = e.text(fieldStream)
+		ev.ListID = e.Text(fieldStream)
 	case "subscribe":
 		ev.Type = schemas.Subscribed
-		ev.ListID = e.text(fieldStream)
+		ev.ListID = e.Text(fieldStream)
 	case "autoresponder", "addresschange", "challengeverification", "inbounderror":
 		ev.Type = schemas.Other // somebody answered, or wrote to us
 	default: // no word on the address: the reply decides
 		ev.Type = schemas.Bounced
 		it.Failure.Soft = false
-		e.out.Drift(provider.UnknownEvent, kind)
+		e.Out.Drift(provider.UnknownEvent, kind)
 	}
-	if inactive := provider.Boolean(e.values[fieldInactive]); inactive != nil && *inactive {
+	if inactive := provider.Boolean(e.Value(fieldInactive)); inactive != nil && *inactive {
 		it.Failure.Soft = false // Postmark sends nothing there any more
 	}
 }

@@ -1,10 +1,10 @@
 package postmark
 
-// field is a documented field with a meaning for the event.
-type field int
+import "github.com/mailstream/mailstream/services/internal/provider"
 
+// The documented fields with a meaning for the event.
 const (
-	fieldRecordType field = iota
+	fieldRecordType provider.FieldID = iota
 	fieldMessageID
 	fieldStream
 	fieldTag
@@ -25,18 +25,34 @@ const (
 	fieldGeo
 	fieldSuppress
 	fieldSuppressionReason
-	fieldCount // how many there are; and what is none of them
-	fieldRaw   // documented, and raw has it
 )
 
 // names are the fields as Postmark writes them.
-var names = [fieldCount]string{
-	"RecordType", "MessageID", "MessageStream", "Tag", "Metadata", "Recipient", "Email", "DeliveredAt", "BouncedAt",
-	"ReceivedAt", "ChangedAt", "ID", "Type", "Description", "Details", "Inactive", "OriginalLink", "UserAgent",
-	"Geo", "SuppressSending", "SuppressionReason",
+var names = provider.Names{
+	fieldRecordType:        "RecordType",
+	fieldMessageID:         "MessageID",
+	fieldStream:            "MessageStream",
+	fieldTag:               "Tag",
+	fieldMetadata:          "Metadata",
+	fieldRecipient:         "Recipient",
+	fieldEmail:             "Email",
+	fieldDeliveredAt:       "DeliveredAt",
+	fieldBouncedAt:         "BouncedAt",
+	fieldReceivedAt:        "ReceivedAt",
+	fieldChangedAt:         "ChangedAt",
+	fieldID:                "ID",
+	fieldType:              "Type",
+	fieldDescription:       "Description",
+	fieldDetails:           "Details",
+	fieldInactive:          "Inactive",
+	fieldLink:              "OriginalLink",
+	fieldAgent:             "UserAgent",
+	fieldGeo:               "Geo",
+	fieldSuppress:          "SuppressSending",
+	fieldSuppressionReason: "SuppressionReason",
 }
 
-func fieldOf(key string) field {
+func fieldOf(key string) provider.FieldID {
 	switch key {
 	case "RecordType":
 		return fieldRecordType
@@ -76,7 +92,7 @@ func fieldOf(key string) field {
 }
 
 // rareField knows what single kinds of events have.
-func rareField(key string) field {
+func rareField(key string) provider.FieldID {
 	switch key {
 	case "OriginalLink":
 		return fieldLink
@@ -90,8 +106,8 @@ func rareField(key string) field {
 		return fieldSuppressionReason
 	case "ServerID", "ServerId", "TypeCode", "Name", "From", "Subject", "CanActivate", "DumpAvailable", "Content",
 		"FirstOpen", "ReadSeconds", "Platform", "Client", "OS", "ClickLocation", "Origin":
-		return fieldRaw
+		return provider.InRaw
 	default:
-		return fieldCount
+		return provider.NoField
 	}
 }

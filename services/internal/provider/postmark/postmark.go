@@ -50,29 +50,12 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 
 // entry is one object taken apart; the last of two equal keys counts.
 type entry struct {
-	values [fieldCount]jsontext.Value
-	out    *provider.Batch
-}
-
-func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
-
-func (e *entry) has(f field) bool {
-	k := e.values[f].Kind()
-	return k != jsontext.Invalid && k != jsontext.Null
+	provider.Fields
 }
 
 func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
-	e := entry{out: out}
-	for m.Next() {
-		key := m.Key()
-		switch f := fieldOf(key); f {
-		case fieldCount:
-			out.Drift(provider.UnknownField, key)
-		case fieldRaw:
-		default:
-			e.values[f] = m.Value()
-		}
-	}
+	e := entry{Fields: out.Fields(names)}
+	e.Read(m, fieldOf)
 	common(&e, it)
 	if it.Fault == "" {
 		byType(&e, it)
@@ -82,10 +65,10 @@ func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 // common fills in what every event has.
 func common(e *entry, it *provider.Item) {
 	ev := &it.Event
-	ev.ProviderEvent = e.text(fieldRecordType)
-	ev.MessageID = e.text(fieldMessageID)
-	if ev.Recipient = e.text(fieldRecipient); ev.Recipient == "" {
-		ev.Recipient = e.text(fieldEmail)
+	ev.ProviderEvent = e.Text(fieldRecordType)
+	ev.MessageID = e.Text(fieldMessageID)
+	if ev.Recipient = e.Text(fieldRecipient); ev.Recipient == "" {
+		ev.Recipient = e.Text(fieldEmail)
 	}
 	switch {
 	case ev.ProviderEvent == "":
@@ -95,17 +78,17 @@ func common(e *entry, it *provider.Item) {
 		it.Reject(provider.NoIdentity)
 		return
 	}
-	for _, f := range [...]field{fieldDeliveredAt, fieldBouncedAt, fieldReceivedAt, fieldChangedAt} {
-		if e.has(f) {
-			it.SetTime(provider.Time(e.values[f]))
+	for _, f := range [...]provider.FieldID{fieldDeliveredAt, fieldBouncedAt, fieldReceivedAt, fieldChangedAt} {
+		if e.Has(f) {
+			it.SetTime(provider.Time(e.Value(f)))
 			break
 		}
 	}
-	if id := provider.Number(e.text(fieldID)); id != "" {
+	if id := provider.Number(e.Text(fieldID)); id != "" {
 		ev.ProviderEventID = id
 	}
-	e.out.Tags(it, e.values[fieldTag], names[fieldTag])
-	e.out.Metadata(it, e.values[fieldMetadata], names[fieldMetadata])
+	e.Tags(it, fieldTag)
+	e.Metadata(it, fieldMetadata)
 	it.Distinguish(it.Stamp) // seven digits of a second, of which the event keeps three
 }
 
@@ -125,25 +108,25 @@ func byType(e *entry, it *provider.Item) {
 	switch kind {
 	case "delivery":
 		ev.Type = schemas.Delivered
-		ev.SMTPReply = e.text(fieldDetails)
+		ev.SMTPReply = e.Text(fieldDetails)
 	case "bounce":
 		e.bounce(it)
 	case "spamcomplaint":
 		ev.Type = schemas.Complained
-		it.Distinguish(e.text(fieldID)) // its number in Postmark's list, the same in a repeat
+		it.Distinguish(e.Text(fieldID)) // its number in Postmark's list, the same in a repeat
 	case "open":
 		ev.Type = schemas.Opened
 		e.reader(it)
 	case "click":
 		ev.Type = schemas.Clicked
-		ev.URL = e.text(fieldLink)
+		ev.URL = e.Text(fieldLink)
 		e.reader(it)
 		it.Distinguish(ev.URL) // a scanner follows two links at once
 	case "subscriptionchange":
 		e.subscription(it)
 	default:
 		ev.Type = schemas.Other
-		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
+		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
 		it.Distinguish(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
 	}
 }
@@ -151,13 +134,13 @@ func byType(e *entry, it *provider.Item) {
 // reader fills in what is known of the one who opened or clicked.
 func (e *entry) reader(it *provider.Item) {
 	ev := &it.Event
-	ev.UserAgent = e.text(fieldAgent)
-	for m := e.out.Object(e.values[fieldGeo], names[fieldGeo]); m.Next(); {
+	ev.UserAgent = e.Text(fieldAgent)
+	for m := e.Object(fieldGeo); m.Next(); {
 		switch m.Key() {
 		case "IP":
-			ev.IP = provider.IP(e.out.Text(m.Value(), "Geo.IP"))
+			ev.IP = provider.IP(e.Out.Text(m.Value(), "Geo.IP"))
 		case "CountryISOCode":
-			ev.Country = provider.Country(e.out.Text(m.Value(), "Geo.CountryISOCode"))
+			ev.Country = provider.Country(e.Out.Text(m.Value(), "Geo.CountryISOCode"))
 		}
 	}
 	it.Distinguish(ev.IP)        // a forwarded mail is read in two places at once
@@ -168,14 +151,14 @@ func (e *entry) reader(it *provider.Item) {
 // cause is a bounce or a complaint it is all that a broadcast stream tells of it.
 func (e *entry) subscription(it *provider.Item) {
 	ev := &it.Event
-	ev.ListID = e.text(fieldStream)
-	reason := e.text(fieldSuppressionReason)
+	ev.ListID = e.Text(fieldStream)
+	reason := e.Text(fieldSuppressionReason)
 	it.Distinguish(ev.ListID) // leaves two streams at once
 	it.Distinguish(reason)
-	suppressed := provider.Boolean(e.values[fieldSuppress])
+	suppressed := provider.Boolean(e.Value(fieldSuppress))
 	if suppressed == nil {
 		ev.Type = schemas.Other
-		e.out.Drift(provider.WrongType, names[fieldSuppress])
+		e.Out.Drift(provider.WrongType, names[fieldSuppress])
 		return
 	}
 	if !*suppressed {
@@ -192,6 +175,6 @@ func (e *entry) subscription(it *provider.Item) {
 		ev.Type = schemas.Unsubscribed
 	default:
 		ev.Type = schemas.Other
-		e.out.Drift(provider.UnknownEvent, reason)
+		e.Out.Drift(provider.UnknownEvent, reason)
 	}
 }

@@ -28,7 +28,7 @@ func (e *entry) byType(it *provider.Item, kind string, i int) {
 	case "email.complained":
 		ev.Type = schemas.Complained
 	case "email.opened":
-		it.SetSent(provider.Time(e.values[fieldCreated]))
+		it.SetSent(provider.Time(e.Value(fieldCreated)))
 		ev.Type = schemas.Opened
 	case "email.clicked":
 		e.clicked(it)
@@ -39,7 +39,7 @@ func (e *entry) byType(it *provider.Item, kind string, i int) {
 		ev.Type = schemas.Other // nothing that happened to a message of the sender
 	default:
 		ev.Type = schemas.Other
-		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
+		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
 		it.Distinguish(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
 	}
 }
@@ -48,22 +48,22 @@ func (e *entry) byType(it *provider.Item, kind string, i int) {
 type verdict struct{ kind, detail, reason, message, diagnostic string }
 
 // verdict reads that for recipient number i.
-func (e *entry) verdict(f field, i int) verdict {
+func (e *entry) verdict(f provider.FieldID, i int) verdict {
 	var v verdict
-	for m := e.within(f); m.Next(); {
+	for m := e.Object(f); m.Next(); {
 		switch key := m.Key(); key {
 		case "type":
-			v.kind = strings.ToLower(e.out.Text(m.Value(), key))
+			v.kind = strings.ToLower(e.Out.Text(m.Value(), key))
 		case "subType":
-			v.detail = strings.ToLower(e.out.Text(m.Value(), key))
+			v.detail = strings.ToLower(e.Out.Text(m.Value(), key))
 		case "reason":
-			v.reason = e.out.Text(m.Value(), key)
+			v.reason = e.Out.Text(m.Value(), key)
 		case "message":
-			v.message = e.out.Text(m.Value(), key)
+			v.message = e.Out.Text(m.Value(), key)
 		case "diagnosticCode":
 			v.diagnostic = e.diagnostic(m.Value(), i)
 		default:
-			e.out.Drift(provider.UnknownField, names[f]+"."+key)
+			e.Out.Drift(provider.UnknownField, names[f]+"."+key)
 		}
 	}
 	return v
@@ -73,11 +73,11 @@ func (e *entry) verdict(f field, i int) verdict {
 // text for each, or one for all.
 func (e *entry) diagnostic(v jsontext.Value, i int) string {
 	if v.Kind() != jsontext.Array {
-		return e.out.Text(v, "diagnosticCode")
+		return e.Out.Text(v, "diagnosticCode")
 	}
 	first, n := "", 0
 	for list := v.Elements(); list.Next(); n++ {
-		text := e.out.Text(list.Value(), "diagnosticCode")
+		text := e.Out.Text(list.Value(), "diagnosticCode")
 		if n == i {
 			return text
 		}
@@ -142,21 +142,21 @@ func (e *entry) failed(it *provider.Item) {
 func (e *entry) clicked(it *provider.Item) {
 	ev := &it.Event
 	ev.Type = schemas.Clicked
-	it.SetSent(provider.Time(e.values[fieldCreated]))
-	for m := e.within(fieldClick); m.Next(); {
+	it.SetSent(provider.Time(e.Value(fieldCreated)))
+	for m := e.Object(fieldClick); m.Next(); {
 		switch key := m.Key(); key {
 		case "ipAddress":
-			ev.IP = provider.IP(e.out.Text(m.Value(), key))
+			ev.IP = provider.IP(e.Out.Text(m.Value(), key))
 		case "link":
-			ev.URL = e.out.Text(m.Value(), key)
+			ev.URL = e.Out.Text(m.Value(), key)
 		case "userAgent":
-			ev.UserAgent = e.out.Text(m.Value(), key)
+			ev.UserAgent = e.Out.Text(m.Value(), key)
 		case "timestamp": // of the click itself; created_at is a little later
 			if t, stamp := provider.Time(m.Value()); !t.IsZero() {
 				it.SetTime(t, stamp)
 			}
 		default:
-			e.out.Drift(provider.UnknownField, names[fieldClick]+"."+key)
+			e.Out.Drift(provider.UnknownField, names[fieldClick]+"."+key)
 		}
 	}
 	it.Distinguish(ev.URL) // two links at once, should the header be missing
@@ -169,8 +169,8 @@ func (e *entry) clicked(it *provider.Item) {
 func (e *entry) contact(it *provider.Item, kind string) {
 	ev := &it.Event
 	ev.Type = schemas.Other
-	ev.ListID = e.text(fieldAudience)
-	out := provider.Boolean(e.values[fieldUnsubscribed])
+	ev.ListID = e.Text(fieldAudience)
+	out := provider.Boolean(e.Value(fieldUnsubscribed))
 	switch {
 	case out == nil:
 	case *out && kind == "contact.updated":

@@ -1,10 +1,10 @@
 package resend
 
-// field is a documented field of data with a meaning for the event.
-type field int
+import "github.com/mailstream/mailstream/services/internal/provider"
 
+// The documented fields of data with a meaning for the event.
 const (
-	fieldEmailID field = iota
+	fieldEmailID provider.FieldID = iota
 	fieldTo
 	fieldBroadcast
 	fieldTemplate
@@ -19,17 +19,28 @@ const (
 	fieldAudience
 	fieldUnsubscribed
 	fieldCreated
-	fieldCount // how many there are; and what is none of them
-	fieldRaw   // documented, and raw has it
 )
 
 // names are the fields as Resend writes them.
-var names = [fieldCount]string{
-	"email_id", "to", "broadcast_id", "template_id", "tags", "headers", "bounce", "suppressed", "failed", "click",
-	"id", "email", "audience_id", "unsubscribed", "created_at",
+var names = provider.Names{
+	fieldEmailID:      "email_id",
+	fieldTo:           "to",
+	fieldBroadcast:    "broadcast_id",
+	fieldTemplate:     "template_id",
+	fieldTags:         "tags",
+	fieldHeaders:      "headers",
+	fieldBounce:       "bounce",
+	fieldSuppressed:   "suppressed",
+	fieldFailed:       "failed",
+	fieldClick:        "click",
+	fieldID:           "id",
+	fieldEmail:        "email",
+	fieldAudience:     "audience_id",
+	fieldUnsubscribed: "unsubscribed",
+	fieldCreated:      "created_at",
 }
 
-func fieldOf(key string) field {
+func fieldOf(key string) provider.FieldID {
 	switch key {
 	case "email_id":
 		return fieldEmailID
@@ -63,8 +74,8 @@ func fieldOf(key string) field {
 		return fieldCreated
 	case "from", "subject", "message_id", "cc", "bcc", "attachments", "segment_ids", "updated_at",
 		"first_name", "last_name", "name", "status", "region", "records", "origin", "source_id":
-		return fieldRaw
+		return provider.InRaw
 	default:
-		return fieldCount
+		return provider.NoField
 	}
 }

@@ -37,7 +37,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	if err != nil {
 		return err
 	}
-	e := entry{out: out, raw: raw, id: eventID(req.Header)}
+	e := entry{Fields: out.Fields(names), raw: raw, id: eventID(req.Header)}
 	var data jsontext.Value
 	for m.Next() {
 		switch key := m.Key(); key {
@@ -70,49 +70,34 @@ func eventID(h http.Header) string {
 
 // entry is one request taken apart; the last of two equal keys counts.
 type entry struct {
-	out    *provider.Batch
-	raw    jsontext.Value
-	id     string // of the event, from the header
-	kind   string // Resend's word for what happened
-	at     jsontext.Value
-	values [fieldCount]jsontext.Value
+	raw  jsontext.Value
+	id   string // of the event, from the header
+	kind string // Resend's word for what happened
+	at   jsontext.Value
+	provider.Fields
 }
 
-func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
-
-// within returns a walk over the members of an object.
-func (e *entry) within(f field) jsontext.Members { return e.out.Object(e.values[f], names[f]) }
-
 func (e *entry) read(data jsontext.Value) {
-	for m := e.out.Object(data, "data"); m.Next(); {
-		key := m.Key()
-		switch f := fieldOf(key); f {
-		case fieldCount:
-			e.out.Drift(provider.UnknownField, key)
-		case fieldRaw:
-		default:
-			e.values[f] = m.Value()
-		}
-	}
+	e.Read(e.Out.Object(data, "data"), fieldOf)
 }
 
 // events appends an event for each recipient.
 func (e *entry) events() {
-	if e.values[fieldTo].Kind() != jsontext.Array || strings.EqualFold(e.kind, "email.received") {
-		address := e.text(fieldEmail)
+	if e.Value(fieldTo).Kind() != jsontext.Array || strings.EqualFold(e.kind, "email.received") {
+		address := e.Text(fieldEmail)
 		if address == "" && !strings.EqualFold(e.kind, "email.received") { // there it is the account itself
-			address = e.text(fieldTo)
+			address = e.Text(fieldTo)
 		}
 		e.add(address, 0)
 		return
 	}
 	var who []string
-	for list := e.values[fieldTo].Elements(); list.Next() && len(who) <= eventsMax; {
-		who = append(who, e.out.Text(list.Value(), names[fieldTo]))
+	for list := e.Value(fieldTo).Elements(); list.Next() && len(who) <= eventsMax; {
+		who = append(who, e.Out.Text(list.Value(), names[fieldTo]))
 	}
 	switch {
 	case len(who) > eventsMax:
-		e.out.Add(e.raw).Reject(provider.TooLarge)
+		e.Out.Add(e.raw).Reject(provider.TooLarge)
 	case len(who) == 0:
 		e.add("", 0)
 	}
@@ -123,10 +108,10 @@ func (e *entry) events() {
 
 // add appends the event of recipient number i.
 func (e *entry) add(address string, i int) {
-	it := e.out.Add(e.raw)
+	it := e.Out.Add(e.raw)
 	ev := &it.Event
 	ev.ProviderEvent, ev.ProviderEventID = e.kind, e.id
-	ev.MessageID = e.text(fieldEmailID)
+	ev.MessageID = e.Text(fieldEmailID)
 	ev.Recipient = provider.Address(address)
 	kind := strings.ToLower(e.kind)
 	switch {
@@ -138,30 +123,30 @@ func (e *entry) add(address string, i int) {
 		return
 	}
 	it.SetTime(provider.Time(e.at))
-	if ev.Campaign = e.text(fieldBroadcast); ev.Campaign == "" {
-		ev.Campaign = e.text(fieldTemplate)
+	if ev.Campaign = e.Text(fieldBroadcast); ev.Campaign == "" {
+		ev.Campaign = e.Text(fieldTemplate)
 	}
 	e.pairs(it, fieldHeaders)
 	e.pairs(it, fieldTags)
 	it.Distinguish(e.id)            // the same in a repeat, where the time and signature beside it change
-	it.Distinguish(e.text(fieldID)) // two contacts or domains at once, should the header be missing
+	it.Distinguish(e.Text(fieldID)) // two contacts or domains at once, should the header be missing
 	e.byType(it, kind, i)
 }
 
 // pairs adds names and their values to the metadata: an object, or a list of
 // objects with name and value, as the send API takes them.
-func (e *entry) pairs(it *provider.Item, f field) {
-	v := e.values[f]
+func (e *entry) pairs(it *provider.Item, f provider.FieldID) {
+	v := e.Value(f)
 	if v.Kind() != jsontext.Array {
-		e.out.Metadata(it, v, names[f])
+		e.Out.Metadata(it, v, names[f])
 		return
 	}
 	for list := v.Elements(); list.Next(); {
 		name, value := "", ""
-		for m := e.out.Object(list.Value(), names[f]); m.Next(); {
+		for m := e.Out.Object(list.Value(), names[f]); m.Next(); {
 			switch m.Key() {
 			case "name":
-				name = e.out.Text(m.Value(), names[f])
+				name = e.Out.Text(m.Value(), names[f])
 			case "value":
 				value = provider.Plain(m.Value())
 			}

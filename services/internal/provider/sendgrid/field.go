@@ -1,10 +1,10 @@
 package sendgrid
 
-// field is a documented field with a meaning for the event.
-type field int
+import "github.com/mailstream/mailstream/services/internal/provider"
 
+// The documented fields with a meaning for the event.
 const (
-	fieldEvent field = iota
+	fieldEvent provider.FieldID = iota
 	fieldEmail
 	fieldTimestamp
 	fieldEventID
@@ -28,19 +28,37 @@ const (
 	fieldURL
 	fieldOffset
 	fieldMachine
-	fieldCount // how many there are; and what is none of them
-	fieldRaw   // documented, and raw has it
 )
 
 // names are the fields as SendGrid writes them.
-var names = [fieldCount]string{
-	"event", "email", "timestamp", "sg_event_id", "sg_message_id", "smtp-id", "category", "asm_group_id",
-	"marketing_campaign_id", "marketing_campaign_name", "singlesend_id", "singlesend_name", "newsletter",
-	"ip", "response", "attempt", "reason", "status", "type", "bounce_classification",
-	"useragent", "url", "url_offset", "sg_machine_open",
+var names = provider.Names{
+	fieldEvent:        "event",
+	fieldEmail:        "email",
+	fieldTimestamp:    "timestamp",
+	fieldEventID:      "sg_event_id",
+	fieldMessageID:    "sg_message_id",
+	fieldSMTPID:       "smtp-id",
+	fieldCategory:     "category",
+	fieldGroup:        "asm_group_id",
+	fieldCampaignID:   "marketing_campaign_id",
+	fieldCampaignName: "marketing_campaign_name",
+	fieldSendID:       "singlesend_id",
+	fieldSendName:     "singlesend_name",
+	fieldNewsletter:   "newsletter",
+	fieldIP:           "ip",
+	fieldResponse:     "response",
+	fieldAttempt:      "attempt",
+	fieldReason:       "reason",
+	fieldStatus:       "status",
+	fieldType:         "type",
+	fieldClass:        "bounce_classification",
+	fieldAgent:        "useragent",
+	fieldURL:          "url",
+	fieldOffset:       "url_offset",
+	fieldMachine:      "sg_machine_open",
 }
 
-func fieldOf(key string) field {
+func fieldOf(key string) provider.FieldID {
 	switch key {
 	case "event":
 		return fieldEvent
@@ -86,7 +104,7 @@ func fieldOf(key string) field {
 }
 
 // rareField knows what few events have.
-func rareField(key string) field {
+func rareField(key string) provider.FieldID {
 	switch key {
 	case "marketing_campaign_id":
 		return fieldCampaignID
@@ -101,8 +119,8 @@ func rareField(key string) field {
 	case "tls", "pool", "send_at", "sg_content_type", "cert_err", "post_type", "sg_user_id",
 		"marketing_campaign_version", "marketing_campaign_split_id", "template_id", "template_hash",
 		"phase_id", "mc_stats", "mc_pod_id":
-		return fieldRaw
+		return provider.InRaw
 	default:
-		return fieldCount
+		return provider.NoField
 	}
 }

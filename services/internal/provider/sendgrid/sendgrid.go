@@ -36,24 +36,13 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 
 // entry is one object taken apart; the last of two equal keys counts.
 type entry struct {
-	values [fieldCount]jsontext.Value
-	out    *provider.Batch
+	provider.Fields
 }
 
-func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
-
 func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
-	e := entry{out: out}
-	for m.Next() {
-		key := m.Key()
-		switch f := fieldOf(key); f {
-		case fieldCount: // an argument of the sender
-			it.SetMetadata(key, provider.Plain(m.Value()))
-		case fieldRaw:
-		default:
-			e.values[f] = m.Value()
-		}
-	}
+	e := entry{Fields: out.Fields(names)}
+	// What is not documented is an argument of the sender.
+	e.ReadOr(m, fieldOf, func(key string, v jsontext.Value) { it.SetMetadata(key, provider.Plain(v)) })
 	common(&e, it)
 	if it.Fault == "" {
 		byType(&e, it)
@@ -63,10 +52,10 @@ func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 // common fills in what every event has.
 func common(e *entry, it *provider.Item) {
 	ev := &it.Event
-	ev.ProviderEvent = e.text(fieldEvent)
-	ev.ProviderEventID = e.text(fieldEventID)
-	ev.MessageID = messageID(e.text(fieldMessageID), e.text(fieldSMTPID))
-	ev.Recipient = e.text(fieldEmail)
+	ev.ProviderEvent = e.Text(fieldEvent)
+	ev.ProviderEventID = e.Text(fieldEventID)
+	ev.MessageID = messageID(e.Text(fieldMessageID), e.Text(fieldSMTPID))
+	ev.Recipient = e.Text(fieldEmail)
 	switch {
 	case ev.ProviderEvent == "":
 		it.Reject(provider.NoType)
@@ -75,9 +64,9 @@ func common(e *entry, it *provider.Item) {
 		it.Reject(provider.NoIdentity)
 		return
 	}
-	it.SetTime(provider.Time(e.values[fieldTimestamp]))
-	e.out.Tags(it, e.values[fieldCategory], names[fieldCategory])
-	ev.ListID = provider.Number(e.text(fieldGroup))
+	it.SetTime(provider.Time(e.Value(fieldTimestamp)))
+	e.Tags(it, fieldCategory)
+	ev.ListID = provider.Number(e.Text(fieldGroup))
 	ev.Campaign = e.campaign()
 }
 
@@ -86,14 +75,14 @@ func isAccount(event string) bool { return strings.EqualFold(event, "account_sta
 
 // campaign is a name where there is one, for names are what people search for.
 func (e *entry) campaign() string {
-	for _, f := range [...]field{fieldCampaignName, fieldSendName, fieldCampaignID, fieldSendID} {
-		if text := provider.Number(e.text(f)); text != "" {
+	for _, f := range [...]provider.FieldID{fieldCampaignName, fieldSendName, fieldCampaignID, fieldSendID} {
+		if text := provider.Number(e.Text(f)); text != "" {
 			return text
 		}
 	}
-	for m := e.out.Object(e.values[fieldNewsletter], names[fieldNewsletter]); m.Next(); {
+	for m := e.Object(fieldNewsletter); m.Next(); {
 		if m.Key() == "newsletter_id" {
-			return e.out.Text(m.Value(), "newsletter.newsletter_id")
+			return e.Out.Text(m.Value(), "newsletter.newsletter_id")
 		}
 	}
 	return ""
@@ -129,7 +118,7 @@ func byType(e *entry, it *provider.Item) {
 		ev.Type = schemas.Deferred
 		it.Failure.Soft = true // SendGrid goes on trying
 		e.reply(it, fieldResponse)
-		it.Distinguish(e.text(fieldAttempt)) // two tries in one second
+		it.Distinguish(e.Text(fieldAttempt)) // two tries in one second
 	case "bounce":
 		e.bounce(it)
 	case "dropped":
@@ -137,11 +126,11 @@ func byType(e *entry, it *provider.Item) {
 	case "open":
 		ev.Type = schemas.Opened
 		e.reader(it)
-		ev.Machine = machine(e.values[fieldMachine])
+		ev.Machine = machine(e.Value(fieldMachine))
 	case "click":
 		ev.Type = schemas.Clicked
 		e.reader(it)
-		it.Distinguish(string(e.values[fieldOffset])) // the same link twice in one message
+		it.Distinguish(string(e.Value(fieldOffset))) // the same link twice in one message
 	case "spamreport":
 		ev.Type = schemas.Complained
 	case "unsubscribe", "group_unsubscribe":
@@ -154,10 +143,10 @@ func byType(e *entry, it *provider.Item) {
 		it.Distinguish(ev.ListID) // joins several groups in one second
 	case "account_status_change":
 		ev.Type = schemas.Other
-		it.Distinguish(e.text(fieldType)) // two changes in one second
+		it.Distinguish(e.Text(fieldType)) // two changes in one second
 	default:
 		ev.Type = schemas.Other
-		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
+		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
 		tellFields(it)
 	}
 }
@@ -185,21 +174,21 @@ func tellFields(it *provider.Item) {
 }
 
 // reply fills in what the remote server said.
-func (e *entry) reply(it *provider.Item, text field) {
+func (e *entry) reply(it *provider.Item, text provider.FieldID) {
 	ev := &it.Event
-	ev.SendingIP = provider.IP(e.text(fieldIP))
-	ev.SMTPReply = e.text(text)
-	ev.EnhancedCode = provider.EnhancedCode(e.text(fieldStatus))
+	ev.SendingIP = provider.IP(e.Text(fieldIP))
+	ev.SMTPReply = e.Text(text)
+	ev.EnhancedCode = provider.EnhancedCode(e.Text(fieldStatus))
 	it.Distinguish(ev.SMTPReply) // fails twice in one second, or is delivered after that
 }
 
 // reader fills in what is known of the one who opened, clicked or left.
 func (e *entry) reader(it *provider.Item) {
 	ev := &it.Event
-	ip := e.text(fieldIP)
+	ip := e.Text(fieldIP)
 	ev.IP = provider.IP(ip)
-	ev.UserAgent = e.text(fieldAgent)
-	ev.URL = e.text(fieldURL)
+	ev.UserAgent = e.Text(fieldAgent)
+	ev.URL = e.Text(fieldURL)
 	it.Distinguish(ip)           // a forwarded mail is read in two places in one second
 	it.Distinguish(ev.UserAgent) // by a person and the scanner behind the same address
 	it.Distinguish(ev.URL)       // two links in one second
@@ -209,8 +198,8 @@ func (e *entry) reader(it *provider.Item) {
 // SendGrid tries it again with the next message.
 func (e *entry) bounce(it *provider.Item) {
 	ev := &it.Event
-	kind := strings.ToLower(e.text(fieldType))
-	class := strings.ToLower(e.text(fieldClass))
+	kind := strings.ToLower(e.Text(fieldType))
+	class := strings.ToLower(e.Text(fieldClass))
 	e.reply(it, fieldReason)
 	it.Distinguish(kind)
 	it.Failure.Class = class
@@ -250,7 +239,7 @@ func (e *entry) dropped(it *provider.Item) {
 	e.reply(it, fieldReason)
 	reason := it.Event.SMTPReply
 	if reason == "" {
-		reason = e.text(fieldType) // where older accounts have it
+		reason = e.Text(fieldType) // where older accounts have it
 	}
 	it.Failure.Class = reason
 	lower := strings.ToLower(reason)

@@ -23,13 +23,13 @@ func (r *record) events() {
 	case "renderingfailure":
 		list, fill = r.destinations, r.failure
 	case "delivery":
-		list, fill = r.values[fieldRecipients], r.delivery
+		list, fill = r.Value(fieldRecipients), r.delivery
 	case "deliverydelay":
-		list, fill = r.values[fieldRecipients], r.delay
+		list, fill = r.Value(fieldRecipients), r.delay
 	case "bounce":
-		list, fill = r.values[fieldRecipients], r.bounce
+		list, fill = r.Value(fieldRecipients), r.bounce
 	case "complaint":
-		list, fill = r.values[fieldRecipients], r.complaint
+		list, fill = r.Value(fieldRecipients), r.complaint
 	case "open":
 		fill = r.open
 	case "click":
@@ -39,7 +39,7 @@ func (r *record) events() {
 	}
 	who := r.recipients(list)
 	if len(who) > eventsMax {
-		r.out.Add(r.raw).Reject(provider.TooLarge)
+		r.Out.Add(r.raw).Reject(provider.TooLarge)
 		return
 	}
 	for i := range who {
@@ -51,20 +51,20 @@ func (r *record) events() {
 
 func (r *record) unknown(it *provider.Item) {
 	it.Event.Type = schemas.Other
-	r.out.Drift(provider.UnknownEvent, r.kind)
+	r.Out.Drift(provider.UnknownEvent, r.kind)
 	it.Distinguish(string(r.raw)) // nothing is known but the bytes, which a repeat has too
 }
 
 func (r *record) delivery(it *provider.Item) {
 	it.Event.Type = schemas.Delivered
-	it.Event.SMTPReply = r.text(fieldResponse)
+	it.Event.SMTPReply = r.Text(fieldResponse)
 	it.Distinguish(it.Event.SMTPReply) // an address that stands in To and Cc is delivered to twice
 }
 
 func (r *record) delay(it *provider.Item) {
 	it.Event.Type = schemas.Deferred
 	it.Failure.Soft = true // SES goes on trying
-	if kind := r.text(fieldDelay); kind != "" {
+	if kind := r.Text(fieldDelay); kind != "" {
 		it.Failure.Class = "delay " + kind
 	}
 	it.Distinguish(it.Event.SMTPReply) // several tries within the same report's time
@@ -73,10 +73,10 @@ func (r *record) delay(it *provider.Item) {
 // bounce is final: SES has given up, or did not try.
 func (r *record) bounce(it *provider.Item) {
 	ev := &it.Event
-	subtype := strings.ToLower(r.text(fieldBounceSubtype))
+	subtype := strings.ToLower(r.Text(fieldBounceSubtype))
 	it.Failure.Class = subtype
 	ev.Type = schemas.Bounced
-	switch strings.ToLower(r.text(fieldBounceType)) {
+	switch strings.ToLower(r.Text(fieldBounceType)) {
 	case "permanent":
 		ev.BounceType = schemas.Hard
 	case "transient", "undetermined":
@@ -94,27 +94,27 @@ func (r *record) bounce(it *provider.Item) {
 // mailbox providers do not say who it was.
 func (r *record) complaint(it *provider.Item) {
 	ev := &it.Event
-	ev.FeedbackSource = r.text(fieldAgent)
-	switch strings.ToLower(r.text(fieldComplaintSubtype)) {
+	ev.FeedbackSource = r.Text(fieldAgent)
+	switch strings.ToLower(r.Text(fieldComplaintSubtype)) {
 	case "onaccountsuppressionlist", "ontenantsuppressionlist":
 		ev.Type, it.Failure.Class = schemas.Blocked, "complaint suppressed"
 		return
 	}
 	ev.Type = schemas.Complained
-	if strings.EqualFold(r.text(fieldComplaintType), "not-spam") {
+	if strings.EqualFold(r.Text(fieldComplaintType), "not-spam") {
 		ev.Type = schemas.Other
 	}
 }
 
 func (r *record) reject(it *provider.Item) {
 	it.Event.Type = schemas.Blocked
-	it.Event.SMTPReply = r.text(fieldReason)
+	it.Event.SMTPReply = r.Text(fieldReason)
 	it.Failure.Class = "reject"
 }
 
 func (r *record) failure(it *provider.Item) {
 	it.Event.Type = schemas.Failed
-	it.Event.SMTPReply = r.text(fieldError)
+	it.Event.SMTPReply = r.Text(fieldError)
 	it.Failure.Class = "rendering failure"
 }
 
@@ -125,7 +125,7 @@ func (r *record) open(it *provider.Item) {
 
 func (r *record) click(it *provider.Item) {
 	it.Event.Type = schemas.Clicked
-	it.Event.URL = r.text(fieldLink)
+	it.Event.URL = r.Text(fieldLink)
 	it.Distinguish(it.Event.URL) // two links at once
 	r.reader(it)
 }
@@ -133,9 +133,9 @@ func (r *record) click(it *provider.Item) {
 // reader fills in what is known of the one who opened or clicked.
 func (r *record) reader(it *provider.Item) {
 	it.SetSent(provider.Time(r.sent))
-	ip := r.text(fieldIP)
+	ip := r.Text(fieldIP)
 	it.Event.IP = provider.IP(ip)
-	it.Event.UserAgent = r.text(fieldAgent)
+	it.Event.UserAgent = r.Text(fieldAgent)
 	it.Distinguish(ip)                 // of a message to many, which does not say who it was
 	it.Distinguish(it.Event.UserAgent) // behind one address
 }
@@ -143,7 +143,7 @@ func (r *record) reader(it *provider.Item) {
 // subscription tells of each topic that was left or joined: leaving one must
 // not end the others.
 func (r *record) subscription() {
-	list := r.text(fieldList)
+	list := r.Text(fieldList)
 	was, is := r.preferences(fieldOldPreferences), r.preferences(fieldNewPreferences)
 	who := r.recipients(nil)[0]
 	change := func(t schemas.Type, list string) {
@@ -160,7 +160,7 @@ func (r *record) subscription() {
 		change(schemas.Unsubscribed, list)
 		return
 	case len(is.topics) > eventsMax || len(was.topics) > eventsMax:
-		r.out.Add(r.raw).Reject(provider.TooLarge)
+		r.Out.Add(r.raw).Reject(provider.TooLarge)
 		return
 	case was.none: // back again, but for the topics that are out
 		change(schemas.Subscribed, list)
@@ -207,9 +207,9 @@ func (p preferences) of(name string) string {
 	return ""
 }
 
-func (r *record) preferences(f field) preferences {
+func (r *record) preferences(f provider.FieldID) preferences {
 	var p preferences
-	for m := r.out.Object(r.values[f], names[f]); m.Next(); {
+	for m := r.Object(f); m.Next(); {
 		switch key := m.Key(); key {
 		case "unsubscribeAll":
 			all := provider.Boolean(m.Value())
@@ -222,7 +222,7 @@ func (r *record) preferences(f field) preferences {
 			}
 		case "topicDefaultSubscriptionStatus": // the list's, nobody's wish
 		default:
-			r.out.Drift(provider.UnknownField, key)
+			r.Out.Drift(provider.UnknownField, key)
 		}
 	}
 	return p
@@ -230,14 +230,14 @@ func (r *record) preferences(f field) preferences {
 
 func (r *record) topic(v jsontext.Value) topic {
 	var t topic
-	for m := r.out.Object(v, "topicSubscriptionStatus"); m.Next(); {
+	for m := r.Out.Object(v, "topicSubscriptionStatus"); m.Next(); {
 		switch key := m.Key(); key {
 		case "topicName":
-			t.name = r.out.Text(m.Value(), key)
+			t.name = r.Out.Text(m.Value(), key)
 		case "subscriptionStatus":
-			t.state = strings.ToLower(r.out.Text(m.Value(), key))
+			t.state = strings.ToLower(r.Out.Text(m.Value(), key))
 		default:
-			r.out.Drift(provider.UnknownField, key)
+			r.Out.Drift(provider.UnknownField, key)
 		}
 	}
 	return t

@@ -1,12 +1,11 @@
 package ses
 
-// field is a documented field, with a meaning for the event, of the object that
-// says what happened. Fields of the same meaning are one.
-type field int
+import "github.com/mailstream/mailstream/services/internal/provider"
 
+// The documented fields, with a meaning for the event, of the object that says
+// what happened. Fields of the same meaning are one.
 const (
-	fieldTimestamp field = iota
-	fieldRecipients
+	fieldTimestamp provider.FieldID = iota
 	fieldFeedback
 	fieldBounceType
 	fieldBounceSubtype
@@ -22,23 +21,35 @@ const (
 	fieldList
 	fieldNewPreferences
 	fieldOldPreferences
-	fieldCount // how many there are; and what is none of them
-	fieldRaw   // documented, and raw has it
+	fieldRecipients
 )
 
 // names are the fields as SES writes them.
-var names = [fieldCount]string{
-	"timestamp", "recipients", "feedbackId", "bounceType", "bounceSubType", "complaintSubType", "complaintFeedbackType",
-	"userAgent", "smtpResponse", "reason", "ipAddress", "link", "errorMessage", "delayType", "contactList",
-	"newTopicPreferences", "oldTopicPreferences",
+var names = provider.Names{
+	fieldTimestamp:        "timestamp",
+	fieldFeedback:         "feedbackId",
+	fieldBounceType:       "bounceType",
+	fieldBounceSubtype:    "bounceSubType",
+	fieldComplaintSubtype: "complaintSubType",
+	fieldComplaintType:    "complaintFeedbackType",
+	fieldAgent:            "userAgent",
+	fieldResponse:         "smtpResponse",
+	fieldReason:           "reason",
+	fieldIP:               "ipAddress",
+	fieldLink:             "link",
+	fieldError:            "errorMessage",
+	fieldDelay:            "delayType",
+	fieldList:             "contactList",
+	fieldNewPreferences:   "newTopicPreferences",
+	fieldOldPreferences:   "oldTopicPreferences",
+	fieldRecipients:       "recipients",
 }
 
-func fieldOf(key string) field {
+// fieldOf knows all but the recipients, whose key depends on what happened.
+func fieldOf(key string) provider.FieldID {
 	switch key {
 	case "timestamp":
 		return fieldTimestamp
-	case "bouncedRecipients", "complainedRecipients", "delayedRecipients", "recipients":
-		return fieldRecipients
 	case "feedbackId":
 		return fieldFeedback
 	case "bounceType":
@@ -70,8 +81,8 @@ func fieldOf(key string) field {
 	case "oldTopicPreferences":
 		return fieldOldPreferences
 	case "reportingMTA", "remoteMtaIp", "processingTimeMillis", "arrivalDate", "linkTags", "templateName", "expirationTime", "source":
-		return fieldRaw
+		return provider.InRaw
 	default:
-		return fieldCount
+		return provider.NoField
 	}
 }

@@ -82,7 +82,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 		out.Add(env.message).Reject(provider.NotAnObject)
 		return nil
 	}
-	r := record{out: out, raw: doc.Items()[0], env: env}
+	r := record{Fields: out.Fields(names), raw: doc.Items()[0], env: env}
 	r.read(doc.Members(0))
 	if r.kind != "AmazonSnsSubscriptionSucceeded" { // the test of feedback notifications
 		r.events()
@@ -116,33 +116,29 @@ func open(m jsontext.Members, out *provider.Batch) envelope {
 
 // record is one record of SES taken apart.
 type record struct {
-	out  *provider.Batch
-	raw  jsontext.Value
-	env  envelope
-	kind string // SES's word for what happened
+	provider.Fields // what the record says beside mail
+	raw             jsontext.Value
+	env             envelope
+	kind            string // SES's word for what happened
 
 	messageID    string
 	sent         jsontext.Value // when the message was taken
 	destinations jsontext.Value
 	tags         jsontext.Value
-
-	values [fieldCount]jsontext.Value // what the record says beside mail
 }
-
-func (r *record) text(f field) string { return r.out.Text(r.values[f], names[f]) }
 
 func (r *record) read(m jsontext.Members) {
 	for m.Next() {
 		switch key := m.Key(); key {
 		case "eventType", "notificationType":
-			r.kind = r.out.Text(m.Value(), key)
+			r.kind = r.Out.Text(m.Value(), key)
 		case "mail":
-			r.mail(r.out.Object(m.Value(), key))
+			r.mail(r.Out.Object(m.Value(), key))
 		case "bounce", "complaint", "delivery", "send", "reject", "open", "click", "failure", "deliveryDelay", "subscription":
-			r.part(r.out.Object(m.Value(), key))
+			r.part(r.Out.Object(m.Value(), key))
 		case "message": // of the test of feedback notifications
 		default:
-			r.out.Drift(provider.UnknownField, key)
+			r.Out.Drift(provider.UnknownField, key)
 		}
 	}
 }
@@ -153,31 +149,27 @@ func (r *record) mail(m jsontext.Members) {
 		case "timestamp":
 			r.sent = m.Value()
 		case "messageId":
-			r.messageID = r.out.Text(m.Value(), key)
+			r.messageID = r.Out.Text(m.Value(), key)
 		case "destination":
 			r.destinations = r.list(m.Value(), key)
 		case "tags":
 			r.tags = m.Value()
 		case "source", "sourceArn", "sourceIp", "callerIdentity", "sendingAccountId", "headersTruncated", "headers", "commonHeaders":
 		default:
-			r.out.Drift(provider.UnknownField, key)
+			r.Out.Drift(provider.UnknownField, key)
 		}
 	}
 }
 
 func (r *record) part(m jsontext.Members) {
-	for m.Next() {
-		key := m.Key()
-		switch f := fieldOf(key); f {
-		case fieldCount:
-			r.out.Drift(provider.UnknownField, key)
-		case fieldRaw:
-		case fieldRecipients:
-			r.values[f] = r.list(m.Value(), key)
+	r.ReadOr(m, fieldOf, func(key string, v jsontext.Value) {
+		switch key {
+		case "bouncedRecipients", "complainedRecipients", "delayedRecipients", "recipients":
+			r.Set(fieldRecipients, r.list(v, key))
 		default:
-			r.values[f] = m.Value()
+			r.Out.Drift(provider.UnknownField, key)
 		}
-	}
+	})
 }
 
 // list returns v, which is noted when it is neither an array nor nothing.
@@ -185,7 +177,7 @@ func (r *record) list(v jsontext.Value, name string) jsontext.Value {
 	switch v.Kind() {
 	case jsontext.Array, jsontext.Null, jsontext.Invalid:
 	default:
-		r.out.Drift(provider.WrongType, name)
+		r.Out.Drift(provider.WrongType, name)
 	}
 	return v
 }
@@ -218,20 +210,20 @@ func (r *record) recipients(list jsontext.Value) []recipient {
 
 func (r *record) named(v jsontext.Value) recipient {
 	if v.Kind() != jsontext.Object {
-		return recipient{address: provider.Address(r.out.Text(v, names[fieldRecipients]))}
+		return recipient{address: provider.Address(r.Out.Text(v, names[fieldRecipients]))}
 	}
 	var who recipient
-	for m := r.out.Members(v); m.Next(); {
+	for m := r.Out.Members(v); m.Next(); {
 		switch key := m.Key(); key {
 		case "emailAddress": // of the remote server's report, maybe with a name
-			who.address = provider.Address(r.out.Text(m.Value(), key))
+			who.address = provider.Address(r.Out.Text(m.Value(), key))
 		case "status":
-			who.status = provider.EnhancedCode(r.out.Text(m.Value(), key))
+			who.status = provider.EnhancedCode(r.Out.Text(m.Value(), key))
 		case "diagnosticCode":
-			who.diagnostic = r.out.Text(m.Value(), key)
+			who.diagnostic = r.Out.Text(m.Value(), key)
 		case "action":
 		default:
-			r.out.Drift(provider.UnknownField, key)
+			r.Out.Drift(provider.UnknownField, key)
 		}
 	}
 	return who
@@ -239,7 +231,7 @@ func (r *record) named(v jsontext.Value) recipient {
 
 // add appends the event of one recipient. It is nil when there can be no event.
 func (r *record) add(who recipient) *provider.Item {
-	it := r.out.Add(r.raw)
+	it := r.Out.Add(r.raw)
 	ev := &it.Event
 	ev.ProviderEvent, ev.MessageID, ev.Recipient = r.kind, r.messageID, who.address
 	switch {
@@ -250,7 +242,7 @@ func (r *record) add(who recipient) *provider.Item {
 		it.Reject(provider.NoIdentity)
 		return nil
 	}
-	if ev.ProviderEventID = r.text(fieldFeedback); ev.ProviderEventID == "" {
+	if ev.ProviderEventID = r.Text(fieldFeedback); ev.ProviderEventID == "" {
 		ev.ProviderEventID = r.env.id
 	}
 	it.SetTime(provider.Time(r.when()))
@@ -258,14 +250,14 @@ func (r *record) add(who recipient) *provider.Item {
 	r.label(it)
 	// Told to both producers alike, so that a bounce of which both tell is one
 	// event, and another report on the same message is another one.
-	it.Distinguish(r.text(fieldFeedback))
+	it.Distinguish(r.Text(fieldFeedback))
 	return it
 }
 
 // when returns the time of what happened, else when the message was taken, else
 // when SNS was told.
 func (r *record) when() jsontext.Value {
-	for _, v := range [...]jsontext.Value{r.values[fieldTimestamp], r.sent} {
+	for _, v := range [...]jsontext.Value{r.Value(fieldTimestamp), r.sent} {
 		if k := v.Kind(); k != jsontext.Invalid && k != jsontext.Null {
 			return v
 		}
@@ -275,7 +267,7 @@ func (r *record) when() jsontext.Value {
 
 // label fills in the message's tags: pairs, so they are metadata.
 func (r *record) label(it *provider.Item) {
-	for m := r.out.Object(r.tags, "tags"); m.Next(); {
+	for m := r.Out.Object(r.tags, "tags"); m.Next(); {
 		key, value := m.Key(), ""
 		if m.Value().Kind() != jsontext.Array {
 			value = provider.Plain(m.Value())

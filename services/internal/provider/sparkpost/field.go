@@ -1,10 +1,10 @@
 package sparkpost
 
-// field is a documented field with a meaning for the event.
-type field int
+import "github.com/mailstream/mailstream/services/internal/provider"
 
+// The documented fields with a meaning for the event.
 const (
-	fieldType field = iota
+	fieldType provider.FieldID = iota
 	fieldEventID
 	fieldTimestamp
 	fieldTransmission
@@ -27,18 +27,36 @@ const (
 	fieldCode
 	fieldClass
 	fieldInjection
-	fieldCount // how many there are; and what is none of them
-	fieldRaw   // documented, and raw has it
 )
 
 // names are the fields as SparkPost writes them.
-var names = [fieldCount]string{
-	"type", "event_id", "timestamp", "transmission_id", "message_id", "raw_rcpt_to", "rcpt_to", "campaign_id",
-	"template_id", "sending_ip", "rcpt_tags", "rcpt_meta", "ip_address", "user_agent", "target_link_url", "geo_ip",
-	"fbtype", "report_by", "raw_reason", "reason", "error_code", "bounce_class", "injection_time",
+var names = provider.Names{
+	fieldType:         "type",
+	fieldEventID:      "event_id",
+	fieldTimestamp:    "timestamp",
+	fieldTransmission: "transmission_id",
+	fieldMessageID:    "message_id",
+	fieldRawRecipient: "raw_rcpt_to",
+	fieldRecipient:    "rcpt_to",
+	fieldCampaign:     "campaign_id",
+	fieldTemplate:     "template_id",
+	fieldSendingIP:    "sending_ip",
+	fieldTags:         "rcpt_tags",
+	fieldMeta:         "rcpt_meta",
+	fieldIP:           "ip_address",
+	fieldAgent:        "user_agent",
+	fieldURL:          "target_link_url",
+	fieldPlace:        "geo_ip",
+	fieldReport:       "fbtype",
+	fieldReporter:     "report_by",
+	fieldRawReason:    "raw_reason",
+	fieldReason:       "reason",
+	fieldCode:         "error_code",
+	fieldClass:        "bounce_class",
+	fieldInjection:    "injection_time",
 }
 
-func fieldOf(key string) field {
+func fieldOf(key string) provider.FieldID {
 	switch key {
 	case "type":
 		return fieldType
@@ -92,7 +110,7 @@ func fieldOf(key string) field {
 }
 
 // otherField knows what raw has.
-func otherField(key string) field {
+func otherField(key string) provider.FieldID {
 	switch key {
 	case "customer_id", "subaccount_id", "template_version", "subject", "friendly_from", "msg_from", "rcpt_hash",
 		"rcpt_type", "recipient_domain", "routing_domain", "ip_pool", "scheduled_time", "msg_size",
@@ -102,8 +120,8 @@ func otherField(key string) field {
 		"rcpt_subs", "mailfrom", "relay_id", "origination", "ab_test", "batch_id", "number_succeeded",
 		"number_duplicates", "number_failed", "error_type", "retryable", "href", "expiration_timestamp",
 		"sms_src", "sms_dst", "sms_text", "sms_remoteids", "stat_type", "stat_state", "dr_latency":
-		return fieldRaw
+		return provider.InRaw
 	default:
-		return fieldCount
+		return provider.NoField
 	}
 }

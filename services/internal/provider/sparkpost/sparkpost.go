@@ -69,31 +69,21 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 
 // entry is one event taken apart; the last of two equal keys counts.
 type entry struct {
-	values [fieldCount]jsontext.Value
-	out    *provider.Batch
+	provider.Fields
 }
-
-func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
 
 func decode(class string, v jsontext.Value, it *provider.Item, out *provider.Batch) {
 	if v.Kind() != jsontext.Object {
 		it.Reject(provider.NotAnObject)
 		return
 	}
-	e := entry{out: out}
-	for m := out.Members(v); m.Next(); {
-		key := m.Key()
-		switch f := fieldOf(key); f {
-		case fieldCount:
-			if class != inbound { // a mail has other fields
-				out.Drift(provider.UnknownField, key)
-			}
-		case fieldRaw:
-		default:
-			e.values[f] = m.Value()
+	e := entry{Fields: out.Fields(names)}
+	e.ReadOr(out.Members(v), fieldOf, func(key string, _ jsontext.Value) {
+		if class != inbound { // a mail has other fields
+			out.Drift(provider.UnknownField, key)
 		}
-	}
-	it.Event.ProviderEvent = e.text(fieldType)
+	})
+	it.Event.ProviderEvent = e.Text(fieldType)
 	if it.Event.ProviderEvent == "" && class == inbound {
 		it.Event.ProviderEvent = class
 	}
@@ -109,14 +99,14 @@ const inbound = "relay_message"
 // common fills in what every event has.
 func common(e *entry, it *provider.Item) {
 	ev := &it.Event
-	ev.ProviderEventID = e.text(fieldEventID)
-	ev.MessageID = e.text(fieldTransmission) // what the send API answers
+	ev.ProviderEventID = e.Text(fieldEventID)
+	ev.MessageID = e.Text(fieldTransmission) // what the send API answers
 	if ev.MessageID == "" {
-		ev.MessageID = e.text(fieldMessageID)
+		ev.MessageID = e.Text(fieldMessageID)
 	}
-	ev.Recipient = e.text(fieldRawRecipient)
+	ev.Recipient = e.Text(fieldRawRecipient)
 	if ev.Recipient == "" {
-		ev.Recipient = e.text(fieldRecipient)
+		ev.Recipient = e.Text(fieldRecipient)
 	}
 	switch {
 	case ev.ProviderEvent == "":
@@ -126,14 +116,14 @@ func common(e *entry, it *provider.Item) {
 		it.Reject(provider.NoIdentity)
 		return
 	}
-	it.SetTime(provider.Time(e.values[fieldTimestamp]))
-	ev.Campaign = e.text(fieldCampaign)
+	it.SetTime(provider.Time(e.Value(fieldTimestamp)))
+	ev.Campaign = e.Text(fieldCampaign)
 	if ev.Campaign == "" {
-		ev.Campaign = e.text(fieldTemplate)
+		ev.Campaign = e.Text(fieldTemplate)
 	}
-	ev.SendingIP = provider.IP(e.text(fieldSendingIP))
-	e.out.Tags(it, e.values[fieldTags], names[fieldTags])
-	e.out.Metadata(it, e.values[fieldMeta], names[fieldMeta])
+	ev.SendingIP = provider.IP(e.Text(fieldSendingIP))
+	e.Tags(it, fieldTags)
+	e.Metadata(it, fieldMeta)
 	if !strings.HasSuffix(strings.ToLower(ev.ProviderEvent), "open") {
 		// A batch is kept and repeated as it is, under the same batch id; so the id of
 		// an event stays too.
@@ -207,7 +197,7 @@ func byType(e *entry, it *provider.Item) {
 	default:
 		ev.Type = schemas.Other
 		if !apart(kind) {
-			e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
+			e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
 		}
 		e.failure(it)                  // of a relay
 		it.Distinguish(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
@@ -217,14 +207,14 @@ func byType(e *entry, it *provider.Item) {
 // reader fills in what is known of the one who opened, clicked or left.
 func (e *entry) reader(it *provider.Item) {
 	ev := &it.Event
-	it.SetSent(provider.Time(e.values[fieldInjection]))
-	ev.IP = provider.IP(e.text(fieldIP))
-	ev.UserAgent = e.text(fieldAgent)
-	ev.URL = e.text(fieldURL)
+	it.SetSent(provider.Time(e.Value(fieldInjection)))
+	ev.IP = provider.IP(e.Text(fieldIP))
+	ev.UserAgent = e.Text(fieldAgent)
+	ev.URL = e.Text(fieldURL)
 	it.Distinguish(ev.URL) // two links in one second, should an id be missing
-	for m := e.out.Object(e.values[fieldPlace], names[fieldPlace]); m.Next(); {
+	for m := e.Object(fieldPlace); m.Next(); {
 		if m.Key() == "country" {
-			ev.Country = provider.Country(e.out.Text(m.Value(), "geo_ip.country"))
+			ev.Country = provider.Country(e.Out.Text(m.Value(), "geo_ip.country"))
 		}
 	}
 }
@@ -232,8 +222,8 @@ func (e *entry) reader(it *provider.Item) {
 // complaint names who reported it, and otherwise the kind of report.
 func (e *entry) complaint(ev *schemas.Event) {
 	ev.Type = schemas.Complained
-	kind := e.text(fieldReport)
-	if ev.FeedbackSource = e.text(fieldReporter); ev.FeedbackSource == "" {
+	kind := e.Text(fieldReport)
+	if ev.FeedbackSource = e.Text(fieldReporter); ev.FeedbackSource == "" {
 		ev.FeedbackSource = kind
 	}
 	if strings.EqualFold(kind, "not-spam") { // RFC 6650: the reader took it back
@@ -244,12 +234,12 @@ func (e *entry) complaint(ev *schemas.Event) {
 // failure fills in what the remote server, or SparkPost in its place, said.
 func (e *entry) failure(it *provider.Item) (class string) {
 	ev := &it.Event
-	ev.SMTPReply = e.text(fieldRawReason)
+	ev.SMTPReply = e.Text(fieldRawReason)
 	if ev.SMTPReply == "" { // with the address taken out
-		ev.SMTPReply = e.text(fieldReason)
+		ev.SMTPReply = e.Text(fieldReason)
 	}
-	ev.SMTPCode = provider.SMTPCode(e.text(fieldCode))
-	class = e.text(fieldClass)
+	ev.SMTPCode = provider.SMTPCode(e.Text(fieldCode))
+	class = e.Text(fieldClass)
 	it.Failure.Class = class
 	return class
 }

@@ -1,0 +1,110 @@
+package mailjet
+
+import "github.com/mailstream/mailstream/services/internal/provider"
+
+// The documented fields with a meaning for the event.
+const (
+	fieldEvent provider.FieldID = iota
+	fieldTime
+	fieldMessageID
+	fieldOldMessageID
+	fieldGUID
+	fieldEmail
+	fieldCampaignID
+	fieldContactID
+	fieldCampaign
+	fieldCustomID
+	fieldPayload
+	fieldReply
+	fieldIP
+	fieldGeo
+	fieldAgent
+	fieldURL
+	fieldBlocked
+	fieldHardBounce
+	fieldRelatedTo
+	fieldError
+	fieldComment
+	fieldSource
+	fieldListID
+)
+
+// names are the fields as Mailjet writes them.
+var names = provider.Names{
+	fieldEvent:        "event",
+	fieldTime:         "time",
+	fieldMessageID:    "MessageID",
+	fieldOldMessageID: "mj_message_id",
+	fieldGUID:         "Message_GUID",
+	fieldEmail:        "email",
+	fieldCampaignID:   "mj_campaign_id",
+	fieldContactID:    "mj_contact_id",
+	fieldCampaign:     "customcampaign",
+	fieldCustomID:     "CustomID",
+	fieldPayload:      "Payload",
+	fieldReply:        "smtp_reply",
+	fieldIP:           "ip",
+	fieldGeo:          "geo",
+	fieldAgent:        "agent",
+	fieldURL:          "url",
+	fieldBlocked:      "blocked",
+	fieldHardBounce:   "hard_bounce",
+	fieldRelatedTo:    "error_related_to",
+	fieldError:        "error",
+	fieldComment:      "comment",
+	fieldSource:       "source",
+	fieldListID:       "mj_list_id",
+}
+
+func fieldOf(key string) provider.FieldID {
+	switch key {
+	case "event":
+		return fieldEvent
+	case "time":
+		return fieldTime
+	case "MessageID":
+		return fieldMessageID
+	case "mj_message_id": // the same as text, deprecated
+		return fieldOldMessageID
+	case "Message_GUID": // the Send API's UUID; raw has it
+		return fieldGUID
+	case "email":
+		return fieldEmail
+	case "mj_campaign_id":
+		return fieldCampaignID
+	case "mj_contact_id": // Mailjet's own number of the address; raw has it
+		return fieldContactID
+	case "customcampaign":
+		return fieldCampaign
+	case "CustomID":
+		return fieldCustomID
+	case "Payload":
+		return fieldPayload
+	case "smtp_reply":
+		return fieldReply
+	case "ip":
+		return fieldIP
+	case "geo":
+		return fieldGeo
+	case "agent":
+		return fieldAgent
+	case "url":
+		return fieldURL
+	case "blocked": // Mailjet will not try the address again; raw has it
+		return fieldBlocked
+	case "hard_bounce":
+		return fieldHardBounce
+	case "error_related_to":
+		return fieldRelatedTo
+	case "error":
+		return fieldError
+	case "comment":
+		return fieldComment
+	case "source":
+		return fieldSource
+	case "mj_list_id":
+		return fieldListID
+	default:
+		return provider.NoField
+	}
+}
