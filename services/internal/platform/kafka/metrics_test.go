@@ -34,30 +34,30 @@ func sums(t *testing.T, reg *prometheus.Registry) (map[string]float64, []*dto.Me
 
 func TestMetrics_BalanceAndKeepToTheRulesOfNames(t *testing.T) {
 	t.Parallel()
-	cfg, reg := kafkatest.Start(t), newRegistry()
+	cfg, reg := kafkatest.Start(t), prometheus.NewRegistry()
 	p, err := produce.New(cfg, produce.Config{}, kafkatest.Silent(), reg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := group.New(cfg, group.Config{Group: "readers", Topics: []string{bounced, opened}}, kafkatest.Silent(), reg)
+	c, err := group.New(cfg, group.Config{Group: "readers", Topics: []string{kafkatest.Bounced, kafkatest.Opened}}, kafkatest.Silent(), reg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tl, err := read.NewTail(cfg, read.TailConfig{Topic: bounced}, kafkatest.Silent(), reg)
+	tl, err := read.NewTail(cfg, read.TailConfig{Topic: kafkatest.Bounced}, kafkatest.Silent(), reg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Publish(bounded(t), append(records(bounced, 30), records(opened, 12)...)...); err != nil {
+	if err := p.Publish(kafkatest.Context(t), append(kafkatest.Records(kafkatest.Bounced, 30), kafkatest.Records(kafkatest.Opened, 12)...)...); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Publish(bounded(t), &kgo.Record{Topic: bounced, Value: make([]byte, 2<<20)}); err == nil {
+	if err := p.Publish(kafkatest.Context(t), &kgo.Record{Topic: kafkatest.Bounced, Value: make([]byte, 2<<20)}); err == nil {
 		t.Error("a record of 2 MiB was taken")
 	}
 	nop := func(context.Context, []*kgo.Record) error { return nil }
-	group := start(t, func(ctx context.Context) error { return c.Run(ctx, nop) })
-	start(t, func(ctx context.Context) error { return tl.Run(ctx, nop) })
-	caughtUp(t, tl)
-	until(t, "the group is up to date", func() bool {
+	group := kafkatest.Go(t, func(ctx context.Context) error { return c.Run(ctx, nop) })
+	kafkatest.Go(t, func(ctx context.Context) error { return tl.Run(ctx, nop) })
+	kafkatest.CaughtUp(t, tl)
+	kafkatest.Until(t, "the group is up to date", func() bool {
 		got, _ := sums(t, reg)
 		return got["mailstream_kafka_finished_records_total"] == 42 && got["mailstream_kafka_lag_records"] == 0
 	})
@@ -83,7 +83,7 @@ func TestMetrics_BalanceAndKeepToTheRulesOfNames(t *testing.T) {
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
-	if err := group.end(t); err != nil {
+	if err := group.End(t); err != nil {
 		t.Error(err)
 	}
 	if got, _ := sums(t, reg); got["mailstream_kafka_assigned_partitions"] != 0 || got["mailstream_kafka_lag_seconds"] != 0 {

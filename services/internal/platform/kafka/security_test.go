@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -41,20 +42,20 @@ func TestSASL_LetsInWhoKnowsThePassword(t *testing.T) {
 			b := kafkatest.StartEmpty(t, kfake.EnableSASL(), kfake.Superuser(mechanism, "mailstream", "right"))
 			cfg := b.Config
 			cfg.SASL = kafka.SASL{Mechanism: mechanism, Username: "mailstream", Password: config.Literal("right"), AllowPlaintext: true}
-			if err := admin.Apply(bounded(t), kafkatest.Client(t, cfg), cfg, kafkatest.Logger(t)); err != nil {
+			if err := admin.Apply(kafkatest.Context(t), kafkatest.Client(t, cfg), cfg, kafkatest.Logger(t)); err != nil {
 				t.Fatalf("Apply with the password = %v", err)
 			}
-			if err := producer(t, cfg, produce.Config{}).Publish(bounded(t), record(bounced, 1)); err != nil {
+			if err := kafkatest.Producer(t, cfg, produce.Config{}).Publish(kafkatest.Context(t), kafkatest.Record(kafkatest.Bounced, 1)); err != nil {
 				t.Errorf("Publish with the password = %v", err)
 			}
 			cfg.SASL.Password = config.Literal("wrong")
-			if err := producer(t, cfg, produce.Config{}).Ping(bounded(t)); err == nil {
+			if err := kafkatest.Producer(t, cfg, produce.Config{}).Ping(kafkatest.Context(t)); err == nil {
 				t.Error("Ping with a wrong password = nil, want an error")
 			}
 			cfg.SASL = kafka.SASL{}
 			short, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			if err := producer(t, cfg, produce.Config{}).Ping(short); err == nil {
+			if err := kafkatest.Producer(t, cfg, produce.Config{}).Ping(short); err == nil {
 				t.Error("Ping without a password = nil, want an error")
 			}
 		})
@@ -73,20 +74,20 @@ func TestSASL_RefusalHalts(t *testing.T) {
 	})
 	cfg := b.Config
 	cfg.SASL = kafka.SASL{Mechanism: kafka.SASLPlain, Username: "mailstream", Password: config.Literal("wrong"), AllowPlaintext: true}
-	err := producer(t, cfg, produce.Config{}).Ping(bounded(t))
+	err := kafkatest.Producer(t, cfg, produce.Config{}).Ping(kafkatest.Context(t))
 	if !errors.Is(err, kafka.ErrDenied) || fate.Of(err) != fate.Halt {
 		t.Errorf("Ping = %v (%s), want ErrDenied (halt)", err, fate.Of(err))
 	}
-	r := start(t, func(ctx context.Context) error {
-		return consumer(t, cfg, group.Config{}).Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
+	r := kafkatest.Go(t, func(ctx context.Context) error {
+		return kafkatest.Consumer(t, cfg, group.Config{}).Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
 	})
-	if err := r.wait(t); !errors.Is(err, kafka.ErrDenied) {
+	if err := r.Wait(t); !errors.Is(err, kafka.ErrDenied) {
 		t.Errorf("Consumer.Run = %v, want ErrDenied", err)
 	}
-	r = start(t, func(ctx context.Context) error {
-		return tail(t, cfg, read.TailConfig{}).Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
+	r = kafkatest.Go(t, func(ctx context.Context) error {
+		return kafkatest.Tail(t, cfg, read.TailConfig{}).Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
 	})
-	if err := r.wait(t); !errors.Is(err, kafka.ErrDenied) {
+	if err := r.Wait(t); !errors.Is(err, kafka.ErrDenied) {
 		t.Errorf("Tail.Run = %v, want ErrDenied", err)
 	}
 }
@@ -114,12 +115,12 @@ func TestTLS_TrustsTheGivenAuthorityOnly(t *testing.T) {
 			t.Parallel()
 			cfg := b.Config
 			cfg.TLS = tc.tls
-			p, err := produce.New(cfg, produce.Config{}, kafkatest.Silent(), newRegistry())
+			p, err := produce.New(cfg, produce.Config{}, kafkatest.Silent(), prometheus.NewRegistry())
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer p.Close(bounded(t)) // nothing is buffered
-			if err := p.Ping(bounded(t)); (err == nil) != tc.ok {
+			defer p.Close(kafkatest.Context(t)) // nothing is buffered
+			if err := p.Ping(kafkatest.Context(t)); (err == nil) != tc.ok {
 				t.Errorf("Ping = %v, want ok %t", err, tc.ok)
 			}
 		})
@@ -144,7 +145,7 @@ func TestTLS_NamesTheFileItCannotUse(t *testing.T) {
 			t.Parallel()
 			cfg := kafka.Default()
 			cfg.TLS = tc.tls
-			if _, err := produce.New(cfg, produce.Config{}, kafkatest.Silent(), newRegistry()); err == nil {
+			if _, err := produce.New(cfg, produce.Config{}, kafkatest.Silent(), prometheus.NewRegistry()); err == nil {
 				t.Error("NewProducer = nil, want an error")
 			}
 		})

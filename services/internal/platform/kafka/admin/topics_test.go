@@ -1,7 +1,6 @@
 package admin_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -19,19 +18,6 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 )
-
-const (
-	testTimeout = time.Minute
-	bounced     = "email.bounced"
-	suppressed  = "email.suppressions"
-)
-
-func bounded(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
-	t.Cleanup(cancel)
-	return ctx
-}
 
 func TestTopics_CoverTheContract(t *testing.T) {
 	t.Parallel()
@@ -59,10 +45,10 @@ func TestApply_CreatesWhatIsMissingAndASecondTimeNothing(t *testing.T) {
 	t.Parallel()
 	b := kafkatest.StartEmpty(t)
 	cl := kafkatest.Client(t, b.Config)
-	if err := admin.Check(bounded(t), cl, b.Config); err == nil || strings.Count(err.Error(), "is missing") != 17 {
+	if err := admin.Check(kafkatest.Context(t), cl, b.Config); err == nil || strings.Count(err.Error(), "is missing") != 17 {
 		t.Errorf("Check of an empty broker = %v, want 17 missing topics", err)
 	}
-	if err := admin.Apply(bounded(t), cl, b.Config, zap.NewNop()); err != nil {
+	if err := admin.Apply(kafkatest.Context(t), cl, b.Config, zap.NewNop()); err != nil {
 		t.Fatal(err)
 	}
 	before := describe(t, cl)
@@ -73,13 +59,13 @@ func TestApply_CreatesWhatIsMissingAndASecondTimeNothing(t *testing.T) {
 			return nil, nil, false
 		})
 	}
-	if err := admin.Apply(bounded(t), cl, b.Config, zap.NewNop()); err != nil {
+	if err := admin.Apply(kafkatest.Context(t), cl, b.Config, zap.NewNop()); err != nil {
 		t.Errorf("second Apply = %v, want nil", err)
 	}
 	if diff := cmp.Diff(before, describe(t, cl)); diff != "" || changes != 0 {
 		t.Errorf("second Apply made %d changes:\n%s", changes, diff)
 	}
-	if err := admin.Check(bounded(t), cl, b.Config); err != nil {
+	if err := admin.Check(kafkatest.Context(t), cl, b.Config); err != nil {
 		t.Errorf("Check = %v, want nil", err)
 	}
 }
@@ -88,11 +74,11 @@ func TestApply_CreatesWhatIsMissingAndASecondTimeNothing(t *testing.T) {
 func describe(t *testing.T, cl *kgo.Client) map[string]map[string]string {
 	t.Helper()
 	adm := kadm.NewClient(cl)
-	details, err := adm.ListTopics(bounded(t))
+	details, err := adm.ListTopics(kafkatest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	answers, err := adm.DescribeTopicConfigs(bounded(t), details.Names()...)
+	answers, err := adm.DescribeTopicConfigs(kafkatest.Context(t), details.Names()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +100,7 @@ func TestApply_ListsEveryContradictionAndChangesNone(t *testing.T) {
 	wanted.Topics.Partitions = 12
 	wanted.Topics.Retention = 24 * time.Hour
 	before := describe(t, cl)
-	err := admin.Apply(bounded(t), cl, wanted, zap.NewNop())
+	err := admin.Apply(kafkatest.Context(t), cl, wanted, zap.NewNop())
 	diff, ok := errors.AsType[*admin.DifferenceError](err)
 	if !ok || fate.Of(err) != fate.Halt {
 		t.Fatalf("Apply = %v, want a DifferenceError with the fate halt", err)
@@ -143,17 +129,17 @@ func TestApply_ForceSetsSettingsButNeverPartitions(t *testing.T) {
 	wanted := b.Config
 	wanted.Topics.Partitions = 5
 	wanted.Topics.Retention = 24 * time.Hour
-	err := admin.ApplyWith(bounded(t), cl, wanted, zap.NewNop(), admin.ApplyOptions{Force: true})
+	err := admin.ApplyWith(kafkatest.Context(t), cl, wanted, zap.NewNop(), admin.ApplyOptions{Force: true})
 	diff, ok := errors.AsType[*admin.DifferenceError](err)
 	if !ok || len(diff.Differences) != 17 {
 		t.Errorf("Apply = %v, want only the partitions of 17 topics", err)
 	}
 	got := describe(t, cl)
-	if r := got[bounced]["retention.ms"]; r != "86400000" {
+	if r := got[kafkatest.Bounced]["retention.ms"]; r != "86400000" {
 		t.Errorf("retention.ms = %s, want 86400000", r)
 	}
 	wanted.Topics.Partitions = b.Config.Topics.Partitions
-	if err := admin.Apply(bounded(t), cl, wanted, zap.NewNop()); err != nil {
+	if err := admin.Apply(kafkatest.Context(t), cl, wanted, zap.NewNop()); err != nil {
 		t.Errorf("Apply of what was forced = %v, want nil", err)
 	}
 }
@@ -167,19 +153,19 @@ func TestCheck_RefusesOnlyWhatBreaksAPromise(t *testing.T) {
 		value string
 		want  string // part of the error; empty: none
 	}{
-		{"another retention is a matter of disk", bounced, "retention.ms", "3600000", ""},
-		{"suppressions that are deleted", suppressed, "cleanup.policy", "delete", "email.suppressions cleanup.policy: is delete, should be compact"},
-		{"room for larger records is fine", bounced, "max.message.bytes", "9000000", ""},
-		{"records that do not fit", bounced, "max.message.bytes", "1000", "email.bounced max.message.bytes: is 1000, should be 1048576"},
+		{"another retention is a matter of disk", kafkatest.Bounced, "retention.ms", "3600000", ""},
+		{"suppressions that are deleted", kafkatest.Suppressed, "cleanup.policy", "delete", "email.suppressions cleanup.policy: is delete, should be compact"},
+		{"room for larger records is fine", kafkatest.Bounced, "max.message.bytes", "9000000", ""},
+		{"records that do not fit", kafkatest.Bounced, "max.message.bytes", "1000", "email.bounced max.message.bytes: is 1000, should be 1048576"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			b := kafkatest.StartBroker(t)
 			cl := kafkatest.Client(t, b.Config)
-			if _, err := kadm.NewClient(cl).AlterTopicConfigs(bounded(t), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: tc.set, Value: &tc.value}}, tc.topic); err != nil {
+			if _, err := kadm.NewClient(cl).AlterTopicConfigs(kafkatest.Context(t), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: tc.set, Value: &tc.value}}, tc.topic); err != nil {
 				t.Fatal(err)
 			}
-			err := admin.Check(bounded(t), cl, b.Config)
+			err := admin.Check(kafkatest.Context(t), cl, b.Config)
 			switch {
 			case tc.want == "" && err != nil:
 				t.Errorf("Check = %v, want nil", err)

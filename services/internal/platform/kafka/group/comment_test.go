@@ -3,10 +3,10 @@ package group
 import (
 	"testing"
 
-	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/internal/platform/config/configtest"
 )
 
 func TestConfig_CommentsNameTheDefaults(t *testing.T) {
 	t.Parallel()
-	kafkatest.CommentsNameDefaults(t, "consumer.go", Config{}.withDefaults(), 11)
+	configtest.CommentsNameDefaults(t, "consumer.go", Config{}.withDefaults(), 11)
 }

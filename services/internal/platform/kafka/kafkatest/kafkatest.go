@@ -11,6 +11,9 @@
 // min.insync.replicas; it compacts all but the last batch; a member that waits
 // to join for longer than its session is forgotten without an answer; and it
 // hangs up on a wrong SASL password where Kafka answers with a code.
+//
+// It imports the packages beside it, so their tests that use it are in packages
+// such as group_test.
 package kafkatest
 
 import (

@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/mailstream/mailstream/services/internal/platform/config/configtest"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
-	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 )
 
 func TestTailConfig_CommentsNameTheDefaults(t *testing.T) {
@@ -16,5 +16,5 @@ func TestTailConfig_CommentsNameTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kafkatest.CommentsNameDefaults(t, "tail.go", tail.cfg, 4)
+	configtest.CommentsNameDefaults(t, "tail.go", tail.cfg, 4)
 }

@@ -1,4 +1,4 @@
-package kafka_test
+package group_test
 
 import (
 	"cmp"
@@ -27,20 +27,20 @@ import (
 // beyond what was handled.
 type chaos struct {
 	cfg    kafka.Config
-	ledger *ledger
+	ledger *kafkatest.Ledger
 }
 
 var errCrash = errors.New("crash")
 
 // watchCommits fails the test at the first commit beyond a handled prefix.
-func watchCommits(t *testing.T, b *kafkatest.Broker, l *ledger) {
+func watchCommits(t *testing.T, b *kafkatest.Broker, l *kafkatest.Ledger) {
 	names := kafkatest.TopicIDs(t, b.Config)
 	b.ControlKey(int16(kmsg.OffsetCommit), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		b.KeepControl()
 		for _, topic := range req.(*kmsg.OffsetCommitRequest).Topics {
 			name := cmp.Or(topic.Topic, names[topic.TopicID])
 			for _, p := range topic.Partitions {
-				if done := l.handledUpTo(name, p.Partition); p.Offset > done {
+				if done := l.HandledUpTo(name, p.Partition); p.Offset > done {
 					t.Errorf("commit of %s/%d at %d, but only up to %d is handled", name, p.Partition, p.Offset, done)
 				}
 			}
@@ -65,8 +65,8 @@ func muteGoodbyes(b *kafkatest.Broker, rng *rand.Rand) {
 
 // life is one member from birth to death.
 func (c *chaos) life(t *testing.T, rng *rand.Rand) {
-	cons := consumer(t, c.cfg, group.Config{
-		Topics:           []string{bounced, opened},
+	cons := kafkatest.Consumer(t, c.cfg, group.Config{
+		Topics:           []string{kafkatest.Bounced, kafkatest.Opened},
 		BatchRecordsMax:  1 + rng.IntN(200),
 		BatchWait:        time.Duration(rng.IntN(20)) * time.Millisecond,
 		HandOver:         time.Duration(1+rng.IntN(50)) * time.Millisecond,
@@ -85,13 +85,13 @@ func (c *chaos) life(t *testing.T, rng *rand.Rand) {
 		case n < 28: // dies before the effect
 			return fate.Wrap(fate.Halt, errCrash)
 		case n < 31: // dies between effect and commit
-			c.ledger.note(recs)
+			c.ledger.Note(recs)
 			return fate.Wrap(fate.Halt, errCrash)
 		case n < 36: // the effect is there, the answer is lost
-			c.ledger.note(recs)
+			c.ledger.Note(recs)
 			return errors.New("answer is lost")
 		default:
-			c.ledger.note(recs)
+			c.ledger.Note(recs)
 			return nil
 		}
 	})
@@ -106,20 +106,20 @@ func TestConsumer_LosesNothingWhateverItsMembersDo(t *testing.T) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
 			b := kafkatest.StartBroker(t)
-			c := &chaos{cfg: b.Config, ledger: newLedger()}
+			c := &chaos{cfg: b.Config, ledger: kafkatest.NewLedger()}
 			watchCommits(t, b, c.ledger)
 			muteGoodbyes(b, rand.New(rand.NewPCG(seed, 0)))
 			c.run(t, seed)
-			for _, topic := range []string{bounced, opened} {
+			for _, topic := range []string{kafkatest.Bounced, kafkatest.Opened} {
 				want, got := kafkatest.Ends(t, b.Config, topic), map[int32]int64{}
 				for p := range want {
-					got[p] = c.ledger.handledUpTo(topic, p)
+					got[p] = c.ledger.HandledUpTo(topic, p)
 				}
 				if diff := gocmp.Diff(want, got); diff != "" {
 					t.Errorf("seed %d: handled of %s differs from what is there (-there +handled):\n%s", seed, topic, diff)
 				}
 			}
-			t.Logf("seed %d: %d records, %d repeats", seed, c.ledger.handled(), c.ledger.repeated())
+			t.Logf("seed %d: %d records, %d repeats", seed, c.ledger.Handled(), c.ledger.Repeated())
 		})
 	}
 }
@@ -136,26 +136,26 @@ func (c *chaos) run(t *testing.T, seed uint64) {
 			}
 		})
 	}
-	p := producer(t, c.cfg, produce.Config{})
+	p := kafkatest.Producer(t, c.cfg, produce.Config{})
 	pace := time.NewTicker(5 * time.Millisecond)
 	defer pace.Stop()
 	for i := range 150 {
 		<-pace.C
-		recs := append(records(bounced, 10), records(opened, 5)...)
-		if err := p.Publish(bounded(t), recs...); err != nil {
+		recs := append(kafkatest.Records(kafkatest.Bounced, 10), kafkatest.Records(kafkatest.Opened, 5)...)
+		if err := p.Publish(kafkatest.Context(t), recs...); err != nil {
 			t.Errorf("publish %d: %v", i, err)
 		}
 	}
 	wg.Wait()
-	well := consumer(t, c.cfg, group.Config{Topics: []string{bounced, opened}})
-	r := start(t, func(ctx context.Context) error {
+	well := kafkatest.Consumer(t, c.cfg, group.Config{Topics: []string{kafkatest.Bounced, kafkatest.Opened}})
+	r := kafkatest.Go(t, func(ctx context.Context) error {
 		return well.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
-			c.ledger.note(recs)
+			c.ledger.Note(recs)
 			return nil
 		})
 	})
-	until(t, fmt.Sprintf("seed %d: all is handled", seed), func() bool { return c.ledger.handled() == 150*15 })
-	if err := r.end(t); err != nil {
+	kafkatest.Until(t, fmt.Sprintf("seed %d: all is handled", seed), func() bool { return c.ledger.Handled() == 150*15 })
+	if err := r.End(t); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package kafka_test
+package produce_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -23,18 +24,18 @@ import (
 func TestProducer_PublishedRecordsAreThere(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	p := producer(t, cfg, produce.Config{})
+	p := kafkatest.Producer(t, cfg, produce.Config{})
 	var wg sync.WaitGroup
 	for i := range 50 {
 		wg.Go(func() {
-			recs := []*kgo.Record{record(bounced, i), record(opened, i), record(bounced, i+1)}
-			if err := p.Publish(bounded(t), recs...); err != nil {
+			recs := []*kgo.Record{kafkatest.Record(kafkatest.Bounced, i), kafkatest.Record(kafkatest.Opened, i), kafkatest.Record(kafkatest.Bounced, i+1)}
+			if err := p.Publish(kafkatest.Context(t), recs...); err != nil {
 				t.Errorf("Publish = %v", err)
 			}
 		})
 	}
 	wg.Wait()
-	if a, b := len(kafkatest.ReadAll(t, cfg, bounced)), len(kafkatest.ReadAll(t, cfg, opened)); a != 100 || b != 50 {
+	if a, b := len(kafkatest.ReadAll(t, cfg, kafkatest.Bounced)), len(kafkatest.ReadAll(t, cfg, kafkatest.Opened)); a != 100 || b != 50 {
 		t.Errorf("found %d and %d records, want 100 and 50", a, b)
 	}
 }
@@ -44,7 +45,7 @@ func TestProducer_PublishedRecordsAreThere(t *testing.T) {
 func TestProducer_PartitionsLikeJava(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	p := producer(t, cfg, produce.Config{})
+	p := kafkatest.Producer(t, cfg, produce.Config{})
 	for _, tc := range []struct {
 		name string
 		key  string
@@ -58,8 +59,8 @@ func TestProducer_PartitionsLikeJava(t *testing.T) {
 		{"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971},
 		{"abc", "abc", 479470107},
 	} {
-		rec := &kgo.Record{Topic: bounced, Key: []byte(tc.key), Value: []byte("v")}
-		if err := p.Publish(bounded(t), rec); err != nil {
+		rec := &kgo.Record{Topic: kafkatest.Bounced, Key: []byte(tc.key), Value: []byte("v")}
+		if err := p.Publish(kafkatest.Context(t), rec); err != nil {
 			t.Fatal(err)
 		}
 		if want := (tc.hash & 0x7fffffff) % kafkatest.Partitions; rec.Partition != want {
@@ -89,12 +90,12 @@ func TestProducer_SaysWhatWentWrong(t *testing.T) {
 		want error
 		fate fate.Fate
 	}{
-		{"topic that does not exist", nil, produce.Config{}, record("email.nowhere", 1), kafka.ErrUnknownTopic, fate.Retry},
-		{"record larger than its topic takes", nil, produce.Config{}, &kgo.Record{Topic: bounced, Value: make([]byte, 2<<20)}, kafka.ErrTooLarge, fate.DeadLetter},
-		{"broker that finds it too large", refuse(kerr.MessageTooLarge), produce.Config{}, record(bounced, 1), kafka.ErrTooLarge, fate.DeadLetter},
-		{"no right to the topic", refuse(kerr.TopicAuthorizationFailed), produce.Config{}, record(bounced, 1), kafka.ErrDenied, fate.Halt},
-		{"too few replicas for too long", refuse(kerr.NotEnoughReplicas), produce.Config{PublishTimeout: 200 * time.Millisecond, DeliveryTimeout: time.Second}, record(bounced, 1), kafka.ErrTimeout, fate.Retry},
-		{"broker that does not answer", silence, produce.Config{PublishTimeout: 100 * time.Millisecond}, record(bounced, 1), kafka.ErrTimeout, fate.Retry},
+		{"topic that does not exist", nil, produce.Config{}, kafkatest.Record("email.nowhere", 1), kafka.ErrUnknownTopic, fate.Retry},
+		{"record larger than its topic takes", nil, produce.Config{}, &kgo.Record{Topic: kafkatest.Bounced, Value: make([]byte, 2<<20)}, kafka.ErrTooLarge, fate.DeadLetter},
+		{"broker that finds it too large", refuse(kerr.MessageTooLarge), produce.Config{}, kafkatest.Record(kafkatest.Bounced, 1), kafka.ErrTooLarge, fate.DeadLetter},
+		{"no right to the topic", refuse(kerr.TopicAuthorizationFailed), produce.Config{}, kafkatest.Record(kafkatest.Bounced, 1), kafka.ErrDenied, fate.Halt},
+		{"too few replicas for too long", refuse(kerr.NotEnoughReplicas), produce.Config{PublishTimeout: 200 * time.Millisecond, DeliveryTimeout: time.Second}, kafkatest.Record(kafkatest.Bounced, 1), kafka.ErrTimeout, fate.Retry},
+		{"broker that does not answer", silence, produce.Config{PublishTimeout: 100 * time.Millisecond}, kafkatest.Record(kafkatest.Bounced, 1), kafka.ErrTimeout, fate.Retry},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -102,8 +103,8 @@ func TestProducer_SaysWhatWentWrong(t *testing.T) {
 			if tc.harm != nil {
 				tc.harm(t, b)
 			}
-			p := producer(t, b.Config, tc.pc)
-			err := p.Publish(bounded(t), tc.rec)
+			p := kafkatest.Producer(t, b.Config, tc.pc)
+			err := p.Publish(kafkatest.Context(t), tc.rec)
 			if !errors.Is(err, tc.want) || fate.Of(err) != tc.fate {
 				t.Errorf("Publish = %v (%s), want %v (%s)", err, fate.Of(err), tc.want, tc.fate)
 			}
@@ -141,18 +142,18 @@ func silence(t *testing.T, b *kafkatest.Broker) {
 func TestProducer_OneTooLargeRecordKeepsTheRequestFromStarting(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	p := producer(t, cfg, produce.Config{})
-	large := &kgo.Record{Topic: bounced, Value: make([]byte, 2<<20)}
-	err := p.Publish(bounded(t), record(opened, 1), large)
+	p := kafkatest.Producer(t, cfg, produce.Config{})
+	large := &kgo.Record{Topic: kafkatest.Bounced, Value: make([]byte, 2<<20)}
+	err := p.Publish(kafkatest.Context(t), kafkatest.Record(kafkatest.Opened, 1), large)
 	bad, ok := errors.AsType[*produce.RecordError](err)
 	if !ok || bad.Record != large {
 		t.Errorf("Publish = %v, want a RecordError of the large record", err)
 	}
-	if n := len(kafkatest.ReadAll(t, cfg, opened)); n != 0 {
+	if n := len(kafkatest.ReadAll(t, cfg, kafkatest.Opened)); n != 0 {
 		t.Errorf("%d records of the refused request were written", n)
 	}
 	dead := &kgo.Record{Topic: "email.dead-letter", Value: make([]byte, 2<<20)}
-	if err := p.Publish(bounded(t), dead); err != nil {
+	if err := p.Publish(kafkatest.Context(t), dead); err != nil {
 		t.Errorf("Publish of the same size as a dead letter = %v, want nil", err)
 	}
 }
@@ -172,16 +173,16 @@ func TestProducer_FullBufferRefusesTheWholeRequestAtOnce(t *testing.T) {
 			b := kafkatest.StartBroker(t)
 			silence(t, b)
 			tc.pc.PublishTimeout = 500 * time.Millisecond
-			p := producer(t, b.Config, tc.pc)
+			p := kafkatest.Producer(t, b.Config, tc.pc)
 			ten := make([]*kgo.Record, tc.fits)
 			for i := range ten {
-				ten[i] = &kgo.Record{Topic: bounced, Value: fmt.Appendf(nil, "%010d", i)}
+				ten[i] = &kgo.Record{Topic: kafkatest.Bounced, Value: fmt.Appendf(nil, "%010d", i)}
 			}
-			if err := p.Publish(bounded(t), ten...); !errors.Is(err, kafka.ErrTimeout) {
+			if err := p.Publish(kafkatest.Context(t), ten...); !errors.Is(err, kafka.ErrTimeout) {
 				t.Fatalf("Publish to a silent broker = %v, want ErrTimeout", err)
 			}
 			began := time.Now()
-			err := p.Publish(bounded(t), &kgo.Record{Topic: bounced, Value: []byte("0123456789")})
+			err := p.Publish(kafkatest.Context(t), &kgo.Record{Topic: kafkatest.Bounced, Value: []byte("0123456789")})
 			if !errors.Is(err, kafka.ErrBufferFull) {
 				t.Errorf("Publish to a full buffer = %v, want ErrBufferFull", err)
 			}
@@ -195,9 +196,9 @@ func TestProducer_FullBufferRefusesTheWholeRequestAtOnce(t *testing.T) {
 func TestProducer_BufferIsFreeAgainAfterTheAnswers(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	p := producer(t, cfg, produce.Config{BufferRecordsMax: 4, BufferBytesMax: 200})
+	p := kafkatest.Producer(t, cfg, produce.Config{BufferRecordsMax: 4, BufferBytesMax: 200})
 	for i := range 200 {
-		if err := p.Publish(bounded(t), records(bounced, 4)...); err != nil {
+		if err := p.Publish(kafkatest.Context(t), kafkatest.Records(kafkatest.Bounced, 4)...); err != nil {
 			t.Fatalf("request %d: %v", i, err)
 		}
 	}
@@ -211,18 +212,18 @@ func TestProducer_TheCallersEndDoesNotEndTheWrite(t *testing.T) {
 		b.SleepControl(func() { <-gate })
 		return nil, nil, false
 	})
-	p := producer(t, b.Config, produce.Config{})
+	p := kafkatest.Producer(t, b.Config, produce.Config{})
 	gone, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := p.Publish(gone, record(bounced, 1)); !errors.Is(err, kafka.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) {
+	if err := p.Publish(gone, kafkatest.Record(kafkatest.Bounced, 1)); !errors.Is(err, kafka.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Publish = %v, want ErrTimeout because of the deadline", err)
 	}
 	close(gate)
-	if err := p.Publish(bounded(t), record(bounced, 2)); err != nil {
+	if err := p.Publish(kafkatest.Context(t), kafkatest.Record(kafkatest.Bounced, 2)); err != nil {
 		t.Errorf("Publish by the next caller = %v, want nil", err)
 	}
 	var values []string
-	for _, r := range kafkatest.ReadAll(t, b.Config, bounced) {
+	for _, r := range kafkatest.ReadAll(t, b.Config, kafkatest.Bounced) {
 		values = append(values, string(r.Value))
 	}
 	if len(values) != 2 {
@@ -233,24 +234,24 @@ func TestProducer_TheCallersEndDoesNotEndTheWrite(t *testing.T) {
 func TestProducer_CloseWaitsForAnswersAndEndsPublishing(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	p := producer(t, cfg, produce.Config{})
-	if err := p.Ping(bounded(t)); err != nil {
+	p := kafkatest.Producer(t, cfg, produce.Config{})
+	if err := p.Ping(kafkatest.Context(t)); err != nil {
 		t.Errorf("Ping = %v", err)
 	}
-	if err := p.Publish(bounded(t), record(bounced, 1)); err != nil {
+	if err := p.Publish(kafkatest.Context(t), kafkatest.Record(kafkatest.Bounced, 1)); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Close(bounded(t)); err != nil {
+	if err := p.Close(kafkatest.Context(t)); err != nil {
 		t.Errorf("Close = %v", err)
 	}
-	if err := p.Publish(bounded(t), record(bounced, 2)); !errors.Is(err, kafka.ErrClosed) {
+	if err := p.Publish(kafkatest.Context(t), kafkatest.Record(kafkatest.Bounced, 2)); !errors.Is(err, kafka.ErrClosed) {
 		t.Errorf("Publish after Close = %v, want ErrClosed", err)
 	}
-	unused := producer(t, cfg, produce.Config{})
-	if err := unused.Close(bounded(t)); err != nil {
+	unused := kafkatest.Producer(t, cfg, produce.Config{})
+	if err := unused.Close(kafkatest.Context(t)); err != nil {
 		t.Errorf("Close of an unused producer = %v", err)
 	}
-	if err := unused.Publish(bounded(t), record(bounced, 2)); !errors.Is(err, kafka.ErrClosed) {
+	if err := unused.Publish(kafkatest.Context(t), kafkatest.Record(kafkatest.Bounced, 2)); !errors.Is(err, kafka.ErrClosed) {
 		t.Errorf("Publish after Close = %v, want ErrClosed", err)
 	}
 }
@@ -258,7 +259,7 @@ func TestProducer_CloseWaitsForAnswersAndEndsPublishing(t *testing.T) {
 func TestProducer_RefusesBadSettings(t *testing.T) {
 	t.Parallel()
 	pc := produce.Config{Linger: time.Hour, BufferRecordsMax: -1, BufferBytesMax: -1, PublishTimeout: -1, DeliveryTimeout: -2}
-	_, err := produce.New(kafka.Default(), pc, kafkatest.Logger(t), newRegistry())
+	_, err := produce.New(kafka.Default(), pc, kafkatest.Logger(t), prometheus.NewRegistry())
 	bad, ok := errors.AsType[*config.InvalidError](err)
 	if !ok {
 		t.Fatalf("NewProducer = %v, want InvalidError", err)

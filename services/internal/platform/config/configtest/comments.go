@@ -1,4 +1,5 @@
-package kafkatest
+// Package configtest holds the comments of settings to their code, for tests.
+package configtest
 
 import (
 	"go/ast"

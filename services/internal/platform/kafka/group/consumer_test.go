@@ -1,4 +1,4 @@
-package kafka_test
+package group_test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
@@ -22,56 +23,56 @@ import (
 func TestConsumer_CommitsWhatItsHandlerTook(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	kafkatest.Produce(t, cfg, records(bounced, 500)...)
-	l := newLedger()
-	c := consumer(t, cfg, group.Config{})
-	r := start(t, func(ctx context.Context) error {
+	kafkatest.Produce(t, cfg, kafkatest.Records(kafkatest.Bounced, 500)...)
+	l := kafkatest.NewLedger()
+	c := kafkatest.Consumer(t, cfg, group.Config{})
+	r := kafkatest.Go(t, func(ctx context.Context) error {
 		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
-			l.note(recs)
+			l.Note(recs)
 			return nil
 		})
 	})
-	until(t, "everything is handled", func() bool { return l.handled() == 500 })
-	if err := r.end(t); err != nil {
+	kafkatest.Until(t, "everything is handled", func() bool { return l.Handled() == 500 })
+	if err := r.End(t); err != nil {
 		t.Errorf("Run = %v, want nil", err)
 	}
-	if diff := cmp.Diff(kafkatest.Ends(t, cfg, bounced), kafkatest.Committed(t, cfg, "readers", bounced)); diff != "" {
+	if diff := cmp.Diff(kafkatest.Ends(t, cfg, kafkatest.Bounced), kafkatest.Committed(t, cfg, "readers", kafkatest.Bounced)); diff != "" {
 		t.Errorf("committed differs from the ends:\n%s", diff)
 	}
-	if l.handled() != 500 || l.repeated() != 0 {
-		t.Errorf("handled %d and %d repeats, want 500 and none", l.handled(), l.repeated())
+	if l.Handled() != 500 || l.Repeated() != 0 {
+		t.Errorf("handled %d and %d repeats, want 500 and none", l.Handled(), l.Repeated())
 	}
 }
 
 func TestConsumer_RepeatsABatchThatCrashedBeforeItsCommit(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	kafkatest.Produce(t, cfg, records(bounced, 100)...)
-	l := newLedger()
+	kafkatest.Produce(t, cfg, kafkatest.Records(kafkatest.Bounced, 100)...)
+	l := kafkatest.NewLedger()
 	crash := errors.New("power cut")
-	first := consumer(t, cfg, group.Config{})
-	r := start(t, func(ctx context.Context) error {
+	first := kafkatest.Consumer(t, cfg, group.Config{})
+	r := kafkatest.Go(t, func(ctx context.Context) error {
 		return first.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
-			l.note(recs)
+			l.Note(recs)
 			return fate.Wrap(fate.Halt, crash)
 		})
 	})
-	if err := r.wait(t); !errors.Is(err, crash) {
+	if err := r.Wait(t); !errors.Is(err, crash) {
 		t.Fatalf("Run = %v, want %v", err, crash)
 	}
-	if got := kafkatest.Committed(t, cfg, "readers", bounced); len(got) != 0 {
+	if got := kafkatest.Committed(t, cfg, "readers", kafkatest.Bounced); len(got) != 0 {
 		t.Fatalf("committed %v although the handler did not return nil", got)
 	}
-	crashed := l.handled()
-	second := consumer(t, cfg, group.Config{})
-	r = start(t, func(ctx context.Context) error {
+	crashed := l.Handled()
+	second := kafkatest.Consumer(t, cfg, group.Config{})
+	r = kafkatest.Go(t, func(ctx context.Context) error {
 		return second.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
-			l.note(recs)
+			l.Note(recs)
 			return nil
 		})
 	})
-	until(t, "all are handled and the first batch again", func() bool { return l.handled() == 100 && l.repeated() == crashed })
-	if err := r.end(t); err != nil {
+	kafkatest.Until(t, "all are handled and the first batch again", func() bool { return l.Handled() == 100 && l.Repeated() == crashed })
+	if err := r.End(t); err != nil {
 		t.Error(err)
 	}
 }
@@ -79,11 +80,11 @@ func TestConsumer_RepeatsABatchThatCrashedBeforeItsCommit(t *testing.T) {
 func TestConsumer_RetriesTheSameBatchInItsOrder(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	kafkatest.Produce(t, cfg, records(bounced, 50)...)
+	kafkatest.Produce(t, cfg, kafkatest.Records(kafkatest.Bounced, 50)...)
 	var attempts [][]string
 	done := make(chan struct{})
-	c := consumer(t, cfg, group.Config{BatchWait: 200 * time.Millisecond})
-	r := start(t, func(ctx context.Context) error {
+	c := kafkatest.Consumer(t, cfg, group.Config{BatchWait: 200 * time.Millisecond})
+	r := kafkatest.Go(t, func(ctx context.Context) error {
 		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
 			var values []string
 			for _, r := range recs {
@@ -98,7 +99,7 @@ func TestConsumer_RetriesTheSameBatchInItsOrder(t *testing.T) {
 		})
 	})
 	<-done
-	if err := r.end(t); err != nil {
+	if err := r.End(t); err != nil {
 		t.Error(err)
 	}
 	for i := range attempts {
@@ -115,18 +116,18 @@ func TestConsumer_StaysInTheGroupWhileItsBatchIsRetried(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := kafkatest.StartVirtual(t)
-		kafkatest.Produce(t, b.Config, records(bounced, 50)...)
+		kafkatest.Produce(t, b.Config, kafkatest.Records(kafkatest.Bounced, 50)...)
 		back := time.Now().Add(10 * time.Minute) // many sessions later
 		revoked := 0
-		l := newLedger()
+		l := kafkatest.NewLedger()
 		done := make(chan struct{})
-		c := consumer(t, b.Config, group.Config{
+		c := kafkatest.Consumer(t, b.Config, group.Config{
 			Retry:         lifecycle.Backoff{Min: 100 * time.Millisecond, Max: 30 * time.Second},
 			FetchWaitMax:  5 * time.Second,
 			CheckInterval: 10 * time.Second,
 			OnRevoked:     func(map[string][]int32) { revoked++ },
 		})
-		r := start(t, func(ctx context.Context) error {
+		r := kafkatest.Go(t, func(ctx context.Context) error {
 			return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
 				if time.Now().Before(back) {
 					return errors.New("clickhouse is away")
@@ -134,18 +135,18 @@ func TestConsumer_StaysInTheGroupWhileItsBatchIsRetried(t *testing.T) {
 				if revoked != 0 {
 					t.Errorf("partitions were taken %d times while the batch was retried", revoked)
 				}
-				if l.note(recs); l.handled() == 50 {
+				if l.Note(recs); l.Handled() == 50 {
 					close(done)
 				}
 				return nil
 			})
 		})
 		<-done
-		if l.repeated() != 0 {
-			t.Errorf("%d records were handled twice", l.repeated())
+		if l.Repeated() != 0 {
+			t.Errorf("%d records were handled twice", l.Repeated())
 		}
-		r.stop()
-		if err := <-r.done; err != nil {
+		r.Stop()
+		if err := <-r.Done; err != nil {
 			t.Error(err)
 		}
 	})
@@ -154,34 +155,34 @@ func TestConsumer_StaysInTheGroupWhileItsBatchIsRetried(t *testing.T) {
 func TestConsumer_GivesBackAHeldBatchWhenAnotherMemberJoins(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	kafkatest.Produce(t, cfg, records(bounced, 200)...)
+	kafkatest.Produce(t, cfg, kafkatest.Records(kafkatest.Bounced, 200)...)
 	var away atomic.Bool
 	away.Store(true)
 	var held atomic.Bool
-	l := newLedger()
+	l := kafkatest.NewLedger()
 	handle := func(_ context.Context, recs []*kgo.Record) error {
 		held.Store(true)
 		if away.Load() {
 			return errors.New("clickhouse is away")
 		}
-		l.note(recs)
+		l.Note(recs)
 		return nil
 	}
 	patient := lifecycle.Backoff{Min: time.Hour, Max: time.Hour} // only giving back ends the first attempt's wait
-	first := consumer(t, cfg, group.Config{BatchWait: 100 * time.Millisecond, Retry: patient})
-	a := start(t, func(ctx context.Context) error { return first.Run(ctx, handle) })
-	until(t, "the first member holds a batch", held.Load)
+	first := kafkatest.Consumer(t, cfg, group.Config{BatchWait: 100 * time.Millisecond, Retry: patient})
+	a := kafkatest.Go(t, func(ctx context.Context) error { return first.Run(ctx, handle) })
+	kafkatest.Until(t, "the first member holds a batch", held.Load)
 	away.Store(false)
-	second := consumer(t, cfg, group.Config{})
-	b := start(t, func(ctx context.Context) error { return second.Run(ctx, handle) })
-	until(t, "the two members handled everything", func() bool { return l.handled() == 200 })
-	until(t, "each member has partitions", func() bool { return len(first.Positions()) == 2 && len(second.Positions()) == 2 })
-	for _, r := range []*running{a, b} {
-		if err := r.end(t); err != nil {
+	second := kafkatest.Consumer(t, cfg, group.Config{})
+	b := kafkatest.Go(t, func(ctx context.Context) error { return second.Run(ctx, handle) })
+	kafkatest.Until(t, "the two members handled everything", func() bool { return l.Handled() == 200 })
+	kafkatest.Until(t, "each member has partitions", func() bool { return len(first.Positions()) == 2 && len(second.Positions()) == 2 })
+	for _, r := range []*kafkatest.Running{a, b} {
+		if err := r.End(t); err != nil {
 			t.Error(err)
 		}
 	}
-	if diff := cmp.Diff(kafkatest.Ends(t, cfg, bounced), kafkatest.Committed(t, cfg, "readers", bounced)); diff != "" {
+	if diff := cmp.Diff(kafkatest.Ends(t, cfg, kafkatest.Bounced), kafkatest.Committed(t, cfg, "readers", kafkatest.Bounced)); diff != "" {
 		t.Errorf("committed differs from the ends:\n%s", diff)
 	}
 }
@@ -199,10 +200,10 @@ func TestConsumer_GivesARunningHandlerTimeToFinishWhenStopped(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			cfg := kafkatest.Start(t)
-			kafkatest.Produce(t, cfg, records(bounced, 100)...)
+			kafkatest.Produce(t, cfg, kafkatest.Records(kafkatest.Bounced, 100)...)
 			entered, release := make(chan struct{}), make(chan struct{})
-			c := consumer(t, cfg, group.Config{HandOver: 100 * time.Millisecond, BatchWait: 300 * time.Millisecond})
-			r := start(t, func(ctx context.Context) error {
+			c := kafkatest.Consumer(t, cfg, group.Config{HandOver: 100 * time.Millisecond, BatchWait: 300 * time.Millisecond})
+			r := kafkatest.Go(t, func(ctx context.Context) error {
 				return c.Run(ctx, func(ctx context.Context, _ []*kgo.Record) error {
 					close(entered)
 					if tc.stubborn {
@@ -214,12 +215,12 @@ func TestConsumer_GivesARunningHandlerTimeToFinishWhenStopped(t *testing.T) {
 				})
 			})
 			<-entered
-			r.stop()
+			r.Stop()
 			close(release)
-			if err := r.wait(t); err != nil {
+			if err := r.Wait(t); err != nil {
 				t.Errorf("Run = %v, want nil", err)
 			}
-			if got := kafkatest.Committed(t, cfg, "readers", bounced); len(got) != tc.committed {
+			if got := kafkatest.Committed(t, cfg, "readers", kafkatest.Bounced); len(got) != tc.committed {
 				t.Errorf("committed %v, want %d partitions", got, tc.committed)
 			}
 		})
@@ -235,8 +236,8 @@ func TestConsumer_HandsOnFewRecordsAfterBatchWait(t *testing.T) {
 				b := kafkatest.StartVirtual(t)
 				var at time.Time
 				handed := make(chan int, 1)
-				c := consumer(t, b.Config, group.Config{BatchWait: wait})
-				r := start(t, func(ctx context.Context) error {
+				c := kafkatest.Consumer(t, b.Config, group.Config{BatchWait: wait})
+				r := kafkatest.Go(t, func(ctx context.Context) error {
 					return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
 						if at.IsZero() {
 							at = time.Now()
@@ -245,10 +246,10 @@ func TestConsumer_HandsOnFewRecordsAfterBatchWait(t *testing.T) {
 						return nil
 					})
 				})
-				until(t, "partitions are assigned", func() bool { return len(c.Positions()) == kafkatest.Partitions })
+				kafkatest.Until(t, "partitions are assigned", func() bool { return len(c.Positions()) == kafkatest.Partitions })
 				time.Sleep(time.Minute)
 				began := time.Now()
-				kafkatest.Produce(t, b.Config, records(bounced, 10)...)
+				kafkatest.Produce(t, b.Config, kafkatest.Records(kafkatest.Bounced, 10)...)
 				if n := <-handed; wait > 0 && n != 10 {
 					t.Errorf("the batch has %d records, want the 10 that came within BatchWait", n)
 				}
@@ -256,8 +257,8 @@ func TestConsumer_HandsOnFewRecordsAfterBatchWait(t *testing.T) {
 				if took := at.Sub(began); took < wait || took > wait+slack {
 					t.Errorf("handed on after %s, want about %s", took, wait)
 				}
-				r.stop()
-				if err := <-r.done; err != nil {
+				r.Stop()
+				if err := <-r.Done; err != nil {
 					t.Error(err)
 				}
 			})
@@ -280,14 +281,14 @@ func TestConsumer_BatchesKeepTheirBounds(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			cfg := kafkatest.Start(t)
-			recs := records(bounced, 1000)
+			recs := kafkatest.Records(kafkatest.Bounced, 1000)
 			for _, r := range recs {
 				r.Value = make([]byte, each-len(r.Key))
 			}
 			kafkatest.Produce(t, cfg, recs...)
 			sizes := make(chan int, len(recs))
-			c := consumer(t, cfg, tc.cc)
-			r := start(t, func(ctx context.Context) error {
+			c := kafkatest.Consumer(t, cfg, tc.cc)
+			r := kafkatest.Go(t, func(ctx context.Context) error {
 				return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
 					sizes <- len(recs)
 					return nil
@@ -301,7 +302,7 @@ func TestConsumer_BatchesKeepTheirBounds(t *testing.T) {
 			if fullest > tc.recordsMax || fullest < tc.fullest {
 				t.Errorf("the fullest batch has %d records, want between %d and %d", fullest, tc.fullest, tc.recordsMax)
 			}
-			if err := r.end(t); err != nil {
+			if err := r.End(t); err != nil {
 				t.Error(err)
 			}
 		})
@@ -312,7 +313,7 @@ func TestConsumer_StartAtReadsFromATimeAndCommitsNothing(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
 	noon := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-	old, young := records(bounced, 100), records(bounced, 40)
+	old, young := kafkatest.Records(kafkatest.Bounced, 100), kafkatest.Records(kafkatest.Bounced, 40)
 	for _, r := range old {
 		r.Timestamp = noon.Add(-time.Hour)
 	}
@@ -321,27 +322,27 @@ func TestConsumer_StartAtReadsFromATimeAndCommitsNothing(t *testing.T) {
 	}
 	kafkatest.Produce(t, cfg, old...)
 	kafkatest.Produce(t, cfg, young...)
-	l := newLedger()
-	c := consumer(t, cfg, group.Config{StartAt: func() time.Time { return noon }})
-	r := start(t, func(ctx context.Context) error {
+	l := kafkatest.NewLedger()
+	c := kafkatest.Consumer(t, cfg, group.Config{StartAt: func() time.Time { return noon }})
+	r := kafkatest.Go(t, func(ctx context.Context) error {
 		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
 			for _, r := range recs {
 				if r.Timestamp.Before(noon) {
 					t.Errorf("record of %s was read, want none before %s", r.Timestamp, noon)
 				}
 			}
-			l.note(recs)
+			l.Note(recs)
 			return nil
 		})
 	})
-	until(t, "it is caught up", func() bool { _, ok := c.FreshAt(); return ok })
-	if l.handled() != 40 {
-		t.Errorf("handled %d, want the 40 young ones", l.handled())
+	kafkatest.Until(t, "it is caught up", func() bool { _, ok := c.FreshAt(); return ok })
+	if l.Handled() != 40 {
+		t.Errorf("handled %d, want the 40 young ones", l.Handled())
 	}
-	if err := r.end(t); err != nil {
+	if err := r.End(t); err != nil {
 		t.Error(err)
 	}
-	if got := kafkatest.Committed(t, cfg, "readers", bounced); len(got) != 0 {
+	if got := kafkatest.Committed(t, cfg, "readers", kafkatest.Bounced); len(got) != 0 {
 		t.Errorf("committed %v, want nothing", got)
 	}
 }
@@ -349,35 +350,35 @@ func TestConsumer_StartAtReadsFromATimeAndCommitsNothing(t *testing.T) {
 func TestConsumer_AnnouncesPartitionsBeforeTheirRecords(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	kafkatest.Produce(t, cfg, records(bounced, 100)...)
+	kafkatest.Produce(t, cfg, kafkatest.Records(kafkatest.Bounced, 100)...)
 	announced := map[int32]bool{} // owned by Run's goroutine
 	refusals := 3
-	l := newLedger()
-	c := consumer(t, cfg, group.Config{
-		Topics: []string{bounced, opened},
+	l := kafkatest.NewLedger()
+	c := kafkatest.Consumer(t, cfg, group.Config{
+		Topics: []string{kafkatest.Bounced, kafkatest.Opened},
 		OnAssigned: func(_ context.Context, m map[string][]int32) error {
 			if refusals--; refusals >= 0 {
 				return errors.New("tail is not there yet")
 			}
-			for _, p := range m[bounced] {
+			for _, p := range m[kafkatest.Bounced] {
 				announced[p] = true
 			}
 			return nil
 		},
 	})
-	r := start(t, func(ctx context.Context) error {
+	r := kafkatest.Go(t, func(ctx context.Context) error {
 		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
 			for _, r := range recs {
 				if !announced[r.Partition] {
 					t.Errorf("a record of partition %d came before the partition was announced", r.Partition)
 				}
 			}
-			l.note(recs)
+			l.Note(recs)
 			return nil
 		})
 	})
-	until(t, "all are handled", func() bool { return l.handled() == 100 })
-	if err := r.end(t); err != nil {
+	kafkatest.Until(t, "all are handled", func() bool { return l.Handled() == 100 })
+	if err := r.End(t); err != nil {
 		t.Error(err)
 	}
 }
@@ -387,18 +388,18 @@ func TestConsumer_AnnouncesPartitionsWithoutRecords(t *testing.T) {
 	cfg := kafkatest.Start(t)
 	got := make(chan map[string][]int32, 1)
 	revoked := make(chan map[string][]int32, 1)
-	c := consumer(t, cfg, group.Config{
+	c := kafkatest.Consumer(t, cfg, group.Config{
 		OnAssigned: func(_ context.Context, m map[string][]int32) error { got <- m; return nil },
 		OnRevoked:  func(m map[string][]int32) { revoked <- m },
 	})
-	r := start(t, func(ctx context.Context) error {
+	r := kafkatest.Go(t, func(ctx context.Context) error {
 		return c.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
 	})
 	m := <-got
-	if len(m[bounced]) != kafkatest.Partitions {
+	if len(m[kafkatest.Bounced]) != kafkatest.Partitions {
 		t.Errorf("announced %v, want %d partitions", m, kafkatest.Partitions)
 	}
-	if err := r.end(t); err != nil {
+	if err := r.End(t); err != nil {
 		t.Error(err)
 	}
 	if diff := cmp.Diff(m, <-revoked); diff != "" {
@@ -409,10 +410,10 @@ func TestConsumer_AnnouncesPartitionsWithoutRecords(t *testing.T) {
 func TestConsumer_KnowsHowFreshItIs(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	kafkatest.Produce(t, cfg, records(bounced, 20)...)
+	kafkatest.Produce(t, cfg, kafkatest.Records(kafkatest.Bounced, 20)...)
 	release := make(chan struct{})
-	c := consumer(t, cfg, group.Config{Topics: []string{bounced, opened}})
-	r := start(t, func(ctx context.Context) error {
+	c := kafkatest.Consumer(t, cfg, group.Config{Topics: []string{kafkatest.Bounced, kafkatest.Opened}})
+	r := kafkatest.Go(t, func(ctx context.Context) error {
 		return c.Run(ctx, func(context.Context, []*kgo.Record) error {
 			<-release
 			return nil
@@ -422,13 +423,13 @@ func TestConsumer_KnowsHowFreshItIs(t *testing.T) {
 		for _, p := range c.Positions() {
 			if p.FreshAt.IsZero() {
 				behind++
-			} else if p.Topic == opened {
+			} else if p.Topic == kafkatest.Opened {
 				fresh++
 			}
 		}
 		return behind, fresh
 	}
-	until(t, "the empty topic is fresh and the other is not", func() bool {
+	kafkatest.Until(t, "the empty topic is fresh and the other is not", func() bool {
 		behind, fresh := lagging()
 		return behind > 0 && fresh == kafkatest.Partitions
 	})
@@ -437,11 +438,11 @@ func TestConsumer_KnowsHowFreshItIs(t *testing.T) {
 	}
 	close(release)
 	before := time.Now()
-	until(t, "all is fresh", func() bool {
+	kafkatest.Until(t, "all is fresh", func() bool {
 		at, ok := c.FreshAt()
 		return ok && at.After(before)
 	})
-	if err := r.end(t); err != nil {
+	if err := r.End(t); err != nil {
 		t.Error(err)
 	}
 }
@@ -452,15 +453,15 @@ func TestConsumer_RefusesBadSettings(t *testing.T) {
 		name string
 		cc   group.Config
 	}{
-		{"no group", group.Config{Topics: []string{bounced}}},
+		{"no group", group.Config{Topics: []string{kafkatest.Bounced}}},
 		{"no topics", group.Config{Group: "g"}},
-		{"hand-over as long as the rebalance", group.Config{Group: "g", Topics: []string{bounced}, HandOver: time.Minute, RebalanceTimeout: time.Minute}},
-		{"negative batch", group.Config{Group: "g", Topics: []string{bounced}, BatchRecordsMax: -1}},
-		{"session shorter than a heartbeat", group.Config{Group: "g", Topics: []string{bounced}, SessionTimeout: time.Millisecond, RebalanceTimeout: time.Second}},
+		{"hand-over as long as the rebalance", group.Config{Group: "g", Topics: []string{kafkatest.Bounced}, HandOver: time.Minute, RebalanceTimeout: time.Minute}},
+		{"negative batch", group.Config{Group: "g", Topics: []string{kafkatest.Bounced}, BatchRecordsMax: -1}},
+		{"session shorter than a heartbeat", group.Config{Group: "g", Topics: []string{kafkatest.Bounced}, SessionTimeout: time.Millisecond, RebalanceTimeout: time.Second}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := group.New(kafka.Default(), tc.cc, kafkatest.Logger(t), newRegistry()); err == nil {
+			if _, err := group.New(kafka.Default(), tc.cc, kafkatest.Logger(t), prometheus.NewRegistry()); err == nil {
 				t.Error("NewConsumer = nil, want an error")
 			}
 		})

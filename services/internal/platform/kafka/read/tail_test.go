@@ -1,4 +1,4 @@
-package kafka_test
+package read_test
 
 import (
 	"context"
@@ -19,28 +19,6 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 )
 
-func tail(t *testing.T, cfg kafka.Config, tc read.TailConfig) *read.Tail {
-	t.Helper()
-	orDefault(&tc.Topic, suppressed)
-	orDefault(&tc.CheckInterval, 20*time.Millisecond)
-	orDefault(&tc.Retry.Min, time.Millisecond)
-	orDefault(&tc.Retry.Max, 5*time.Millisecond)
-	tl, err := read.NewTail(cfg, tc, kafkatest.Logger(t), newRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tl
-}
-
-func caughtUp(t *testing.T, tl *read.Tail) {
-	t.Helper()
-	select {
-	case <-tl.CaughtUp():
-	case <-bounded(t).Done():
-		t.Fatal("tail did not catch up")
-	}
-}
-
 func TestTail_IsCaughtUpWhenItAppliedWhatWasThere(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -53,24 +31,24 @@ func TestTail_IsCaughtUpWhenItAppliedWhatWasThere(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			cfg := kafkatest.Start(t)
-			kafkatest.Produce(t, cfg, records(suppressed, tc.records)...)
-			l := newLedger()
-			tl := tail(t, cfg, read.TailConfig{BatchRecordsMax: 100})
-			r := start(t, func(ctx context.Context) error {
+			kafkatest.Produce(t, cfg, kafkatest.Records(kafkatest.Suppressed, tc.records)...)
+			l := kafkatest.NewLedger()
+			tl := kafkatest.Tail(t, cfg, read.TailConfig{BatchRecordsMax: 100})
+			r := kafkatest.Go(t, func(ctx context.Context) error {
 				return tl.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
-					l.note(recs)
+					l.Note(recs)
 					return nil
 				})
 			})
-			caughtUp(t, tl)
-			if l.handled() != tc.records {
-				t.Errorf("caught up after %d records, want %d", l.handled(), tc.records)
+			kafkatest.CaughtUp(t, tl)
+			if l.Handled() != tc.records {
+				t.Errorf("caught up after %d records, want %d", l.Handled(), tc.records)
 			}
-			if diff := cmp.Diff(kafkatest.Ends(t, cfg, suppressed), tl.Applied()); diff != "" {
+			if diff := cmp.Diff(kafkatest.Ends(t, cfg, kafkatest.Suppressed), tl.Applied()); diff != "" {
 				t.Errorf("applied differs from the ends:\n%s", diff)
 			}
-			until(t, "the lag is that of a quiet moment", func() bool { return tl.Lag() < 500*time.Millisecond })
-			if err := r.end(t); err != nil {
+			kafkatest.Until(t, "the lag is that of a quiet moment", func() bool { return tl.Lag() < 500*time.Millisecond })
+			if err := r.End(t); err != nil {
 				t.Errorf("Run = %v, want nil", err)
 			}
 		})
@@ -81,17 +59,17 @@ func TestTail_WaitEndsWhenTheRecordIsApplied(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
 	release := make(chan struct{})
-	tl := tail(t, cfg, read.TailConfig{})
-	start(t, func(ctx context.Context) error {
+	tl := kafkatest.Tail(t, cfg, read.TailConfig{})
+	kafkatest.Go(t, func(ctx context.Context) error {
 		return tl.Run(ctx, func(context.Context, []*kgo.Record) error {
 			<-release
 			return nil
 		})
 	})
-	caughtUp(t, tl)
-	p := producer(t, cfg, produce.Config{})
-	rec := record(suppressed, 1)
-	if err := p.Publish(bounded(t), rec); err != nil {
+	kafkatest.CaughtUp(t, tl)
+	p := kafkatest.Producer(t, cfg, produce.Config{})
+	rec := kafkatest.Record(kafkatest.Suppressed, 1)
+	if err := p.Publish(kafkatest.Context(t), rec); err != nil {
 		t.Fatal(err)
 	}
 	early, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -100,7 +78,7 @@ func TestTail_WaitEndsWhenTheRecordIsApplied(t *testing.T) {
 		t.Errorf("Wait before it is applied = %v, want deadline exceeded", err)
 	}
 	close(release)
-	if err := tl.Wait(bounded(t), rec.Partition, rec.Offset); err != nil {
+	if err := tl.Wait(kafkatest.Context(t), rec.Partition, rec.Offset); err != nil {
 		t.Errorf("Wait = %v, want nil", err)
 	}
 }
@@ -108,27 +86,27 @@ func TestTail_WaitEndsWhenTheRecordIsApplied(t *testing.T) {
 func TestTail_GoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	kafkatest.Produce(t, cfg, records(suppressed, 100)...)
-	run := func(tl *read.Tail) *ledger {
-		l := newLedger()
-		r := start(t, func(ctx context.Context) error {
+	kafkatest.Produce(t, cfg, kafkatest.Records(kafkatest.Suppressed, 100)...)
+	run := func(tl *read.Tail) *kafkatest.Ledger {
+		l := kafkatest.NewLedger()
+		r := kafkatest.Go(t, func(ctx context.Context) error {
 			return tl.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
-				l.note(recs)
+				l.Note(recs)
 				return nil
 			})
 		})
-		caughtUp(t, tl)
-		if err := r.end(t); err != nil {
+		kafkatest.CaughtUp(t, tl)
+		if err := r.End(t); err != nil {
 			t.Error(err)
 		}
 		return l
 	}
-	first := tail(t, cfg, read.TailConfig{})
-	if n := run(first).handled(); n != 100 {
+	first := kafkatest.Tail(t, cfg, read.TailConfig{})
+	if n := run(first).Handled(); n != 100 {
 		t.Fatalf("the first applied %d, want 100", n)
 	}
-	kafkatest.Produce(t, cfg, records(suppressed, 30)...)
-	if n := run(tail(t, cfg, read.TailConfig{Start: first.Applied()})).handled(); n != 30 {
+	kafkatest.Produce(t, cfg, kafkatest.Records(kafkatest.Suppressed, 30)...)
+	if n := run(kafkatest.Tail(t, cfg, read.TailConfig{Start: first.Applied()})).Handled(); n != 30 {
 		t.Errorf("the second applied %d, want the 30 new ones", n)
 	}
 }
@@ -136,12 +114,12 @@ func TestTail_GoesOnWhereItWas(t *testing.T) {
 func TestTail_RefusesAPositionBeyondTheEnd(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	kafkatest.Produce(t, cfg, records(suppressed, 10)...)
-	tl := tail(t, cfg, read.TailConfig{Start: map[int32]int64{0: 1000}})
-	r := start(t, func(ctx context.Context) error {
+	kafkatest.Produce(t, cfg, kafkatest.Records(kafkatest.Suppressed, 10)...)
+	tl := kafkatest.Tail(t, cfg, read.TailConfig{Start: map[int32]int64{0: 1000}})
+	r := kafkatest.Go(t, func(ctx context.Context) error {
 		return tl.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
 	})
-	if err := r.wait(t); !errors.Is(err, kafka.ErrDiverged) || fate.Of(err) != fate.StartAgain {
+	if err := r.Wait(t); !errors.Is(err, kafka.ErrDiverged) || fate.Of(err) != fate.StartAgain {
 		t.Errorf("Run = %v (%s), want ErrDiverged with the fate start again", err, fate.Of(err))
 	}
 }
@@ -149,20 +127,20 @@ func TestTail_RefusesAPositionBeyondTheEnd(t *testing.T) {
 func TestTail_NoticesThatTheTopicWasMadeAnew(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	kafkatest.Produce(t, cfg, records(suppressed, 100)...)
-	tl := tail(t, cfg, read.TailConfig{})
-	r := start(t, func(ctx context.Context) error {
+	kafkatest.Produce(t, cfg, kafkatest.Records(kafkatest.Suppressed, 100)...)
+	tl := kafkatest.Tail(t, cfg, read.TailConfig{})
+	r := kafkatest.Go(t, func(ctx context.Context) error {
 		return tl.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
 	})
-	caughtUp(t, tl)
+	kafkatest.CaughtUp(t, tl)
 	adm := kadm.NewClient(kafkatest.Client(t, cfg))
-	if _, err := adm.DeleteTopic(bounded(t), suppressed); err != nil {
+	if _, err := adm.DeleteTopic(kafkatest.Context(t), kafkatest.Suppressed); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := adm.CreateTopic(bounded(t), kafkatest.Partitions, -1, nil, suppressed); err != nil {
+	if _, err := adm.CreateTopic(kafkatest.Context(t), kafkatest.Partitions, -1, nil, kafkatest.Suppressed); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.wait(t); !errors.Is(err, kafka.ErrDiverged) {
+	if err := r.Wait(t); !errors.Is(err, kafka.ErrDiverged) {
 		t.Errorf("Run = %v, want ErrDiverged", err)
 	}
 }
@@ -170,32 +148,32 @@ func TestTail_NoticesThatTheTopicWasMadeAnew(t *testing.T) {
 func TestTail_AppliesARefusedBatchAgain(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	kafkatest.Produce(t, cfg, records(suppressed, 20)...)
+	kafkatest.Produce(t, cfg, kafkatest.Records(kafkatest.Suppressed, 20)...)
 	refusals := 3
-	l := newLedger()
-	tl := tail(t, cfg, read.TailConfig{})
-	r := start(t, func(ctx context.Context) error {
+	l := kafkatest.NewLedger()
+	tl := kafkatest.Tail(t, cfg, read.TailConfig{})
+	r := kafkatest.Go(t, func(ctx context.Context) error {
 		return tl.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
 			if refusals--; refusals >= 0 {
 				return errors.New("disk is busy")
 			}
-			l.note(recs)
+			l.Note(recs)
 			return nil
 		})
 	})
-	caughtUp(t, tl)
-	if l.handled() != 20 || l.repeated() != 0 {
-		t.Errorf("applied %d with %d repeats, want 20 and none", l.handled(), l.repeated())
+	kafkatest.CaughtUp(t, tl)
+	if l.Handled() != 20 || l.Repeated() != 0 {
+		t.Errorf("applied %d with %d repeats, want 20 and none", l.Handled(), l.Repeated())
 	}
-	if err := r.end(t); err != nil {
+	if err := r.End(t); err != nil {
 		t.Error(err)
 	}
-	halting := tail(t, cfg, read.TailConfig{})
+	halting := kafkatest.Tail(t, cfg, read.TailConfig{})
 	broken := errors.New("disk is gone")
-	r = start(t, func(ctx context.Context) error {
+	r = kafkatest.Go(t, func(ctx context.Context) error {
 		return halting.Run(ctx, func(context.Context, []*kgo.Record) error { return fate.Wrap(fate.Halt, broken) })
 	})
-	if err := r.wait(t); !errors.Is(err, broken) {
+	if err := r.Wait(t); !errors.Is(err, broken) {
 		t.Errorf("Run = %v, want %v", err, broken)
 	}
 }
@@ -205,8 +183,8 @@ func TestTail_ReadsPartitionsThatAreAdded(t *testing.T) {
 	cfg := kafkatest.Start(t)
 	var mu sync.Mutex
 	got := map[int32]int{}
-	tl := tail(t, cfg, read.TailConfig{})
-	r := start(t, func(ctx context.Context) error {
+	tl := kafkatest.Tail(t, cfg, read.TailConfig{})
+	r := kafkatest.Go(t, func(ctx context.Context) error {
 		return tl.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
 			mu.Lock()
 			defer mu.Unlock()
@@ -216,21 +194,21 @@ func TestTail_ReadsPartitionsThatAreAdded(t *testing.T) {
 			return nil
 		})
 	})
-	caughtUp(t, tl)
+	kafkatest.CaughtUp(t, tl)
 	adm := kadm.NewClient(kafkatest.Client(t, cfg))
-	if _, err := adm.UpdatePartitions(bounded(t), kafkatest.Partitions+1, suppressed); err != nil {
+	if _, err := adm.UpdatePartitions(kafkatest.Context(t), kafkatest.Partitions+1, kafkatest.Suppressed); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the new partition is known", func() bool { return len(tl.Applied()) == kafkatest.Partitions+1 })
-	rec := &kgo.Record{Topic: suppressed, Partition: kafkatest.Partitions, Value: []byte("v")}
+	kafkatest.Until(t, "the new partition is known", func() bool { return len(tl.Applied()) == kafkatest.Partitions+1 })
+	rec := &kgo.Record{Topic: kafkatest.Suppressed, Partition: kafkatest.Partitions, Value: []byte("v")}
 	cl := kafkatest.Client(t, cfg, kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	if err := cl.ProduceSync(bounded(t), rec).FirstErr(); err != nil {
+	if err := cl.ProduceSync(kafkatest.Context(t), rec).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
-	if err := tl.Wait(bounded(t), kafkatest.Partitions, 0); err != nil {
+	if err := tl.Wait(kafkatest.Context(t), kafkatest.Partitions, 0); err != nil {
 		t.Error(err)
 	}
-	if err := r.end(t); err != nil {
+	if err := r.End(t); err != nil {
 		t.Error(err)
 	}
 }
@@ -239,12 +217,12 @@ func TestTail_WaitsForABrokerThatIsNotThereYet(t *testing.T) {
 	t.Parallel()
 	cfg := kafka.Default()
 	cfg.Brokers = []string{"127.0.0.1:1"}
-	tl := tail(t, cfg, read.TailConfig{Retry: lifecycle.Backoff{}})
-	r := start(t, func(ctx context.Context) error {
+	tl := kafkatest.Tail(t, cfg, read.TailConfig{Retry: lifecycle.Backoff{}})
+	r := kafkatest.Go(t, func(ctx context.Context) error {
 		return tl.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
 	})
-	until(t, "it grows stale", func() bool { return tl.Lag() > 300*time.Millisecond })
-	if err := r.end(t); err != nil {
+	kafkatest.Until(t, "it grows stale", func() bool { return tl.Lag() > 300*time.Millisecond })
+	if err := r.End(t); err != nil {
 		t.Errorf("Run = %v, want nil", err)
 	}
 }

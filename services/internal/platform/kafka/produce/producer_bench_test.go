@@ -1,4 +1,4 @@
-package kafka_test
+package produce_test
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
@@ -35,7 +36,7 @@ func BenchmarkPublish(b *testing.B) {
 
 func benchmarkPublish(b *testing.B, pc produce.Config, n, callers int) {
 	cfg := kafkatest.Start(b, kfake.BlackholeProduce())
-	p, err := produce.New(cfg, pc, zap.NewNop(), newRegistry())
+	p, err := produce.New(cfg, pc, zap.NewNop(), prometheus.NewRegistry())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -50,7 +51,7 @@ func benchmarkPublish(b *testing.B, pc produce.Config, n, callers int) {
 			// One block of memory a request: what is measured is Publish.
 			block, ptrs := make([]kgo.Record, n), make([]*kgo.Record, n)
 			for j := range block {
-				block[j] = kgo.Record{Topic: bounced, Key: value[(i+j)%64 : (i+j)%64+16], Value: value}
+				block[j] = kgo.Record{Topic: kafkatest.Bounced, Key: value[(i+j)%64 : (i+j)%64+16], Value: value}
 				ptrs[j] = &block[j]
 			}
 			if err := p.Publish(b.Context(), ptrs...); err != nil {
@@ -78,7 +79,7 @@ func BenchmarkPublish_Plain(b *testing.B) {
 				for i := 0; pb.Next(); i++ {
 					block, ptrs := make([]kgo.Record, n), make([]*kgo.Record, n)
 					for j := range block {
-						block[j] = kgo.Record{Topic: bounced, Key: value[(i+j)%64 : (i+j)%64+16], Value: value}
+						block[j] = kgo.Record{Topic: kafkatest.Bounced, Key: value[(i+j)%64 : (i+j)%64+16], Value: value}
 						ptrs[j] = &block[j]
 					}
 					if err := cl.ProduceSync(context.Background(), ptrs...).FirstErr(); err != nil {

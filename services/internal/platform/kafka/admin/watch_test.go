@@ -1,11 +1,13 @@
-package kafka_test
+package admin_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -20,9 +22,9 @@ import (
 // watch returns a watch over two topics that looks often.
 func watch(t *testing.T, cfg kafka.Config, wc admin.WatchConfig) *admin.Watch {
 	t.Helper()
-	wc.Name, wc.Topics = "test", []string{bounced, opened}
-	orDefault(&wc.Interval, 5*time.Millisecond)
-	w, err := admin.NewWatch(cfg, wc, zap.NewNop(), newRegistry())
+	wc.Name, wc.Topics = "test", []string{kafkatest.Bounced, kafkatest.Opened}
+	wc.Interval = cmp.Or(wc.Interval, 5*time.Millisecond)
+	w, err := admin.NewWatch(cfg, wc, zap.NewNop(), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +38,7 @@ func awaited(t *testing.T, cfg kafka.Config, wc admin.WatchConfig) *admin.Watch 
 	if w.Fault() == nil {
 		t.Error("Fault before the first look = nil")
 	}
-	if err := w.Await(bounded(t)); err != nil {
+	if err := w.Await(kafkatest.Context(t)); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Fault(); err != nil {
@@ -47,22 +49,22 @@ func awaited(t *testing.T, cfg kafka.Config, wc admin.WatchConfig) *admin.Watch 
 
 func TestWatch_AwaitsTheBrokerAndItsTopics(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := kafkatest.FreePort(t)
 	cfg := kafka.Default()
 	cfg.Topics.Partitions = kafkatest.Partitions
-	cfg.Brokers = []string{"no-such-host.invalid:9092", port.addr, "neither.invalid:9092"}
+	cfg.Brokers = []string{"no-such-host.invalid:9092", port.Addr, "neither.invalid:9092"}
 	w := watch(t, cfg, admin.WatchConfig{})
-	waiting := start(t, w.Await)
-	until(t, "the watch says that it waits", func() bool { return w.Fault() != nil })
-	b := kafkatest.StartEmpty(t, kfake.Ports(port.number))
+	waiting := kafkatest.Go(t, w.Await)
+	kafkatest.Until(t, "the watch says that it waits", func() bool { return w.Fault() != nil })
+	b := kafkatest.StartEmpty(t, kfake.Ports(port.Number))
 	b.Config.Topics.Partitions = kafkatest.Partitions
 	kafkatest.Make(t, b.Config)
-	if err := waiting.wait(t); err != nil {
+	if err := waiting.Wait(t); err != nil {
 		t.Errorf("Await = %v, want nil", err)
 	}
 	wrong := cfg
 	wrong.Topics.Partitions = 7
-	if err := watch(t, wrong, admin.WatchConfig{}).Await(bounded(t)); fate.Of(err) != fate.Halt {
+	if err := watch(t, wrong, admin.WatchConfig{}).Await(kafkatest.Context(t)); fate.Of(err) != fate.Halt {
 		t.Errorf("Await with another number of partitions = %v, want the fate halt", err)
 	}
 }
@@ -88,7 +90,7 @@ func TestWatch_AwaitsWhatPasses(t *testing.T) {
 				return metadataRefusal(t, b, m, code), nil, true
 			})
 			w := watch(t, b.Config, admin.WatchConfig{})
-			if err := w.Await(bounded(t)); err != nil {
+			if err := w.Await(kafkatest.Context(t)); err != nil {
 				t.Errorf("Await = %v, want nil once it has passed", err)
 			}
 		})
@@ -113,17 +115,17 @@ func TestWatch_SaysSoWhileATopicIsMissingAndStartsAgainWhenItIsAnother(t *testin
 	t.Parallel()
 	cfg := kafkatest.Start(t)
 	w := awaited(t, cfg, admin.WatchConfig{})
-	id := w.ID(bounced)
-	r := start(t, w.Run)
-	kafkatest.Delete(t, cfg, bounced)
-	until(t, "the missing topic is a fault", func() bool { return errors.Is(w.Fault(), kafka.ErrUnknownTopic) })
+	id := w.ID(kafkatest.Bounced)
+	r := kafkatest.Go(t, w.Run)
+	kafkatest.Delete(t, cfg, kafkatest.Bounced)
+	kafkatest.Until(t, "the missing topic is a fault", func() bool { return errors.Is(w.Fault(), kafka.ErrUnknownTopic) })
 	kafkatest.Make(t, cfg)
-	err := r.wait(t)
+	err := r.Wait(t)
 	if !errors.Is(err, kafka.ErrRemade) || fate.Of(err) != fate.StartAgain {
 		t.Errorf("Run = %v (%s), want ErrRemade with the fate start again", err, fate.Of(err))
 	}
 	again := awaited(t, cfg, admin.WatchConfig{})
-	if again.ID(bounced) == id {
+	if again.ID(kafkatest.Bounced) == id {
 		t.Error("the topic made anew has the id of the old one")
 	}
 }
@@ -131,16 +133,16 @@ func TestWatch_SaysSoWhileATopicIsMissingAndStartsAgainWhenItIsAnother(t *testin
 func TestWatch_AddedPartitions(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	strict := start(t, awaited(t, cfg, admin.WatchConfig{}).Run)
+	strict := kafkatest.Go(t, awaited(t, cfg, admin.WatchConfig{}).Run)
 	lenient := awaited(t, cfg, admin.WatchConfig{AnyPartitions: true})
-	going := start(t, lenient.Run)
-	kafkatest.AddPartitions(t, cfg, 2, opened)
-	err := strict.wait(t)
+	going := kafkatest.Go(t, lenient.Run)
+	kafkatest.AddPartitions(t, cfg, 2, kafkatest.Opened)
+	err := strict.Wait(t)
 	if _, ok := errors.AsType[*admin.DifferenceError](err); !ok || fate.Of(err) != fate.Halt {
 		t.Errorf("Run = %v (%s), want a DifferenceError with the fate halt", err, fate.Of(err))
 	}
-	until(t, "who goes on says that it should not", func() bool { return lenient.Fault() != nil })
-	if err := going.end(t); err != nil {
+	kafkatest.Until(t, "who goes on says that it should not", func() bool { return lenient.Fault() != nil })
+	if err := going.End(t); err != nil {
 		t.Errorf("Run with AnyPartitions = %v, want nil", err)
 	}
 }
@@ -148,19 +150,19 @@ func TestWatch_AddedPartitions(t *testing.T) {
 func TestWatch_RightsTakenAway(t *testing.T) {
 	t.Parallel()
 	b := kafkatest.StartBroker(t)
-	strict := start(t, awaited(t, b.Config, admin.WatchConfig{}).Run)
+	strict := kafkatest.Go(t, awaited(t, b.Config, admin.WatchConfig{}).Run)
 	var told []string
 	serving := awaited(t, b.Config, admin.WatchConfig{Remade: func(topic string) { told = append(told, topic) }})
-	going := start(t, serving.Run)
+	going := kafkatest.Go(t, serving.Run)
 	b.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		b.KeepControl()
 		return metadataRefusal(t, b, req.(*kmsg.MetadataRequest), kerr.TopicAuthorizationFailed), nil, true
 	})
-	if err := strict.wait(t); !errors.Is(err, kafka.ErrDenied) || fate.Of(err) != fate.Halt {
+	if err := strict.Wait(t); !errors.Is(err, kafka.ErrDenied) || fate.Of(err) != fate.Halt {
 		t.Errorf("Run = %v (%s), want ErrDenied with the fate halt", err, fate.Of(err))
 	}
-	until(t, "who serves on says that it should not", func() bool { return errors.Is(serving.Fault(), kafka.ErrDenied) })
-	if err := going.end(t); err != nil || len(told) != 0 {
+	kafkatest.Until(t, "who serves on says that it should not", func() bool { return errors.Is(serving.Fault(), kafka.ErrDenied) })
+	if err := going.End(t); err != nil || len(told) != 0 {
 		t.Errorf("Run = %v, told of %v; want to go on and no topic", err, told)
 	}
 }
@@ -170,21 +172,21 @@ func TestWatch_TellsWhoServesOnOfATopicMadeAnew(t *testing.T) {
 	cfg := kafkatest.Start(t)
 	told := make(chan string, 8)
 	w := awaited(t, cfg, admin.WatchConfig{Remade: func(topic string) { told <- topic }})
-	r := start(t, w.Run)
-	kafkatest.Remake(t, cfg, opened)
-	if topic := <-told; topic != opened {
-		t.Errorf("told of %q, want %q", topic, opened)
+	r := kafkatest.Go(t, w.Run)
+	kafkatest.Remake(t, cfg, kafkatest.Opened)
+	if topic := <-told; topic != kafkatest.Opened {
+		t.Errorf("told of %q, want %q", topic, kafkatest.Opened)
 	}
-	until(t, "the fault is over", func() bool { return w.Fault() == nil })
-	if err := r.end(t); err != nil {
+	kafkatest.Until(t, "the fault is over", func() bool { return w.Fault() == nil })
+	if err := r.End(t); err != nil {
 		t.Errorf("Run = %v, want nil", err)
 	}
 }
 
 func TestWatch_SurvivesAnOutage(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
-	b := kafkatest.StartBroker(t, kfake.Ports(port.number), kfake.DataDir(t.TempDir()))
+	port := kafkatest.FreePort(t)
+	b := kafkatest.StartBroker(t, kfake.Ports(port.Number), kfake.DataDir(t.TempDir()))
 	w := awaited(t, b.Config, admin.WatchConfig{})
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()

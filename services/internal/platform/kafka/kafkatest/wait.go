@@ -1,0 +1,91 @@
+package kafkatest
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+)
+
+// Timeout is how long a test waits for one thing before it fails.
+const Timeout = time.Minute
+
+// Until asks ok, often, until it holds; after Timeout the test fails.
+func Until(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.NewTimer(Timeout)
+	defer deadline.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			tb.Fatalf("did not happen: %s", what)
+		}
+	}
+}
+
+// Context ends with the test, after Timeout at the latest.
+func Context(tb testing.TB) context.Context {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), Timeout)
+	tb.Cleanup(cancel)
+	return ctx
+}
+
+// Running is a Run in its own goroutine.
+type Running struct {
+	// Stop asks it to end.
+	Stop context.CancelFunc
+	// Done has its error once it has ended.
+	Done chan error
+}
+
+// Go starts run, and asks it to end with the test.
+func Go(tb testing.TB, run func(ctx context.Context) error) *Running {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &Running{Stop: cancel, Done: make(chan error, 1)}
+	go func() { r.Done <- run(ctx) }()
+	tb.Cleanup(cancel)
+	return r
+}
+
+// End stops it and returns its error.
+func (r *Running) End(tb testing.TB) error {
+	tb.Helper()
+	r.Stop()
+	return r.Wait(tb)
+}
+
+// Wait returns its error once it has ended by itself.
+func (r *Running) Wait(tb testing.TB) error {
+	tb.Helper()
+	select {
+	case err := <-r.Done:
+		return err
+	case <-time.After(Timeout):
+		tb.Fatal("Run did not end")
+		return nil
+	}
+}
+
+// Port is a TCP port of this host.
+type Port struct {
+	// Addr is its host:port.
+	Addr string
+	// Number is the port alone.
+	Number int
+}
+
+// FreePort returns a port that was free a moment ago.
+func FreePort(tb testing.TB) Port {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer l.Close()
+	return Port{l.Addr().String(), l.Addr().(*net.TCPAddr).Port}
+}
