@@ -152,6 +152,9 @@ func (x *exchange) causeOfVerdict(v webhookverify.Verdict) cause {
 // provider's, or broken. Many clients say urlencoded of whatever they send, so
 // that alone is no sign.
 func (x *exchange) causeOfBody(broken cause) cause {
+	if x.source.inQuery {
+		return broken // it takes parameters, forms and JSON
+	}
 	media, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
 	start := bytes.TrimLeft(x.body, " \t\r\n")
 	isJSON := len(start) > 0 && (start[0] == '{' || start[0] == '[')

@@ -192,6 +192,9 @@ func (s *Service) addSources() error {
 		if p, ok := src.provider.(interface{ ReadsForms() bool }); ok {
 			src.readsForms = p.ReadsForms()
 		}
+		if p, ok := src.provider.(interface{ ReadsQuery() bool }); ok {
+			src.inQuery = p.ReadsQuery()
+		}
 		s.sources[sc.Name] = src
 	}
 	return nil
@@ -201,7 +204,7 @@ func (s *Service) addSources() error {
 // validated.
 func (s *Service) configure(src *source, c generic.Config) {
 	src.provider = generic.New(c, src.name, new(config.Problems))
-	src.origins, src.inQuery = c.Origins, c.InQuery()
+	src.origins = c.Origins
 	for _, name := range c.Webhooks() {
 		t := generic.TypeOf(src.name, name)
 		src.kinds[t] = kind{topic: webhookTopic(s.kafkaCfg.TopicPrefix, t), cloudEventType: []byte(t)}

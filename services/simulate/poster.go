@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -114,7 +115,7 @@ func (p *poster) send(ctx context.Context, r dialect.Request) error {
 
 func (p *poster) post(ctx context.Context, r dialect.Request) (status int, retryAfter time.Duration, err error) {
 	retryAfter = time.Second
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.target(r), bytes.NewReader(r.Body))
+	req, err := http.NewRequestWithContext(ctx, cmp.Or(r.Method, http.MethodPost), p.target(r), bytes.NewReader(r.Body))
 	if err != nil {
 		return 0, retryAfter, err
 	}

@@ -52,6 +52,21 @@ func ReadForm(body []byte) ([]Field, error) {
 	return fields, nil
 }
 
+// Parameters returns the parameters of the URL and behind them the fields of a form in
+// the body, as one form; empty for a request with neither. It is false for a body of
+// JSON, whatever its type.
+func (r *Request) Parameters() (form []byte, ok bool) {
+	body := bytes.TrimSpace(bytes.TrimPrefix(r.Body, []byte("\xef\xbb\xbf")))
+	if len(body) > 0 && (body[0] == '{' || body[0] == '[') {
+		return nil, false
+	}
+	form = []byte(r.Query)
+	if len(form) > 0 && len(body) > 0 {
+		form = append(form, '&')
+	}
+	return append(form, body...), true
+}
+
 // multipartPartBytesMax bounds one part of a form in parts; what is longer is cut.
 const multipartPartBytesMax = 64 << 10
 

@@ -4,8 +4,10 @@
 package dialect
 
 import (
+	"bytes"
 	"crypto"
 	"fmt"
+	"net/http"
 
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
@@ -30,6 +32,8 @@ type Dialect struct {
 	PrivateKey []byte
 	// Media is the content type; "" is JSON.
 	Media string
+	// InQuery says that the provider puts an event into the parameters of the URL, by GET.
+	InQuery bool
 }
 
 // Signature makes a request genuine, as a provider does.
@@ -41,6 +45,7 @@ const DevelopmentKey = "development-signing-key"
 
 // Request is one webhook.
 type Request struct {
+	Method string // "" is POST
 	Query  string // of the URL, without "?"
 	Body   []byte
 	Header map[string]string
@@ -84,11 +89,14 @@ func (d *Dialect) Compose(facts []Fact, o *Occasion) (Request, error) {
 }
 
 // Captured returns the body of a request that was received once as the provider
-// would post it now.
+// would post it now; of one that sends parameters they begin with "?".
 func (d *Dialect) Captured(body []byte, o *Occasion) (Request, error) {
 	media := d.Media
 	if media == "" {
 		media = JSONMedia
+	}
+	if query, ok := bytes.CutPrefix(body, []byte("?")); ok && d.InQuery {
+		return Request{Method: http.MethodGet, Query: string(query)}, nil
 	}
 	r := Request{Body: body, Header: map[string]string{"Content-Type": media}}
 	if d.Sign == nil {

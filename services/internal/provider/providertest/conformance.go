@@ -3,7 +3,6 @@ package providertest
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -138,6 +137,6 @@ func (f Failures) Teller(tb testing.TB, p provider.Provider) func(words, reply s
 		if err != nil {
 			tb.Fatal(err)
 		}
-		return &provider.Request{Header: http.Header{}, Body: []byte(text), Limits: limits}
+		return requestOf(p, []byte(text))
 	}
 }

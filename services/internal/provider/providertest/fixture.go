@@ -1,6 +1,7 @@
 package providertest
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -158,10 +159,22 @@ func withoutOrphans(folder fs.FS, dir string, fixtures []fixture) error {
 	return nil
 }
 
-func (f fixture) request() *provider.Request {
-	req := &provider.Request{Header: http.Header{}, Body: slices.Clone(f.in), Limits: limits}
+// request returns the case as a request to p.
+func (f fixture) request(p provider.Provider) *provider.Request {
+	req := requestOf(p, slices.Clone(f.in))
 	for k, v := range f.meta.Headers {
 		req.Header.Set(k, v)
+	}
+	return req
+}
+
+// requestOf returns in as a request to p. It is the body; a provider that reads the
+// parameters of the URL gets what begins with "?" as these.
+func requestOf(p provider.Provider, in []byte) *provider.Request {
+	req := &provider.Request{Header: http.Header{}, Body: in, Limits: limits}
+	q, ok := p.(interface{ ReadsQuery() bool })
+	if query, found := bytes.CutPrefix(in, []byte("?")); found && ok && q.ReadsQuery() {
+		req.Query, req.Body = string(query), nil
 	}
 	return req
 }

@@ -46,7 +46,7 @@ func TestReadFixtures_ACaseSaysOnlyWhereItDiffers(t *testing.T) {
 			t.Fatalf("%s: %d cases, %v", tt.name, len(fixtures), err)
 		}
 		f := fixtures[1]
-		if f.name != "sent" || f.meta.Source != tt.source || *f.meta.Items != tt.items || f.request().Header.Get("Content-Type") != tt.contentType {
+		if f.name != "sent" || f.meta.Source != tt.source || *f.meta.Items != tt.items || f.request(nil).Header.Get("Content-Type") != tt.contentType {
 			t.Errorf("%s: case %s: source %q, %d items, headers %v", tt.name, f.name, f.meta.Source, *f.meta.Items, f.meta.Headers)
 		}
 	}

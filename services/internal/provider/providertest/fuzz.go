@@ -23,7 +23,7 @@ func Fuzz(f *testing.F, p provider.Provider, s Suite, count func(body []byte) (i
 	n := newNormaliser(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		before := bytes.Clone(body)
-		batch, err := decode(p, n, &provider.Request{Body: body, Limits: limits})
+		batch, err := decode(p, n, requestOf(p, body))
 		if !bytes.Equal(before, body) {
 			t.Fatal("the body was written to")
 		}
@@ -33,7 +33,7 @@ func Fuzz(f *testing.F, p provider.Provider, s Suite, count func(body []byte) (i
 		if want, ok := count(body); ok && want != len(batch.Items()) {
 			t.Fatalf("%d entries went in, %d items came out", want, len(batch.Items()))
 		}
-		again, err := decode(p, n, &provider.Request{Body: before, Limits: limits})
+		again, err := decode(p, n, requestOf(p, before))
 		if err != nil {
 			t.Fatalf("the second time: %v", err)
 		}

@@ -14,7 +14,7 @@ import (
 // ID returns the id of the only event of a request with the body given.
 func ID(tb testing.TB, p provider.Provider, body []byte) string {
 	tb.Helper()
-	batch, err := decode(p, newNormaliser(tb), &provider.Request{Body: body, Limits: limits})
+	batch, err := decode(p, newNormaliser(tb), requestOf(p, body))
 	if err != nil {
 		tb.Fatal(err)
 	}

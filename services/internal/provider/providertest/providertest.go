@@ -57,9 +57,10 @@ type Suite struct {
 }
 
 // FormObject is Inside of a provider whose items are the fields of a form: the
-// object made of them, whose bytes are in the golden files.
+// object made of them, whose bytes are in the golden files. Parameters of a URL may
+// begin with "?".
 func FormObject(body []byte) []byte {
-	fields, err := provider.ReadForm(body)
+	fields, err := provider.ReadForm(bytes.TrimPrefix(body, []byte("?")))
 	if err != nil {
 		return nil
 	}
@@ -135,7 +136,7 @@ func decode(p provider.Provider, n *normalise.Normaliser, req *provider.Request)
 // knows. An item with a fault fails the test.
 func Complete(tb testing.TB, p provider.Provider, body []byte) []schemas.Event {
 	tb.Helper()
-	batch, err := decode(p, newNormaliser(tb), &provider.Request{Header: http.Header{}, Body: body, Limits: limits})
+	batch, err := decode(p, newNormaliser(tb), requestOf(p, body))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -172,7 +173,8 @@ func describe(batch *provider.Batch, err error) outcome {
 }
 
 func (s Suite) golden(t *testing.T, p provider.Provider, n *normalise.Normaliser, f fixture) {
-	req := f.request()
+	req := f.request(p)
+	body := slices.Clone(req.Body)
 	batch, err := decode(p, n, req)
 	if err == nil {
 		if len(batch.Items()) != *f.meta.Items {
@@ -180,7 +182,7 @@ func (s Suite) golden(t *testing.T, p provider.Provider, n *normalise.Normaliser
 		}
 		received := req.Body
 		if s.Inside != nil {
-			received = s.Inside(req.Body)
+			received = s.Inside(f.in)
 		}
 		for i := range batch.Items() {
 			it := &batch.Items()[i]
@@ -193,7 +195,7 @@ func (s Suite) golden(t *testing.T, p provider.Provider, n *normalise.Normaliser
 			}
 		}
 	}
-	if !bytes.Equal(req.Body, f.in) {
+	if !bytes.Equal(req.Body, body) {
 		t.Error("the body was written to")
 	}
 	got, err := json.MarshalIndent(describe(batch, err), "", "  ")
@@ -247,7 +249,7 @@ func (s Suite) sameIDs(t *testing.T, p provider.Provider, n *normalise.Normalise
 	var all [][]byte           // each entry once, however many items it makes
 	for _, f := range fixtures {
 		for range 2 {
-			batch, err := decode(p, n, f.request())
+			batch, err := decode(p, n, f.request(p))
 			if err != nil {
 				continue
 			}
@@ -301,8 +303,9 @@ func keyOf(ev *schemas.Event) string {
 func silentErrors(t *testing.T, p provider.Provider, fixtures []fixture) {
 	for _, f := range fixtures {
 		for end := range f.in {
-			req := f.request()
-			req.Body = req.Body[:end]
+			req := f.request(p)
+			cut := requestOf(p, slices.Clone(f.in[:end]))
+			req.Query, req.Body = cut.Query, cut.Body
 			var batch provider.Batch
 			err := p.Decode(req, &batch)
 			if err == nil {
@@ -330,7 +333,7 @@ func (s Suite) largest(t *testing.T, p provider.Provider, n *normalise.Normalise
 	makes := make([]int, 0, s.Largest) // items of each entry
 	for len(entries) < s.Largest {
 		for _, f := range fixtures {
-			batch, err := decode(p, n, f.request())
+			batch, err := decode(p, n, f.request(p))
 			if err != nil {
 				continue
 			}
