@@ -8,6 +8,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/classify"
 	"github.com/mailstream/mailstream/services/internal/provider/activecampaign"
 	"github.com/mailstream/mailstream/services/internal/provider/brevo"
+	"github.com/mailstream/mailstream/services/internal/provider/elasticemail"
 	"github.com/mailstream/mailstream/services/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/internal/provider/mailchimp"
 	"github.com/mailstream/mailstream/services/internal/provider/mailersend"
@@ -43,6 +44,7 @@ func Entries() []profile.Entry {
 		brevo.Entry(),
 		activecampaign.Entry(),
 		mailersend.Entry(),
+		elasticemail.Entry(),
 	}
 }
 

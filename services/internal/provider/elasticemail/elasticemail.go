@@ -1,0 +1,176 @@
+// Package elasticemail reads the HTTP web notifications of Elastic Email: one event a
+// request, in the parameters of the URL. They come by GET; a form and a flat JSON object
+// that are posted mean the same.
+//
+// Elastic Email has no ids for events and whole seconds: an event is known by all that
+// it says of status, message, recipient, link and category.
+package elasticemail
+
+import (
+	"strings"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
+	"github.com/mailstream/mailstream/services/internal/provider"
+)
+
+// Name is the provider's name in the configuration and in events.
+const Name = "elasticemail"
+
+// Provider reads Elastic Email's notifications.
+type Provider struct{}
+
+// Name returns Name.
+func (Provider) Name() string { return Name }
+
+// ReadsQuery says that the parameters of the URL are the event.
+func (Provider) ReadsQuery() bool { return true }
+
+// Answers says that Elastic Email takes a 200 alone as done. It switches notifications
+// off after 1,000 others; whether it repeats one is not documented.
+func (Provider) Answers() provider.Answers { return provider.Retried() }
+
+// Decode takes the parameters of one event. A request without a body that names no
+// event validates the URL and is no item.
+func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
+	form, isForm := req.Parameters()
+	var (
+		raw jsontext.Value
+		m   jsontext.Members
+		err error
+	)
+	switch {
+	case !isForm:
+		raw, m, err = out.ObjectIn(req.Body, req.Limits)
+	case len(form) > 0:
+		raw, m, err = out.FieldsIn(form, req.Limits)
+	}
+	if err != nil {
+		return err
+	}
+	e := entry{out: out}
+	e.read(m)
+	if !e.has(fieldStatus) && !e.has(fieldMessageID) && !e.has(fieldTo) {
+		if len(req.Body) > 0 {
+			return &provider.FormError{What: "neither status nor messageid nor to"}
+		}
+		return nil
+	}
+	for m.Next() { // a request that validates the URL may have any
+		if fieldOf(m.Key()) == fieldCount {
+			out.Drift(provider.UnknownField, m.Key())
+		}
+	}
+	e.decode(out.Add(raw))
+	return nil
+}
+
+// entry is one event taken apart; the last of two equal keys counts.
+type entry struct {
+	values [fieldCount]jsontext.Value
+	out    *provider.Batch
+}
+
+func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
+
+// has says that a field is there and not empty.
+func (e *entry) has(f field) bool {
+	v := e.values[f]
+	return v.Kind() != jsontext.Invalid && v.Kind() != jsontext.Null && string(v) != `""`
+}
+
+func (e *entry) read(m jsontext.Members) {
+	for m.Next() {
+		if f := fieldOf(m.Key()); f < fieldCount {
+			e.values[f] = m.Value()
+		}
+	}
+}
+
+func (e *entry) decode(it *provider.Item) {
+	ev := &it.Event
+	ev.ProviderEvent = e.text(fieldStatus)
+	ev.MessageID = e.text(fieldMessageID)
+	ev.Recipient = e.text(fieldTo)
+	switch {
+	case ev.ProviderEvent == "":
+		it.Reject(provider.NoType)
+		return
+	case ev.Recipient == "" && ev.MessageID == "":
+		it.Reject(provider.NoIdentity)
+		return
+	}
+	it.SetTime(eventTime(e.values[fieldDate]))
+	ev.Campaign = e.text(fieldChannel)
+	transaction := e.text(fieldTransaction)
+	it.SetMetadata("transaction", transaction)
+	it.SetMetadata("postback", e.text(fieldPostback))
+	it.Word = strings.ToLower(ev.ProviderEvent) // one event in any spelling
+	it.Distinguish(transaction)                 // of two mails without a messageid
+	e.byStatus(it)
+}
+
+// byStatus fills in what depends on the kind of event.
+func (e *entry) byStatus(it *provider.Item) {
+	ev := &it.Event
+	switch it.Word {
+	case "sent":
+		ev.Type = schemas.Delivered
+	case "opened":
+		ev.Type = schemas.Opened
+	case "clicked":
+		ev.Type = schemas.Clicked
+		ev.URL = e.text(fieldTarget)
+		it.Distinguish(ev.URL) // two links in one second
+	case "abusereport":
+		ev.Type = schemas.Complained
+	case "unsubscribed":
+		ev.Type = schemas.Unsubscribed
+	case "error":
+		e.failure(it)
+	default:
+		ev.Type = schemas.Other
+		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
+		it.Distinguish(string(ev.Raw)) // what tells these apart is not known
+	}
+}
+
+// failure is everything that was not delivered; category alone says what happened.
+func (e *entry) failure(it *provider.Item) {
+	ev := &it.Event
+	category := strings.ToLower(e.text(fieldCategory))
+	it.Failure.Class = category
+	it.Distinguish(category) // one mail fails in two ways in one second
+	switch category {
+	case "nomailbox":
+		ev.Type, ev.BounceType = schemas.Bounced, schemas.Hard
+	case "ignore", "notdelivered": // Elastic Email did not try
+		ev.Type = schemas.Blocked
+	case "manualcancel", "notdeliveredcancelled":
+		ev.Type = schemas.Failed
+	default:
+		ev.Type, ev.BounceType = schemas.Bounced, schemas.Soft
+		it.Failure.Soft = true
+	}
+}
+
+// layouts are how a date may be written beside what provider.Time reads. The month is
+// first: an account of another language would have to be known as such.
+func layouts() [4]string {
+	return [...]string{"1/2/2006 3:04:05 PM", "1/2/2006 15:04:05", "1/2/2006 3:04 PM", "1/2/2006 15:04"}
+}
+
+// eventTime reads a date, which is in UTC.
+func eventTime(v jsontext.Value) (time.Time, string) {
+	t, stamp := provider.Time(v)
+	for _, layout := range layouts() {
+		if !t.IsZero() {
+			break
+		}
+		if other, err := time.Parse(layout, stamp); err == nil {
+			t = other.UTC().Truncate(time.Millisecond)
+		}
+	}
+	return t, stamp
+}

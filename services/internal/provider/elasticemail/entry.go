@@ -1,0 +1,28 @@
+package elasticemail
+
+import (
+	_ "embed"
+
+	"github.com/mailstream/mailstream/services/internal/provider/dialect"
+	"github.com/mailstream/mailstream/services/internal/provider/profile"
+)
+
+// classes are what the provider's words say of why mail did not arrive.
+//
+//go:embed classes.yaml
+var classes string
+
+// development is the source of the development configuration, without its name.
+//
+//go:embed development.yaml
+var development string
+
+// Entry returns what the services know of Elastic Email.
+func Entry() profile.Entry {
+	return profile.Entry{
+		Provider:    Provider{},
+		Dialect:     dialect.Dialect{Write: write, Single: true, HasWord: hasWord, Media: dialect.FormMedia, InQuery: true},
+		Classes:     classes,
+		Development: development,
+	}
+}
