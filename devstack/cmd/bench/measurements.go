@@ -31,6 +31,7 @@ const (
 	rowMax          = 2 * time.Second
 	suppressedMax   = 100 * time.Millisecond
 	slackMax        = 2 * time.Second
+	backtestMax     = time.Minute
 )
 
 func measurements() []measurement {
@@ -39,6 +40,7 @@ func measurements() []measurement {
 		{"drain", "a backlog from Kafka into ClickHouse beside ClickHouse's own Kafka engine", drain},
 		{"latency", "from a webhook's 200 to its row, its suppression and its Slack message, at 2,000 events/s", latency},
 		{"alerting", "events counted from the topics beside a plain reader with a map, and a spike until Slack has it", alerting},
+		{"backtest", "30 days of mail played to 50 rules beside a query that only reads the counts", backtest},
 		{"check", "suppression checks beside a handler with a Go map", check},
 	}
 }
@@ -118,3 +120,12 @@ func rate(perSecond float64, of string) string { return fmt.Sprintf("%.0f %s/s",
 func span(d time.Duration) string { return d.Round(10 * time.Microsecond).String() }
 
 func times(x float64) string { return fmt.Sprintf("%.2fx", x) }
+
+func backtest(ctx context.Context, o options) ([]row, error) {
+	r, err := bench.Backtest(ctx, bench.Options{Rounds: o.rounds, Progress: o.progress})
+	if err != nil {
+		return nil, err
+	}
+	what := fmt.Sprintf("back-test, 30 days, 50 rules, %.0f M messages", float64(r.Messages)/1e6)
+	return []row{{what, span(r.Took), span(r.Reference) + " read only", times(r.Took.Seconds() / r.Reference.Seconds()), "<= " + backtestMax.String(), r.Took <= backtestMax}}, nil
+}

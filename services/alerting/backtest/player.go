@@ -1,7 +1,7 @@
 package backtest
 
 import (
-	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -18,7 +18,7 @@ const coverage = 80
 type player struct {
 	rules   []played
 	longest time.Duration
-	lowest  int64 // the smallest volume any rule judges
+	floors  []floor // by window, what must be reached for any rule to be over
 	table   *window.Table
 	states  map[stateKey]*state // under way
 	active  map[window.Key]int  // how many states a key has
@@ -38,13 +38,35 @@ type state struct {
 	incident int // index of done; -1 while pending
 }
 
+// floor is the least that fires any rule of one window, so that most keys cost one
+// sum and two comparisons whatever the number of rules.
+type floor struct {
+	window    time.Duration
+	volume    int64
+	threshold float64
+}
+
+// under says that no rule of the window can be over. A threshold is compared to a
+// millionth, so the floor lies two below.
+func (f floor) under(c window.Counts) bool {
+	const margin = 2e-6
+	total := c.Total()
+	return total < f.volume || float64(c.Blocked) <= (f.threshold-margin)*float64(total)
+}
+
 func newPlayer(rules Rules) *player {
 	p := &player{
-		rules: rules.list, longest: rules.longest(), lowest: 1 << 62, table: window.NewTable(window.NewLimit(seriesMax)),
+		rules: rules.list, longest: rules.longest(), table: window.NewTable(window.NewLimit(seriesMax)),
 		states: make(map[stateKey]*state), active: make(map[window.Key]int), sums: make(map[time.Duration]window.Counts),
 	}
 	for i := range p.rules {
-		p.lowest = min(p.lowest, p.rules[i].MinVolume)
+		r := &p.rules[i]
+		j := slices.IndexFunc(p.floors, func(f floor) bool { return f.window == r.Window })
+		if j < 0 {
+			p.floors = append(p.floors, floor{r.Window, r.MinVolume, r.Threshold})
+			continue
+		}
+		p.floors[j].volume, p.floors[j].threshold = min(p.floors[j].volume, r.MinVolume), min(p.floors[j].threshold, r.Threshold)
 	}
 	return p
 }
@@ -62,30 +84,32 @@ func (p *player) judge(now time.Time) {
 		p.table.Expire(window.First(now, p.longest))
 	}
 	var fired []stateKey
-	for _, k := range p.keys() {
-		clear(p.sums)
-		if p.active[k] == 0 && p.sum(k, now, p.longest).Total() < p.lowest {
-			continue
-		}
-		for i := range p.rules {
-			if slices.Contains(p.rules[i].By, k.Dimension) && p.step(stateKey{i, k}, now) {
-				fired = append(fired, stateKey{i, k})
-			}
+	for _, k := range slices.Collect(maps.Keys(p.active)) {
+		fired = p.stepAll(k, now, fired)
+	}
+	for _, k := range p.table.Hot() {
+		if p.active[k] == 0 && p.loud(k, now) { // one that has just ended is stepped once more, to no effect
+			fired = p.stepAll(k, now, fired)
 		}
 	}
 	p.cover(fired, now)
 }
 
-// keys returns what has to be judged, in a fixed order.
-func (p *player) keys() []window.Key {
-	keys := p.table.Hot()
-	for k := range p.active {
-		keys = append(keys, k)
+// loud says whether any rule may be over for a key.
+func (p *player) loud(k window.Key, now time.Time) bool {
+	clear(p.sums)
+	return slices.ContainsFunc(p.floors, func(f floor) bool { return !f.under(p.sum(k, now, f.window)) })
+}
+
+// stepAll steps every rule over one key and appends what fired.
+func (p *player) stepAll(k window.Key, now time.Time, fired []stateKey) []stateKey {
+	clear(p.sums)
+	for i := range p.rules {
+		if at := (stateKey{i, k}); slices.Contains(p.rules[i].By, k.Dimension) && p.step(at, now) {
+			fired = append(fired, at)
+		}
 	}
-	slices.SortFunc(keys, func(a, b window.Key) int {
-		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Dimension, b.Dimension), cmp.Compare(a.Value, b.Value))
-	})
-	return slices.Compact(keys)
+	return fired
 }
 
 func (p *player) sum(k window.Key, now time.Time, length time.Duration) window.Counts {

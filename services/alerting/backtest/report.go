@@ -91,6 +91,9 @@ func Run(ctx context.Context, client *clickhouse.Client, rules Rules, opt Option
 	r.Incidents = slices.DeleteFunc(p.done, func(in Incident) bool { // of the warm-up
 		return !in.End.IsZero() && in.End.Before(opt.From)
 	})
+	slices.SortStableFunc(r.Incidents, func(a, b Incident) int {
+		return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.Rule+nameSeparator+a.Variant, b.Rule+nameSeparator+b.Variant), cmp.Compare(where(a.Labels), where(b.Labels)))
+	})
 	if r.Incidents == nil {
 		r.Incidents = []Incident{}
 	}
