@@ -145,6 +145,8 @@ type Alert struct {
 	// Late says that the spike was seen only after its window had passed, because its
 	// events came late: it is a record, and woke nobody.
 	Late bool `json:"late,omitempty"`
+	// Answer is what a receiver answered, of RuleReceiver.
+	Answer string `json:"answer,omitempty"`
 	// NoTraffic is set while there is too little mail in the window to judge by: the
 	// state then says what was, not what is.
 	NoTraffic *AlertNoTraffic `json:"no_traffic,omitempty"`
@@ -213,14 +215,22 @@ type ReasonCount struct {
 // The kinds of Notification.
 const (
 	NotifyFiring    = "firing"
+	NotifyRepeat    = "repeat"     // the incident lasts, as it was said before
 	NotifyNoTraffic = "no_traffic" // the incident lasts, but there is no mail to judge it by
 	NotifyResolved  = "resolved"
+)
+
+// RuleReceiver is the rule of alerts that say that a receiver does not take messages.
+// Their only label is LabelReceiver.
+const (
+	RuleReceiver  = "receiver_failing"
+	LabelReceiver = "receiver"
 )
 
 // Notification is one message owed to one receiver.
 type Notification struct {
 	Seq      int       `json:"seq"`      // order of the alert's messages, from 1
-	Kind     string    `json:"kind"`     // NotifyFiring, NotifyNoTraffic or NotifyResolved
+	Kind     string    `json:"kind"`     // NotifyFiring, NotifyRepeat, NotifyNoTraffic or NotifyResolved
 	Receiver string    `json:"receiver"` // "slack"
 	QueuedAt time.Time `json:"queued_at"`
 	SentAt   time.Time `json:"sent_at,omitzero"` // zero: still owed
@@ -230,6 +240,10 @@ type Notification struct {
 	LastAnswer string    `json:"last_answer,omitempty"`
 	TriedAt    time.Time `json:"tried_at,omitzero"`
 	NextTryAt  time.Time `json:"next_try_at,omitzero"`
+	// Refused says that LastAnswer was a refusal: somebody has to mend something.
+	Refused bool `json:"refused,omitempty"`
+	// Ref is where the message is at the receiver, so that it can be changed there.
+	Ref string `json:"ref,omitempty"`
 	// Failed says why it was given up, a day after the incident ended; empty when
 	// sent or owed.
 	Failed string `json:"failed,omitempty"`
@@ -256,6 +270,8 @@ type AlertFacts struct {
 	NoTraffic *AlertNoTraffic  `json:"no_traffic,omitempty"`
 	// Also names the other keys the same message covers, "mailbox_provider google".
 	Also []string `json:"also,omitempty"`
+	// Answer is what a receiver answered, of RuleReceiver.
+	Answer string `json:"answer,omitempty"`
 }
 
 // DeadLetter is an item that could not be processed: the value of a record in

@@ -177,12 +177,17 @@ func load(e Entry, n float64) string {
 	}
 	field := strings.TrimPrefix(path.Ext(e.Path), ".")
 	switch {
-	case strings.HasPrefix(e.Path, "alerting.rules[]."):
-		field, value := strings.TrimPrefix(e.Path, "alerting.rules[]."), written(e, n)
+	case strings.HasPrefix(e.Path, "alerting.") && strings.Contains(e.Path, "[]."):
+		list, field, _ := strings.Cut(strings.TrimPrefix(e.Path, "alerting."), "[].")
+		value := written(e, n)
 		if section, inner, ok := strings.Cut(field, "."); ok {
 			field, value = section, fmt.Sprintf("{%s: %s}", inner, value)
 		}
-		environ = append(environ, fmt.Sprintf("MAILSTREAM_ALERTING_RULES=[{name: r, %s: %s}]", field, value))
+		name := "name: r, "
+		if list == "routes" {
+			name = ""
+		}
+		environ = append(environ, fmt.Sprintf("MAILSTREAM_ALERTING_%s=[{%s%s: %s}]", strings.ToUpper(list), name, field, value))
 	case strings.HasPrefix(e.Path, "ingress.sources[].auth."):
 		environ = append(environ, fmt.Sprintf("MAILSTREAM_INGRESS_SOURCES=[{name: a, provider: mailgun, auth: {signing_keys: [0123456789abcdef], %s: %s}}]", field, written(e, n)))
 	default: // the last of two that are alike counts

@@ -1,5 +1,6 @@
-// Package alerting sees a block-rate spike while it is small and tells Slack,
-// once, and once more when it is over.
+// Package alerting sees a block-rate spike while it is small and tells people
+// through Slack and other receivers: once, from time to time while it lasts, and
+// once more when it is over.
 //
 // It counts unique events by their own time, so that resends, replays and old
 // events alarm nobody; it judges by the clock on the wall, so that silence is
@@ -29,7 +30,7 @@ import (
 	"github.com/mailstream/mailstream/services/alerting/internal/counter"
 	"github.com/mailstream/mailstream/services/alerting/internal/evaluator"
 	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
-	"github.com/mailstream/mailstream/services/alerting/internal/slack"
+	"github.com/mailstream/mailstream/services/alerting/internal/receiver"
 	"github.com/mailstream/mailstream/services/internal/platform"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
@@ -43,12 +44,8 @@ import (
 	"github.com/mailstream/mailstream/services/internal/provider/registry"
 )
 
-const (
-	// slackReceiver names the Slack webhook in records and metrics.
-	slackReceiver = "slack"
-	// ratesBufferMax holds several rounds of a busy instance, in records.
-	ratesBufferMax = 100_000
-)
+// ratesBufferMax holds several rounds of a busy instance, in records.
+const ratesBufferMax = 100_000
 
 // Service is alerting. Make it with New; Run it once.
 type Service struct {
@@ -116,12 +113,7 @@ func (s *Service) build(opt options) error {
 	if err != nil {
 		return err
 	}
-	if s.cfg.Slack.WebhookURL.IsSet() {
-		to := slack.New(s.cfg.Slack.WebhookURL, opt.transport)
-		s.boxes = append(s.boxes, outbox.New(slackReceiver, to, s.log, outbox.NewMetrics(s.reg, slackReceiver)))
-	} else {
-		s.log.Warn("no slack webhook is configured: alerts are shown by the api and in the topic only")
-	}
+	s.receivers(opt)
 	if len(s.cfg.Tokens) == 0 {
 		s.log.Warn("no token is configured: the alerts api lets nobody in")
 	}
@@ -144,6 +136,23 @@ func (s *Service) build(opt options) error {
 	return nil
 }
 
+// receivers makes an outbox for each receiver.
+func (s *Service) receivers(opt options) {
+	var names []string
+	for _, r := range s.cfg.receivers() {
+		names = append(names, r.Name)
+	}
+	if len(names) == 0 {
+		s.log.Warn("no receiver is configured: alerts are shown by the api and in the topic only")
+		return
+	}
+	met := outbox.NewMetrics(s.reg, names...)
+	for _, r := range s.cfg.receivers() {
+		to := r.Build(receiver.Options{Links: s.cfg.Links, Transport: opt.transport})
+		s.boxes = append(s.boxes, outbox.New(r.Name, to, s.log, met))
+	}
+}
+
 // topics returns what alerting reads and writes.
 func (s *Service) topics() []string {
 	prefix := s.kafka.TopicPrefix
@@ -160,7 +169,7 @@ func (s *Service) stages(opt options) error {
 		Kafka: s.kafka, Window: s.cfg.longestWindow(), SeriesMax: perSet, Literal: registry.Literal(), Now: opt.now, Settled: s.noteSettled,
 	}, s.producer, s.log, s.reg)
 	s.evaluator = evaluator.New(evaluator.Options{
-		Kafka: s.kafka, Rules: rules, Instance: instanceName(), SeriesMax: s.cfg.SeriesMax, Now: opt.now, Receivers: s.boxes,
+		Kafka: s.kafka, Rules: rules, Instance: instanceName(), SeriesMax: s.cfg.SeriesMax, Now: opt.now, Receivers: s.boxes, Routes: s.cfg.Routes,
 		Book: s.book, Tail: s.tail, Publisher: s.producer, Settled: s.noteSettled,
 	}, s.log, s.reg)
 	s.member = membership.New(s.kafka, s.kafka.Group("alerting"), s.log, s.reg)

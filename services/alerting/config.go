@@ -5,9 +5,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/metric"
+	"github.com/mailstream/mailstream/services/alerting/internal/receiver"
+	"github.com/mailstream/mailstream/services/alerting/internal/route"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
 	"github.com/mailstream/mailstream/services/alerting/internal/slack"
+	"github.com/mailstream/mailstream/services/alerting/internal/wording"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
@@ -18,8 +22,15 @@ type Config struct {
 	httpserver.Config `yaml:",inline"`
 	// Tokens let callers of the API in (RFC 6750). Default none: nobody gets in.
 	Tokens []config.Secret `yaml:"tokens"`
-	// Slack is where people are told.
+	// Slack is where people are told; it is the receiver called slack.
 	Slack Slack `yaml:"slack"`
+	// Receivers are further ones, up to 20, see docs/receivers. Default none.
+	Receivers []receiver.Config `yaml:"receivers"`
+	// Routes say who hears of which incident, up to 100: the first one that fits counts.
+	// Default none: all receivers hear of all incidents, as of those that no route fits.
+	Routes []route.Route `yaml:"routes"`
+	// Links is where messages lead to.
+	Links wording.Links `yaml:"links"`
 	// Rules say what is alarming. Left out, the built-in rule: more than 60 % of the
 	// mail to one recipient domain or mailbox provider blocked within 15 minutes.
 	Rules []rule.Rule `yaml:"rules"`
@@ -31,8 +42,8 @@ type Config struct {
 
 // Slack is one channel.
 type Slack struct {
-	// WebhookURL is an incoming webhook. Default none: alerts are only in the API
-	// and in the alerts topic.
+	// WebhookURL is an incoming webhook. Default none: without other receivers, alerts
+	// are only in the API and in the alerts topic.
 	WebhookURL config.Secret `yaml:"webhook_url"`
 }
 
@@ -41,6 +52,12 @@ const (
 	seriesMaxLow  = 1_000
 	seriesMaxHigh = 10_000_000
 	rulesMax      = 50 // each is stepped over every key that has blocks
+	// receiversMax bounds the queues, and the values of the label `receiver`.
+	receiversMax = 20
+	// routesMax bounds what an alert is compared with once a second.
+	routesMax = 100
+	// slackReceiver names the Slack webhook in records and metrics.
+	slackReceiver = "slack"
 )
 
 // Default returns the section as it is when left out.
@@ -55,7 +72,10 @@ func Default() Config {
 // Validate reports every fault to p.
 func (c Config) Validate(p *config.Problems) {
 	c.Config.Validate(p)
-	slack.Validate(c.Slack.WebhookURL, p.At("slack"), "webhook_url")
+	if c.Slack.WebhookURL.IsSet() {
+		slack.Webhook{WebhookURL: c.Slack.WebhookURL}.Validate(p.At("slack"))
+	}
+	c.validateReceivers(p)
 	p.Check(c.SeriesMax >= seriesMaxLow && c.SeriesMax <= seriesMaxHigh, "series_max", "%d is not in [%d, %d]", c.SeriesMax, seriesMaxLow, seriesMaxHigh)
 	p.Check(len(c.Rules) >= 1 && len(c.Rules) <= rulesMax, "rules", "%d of them, want 1 to %d", len(c.Rules), rulesMax)
 	names := make(map[string]bool)
@@ -64,8 +84,38 @@ func (c Config) Validate(p *config.Problems) {
 		r.ValidateWritten(at)
 		r.WithDefaults().Validate(at)
 		at.Check(!names[r.Name], "name", "%q is taken by another rule", r.Name)
+		at.Check(r.Name != schemas.RuleReceiver, "name", "%q is taken by the rule of receivers that take no messages", r.Name)
 		names[r.Name] = true
 	}
+}
+
+// validateReceivers reports to p what is wrong with receivers, routes and links.
+func (c Config) validateReceivers(p *config.Problems) {
+	p.Check(len(c.Receivers) <= receiversMax, "receivers", "%d of them, want at most %d", len(c.Receivers), receiversMax)
+	var names []string
+	if c.Slack.WebhookURL.IsSet() {
+		names = append(names, slackReceiver)
+	}
+	for i, r := range c.Receivers {
+		at := p.At(fmt.Sprintf("receivers[%d]", i))
+		r.Validate(at)
+		at.Check(!slices.Contains(names, r.Name), "name", "%q is taken by another receiver", r.Name)
+		names = append(names, r.Name)
+	}
+	p.Check(len(c.Routes) <= routesMax, "routes", "%d of them, want at most %d", len(c.Routes), routesMax)
+	for i, r := range c.Routes {
+		r.Validate(names, p.At(fmt.Sprintf("routes[%d]", i)))
+	}
+	c.Links.Validate(p.At("links"))
+}
+
+// receivers returns all receivers, the webhook of the section slack first.
+func (c Config) receivers() []receiver.Config {
+	var all []receiver.Config
+	if c.Slack.WebhookURL.IsSet() {
+		all = append(all, receiver.Config{Name: slackReceiver, Slack: &slack.Webhook{WebhookURL: c.Slack.WebhookURL}})
+	}
+	return append(all, c.Receivers...)
 }
 
 // ratesSlack is how much longer than a window rates must be kept: the margin that

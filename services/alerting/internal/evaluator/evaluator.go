@@ -24,6 +24,7 @@ import (
 	"github.com/mailstream/mailstream/services/alerting/internal/book"
 	"github.com/mailstream/mailstream/services/alerting/internal/metric"
 	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
+	"github.com/mailstream/mailstream/services/alerting/internal/route"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
 	"github.com/mailstream/mailstream/services/alerting/internal/window"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
@@ -81,6 +82,8 @@ type Options struct {
 	Now       func() time.Time
 	// Receivers tell people; without any, alerts are only in the topic and the API.
 	Receivers []*outbox.Outbox
+	// Routes say which of them hears of what.
+	Routes []route.Route
 	// Book is filled by Tail from the alerts topic.
 	Book      *book.Book
 	Tail      Log
@@ -253,10 +256,13 @@ func (e *Evaluator) step(ctx context.Context) error {
 	if err := e.collect(ctx); err != nil {
 		return err
 	}
-	if tick {
-		return e.tend(ctx, now)
+	if !tick {
+		return nil
 	}
-	return nil
+	if err := e.tend(ctx, now); err != nil {
+		return err
+	}
+	return e.tendReceivers(ctx, now)
 }
 
 // showStale says in how many lanes counts are too old, in the partition that is
@@ -282,6 +288,7 @@ func (e *Evaluator) stumbled(err error) {
 func (e *Evaluator) apply(ctx context.Context) error {
 	for _, a := range e.Drain() {
 		if a.Revoked {
+			e.hold(nil, e.now()) // the next turn says what is left
 			for _, r := range e.opt.Receivers {
 				r.Withdraw(ctx, a.Partitions)
 			}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
 	"github.com/mailstream/mailstream/services/alerting/internal/window"
 )
@@ -33,6 +32,8 @@ func (e *Evaluator) notify(p *part, drafts []*draft, now time.Time) {
 			groups[s] = append(groups[s], d)
 		case d.alert.NoTraffic != nil:
 			e.tellNoTraffic(d)
+		default:
+			e.tellRepeat(d, now)
 		}
 	}
 	for s, candidates := range groups {
@@ -52,8 +53,8 @@ func (e *Evaluator) untold(d *draft) bool {
 	if d.event == rule.Fired || d.alert.InhibitedBy != "" {
 		return true
 	}
-	return slices.ContainsFunc(e.opt.Receivers, func(r *outbox.Outbox) bool {
-		return !has(&d.alert, r.Name(), schemas.NotifyFiring)
+	return slices.ContainsFunc(e.targets(&d.alert), func(t target) bool {
+		return !has(&d.alert, t.Name(), schemas.NotifyFiring)
 	})
 }
 
@@ -148,7 +149,7 @@ func (e *Evaluator) cover(d *draft, by string) {
 	d.alert.InhibitedBy, d.write = by, true
 }
 
-// tellFiring owes every receiver the message that the incident began. also are
+// tellFiring owes every receiver that should hear of it the message that the incident began. also are
 // the alerts it covers.
 func (e *Evaluator) tellFiring(d *draft, also []*draft) {
 	d.alert.InhibitedBy = ""
@@ -165,9 +166,9 @@ func (e *Evaluator) tellFiring(d *draft, also []*draft) {
 			return !n.Owed() && n.Seq != last
 		})
 	}
-	for _, r := range e.opt.Receivers {
-		if d.event == rule.Fired || !has(&d.alert, r.Name(), schemas.NotifyFiring) {
-			e.owe(d, r.Name(), schemas.NotifyFiring, facts)
+	for _, t := range e.targets(&d.alert) {
+		if d.event == rule.Fired || !has(&d.alert, t.Name(), schemas.NotifyFiring) {
+			e.owe(d, t.Name(), schemas.NotifyFiring, facts)
 		}
 	}
 	d.write = true
@@ -201,7 +202,8 @@ func (d *draft) facts() schemas.AlertFacts {
 	a := &d.alert
 	return schemas.AlertFacts{
 		Incident: a.Incident, Since: a.Since, Ended: a.Ended, Value: a.Value, Peak: a.Peak,
-		Counts: a.Counts, Causes: a.Causes, Reasons: a.Reasons, NoTraffic: a.NoTraffic,
+		Counts: a.Counts, Causes: a.Causes, Reasons: a.Reasons, NoTraffic: a.NoTraffic, Answer: a.Answer,
+		Measure: a.Measure, Carriers: a.Carriers, Late: a.Late,
 	}
 }
 

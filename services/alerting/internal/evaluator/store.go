@@ -121,8 +121,19 @@ func (e *Evaluator) offer(a *schemas.Alert) {
 		}
 		e.opt.Receivers[i].Offer(outbox.Notice{
 			Alert: *a, Kind: n.Kind, Seq: n.Seq, Facts: *n.Facts, At: n.QueuedAt, Attempts: n.Attempts, Partition: partition,
+			Ref: refOf(a, n),
 		})
 	}
+}
+
+// refOf returns where the receiver of n has the message about the same incident.
+func refOf(a *schemas.Alert, n schemas.Notification) (ref string) {
+	for _, m := range a.Notify {
+		if m.Receiver == n.Receiver && m.Ref != "" && n.Facts.Incident == a.Incident && !m.QueuedAt.Before(a.Since) {
+			ref = m.Ref
+		}
+	}
+	return ref
 }
 
 // collect writes down what the outboxes delivered, gave up or will try again.
@@ -194,6 +205,7 @@ func mark(a *schemas.Alert, r outbox.Result) bool {
 	} else {
 		n.LastAnswer, n.TriedAt = r.Answer, r.At
 	}
+	n.Refused, n.Ref = r.Refused, r.Ref
 	if r.Ended() {
 		n.Facts = nil
 	}
@@ -210,7 +222,9 @@ func (e *Evaluator) tend(ctx context.Context, now time.Time) error {
 	var rewrite []schemas.Alert
 	var forget []*kgo.Record
 	firing := 0
-	for _, a := range e.book.All(mine) {
+	alerts := e.book.All(mine)
+	e.hold(alerts, now)
+	for _, a := range alerts {
 		e.offer(&a)
 		status := rule.Status{State: a.State}
 		switch {
@@ -221,7 +235,7 @@ func (e *Evaluator) tend(ctx context.Context, now time.Time) error {
 			continue
 		}
 		switch {
-		case status.Active() && !e.ruled(&a):
+		case status.Active() && a.Rule != schemas.RuleReceiver && !e.ruled(&a):
 			rewrite = append(rewrite, e.orphan(a, now))
 		case e.book.Contested(a.Fingerprint):
 			a.Version++

@@ -26,8 +26,8 @@ import (
 )
 
 const (
-	// paceMin is the time between two messages: Slack allows one a second and
-	// channel.
+	// paceMin is the time between two messages of a receiver without terms of its
+	// own: Slack allows one a second and channel.
 	paceMin = time.Second
 	// digestMin is from how many waiting notices of one kind on they are told in
 	// one message: a flood hides what it tells.
@@ -69,6 +69,9 @@ type Notice struct {
 	At        time.Time // when it happened
 	Attempts  int       // made so far
 	Partition int32     // whose assignment it is delivered under
+	// Ref is where the receiver has the message about the same incident, as its
+	// Referrer returned it; "" when there is none.
+	Ref string
 	// Began are the facts of the beginning when nobody heard of that before: the
 	// message about the end tells it, too. Set by the outbox.
 	Began *schemas.AlertFacts
@@ -90,6 +93,8 @@ type Result struct {
 	At        time.Time // when it was delivered or tried
 	Attempts  int
 	Answer    string    // one word for why it was not delivered; "" when it was
+	Refused   bool      // Answer is a refusal: time alone does not help
+	Ref       string    // where the message is, from a Referrer
 	NextTry   time.Time // zero: none
 	Failed    string    // why it was given up; "" when delivered or to be tried again
 }
@@ -102,6 +107,30 @@ type Receiver interface {
 	// Deliver tells all notices, of one kind, in one message. Nil is delivered. A
 	// *Fault says more than another error, and its fate counts.
 	Deliver(ctx context.Context, notices []Notice) error
+}
+
+// Referrer is a receiver that can change a message that it has.
+type Referrer interface {
+	// DeliverRef is Deliver, and returns where the message is: later notices of the
+	// incident carry it as Ref.
+	DeliverRef(ctx context.Context, notices []Notice) (ref string, err error)
+}
+
+// Terms are how messages must come to a receiver.
+type Terms struct {
+	Pace      time.Duration // between two messages
+	DigestMin int           // from so many notices on they are one message; 1: always, 0: never
+	DigestMax int           // notices of one message
+}
+
+// TermSetter is a receiver with terms of its own.
+type TermSetter interface{ Terms() Terms }
+
+// Holder is a receiver that must hear of an incident as long as it lasts.
+type Holder interface {
+	// Hold says which alerts people were told of through this receiver, those that
+	// ended lately included. It replaces what was said before and returns at once.
+	Hold(alerts []schemas.Alert)
 }
 
 // Fault is why a receiver did not take a message. The fate it is wrapped in says
@@ -122,11 +151,12 @@ func (f *Fault) Unwrap() error { return f.Err }
 // Outbox is the queue of one receiver. Offer, Withdraw and Results are called by
 // one owner; Run works beside it.
 type Outbox struct {
-	name string
-	to   Receiver
-	log  *zap.Logger // throttled
-	met  *Metrics
-	wake chan struct{} // has a value when something was offered
+	name  string
+	to    Receiver
+	terms Terms
+	log   *zap.Logger // throttled
+	met   *Metrics
+	wake  chan struct{} // has a value when something was offered
 
 	mu      sync.Mutex
 	queue   []*entry      // oldest first; guarded by mu
@@ -139,11 +169,25 @@ type Outbox struct {
 
 // New returns an empty outbox of the receiver called name.
 func New(name string, to Receiver, log *zap.Logger, met *Metrics) *Outbox {
-	return &Outbox{name: name, to: to, log: telemetry.Throttled(log, telemetry.ByReceiver), met: met, wake: make(chan struct{}, 1), known: make(map[ID]bool)}
+	b := &Outbox{
+		name: name, to: to, terms: Terms{Pace: paceMin, DigestMin: digestMin, DigestMax: digestMax},
+		log: telemetry.Throttled(log, telemetry.ByReceiver), met: met, wake: make(chan struct{}, 1), known: make(map[ID]bool),
+	}
+	if t, ok := to.(TermSetter); ok {
+		b.terms = t.Terms()
+	}
+	return b
 }
 
 // Name is the receiver's name in schemas.Notification.
 func (b *Outbox) Name() string { return b.name }
+
+// Hold passes on which alerts the receiver was told of, to one that wants to know.
+func (b *Outbox) Hold(alerts func(receiver string) []schemas.Alert) {
+	if h, ok := b.to.(Holder); ok {
+		h.Hold(alerts(b.name))
+	}
+}
 
 // Offer queues a notice unless it is known already or the queue is full. Those
 // of one alert must be offered in their order.
@@ -235,7 +279,7 @@ func (b *Outbox) rest(ctx context.Context, wait time.Duration) {
 func (b *Outbox) take() (batch []parcel, wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	batch, wait = next(b.queue, time.Now())
+	batch, wait = next(b.queue, b.terms, time.Now())
 	b.idle = make(chan struct{})
 	for _, p := range batch {
 		for _, e := range p.entries {
@@ -253,7 +297,8 @@ func (b *Outbox) deliver(ctx context.Context, batch []parcel) (pause time.Durati
 	for _, p := range batch {
 		notices = append(notices, p.notice)
 	}
-	v := b.judge(b.to.Deliver(context.WithoutCancel(ctx), notices))
+	ref, err := b.send(context.WithoutCancel(ctx), notices)
+	v := b.judge(err)
 	b.met.attempts.WithLabelValues(b.name, v.outcome).Inc()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -261,8 +306,13 @@ func (b *Outbox) deliver(ctx context.Context, batch []parcel) (pause time.Durati
 	for _, p := range batch {
 		stale := p.stale(now)
 		for _, e := range p.entries {
-			b.report(e, e.settle(v, stale, now), now)
+			r := e.settle(v, stale, now)
+			r.Ref = ref
+			b.report(e, r, now)
 		}
+	}
+	if ref != "" {
+		b.refer(notices[0], ref)
 	}
 	b.queue = slices.DeleteFunc(b.queue, func(e *entry) bool { return e.ended })
 	if v.outcome == attemptDelivered { // what was refused before may be taken now
@@ -277,11 +327,35 @@ func (b *Outbox) deliver(ctx context.Context, batch []parcel) (pause time.Durati
 	return v.pause
 }
 
+// send makes the attempt. A message about several incidents is of no use to later
+// notices of one of them.
+func (b *Outbox) send(ctx context.Context, notices []Notice) (ref string, err error) {
+	to, ok := b.to.(Referrer)
+	if !ok {
+		return "", b.to.Deliver(ctx, notices)
+	}
+	ref, err = to.DeliverRef(ctx, notices)
+	if len(notices) > 1 {
+		ref = ""
+	}
+	return ref, err
+}
+
+// refer tells waiting notices of the same incident where its message is. The caller
+// holds mu.
+func (b *Outbox) refer(told Notice, ref string) {
+	for _, e := range b.queue {
+		if e.Alert.Fingerprint == told.Alert.Fingerprint && e.Facts.Incident == told.Facts.Incident {
+			e.Ref = ref
+		}
+	}
+}
+
 // judge reads the answer to an attempt.
 func (b *Outbox) judge(err error) verdict {
 	if err == nil {
 		b.faults = 0
-		return verdict{outcome: attemptDelivered, pause: paceMin}
+		return verdict{outcome: attemptDelivered, pause: b.terms.Pace}
 	}
 	answer, retryAfter := "error", time.Duration(0)
 	if f, ok := errors.AsType[*Fault](err); ok {
@@ -290,10 +364,10 @@ func (b *Outbox) judge(err error) verdict {
 	if fate.Final(err) {
 		b.faults = 0
 		b.log.Error("notification was refused and will be tried again", telemetry.Receiver(b.name), telemetry.Reason(answer), telemetry.Err(err))
-		return verdict{outcome: attemptRefused, answer: answer, message: fate.Of(err) == fate.DeadLetter, pause: paceMin}
+		return verdict{outcome: attemptRefused, answer: answer, message: fate.Of(err) == fate.DeadLetter, pause: b.terms.Pace}
 	}
 	b.faults++
-	v := verdict{outcome: attemptFailed, answer: answer, pause: max(retryDelay.Next(b.faults), paceMin, retryAfter)}
+	v := verdict{outcome: attemptFailed, answer: answer, pause: max(retryDelay.Next(b.faults), b.terms.Pace, retryAfter)}
 	b.log.Warn("notification was not delivered yet", telemetry.Receiver(b.name), telemetry.Attempt(b.faults), telemetry.Delay(v.pause), telemetry.Err(err))
 	return v
 }

@@ -39,7 +39,7 @@ func (e *entry) settle(v verdict, stale bool, now time.Time) Result {
 	e.busy = false
 	e.Attempts++
 	e.refused, e.message = v.outcome == attemptRefused, v.message
-	r := Result{ID: e.ID(), Partition: e.Partition, At: now, Attempts: e.Attempts, Answer: v.answer}
+	r := Result{ID: e.ID(), Partition: e.Partition, At: now, Attempts: e.Attempts, Answer: v.answer, Refused: e.refused}
 	switch {
 	case v.outcome == attemptDelivered:
 		e.ended = true
@@ -72,7 +72,7 @@ func (p parcel) stale(now time.Time) bool {
 // one alert wait for each other, those of different alerts do not: one message
 // that a receiver chokes on holds back no other. Without any it says when to look
 // again.
-func next(queue []*entry, now time.Time) (batch []parcel, wait time.Duration) {
+func next(queue []*entry, terms Terms, now time.Time) (batch []parcel, wait time.Duration) {
 	chains := make(map[string][]*entry)
 	var heads []*entry
 	for _, e := range queue {
@@ -90,11 +90,11 @@ func next(queue []*entry, now time.Time) (batch []parcel, wait time.Duration) {
 			break
 		}
 		p := join(chains[head.Alert.Fingerprint])
-		if len(batch) < digestMax && (len(batch) == 0 || p.notice.Kind == batch[0].notice.Kind) {
+		if len(batch) < max(terms.DigestMax, 1) && (len(batch) == 0 || p.notice.Kind == batch[0].notice.Kind) {
 			batch = append(batch, p)
 		}
 	}
-	if len(batch) > 0 && len(batch) < digestMin {
+	if len(batch) > 0 && (terms.DigestMin == 0 || len(batch) < terms.DigestMin) {
 		batch = batch[:1]
 	}
 	return batch, wait

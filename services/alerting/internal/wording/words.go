@@ -1,4 +1,4 @@
-package slack
+package wording
 
 import (
 	"cmp"
@@ -13,17 +13,45 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 )
 
-// target is the destination an alert is about, as it stands in its labels.
-func target(labels map[string]string) string {
-	if d := labels[schemas.DimensionDomain]; d != "" {
-		return cut(d, nameMax)
-	}
-	return cut(labels[schemas.DimensionProvider], nameMax)
+// Limits of what others wrote, in runes. A message stays below the limits of every
+// receiver; one whose limits are narrower cuts further.
+const (
+	sampleMax = 240
+	nameMax   = 253 // the longest domain (RFC 1035, section 2.3.4)
+	listMax   = 10  // keys named in a list; the rest is a number
+	rowsMax   = 2_900
+)
+
+// Markup is how a receiver wants text to be written.
+type Markup interface {
+	// Plain makes what others wrote harmless.
+	Plain(s string) string
+	// Code writes a name or a reply so that it shows as it is.
+	Code(s string) string
+	// Time writes a time for people in any zone.
+	Time(t time.Time) string
 }
 
-// clean makes one harmless line of text that others wrote: control characters,
+// Text is the markup of receivers that have none.
+type Text struct{}
+
+// Plain returns s in one line.
+func (Text) Plain(s string) string { return Clean(s) }
+
+// Code returns s in one line, "-" for nothing.
+func (Text) Code(s string) string {
+	return cmp.Or(strings.TrimSpace(Clean(s)), "-")
+}
+
+// Time writes t in UTC.
+func (Text) Time(t time.Time) string { return UTC(t) }
+
+// UTC writes t to the second.
+func UTC(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// Clean makes one harmless line of text that others wrote: control characters,
 // line breaks and those that change the direction of reading become spaces.
-func clean(s string) string {
+func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r) {
 			return ' '
@@ -32,24 +60,8 @@ func clean(s string) string {
 	}, strings.ToValidUTF8(s, "?"))
 }
 
-// escape replaces the three characters that Slack's markup gives a meaning,
-// which also stops mentions and links in what others wrote.
-func escape(s string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)
-}
-
-// code puts what others wrote into a code span, where no other markup works and
-// no domain becomes a link.
-func code(s string) string {
-	s = strings.TrimSpace(strings.ReplaceAll(clean(s), "`", "'"))
-	if s == "" {
-		s = "-"
-	}
-	return "`" + escape(s) + "`"
-}
-
-// cut shortens s to at most most runes.
-func cut(s string, most int) string {
+// Cut shortens s to at most most runes.
+func Cut(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}
@@ -61,6 +73,22 @@ func cut(s string, most int) string {
 		n++
 	}
 	return s
+}
+
+// CutBytes shortens s to at most most bytes, between two characters.
+func CutBytes(s string, most int) string {
+	const dots = "\u2026"
+	if len(s) <= most {
+		return s
+	}
+	end := 0
+	for i := range s {
+		if i > most-len(dots) {
+			break
+		}
+		end = i
+	}
+	return s[:end] + dots
 }
 
 // percent writes a rate so that 60.4 % does not read as 60 %, and almost all not
@@ -127,45 +155,38 @@ func number(n int64) string {
 	return s
 }
 
-// window writes "15m0s" as "15 minutes".
+// window writes "15m0s" as "15 minutes"; long windows in hours or days.
 func window(s string) string {
+	const day = 24 * time.Hour
 	d, err := time.ParseDuration(s)
-	if err != nil || d <= 0 || d%time.Minute != 0 {
-		return escape(clean(s))
+	switch {
+	case err != nil || d <= 0 || d%time.Minute != 0:
+		return Clean(s)
+	case d > day && d%day == 0:
+		return plural(int64(d/day), "day")
+	case d > time.Hour && d%time.Hour == 0:
+		return plural(int64(d/time.Hour), "hour")
+	default:
+		return plural(int64(d/time.Minute), "minute")
 	}
-	return plural(int64(d/time.Minute), "minute")
 }
 
-// stamp writes a time for people in any zone: Slack shows each their own.
-func stamp(t time.Time) string {
-	utc := t.UTC().Format("2006-01-02 15:04:05 UTC")
-	return fmt.Sprintf("<!date^%d^{date_short_pretty} {time_secs}|%s>", t.Unix(), utc)
-}
-
-func countsLine(c schemas.AlertCounts, w string) string {
-	if c.Total() == 0 {
-		return "no messages in " + window(w)
-	}
-	return fmt.Sprintf("%s of %s blocked in %s (%s delivered, %s bounced)",
-		number(c.Blocked), number(c.Total()), window(w), number(c.Delivered), number(c.Bounced))
-}
-
-func causesLine(causes map[string]int64) string {
+func (w Writer) causesLine(causes map[string]int64) string {
 	keys := slices.SortedFunc(maps.Keys(causes), func(a, b string) int {
 		return cmp.Or(cmp.Compare(causes[b], causes[a]), cmp.Compare(a, b))
 	})
 	for i, k := range keys {
-		keys[i] = escape(clean(k)) + " " + number(causes[k])
+		keys[i] = w.Plain(k) + " " + number(causes[k])
 	}
 	return strings.Join(keys, " · ")
 }
 
-func reasonLines(f schemas.AlertFacts) []string {
+func (w Writer) reasonLines(f schemas.AlertFacts) []string {
 	lines := make([]string, 0, len(f.Reasons)+1)
 	for _, r := range f.Reasons {
-		line := fmt.Sprintf("%s %s (%s)", number(r.Count), escape(clean(string(r.Reason))), escape(clean(string(r.Cause))))
+		line := fmt.Sprintf("%s %s (%s)", number(r.Count), w.Plain(string(r.Reason)), w.Plain(string(r.Cause)))
 		if r.Sample != "" {
-			line += " " + code(cut(clean(r.Sample), sampleMax))
+			line += " " + w.Code(Cut(Clean(r.Sample), sampleMax))
 		}
 		lines = append(lines, line)
 	}
@@ -175,10 +196,10 @@ func reasonLines(f schemas.AlertFacts) []string {
 	return lines
 }
 
-func reasonsShort(f schemas.AlertFacts) string {
+func (w Writer) reasonsShort(f schemas.AlertFacts) string {
 	parts := make([]string, 0, len(f.Reasons)+1)
 	for _, r := range f.Reasons {
-		parts = append(parts, escape(clean(string(r.Reason)))+" "+number(r.Count))
+		parts = append(parts, w.Plain(string(r.Reason))+" "+number(r.Count))
 	}
 	if n := unlisted(f); n > 0 {
 		parts = append(parts, "further reasons "+number(n))
@@ -186,9 +207,12 @@ func reasonsShort(f schemas.AlertFacts) string {
 	return strings.Join(parts, ", ")
 }
 
-// unlisted returns the blocked messages that no listed reason accounts for.
+// unlisted returns the bad messages that no listed reason accounts for.
 func unlisted(f schemas.AlertFacts) int64 {
 	n := f.Counts.Blocked
+	if f.Measure != nil {
+		n = 0 // the reasons are of refusals, which the metric may not count
+	}
 	for _, r := range f.Reasons {
 		n -= r.Count
 	}
@@ -196,14 +220,27 @@ func unlisted(f schemas.AlertFacts) int64 {
 }
 
 // alsoLine names the other keys of the same spike.
-func alsoLine(also []string) string {
+func (w Writer) alsoLine(also []string) string {
 	parts := make([]string, 0, listMax+1)
 	for i, a := range also {
 		if i == listMax {
 			parts = append(parts, fmt.Sprintf("and %d more", len(also)-listMax))
 			break
 		}
-		parts = append(parts, code(cut(a, nameMax)))
+		parts = append(parts, w.Code(Cut(a, nameMax)))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// carrierLines say who carries a spike.
+func (w Writer) carrierLines(carriers []schemas.AlertCarrier) []string {
+	var lines []string
+	for i, c := range carriers {
+		if i == listMax {
+			break
+		}
+		lines = append(lines, fmt.Sprintf("%s %s: %s of these messages (%s), %s of the volume",
+			w.Plain(strings.ReplaceAll(c.Dimension, "_", " ")), w.Code(Cut(c.Value, nameMax)), percent(c.OfBad), number(c.Bad), percent(c.OfVolume)))
+	}
+	return lines
 }
