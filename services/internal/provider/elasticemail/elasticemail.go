@@ -49,50 +49,31 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	if err != nil {
 		return err
 	}
-	e := entry{out: out}
-	e.read(m)
-	if !e.has(fieldStatus) && !e.has(fieldMessageID) && !e.has(fieldTo) {
+	e := entry{Fields: out.Fields(names)}
+	e.Read(m, fieldOf)
+	if !e.given(fieldStatus) && !e.given(fieldMessageID) && !e.given(fieldTo) {
 		if len(req.Body) > 0 {
 			return &provider.FormError{What: "neither status nor messageid nor to"}
 		}
 		return nil
 	}
-	for m.Next() { // a request that validates the URL may have any
-		if fieldOf(m.Key()) == fieldCount {
-			out.Drift(provider.UnknownField, m.Key())
-		}
-	}
 	e.decode(out.Add(raw))
 	return nil
 }
 
-// entry is one event taken apart; the last of two equal keys counts.
+// entry is one event taken apart.
 type entry struct {
-	values [fieldCount]jsontext.Value
-	out    *provider.Batch
+	provider.Fields
 }
 
-func (e *entry) text(f field) string { return e.out.Text(e.values[f], names[f]) }
-
-// has says that a field is there and not empty.
-func (e *entry) has(f field) bool {
-	v := e.values[f]
-	return v.Kind() != jsontext.Invalid && v.Kind() != jsontext.Null && string(v) != `""`
-}
-
-func (e *entry) read(m jsontext.Members) {
-	for m.Next() {
-		if f := fieldOf(m.Key()); f < fieldCount {
-			e.values[f] = m.Value()
-		}
-	}
-}
+// given says that a field is there and not empty.
+func (e *entry) given(f provider.FieldID) bool { return e.Has(f) && string(e.Value(f)) != `""` }
 
 func (e *entry) decode(it *provider.Item) {
 	ev := &it.Event
-	ev.ProviderEvent = e.text(fieldStatus)
-	ev.MessageID = e.text(fieldMessageID)
-	ev.Recipient = e.text(fieldTo)
+	ev.ProviderEvent = e.Text(fieldStatus)
+	ev.MessageID = e.Text(fieldMessageID)
+	ev.Recipient = e.Text(fieldTo)
 	switch {
 	case ev.ProviderEvent == "":
 		it.Reject(provider.NoType)
@@ -101,11 +82,11 @@ func (e *entry) decode(it *provider.Item) {
 		it.Reject(provider.NoIdentity)
 		return
 	}
-	it.SetTime(eventTime(e.values[fieldDate]))
-	ev.Campaign = e.text(fieldChannel)
-	transaction := e.text(fieldTransaction)
+	it.SetTime(eventTime(e.Value(fieldDate)))
+	ev.Campaign = e.Text(fieldChannel)
+	transaction := e.Text(fieldTransaction)
 	it.SetMetadata("transaction", transaction)
-	it.SetMetadata("postback", e.text(fieldPostback))
+	it.SetMetadata("postback", e.Text(fieldPostback))
 	it.Word = strings.ToLower(ev.ProviderEvent) // one event in any spelling
 	it.Distinguish(transaction)                 // of two mails without a messageid
 	e.byStatus(it)
@@ -121,7 +102,7 @@ func (e *entry) byStatus(it *provider.Item) {
 		ev.Type = schemas.Opened
 	case "clicked":
 		ev.Type = schemas.Clicked
-		ev.URL = e.text(fieldTarget)
+		ev.URL = e.Text(fieldTarget)
 		it.Distinguish(ev.URL) // two links in one second
 	case "abusereport":
 		ev.Type = schemas.Complained
@@ -131,7 +112,7 @@ func (e *entry) byStatus(it *provider.Item) {
 		e.failure(it)
 	default:
 		ev.Type = schemas.Other
-		e.out.Drift(provider.UnknownEvent, ev.ProviderEvent)
+		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
 		it.Distinguish(string(ev.Raw)) // what tells these apart is not known
 	}
 }
@@ -139,7 +120,7 @@ func (e *entry) byStatus(it *provider.Item) {
 // failure is everything that was not delivered; category alone says what happened.
 func (e *entry) failure(it *provider.Item) {
 	ev := &it.Event
-	category := strings.ToLower(e.text(fieldCategory))
+	category := strings.ToLower(e.Text(fieldCategory))
 	it.Failure.Class = category
 	it.Distinguish(category) // one mail fails in two ways in one second
 	switch category {

@@ -1,10 +1,10 @@
 package elasticemail
 
-// field is a documented field with a meaning for the event.
-type field int
+import "github.com/mailstream/mailstream/services/internal/provider"
 
+// The documented fields with a meaning for the event.
 const (
-	fieldStatus field = iota
+	fieldStatus provider.FieldID = iota
 	fieldTo
 	fieldDate
 	fieldMessageID
@@ -13,25 +13,27 @@ const (
 	fieldChannel
 	fieldTarget
 	fieldPostback
-	fieldCount // how many there are; and what is none of them
-	fieldRaw   // documented, and raw has it
 )
 
 // names are the fields as Elastic Email writes them.
-var names = [fieldCount]string{
-	"status", "to", "date", "messageid", "transaction", "category", "channel", "target", "postback",
+var names = provider.Names{
+	fieldStatus:      "status",
+	fieldTo:          "to",
+	fieldDate:        "date",
+	fieldMessageID:   "messageid",
+	fieldTransaction: "transaction",
+	fieldCategory:    "category",
+	fieldChannel:     "channel",
+	fieldTarget:      "target",
+	fieldPostback:    "postback",
 }
 
-func fieldOf(key string) field {
-	for f, name := range names {
-		if name == key {
-			return field(f)
-		}
-	}
+// fieldOf knows the fields, and what raw alone has.
+func fieldOf(key string) provider.FieldID {
 	switch key {
 	case "from", "subject", "account":
-		return fieldRaw
+		return provider.InRaw
 	default:
-		return fieldCount
+		return names.Find(key)
 	}
 }
