@@ -10,53 +10,27 @@ import (
 	"strings"
 )
 
-const (
-	// kafkaDoor is the only tree of the services that uses the client library.
-	kafkaDoor = "services/internal/platform/kafka"
-	// groupReader is the only package that commits offsets.
-	groupReader = kafkaDoor + "/group"
-	// kafkaLibrary starts the import path of every package of the library, and
-	// kafkaRecords is the one whose records all services carry.
-	kafkaLibrary = "github.com/twmb/franz-go"
-	kafkaRecords = kafkaLibrary + "/pkg/kgo"
-)
+// groupReader is the only package that commits offsets.
+const groupReader = "services/internal/platform/kafka/group"
 
-// fillerStart matches the words that only say that an error is an error.
-var fillerStart = regexp.MustCompile(`(?i)^(failed|failure|error|errors|unable|could not|couldn't|cannot|can't|can not)\b`)
-
-// checkErrors keeps error text to the operation and its object, and asks for a
-// comment where an error is dropped.
+// checkErrors asks for a comment where a value is dropped, most often an error.
 func checkErrors(t *tree, rep *report) {
 	for _, f := range t.goFiles {
+		if !f.production() {
+			continue
+		}
 		commented := f.commentedLines()
 		ast.Inspect(f.ast, func(n ast.Node) bool {
-			switch n := n.(type) {
-			case *ast.CallExpr:
-				f.checkErrorCall(n, rep)
-			case *ast.AssignStmt:
+			if n, ok := n.(*ast.AssignStmt); ok && onlyBlank(n) {
 				line := f.line(n.Pos())
-				switch {
-				case !f.production() || !onlyBlank(n):
-				case commented[line] || commented[line-1]:
+				if commented[line] || commented[line-1] {
 					commented[line] = true // covers the drops right below
-				default:
+				} else {
 					rep.add(f.path, line, "drops a value without a comment that says why")
 				}
 			}
 			return true
 		})
-	}
-}
-
-// checkErrorCall looks at the first words of a new error.
-func (f *goFile) checkErrorCall(call *ast.CallExpr, rep *report) {
-	pkg, name := f.selected(call.Fun)
-	if (pkg != "fmt" || name != "Errorf") && (pkg != "errors" || name != "New") || len(call.Args) == 0 {
-		return
-	}
-	text, ok := stringLiteral(call.Args[0])
-	if word := fillerStart.FindString(text); ok && word != "" {
-		rep.add(f.path, f.line(call.Pos()), "the error starts with %q; start with the operation: %q", word, "decode item 3: ...")
 	}
 }
 
@@ -198,30 +172,6 @@ func checkChannels(t *tree, rep *report) {
 
 // commitCall matches kgo's and kadm's ways to commit.
 var commitCall = regexp.MustCompile(`^Commit(All)?(Offsets|Records|MarkedOffsets|UncommittedOffsets)`)
-
-// checkKafkaDoor keeps the client library behind one door: elsewhere, services
-// carry its records and no more.
-func checkKafkaDoor(t *tree, rep *report) {
-	for _, f := range t.goFiles {
-		if !in(f.dir, "services") || in(f.dir, kafkaDoor) || !f.production() {
-			continue
-		}
-		for _, spec := range f.ast.Imports {
-			if p, err := strconv.Unquote(spec.Path.Value); err == nil && in(p, kafkaLibrary) && p != kafkaRecords {
-				rep.add(f.path, f.line(spec.Pos()), "imports %s; only packages below %s speak to Kafka", p, kafkaDoor)
-			}
-		}
-		ast.Inspect(f.ast, func(n ast.Node) bool {
-			if sel, ok := n.(*ast.SelectorExpr); ok {
-				if pkg, name := f.selected(sel); pkg == kafkaRecords && name != "Record" && name != "RecordHeader" {
-					rep.add(f.path, f.line(sel.Pos()), "uses kgo.%s; only packages below %s speak to Kafka", name, kafkaDoor)
-				}
-			}
-			return true
-		})
-	}
-	checkCommitSite(t, rep)
-}
 
 // checkCommitSite keeps one call in the services that commits offsets.
 func checkCommitSite(t *tree, rep *report) {

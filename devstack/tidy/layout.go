@@ -4,7 +4,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/mod/modfile"
@@ -69,36 +68,6 @@ func checkModules(t *tree, rep *report) {
 		for _, r := range mod.Replace {
 			if to := path.Join(path.Dir(file), r.New.Path); r.New.Version != "" || !filepath.IsLocal(to) {
 				rep.add(file, r.Syntax.Start.Line, "replaces %s by something outside the repository", r.Old.Path)
-			}
-		}
-	}
-}
-
-// modulePrefix starts the import path of every module of the repository.
-const modulePrefix = "github.com/mailstream/mailstream/"
-
-// checkContractAlone keeps the contract free of requirements: whoever imports
-// it gets its types and nothing else, tests included.
-func checkContractAlone(t *tree, rep *report) {
-	for _, mod := range modFiles(t, &report{}) { // rule 2 reports a faulty file
-		if mod.Syntax.Name != "schemas/go.mod" {
-			continue
-		}
-		for _, r := range mod.Require {
-			rep.add(mod.Syntax.Name, r.Syntax.Start.Line, "requires %s; the contract requires nothing", r.Mod.Path)
-		}
-	}
-	for _, f := range t.goFiles {
-		if !in(f.dir, "schemas") {
-			continue
-		}
-		for _, spec := range f.ast.Imports {
-			p, err := strconv.Unquote(spec.Path.Value)
-			if err != nil || in(p, modulePrefix+"schemas") {
-				continue
-			}
-			if first, _, _ := strings.Cut(p, "/"); strings.Contains(first, ".") {
-				rep.add(f.path, f.line(spec.Pos()), "imports %s; the contract uses the standard library only", p)
 			}
 		}
 	}

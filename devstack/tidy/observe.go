@@ -12,7 +12,6 @@ const (
 	zapPath        = "go.uber.org/zap"
 	prometheusPath = "github.com/prometheus/client_golang/prometheus"
 	promautoPath   = prometheusPath + "/promauto"
-	telemetryDir   = "services/internal/platform/telemetry"
 )
 
 // metricName is the form of every name a dashboard can see.
@@ -54,8 +53,7 @@ func (f *goFile) checkMetricVars(gen *ast.GenDecl, rep *report) {
 	})
 }
 
-// checkMetricName holds literal names to the form mailstream_<service>_<noun>,
-// and counters to the suffix _total.
+// checkMetricName holds literal names to the form mailstream_<service>_<noun>.
 func (f *goFile) checkMetricName(lit *ast.CompositeLit, rep *report) {
 	pkg, opts := f.selected(lit.Type)
 	if pkg != prometheusPath || !strings.HasSuffix(opts, "Opts") {
@@ -80,9 +78,6 @@ func (f *goFile) checkMetricName(lit *ast.CompositeLit, rep *report) {
 		if !metricName.MatchString(name) {
 			rep.add(f.path, f.line(pair.Pos()), "metric %q is not mailstream_<service>_<noun>_<unit>", name)
 		}
-		if opts == "CounterOpts" && !strings.HasSuffix(name, "_total") {
-			rep.add(f.path, f.line(pair.Pos()), "counter %q does not end in _total", name)
-		}
 	}
 }
 
@@ -94,7 +89,7 @@ func logLevels() []string {
 // loggerName matches the variables that hold loggers.
 var loggerName = regexp.MustCompile(`(?i)^(log|logger|.*log|.*logger)$`)
 
-// checkLogs keeps the words of log lines constant, and their keys in one file.
+// checkLogs keeps the words of log lines constant.
 func checkLogs(t *tree, rep *report) {
 	for _, f := range t.goFiles {
 		if !f.production() || !in(f.dir, "services") {
@@ -106,7 +101,7 @@ func checkLogs(t *tree, rep *report) {
 	}
 }
 
-// checkLogCalls looks at every log line and field in one declaration.
+// checkLogCalls looks at every log line in one declaration.
 func (f *goFile) checkLogCalls(decl ast.Decl, rep *report) {
 	texts := f.constants()
 	assignedTexts(decl, texts)
@@ -122,7 +117,6 @@ func (f *goFile) checkLogCalls(decl ast.Decl, rep *report) {
 		if slices.Contains(logLevels(), sel.Sel.Name) && f.isLogger(sel.X) {
 			f.checkMessage(call, texts, rep)
 		}
-		f.checkField(call, rep)
 		return true
 	})
 }
@@ -219,16 +213,5 @@ func (f *goFile) checkMessage(call *ast.CallExpr, constants map[string]string, r
 		rep.add(f.path, line, "the log message is no constant of this file; put what varies in fields")
 	case !plainMessage(message):
 		rep.add(f.path, line, "the log message %q is not lower case without a full stop", message)
-	}
-}
-
-// checkField looks for a field whose key is spelt in place.
-func (f *goFile) checkField(call *ast.CallExpr, rep *report) {
-	pkg, name := f.selected(call.Fun)
-	if pkg != zapPath || in(f.dir, telemetryDir) || !ast.IsExported(name) {
-		return
-	}
-	if key, ok := stringLiteral(call.Args[0]); ok {
-		rep.add(f.path, f.line(call.Pos()), "the log key %q is spelt in place; keys come from telemetry/key.go", key)
 	}
 }

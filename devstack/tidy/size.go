@@ -37,6 +37,8 @@ func (f *goFile) countParams(fn *ast.FuncType) int {
 		switch pkg, name := f.selected(typ); {
 		case pkg == "context" && name == "Context", pkg == "testing":
 			continue
+		case pkg == "unsafe": // the signature of a C function is not ours
+			return 0
 		}
 		count += max(1, len(field.Names))
 	}

@@ -103,7 +103,7 @@ func (f *goFile) checkSleeps(inside, openers map[string]bool, rep *report) {
 				rep.add(f.path, f.line(sel.Pos()), "sleeps on the real clock; wait for a condition, or run in a synctest bubble")
 			}
 		case pkg == "" && !within(fuzz, sel.Pos()) && slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, sel.Sel.Name) && isTestingVar(sel.X):
-			rep.add(f.path, f.line(sel.Pos()), "skips a test; say why in allow.txt, or make it run")
+			rep.add(f.path, f.line(sel.Pos()), "skips a test; make it run")
 		}
 		return true
 	})

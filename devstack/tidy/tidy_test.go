@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -69,7 +70,7 @@ func TestCheck_EveryRuleHasItsTrees(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range rules() {
-		number := itoa(r.number)
+		number := strconv.Itoa(r.number)
 		if !broken[number] {
 			t.Errorf("no tree under testdata breaks rule %s", number)
 		}
@@ -91,8 +92,7 @@ func wanted(a *txtar.Archive) []string {
 	return lines
 }
 
-// checked writes the files of an archive to disk and checks them. `%N lines%`
-// in a file stands for N lines, so that a tree about length stays short.
+// checked writes the files of an archive to disk and checks them.
 func checked(t *testing.T, a *txtar.Archive) []string {
 	t.Helper()
 	root := t.TempDir()
@@ -101,7 +101,7 @@ func checked(t *testing.T, a *txtar.Archive) []string {
 		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(full, expand(f.Data), 0o644); err != nil {
+		if err := os.WriteFile(full, f.Data, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
