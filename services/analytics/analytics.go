@@ -5,9 +5,8 @@
 // It guarantees that a record is committed only after ClickHouse has its row, or
 // Kafka its dead letter, and that a record stored again, by a redelivery, a
 // resend of the provider or a second analytics, changes no answer. It keeps no
-// state of its own and may be killed at any time. While ClickHouse is away it
-// holds what it has and reads no further. It answers no queries and serves no
-// data itself.
+// state and may be killed at any time. While ClickHouse is away it holds what it
+// has and reads no further. It answers no queries and serves no data itself.
 package analytics
 
 import (
@@ -171,8 +170,8 @@ func (s *Service) awaitTables(ctx context.Context) error {
 	return nil
 }
 
-// seal counts past hours for good. Its faults are logged and pass: without it
-// the same answers only take longer.
+// seal writes the final counts of past hours. Its faults are logged and pass:
+// without it the same answers only take longer.
 func (s *Service) seal(ctx context.Context) error {
 	for {
 		if err := lifecycle.Sleep(ctx, s.cfg.SealInterval); err != nil {

@@ -25,8 +25,8 @@ type Config struct {
 	// Decoders is how many processors one batch is decoded on. Range [1, 16].
 	// Default 2.
 	Decoders int `yaml:"decoders"`
-	// SealInterval is how often past hours are looked at to be counted for good.
-	// Range [1s, 1h]. Default 1m.
+	// SealInterval is how often the service looks for past hours whose counts can
+	// be sealed (made final). Range [1s, 1h]. Default 1m.
 	SealInterval time.Duration `yaml:"seal_interval"`
 	// SealRest is for how long an hour must have had no new row. It must exceed the
 	// time an insert may take to reach every table and replica. Range [2s, 24h].

@@ -42,7 +42,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		}, []string{"outcome"}),
 		parked: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mailstream_analytics_dead_letters_total",
-			Help: "Dead letters written, by reason; a batch that is tried again writes its own again.",
+			Help: "Dead letters written, by reason; a retried batch writes its dead letters once more.",
 		}, []string{"reason"}),
 		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "mailstream_analytics_batch_rows",
@@ -56,7 +56,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		}),
 		seals: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mailstream_analytics_seals_total",
-			Help: "Past hours counted for good; an hour that gets a late event is counted again.",
+			Help: "Past hours whose counts were sealed (made final); an hour that gets a late event is sealed once more.",
 		}),
 	}
 	m.stalled = prometheus.NewGaugeFunc(prometheus.GaugeOpts{

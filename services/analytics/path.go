@@ -202,7 +202,7 @@ func (p *path) insert(ctx context.Context, b *batch) error {
 	return nil
 }
 
-// count tells the metrics of a finished batch.
+// count updates the metrics for a finished batch.
 func (p *path) count(recs []*kgo.Record, sum *batch) {
 	p.metrics.consumed.Add(float64(len(recs)))
 	p.metrics.batch.Observe(float64(len(recs)))

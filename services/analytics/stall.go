@@ -41,7 +41,8 @@ func (s *stall) try() func() {
 	return func() { set(time.Time{}) }
 }
 
-// note takes the outcome of a try. One that the stop cut short tells nothing.
+// note takes the outcome of a try. A stall that the stop interrupted is not
+// reported.
 func (s *stall) note(err error) {
 	if errors.Is(err, context.Canceled) {
 		return

@@ -45,7 +45,7 @@ func (s *Service) answer(x *exchange) {
 	body = append(body, '}', '\n')
 	x.w.Header()["Content-Type"] = jsonContent
 	x.w.WriteHeader(x.source.answers.OK)
-	_, _ = x.w.Write(body) // a sender that hung up sends again
+	_, _ = x.w.Write(body) // a sender that hung up will resend
 }
 
 // refuse answers with everything but events.

@@ -89,7 +89,7 @@ func TestAnswers_AWrongPasswordIsNoReasonToDropEvents(t *testing.T) {
 			w, r := httptest.NewRecorder(), httptest.NewRequest("POST", "/v1/webhooks/acme", nil)
 			r.Header.Set("Authorization", tt.authorization)
 			x := &exchange{w: w, r: auth.Request{Request: r}, source: src}
-			if no := x.stranger(wrongCredentials); no.status != tt.want || w.Header().Get("WWW-Authenticate") != tt.challenge {
+			if no := x.unauthorized(wrongCredentials); no.status != tt.want || w.Header().Get("WWW-Authenticate") != tt.challenge {
 				t.Errorf("%d with challenge %q, want %d with %q", no.status, w.Header().Get("WWW-Authenticate"), tt.want, tt.challenge)
 			}
 		})

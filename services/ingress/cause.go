@@ -14,7 +14,7 @@ import (
 )
 
 // cause is why a request was refused: a metric label and a field of log lines,
-// for the operator. The sender is told less, since it may be anybody.
+// for the operator. The sender gets less detail, since it is not authenticated.
 type cause string
 
 // The causes. docs/operations.md says of each what to do.
@@ -28,7 +28,7 @@ const (
 	wrongCredentials    cause = "wrong_credentials"
 	foreignAddress      cause = "foreign_address" // not in allow_from
 	missingSignature    cause = "missing_signature"
-	malformedSignature  cause = "malformed_signature" // or what stands beside it
+	malformedSignature  cause = "malformed_signature" // or a value that has to accompany it
 	wrongSignature      cause = "wrong_signature"     // of another key, or altered on the way: the two look alike
 	oldTimestamp        cause = "old_timestamp"       // beyond the replay window
 	futureTimestamp     cause = "future_timestamp"
@@ -165,8 +165,8 @@ func (x *exchange) causeOfBody(broken cause) cause {
 	return broken
 }
 
-// causeOfPath tells a mistyped URL of a webhook from what scanners ask every
-// server for.
+// causeOfPath distinguishes a mistyped webhook URL from the paths that scanners
+// try on every server.
 func (s *Service) causeOfPath(path string) cause {
 	for segment := range strings.SplitSeq(path, "/") {
 		word := strings.ToLower(segment)

@@ -34,8 +34,8 @@ type Config struct {
 	// ItemsMax bounds the items of one request, ten times the largest documented
 	// batch. Range [1, 100_000]. Default 10_000.
 	ItemsMax int `yaml:"items_max"`
-	// RequestsInFlightMax bounds requests that are being worked on; more are told
-	// to come back. Range [1, 100_000]. Default 4_096.
+	// RequestsInFlightMax bounds the requests in progress; more are answered 503
+	// with Retry-After. Range [1, 100_000]. Default 4_096.
 	RequestsInFlightMax int `yaml:"requests_in_flight_max"`
 	// BodyBytesInFlightMax bounds their bodies together, as received, unpacked and
 	// indexed, so the memory of the process. Range [body_bytes_max, 64GiB]. Default
@@ -46,10 +46,10 @@ type Config struct {
 	// BodyRateMin is how many bytes a second of a body have to arrive at least; what
 	// stalls is ended. Range [1B, 1MiB]. Default 1KiB.
 	BodyRateMin config.ByteSize `yaml:"body_rate_min"`
-	// BodyRateWindow is over how long BodyRateMin is counted. TCP needs 3 s to send
-	// again what was lost twice. Range [1s, 1m]. Default 4s.
+	// BodyRateWindow is over how long BodyRateMin is counted. TCP needs 3 s to
+	// retransmit a segment that was lost twice. Range [1s, 1m]. Default 4s.
 	BodyRateWindow time.Duration `yaml:"body_rate_window"`
-	// RetryAfter is what a 503 tells the sender to wait, whole seconds. Range [1s,
+	// RetryAfter is the Retry-After header of a 503, whole seconds. Range [1s,
 	// 1h]. Default 5s.
 	RetryAfter time.Duration `yaml:"retry_after"`
 	// Producer bounds what waits for Kafka. PublishTimeout has to stay below the
@@ -117,7 +117,8 @@ const (
 
 var sourceName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
-// Default returns the settings of an empty section: it takes nobody's webhooks.
+// Default returns the settings of an empty section: no sources, so no webhook
+// is accepted.
 func Default() Config {
 	return Config{
 		Config:               httpserver.Default("127.0.0.1:8080"),
@@ -203,8 +204,9 @@ func (s Source) validate(p *config.Problems, allowNone bool) {
 }
 
 // WebhookTopics returns the topics of what generic sources take that is no event
-// of an email, webhook.SOURCE.NAME, in the order of the sources. They stand
-// beside the event topics: of the prefix "staging.email." they take "staging.".
+// of an email, webhook.SOURCE.NAME, in the order of the sources. Their prefix is
+// that of the event topics without its last part: "staging." for
+// "staging.email.".
 func (c Config) WebhookTopics(eventPrefix string) []string {
 	var topics []string
 	for _, s := range c.Sources {

@@ -3,10 +3,10 @@
 // topic of its type.
 //
 // A 200 means that every event of the request is on Kafka with acks=all. While
-// Kafka is slow or away senders are told to come back; what cannot be an event
-// goes to the dead-letter topic with its bytes. It keeps no state that outlives
-// it and asks no database: a request waits for Kafka alone, but for the first
-// one under a signing key that has to be fetched.
+// Kafka is slow or away requests are answered 503 with Retry-After; what cannot
+// be an event goes to the dead-letter topic with its bytes. It keeps no state
+// that outlives it and asks no database: a request waits for Kafka alone, but
+// for the first one under a signing key that has to be fetched.
 package ingress
 
 import (

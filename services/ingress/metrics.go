@@ -71,7 +71,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		deadLettered: counter("items_dead_lettered_total",
 			"Items that could not be events, kept in the dead-letter topic. Worry when it grows.", "source", "reason"),
 		rejected: counter("items_rejected_total",
-			"Items whose request was refused after they were read; the provider sends them again. Page when it grows.", "source"),
+			"Items whose request was refused after they were read; the provider resends them. Page when it grows.", "source"),
 		drift: counter("drift_total",
 			"Fields, events or times a provider package does not know. Worry when it starts to grow.", "provider", "kind"),
 		lastEvent: prometheus.NewGaugeVec(prometheus.GaugeOpts{

@@ -19,7 +19,7 @@ const (
 	memoryKept = 1 << 20
 )
 
-// outgoing is the records of one request. Their bytes lie in one buffer.
+// outgoing is the records of one request. Their bytes share one buffer.
 type outgoing struct {
 	pointers []*kgo.Record // to records, one an item, in the items' order
 	records  []kgo.Record
@@ -48,7 +48,7 @@ func (o *outgoing) finish() {
 // abandon leaves everything to Kafka's client and starts anew.
 func (o *outgoing) abandon() { *o = outgoing{} }
 
-// settled says that nobody reads the buffers any more.
+// settled says that the buffers are no longer read and can be reused.
 func (o *outgoing) settled() bool { return !o.handed || o.acknowledged }
 
 // reset keeps the buffers for the next request, unless they are large.
@@ -106,7 +106,7 @@ func (o *outgoing) deadLetter(it *provider.Item, x *exchange, topic string) {
 	o.records = append(o.records, deadletter.Record(topic, deadLetterOf(it, x)))
 }
 
-// Header values that never change. Nobody writes to them.
+// Header values that never change. They are read-only.
 var (
 	specVersion = []byte(schemas.SpecVersion)
 	contentType = []byte(schemas.ContentTypeJSON)

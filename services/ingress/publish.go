@@ -17,7 +17,7 @@ import (
 const serviceName = "ingress"
 
 // publish puts every item on Kafka. It waits for the acknowledgement of all of
-// them, not bound to the request's life: a sender that hung up sends again.
+// them, not bound to the request's life: a sender that hung up will resend.
 func (s *Service) publish(x *exchange) *refusal {
 	for range len(x.batch.Items()) + 1 {
 		s.encode(x)
@@ -85,8 +85,8 @@ func (s *Service) encode(x *exchange) {
 	o.finish()
 }
 
-// deadLetterOf describes an item that cannot be an event. The same bytes sent
-// again have the same ID.
+// deadLetterOf describes an item that cannot be an event. The same bytes,
+// resent, have the same ID.
 func deadLetterOf(it *provider.Item, x *exchange) schemas.DeadLetter {
 	return schemas.DeadLetter{
 		ID: deadletter.ID(func(w io.Writer) {

@@ -17,9 +17,9 @@ import (
 
 const (
 	// bodyStep is by how much the buffer of a body grows at least, and is taken from
-	// the room for bodies: most webhooks fit into the first step. More is taken only
-	// when it has come, or a few strangers who promise large bodies and send nothing
-	// would keep everybody out.
+	// the room for bodies: most webhooks fit into the first step. More is reserved
+	// only as bytes arrive; otherwise a few senders that announce large bodies and
+	// send nothing would block all others.
 	bodyStep = 16 << 10
 	// workBytesMin is from which size on an unproven body waits for a place to be
 	// unpacked and checked. A smaller one takes less time than the wait: 64 KiB are
@@ -27,8 +27,8 @@ const (
 	workBytesMin = 64 << 10
 	// gunzipBytes is what a gzip reader takes: a window of 32 KiB and its tables.
 	gunzipBytes = 48 << 10
-	// lingerTime bounds the wait for the rest of a body that nobody reads any more:
-	// a sender in the middle of it still gets its answer, one that stalls gets none.
+	// lingerTime bounds the wait for the rest of a body that is discarded: a sender
+	// in the middle of it still gets its answer, one that stalls gets none.
 	lingerTime = 500 * time.Millisecond
 )
 
@@ -61,8 +61,8 @@ func firstStep(length int64) int64 {
 	return bodyStep
 }
 
-// Interrupt ends the reading of the body and what its check waits for: somebody
-// else needs the room, or it is too slow. It is called only meanwhile.
+// Interrupt ends the reading of the body and what its check waits for: another
+// request needs the room, or this one is too slow. It is called only meanwhile.
 func (x *exchange) Interrupt() {
 	x.readUntil(time.Unix(1, 0))
 	x.cancel()

@@ -95,7 +95,7 @@ func (x *exchange) fields() string {
 // authenticate decides before the body is read.
 func (s *Service) authenticate(x *exchange) *refusal {
 	if proof := x.source.guard.VerifyHeaders(&x.r); proof != auth.Proven {
-		return x.stranger(causeOfProof(proof))
+		return x.unauthorized(causeOfProof(proof))
 	}
 	return nil
 }
@@ -128,7 +128,7 @@ func (s *Service) verify(x *exchange) *refusal {
 	case webhookverify.Unsure:
 		return x.unavailable(unproven, keyUnavailable, "the signature could not be checked")
 	default:
-		return x.stranger(x.causeOfVerdict(verdict))
+		return x.unauthorized(x.causeOfVerdict(verdict))
 	}
 }
 
@@ -200,8 +200,9 @@ func (s *Service) fingerprint(x *exchange) *refusal {
 	return nil
 }
 
-// stranger refuses without saying why. All strangers look the same.
-func (x *exchange) stranger(why cause) *refusal {
+// unauthorized refuses without saying why. The answer is the same for all
+// unauthenticated requests, so it reveals nothing.
+func (x *exchange) unauthorized(why cause) *refusal {
 	no := &refusal{
 		outcome: unauthenticated, cause: why, status: x.source.answers.Unauthenticated, closeConn: true,
 		title: "unauthenticated", detail: "credentials are missing or wrong",

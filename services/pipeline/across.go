@@ -77,7 +77,7 @@ func (l listener) collides(other listener) bool {
 	return host == otherHost || everywhere(host) || everywhere(otherHost)
 }
 
-// everywhere says whether a host stands for all addresses of this machine.
+// everywhere says whether a host means all addresses of this machine.
 func everywhere(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "" || err == nil && ip.IsUnspecified()

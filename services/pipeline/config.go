@@ -41,7 +41,7 @@ type Config struct {
 	Analytics analytics.Config `yaml:"analytics"`
 	// Suppression keeps the list and answers checks.
 	Suppression suppression.Config `yaml:"suppression"`
-	// Alerting watches the rates and tells people.
+	// Alerting watches the rates and alerts people.
 	Alerting alerting.Config `yaml:"alerting"`
 }
 
@@ -85,8 +85,8 @@ func (c State) Validate(p *config.Problems) {
 	p.Check(c.Dir != "", "dir", "is empty")
 }
 
-// Default returns the configuration of an empty file. It is not valid as it
-// stands: a pepper and the tokens of the closed APIs are missing.
+// Default returns the configuration of an empty file. It is not valid without
+// more: the pepper and the tokens of the protected APIs are missing.
 func Default() Config {
 	return Config{
 		Mode:        Production,
@@ -125,7 +125,8 @@ func Dev() (Config, error) {
 
 // Input is what Load reads.
 type Input struct {
-	// File is the YAML text, nil when there is none; Name stands for it in messages.
+	// File is the YAML text, nil when there is none; Name is shown instead of it in
+	// messages.
 	File []byte
 	Name string
 	// Environ is the environment, as os.Environ gives it.

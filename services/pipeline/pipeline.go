@@ -89,9 +89,9 @@ func New(cfg Config, name Name, log *zap.Logger) (Service, error) {
 var againDelay = lifecycle.Backoff{Min: time.Second, Max: 30 * time.Second}
 
 // Run builds the service called name and runs it until ctx is done or it fails.
-// When a topic it was built on is deleted and made anew, it is built and run
-// again at the same addresses, as a process that is restarted would be. started,
-// when not nil, is given each service that runs.
+// When a topic it depends on is deleted and recreated, it is rebuilt and rerun
+// at the same addresses, as after a restart of the process. started, when not
+// nil, is given each service that runs.
 func Run(ctx context.Context, cfg Config, name Name, log *zap.Logger, started func(Service)) error {
 	for again := 0; ; {
 		svc, err := build(cfg, name, log, again)
@@ -115,7 +115,7 @@ func Run(ctx context.Context, cfg Config, name Name, log *zap.Logger, started fu
 	}
 }
 
-// startsAgain counts across the registries of one process, each of which lives
+// startsAgain counts across the registries of one process, each of which exists
 // as long as its service.
 func startsAgain(again int) prometheus.Collector {
 	return prometheus.NewCounterFunc(prometheus.CounterOpts{
@@ -182,9 +182,9 @@ func applyTopics(ctx context.Context, cfg Config, log *zap.Logger, opt admin.App
 // serverDelay spaces the attempts of Insist.
 var serverDelay = lifecycle.Backoff{Min: 250 * time.Millisecond, Max: 5 * time.Second}
 
-// Insist does what a server that is not up yet stands in the way of, again and
-// again for as long as wait; then it returns the last fault. What waiting does
-// not cure is returned at once. It never cuts an attempt short.
+// Insist retries an operation that needs a server which may not be up yet, for
+// as long as wait; then it returns the last fault. What waiting does not cure
+// is returned at once. It never cuts an attempt short.
 func Insist(ctx context.Context, wait time.Duration, log *zap.Logger, do func(ctx context.Context) error) error {
 	log, until := telemetry.Throttled(log), time.Now().Add(wait)
 	return serverDelay.Retry(ctx, func(ctx context.Context) error {

@@ -11,17 +11,18 @@ import (
 )
 
 const (
-	// secretBytesMin is what a secret needs that strangers may try on us: tokens,
-	// passwords, signing keys, the pepper. `openssl rand -hex 24` makes 48.
+	// secretBytesMin is the length of a secret that attackers may try to guess:
+	// tokens, passwords, signing keys, the pepper. `openssl rand -hex 24` makes
+	// 48.
 	secretBytesMin = 16
 	// passwordBytesMin is what our password for a server elsewhere needs; the
 	// server slows down those who try.
 	passwordBytesMin = 8
 )
 
-// checkSecrets reports secrets of the named services that everybody knows or can
-// guess where strangers may try them: at a service that listens beyond this host,
-// or at a server that is not on it. In development nobody minds.
+// checkSecrets reports secrets of the named services that are published or easy
+// to guess, where attackers may try them: at a service that listens beyond this
+// host, or at a server that is not on it. In development they are allowed.
 func (c Config) checkSecrets(p *config.Problems, names []Name) {
 	used, known := sections(names), publishedSecrets()
 	config.WalkSecrets(c, func(path string, s config.Secret) {
@@ -37,7 +38,7 @@ func (c Config) checkSecrets(p *config.Problems, names []Name) {
 		}
 		p.Check(!known.has(value), path, "is published with Mailstream, so everybody knows it: set one of your own, `openssl rand -hex 24` makes one (or set mode: development)")
 		least := c.secretBytes(path)
-		p.Check(len(value) >= least, path, "has %d bytes, want at least %d: strangers may try it (`openssl rand -hex 24` makes one)", len(value), least)
+		p.Check(len(value) >= least, path, "has %d bytes, want at least %d, since it can be guessed over the network (`openssl rand -hex 24` makes one)", len(value), least)
 	})
 	if c.Mode != Development && c.exposed(string(Ingress), names) {
 		c.checkSNS(p, known)
@@ -72,7 +73,7 @@ func (c Config) checkAnalyst(p *config.Problems, in Input) {
 	}
 }
 
-// exposed says whether strangers may try the secrets of a section.
+// exposed says whether attackers may try the secrets of a section.
 func (c Config) exposed(section string, names []Name) bool {
 	beyond := func(name Name) bool { at := c.listen(name); return at != "" && !localAddress(at) }
 	switch section {

@@ -10,8 +10,8 @@ import (
 
 // Setting is one field of the configuration, as documentation and tests need it.
 type Setting struct {
-	// Path is its name in the file: a list's elements stand under "[]", the values
-	// of a mapping under "*".
+	// Path is its name in the file: the elements of a list are under "[]", the
+	// values of a mapping under "*".
 	Path string
 	// Variable sets it by environment; "" inside lists and mappings, which are set
 	// whole.

@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// attemptsMax is how often a refused request is sent again. A real provider
-	// goes on for hours; a simulation ends.
+	// attemptsMax is how often a refused request is retried. A real provider goes
+	// on for hours; a simulation ends.
 	attemptsMax = 20
 	// retryDelayMax caps what a Retry-After may ask for.
 	retryDelayMax = 5 * time.Second
@@ -37,9 +37,9 @@ const (
 type Summary struct {
 	Took         time.Duration
 	Requests     int         // answered 200
-	Accepted     int         // events, as the answers say; duplicates count again
+	Accepted     int         // events, as the answers say, duplicates included
 	DeadLettered int         // events
-	Retries      int         // requests sent again after another answer
+	Retries      int         // requests resent after another answer
 	GivenUp      int         // requests never answered 200
 	Answers      map[int]int // by status; 0 is no answer
 	P50, P99     time.Duration
@@ -90,8 +90,8 @@ func newPoster(cfg Config) *poster {
 	}
 }
 
-// send posts r until it is answered 200, attemptsMax is reached or the grace is over. The first
-// request of all that gets no answer at all ends the run: nobody is there.
+// send posts r until it is answered 200, attemptsMax is reached or the grace is over. If
+// the very first request gets no answer, the run ends: there is no server.
 func (p *poster) send(ctx context.Context, r dialect.Request) error {
 	for attempt := 1; ; attempt++ {
 		status, delay, err := p.post(ctx, r)

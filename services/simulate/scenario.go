@@ -18,7 +18,7 @@ const (
 	Normal      Scenario = "normal"       // a healthy sender's mix
 	BlockSpike  Scenario = "block-spike"  // one domain refuses most of its mail
 	BounceStorm Scenario = "bounce-storm" // a list full of dead addresses
-	Complaints  Scenario = "complaints"   // a mailing nobody asked for
+	Complaints  Scenario = "complaints"   // an unsolicited mailing
 )
 
 // Scenarios returns the names of all scenarios, sorted.

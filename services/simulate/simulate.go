@@ -41,10 +41,10 @@ type Config struct {
 	Scenario   Scenario      // what happens to the messages
 	Rate       float64       // events a second, > 0
 	Duration   time.Duration // how long, > 0
-	Grace      time.Duration // how long after that what was refused is sent again, >= 0
+	Grace      time.Duration // how long after that refused requests are retried, >= 0
 	Domain     string        // the domain that block-spike is about
 	Group      int           // events a request, 1 to groupMax; 1 sends bare objects
-	Duplicates float64       // share of requests that are sent again, 0 to 1
+	Duplicates float64       // share of requests that are resent, 0 to 1
 	Reorder    bool          // shuffle events within a few seconds
 	Workers    int           // requests at once, 1 to workersMax
 	Seed       uint64        // the same seed plays the same messages

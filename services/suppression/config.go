@@ -14,8 +14,8 @@ type Config struct {
 	// Tokens are the bearer tokens of the API; several at once for rotation.
 	// Required, unless AllowUnauthenticated.
 	Tokens []config.Secret `yaml:"tokens"`
-	// AllowUnauthenticated lets anybody who reaches the listener ask and write,
-	// without a token. Default false.
+	// AllowUnauthenticated allows reads and writes without a token to every client
+	// that reaches the listener. Default false.
 	AllowUnauthenticated bool `yaml:"allow_unauthenticated"`
 	// HardBounceProbation is how long a first hard bounce that is certain
 	// suppresses an address; 0s is for ever. Default 0s. Range [1d, 365d] or 0s.
@@ -61,8 +61,8 @@ const (
 	cacheBytesMax = 64 * 1024 * config.MiB
 )
 
-// Default returns the settings of an empty section. It is not valid as it
-// stands: a token is missing.
+// Default returns the settings of an empty section. It is not valid without
+// more: a token is missing.
 func Default() Config {
 	return Config{
 		Config:                httpserver.Default("127.0.0.1:8082"),
@@ -90,7 +90,7 @@ func (c Config) Validate(p *config.Problems) {
 		}
 	}
 	p.Check(set == len(c.Tokens), "tokens", "%d of %d are empty", len(c.Tokens)-set, len(c.Tokens))
-	p.Check(set > 0 || c.AllowUnauthenticated, "tokens", "there is none: set one, or allow_unauthenticated: true to let anybody in")
+	p.Check(set > 0 || c.AllowUnauthenticated, "tokens", "is empty: set a token, or allow_unauthenticated: true to allow every client")
 	p.Check(set == 0 || !c.AllowUnauthenticated, "allow_unauthenticated", "is true although there are tokens")
 	p.Check(c.HardBounceProbation == 0 || c.HardBounceProbation >= probationMin && c.HardBounceProbation <= probationMax,
 		"hard_bounce_probation", "%s is not 0s or in [%s, %s]", c.HardBounceProbation, probationMin, probationMax)

@@ -38,7 +38,7 @@ func newMetrics(s *Service, reg prometheus.Registerer) *metrics {
 	}))
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "mailstream_suppression_state_free_bytes",
-		Help: "Room on the file system of the local store. Below 128 MiB nothing is written and the list stands still.",
+		Help: "Room on the file system of the local store. Below 128 MiB nothing is written and the list is not updated.",
 	}, func() float64 {
 		free, err := s.room.Bytes()
 		if err != nil {

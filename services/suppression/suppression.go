@@ -152,7 +152,7 @@ func (s *Service) Run(ctx context.Context) error { return s.life.Run(ctx, s.task
 // roomFault says that the disk is too full for the list to go on.
 func (s *Service) roomFault() error {
 	if err := s.room.Check(); err != nil {
-		return fmt.Errorf("the list stands still: %w", err)
+		return fmt.Errorf("the list is not updated: %w", err)
 	}
 	return nil
 }

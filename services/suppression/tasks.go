@@ -62,7 +62,7 @@ func (s *Service) openStore(ctx context.Context) error {
 }
 
 // endIfDamaged ends the replica when its store is damaged: the next start reads the
-// topic again.
+// whole topic.
 func (s *Service) endIfDamaged(ctx context.Context) error {
 	select {
 	case <-s.store.Broken():
@@ -110,7 +110,7 @@ func (s *Service) rewind(ctx context.Context) error {
 	for p, next := range s.store.Applied() {
 		if next > ends[p] {
 			again[p] = 0
-			s.shared.Log.Warn("topic is shorter than what was read of it, reading it again",
+			s.shared.Log.Warn("topic is shorter than what was read of it, rereading it",
 				telemetry.Topic(s.topic), telemetry.Partition(p), telemetry.Offset(next))
 		}
 	}

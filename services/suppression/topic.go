@@ -31,7 +31,7 @@ func (s *Service) awaitEnds(ctx context.Context) (ends map[int32]int64, err erro
 		ends, err = s.ends(ctx)
 		return err
 	}, func(attempt int, delay time.Duration, err error) {
-		s.often.Warn("ends of the list were not told", telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
+		s.often.Warn("end offsets of the list could not be read", telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
 	})
 	return ends, err
 }

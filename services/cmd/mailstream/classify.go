@@ -55,7 +55,7 @@ func (c *command) classify() *cobra.Command {
 		Long: `Classify reads replies of mail servers, one in the argument or one a line of
 standard input, and says of each what an event would say: the reason, who has to
 act, how sure that is, whether the address is done for, and which blocklist refused.
-In a line of standard input, \n stands for a line break.`,
+In a line of standard input, \n means a line break.`,
 		Example: `  mailstream classify --explain '550 5.1.1 <ana@example.com>: user unknown'
   mailstream classify --json --hard < replies.txt
   mailstream classify --provider mailjet --class 'user unknown' '550 5.2.2 mailbox full'`,
@@ -88,7 +88,7 @@ In a line of standard input, \n stands for a line break.`,
 	flags := cmd.Flags()
 	flags.BoolVar(&f.explain, "explain", false, "show what led to the answer, the weightiest first")
 	flags.BoolVar(&f.json, "json", false, "one JSON object a reply")
-	flags.StringVar(&f.in.Provider, "provider", "", "the `provider` that told of it, for --class")
+	flags.StringVar(&f.in.Provider, "provider", "", "the `provider` that reported it, for --class")
 	flags.StringVar(&f.in.Class, "class", "", "the provider's own `word` for the reason")
 	flags.IntVar(&f.in.SMTPCode, "code", 0, "the SMTP `code` that the provider gave beside the text")
 	flags.StringVar(&f.in.Enhanced, "enhanced", "", "the enhanced status `code` that the provider gave beside the text")

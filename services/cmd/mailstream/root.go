@@ -50,7 +50,7 @@ func newRoot(p process) *cobra.Command {
 		{pipeline.Ingress, "Take webhooks and publish their events to Kafka"},
 		{pipeline.Analytics, "Store the events of Kafka in ClickHouse"},
 		{pipeline.Suppression, "Keep the suppression list and answer checks"},
-		{pipeline.Alerting, "Watch block rates and tell Slack"},
+		{pipeline.Alerting, "Watch block rates and alert Slack"},
 	} {
 		root.AddCommand(c.service(s.name, s.short))
 	}

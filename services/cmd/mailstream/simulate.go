@@ -60,7 +60,7 @@ or a sample of the provider's documentation.`,
 	f.Float64Var(&cfg.Duplicates, "duplicates", cfg.Duplicates, "share of requests that are sent twice, 0 to 1")
 	f.BoolVar(&cfg.Reorder, "reorder", cfg.Reorder, "send events out of order")
 	f.IntVar(&cfg.Workers, "workers", cfg.Workers, "requests at once")
-	f.StringArrayVar(&files, "body", nil, "`file` with a request body to post instead; again for more")
+	f.StringArrayVar(&files, "body", nil, "`file` with a request body to post instead; repeat the flag for more files")
 	f.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "the same seed plays the same mix")
 	return cmd
 }

@@ -1,7 +1,7 @@
 // Package address turns an email address into the form by which Mailstream
-// knows it: canonical text, and a keyed hash that stands for the person where
-// the address itself should not travel. It does not check that the mailbox
-// exists, and it never rewrites the address that mail is sent to.
+// knows it: canonical text, and a keyed hash that represents the recipient
+// where the address itself should not be sent. It does not check that the
+// mailbox exists, and it never rewrites the address that mail is sent to.
 package address
 
 import (
@@ -44,8 +44,8 @@ var ErrInvalid = errors.New("not an email address")
 // mailbox: without display name and angle brackets, NFC, lower case, the domain
 // as A-labels (RFC 5890) without a trailing dot. RFC 5321, section 2.4 makes the
 // local part case-sensitive in theory; next to no server does, and providers
-// report in any case, so it is lowered too. Dots and +tags stay: they tell
-// mailboxes apart outside of consumer Gmail. The error holds no part of s.
+// report in any case, so it is lowered too. Dots and +tags stay: they
+// distinguish mailboxes outside of consumer Gmail. The error holds no part of s.
 func Canonical(s string) (string, error) {
 	s = strings.TrimSpace(s)
 	if i := strings.LastIndexByte(s, '<'); i >= 0 && strings.HasSuffix(s, ">") {
@@ -125,7 +125,7 @@ func forbidden(r rune) bool {
 	return unicode.IsControl(r) || unicode.IsSpace(r) || r == '<' || r == '>' || r == ','
 }
 
-// Domain returns what stands behind the last @ of a canonical address.
+// Domain returns the part after the last @ of a canonical address.
 func Domain(canonical string) string {
 	return canonical[strings.LastIndexByte(canonical, '@')+1:]
 }
@@ -141,8 +141,8 @@ type mac struct {
 }
 
 // NewHasher returns a hasher with the given pepper. All services of a deployment
-// need the same one, for ever: another pepper makes every known person a
-// stranger.
+// need the same one, for ever: with another pepper the hashes change, and no
+// stored suppression matches any recipient.
 func NewHasher(pepper config.Secret) (*Hasher, error) {
 	key := []byte(pepper.Reveal())
 	if len(key) < pepperBytesMin {

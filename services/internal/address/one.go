@@ -23,9 +23,9 @@ func One(s string) (string, error) {
 	case at < 0:
 		return "", refused("it has no @")
 	case at == 0:
-		return "", refused("nothing stands before the @: a whole domain cannot be named")
+		return "", refused("the part before the @ is missing: give a full address, not a domain")
 	case at == len(spec)-1:
-		return "", refused("nothing stands after the @")
+		return "", refused("the domain after the @ is missing")
 	}
 	if err := checkLocal(spec[:at]); err != nil {
 		return "", err
@@ -97,7 +97,7 @@ func checkLocal(local string) error {
 	return nil
 }
 
-// atom says whether r may stand in a dot-string (RFC 5321, section 4.1.2).
+// atom says whether r is allowed in a dot-string (RFC 5321, section 4.1.2).
 func atom(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(".!#$%&'+-/=?^_`{|}~", r)
 }

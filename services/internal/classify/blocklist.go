@@ -153,8 +153,8 @@ func isAddressByte(c byte) bool {
 	return isDigit(c) || c == '.' || c == ':' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }
 
-// domainIn returns the first domain of text that stands alone: in no URL and no
-// address, and not the list's own name behind "using" or "by".
+// domainIn returns the first domain of text that is in no URL and no address,
+// and not the list's own name behind "using" or "by".
 func domainIn(text string) string {
 	for field := range strings.FieldsFuncSeq(text, func(c rune) bool { return strings.ContainsRune(" \t\r\n<>()[]{}\"',;", c) }) {
 		name := strings.TrimRight(field, ".:")

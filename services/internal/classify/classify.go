@@ -1,10 +1,9 @@
 // Package classify says why a message did not arrive, in one vocabulary for all
-// providers, how sure that is, and whether it is any use to try the address again.
-// The knowledge is data: classifier.yaml, wordings.yaml, blocklists.yaml and the classes
-// that each provider hands to New, whose
-// version travels with each event, so that a later one can be run again over the
-// raw items. Beside that it knows the agents of machines that open messages
-// nobody looked at (machine.go).
+// providers, how sure that is, and whether it is any use to try the address again. The
+// knowledge is data: classifier.yaml, wordings.yaml, blocklists.yaml and the classes
+// that each provider hands to New, whose version travels with each event, so that a
+// later version can be applied to the raw items. It also knows the user agents of
+// programs that open messages before a person does (machine.go).
 //
 // It is a pure function of its input: no lookup, no state, no clock. It does not
 // decide what happened (delivered, bounced, blocked): that is the provider's
@@ -50,7 +49,7 @@ func (v Verdict) Dead() bool {
 	if v.Permanent != nil {
 		return *v.Permanent
 	}
-	return v.Confidence == schemas.Likely // what lives is false there, not nil
+	return v.Confidence == schemas.Likely // false, not nil, for a working address
 }
 
 // Classifier answers from the data files. It is safe for concurrent use.
@@ -72,8 +71,8 @@ type Classifier struct {
 type traits struct {
 	cause schemas.Cause
 	dead  bool // it says that the address or its domain is no more
-	// spares says that a wording of its own outweighs one against the address. Policy
-	// and protocol are too wide for that.
+	// spares says that a phrase in favour of the address outweighs one against it.
+	// Policy and protocol are too wide for that.
 	spares bool
 	passes bool // it is about this moment
 }
@@ -104,8 +103,8 @@ func (c *Classifier) Version() string { return c.version }
 // Providers returns whose classes are known, in alphabetical order.
 func (c *Classifier) Providers() []string { return slices.Sorted(maps.Keys(c.classes)) }
 
-// Classify returns the reason of a failure; schemas.OtherReason when nothing
-// tells.
+// Classify returns the reason of a failure; schemas.OtherReason when no signal
+// matches.
 func (c *Classifier) Classify(in Input) Verdict {
 	var w weighing
 	return c.weigh(&in, &w)
@@ -155,7 +154,8 @@ func (c *Classifier) class(provider, class string) (entry, bool) {
 	return e, ok
 }
 
-// usual returns what a reason that stands alone says: what an explicit class does.
+// usual returns what a reason says without other signals: the same as an explicit
+// class.
 func (c *Classifier) usual(reason schemas.Reason) entry {
 	for i, r := range c.reasons {
 		if r != reason {

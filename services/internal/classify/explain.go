@@ -15,11 +15,12 @@ type Evidence struct {
 	Reason schemas.Reason `json:"reason"`
 	Level  string         `json:"level"`
 	Weight int            `json:"weight"`
-	// Unheard says that it stands inside of a phrase that says more.
+	// Unheard says that it is part of a longer phrase, which decides instead.
 	Unheard bool `json:"unheard,omitempty"`
 }
 
-// Explain answers as Classify does and tells what led there, the weightiest first.
+// Explain answers as Classify does and lists the signals that led there, the
+// weightiest first.
 func (c *Classifier) Explain(in Input) (Verdict, []Evidence) {
 	var w weighing
 	var kept []Evidence

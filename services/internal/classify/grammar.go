@@ -7,7 +7,7 @@ import (
 
 // Classes that the search itself looks at.
 const (
-	denials     = "not"     // take back what stands right behind them
+	denials     = "not"     // negate the phrase directly after them
 	senders     = "sends"   // what is said beside them is said of the sender
 	possessives = "yours"   // the same in front of one of
 	possessions = "belongs" // "your domain", "From header"
@@ -56,11 +56,12 @@ type node struct {
 	coded  int32  // the same for phrases that count for one enhanced code
 	gap    int32  // the node behind "..", 0 for none
 	short  int32  // the node behind "~"
-	mask   uint64 // of the symbols that lead on: most tokens are told off by it
+	mask   uint64 // of the symbols that continue a phrase: it rejects most tokens without a lookup
 	length uint8  // words of the phrase so far
 }
 
-// The roots: phrases of words, and signatures, which stand in host names too.
+// The roots: phrases of words, and signatures, which are searched in host names
+// too.
 const (
 	rootWords int32 = iota
 	rootSigns
@@ -115,7 +116,7 @@ func split(text string) []string {
 }
 
 // add puts one phrase of the last of rules under root. Where it has another level
-// already the higher one stands. It may have <classes>, alternatives
+// already the higher one is kept. It may have <classes>, alternatives
 // "(blocked|has been blocked)", an optional "[at this time]", ".." and "~" for a
 // few words, "@" for an address, and "^" before all for the start of a clause.
 func (g *grammar) add(root int32, phrase string, rules []rule) error {
@@ -171,7 +172,7 @@ func (g *grammar) addSpelling(root int32, text string, rules []rule, anchored bo
 		place = &g.nodes[at].coded
 	}
 	if had := *place; had >= 0 && rules[had].level == rules[rule].level && rules[had].reason != rules[rule].reason {
-		return fmt.Errorf("stands under two reasons on one level, as %q", text)
+		return fmt.Errorf("is listed under two reasons on one level, as %q", text)
 	} else if had < 0 || rules[had].level < rules[rule].level {
 		*place = int32(rule)
 	}
@@ -289,7 +290,7 @@ func closes(text string, open int) (int, error) {
 	return 0, fmt.Errorf("has an unclosed bracket")
 }
 
-// branches cuts at each | that stands in no bracket of its own.
+// branches splits at each | outside of nested brackets.
 func branches(text string) []string {
 	var out []string
 	depth, from := 0, 0

@@ -164,7 +164,7 @@ func (c *Classifier) addEnhanced(table map[string]string) error {
 			r.class = int(start[0] - '0')
 		}
 		if slices.ContainsFunc(c.ranges, r.meets) {
-			return fmt.Errorf("enhanced code %q overlaps another range: which one is asked first is nobody's choice", key)
+			return fmt.Errorf("enhanced code %q overlaps another range: remove or narrow one of them", key)
 		}
 		c.ranges = append(c.ranges, r)
 	}
@@ -212,7 +212,7 @@ func levelOf(name string) level {
 	return level(max(0, slices.Index([]string{"", "weak", "hint", "doubt", "fair", "firm", "sure"}, name)))
 }
 
-// signs is the topic whose phrases stand in host names and URLs too.
+// signs is the topic whose phrases are searched in host names and URLs too.
 const signs = "signs"
 
 func (c *Classifier) readWordings(text []byte) error {

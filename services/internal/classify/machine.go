@@ -36,9 +36,9 @@ func NewMachines() (*Machines, error) {
 	return m, nil
 }
 
-// haste is how soon after the mail was sent nobody can have looked at it: it has
-// to travel, and its reader has to be told. Providers that count in whole seconds
-// may be off by one, so this holds for up to two.
+// haste is the time after sending within which no person can have opened the
+// message: it has to be delivered, and the reader has to be notified. Providers
+// that count in whole seconds may be off by one, so this holds for up to two.
 const haste = time.Second
 
 // TooSoon says that an open or click at at is a scanner's, for the mail was sent

@@ -47,8 +47,8 @@ func (s *search) follow(from int32, sym symbol, start, i int) {
 	}
 }
 
-// at stands at node with the tokens from start to i behind it; gap is how many
-// more words may be passed over.
+// at is called at node after the tokens from start to i have matched; gap is
+// how many more words may be skipped.
 func (s *search) at(id int32, start, i, gap int) {
 	if s.steps++; s.steps > stepsMax {
 		return
@@ -124,9 +124,9 @@ func (s *search) found(rule int32, start, end int, length uint8) {
 	}
 }
 
-// shadow takes out what stands inside of a phrase that says more: "user unknown" of
-// "sender verification failed, user unknown". A phrase against the address does not
-// silence one of its level that lets it live.
+// shadow removes matches inside of a longer match: "user unknown" of "sender
+// verification failed, user unknown". A phrase against the address does not remove
+// one of its level in favour of the address.
 func (s *search) shadow() {
 	for i := range s.matches[:s.n] {
 		m := &s.matches[i]
@@ -163,7 +163,7 @@ func (s *search) sender(start, end int) bool {
 	return false
 }
 
-// senderWordsMax is how far before a phrase its subject may stand.
+// senderWordsMax is how many words before a phrase its subject may be.
 const senderWordsMax = 4
 
 func abs(n int16) int16 {

@@ -7,7 +7,7 @@ import (
 
 // Limits of what is read of one reply.
 const (
-	// replyBytesMax: the reason stands in its first line or two; RFC 5321, section
+	// replyBytesMax: the reason is in its first line or two; RFC 5321, section
 	// 4.5.3.1.5 allows 512 bytes a line.
 	replyBytesMax = 2048
 	// tokensMax words hold any reply that people wrote; what is longer repeats itself.
@@ -23,7 +23,7 @@ type token struct {
 	marks    marks
 }
 
-// marks say how a token stands in its reply.
+// marks say where and how a token occurs in its reply.
 type marks uint8
 
 const (
@@ -39,7 +39,7 @@ func (t *token) free() bool { return t.marks&(aNumber|address|inHost) != 0 }
 
 // reading is a reply as the phrases want it: words in lower case without accents,
 // apostrophes and stop words, cut at spaces, dashes, underscores and capitals
-// ("RecipientNotFound"), each ideograph a word of its own.
+// ("RecipientNotFound"), each ideograph a separate word.
 type reading struct {
 	text   string
 	lex    *lexicon
@@ -73,8 +73,8 @@ func (r *reading) read(lex *lexicon, text string) {
 	}
 }
 
-// chunk reads what stands at i: an address, a URL, a host name, a number or a
-// word. It returns where it ends.
+// chunk reads what is at i: an address, a URL, a host name, a number or a word.
+// It returns where it ends.
 func (r *reading) chunk(i int) int {
 	end, at := i, -1
 	url := r.text[i] == '/' || hasPrefixFold(r.text[i:], "www.")

@@ -6,8 +6,8 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 )
 
-// level is how much a piece of evidence says. Specific stands above generic by
-// construction: no number of lower ones outweighs a higher one.
+// level is how much a piece of evidence says. Specific signals rank above
+// generic ones by construction: no number of lower ones outweighs a higher one.
 type level uint8
 
 // The levels, by their names in the data files.
@@ -15,7 +15,7 @@ const (
 	none  level = iota
 	weak        // a word that anything may be called: blocked, rejected, policy
 	hint        // one meaning among others: mailbox unavailable, spam
-	doubt       // says it, but not whether for good: never more than likely
+	doubt       // says it, but not whether it is permanent: never more than likely
 	fair        // subject and state agree: mailbox ... disabled; a code of the registry
 	firm        // a wording for just this: user unknown, over quota
 	sure        // a signature: a filter, a list, a number of one server
@@ -84,8 +84,7 @@ func (w *weighing) sum(c *Classifier, s *search) {
 
 // best returns the reason that weighs most, -1 when nothing was said. Where the text
 // has something specific the rest only confirms it: class and code are mostly made
-// from the text, and often wrongly. Of equals the one that lets the address live
-// wins.
+// from the text, and often wrongly. Of equals the one in favour of the address wins.
 func (w *weighing) best(c *Classifier) (index int, score int16) {
 	specific := false
 	for i := range c.reasons {
@@ -115,7 +114,7 @@ func (w *weighing) best(c *Classifier) (index int, score int16) {
 }
 
 // spared gives way to what the text says just as specifically of sender or content:
-// "DMARC check failed, no such user" lets the address live.
+// "DMARC check failed, no such user" does not condemn the address.
 func (w *weighing) spared(c *Classifier, index int, score int16) (int, int16) {
 	if w.text[index] >= weights[sure] {
 		return index, score // a signature is not outweighed by a wording
@@ -138,8 +137,8 @@ func (w *weighing) spared(c *Classifier, index int, score int16) (int, int16) {
 	return index, score
 }
 
-// against returns the most that text and rest say for the other side: that the
-// address lives, or that it is dead.
+// against returns the heaviest contrary signal of text and rest: that the
+// address works, or that it does not.
 func (w *weighing) against(c *Classifier, dead bool) (text, rest int16) {
 	for i := range c.reasons {
 		if c.traits[i].dead != dead {
@@ -211,7 +210,8 @@ func (w *weighing) later() bool {
 }
 
 // lookupEnhanced finds 5.7.1 exactly, then in a range of details, then as x.7.1. A
-// detail that nobody has defined is x.7.0, "other or undefined" (RFC 3463, section 3).
+// detail that is not registered is read as x.7.0, "other or undefined" (RFC 3463,
+// section 3).
 func (c *Classifier) lookupEnhanced(code string) (entry, bool) {
 	class, subject, detail, ok := splitEnhanced(code)
 	if !ok || class == 2 {

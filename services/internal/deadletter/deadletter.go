@@ -1,9 +1,9 @@
 // Package deadletter makes the records of schemas.DeadLetterTopic: what a service
 // could not use, with its bytes and why, so that nothing vanishes.
 //
-// It promises that the same input has the same ID, whoever reads it again, and
-// that a record always has its bytes. It publishes nothing: the services do, before
-// they commit what they gave up.
+// It guarantees that the same input has the same ID, whichever instance reads it,
+// and that a record always has its bytes. It publishes nothing: the services do,
+// before they commit what they gave up.
 package deadletter
 
 import (
@@ -19,12 +19,12 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 )
 
-// idBytes of a hash tell dead letters apart.
+// idBytes of a hash distinguish dead letters.
 const idBytes = 16
 
 // ID returns the name of a dead letter whose identity is what write writes, 32 hex
-// digits. Each service has an identity of its own: the same bytes that two services
-// give up are two dead letters.
+// digits. Each service has a different identity: the same bytes given up by two
+// services are two dead letters.
 func ID(write func(io.Writer)) string {
 	h := sha256.New()
 	write(h)
@@ -37,8 +37,8 @@ func Origin(rec *kgo.Record) string {
 }
 
 // OfRecord returns d, which says who gave up rec, when and why, with the ID, the
-// origin and the bytes of rec. prefix stands before the origin in what the ID is
-// made of; "" for none.
+// origin and the bytes of rec. prefix precedes the origin in what the ID is made
+// of; "" for none.
 func OfRecord(rec *kgo.Record, prefix string, d schemas.DeadLetter) schemas.DeadLetter {
 	d.Origin, d.Bytes = Origin(rec), rec.Value
 	d.ID = ID(func(w io.Writer) {

@@ -1,9 +1,9 @@
-// Package fingerprint makes event ids: the same event, sent again by the
-// provider any number of times, alone or in another batch, gets the same id, and
-// two events get two.
+// Package fingerprint makes event ids: the same event, resent by the provider
+// any number of times, alone or in another batch, gets the same id, and two
+// events get two.
 //
 // An id depends on what the provider says and on the configured source, never on
-// our clock, so that it can be made again at any time.
+// our clock, so that it can be recomputed at any time.
 package fingerprint
 
 import (
@@ -40,11 +40,11 @@ type Parts struct {
 	MessageID string
 	Recipient string // canonical form where there is one
 	// Time is when it happened by the provider's clock; zero when that could not
-	// be read, and then Stamp tells.
+	// be read; then Stamp distinguishes.
 	Time  time.Time
 	Stamp string
-	// Discriminators are what tells two events of one message and time apart; the provider
-	// package chooses them.
+	// Discriminators distinguish two events of one message and time; the provider package
+	// chooses them.
 	Discriminators []string
 }
 

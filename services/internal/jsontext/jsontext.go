@@ -1,6 +1,6 @@
 // Package jsontext finds the parts of a JSON text without copying or changing
-// them: a Document checks the whole text once and knows where its items and the
-// members of every object lie, byte for byte; Value walks text without one. The
+// them: a Document checks the whole text once and knows the byte offsets of its
+// items and of the members of every object; Value walks text without one. The
 // tokens are those of package jsonlex.
 //
 // It accepts what encoding/json accepts (a test and a fuzz test hold it to
@@ -32,12 +32,13 @@ type Document struct {
 	hint    int      // the member that was looked up last
 }
 
-// member is where one member of an object lies, bytes from the start of the text.
-// It has no pointer, so the garbage collector need not look at thousands of them.
+// member is the position of one member of an object, in bytes from the start of
+// the text. It has no pointer, so the garbage collector need not look at
+// thousands of them.
 type member struct {
 	key, keyEnd     uint32 // between the quotes
 	value, valueEnd uint32
-	inside          uint32 // how many members follow that lie in its value
+	inside          uint32 // how many of the following members are inside its value
 	escaped         bool   // the key has a backslash
 }
 
@@ -113,8 +114,8 @@ func (d *Document) Members(i int) Members {
 }
 
 // MembersOf returns a walk over the members of v; over nothing when it is no
-// object. It looks them up where v lies in the text, which is much quicker than
-// to search the text.
+// object. It uses the offset of v in the text, which is much quicker than to
+// search the text.
 func (d *Document) MembersOf(v Value) Members {
 	if v.Kind() != Object {
 		return Members{}
@@ -126,7 +127,7 @@ func (d *Document) MembersOf(v Value) Members {
 	return d.walk(d.after(start), start+len(v))
 }
 
-// walk returns the walk from the member first on to what lies behind end.
+// walk returns the walk from the member first up to the position end.
 func (d *Document) walk(first, end int) Members {
 	if len(d.members) == 0 {
 		return Members{} // all objects are empty
@@ -154,7 +155,7 @@ func (d *Document) after(start int) int {
 	return first
 }
 
-// offset returns where v lies in the text, something outside of it for a value of
+// offset returns the position of v in the text, one outside of it for a value of
 // another text.
 func (d *Document) offset(v Value) int {
 	return int(uintptr(unsafe.Pointer(unsafe.SliceData(v))) - uintptr(unsafe.Pointer(unsafe.SliceData(d.text))))
@@ -191,7 +192,7 @@ func (d *Document) item(s *scanner, depth int) error {
 	return err
 }
 
-// scanner walks a text that may be anything, and notes where members lie.
+// scanner walks untrusted text and notes the positions of members.
 type scanner struct {
 	jsonlex.Lexer
 	depthMax int
@@ -239,8 +240,8 @@ func (s *scanner) value(depth int) error {
 	return s.Scalar()
 }
 
-// object reads an object below depth open arrays and objects, and notes where its
-// members lie.
+// object reads an object below depth open arrays and objects, and notes the
+// positions of its members.
 func (s *scanner) object(depth int) error {
 	if depth >= s.depthMax {
 		return s.Fail(jsonlex.LessNesting)
@@ -267,7 +268,7 @@ func (s *scanner) object(depth int) error {
 }
 
 // member reads a member of an object, its value below depth open arrays and
-// objects, and notes where it lies.
+// objects, and notes its position.
 func (s *scanner) member(depth int) error {
 	key := s.Pos
 	form, err := s.String()

@@ -53,8 +53,8 @@ func (l Limits) most() int {
 }
 
 // Check checks that data is one JSON value, as Parse does, and returns it without
-// noting where its members lie: it takes no memory, however many there are.
-// Members of the Value finds them in the text.
+// noting the positions of its members: it takes no memory, however many there
+// are. Members of the Value finds them in the text.
 func Check(data []byte, lim Limits) (Value, error) {
 	if len(data) > lim.most() {
 		return nil, &LimitError{Limit: Bytes, Offset: lim.most()}

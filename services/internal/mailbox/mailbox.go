@@ -1,7 +1,7 @@
 // Package mailbox says who runs the mailboxes of a domain ("google" for
 // gmail.com), by a static table of consumer domains. It makes no DNS lookup, so
-// it cannot tell for a company's own domain, and then says nothing rather than
-// guess.
+// for a company's domain it does not know the provider, and returns "" rather
+// than guess.
 package mailbox
 
 import (
@@ -34,7 +34,7 @@ func New() (*Table, error) {
 	for provider, domains := range f.Domains {
 		for _, domain := range domains {
 			if other, ok := t.domains[domain]; ok {
-				return nil, fmt.Errorf("read domains.yaml: %q stands under %q and %q", domain, other, provider)
+				return nil, fmt.Errorf("read domains.yaml: %q is listed under %q and %q", domain, other, provider)
 			}
 			t.domains[domain] = provider
 		}
@@ -68,7 +68,8 @@ func (t *Table) Known(provider string) bool {
 }
 
 // countryEnding says that ending is a country's, alone or below com or co: fr,
-// co.uk, com.br. Under any other ending a family's name may be a stranger's.
+// co.uk, com.br. Under any other top-level domain the same name may belong to
+// another company.
 func countryEnding(ending string) bool {
 	first, second, two := strings.Cut(ending, ".")
 	if !two {

@@ -55,7 +55,7 @@ type Origin struct {
 }
 
 // Complete fills in what the draft of it does not say, all but the id. An item
-// that names nobody and no message is rejected.
+// without recipient and message is rejected.
 func (n *Normaliser) Complete(it *provider.Item, o Origin) {
 	ev := &it.Event
 	ev.Provider, ev.Source = o.Provider, o.Source
@@ -78,9 +78,9 @@ func (n *Normaliser) Complete(it *provider.Item, o Origin) {
 }
 
 // identified says whether it names a person or a message, which is what the key
-// of its record is made of. Of nobody and no message are only changes of an
-// account and what a generic source has a topic of its own for, and these do not
-// name a recipient that is none.
+// of its record is made of. Only account changes and the custom types of a
+// generic source have neither recipient nor message; the recipient of these is
+// never an invalid address.
 func identified(it *provider.Item) bool {
 	ev := &it.Event
 	return it.Person != "" || strings.TrimSpace(ev.MessageID) != "" ||
@@ -90,11 +90,11 @@ func identified(it *provider.Item) bool {
 // Believed says whether the provider's time was taken as it is.
 func Believed(it *provider.Item) bool { return it.Event.Time.Equal(it.Claimed) }
 
-// eventTime returns the time an event is filed under. A time that nobody can have
-// meant (none at all, before 2005, more than a day ahead) would make partitions
-// in every store and suppress for ever, so the event is filed under the start of
-// the day it was received: a repeat on the same day lands in the same place. Its
-// id does not depend on that.
+// eventTime returns the time an event is filed under. An implausible time (none,
+// before 2005, more than a day in the future) would make partitions in every
+// store and suppress for ever, so the event is filed under the start of the day
+// it was received: a repeat on the same day lands in the same place. Its id does
+// not depend on that.
 func eventTime(claimed, receivedAt time.Time) time.Time {
 	if claimed.Before(eventTimeMin) || claimed.After(receivedAt.Add(aheadMax)) {
 		return receivedAt.UTC().Truncate(24 * time.Hour)
@@ -102,9 +102,9 @@ func eventTime(claimed, receivedAt time.Time) time.Time {
 	return claimed
 }
 
-// recipient fills in who it is, without the display name that some providers
-// leave in. An address that is none stays as it was received and has no hash: such
-// an event is kept for its message, and nobody is suppressed by it.
+// recipient fills in who it is, without the display name that some providers leave
+// in. An address that is none stays as it was received and has no hash: such an
+// event is kept for its message, and suppresses no recipient.
 func (n *Normaliser) recipient(it *provider.Item) {
 	ev := &it.Event
 	ev.Recipient = provider.Address(ev.Recipient)

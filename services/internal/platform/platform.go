@@ -1,5 +1,5 @@
 // Package platform names what every service is given besides its own
-// configuration. The parts live in its sub-packages.
+// configuration. The parts are in its sub-packages.
 package platform
 
 import (

@@ -37,14 +37,14 @@ const (
 	UnknownEvent Drift = "unknown_event" // went to email.other
 	UnknownField Drift = "unknown_field" // kept in raw only
 	WrongType    Drift = "wrong_type"    // a known field that could not be read, kept in raw only
-	BadTime      Drift = "bad_time"      // no time, or one nobody can have meant
+	BadTime      Drift = "bad_time"      // no time, or an implausible one
 )
 
 // Drifts returns every kind of drift. The caller owns the slice.
 func Drifts() []Drift { return []Drift{UnknownEvent, UnknownField, WrongType, BadTime} }
 
-// discriminatorsMax is how many values a provider may give to tell two events of one
-// message apart. Mailjet needs six.
+// discriminatorsMax is how many values a provider may give to distinguish two events
+// of one message. Mailjet needs six.
 const discriminatorsMax = 8
 
 // Item is one entry of a request on its way to become a record.
@@ -82,9 +82,10 @@ type Item struct {
 // Reject marks the item as one that cannot be an event.
 func (it *Item) Reject(f Fault) { it.Fault = f }
 
-// Distinguish adds a value that tells this event from others of the same message and
-// time, and that the provider repeats when it sends the event again. The order
-// of calls matters; an empty value counts. Each call has its reason beside it.
+// Distinguish adds a value by which this event differs from others of the same
+// message and time, and which stays the same when the provider resends the event.
+// The order of calls matters; an empty value counts. Each call has its reason beside
+// it.
 func (it *Item) Distinguish(value string) {
 	it.discriminators[it.discriminatorsLen] = value
 	it.discriminatorsLen++
@@ -174,8 +175,8 @@ func (b *Batch) Drifts() []Drifted { return b.drift }
 // the largest documented batch 1,000.
 const itemsKept = 1024
 
-// metadataKept bounds the pairs of a map that Reset keeps, and the tags; more are
-// somebody's test.
+// metadataKept bounds the pairs of a map that Reset keeps, and the tags; real
+// events have fewer.
 const metadataKept = 64
 
 // Reset empties b and lets go of everything that belongs to the last request.

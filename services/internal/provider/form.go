@@ -19,7 +19,8 @@ const formFieldsMax = 1000
 type Field struct{ Name, Value string }
 
 // ReadForm reads application/x-www-form-urlencoded in the order of the fields,
-// into memory of its own. The error is a *jsontext.LimitError or a *FormError.
+// into newly allocated memory. The error is a *jsontext.LimitError or a
+// *FormError.
 func ReadForm(body []byte) ([]Field, error) {
 	parts := bytes.Count(body, []byte{'&'}) + 1
 	if parts > formFieldsMax {
@@ -73,7 +74,7 @@ const multipartPartBytesMax = 64 << 10
 // FormIn reads body as the form that contentType says it is: urlencoded, or
 // multipart/form-data (RFC 7578), of which files are left out. It is false for
 // anything else, for a form that cannot be read, and for a JSON object whatever its
-// type: many clients say urlencoded where nobody tells them otherwise.
+// type: many clients send that content type by default.
 func FormIn(contentType string, body []byte) ([]Field, bool) {
 	media, params, err := mime.ParseMediaType(contentType)
 	switch {
@@ -104,7 +105,7 @@ func FormIn(contentType string, body []byte) ([]Field, bool) {
 	return fields, len(fields) > 0
 }
 
-// view returns b as a string without a copy: nobody writes to it any more.
+// view returns b as a string without a copy: b is not written to any more.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // hexDigits has the value of every hexadecimal digit, and more than 15 for
@@ -147,7 +148,7 @@ func AppendUnescaped(out, in []byte) (_ []byte, ok bool) {
 const searchMax = 32
 
 // FormObject writes fields as a JSON object in the order of their first appearance;
-// a field that comes again has an array of strings.
+// a repeated field has an array of strings.
 func FormObject(fields []Field) []byte {
 	next, again := repeats(fields)
 	size := len("{}")
@@ -176,8 +177,8 @@ func FormObject(fields []Field) []byte {
 	return append(out, '}')
 }
 
-// repeats says of each field where its name comes again, 0 for nowhere, and
-// whether it was there before.
+// repeats returns for each field the index of the next field with its name, 0
+// for none, and whether an earlier one has it.
 func repeats(fields []Field) (next []int, again []bool) {
 	next, again = make([]int, len(fields)), make([]bool, len(fields))
 	if len(fields) <= searchMax {
@@ -205,7 +206,7 @@ func repeats(fields []Field) (next []int, again []bool) {
 func AppendString(out []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	out = append(out, '"')
-	plain := 0 // from here on all stands for itself
+	plain := 0 // from here on no byte needs an escape
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\' {

@@ -35,7 +35,7 @@ type Request struct {
 	// Query is the URL's query as it was sent, without the parameter that proves
 	// who sent it.
 	Query string
-	// Body is whole and decompressed. Nobody writes to it any more, so items may
+	// Body is whole and decompressed. It is read-only from here on, so items may
 	// share its memory.
 	Body   []byte
 	Limits jsontext.Limits
@@ -44,17 +44,18 @@ type Request struct {
 // Answers are the HTTP statuses that make a provider do what it should. No fault
 // of ours or of a passing kind may get a status that the provider takes as final.
 type Answers struct {
-	OK              int // events are safe: do not send them again
+	OK              int // events are stored: the provider must not resend them
 	Unauthenticated int // wrong or missing credentials
 	Malformed       int // not a request of this provider
 	TooLarge        int // beyond a limit
 	Slow            int // the body did not arrive in time
-	Unavailable     int // a passing fault: send it again
+	Unavailable     int // a transient fault: the provider should resend
 	// ChallengeFirst says that the provider gives a password only when a 401 asks for it,
 	// so that this is the answer to a request with none.
 	ChallengeFirst bool
 	// ResponseTimeout is how long the provider waits for an answer; 0 where it waits for
-	// 10 s and more, or nobody says. What it does not hear it sends again.
+	// 10 s and more, or this is not documented. It resends a request that was not
+	// answered in time.
 	ResponseTimeout time.Duration
 }
 

@@ -96,7 +96,7 @@ func Time(v jsontext.Value) (t time.Time, stamp string) {
 }
 
 // SMTPCode returns text as a reply code (RFC 5321, section 4.2.1), 0 when it is
-// none: providers have numbers of their own beside them.
+// none: providers also use numbers that are no reply codes.
 func SMTPCode(text string) int {
 	if len(text) != len("250") {
 		return 0
@@ -116,8 +116,8 @@ func EnhancedCode(text string) string {
 	return ""
 }
 
-// Address returns the bare address of one mailbox of RFC 5322, section 3.4: what
-// stands in the angle brackets of "Ana <ana@example.com>", or before the comment
+// Address returns the bare address of one mailbox of RFC 5322, section 3.4: the
+// part in the angle brackets of "Ana <ana@example.com>", or before the comment
 // of "ana@example.com (Ana)", and behind the scheme of "mailto:ana@example.com".
 // Any other text, a list of mailboxes too, is returned as it is.
 func Address(text string) string {
@@ -137,7 +137,7 @@ func Address(text string) string {
 	return withoutScheme(text)
 }
 
-// displayName says that text is at most one display name: what stands before the
+// displayName says that text is at most one display name: the text before the
 // last of several mailboxes has a closing bracket outside of quotes.
 func displayName(text string) bool {
 	quoted := false

@@ -16,7 +16,7 @@ func True() *bool { return &boolTrue }
 // False is the counterpart of True.
 func False() *bool { return &boolFalse }
 
-// Nobody writes to these: they stand for the constants that Go cannot point to.
+// These are read-only: Go has no pointers to constants.
 var boolTrue, boolFalse = true, false
 
 // unixSecondsMax keeps seconds from overflowing as milliseconds.

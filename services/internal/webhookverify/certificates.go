@@ -15,12 +15,12 @@ import (
 const (
 	// certificatesMax bounds the certificates kept. A region has one at a time.
 	certificatesMax = 16
-	// certificateAge is after how long one is fetched again.
+	// certificateAge is how long a certificate is cached.
 	certificateAge = 24 * time.Hour
 	// missesMax and missAge bound what is remembered of URLs that gave nothing, so
-	// that one made-up name costs one fetch and not one each request. SNS tries
-	// again three times, 20 s apart, and drops the message then: every one of them
-	// has to ask anew, or a fetch that failed once costs the message.
+	// that one made-up name costs one fetch and not one each request. SNS retries
+	// three times, 20 s apart, and then drops the message: a failed fetch must not
+	// be cached across these, or it costs the message.
 	missesMax = 256
 	missAge   = 10 * time.Second
 )
@@ -62,7 +62,7 @@ type certificates struct {
 
 	mu     sync.Mutex
 	known  map[string]kept      // guarded by mu
-	misses map[string]time.Time // guarded by mu: until when not to ask again
+	misses map[string]time.Time // guarded by mu: until when a failed fetch is not repeated
 }
 
 type kept struct {

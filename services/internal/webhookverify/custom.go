@@ -26,8 +26,8 @@ type Custom struct {
 	Algorithm string `yaml:"algorithm"`
 	// Header carries the signature. Required but for standard-webhooks.
 	Header string `yaml:"header,omitempty"`
-	// Prefix stands before the signature, "sha256="; a value without it is refused.
-	// Default none.
+	// Prefix precedes the signature, as in "sha256="; a value without it is
+	// refused. Default none.
 	Prefix string `yaml:"prefix,omitempty"`
 	// Param is the name of the signatures where the header is a list "t=1,v1=...".
 	// Default none.
@@ -35,7 +35,7 @@ type Custom struct {
 	// Encoding of the signature: hex or base64 (either alphabet, with or without
 	// padding). Default hex.
 	Encoding string `yaml:"encoding,omitempty"`
-	// KeyEncoding of auth.signing_keys: text, hex or base64, which may stand behind
+	// KeyEncoding of auth.signing_keys: text, hex or base64, which may follow
 	// whsec_. Default text; ed25519 keys are base64 or hex.
 	KeyEncoding string `yaml:"key_encoding,omitempty"`
 	// Signed is what is signed: text with {body}, {timestamp}, {method}, {url} (the
@@ -43,14 +43,14 @@ type Custom struct {
 	Signed string `yaml:"signed,omitempty"`
 	// TimestampHeader carries the timestamp. Default none.
 	TimestampHeader string `yaml:"timestamp_header,omitempty"`
-	// TimestampParam is the timestamp's name where it stands in Header's list.
-	// Default none.
+	// TimestampParam is the name of the timestamp where it is part of the list in
+	// Header. Default none.
 	TimestampParam string `yaml:"timestamp_param,omitempty"`
 	// TimestampUnit is s or ms since 1970. Default s.
 	TimestampUnit string `yaml:"timestamp_unit,omitempty"`
 }
 
-// algorithmStandard is Standard Webhooks, which is a scheme of its own.
+// algorithmStandard is Standard Webhooks, which is a separate scheme.
 const algorithmStandard = "standard-webhooks"
 
 const algorithmEd25519 = "ed25519"

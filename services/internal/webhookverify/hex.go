@@ -9,7 +9,7 @@ import (
 )
 
 // bodyMAC is a hex HMAC-SHA256 of the body and nothing else: MailerSend and
-// Mailtrap. It cannot tell a replay; event ids do.
+// Mailtrap. It cannot detect a replay; event ids do.
 type bodyMAC struct {
 	header string
 	keys   [][]byte

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// keySetAge is after how long a key set is fetched again although its keys are
-	// known: a key taken out of it stops counting.
+	// keySetAge is how long a key set is cached: afterwards a key that was removed
+	// from it is no longer accepted.
 	keySetAge = time.Hour
 	// keySetPause spaces fetches: requests with made-up key ids cause no more.
 	keySetPause = 30 * time.Second
@@ -104,7 +104,7 @@ func (k *keySet) refresh(ctx context.Context) error {
 }
 
 // parseKeySet reads the RSA keys for signatures and skips all others. Text without
-// the list, as somebody else's page has, is no set and takes no key away.
+// the list, such as an error page, is not a key set and removes no key.
 func parseKeySet(text []byte) (map[string]*rsa.PublicKey, error) {
 	var set struct {
 		Keys []struct {

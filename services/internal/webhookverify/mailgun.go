@@ -11,7 +11,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
-// mailgun is an HMAC over a timestamp and a token that stand in the body. The
+// mailgun is an HMAC over a timestamp and a token that are in the body. The
 // events beside them are not signed: whoever has seen one request could put
 // other events under its signature, so a token proves only what it came with
 // first. The same events under the same token are a retry and welcome.
@@ -26,8 +26,8 @@ func newMailgun(b *builder) Verifier {
 }
 
 // signed returns timestamp, token and the signatures, and the events beside them.
-// The form that Mailgun retired in 2018 signs as today, so that it can be told from
-// a stranger's and refused by name.
+// The form that Mailgun retired in 2018 signs as today, so that it is recognised
+// and refused with that cause.
 func (v *mailgun) signed(r *Request) (f []found, content []byte, ok bool) {
 	names := [...]string{"timestamp", "token", "signature", "parent-signature"} // the last is the parent account's, for events of a subaccount
 	if fields, ok := provider.FormIn(one(r.Header, "Content-Type"), r.Body); ok {

@@ -14,8 +14,8 @@ type found struct {
 // membersOf returns the named members of the object body, empty where they are
 // missing. Of equal names the last one counts, as it does when the body is
 // decoded. It is false when body is no object. It takes no memory for what it
-// passes over: nobody has proven yet who made the body, and an index of members
-// of five bytes is five times as large as they are.
+// skips: the body is not authenticated yet, and an index of members of five
+// bytes is five times as large as they are.
 func membersOf(body []byte, names ...string) ([]found, bool) {
 	v, err := jsontext.Check(body, jsontext.Limits{Depth: depthMax})
 	if err != nil || v.Kind() != jsontext.Object {

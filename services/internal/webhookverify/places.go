@@ -9,7 +9,7 @@ import (
 
 const (
 	// fetchPlaces is how many certificates of one topic are fetched at once for
-	// peers that have proven a request lately, and as many for strangers. A
+	// peers that have proven a request lately, and as many for unknown peers. A
 	// certificate changes about once a year.
 	fetchPlaces = 2
 	// fetchWaitMax bounds the wait for a place. Amazon answers a made-up name within
@@ -17,18 +17,19 @@ const (
 	fetchWaitMax = 3 * time.Second
 )
 
-// places is who may fetch: made-up names of strangers take nothing from another
-// topic, from peers that are known, or from another stranger for long.
+// places bounds who may fetch: invented names from unknown peers take nothing
+// from another topic or from known peers, and nothing from another unknown peer
+// for long.
 type places struct {
 	topics map[string]topicPlaces // never written to after New
 
 	mu    sync.Mutex
-	asked map[netip.Prefix]*asking // by strangers, guarded by mu
+	asked map[netip.Prefix]*asking // by unknown peers, guarded by mu
 }
 
 type topicPlaces struct{ strangers, known chan struct{} }
 
-// asking is the one name that a stranger may ask for at a time.
+// asking is the one name that an unknown peer may ask for at a time.
 type asking struct {
 	url  string
 	many int // requests that wait for it

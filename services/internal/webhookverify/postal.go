@@ -18,7 +18,7 @@ const rsaBitsMin = 1024
 
 // postal is RSA PKCS #1 v1.5 with SHA-256 over the body, by the key of one
 // installation: pinned, or looked up in its key set. Its SHA-1 header is not
-// looked at. It signs no time; the uuid in the body tells a repeat.
+// looked at. It signs no time; the uuid in the body identifies a repeat.
 type postal struct {
 	pinned []*rsa.PublicKey
 	set    *keySet // nil for none

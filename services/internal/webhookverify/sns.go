@@ -117,7 +117,7 @@ func (v *sns) Verify(ctx context.Context, r *Request) Verdict {
 	case webhooksign.SNSSubscribe:
 		return v.confirm(ctx, m, host, r)
 	case webhooksign.SNSUnsubscribe:
-		// The URL in it would subscribe again, against somebody's wish.
+		// The URL in it would resubscribe, against the operator's wish.
 		v.opt.Log.Warn("sns topic was unsubscribed", telemetry.Source(v.opt.Source), telemetry.Name(m.TopicArn))
 		return Settled
 	default:

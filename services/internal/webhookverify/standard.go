@@ -92,10 +92,10 @@ func (v *standard) Verify(_ context.Context, r *Request) Verdict {
 	return verdict(found)
 }
 
-// standardHeaders returns all three values of one set of names: mixed sets are
-// of two requests. An id under the other name has to be the same: the signature
-// does not cover it, and whoever reads events may look there, so that one request
-// could be told again and again as another event.
+// standardHeaders returns all three values of one set of names: mixed sets are of
+// two requests. An id under the other name has to be the same: the signature does
+// not cover it, and a decoder may read it there, so that one request could be
+// replayed as many different events.
 func standardHeaders(h http.Header) (id, timestamp, signatures string) {
 	for _, names := range [][2]string{{"Svix-", "Webhook-"}, {"Webhook-", "Svix-"}} {
 		prefix, other := names[0], names[1]

@@ -8,10 +8,10 @@ import (
 
 // tokensMax bounds the used tokens that are remembered, about 12 MB a source. At
 // more than 3 events a second over nine hours the oldest is forgotten early; its
-// request could then be replayed with other events by somebody who has it.
+// request could then be replayed with other events by whoever captured it.
 const tokensMax = 100_000
 
-// sumBytes of a hash tell tokens and contents apart.
+// sumBytes of a hash distinguish tokens and contents.
 const sumBytes = 16
 
 type sum [sumBytes]byte
@@ -40,7 +40,7 @@ type usedToken struct {
 
 func newTokens(most int) *tokens { return &tokens{max: most, used: map[sum]sum{}} }
 
-// claim says whether token may stand for content: it was never used, or with the
+// claim says whether token is valid for content: it was never used, or with the
 // same content. It is valid until the given time.
 func (t *tokens) claim(token string, content []byte, now, until time.Time) bool {
 	key, value := sumOf([]byte(token)), sumOf(content)

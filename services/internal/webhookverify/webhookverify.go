@@ -33,7 +33,7 @@ type Verdict int
 const (
 	Refused      Verdict = iota // of another key, or the content was altered: the two look alike
 	NoSignature                 // there is none
-	BadSignature                // it, or what has to stand beside it, cannot be read
+	BadSignature                // it, or a value that has to accompany it, cannot be read
 	Unreadable                  // the body is not of the form that the signature is about
 	OldTime                     // signed longer ago than the window allows
 	FutureTime                  // signed later than the window allows: a clock is wrong
@@ -43,7 +43,7 @@ const (
 	Unwrapped                   // a record of Amazon's without the envelope that is signed
 	Genuine                     // from the one who has the key
 	Settled                     // genuine, and dealt with: a handshake or a ping, no events
-	Unsure                      // a passing fault kept it from being proven: send it again
+	Unsure                      // a transient fault prevented the check: the sender should retry
 )
 
 // Refuses says whether v is a refusal.
@@ -250,9 +250,9 @@ func anyMAC(keys [][]byte, given []byte, mac func(key []byte) []byte) bool {
 	return anyEqual(macsOf(keys, mac), given)
 }
 
-// macsOf returns the MAC of every key. Where a header may hold several
-// signatures they are compared with these: a stranger decides how many there are,
-// and each MAC reads the whole body.
+// macsOf returns the MAC of every key. Where a header may hold several signatures
+// they are compared with these: an unauthenticated sender decides how many there
+// are, and each MAC reads the whole body.
 func macsOf(keys [][]byte, mac func(key []byte) []byte) [][]byte {
 	macs := make([][]byte, len(keys))
 	for i, key := range keys {

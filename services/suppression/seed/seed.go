@@ -36,7 +36,7 @@ type Options struct {
 	Entries int
 	// Address returns the i-th address, canonical.
 	Address func(i int) string
-	// Progress, when not nil, is told now and then how many are written.
+	// Progress, when not nil, is called from time to time with the number written.
 	Progress func(entries int)
 }
 

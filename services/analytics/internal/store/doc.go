@@ -3,7 +3,7 @@
 //
 // A record is appended to a block whole or, with a Fault, not at all. Builders
 // are reused between batches and allocate nothing for an ordinary event. The
-// tables collapse repeats by themselves, so that storing a record twice, in
-// whatever block, changes no answer. The package does no I/O but through the
-// client it is given, and does not decide what becomes of a faulty record.
+// tables remove duplicates, so that storing a record twice, in whatever block,
+// changes no answer. The package does no I/O but through the client it is
+// given, and does not decide what becomes of a faulty record.
 package store

@@ -26,11 +26,11 @@ const sealsMax = 200
 // timeForm is how ClickHouse reads a DateTime parameter.
 const timeForm = "2006-01-02 15:04:05"
 
-// settle is how long the counts of an hour lie before its seal makes them valid.
-// A query of rates_1h fixes the rows it will read from each table before it looks
-// at the seals; one that fixed them before the counts were written and looked
-// after the seal would find the hour in neither half. Planning a query takes
-// milliseconds; this is hundreds of times more, for a busy server.
+// settle is how long the counts of an hour are stored before its seal makes them
+// valid. A query of rates_1h fixes the rows it will read from each table before
+// it looks at the seals; one that fixed them before the counts were written and
+// looked after the seal would find the hour in neither half. Planning a query
+// takes milliseconds; this is hundreds of times more, for a busy server.
 const settle = 2 * time.Second
 
 // An hourToSeal had no new row for a while.
@@ -39,9 +39,10 @@ type hourToSeal struct {
 	Rows uint64    `ch:"rows"`
 }
 
-// Seal counts for good the hours that had no new row for rest, and returns how
-// many it sealed. Two callers at once do the same work twice and no harm: each
-// writes under a seal of its own, and readers take one whole seal.
+// Seal writes the final counts of the hours that had no new row for rest, and
+// returns how many it sealed. Two callers at once do the same work twice,
+// without harm: each writes under a different seal, and readers take one whole
+// seal.
 func Seal(ctx context.Context, client *clickhouse.Client, rest time.Duration) (int, error) {
 	var hours []hourToSeal
 	seconds := strconv.Itoa(int(rest / time.Second))

@@ -74,8 +74,8 @@ func oneIf(b bool) uint8 {
 	return 0
 }
 
-// decode reads value into one of the types of schemas that are too rare to have
-// a reader of their own.
+// decode reads value into one of the types of schemas that are too rare for a
+// hand-written reader.
 func decode(value []byte, into any) error {
 	if err := json.Unmarshal(value, into); err != nil {
 		if !json.Valid(value) {

@@ -29,7 +29,7 @@ type Config struct {
 	// Bearer are the tokens of an Authorization: Bearer header (RFC 6750). Default
 	// none.
 	Bearer Secrets `yaml:"bearer,omitempty"`
-	// Header is a secret in a header of its own.
+	// Header is a secret in a dedicated HTTP header.
 	Header *Named `yaml:"header,omitempty"`
 	// Query is a secret in a parameter of the URL's query.
 	Query *Named `yaml:"query,omitempty"`
@@ -69,9 +69,9 @@ func (c Config) settings() webhookverify.Settings {
 	return s
 }
 
-// ProvesURL says whether a stranger who replays a request cannot change the
-// parameters of its URL: no signature of ours covers them, so a secret has to be
-// asked for.
+// ProvesURL says whether an attacker who replays a request cannot change the
+// parameters of its URL: no signature covers them, so only a shared secret
+// protects them.
 func (c Config) ProvesURL() bool {
 	return c.Signature == nil || c.Basic != nil || c.Header != nil || c.Query != nil || len(c.Bearer)+len(c.Path) > 0
 }
@@ -110,7 +110,7 @@ type Named struct {
 // Secrets is one secret or a list of them.
 type Secrets []config.Secret
 
-// none is the word that stands for no authentication.
+// none is the configuration value for no authentication.
 const none = "none"
 
 // plainConfig has Config's fields without its methods.
@@ -125,7 +125,7 @@ func (c *Config) ReadWord(word string) error {
 	return nil
 }
 
-// MarshalYAML prints what can be read again, secrets as <set>.
+// MarshalYAML prints what can be parsed as configuration, secrets as <set>.
 func (c Config) MarshalYAML() (any, error) {
 	if c.None {
 		return none, nil
@@ -208,6 +208,6 @@ func ParsePrefixes(list []string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// mappedBits stand before an IPv4 address in an IPv6 one (RFC 4291, section
-// 2.5.5.2); senders are compared without them.
+// mappedBits precede an IPv4 address in an IPv4-mapped IPv6 address (RFC 4291,
+// section 2.5.5.2); senders are compared without them.
 const mappedBits = 96

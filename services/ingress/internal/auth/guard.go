@@ -74,7 +74,7 @@ func New(cfg Config, opt Options) *Guard {
 	g := &Guard{peers: peers{allowed: opt.AllowFrom, proxies: opt.TrustedProxies}, wantsPath: len(cfg.Path) > 0}
 	g.late = cfg.verifier(opt.Provider, opt.Signature, new(config.Problems))
 	if g.late == nil && cfg.settings().Any() {
-		g.late = refuseAll{} // a configuration with faults lets nobody in
+		g.late = refuseAll{} // a configuration with faults refuses every request
 	}
 	if cfg.Basic != nil {
 		g.early = append(g.early, basic(*cfg.Basic))
@@ -125,7 +125,7 @@ func (g *Guard) Proves() bool {
 
 // Peer returns the network that r comes from, behind trusted proxies too: an IPv4
 // address, or the /64 that one IPv6 host has as a rule (RFC 6177). The zero Prefix
-// is for what cannot be told.
+// is for an unknown address.
 func (g *Guard) Peer(r *http.Request) netip.Prefix {
 	addr, ok := g.peers.client(r)
 	if !ok {
@@ -151,7 +151,7 @@ func (g *Guard) Fields(query string) string {
 }
 
 // VerifyHeaders decides from the sender's address, headers and URL, before a byte of the
-// body is read: strangers cost no memory.
+// body is read, so that an unauthenticated request costs no memory.
 func (g *Guard) VerifyHeaders(r *Request) Proof {
 	if !g.peers.allow(r.Request) {
 		return ForeignAddress
@@ -159,9 +159,9 @@ func (g *Guard) VerifyHeaders(r *Request) Proof {
 	return all(g.early, r)
 }
 
-// VerifyBody decides from the raw bytes; r.Body is set. Refused is for strangers,
-// Settled for a handshake that needs no more than an answer, Unsure for a
-// passing fault: the sender has to come back.
+// VerifyBody decides from the raw bytes; r.Body is set. Refused: the sender is
+// not authenticated. Settled: a handshake that needs only an answer. Unsure: a
+// transient fault; the sender has to retry.
 func (g *Guard) VerifyBody(ctx context.Context, r *Request) webhookverify.Verdict {
 	if g.late == nil {
 		return webhookverify.Genuine

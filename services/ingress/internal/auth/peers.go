@@ -26,8 +26,8 @@ func (p peers) allow(r *http.Request) bool {
 const hopsMax = 32
 
 // client returns the address the request came from. X-Forwarded-For is read from
-// its end, as long as the hop that added the entry is a trusted proxy: what
-// stands further left is the sender's own claim.
+// its end, as long as the hop that added the entry is a trusted proxy: entries
+// further left are the sender's unverified claim.
 func (p peers) client(r *http.Request) (netip.Addr, bool) {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

@@ -56,8 +56,8 @@ func (r *Room) quit(st *Stay) {
 	}
 }
 
-// newCrowd returns one that was dropped before, if there is one: most webhooks are
-// a crowd of their own.
+// newCrowd reuses a dropped crowd, if there is one: most webhooks need a crowd
+// that no other request shares.
 func (r *Room) newCrowd() *crowd {
 	n := len(r.crowds)
 	if n < cap(r.crowds) {

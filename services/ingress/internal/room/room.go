@@ -1,5 +1,5 @@
 // Package room divides what the process can hold at once, requests and the bytes
-// of their bodies, so that nobody takes it from others.
+// of their bodies, so that no sender takes it from others.
 //
 // A request is proven or not: by headers before its body is read, or by its body
 // once that is there. What is unproven has a part of the room, and of that part
@@ -13,7 +13,7 @@
 // body at once is served, however many sit on half a body. What does not keep up
 // with the least pace is ended whether there is place or not.
 //
-// It counts and decides; it reads nothing and keeps nobody waiting, but for Work.
+// It counts and decides; it does no I/O, and only Work blocks.
 package room
 
 import (
@@ -108,7 +108,7 @@ var evictedBytes, evictedRequests = FullError{Share: Evicted, Bytes: true}, Full
 // ErrSlow says that a body did not keep up with the least pace.
 var ErrSlow = errors.New("body is below the least pace")
 
-// Amount is what somebody holds.
+// Amount is what a source, a peer or a share holds.
 type Amount struct{ Bytes, Requests int64 }
 
 func (a *Amount) add(n Amount) { a.Bytes += n.Bytes; a.Requests += n.Requests }
@@ -216,8 +216,8 @@ func (r *Room) end(st *Stay, why error) {
 }
 
 // unlock gives r.mu back and then interrupts what was ended meanwhile. An interrupt
-// wakes a goroutine that wants r.mu at once: done with the lock held, each one adds
-// a waiter to the queue in which every genuine request waits as well.
+// resumes a goroutine that needs r.mu immediately: done with the lock held, each
+// one adds a waiter to the queue in which every genuine request waits as well.
 func (r *Room) unlock() {
 	st := r.ending
 	r.ending = nil

@@ -101,7 +101,7 @@ type Stay struct {
 	proven  bool
 	known   bool // its peer has proven a request of its source
 	waits   bool // for something else than its body
-	left    bool // evicted: held is the room's again
+	left    bool // evicted: held was returned to the room
 	ended   error
 	index   int    // in room.receiving, -1 outside
 	crowd   *crowd // nil outside, and for a proven one
@@ -193,7 +193,7 @@ func (st *Stay) Shrink(n int64) {
 }
 
 // Wait says that an unproven request waits for something else than its body: it
-// makes place for others until Received is called again.
+// may be evicted for others until the next call of Received.
 func (st *Stay) Wait() {
 	st.room.mu.Lock()
 	defer st.room.mu.Unlock()
@@ -204,8 +204,8 @@ func (st *Stay) Wait() {
 }
 
 // Received says that the body is read, that reading it came to an end, or that a
-// Wait did. From here on st makes place for nobody. The error says why it was ended
-// before; it is interrupted no more then.
+// Wait did. From here on st is not evicted. The error says why it was ended before;
+// it is interrupted no more then.
 func (st *Stay) Received() error {
 	st.room.mu.Lock()
 	if st.index >= 0 {

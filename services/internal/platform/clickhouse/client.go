@@ -61,7 +61,7 @@ func (c *Client) Close() error {
 }
 
 // connections are the TCP connections of one client. The driver makes a transport
-// for each of its own connections, and leaves it with its TCP connection open for
+// for each of its connections, and leaves it with its TCP connection open for
 // connectionLife when the server refuses the first query; here all share the first.
 type connections struct {
 	mu     sync.Mutex

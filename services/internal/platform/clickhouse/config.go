@@ -30,15 +30,15 @@ type Config struct {
 	// TLS is for https only.
 	TLS TLS `yaml:"tls"`
 	// Cluster is a name of system.clusters: migrations then run ON CLUSTER and
-	// make replicated tables. Default "": one server, or a service that replicates
-	// by itself (ClickHouse Cloud).
+	// make replicated tables. Default "": one server, or a managed service that
+	// does the replication (ClickHouse Cloud).
 	Cluster string `yaml:"cluster"`
 	// DialTimeout bounds one TCP connect. Default 5s. Range (0s, 1h].
 	DialTimeout time.Duration `yaml:"dial_timeout"`
 	// QueryTimeout bounds one query or statement. Default 1m. Range (0s, 1h].
 	QueryTimeout time.Duration `yaml:"query_timeout"`
 	// InsertTimeout bounds one insert, after which its outcome is unknown and it is
-	// sent again. Default 1m. Range (0s, 1h].
+	// retried. Default 1m. Range (0s, 1h].
 	InsertTimeout time.Duration `yaml:"insert_timeout"`
 	// Dial, when not nil, makes the connections instead of TCP: tests run servers on
 	// a network inside the process.
@@ -94,7 +94,7 @@ func (c Config) Validate(p *config.Problems) {
 
 var identifierForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 
-// identifier says whether s may stand in SQL without quotes.
+// identifier says whether s is valid in SQL without quotes.
 func identifier(s string) bool { return identifierForm.MatchString(s) }
 
 func (c Config) secure() bool {
@@ -109,7 +109,7 @@ func (c Config) address() (*url.URL, error) {
 		return nil, fmt.Errorf("%q is not http://host:port or https://host:port", c.URL)
 	}
 	if u.User != nil || u.RawQuery != "" {
-		return nil, fmt.Errorf("user, password and settings go into fields of their own, not into the url")
+		return nil, fmt.Errorf("user, password and settings belong in the fields user, password and settings, not in the url")
 	}
 	if u.Port() == "" {
 		port := "8123"

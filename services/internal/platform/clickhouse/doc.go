@@ -7,5 +7,5 @@
 // error carries its fate. Inserts say all settings they depend on, because the
 // servers' defaults for asynchronous inserts and deduplication changed several
 // times. The package knows no table: rows and SQL belong to its users, and rows
-// must be idempotent by themselves, since a retry sends the same block again.
+// must be idempotent, since a retry sends the same block once more.
 package clickhouse

@@ -10,14 +10,14 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 )
 
-// What the caller may have to tell apart beyond the fate of an error.
+// Errors that the caller may have to distinguish beyond their fate.
 var (
 	// ErrTooManyParts says that merges are behind: wait longer than usual.
 	ErrTooManyParts = errors.New("too many parts, merges are behind")
 	// ErrTooLarge says that the server could not hold the block: send less at once.
 	ErrTooLarge = errors.New("block too large for the server's memory")
 	// ErrRejected says that the server refuses the content of a block: at least one
-	// row is at fault, and the same block fails again.
+	// row is at fault, and the same block would fail each time.
 	ErrRejected = errors.New("rows rejected")
 	// ErrNoSchema says that the database, a table or a column is not there.
 	ErrNoSchema = errors.New("schema is missing or older than this program: run `mailstream migrate`")
@@ -74,7 +74,7 @@ func kind(code int32) error {
 }
 
 // classify gives err its fate and, where there is one, its kind. Everything not
-// named here passes by itself: networks, restarts, overload, replicas.
+// named here is transient: networks, restarts, overload, replicas.
 func classify(err error) error {
 	if errors.Is(err, ErrBlock) {
 		return fate.Wrap(fate.Halt, err)

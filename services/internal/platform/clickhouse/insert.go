@@ -33,10 +33,10 @@ const (
 
 // Insert stores blocks of the same columns through statement, "INSERT INTO table
 // (columns)", as one, and returns nil only when the server has stored all of it.
-// Blocks are encoded at once, each by a goroutine of its own, and whole before
-// anything is sent: a block that cannot be encoded is an error here, never an
-// empty request. An insert of several partitions is not atomic; the caller
-// repeats it until it succeeds.
+// Blocks are encoded at once, each by a separate goroutine, and completely
+// before anything is sent: a block that cannot be encoded is an error here,
+// never an empty request. An insert of several partitions is not atomic; the
+// caller repeats it until it succeeds.
 func (c *Client) Insert(ctx context.Context, statement string, blocks ...[]Column) error {
 	start := time.Now()
 	bodies := make([]*body, len(blocks))
@@ -88,10 +88,10 @@ func (c *Client) send(ctx context.Context, statement string, body io.Reader) err
 	return err
 }
 
-// framedBodies tells the server that the bodies of inserts are compressed in
-// ClickHouse's own frames. It cannot be a setting of the driver: that would send
-// it along with the plain text of the query by which a connection introduces
-// itself.
+// framedBodies is the parameter that says that the bodies of inserts are
+// compressed in ClickHouse's frame format. It cannot be a setting of the driver:
+// that would send it along with the plain text of the query by which a
+// connection introduces itself.
 type framedBodies struct{ *http.Transport }
 
 // insertContentType is what the driver marks a body of data with.
@@ -200,7 +200,7 @@ func (f *frames) compress(p []byte) error {
 }
 
 // bodyPool keeps as many bodies as requests run at once; a sync.Pool would drop
-// tens of megabytes at every collection and allocate them again.
+// tens of megabytes at every garbage collection and reallocate them.
 type bodyPool struct {
 	free chan *body
 }

@@ -27,7 +27,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		}),
 		insertsFailed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mailstream_clickhouse_inserts_failed_total",
-			Help: "Inserts that ended in an error and are sent again. Look when it grows for minutes.",
+			Help: "Inserts that ended in an error and are retried. Look when it grows for minutes.",
 		}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "mailstream_clickhouse_insert_duration_seconds",

@@ -15,9 +15,9 @@ func insertSettings() driver.Settings {
 	return driver.Settings{
 		// The answer comes after the part is written, not after it was queued.
 		"async_insert": 0,
-		// Rows are idempotent by themselves. Deduplication by block would make what
-		// is stored depend on windows, tokens and block borders, differently in a
-		// table and in the tables its views fill.
+		// Rows are idempotent without it. Deduplication by block would make what is
+		// stored depend on windows, tokens and block borders, differently in a table
+		// and in the tables its views fill.
 		"insert_deduplicate": 0,
 		"deduplicate_blocks_in_dependent_materialized_views": 0,
 		"deduplicate_insert": "disable",
@@ -62,7 +62,8 @@ func (k *knownSettings) get(ctx context.Context, c *Client) (driver.Settings, er
 	return out, nil
 }
 
-// forget makes the next get ask again: the server is another one now.
+// forget makes the next get query the settings anew: the server may be another
+// one now.
 func (k *knownSettings) forget() {
 	k.mu.Lock()
 	defer k.mu.Unlock()

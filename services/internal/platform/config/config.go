@@ -33,7 +33,7 @@ type Validator interface {
 type Source struct {
 	// File is the YAML text; nil when there is none.
 	File []byte
-	// Name stands for File in messages.
+	// Name is shown instead of File in messages.
 	Name string
 	// Environ is the environment as os.Environ gives it.
 	Environ []string
@@ -84,7 +84,7 @@ func Load(dst, fresh any, src Source) (unused []string, err error) {
 }
 
 // Decode reads one YAML text into dst, a pointer, by the rules of Load: what
-// dst does not know is a fault. Name stands for the text in messages.
+// dst does not know is a fault. Name is shown instead of the text in messages.
 func Decode(name string, text []byte, dst any) error {
 	v := reflect.ValueOf(dst).Elem()
 	d := newDecoder(name, v.Type())
@@ -116,7 +116,7 @@ func fieldName(f reflect.StructField) string {
 	return name
 }
 
-// inlined says whether f's own fields stand in its parent.
+// inlined says whether the fields of f belong to its parent.
 func inlined(f reflect.StructField) bool {
 	_, opts, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 	return strings.Contains(opts, "inline")

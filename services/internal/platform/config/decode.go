@@ -10,10 +10,10 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// WordReader is a value with fields of its own that may also be written as one
-// word, as `auth: none`.
+// WordReader is a value with fields that may also be written as one word, as
+// `auth: none`.
 type WordReader interface {
-	// ReadWord takes the word, or says what may stand there.
+	// ReadWord takes the word, or says which words are valid.
 	ReadWord(word string) error
 }
 
@@ -52,14 +52,14 @@ func (d *decoder) file(root, fresh reflect.Value, text []byte) error {
 
 func (d *decoder) at(n *yaml.Node) string { return place(d.name, n.Line, n.Column) }
 
-// value reads n into v, which stands at path. A null leaves v as it is.
+// value reads n into v, whose field is path. A null leaves v as it is.
 func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
 	if d.nodes++; d.nodes > nodesMax || d.depth > depthMax {
-		if d.nodes = nodesMax; !d.told[""] {
-			d.unreadable("", d.at(n), "aliases stand for more than %d values, or for themselves", nodesMax)
+		if d.nodes = nodesMax; !d.reported[""] {
+			d.unreadable("", d.at(n), "aliases expand to more than %d values, or refer to themselves", nodesMax)
 		}
 		return
 	}
@@ -202,7 +202,8 @@ func (d *decoder) hint(name, path, near string) string {
 // index is the position of an item in a path.
 var index = regexp.MustCompile(`\[[0-9]+\]`)
 
-// hintsMax bounds the places that a fault names: more of them help nobody.
+// hintsMax bounds the places that a fault names: more of them do not help the
+// reader.
 const hintsMax = 3
 
 // entry is one key of a mapping with its value.
@@ -211,7 +212,7 @@ type entry struct {
 	key, value *yaml.Node
 }
 
-// mergeKey stands for the entries of another mapping.
+// mergeKey inserts the entries of another mapping.
 const mergeKey = "<<"
 
 // entries returns the entries of a mapping, those that are merged into it last.
@@ -248,8 +249,8 @@ func (d *decoder) entries(n *yaml.Node, path string) []entry {
 	return own
 }
 
-// merge returns the entries that a merge key stands for: those of a mapping, or
-// of several, the first of which count.
+// merge returns the entries that a merge key inserts: those of a mapping, or of
+// several, the first of which count.
 func (d *decoder) merge(n *yaml.Node, path string) []entry {
 	at := n
 	for n.Kind == yaml.AliasNode {
@@ -257,14 +258,14 @@ func (d *decoder) merge(n *yaml.Node, path string) []entry {
 	}
 	if d.depth++; d.depth > depthMax {
 		d.depth--
-		d.unreadable(join(path, mergeKey), d.at(at), "stands for itself")
+		d.unreadable(join(path, mergeKey), d.at(at), "refers to itself")
 		return nil
 	}
 	defer func() { d.depth-- }()
 	switch n.Kind {
 	case yaml.MappingNode:
 		if d.nodes += len(n.Content); d.nodes > nodesMax {
-			return nil // told by the next value
+			return nil // reported with the next value
 		}
 		return d.entries(n, path)
 	case yaml.SequenceNode:

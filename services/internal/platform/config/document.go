@@ -17,15 +17,16 @@ const (
 	// depthMax bounds values inside values; a source's longest path has six.
 	depthMax = 64
 	// nodesMax bounds the values of a file with its aliases written out, so that a
-	// few lines cannot stand for billions.
+	// few lines cannot expand to billions.
 	nodesMax = 1_000_000
 )
 
-// byteOrderMark may stand at the start of a UTF-8 text (YAML 1.2.2, section 5.2).
+// byteOrderMark is allowed at the start of a UTF-8 text (YAML 1.2.2, section
+// 5.2).
 var byteOrderMark = []byte("\ufeff")
 
 // parse returns the root of the one document in text, nil when there is none.
-// Name stands for the text in messages.
+// Name is shown instead of the text in messages.
 func parse(name string, text []byte) (*yaml.Node, error) {
 	fault := func(line, column int, format string, args ...any) error {
 		return fmt.Errorf("parse %s: %s", place(name, line, column), fmt.Sprintf(format, args...))
@@ -133,7 +134,8 @@ func (limits) CheckDepth(depth int, _ *yaml.DepthContext) error {
 	return nil
 }
 
-// CheckAlias leaves aliases to the decoder, which counts what they stand for.
+// CheckAlias leaves aliases to the decoder, which counts the values they expand
+// to.
 func (limits) CheckAlias(_, _ int) error { return nil }
 
 // place returns NAME:LINE:COLUMN, or the name where there is no line.
@@ -156,7 +158,7 @@ func isNull(n *yaml.Node) bool {
 	return false
 }
 
-// isPlain says whether a scalar stands without quotes.
+// isPlain says whether a scalar is written without quotes.
 func isPlain(n *yaml.Node) bool {
 	const quoted = yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
 	return n.Style&(quoted|yaml.TaggedStyle) == 0

@@ -32,8 +32,8 @@ func (v *variables) lookup(name string) (string, bool) {
 }
 
 // unused says of each variable with our prefix that sets nothing what it may have
-// been meant to be, sorted. They are no faults: a cluster may set some of its own
-// accord (Kubernetes does for each Service).
+// been meant to be, sorted. They are no faults: a cluster may set some
+// (Kubernetes does for each Service).
 func (v *variables) unused(known []string) []string {
 	var lines []string
 	for name := range v.values {
@@ -96,8 +96,8 @@ func overlay(v reflect.Value, path string, env *variables, d *decoder) {
 	}
 }
 
-// variable reads the text of a variable into v. Single values stand as they are,
-// a list of them may be written with commas, all else is YAML.
+// variable reads the text of a variable into v. Single values are written as
+// text, a list of them may be written with commas, all else is YAML.
 func (d *decoder) variable(name, text string, v reflect.Value, path string) {
 	t := v.Type()
 	if isScalar(t) {

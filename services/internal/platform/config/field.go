@@ -9,8 +9,8 @@ import (
 
 // Field is one setting of a configuration.
 type Field struct {
-	// Path is its name in the file, sections and all; a list's elements stand under
-	// "[]", a mapping's under "*".
+	// Path is its name in the file, sections and all; the elements of a list are
+	// under "[]", those of a mapping under "*".
 	Path string
 	// Owner is the struct that has it and Name the name of the field there.
 	Owner reflect.Type
@@ -140,7 +140,7 @@ func (f Field) Value(cfg reflect.Value) string {
 }
 
 // emptyElement returns what an element that says nothing means: an element with
-// defaults of its own has a method WithDefaults.
+// defaults has a method WithDefaults.
 func emptyElement(t reflect.Type) reflect.Value {
 	v := reflect.New(t).Elem()
 	if m := v.MethodByName("WithDefaults"); m.IsValid() {

@@ -11,7 +11,7 @@ type Problems struct {
 	findings *findings
 }
 
-// At returns a collector whose fields stand under the field name.
+// At returns a collector whose fields are below the field name.
 func (p *Problems) At(name string) *Problems {
 	p.init()
 	return &Problems{prefix: join(p.prefix, name), findings: p.findings}
@@ -55,10 +55,10 @@ func (p *Problems) init() {
 
 // findings are the faults of one configuration and where its values came from.
 type findings struct {
-	list []string
-	told map[string]bool // paths with a fault
-	// unread are paths whose value could not be read: what a rule says of the
-	// default that stands there instead is no fault of its own.
+	list     []string
+	reported map[string]bool // paths with a fault
+	// unread are paths whose value could not be read: a rule that then fails on
+	// the default value is not reported as another fault.
 	unread []string
 	// origins are the places of values, FILE:LINE:COLUMN or a variable, by path.
 	origins map[string]string
@@ -66,13 +66,13 @@ type findings struct {
 
 // add notes one fault of path, unless it has one.
 func (f *findings) add(path, origin, message string) {
-	if f.told == nil {
-		f.told = map[string]bool{}
+	if f.reported == nil {
+		f.reported = map[string]bool{}
 	}
-	if f.told[path] {
+	if f.reported[path] {
 		return
 	}
-	f.told[path] = true
+	f.reported[path] = true
 	line := join(path, "")
 	if line != "" {
 		line += ": "
@@ -99,7 +99,7 @@ func (f *findings) spoilt(path string) bool {
 	return false
 }
 
-// from notes where the value of path stands.
+// from notes the source of the value of path.
 func (f *findings) from(path, origin string) {
 	if f.origins == nil {
 		f.origins = map[string]string{}
@@ -116,7 +116,7 @@ func (f *findings) forget(path string) {
 	}
 }
 
-// origin returns where path, or the nearest value above it, stands.
+// origin returns the source of path, or of the nearest value above it.
 func (f *findings) origin(path string) string {
 	for ; path != ""; path = parent(path) {
 		if at, ok := f.origins[path]; ok {

@@ -23,8 +23,8 @@ func isScalar(t reflect.Type) bool {
 	return true
 }
 
-// setText reads text into v, whose type isScalar. Text is taken as it stands, in
-// quotes or not: what it means follows from what the field wants.
+// setText reads text into v, whose type isScalar. Text is taken unchanged, in
+// quotes or not: the type of the field decides what it means.
 func setText(v reflect.Value, text string) error {
 	switch target := v.Addr().Interface().(type) {
 	case *Secret:

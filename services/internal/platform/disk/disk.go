@@ -12,8 +12,8 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
 
-// ErrFull says that the file system has less room than is kept free. It passes
-// once there is room again.
+// ErrFull says that the file system has less room than is kept free. It clears
+// once there is room.
 var ErrFull = errors.New("disk is full")
 
 // Room is the room below one folder.
@@ -36,7 +36,8 @@ func (r Room) Bytes() (uint64, error) {
 }
 
 // Check returns ErrFull when less than BytesMin is free. A file system that does
-// not say is taken for one with room: its writes will tell.
+// not report its free space is taken for one with room: a full one will fail the
+// writes.
 func (r Room) Check() error {
 	free, err := r.Bytes()
 	if err != nil || free >= uint64(r.BytesMin) {

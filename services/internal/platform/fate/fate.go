@@ -8,10 +8,10 @@ import "errors"
 // Fate is what becomes of the work that an error stopped.
 type Fate int
 
-// The fates. Retry is the zero value: an error nobody classified is taken for
-// passing, because lag is better than loss.
+// The fates. Retry is the zero value: an unclassified error is treated as
+// transient, because lag is better than loss.
 const (
-	Retry      Fate = iota // passing: hold the work and try again
+	Retry      Fate = iota // transient: keep the work and retry
 	DeadLetter             // poison: park this item and go on
 	Halt                   // our bug or configuration: end the process
 	StartAgain             // what the service was built on is not there any more: build it anew

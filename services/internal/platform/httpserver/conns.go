@@ -15,7 +15,7 @@ import (
 // to come from (RFC 6177).
 const v6NetworkBits = 64
 
-// Network returns what one peer is told by: an IPv4 address, or an IPv6 /64.
+// Network returns what identifies a peer: an IPv4 address, or an IPv6 /64.
 func Network(addr netip.Addr) netip.Prefix {
 	addr = addr.Unmap().WithZone("")
 	bits := addr.BitLen()
@@ -32,7 +32,7 @@ func Network(addr netip.Addr) netip.Prefix {
 // most, the oldest first.
 type conns struct {
 	max, peerMax int
-	proxies      []netip.Prefix // have no bound of their own
+	proxies      []netip.Prefix // have no bound per peer
 	closed       *prometheus.CounterVec
 	unread       *unread // nil notes nothing
 
@@ -195,7 +195,7 @@ func noteConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// busy tells the connections which of them a handler has.
+// busy marks a connection that a handler serves.
 func busy(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, ok := r.Context().Value(connKey{}).(*conn); ok {

@@ -1,6 +1,6 @@
 // Package httpserver is the one HTTP server every service listens with: all
 // limits set, /healthz and /readyz beside the service's own handler, /metrics on
-// a listener of its own, and a stop that first says "not ready", then drains. It
+// a separate listener, and a stop that first says "not ready", then drains. It
 // knows no route of any service.
 package httpserver
 
@@ -27,9 +27,9 @@ import (
 type Config struct {
 	// Listen is host:port of the API; port 0 takes a free one. Default by service.
 	Listen string `yaml:"listen"`
-	// MetricsListen is host:port of /metrics, which tells names of sources, topics
-	// and receivers, so it is never served at listen. Default "": on 127.0.0.1, at
-	// the port of listen plus 1000; "off" serves no metrics.
+	// MetricsListen is host:port of /metrics, which reveals names of sources,
+	// topics and receivers, so it is never served at listen. Default "": on
+	// 127.0.0.1, at the port of listen plus 1000; "off" serves no metrics.
 	MetricsListen string `yaml:"metrics_listen"`
 	// HTTP holds the limits; the defaults fit every service.
 	HTTP Limits `yaml:"http"`
@@ -302,5 +302,5 @@ func (s *Server) serveReady(w http.ResponseWriter) {
 func plain(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text + "\n")) // a gone client is nobody's fault
+	_, _ = w.Write([]byte(text + "\n")) // an error means that the client has gone
 }

@@ -15,7 +15,7 @@ import (
 
 const (
 	// MetricsOff as Config.MetricsListen serves no metrics. It is a word, since an
-	// empty value is what a variable that nobody set looks like.
+	// empty value looks like a variable that is not set.
 	MetricsOff = "off"
 
 	// metricsPortOffset is added to the port of the API: 8080 and 9080.
@@ -70,7 +70,7 @@ func (c Config) validateListeners(p *config.Problems) {
 	}
 	metrics := portOf(c.MetricsListen)
 	p.Check(metrics >= 0, "metrics_listen", "%q is neither host:port nor %s", c.MetricsListen, MetricsOff)
-	p.Check(metrics == 0 || metrics != port, "metrics_listen", "%q has the port of listen; metrics need one of their own", c.MetricsListen)
+	p.Check(metrics == 0 || metrics != port, "metrics_listen", "%q has the port of listen; set another port for the metrics", c.MetricsListen)
 }
 
 // listener is one address and what is served there.

@@ -39,7 +39,7 @@ func writeJSON(w http.ResponseWriter, status int, contentType string, v any) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // a gone client is nobody's fault
+	_, _ = w.Write(append(body, '\n')) // an error means that the client has gone
 }
 
 // NotFound answers 404 as a problem.
@@ -49,8 +49,8 @@ func NotFound(w http.ResponseWriter, r *http.Request) {
 
 // Bearer lets only requests with one of the tokens (RFC 6750, section 2.1)
 // through to next. Tokens are compared by their hashes in constant time, all of
-// them each time, so neither length nor position shows. Without tokens nobody
-// gets through.
+// them each time, so neither length nor position shows. Without tokens every
+// request is refused.
 func Bearer(tokens []config.Secret, next http.Handler) http.Handler {
 	sums := make([][sha256.Size]byte, 0, len(tokens))
 	for _, token := range tokens {

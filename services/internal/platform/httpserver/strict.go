@@ -20,7 +20,7 @@ import (
 const badRequest = "bad request"
 
 // Query returns the parameters of r, each of which must be one of names and
-// given once. It answers by itself and returns false when one is not: a
+// given once. It writes the answer and returns false when one is not: a
 // misspelled filter that is ignored would answer everything.
 func Query(w http.ResponseWriter, r *http.Request, names ...string) (values url.Values, ok bool) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
@@ -56,7 +56,7 @@ func clip(name string) string {
 
 // Body reads the JSON body of r into into, a pointer to a struct: one object, each
 // of whose members is a field of it by its exact name, once, and nothing behind
-// it. It answers by itself and returns false when it is not.
+// it. It writes the answer and returns false when it is not.
 func Body(w http.ResponseWriter, r *http.Request, into any, bytesMax int64) bool {
 	if said := r.Header.Get("Content-Type"); !jsonType(said) {
 		Problem(w, http.StatusBadRequest, badRequest, fmt.Sprintf("content type %q is not application/json", clip(said)))
@@ -129,7 +129,7 @@ func readObject(d *json.Decoder, fields map[string]reflect.Value) error {
 		if err != nil {
 			return err
 		}
-		name, _ := t.(string) // the decoder lets nothing else stand here
+		name, _ := t.(string) // the decoder allows nothing else here
 		field, known := fields[name]
 		switch {
 		case !known:

@@ -9,8 +9,8 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
 
-// unread counts the requests that net/http refuses by itself, before a handler
-// sees them: no HTTP, or headers beyond the limit. Without it they leave no trace.
+// unread counts the requests that net/http refuses before a handler sees them: not
+// HTTP, or headers beyond the limit. Without it they leave no trace.
 type unread struct {
 	requests *prometheus.CounterVec
 	log      *zap.Logger

@@ -42,7 +42,7 @@ type Config struct {
 	// checked like the event topics. They follow from the section `ingress`.
 	Webhooks []string `yaml:"-"`
 	// Dial, when not nil, makes the connections instead of TCP: tests run brokers
-	// on a network of their own. It excludes TLS.
+	// on an in-memory network. It excludes TLS.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error) `yaml:"-"`
 }
 
@@ -174,7 +174,7 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(validTopicPart(c.TopicPrefix), "topic_prefix", "%q: only a-z, A-Z, 0-9, '.', '_' and '-' are allowed in a topic name", c.TopicPrefix)
 	p.Check(len(c.TopicPrefix) <= topicNameBytesMax/2, "topic_prefix", "%d bytes, at most %d", len(c.TopicPrefix), topicNameBytesMax/2)
 	p.Check(c.ClientID != "", "client_id", "must not be empty")
-	p.Check(!strings.ContainsFunc(c.ClientID, unicode.IsControl), "client_id", "holds a control character: it stands in the brokers' logs and metrics")
+	p.Check(!strings.ContainsFunc(c.ClientID, unicode.IsControl), "client_id", "holds a control character: it is shown in the brokers' logs and metrics")
 	c.TLS.Validate(p.At("tls"))
 	c.SASL.validate(p.At("sasl"), c.TLS.Enabled)
 	c.Topics.Validate(p.At("topics"))

@@ -22,11 +22,11 @@ var (
 	// ErrTooLarge says that a record exceeds what its topic takes. Fate: dead letter.
 	ErrTooLarge = errors.New("record is too large")
 	// ErrUnknownTopic says that the brokers do not know the topic. Fate: retry,
-	// because a broker that just started answers so, too; Watch decides for good.
+	// because a broker that just started answers so, too; Watch decides finally.
 	ErrUnknownTopic = errors.New("topic does not exist")
-	// ErrRemade says that the topic was deleted, and perhaps created again: it has the
-	// name of the one we knew, not its identity. Fate: retry for a producer, which
-	// writes to the new topic; a Watch ends readers with start again.
+	// ErrRemade says that the topic was deleted, and perhaps recreated: same name,
+	// different topic ID. Fate: retry for a producer, which writes to the new topic; a
+	// Watch ends readers with start again.
 	ErrRemade = errors.New("topic was deleted or made anew")
 	// ErrDenied says that the brokers refuse our credentials or our right to the
 	// topic or group. Fate: halt.

@@ -11,7 +11,7 @@ import (
 )
 
 // LabelClient is the label `client`. All clients of one registry share its metrics;
-// the label tells them apart. Its values are a closed set: the names of producers
+// the label distinguishes them. Its values are a closed set: the names of producers
 // and watches, the groups of consumers and the topics of tails.
 const LabelClient = "client"
 

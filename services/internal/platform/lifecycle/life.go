@@ -12,8 +12,8 @@ import (
 )
 
 // closeTimeout bounds closing one resource, after everything that uses it has
-// ended: a producer that still waits for acknowledgements then has nobody left who
-// would hear of them.
+// ended: a producer that still waits for acknowledgements then has no caller left
+// to report them to.
 const closeTimeout = 5 * time.Second
 
 // Life is how one service starts, runs and stops. Its constructor calls Build, its

@@ -32,7 +32,7 @@ func (b Backoff) Next(attempt int) time.Duration {
 
 // Retry calls do until it returns nil, an error whose fate is not retry, or ctx
 // is done; then it returns the cause of ctx together with the last fault.
-// failed, when not nil, is told of each failed attempt, counted from 1, and of
+// failed, when not nil, is called for each failed attempt, counted from 1, with
 // the delay before the next.
 func (b Backoff) Retry(ctx context.Context, do func(ctx context.Context) error, failed func(attempt int, delay time.Duration, err error)) error {
 	for attempt := 1; ; attempt++ {

@@ -1,7 +1,7 @@
-// Package lifecycle is how a service lives: a list of named tasks that start in
-// order and stop in reverse, with the resources that are closed after them. Beside
-// it are back-off with jitter, attempts that it spaces, and a sleep that ends with
-// its context. It starts no goroutine that it does not wait for.
+// Package lifecycle runs a service: a list of named tasks that start in order and
+// stop in reverse, with the resources that are closed after them. Beside it are
+// back-off with jitter, attempts that it spaces, and a sleep that ends with its
+// context. It starts no goroutine that it does not wait for.
 package lifecycle
 
 import (

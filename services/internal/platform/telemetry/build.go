@@ -12,8 +12,8 @@ import (
 // -ldflags "-X github.com/mailstream/mailstream/services/internal/platform/telemetry.version=1.2.3".
 var version, revision string
 
-// unreleased is the version of a binary that nobody gave one, and the revision
-// of one that was built without its history.
+// unreleased is the version of a binary that was built without one, and the
+// revision of a binary that was built without Git history.
 const unreleased = "devel"
 
 // BuildVersion returns the version of this binary.

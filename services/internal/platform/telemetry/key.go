@@ -6,11 +6,11 @@ import (
 	"go.uber.org/zap"
 )
 
-// The fields a log line may carry. Their keys stand here and nowhere else, so
-// that one query finds the same fact in every service. There is none for an
-// address, a body or a secret on purpose: a recipient is its hash.
+// The fields a log line may carry. Their keys are defined here only, so that
+// one query finds the same fact in every service. There is none for an address,
+// a body or a secret on purpose: a recipient is its hash.
 
-// Key is the key of a field that tells kinds of lines apart; see Throttled.
+// Key is the key of a field that distinguishes kinds of lines; see Throttled.
 type Key string
 
 // The keys whose values are few: they come from the configuration or from a

@@ -1,6 +1,6 @@
-// Package telemetry holds what a service says about itself: the logger, the
-// keys of its fields and the registry its metrics live in. Messages are
-// constants in lower case; values are fields. It keeps no state of its own.
+// Package telemetry has the observability parts of a service: the logger, the
+// keys of its fields and the registry of its metrics. Messages are constants in
+// lower case; values are fields. It keeps no state.
 package telemetry
 
 import (

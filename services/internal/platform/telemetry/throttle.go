@@ -18,8 +18,8 @@ const (
 	// net below Throttled: many more than a start writes about topics and tables.
 	lineBurstMax = 200
 
-	// lineKindsMax bounds the kinds a throttle tells apart, about 200 bytes each.
-	// What is beyond it shares one kind.
+	// lineKindsMax bounds the kinds a throttle distinguishes, about 200 bytes
+	// each. What is beyond it shares one kind.
 	lineKindsMax = 1_024
 )
 

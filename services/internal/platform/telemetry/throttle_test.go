@@ -61,7 +61,7 @@ func TestThrottled_TellsKindsApart(t *testing.T) {
 			log.Warn("reading stumbled", telemetry.Topic("email.bounced"), telemetry.Partition(2))
 			log.Warn("reading stumbled", telemetry.Topic("email.blocked"))
 			log.Error("reading stumbled", telemetry.Topic("email.blocked"))
-			log.Warn("ends were not told", telemetry.Topic("email.blocked"))
+			log.Warn("end offsets could not be listed", telemetry.Topic("email.blocked"))
 			child.Warn("reading stumbled")
 			log.Debug("reading stumbled") // below the level
 		}

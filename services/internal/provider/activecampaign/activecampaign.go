@@ -21,7 +21,7 @@ import (
 // Name is the provider's name in the configuration and in events.
 const Name = "activecampaign"
 
-// automation stands for the word that the post of an automation lacks.
+// automation is used as the type where the post of an automation has none.
 const automation = "automation"
 
 // listsMax bounds the events of one form, each of which carries the whole form.
@@ -116,7 +116,7 @@ func isList(key string) bool {
 	return key == "list" || ok && (strings.HasSuffix(key, "[id]") || strings.Trim(index, "0123456789") == "]")
 }
 
-// addLists notes one list, or those that stand under one name.
+// addLists notes one list, or the array of lists under one name.
 func (e *entry) addLists(v jsontext.Value) {
 	if v.Kind() == jsontext.Array {
 		for element := v.Elements(); element.Next(); {
@@ -230,7 +230,8 @@ func isOtherEvent(event string) bool {
 }
 
 // bounce takes the codes out of bounce[code], whose form is not documented: alone
-// or with text around them. Where bounce[type] is silent they tell how bad it is.
+// or with text around them. Where bounce[type] is missing they say how severe it
+// is.
 func (e *entry) bounce(it *provider.Item) {
 	ev := &it.Event
 	ev.Type = schemas.Bounced

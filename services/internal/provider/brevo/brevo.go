@@ -56,7 +56,8 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	return nil
 }
 
-// events returns what stands there, nothing for an object that is an event.
+// events returns the elements of the array, none for an object that is one
+// event.
 func events(m jsontext.Members) jsontext.Value {
 	var list jsontext.Value
 	for m.Next() {
@@ -106,7 +107,7 @@ func decode(m jsontext.Members, raw jsontext.Value, e *entry) {
 	}
 }
 
-// add appends the event that word stands for.
+// add appends the event that word names.
 func (e *entry) add(raw jsontext.Value, word, list string) {
 	it := e.Out.Add(raw)
 	it.Event.ProviderEvent, it.Event.ListID = word, list

@@ -9,7 +9,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/provider/dialect"
 )
 
-// write puts an event into the URL, the same when it is sent again.
+// write puts an event into the URL, the same when it is resent.
 func write(facts []dialect.Fact, _ *dialect.Occasion) (dialect.Request, error) {
 	f := &facts[0]
 	e := &f.Event

@@ -51,8 +51,8 @@ func (p *Provider) cloudEventPlaces(c Config) Config {
 	return c
 }
 
-// cloudEvents takes the three modes of the HTTP binding. The mode is told by the
-// content type, batch first: the other's is its prefix.
+// cloudEvents takes the three modes of the HTTP binding. The content type gives
+// the mode. Batch is checked first: the type of structured mode is its prefix.
 func (p *Provider) cloudEvents(req *provider.Request, out *provider.Batch) error {
 	contentType := strings.ToLower(req.Header.Get("Content-Type"))
 	media, _, _ := strings.Cut(contentType, ";")
@@ -155,7 +155,7 @@ func appendMember(text []byte, name string) []byte {
 }
 
 // isAttribute says whether name may be an attribute; data and datacontenttype
-// have places of their own.
+// are mapped elsewhere.
 func isAttribute(name string) bool {
 	if name == "" || name == "data" || name == "datacontenttype" {
 		return false

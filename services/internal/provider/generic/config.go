@@ -33,8 +33,8 @@ type Config struct {
 	// Otherwise is what all other words mean. Default "": other, counted as drift.
 	Otherwise string `yaml:"otherwise,omitempty"`
 	// ID is where the sender's id of the event is, or several places that together
-	// are unique. It must be the same when the event is sent again. Without one the
-	// item's bytes tell it from others. Default none.
+	// are unique. It must be the same when the event is resent. Without one the
+	// item is identified by its bytes. Default none.
 	ID OneOrMore `yaml:"id,omitempty"`
 	// Time is where the time of the event is. Default none: the time of receipt.
 	Time string `yaml:"time,omitempty"`
@@ -78,11 +78,12 @@ type Config struct {
 	FeedbackSource string `yaml:"feedback_source,omitempty"`
 	// SendingIP is where the address that sent the mail is. Default none.
 	SendingIP string `yaml:"sending_ip,omitempty"`
-	// Metadata says under which name what stands at a place is kept. Default none.
+	// Metadata maps a name in the event's metadata to the place of its value.
+	// Default none.
 	Metadata map[string]string `yaml:"metadata,omitempty"`
-	// Modes are those of CloudEvents that are taken: structured, batch, binary.
-	// In binary the attributes stand in headers, which a signature over the body says
-	// nothing about. Default none: all of them.
+	// Modes are those of CloudEvents that are taken: structured, batch, binary. In
+	// binary mode the attributes are in headers, which a signature over the body does
+	// not cover. Default none: all of them.
 	Modes []string `yaml:"modes,omitempty"`
 	// Origins may send CloudEvents after asking with OPTIONS; "*" is everybody.
 	// Default none.

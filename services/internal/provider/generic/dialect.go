@@ -8,7 +8,7 @@ import (
 )
 
 // write posts what the generic source of the development configuration is set
-// up for, the same when it is sent again but for the time of its signature.
+// up for, the same when it is resent, except for the time of its signature.
 func write(facts []dialect.Fact, o *dialect.Occasion) (dialect.Request, error) {
 	objects := make([]dialect.Object, len(facts))
 	for i := range facts {

@@ -4,9 +4,9 @@
 // with JSON), the parameters of a URL, and CloudEvents 1.0 over HTTP (binary,
 // structured, batch).
 //
-// What is no event of an email becomes one of the source's own types, each with
-// a topic of its own; which ones there are is in the configuration, so a sender
-// cannot make new ones.
+// What is no event of an email becomes one of the source's custom types, each
+// with its topic; they are listed in the configuration, so a sender cannot
+// create new ones.
 package generic
 
 import (
@@ -33,7 +33,7 @@ type Provider struct {
 	headers   [slotCount]string
 	typeParts int      // how many places say what happened
 	ids       int      // how many parts an id has
-	metadata  []string // the names of what stands from slotMetadata on
+	metadata  []string // the names of the values from slotMetadata on
 	units     OneOrMore
 	types     map[string]target         // by their words in lower case
 	classes   map[string]schemas.Reason // by their words in lower case
@@ -87,7 +87,8 @@ const (
 const (
 	// typePartsMax bounds the places of a word: a status, its class and one more.
 	typePartsMax = 3
-	// idPartsMax bounds the parts of an id; an event can be told by eight values.
+	// idPartsMax bounds the parts of an id; eight values are enough to identify an
+	// event.
 	idPartsMax = 6
 	// metadataMax bounds the names a source may keep things under; raw has all.
 	metadataMax = 16
@@ -165,7 +166,7 @@ func (p *Provider) nested(doc *jsontext.Document, req *provider.Request, out *pr
 	return nil
 }
 
-// origin is the request an item stands in.
+// origin is the request that an item came in.
 type origin struct {
 	req  *provider.Request
 	out  *provider.Batch
@@ -195,7 +196,7 @@ type entry struct {
 	values [slotCount]jsontext.Value
 }
 
-// text returns what stands at the place of a slot, "" when nothing does.
+// text returns the value at the place of a slot, "" when there is none.
 func (e *entry) text(s slot) string {
 	if name := e.p.headers[s]; name != "" {
 		return e.req.Header.Get(name)
@@ -281,8 +282,8 @@ func (e *entry) extras(it *provider.Item) {
 	}
 }
 
-// identify says what tells this event from others: the configured id, which the
-// sender has to repeat when it sends the event again.
+// identify gives the event its identity: the configured id, which the sender
+// has to keep when it resends the event.
 func (e *entry) identify(it *provider.Item) {
 	var parts [idPartsMax]string
 	found, shared := false, e.many
@@ -297,7 +298,7 @@ func (e *entry) identify(it *provider.Item) {
 		it.Event.ProviderEventID = strings.Join(parts[:e.p.ids], "|")
 	}
 	if !found || shared {
-		it.Distinguish(string(it.Event.Raw)) // no id of its own: the bytes, which a repeat has too
+		it.Distinguish(string(it.Event.Raw)) // no id: the bytes, which a repeat has too
 	}
 }
 

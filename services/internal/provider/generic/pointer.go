@@ -63,13 +63,13 @@ func arrayIndex(token string) int {
 	return i
 }
 
-// places is what was found of an item that lies in doc.
+// places is what was found of an item of doc.
 type places struct {
 	doc   *jsontext.Document
 	found *[slotCount]jsontext.Value
 }
 
-// value notes v and what lies in it.
+// value notes v and the values in it.
 func (n *node) value(v jsontext.Value, to *places) {
 	for _, s := range n.slots {
 		to.found[s] = v
@@ -92,8 +92,8 @@ func (n *node) value(v jsontext.Value, to *places) {
 	}
 }
 
-// members notes what lies in an object. The last of two equal keys counts, with
-// all that is in it.
+// members notes the values in an object. The last of two equal keys counts,
+// with all that is in it.
 func (n *node) members(m jsontext.Members, to *places) {
 	for m.Next() {
 		key := m.Key()

@@ -18,7 +18,7 @@ func (p *Provider) query(req *provider.Request, out *provider.Batch) error {
 	case !ok:
 		return p.json(req.Body, req, out)
 	case len(form) == 0:
-		return nil // posted to see whether anybody is there
+		return nil // an empty request, posted to test the URL
 	}
 	fields, err := provider.ReadForm(form)
 	if err != nil {

@@ -94,7 +94,7 @@ func readCount(text, unit string) time.Time {
 		n /= 1e6
 	}
 	if n > math.MaxInt64/int64(time.Millisecond) {
-		return time.Time{} // beyond the year 2262 nobody can have meant it
+		return time.Time{} // beyond the year 2262: implausible
 	}
 	return time.UnixMilli(n).UTC()
 }

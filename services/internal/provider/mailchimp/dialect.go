@@ -9,7 +9,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/provider/dialect"
 )
 
-// write posts a form about a contact, the same when it is sent again but for
+// write posts a form about a contact, the same when it is resent, except for
 // the time of its signature.
 func write(facts []dialect.Fact, _ *dialect.Occasion) (dialect.Request, error) {
 	f := &facts[0]
@@ -34,7 +34,7 @@ func write(facts []dialect.Fact, _ *dialect.Occasion) (dialect.Request, error) {
 	return dialect.Form(form)
 }
 
-// hasWord says what changes an audience; Mailchimp tells nothing else.
+// hasWord says what changes an audience; Mailchimp gives no other detail.
 func hasWord(f *dialect.Fact) bool {
 	e := &f.Event
 	switch e.Type {

@@ -98,8 +98,8 @@ func isAccount(event string) bool {
 	return event == "campaign" || event == "batch_operation_completed"
 }
 
-// byType fills in what depends on the kind of event. A repeat is the same
-// form, so all that is told is repeated.
+// byType fills in what depends on the kind of event. A repeat is the same form,
+// so all discriminators are repeated.
 func (e *entry) byType(it *provider.Item) {
 	ev := &it.Event
 	id, reason := e.Text(fieldID), strings.ToLower(e.Text(fieldReason))
@@ -135,7 +135,7 @@ func (e *entry) byType(it *provider.Item) {
 	default:
 		ev.Type = schemas.Other
 		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		it.Distinguish(string(ev.Raw)) // nobody knows what tells these apart
+		it.Distinguish(string(ev.Raw)) // unknown types: the whole bytes distinguish them
 	}
 }
 

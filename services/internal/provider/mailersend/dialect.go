@@ -7,7 +7,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/provider/dialect"
 )
 
-// write posts one object of version 2, the same when it is sent again.
+// write posts one object of version 2, the same when it is resent.
 func write(facts []dialect.Fact, _ *dialect.Occasion) (dialect.Request, error) {
 	return dialect.JSON(sentEvent(&facts[0]))
 }
@@ -46,8 +46,8 @@ func sentEvent(f *dialect.Fact) dialect.Object {
 	}}
 }
 
-// sentReply is what the remote server said. The code it starts with stands
-// beside it once more.
+// sentReply is what the remote server said. The code it starts with is repeated
+// in another field.
 func sentReply(e *schemas.Event, b schemas.BounceType) dialect.Object {
 	return dialect.Object{"bounce_reason": e.SMTPReply, "bounce_code": e.SMTPReply[:3], "bounce_type": string(b)}
 }

@@ -107,8 +107,8 @@ func (e *entry) tags(it *provider.Item) {
 	}
 }
 
-// address reads the recipient, as text or as an object of its own, or the whole
-// message of version 1, which the recipient is a part of.
+// address reads the recipient: text, an object, or the message of version 1
+// that contains it.
 func (e *entry) address(v jsontext.Value, name string) {
 	if v.Kind() != jsontext.Object {
 		if text := e.Out.Text(v, name); text != "" {
@@ -161,7 +161,8 @@ func (e *entry) event(it *provider.Item, posted jsontext.Value) {
 		it.Reject(provider.NoIdentity)
 		return
 	}
-	// In version 1 the time of the request stands outside, that of the event within.
+	// In version 1 the outer object has the time of the request, the inner one that
+	// of the event.
 	if it.SetTime(provider.Time(e.Value(fieldTime))); ev.Time.IsZero() {
 		it.SetTime(provider.Time(posted))
 	}
@@ -210,17 +211,18 @@ func (e *entry) byType(it *provider.Item, kind string) {
 		"email_single.verified", "email_list.verified", "bulk_email.completed",
 		"recipient.on_hold_added", "recipient.on_hold_removed", "sms.sent", "sms.delivered", "sms.failed":
 		ev.Type = schemas.Other // nothing that happened to a message on its way
-		e.tellRaw(it)
+		e.distinguishRaw(it)
 	default:
 		ev.Type = schemas.Other
 		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		e.tellRaw(it)
+		e.distinguishRaw(it)
 	}
 }
 
-// tellRaw tells the bytes of what has no number, where nothing else is known; a
-// repeat has the same but for the time it was posted.
-func (e *entry) tellRaw(it *provider.Item) {
+// distinguishRaw uses the bytes of an event without a number as discriminator,
+// where nothing else is known; a repeat has the same bytes except for the time
+// it was posted.
+func (e *entry) distinguishRaw(it *provider.Item) {
 	if it.Event.ProviderEventID == "" {
 		it.Distinguish(string(it.Event.Raw))
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
-// sentEvent is what stands beside the signature.
+// sentEvent is the part of the body beside the signature.
 type sentEvent struct {
 	Event     string            `json:"event"`
 	ID        string            `json:"id"`

@@ -37,7 +37,7 @@ func (e *entry) status(ev *schemas.Event) (own, bounce string) {
 	return own, bounce
 }
 
-// failed tells what Mailgun tries again from what it has given up or never
+// failed distinguishes what Mailgun retries from what it has given up or never
 // tried.
 func (e *entry) failed(it *provider.Item) {
 	ev := &it.Event

@@ -89,7 +89,7 @@ func common(e *entry, it *provider.Item) {
 	ev.Recipient = e.Text(fieldRecipient)
 	to := e.message(ev)
 	if ev.Recipient == "" && strings.EqualFold(ev.ProviderEvent, "rejected") {
-		ev.Recipient = addressee(to) // there may be no other; elsewhere it may be somebody else's
+		ev.Recipient = addressee(to) // there may be no other field; for other types it may be another recipient
 	}
 	switch {
 	case ev.ProviderEvent == "":
@@ -104,8 +104,8 @@ func common(e *entry, it *provider.Item) {
 	e.Metadata(it, fieldVariables)
 	e.campaign(ev)
 	e.envelope(ev)
-	// The id of the event in Mailgun's own log, unique within a day: a repeat tells
-	// of the same entry. The token beside it may be another one.
+	// The id of the event in Mailgun's own log, unique within a day: a repeat has
+	// the same entry. The token beside it may be another one.
 	it.Distinguish(ev.ProviderEventID)
 }
 

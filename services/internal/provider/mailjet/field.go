@@ -90,7 +90,7 @@ func fieldOf(key string) provider.FieldID {
 		return fieldAgent
 	case "url":
 		return fieldURL
-	case "blocked": // Mailjet will not try the address again; raw has it
+	case "blocked": // Mailjet will not retry the address; raw has it
 		return fieldBlocked
 	case "hard_bounce":
 		return fieldHardBounce

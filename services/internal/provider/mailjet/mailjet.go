@@ -89,7 +89,7 @@ func byType(e *entry, it *provider.Item) {
 	case "sent": // the remote server said 250, whatever the name
 		ev.Type = schemas.Delivered
 		ev.SMTPReply = e.Text(fieldReply)
-		it.Distinguish(ev.SMTPReply) // a message sent again on request gets another queue id
+		it.Distinguish(ev.SMTPReply) // a message resent on request gets another queue id
 	case "open":
 		ev.Type = schemas.Opened
 		e.engagement(it)
@@ -128,7 +128,7 @@ func (e *entry) engagement(it *provider.Item) {
 	it.Distinguish(ip) // a forwarded mail is read in two places in one second
 }
 
-// bounce is final, but for greylisting: then Mailjet tries again and reports
+// bounce is final, except for greylisting: then Mailjet retries and reports
 // another sent or bounce.
 func (e *entry) bounce(it *provider.Item) {
 	ev := &it.Event
@@ -167,7 +167,7 @@ func (e *entry) failure(it *provider.Item) (class string) {
 	class = e.Text(fieldError)
 	it.Failure.Class = class
 	it.Event.SMTPReply = e.Text(fieldComment)
-	it.Distinguish(class)              // tries again and fails otherwise
+	it.Distinguish(class)              // a retry may fail with another class
 	it.Distinguish(it.Event.SMTPReply) // within the same second
 	return class
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/provider/dialect"
 )
 
-// write posts its events in an object, the same when it is sent again.
+// write posts its events in an object, the same when it is resent.
 func write(facts []dialect.Fact, _ *dialect.Occasion) (dialect.Request, error) {
 	objects := make([]dialect.Object, len(facts))
 	for i := range facts {

@@ -2,8 +2,8 @@
 // events in an object, or one on each line. The audit log and inbound mail, which
 // may be sent to the same URL, are kept as other.
 //
-// Both formats are told apart by their bytes, so that a change of the setting at
-// Mailtrap needs none here.
+// The bytes show which of the two formats a body has, so that a change of the
+// setting at Mailtrap needs none here.
 package mailtrap
 
 import (
@@ -161,13 +161,14 @@ func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 	it.SetTime(eventTime(e.Value(fieldTimestamp)))
 	e.Tags(it, fieldCategory)
 	e.Metadata(it, fieldVariables)
-	e.tell(it)
+	e.identify(it)
 	e.byType(it)
 }
 
-// tell uses event_id: Mailtrap repeats a request whole and names this id as what
-// to tell events apart by. The audit log has none, so there the bytes tell.
-func (e *entry) tell(it *provider.Item) {
+// identify uses event_id: Mailtrap repeats whole requests and documents this id
+// as the identity of an event. The audit log has none, so there the bytes are
+// the identity.
+func (e *entry) identify(it *provider.Item) {
 	if id := it.Event.ProviderEventID; id != "" {
 		it.Distinguish(id)
 		return

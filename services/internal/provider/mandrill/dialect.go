@@ -48,7 +48,7 @@ type sentTry struct {
 	Source string `json:"source_ip"`
 }
 
-// write posts a form, the same when it is sent again.
+// write posts a form, the same when it is resent.
 func write(facts []dialect.Fact, _ *dialect.Occasion) (dialect.Request, error) {
 	objects := make([]sentEvent, len(facts))
 	for i := range facts {
@@ -96,7 +96,7 @@ func sentObject(f *dialect.Fact) sentEvent {
 	return out
 }
 
-// sentTries is where a reply stands as long as a message has not bounced.
+// sentTries has the server's reply as long as a message has not bounced.
 func sentTries(kind string, e *schemas.Event) []sentTry {
 	return []sentTry{{Time: e.Time.Unix(), Type: kind, Diag: e.SMTPReply, Source: dialect.SendingIP}}
 }

@@ -9,9 +9,9 @@ import (
 // fieldEvents is the only field of the form.
 const fieldEvents = "mandrill_events"
 
-// events returns the content of mandrill_events in memory of its own. Other
-// fields are noted; a second one of the name is refused, for only one of them
-// would count.
+// events returns the content of mandrill_events in newly allocated memory.
+// Other fields are noted; a second one of the name is refused, for only one of
+// them would count.
 func events(body []byte, out *provider.Batch) ([]byte, error) {
 	var found []byte
 	for rest := body; len(rest) > 0; {

@@ -96,7 +96,7 @@ func common(e *entry, it *provider.Item) {
 	e.Metadata(it, fieldMeta)
 }
 
-// rejected reads a member of reject, which stands in the event or in its msg.
+// rejected reads a member of reject, which is in the event or in its msg.
 func (e *entry) rejected(key string) string {
 	for m := e.Object(fieldReject); m.Next(); {
 		if m.Key() == key {
@@ -106,9 +106,9 @@ func (e *entry) rejected(key string) string {
 	return ""
 }
 
-// byType fills in what depends on the kind of event. A message has at most
-// one event of a kind in a second, but for what readers do; msg is not told,
-// because it grows with the message.
+// byType fills in what depends on the kind of event. A message has at most one
+// event of a kind in a second, except opens and clicks; msg is no
+// discriminator, because it grows from event to event.
 func byType(e *entry, it *provider.Item) {
 	ev := &it.Event
 	// The documentation writes hard-bounce, the payloads hard_bounce.
@@ -151,7 +151,7 @@ func byType(e *entry, it *provider.Item) {
 		ev.Type = schemas.Other
 		it.Distinguish(e.Text(fieldAction)) // added and removed in one second
 		if account := e.rejected("subaccount"); account != "" {
-			it.Distinguish(account) // each has a list of its own
+			it.Distinguish(account) // each has a separate list
 		}
 	case inbound:
 		ev.Type = schemas.Other

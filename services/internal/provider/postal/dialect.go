@@ -13,7 +13,7 @@ import (
 // sentKey is the id of the development key in a key set.
 const sentKey = "development"
 
-// write posts one object, the same when it is sent again.
+// write posts one object, the same when it is resent.
 func write(facts []dialect.Fact, _ *dialect.Occasion) (dialect.Request, error) {
 	f := &facts[0]
 	kind, payload := sentPayload(f)

@@ -133,7 +133,7 @@ func (e *entry) readMessage() {
 	}
 }
 
-// isAccount says that an event is about the installation and nobody's mail.
+// isAccount says that an event is about the installation, not about a message.
 func isAccount(event string) bool {
 	return event == "DomainDNSError" || event == "SendLimitApproaching" || event == "SendLimitExceeded"
 }
@@ -181,9 +181,9 @@ func (e *entry) byType(it *provider.Item) {
 	}
 }
 
-// status fills in what a try to deliver came to. Its time is its own and not of
-// the request, so that two webhooks of one server report the same event: the
-// uuid, which they do not share, is not told.
+// status fills in what a try to deliver came to. Its time is that of the event
+// and not of the request. The uuid is no discriminator: it differs between two
+// webhooks of one server that report the same event.
 func (e *entry) status(it *provider.Item) {
 	ev := &it.Event
 	if it.SetTime(provider.Time(e.Value(fieldTimestamp))); ev.Time.IsZero() {
@@ -202,8 +202,8 @@ func (e *entry) status(it *provider.Item) {
 	it.Distinguish(ev.SMTPReply)        // fails in two ways in one moment
 }
 
-// request takes the time and the identity of the request where an event has none
-// of its own; Postal repeats both.
+// request takes the time and the identity of the request where an event has
+// none; Postal repeats both.
 func (e *entry) request(it *provider.Item) {
 	it.SetTime(provider.Time(e.requested))
 	if id := it.Event.ProviderEventID; id != "" {

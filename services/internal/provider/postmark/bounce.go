@@ -7,8 +7,8 @@ import (
 	"github.com/mailstream/mailstream/services/internal/provider"
 )
 
-// bounce tells the types of a bounce apart by their names: the numbers beside
-// them differ between Postmark's own documents.
+// bounce distinguishes the types of a bounce by their names: the numbers beside
+// them differ between Postmark's documents.
 func (e *entry) bounce(it *provider.Item) {
 	ev := &it.Event
 	if ev.SMTPReply = e.Text(fieldDetails); ev.SMTPReply == "" {
@@ -43,7 +43,7 @@ func (e *entry) bounce(it *provider.Item) {
 		ev.Type = schemas.Subscribed
 		ev.ListID = e.Text(fieldStream)
 	case "autoresponder", "addresschange", "challengeverification", "inbounderror":
-		ev.Type = schemas.Other // somebody answered, or wrote to us
+		ev.Type = schemas.Other // a reply, or a message to the sender
 	default: // no word on the address: the reply decides
 		ev.Type = schemas.Bounced
 		it.Failure.Soft = false

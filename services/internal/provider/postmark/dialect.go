@@ -8,7 +8,7 @@ import (
 // sentTime is how Postmark writes a time.
 const sentTime = "2006-01-02T15:04:05.0000000Z07:00"
 
-// write posts one flat object, the same when it is sent again.
+// write posts one flat object, the same when it is resent.
 func write(facts []dialect.Fact, _ *dialect.Occasion) (dialect.Request, error) {
 	f := &facts[0]
 	r, err := dialect.JSON(sentRecord(f))

@@ -1,9 +1,9 @@
 // Package postmark reads the modular webhooks of Postmark: one flat object a
-// request, whose recipient and time stand in fields of other names for each kind.
+// request, whose recipient and time have different field names for each kind.
 //
-// Samples that Postmark posts to try a webhook become other, so that nobody is
-// counted or suppressed by them. Inbound mail and hooks from before 2018, which
-// do not say what they are, are dead letters.
+// Samples that Postmark posts to test a webhook become `other`, so that they
+// count and suppress nothing. Inbound mail and hooks from before 2018, which do
+// not say what they are, are dead letters.
 package postmark
 
 import (
@@ -22,8 +22,8 @@ const Name = "postmark"
 // subscription that no mail led to.
 const noMessage = "00000000-0000-0000-0000-000000000000"
 
-// sampleRecipient is whom samples are about. It tells a sample of a subscription
-// from a change that no mail led to.
+// sampleRecipient is whom samples are about. It distinguishes a sample of a
+// subscription change from a real change without a message.
 const sampleRecipient = "john@example.com"
 
 // Provider reads Postmark's webhooks.
@@ -148,7 +148,8 @@ func (e *entry) reader(it *provider.Item) {
 }
 
 // subscription is a change of the list of a stream whom not to send to. Where the
-// cause is a bounce or a complaint it is all that a broadcast stream tells of it.
+// cause is a bounce or a complaint, a broadcast stream sends no other event about
+// it.
 func (e *entry) subscription(it *provider.Item) {
 	ev := &it.Event
 	ev.ListID = e.Text(fieldStream)

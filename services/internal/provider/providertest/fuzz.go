@@ -13,7 +13,7 @@ import (
 // Fuzz seeds from all fixtures and holds a provider to: no panic, no item lost,
 // every event a valid record with the id it had the first time, and nothing of
 // the body written to. count returns how many entries a body has, false when it
-// cannot tell.
+// does not know.
 func Fuzz(f *testing.F, p provider.Provider, s Suite, count func(body []byte) (int, bool)) {
 	f.Helper()
 	fixtures := s.load(f)

@@ -24,10 +24,10 @@ func ID(tb testing.TB, p provider.Provider, body []byte) string {
 	return batch.Items()[0].Event.ID
 }
 
-// Benchmark decodes req, which has the given number of events, again and again.
-// Beside the usual it reports microseconds a KiB of the request, whose budget is
-// 4 on one core, and how many times as long a reader needs that takes the same
-// bytes apart with the standard library into maps.
+// Benchmark decodes req, which has the given number of events, in a loop. Beside
+// the usual it reports microseconds a KiB of the request, whose budget is 4 on
+// one core, and how many times as long a reader needs that takes the same bytes
+// apart with the standard library into maps.
 func Benchmark(b *testing.B, p provider.Provider, req *provider.Request, events int) {
 	b.Helper()
 	var out provider.Batch

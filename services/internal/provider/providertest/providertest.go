@@ -293,8 +293,8 @@ func (s Suite) sameIDs(t *testing.T, p provider.Provider, n *normalise.Normalise
 // sameBytes says that two items were made of one entry.
 func sameBytes(a, b []byte) bool { return len(a) > 0 && len(b) > 0 && &a[0] == &b[0] }
 
-// keyOf tells items apart: one entry about two recipients or
-// two lists is two items.
+// keyOf is the identity of an item: one entry about two recipients or two lists
+// is two items.
 func keyOf(ev *schemas.Event) string {
 	return strings.Join([]string{ev.Recipient, ev.ListID, string(ev.Raw)}, "\x00")
 }

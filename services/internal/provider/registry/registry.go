@@ -59,7 +59,7 @@ func Find(name string) (profile.Entry, bool) {
 }
 
 // Literal returns the names of the providers whose bounces are never blocks, since
-// they have a word of their own for a block: profile.Entry.BlocksLiterally. The
+// they have a separate event type for a block: profile.Entry.BlocksLiterally. The
 // caller owns the map.
 func Literal() map[string]bool {
 	literal := map[string]bool{}

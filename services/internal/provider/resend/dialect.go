@@ -56,7 +56,7 @@ func sentBounce(e *schemas.Event) dialect.Object {
 	return out
 }
 
-// sign keeps the id of what is posted again; time and signature are new.
+// sign keeps the id of a request that is resent; time and signature are new.
 func sign(r *dialect.Request, o *dialect.Occasion) (err error) {
 	id, now := r.Header["svix-id"], dialect.Now()
 	if id == "" {

@@ -1,8 +1,8 @@
 // Package resend reads the webhooks of Resend: one object a request, which names
 // the recipients it is about.
 //
-// An event's number stands in a header and nowhere in the body. Contacts, domains
-// and the list of suppressed addresses are no mail: they become other, but for a
+// The id of an event is in a header and not in the body. Contacts, domains and
+// the list of suppressed addresses are no mail: they become other, but for a
 // contact's own word on whether it wants any.
 package resend
 
@@ -56,8 +56,8 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	return nil
 }
 
-// eventID returns the id of the set of headers that is signed: one from the other
-// set could be anybody's, and would make a repeat count as another event.
+// eventID returns the id of the set of headers that is signed: an id from the
+// other set is unauthenticated, and could make a repeat count as another event.
 func eventID(h http.Header) string {
 	if signed := h.Values("Svix-Signature"); len(signed) == 1 && signed[0] != "" {
 		return h.Get("Svix-Id")

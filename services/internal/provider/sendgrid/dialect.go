@@ -42,8 +42,8 @@ type sentOffset struct {
 	Type  string `json:"type"`
 }
 
-// write posts an array, with other event ids the second time. CRLF
-// stands between the objects and at the end, and is signed.
+// write posts an array, with other event ids the second time. CRLF separates
+// the objects and ends the body, and is signed.
 func write(facts []dialect.Fact, o *dialect.Occasion) (dialect.Request, error) {
 	body := []byte("[")
 	for i := range facts {

@@ -70,7 +70,7 @@ func common(e *entry, it *provider.Item) {
 	ev.Campaign = e.campaign()
 }
 
-// isAccount says that an event is about the account and nobody's mail.
+// isAccount says that an event is about the account, not about a message.
 func isAccount(event string) bool { return strings.EqualFold(event, "account_status_change") }
 
 // campaign is a name where there is one, for names are what people search for.
@@ -104,8 +104,8 @@ func messageID(id, smtpID string) string {
 	return id
 }
 
-// byType fills in what depends on the kind of event. Nothing of the sender's
-// server changes on a resend but sg_event_id, so all that is told is repeated.
+// byType fills in what depends on the kind of event. On a resend only
+// sg_event_id changes, so all discriminators are repeated.
 func byType(e *entry, it *provider.Item) {
 	ev := &it.Event
 	switch strings.ToLower(ev.ProviderEvent) {
@@ -147,7 +147,7 @@ func byType(e *entry, it *provider.Item) {
 	default:
 		ev.Type = schemas.Other
 		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		tellFields(it)
+		distinguishFields(it)
 	}
 }
 
@@ -160,16 +160,17 @@ func machine(v jsontext.Value) *bool {
 	return nil
 }
 
-// tellFields tells everything of an unknown event but sg_event_id, which a resend
-// may change: what makes two of them different is in fields not known yet.
-func tellFields(it *provider.Item) {
+// distinguishFields uses every field of an unknown event as discriminator except
+// sg_event_id, which a resend may change: which field makes two of them different
+// is not known.
+func distinguishFields(it *provider.Item) {
 	var fields []string
 	for m := jsontext.Value(it.Event.Raw).Members(); m.Next(); {
 		if key := m.Key(); key != names[fieldEventID] {
 			fields = append(fields, strconv.Quote(key)+string(m.Value()))
 		}
 	}
-	slices.Sort(fields) // nobody promises their order
+	slices.Sort(fields) // their order is not documented
 	it.Distinguish(strings.Join(fields, ","))
 }
 
@@ -195,7 +196,7 @@ func (e *entry) reader(it *provider.Item) {
 }
 
 // bounce is final. Type blocked is a refusal that says nothing of the address:
-// SendGrid tries it again with the next message.
+// SendGrid retries the address with the next message.
 func (e *entry) bounce(it *provider.Item) {
 	ev := &it.Event
 	kind := strings.ToLower(e.Text(fieldType))

@@ -72,7 +72,7 @@ func sentRecord(f *dialect.Fact) dialect.Object {
 	}}
 }
 
-// sentRecipient tells what the remote server said, where it was asked.
+// sentRecipient has the reply of the remote server, where there was one.
 func sentRecipient(e *schemas.Event) dialect.Object {
 	out := dialect.Object{"emailAddress": e.Recipient}
 	if reply := strings.Fields(e.SMTPReply); len(reply) > 1 {

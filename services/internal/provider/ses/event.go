@@ -58,7 +58,7 @@ func (r *record) unknown(it *provider.Item) {
 func (r *record) delivery(it *provider.Item) {
 	it.Event.Type = schemas.Delivered
 	it.Event.SMTPReply = r.Text(fieldResponse)
-	it.Distinguish(it.Event.SMTPReply) // an address that stands in To and Cc is delivered to twice
+	it.Distinguish(it.Event.SMTPReply) // an address in both To and Cc gets two deliveries
 }
 
 func (r *record) delay(it *provider.Item) {
@@ -140,8 +140,8 @@ func (r *record) reader(it *provider.Item) {
 	it.Distinguish(it.Event.UserAgent) // behind one address
 }
 
-// subscription tells of each topic that was left or joined: leaving one must
-// not end the others.
+// subscription adds an item for each topic that was left or joined: leaving one
+// must not end the others.
 func (r *record) subscription() {
 	list := r.Text(fieldList)
 	was, is := r.preferences(fieldOldPreferences), r.preferences(fieldNewPreferences)
@@ -162,7 +162,7 @@ func (r *record) subscription() {
 	case len(is.topics) > eventsMax || len(was.topics) > eventsMax:
 		r.Out.Add(r.raw).Reject(provider.TooLarge)
 		return
-	case was.none: // back again, but for the topics that are out
+	case was.none: // subscribed once more, except for the topics that are opted out
 		change(schemas.Subscribed, list)
 		changed++
 	}
@@ -191,7 +191,7 @@ const (
 
 type topic struct{ name, state string }
 
-// preferences are what somebody wants of a contact list.
+// preferences are a contact's settings of a contact list.
 type preferences struct {
 	none   bool // unsubscribeAll
 	topics []topic
@@ -220,7 +220,7 @@ func (r *record) preferences(f provider.FieldID) preferences {
 					p.topics = append(p.topics, t)
 				}
 			}
-		case "topicDefaultSubscriptionStatus": // the list's, nobody's wish
+		case "topicDefaultSubscriptionStatus": // a default of the list, not the contact's choice
 		default:
 			r.Out.Drift(provider.UnknownField, key)
 		}

@@ -78,7 +78,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	// From here on doc holds the record; text is not part of its memory.
 	doc := out.JSON()
 	if doc.Parse([]byte(text), req.Limits) != nil || doc.IsArray() || doc.Items()[0].Kind() != jsontext.Object {
-		// Somebody else publishes to the topic. Sending it again would not help.
+		// Another program publishes to the topic. A resend would not help.
 		out.Add(env.message).Reject(provider.NotAnObject)
 		return nil
 	}
@@ -186,8 +186,8 @@ func (r *record) list(v jsontext.Value, name string) jsontext.Value {
 type recipient struct{ address, status, diagnostic string }
 
 // recipients returns those of a list of addresses or objects. Without a list, or
-// with an empty one, it is the message's only destination; of several nobody can
-// say which one is meant, so it is nobody.
+// with an empty one, it is the message's only destination; with several it is
+// unknown which one is meant, so none is taken.
 func (r *record) recipients(list jsontext.Value) []recipient {
 	var found []recipient
 	for e := list.Elements(); e.Next() && len(found) <= eventsMax; {
@@ -248,14 +248,15 @@ func (r *record) add(who recipient) *provider.Item {
 	it.SetTime(provider.Time(r.when()))
 	ev.EnhancedCode, ev.SMTPReply = who.status, who.diagnostic
 	r.label(it)
-	// Told to both producers alike, so that a bounce of which both tell is one
-	// event, and another report on the same message is another one.
+	// Both kinds of notification use it as discriminator, so that a bounce
+	// reported by both is one event, and another report on the same message is
+	// another event.
 	it.Distinguish(r.Text(fieldFeedback))
 	return it
 }
 
-// when returns the time of what happened, else when the message was taken, else
-// when SNS was told.
+// when returns the time of what happened, else when SES accepted the message,
+// else when SNS got the notification.
 func (r *record) when() jsontext.Value {
 	for _, v := range [...]jsontext.Value{r.Value(fieldTimestamp), r.sent} {
 		if k := v.Kind(); k != jsontext.Invalid && k != jsontext.Null {

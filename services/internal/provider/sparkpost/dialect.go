@@ -41,8 +41,7 @@ type sentItem struct {
 	Msys map[string]sentEvent `json:"msys"`
 }
 
-// write posts an array; a batch that is sent again is the same and has the
-// same id.
+// write posts an array; a batch that is resent is the same and has the same id.
 func write(facts []dialect.Fact, _ *dialect.Occasion) (dialect.Request, error) {
 	items := make([]sentItem, len(facts))
 	for i := range facts {

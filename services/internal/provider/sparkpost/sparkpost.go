@@ -131,8 +131,9 @@ func common(e *entry, it *provider.Item) {
 	}
 }
 
-// lookMax is the grid on which opens lie. A message has a pixel on top and one at
-// its end; a mail program fetches both within some seconds, or only one of them.
+// lookMax is the interval to which the times of opens are rounded. A message has
+// a pixel on top and one at its end; a mail program fetches both within some
+// seconds, or only one of them.
 const lookMax = time.Minute
 
 // look makes one event of the two pixels of one look: they differ in the word, in
@@ -148,7 +149,7 @@ func (e *entry) look(it *provider.Item, kind string) {
 		return
 	}
 	cut := ev.Time.Truncate(lookMax)
-	if !it.SentAt.IsZero() { // how long after is what tells a machine
+	if !it.SentAt.IsZero() { // the delay shows whether a machine opened it
 		it.SentAt = it.SentAt.Add(cut.Sub(ev.Time))
 	}
 	ev.Time = cut
@@ -271,8 +272,8 @@ func (e *entry) bounce(it *provider.Item) {
 }
 
 // expired is how the reply starts when SparkPost gives up after days of trying.
-// What the server said the last time stands behind it in brackets, and its class
-// may be of that.
+// The last reply of the server follows it in brackets, and its class may be that
+// of the reply.
 const expired = "554 5.4.7"
 
 // suppressions are what SparkPost writes in brackets behind a refusal, for why

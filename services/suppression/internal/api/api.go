@@ -31,8 +31,8 @@ const (
 	pathLift   = "/v1/suppressions/lift"
 )
 
-// retryAfterSeconds is what a caller is told to wait when Kafka or this replica
-// is not ready: long enough for a restart, short enough for a sender's queue.
+// retryAfterSeconds is the Retry-After header when Kafka or this replica is not
+// ready: long enough for a restart, short enough for a sender's queue.
 const retryAfterSeconds = "2"
 
 // Reader answers from this replica: package store.
@@ -73,7 +73,8 @@ type Backend struct {
 type Options struct {
 	// Hash gives the recipient hash of a canonical address.
 	Hash func(canonical string) string
-	// MailboxProvider says who runs the mailboxes of a domain, "" where nobody knows.
+	// MailboxProvider returns who runs the mailboxes of a domain, "" where that is
+	// unknown.
 	MailboxProvider func(domain string) string
 	// KnownMailboxProvider says whether MailboxProvider may say so.
 	KnownMailboxProvider func(name string) bool

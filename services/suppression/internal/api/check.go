@@ -20,7 +20,7 @@ import (
 const checkTokenPartitionsMax = 16
 
 // checkRequest asks who of Addresses must not get mail of Stream (and List). A
-// stream or list that is left out stands for any: then every entry counts.
+// stream or list that is left out means any: then every entry counts.
 type checkRequest struct {
 	Addresses []string `json:"addresses"`
 	Stream    string   `json:"stream"`
@@ -220,7 +220,7 @@ func (p *positions) token(epoch ledger.Epoch) string {
 	return epoch.Token(at...)
 }
 
-// await waits until this replica has what token names. It answers by itself and
+// await waits until this replica has what token names. It writes the answer and
 // returns false when it does not in time.
 func (a *API) await(w http.ResponseWriter, r *http.Request, b *Backend, token string) bool {
 	positions, err := b.Epoch.ParseToken(token)

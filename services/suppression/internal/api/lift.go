@@ -88,7 +88,7 @@ func (a *API) lift(w http.ResponseWriter, r *http.Request, b *Backend) {
 	from, err := parseCursor(req.Cursor)
 	fault := req.fault()
 	if fault == "" && req.MailboxProvider != "" && !a.opt.KnownMailboxProvider(string(req.MailboxProvider)) {
-		fault = fmt.Sprintf("mailbox_provider %q is none that the table of domains has, such as google: it would match nobody", req.MailboxProvider)
+		fault = fmt.Sprintf("mailbox_provider %q is not in the table of domains, so it would match no address; use one such as google", req.MailboxProvider)
 	}
 	if fault != "" || err != nil {
 		if err != nil {
@@ -146,7 +146,7 @@ func (a *API) findLifts(ctx context.Context, b *Backend, req *liftRequest, key s
 }
 
 // writeLifts makes the edits durable and returns a token that has them all, none
-// where they lie in more partitions than a token may name.
+// where they are in more partitions than a token may name.
 func (a *API) writeLifts(ctx context.Context, b *Backend, edits []ledger.Edit) (token string, err error) {
 	last := map[int32]ledger.Position{}
 	for chunk := range slices.Chunk(edits, liftWriteMax) {

@@ -17,8 +17,8 @@ const (
 	// bulkInFlightMax bounds the others: 256 MiB of bodies and addresses at worst.
 	bulkInFlightMax = 16
 
-	// placeWait is how long a request waits for a place before it is told to come
-	// back: as long as a sender may be made to wait for a busy moment to pass.
+	// placeWait is how long a request waits for a place before it is answered 503:
+	// as long as a caller can wait for a short peak to pass.
 	placeWait = time.Second
 )
 

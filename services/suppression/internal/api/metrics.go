@@ -32,7 +32,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		suppressed:  counter("mailstream_suppression_suppressed_addresses_total", "Addresses checked and found suppressed. Look at it when it jumps: a list may be poisoned."),
 		notYet:      counter("mailstream_suppression_checks_not_yet_applied_total", "Checks refused because their token was not applied in time. Worry when it grows: this replica lags."),
 		writeErrors: counter("mailstream_suppression_write_errors_total", "Writes that Kafka did not acknowledge. Page when it keeps growing."),
-		busy:        counter("mailstream_suppression_busy_requests_total", "Requests told to come back because too many were being worked on. Worry when it grows: add replicas."),
+		busy:        counter("mailstream_suppression_busy_requests_total", "Requests answered 503 because too many were in progress. Worry when it grows: add replicas."),
 		written: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mailstream_suppression_writes_total", Help: "Writes acknowledged, by HTTP method.",
 		}, []string{"method"}),

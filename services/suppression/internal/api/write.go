@@ -28,14 +28,14 @@ const requestPrefix = "api:"
 // included: more than a publish may take, less than the listener allows.
 const writeTimeout = 10 * time.Second
 
-// newRequestID returns what stands as evidence for one request.
+// newRequestID returns the evidence recorded for one request.
 func newRequestID() string { return requestPrefix + uuid.Must(uuid.NewV7()).String() }
 
 func requestID(evidence string) (id string, ok bool) {
 	return strings.CutPrefix(evidence, requestPrefix)
 }
 
-// putRequest adds one entry. Sent again, it changes nothing.
+// putRequest adds one entry. A repeat changes nothing.
 type putRequest struct {
 	Address string `json:"address"`
 	Reason  given  `json:"reason"` // default manual

@@ -4,7 +4,7 @@
 //
 // Every record it reads ends as exactly one outcome: changed, unchanged,
 // ignored or dead-lettered. Events may come twice or out of order; the list
-// does not care. It keeps no state of its own.
+// does not care. It keeps no state.
 package intake
 
 import (
@@ -44,7 +44,7 @@ type Options struct {
 	Rules     list.Rules
 	Writer    Writer
 	Publisher Publisher
-	// DeadLetters is the topic of what nobody could use.
+	// DeadLetters is the topic of records that could not be used.
 	DeadLetters string
 	// Delivered is the topic whose records are only counted, by mailbox provider.
 	Delivered string
@@ -65,16 +65,16 @@ type Options struct {
 type Intake struct {
 	opt Options
 
-	mu    sync.Mutex
-	owned map[int32]bool       // guarded by mu
-	watch *outage.Watch        // guarded by mu
-	told  map[string]time.Time // when the outage of a mailbox provider began that is in the log, guarded by mu
+	mu     sync.Mutex
+	owned  map[int32]bool       // guarded by mu
+	watch  *outage.Watch        // guarded by mu
+	logged map[string]time.Time // when the outage of a mailbox provider began that is in the log, guarded by mu
 }
 
 // New returns an intake with opt.
 func New(opt Options) *Intake {
 	opt.Log = telemetry.Throttled(opt.Log, telemetry.ByTopic, telemetry.ByReason, telemetry.ByName) // lines a record
-	in := &Intake{opt: opt, owned: map[int32]bool{}, watch: outage.New(opt.OutageRate), told: map[string]time.Time{}}
+	in := &Intake{opt: opt, owned: map[int32]bool{}, watch: outage.New(opt.OutageRate), logged: map[string]time.Time{}}
 	opt.Metrics.outages = in.outages
 	return in
 }
@@ -97,7 +97,7 @@ func (w *work) apply(cur schemas.Suppression) schemas.Suppression {
 }
 
 // Handle applies recs and returns once their effect is durable. Its error has
-// the fate of what stood in the way.
+// the fate of the failed operation.
 func (in *Intake) Handle(ctx context.Context, recs []*kgo.Record) error {
 	var todo []work
 	var dead []*kgo.Record
@@ -210,8 +210,8 @@ func (in *Intake) edit(w *work) (ledger.Edit, error) {
 	return ledger.Edit{Key: key, Address: canonical, Apply: w.apply}, nil
 }
 
-// write makes the changes durable. What the topic refuses for good comes back as
-// dead letters.
+// write makes the changes durable. Records that the topic finally refuses are
+// returned as dead letters.
 func (in *Intake) write(ctx context.Context, todo []work) (refused []*kgo.Record, err error) {
 	if len(todo) == 0 {
 		return nil, nil
@@ -253,7 +253,7 @@ func (in *Intake) count(todo []work, results []ledger.Result) {
 }
 
 // deadLetter returns the record of rec for the dead-letter topic, with its
-// bytes. The same record gives the same one again.
+// bytes. The same record always gives the same one.
 func (in *Intake) deadLetter(rec *kgo.Record, reason string, cause error) *kgo.Record {
 	dead := deadletter.Record(in.opt.DeadLetters, deadletter.OfRecord(rec, "suppression\x00", schemas.DeadLetter{
 		Time: list.Stamp(time.Now()), Service: "suppression", Reason: reason, Detail: cause.Error(), ReceivedAt: list.Stamp(rec.Timestamp),

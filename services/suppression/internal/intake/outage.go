@@ -15,14 +15,14 @@ import (
 	"github.com/mailstream/mailstream/services/suppression/internal/list"
 )
 
-// outageNote stands in entries that an outage put on probation.
+// outageNote is the note of entries that an outage put on probation.
 const outageNote = "outage: its mailbox provider refused far more than usual"
 
 // writeMax bounds the edits of one write, as a batch does.
 const writeMax = 500
 
 // mailboxProviderKey starts the field of an event's record that says who runs the
-// mailbox. It comes before everything in which a sender's own text stands.
+// mailbox. It precedes every part with text of the sender.
 var mailboxProviderKey = []byte(`"mailbox_provider":"`)
 
 // taken counts a delivery. The record is not decoded: most mail is delivered, and
@@ -72,14 +72,14 @@ func (in *Intake) judge(w *work) {
 	if w.doubt {
 		w.rule.Probation = in.opt.OutageProbation
 		in.opt.Metrics.doubted.Inc()
-		in.tell(name)
+		in.logOutage(name)
 	}
 }
 
-// tell logs an outage once.
-func (in *Intake) tell(name string) {
-	if began := in.watch.Began(name); !in.told[name].Equal(began) {
-		in.told[name] = began
+// logOutage logs an outage once.
+func (in *Intake) logOutage(name string) {
+	if began := in.watch.Began(name); !in.logged[name].Equal(began) {
+		in.logged[name] = began
 		in.opt.Log.Warn("mailbox provider bounces far more than usual, new bounces are put on probation", telemetry.Name(name))
 	}
 }

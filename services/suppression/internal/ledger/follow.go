@@ -12,9 +12,9 @@ import (
 	"github.com/mailstream/mailstream/services/suppression/internal/store"
 )
 
-// Follow applies records of the topic, those of one partition in order, and
-// the positions after them. A record that nobody could have written by this
-// code is passed over and counted.
+// Follow applies records of the topic, those of one partition in order, and the
+// positions after them. A record that this code cannot have written is skipped
+// and counted.
 func (l *Ledger) Follow(_ context.Context, recs []*kgo.Record) error {
 	batch := store.Batch{Updates: make([]store.Update, 0, len(recs)), Applied: map[int32]int64{}}
 	var fault error
@@ -43,7 +43,7 @@ func (l *Ledger) Follow(_ context.Context, recs []*kgo.Record) error {
 }
 
 // ErrPepper says that the addresses in the topic do not have the hashes we give
-// them. Every check would find nobody. Fate: halt.
+// them. Every check would find nothing. Fate: halt.
 var ErrPepper = errors.New("recipient hashes in the topic were made with another pepper")
 
 // pepperStrikes is how many addresses in a row must disagree, with none that

@@ -4,8 +4,8 @@
 //
 // It guarantees that a change it reported as made is on Kafka and answered from
 // this replica's store, that a change which alters nothing is not published, and
-// that no replica's change is lost for good: the topic keeps every version of a
-// record for min.compaction.lag.ms (24 h), and every replica that reads them
+// that no replica's change is lost permanently: the topic keeps every version of
+// a record for min.compaction.lag.ms (24 h), and every replica that reads them
 // notices a record that lacks what an earlier one had. It does not judge
 // changes: package list does.
 package ledger
@@ -108,7 +108,7 @@ type Result struct {
 
 // Write makes edits, in order, and returns once they are durable and answered
 // from the store: all of them or, with an error, perhaps some. A repeat is safe.
-// Nobody else of this process changes the same addresses meanwhile.
+// No other goroutine of this process changes the same addresses meanwhile.
 func (l *Ledger) Write(ctx context.Context, edits []Edit) ([]Result, error) {
 	unlock, err := l.lock(ctx, edits)
 	if err != nil {

@@ -19,11 +19,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 		unreadable: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mailstream_suppression_unreadable_records_total",
-			Help: "Records of the suppressions topic that were passed over. Page when it grows: somebody else writes there.",
+			Help: "Records of the suppressions topic that were passed over. Page when it grows: another program writes there.",
 		}),
 		repairs: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mailstream_suppression_repaired_states_total",
-			Help: "States published again because a concurrent write had overwritten part of them. Worry when it keeps growing.",
+			Help: "States republished because a concurrent write had overwritten part of them. Worry when it keeps growing.",
 		}),
 		behind: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "mailstream_suppression_behind_addresses",

@@ -28,7 +28,7 @@ func encode(topic string, s schemas.Suppression) (*kgo.Record, error) {
 }
 
 // decode returns what the record says about its key. A null value is a purge:
-// somebody wants the address forgotten altogether.
+// the address is to be erased altogether.
 func decode(r *kgo.Record) (store.Update, error) {
 	key, err := store.ParseKey(string(r.Key))
 	if err != nil {

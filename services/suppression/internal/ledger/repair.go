@@ -19,7 +19,7 @@ const (
 	repairAfter = 2 * time.Second
 
 	// repairOrphansAfter is when any replica repairs a key whose partition has no
-	// owner, at a random moment within as long again.
+	// owner, at a random moment within twice that time.
 	repairOrphansAfter = 30 * time.Second
 
 	// repairKeysMax bounds the records of one round, so that a repair never
@@ -36,13 +36,13 @@ var repairAgain = lifecycle.Backoff{Min: 5 * time.Second, Max: 5 * time.Minute}
 // patient is a key that is behind.
 type patient struct {
 	found    time.Time
-	orphaned time.Time // from when on anybody may repair it
+	orphaned time.Time // from when on any replica may repair it
 	again    time.Time // not before the next attempt
 	attempts int
 }
 
-// due says whether it is time to repair, for the owner or for anybody. Who owns
-// a partition may change while a key waits.
+// due says whether it is time to repair, for the owner or for any replica. Who
+// owns a partition may change while a key waits.
 func (p *patient) due(now time.Time, owner bool) bool {
 	if now.Before(p.again) {
 		return false
@@ -50,12 +50,13 @@ func (p *patient) due(now time.Time, owner bool) bool {
 	return !now.Before(p.orphaned) || owner && now.Sub(p.found) >= repairAfter
 }
 
-// Repair publishes again, until ctx is done, the states of which the topic
-// knows less than this replica: two replicas wrote one address at the same time
-// and the later record lacks what the earlier one had. Only the replica that
-// owns a partition does it, so one repair answers one accident; if nobody owns
-// it, any may. A repair is a merge, so it can lose to nobody and never goes back
-// and forth: each round leaves the topic with strictly more.
+// Repair republishes, until ctx is done, the states of which the topic knows
+// less than this replica: two replicas wrote one address at the same time and
+// the later record lacks what the earlier one had. Only the replica that owns a
+// partition does it, so one lost update gets one repair; if the partition has no
+// owner, any replica may. A repair is a merge, so it overwrites no other
+// replica's change and cannot loop: each round leaves the topic with strictly
+// more.
 func (l *Ledger) Repair(ctx context.Context, owns func(partition int32) bool) error {
 	patients := map[store.Key]*patient{}
 	for lifecycle.Sleep(ctx, repairEvery) == nil {
@@ -90,7 +91,7 @@ func (l *Ledger) repairRound(ctx context.Context, patients map[store.Key]*patien
 		}
 	}
 	if err := l.republish(ctx, edits); err != nil && ctx.Err() == nil {
-		l.opt.Log.Warn("repair will be tried again", telemetry.Rows(len(edits)), telemetry.Err(err))
+		l.opt.Log.Warn("repair failed and will be retried", telemetry.Rows(len(edits)), telemetry.Err(err))
 	}
 }
 

@@ -28,8 +28,8 @@ var (
 // writes collects, and a header's worth of text.
 const TokenPartsMax = 64
 
-// Epoch stands for one life of a topic in tokens: a topic that is made anew has
-// the same name and offsets, but not the same epoch.
+// Epoch identifies one creation of a topic in tokens: a recreated topic has the
+// same name and offsets, but another epoch.
 type Epoch string
 
 // NewEpoch returns the epoch of a topic by its id.

@@ -34,8 +34,8 @@ func Merge(a, b schemas.Suppression) schemas.Suppression {
 }
 
 // Tidy returns s as Merge would have left it: stamps in UTC cut to
-// milliseconds, entries in order, no pair twice. It is for states that somebody
-// else wrote.
+// milliseconds, entries in order, no pair twice. It is for states that another
+// program wrote.
 func Tidy(s schemas.Suppression) schemas.Suppression {
 	entries := slices.Clone(s.Entries)
 	for i := range entries {
@@ -67,7 +67,7 @@ func Find(s schemas.Suppression, scope string, reason schemas.SuppressionReason)
 }
 
 // Active reports whether e holds at now. An add and a lift at the same moment
-// leave it active: mailing somebody who asked not to be is the worse mistake.
+// leave it active: mailing a recipient who opted out is the worse mistake.
 func Active(e schemas.SuppressionEntry, now time.Time) bool {
 	return added(e) && (e.ExpiresAt.IsZero() || now.Before(e.ExpiresAt))
 }

@@ -13,7 +13,7 @@ type Action string
 
 // The actions.
 const (
-	Suppress Action = "suppress" // add, or add again later
+	Suppress Action = "suppress" // add, or re-add later
 	Lift     Action = "lift"     // end it at the event's time
 )
 
@@ -87,9 +87,9 @@ type Probations struct {
 	SecondStrikeAfter time.Duration // how far apart two bounces are two
 }
 
-// DefaultRules returns the table. Nobody is listed for ever on a guess: a bounce
-// that is likely lists for a while, and one that says nothing lists nobody. A
-// block, a soft bounce and a delivery have no row: they change nothing.
+// DefaultRules returns the table. No address is listed for ever on a guess: a
+// likely bounce lists it for a while, and one without a known reason not at all.
+// A block, a soft bounce and a delivery have no row: they change nothing.
 func DefaultRules(p Probations) Rules {
 	bounce := Rule{
 		On: schemas.Bounced, Bounce: schemas.Hard, Unless: slices.Clone(notTheAddress[:]),
@@ -173,9 +173,9 @@ func (r Rule) Apply(cur schemas.Suppression, e *schemas.Event) schemas.Suppressi
 
 // Doubt returns the state of an address after e, a bounce of a time in which its
 // mailbox provider refuses people who exist. The bounce lists for r.Probation,
-// counts as no strike, and neither a replay of e nor of any older bounce makes
-// it more: it is lifted at the moment it was made, and added again after that.
-// An address that was listed for ever before stays so. why is kept with the lift.
+// counts as no strike, and neither a replay of e nor of any older bounce makes it
+// more: it is lifted at the moment it was made, and re-added after that. An
+// address that was listed for ever before stays so. why is kept with the lift.
 func (r Rule) Doubt(cur schemas.Suppression, e *schemas.Event, why string) schemas.Suppression {
 	at := Stamp(eventTime(e))
 	had := Find(cur, r.scope(cur, e), r.Reason)
@@ -264,7 +264,7 @@ func (r Rule) scope(cur schemas.Suppression, e *schemas.Event) string {
 	return scope
 }
 
-// eventTime is the provider's time, unless that lies in the future by the clock
+// eventTime is the provider's time, unless that is in the future by the clock
 // of the ingress.
 func eventTime(e *schemas.Event) time.Time {
 	if !e.ReceivedAt.IsZero() && e.Time.After(e.ReceivedAt.Add(futureMax)) {

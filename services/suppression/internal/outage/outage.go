@@ -5,7 +5,7 @@
 // It counts, by mailbox provider and minute, what was taken and what bounced for
 // certain, and says which bounces are to be doubted. It is pure: no I/O, no clock
 // but the times it is given. What it knows is lost at a restart; until a window
-// has filled again nothing is doubted, and then the bounces of that window are
+// has filled, no bounce is held in doubt; then the bounces of that window are
 // handed back.
 package outage
 
@@ -101,7 +101,7 @@ func (w *Watch) Taken(mailboxProvider string, at time.Time) {
 
 // Bounced counts a hard bounce that is certain, read from Kafka at at, and says
 // whether to doubt it. now is the time of day. An event that is in the window
-// already is not counted again.
+// already is not counted twice.
 func (w *Watch) Bounced(e *schemas.Event, at, now time.Time) (doubted bool) {
 	c := w.of(e.MailboxProvider)
 	if c == nil {
@@ -254,7 +254,7 @@ func (c *counts) remember(e *schemas.Event, at time.Time) bool {
 	}
 	for len(c.recent) > 0 && (len(c.recent) >= recentMax || at.Sub(c.recent[0].at) > window) {
 		delete(c.known, c.recent[0].id)
-		c.recent = c.recent[1:] // append makes room in front free again when it grows
+		c.recent = c.recent[1:] // append frees the room in front when it grows
 	}
 	c.known[e.ID] = true
 	c.recent = append(c.recent, bounce{

@@ -10,7 +10,7 @@ import (
 )
 
 // formatVersion is that of the values and keys on disk. A store of another
-// version is emptied and read again from the topic.
+// version is emptied and rebuilt from the topic.
 const formatVersion = 1
 
 // errCut says that a value ends too early or goes on too long.

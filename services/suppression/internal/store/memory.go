@@ -10,7 +10,7 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 )
 
-// Memory is a store that lives as long as the process: for lists of a few
+// Memory is a store that exists as long as the process: for lists of a few
 // thousand addresses and for tests. It is safe for concurrent use.
 type Memory struct {
 	mu      sync.RWMutex

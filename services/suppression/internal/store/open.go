@@ -134,7 +134,7 @@ func openLocked(ctx context.Context, opt Options) (*Pebble, error) {
 	if err == nil || ctx.Err() != nil {
 		return p, err
 	}
-	opt.Log.Warn("local store emptied, reading the topic again", telemetry.Err(err))
+	opt.Log.Warn("local store emptied, rebuilding it from the topic", telemetry.Err(err))
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, fmt.Errorf("empty local store: %w", err)
 	}
@@ -192,7 +192,7 @@ func (p *Pebble) load(ctx context.Context, topic string) error {
 	return p.loadPositions()
 }
 
-// claim writes down whose store this is, or reads that it is somebody else's.
+// claim records the owner of the store, or finds that it has another owner.
 func (p *Pebble) claim(topic string) error {
 	format, err := p.meta(metaFormat)
 	if err != nil {
@@ -267,7 +267,7 @@ func (p *Pebble) fault(err error) error {
 }
 
 // alarm is what becomes of damage, whether a read of ours or the database's own
-// work finds it: the store is marked for emptying and its owner is told.
+// work finds it: the store is marked for emptying and its owner is notified.
 type alarm struct {
 	file   string // the mark
 	once   sync.Once
@@ -278,7 +278,7 @@ type alarm struct {
 func (a *alarm) raise(cause error) {
 	a.once.Do(func() {
 		a.log.Error("local store is damaged", telemetry.Err(cause))
-		if err := os.WriteFile(a.file, nil, 0o600); err != nil { // opening it will find the damage by itself
+		if err := os.WriteFile(a.file, nil, 0o600); err != nil { // the next open will find the damage as well
 			a.log.Error("damaged store was not marked", telemetry.Err(err))
 		}
 		close(a.raised)

@@ -31,10 +31,10 @@ const (
 const behindMax = 100_000
 
 // Pebble is a store on disk with a filter of known keys in front, so that the
-// usual question, about somebody unknown, touches no disk. It is safe for
-// concurrent use. Writes survive the end of the process at once, and the end of
-// the machine up to what the system had flushed: the positions go back with
-// the states.
+// usual question, about an address that is not listed, reads no disk. It is
+// safe for concurrent use. Writes survive the end of the process at once, and
+// the end of the machine up to what the system had flushed: the positions go
+// back with the states.
 type Pebble struct {
 	db   *pebble.DB
 	lock *pebble.Lock

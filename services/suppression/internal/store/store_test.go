@@ -284,7 +284,7 @@ func TestPebble_EmptiesWhatItCannotUse(t *testing.T) {
 			if p.Len() != 0 || len(p.Applied()) != 0 {
 				t.Errorf("%d known, applied %v; want an empty store", p.Len(), p.Applied())
 			}
-			if logs.FilterMessage("local store emptied, reading the topic again").Len() != 1 {
+			if logs.FilterMessage("local store emptied, rebuilding it from the topic").Len() != 1 {
 				t.Errorf("log does not say so: %v", logs.All())
 			}
 		})

@@ -1,6 +1,6 @@
 // Package clickhousetest is a stand-in for a ClickHouse server in tests: it
-// speaks as much of the HTTP interface as the client uses, takes Native blocks
-// apart, keeps their rows, and fails on request the way a server does.
+// implements as much of the HTTP interface as the client uses, decodes Native
+// blocks, keeps their rows, and fails on request the way a server does.
 //
 // It runs no SQL and collapses no rows; what a query answers is canned. Tests
 // of SQL run on the real engine.

@@ -15,9 +15,10 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 )
 
-// CommentsNameDefaults holds the comments of a struct of settings that stand in no
-// file to the code: what "Default X" says is what settings, filled with defaults,
-// has. File declares the type of settings; least is how many values it must find.
+// CommentsNameDefaults checks the comments of a struct of settings that are in no
+// configuration file: each "Default X" must be the value in settings, filled with
+// defaults. File declares the type of settings; least is how many values it must
+// find.
 func CommentsNameDefaults(t *testing.T, file string, settings any, least int) {
 	t.Helper()
 	checked := 0
@@ -45,7 +46,7 @@ func CommentsNameDefaults(t *testing.T, file string, settings any, least int) {
 	}
 }
 
-// means says whether text stands for value.
+// means says whether text represents value.
 func means(text string, value any) bool {
 	if d, ok := value.(time.Duration); ok {
 		said, err := config.ParseDuration(text)

@@ -139,7 +139,7 @@ func (w *Watch) setFault(err error) {
 }
 
 // Run checks until ctx is done, which is no error, or a topic ends the service:
-// with the fate start again when it was deleted and created, halt when it
+// with the fate StartAgain when it was deleted and created, Halt when it
 // contradicts the configuration or the brokers deny access to it.
 func (w *Watch) Run(ctx context.Context) error {
 	for lifecycle.Sleep(ctx, w.cfg.Interval) == nil {
@@ -148,7 +148,7 @@ func (w *Watch) Run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil && !fate.Final(err):
-			w.log.Warn("topics were not told", telemetry.Err(err)) // what was known stays true
+			w.log.Warn("topics could not be listed", telemetry.Err(err)) // the last known state stays valid
 		case err != nil:
 			return err
 		}
@@ -203,7 +203,7 @@ func (w *Watch) ask(ctx context.Context) ([]kmsg.MetadataResponseTopic, error) {
 
 func (w *Watch) recovered(name string) {
 	if w.faulty[name] > 0 {
-		w.log.Info("topic can be used again", telemetry.Topic(name))
+		w.log.Info("topic is usable once more", telemetry.Topic(name))
 	}
 	delete(w.faulty, name)
 }

@@ -197,7 +197,7 @@ func (c *Consumer) options() []kgo.Opt {
 
 // Run joins the group and hands batches to handle until ctx is done, which is
 // no error, or a fault is final. Dead letter is final here, too: the consumer
-// cannot tell which record of a batch is bad, so a handler publishes the dead
+// does not know which record of a batch is bad, so a handler publishes the dead
 // letter itself and returns nil.
 //
 // After any other fault the handler gets the same batch once more, with growing

@@ -121,7 +121,7 @@ func (s *session) countConsumed(recs []*kgo.Record) {
 }
 
 // fetchFault returns what reading cannot go on with. The rest is logged; the
-// client tries again by itself.
+// client retries it.
 func (s *session) fetchFault(ctx context.Context, fetches kgo.Fetches) error {
 	var final error
 	kafka.EachFault(ctx, fetches, func(at kafka.TopicPartition, err error) {

@@ -9,7 +9,7 @@ import (
 // The outcomes of a consumed record. Consumed = sum of these + in flight.
 const (
 	outcomeSettled   = "settled"   // handled, its offset committed or passed over by a later one
-	outcomeAbandoned = "abandoned" // given back unhandled: it will be read again
+	outcomeAbandoned = "abandoned" // given back unhandled: it will be redelivered
 )
 
 // consumerMetrics are the numbers of one Consumer.

@@ -67,7 +67,7 @@ func (s *session) begin(ctx context.Context, given map[string]map[int32]kgo.Offs
 	// are not known now, the broker says so when the partition is read.
 	ends, err := s.lister.CommittedEnds(ctx, slices.Collect(maps.Keys(given))...)
 	if err != nil {
-		s.often.Warn("ends were not told", telemetry.Group(s.cfg.Group), telemetry.Err(err))
+		s.often.Warn("end offsets could not be listed", telemetry.Group(s.cfg.Group), telemetry.Err(err))
 	}
 	var chosen map[kafka.TopicPartition]int64
 	if s.cfg.StartAt != nil && len(given) > 0 {
@@ -248,7 +248,7 @@ func (s *session) leave(kill context.CancelFunc) {
 	defer cancel()
 	s.cl.AllowRebalance()
 	if err := s.cl.LeaveGroupContext(ctx); err != nil {
-		s.log.Warn("group was not told of the end", telemetry.Group(s.cfg.Group), telemetry.Err(err))
+		s.log.Warn("leaving the group failed", telemetry.Group(s.cfg.Group), telemetry.Err(err))
 		kill() // a request to join may wait for minutes, and Close for it
 	}
 	s.cl.CloseAllowingRebalance()
@@ -257,9 +257,9 @@ func (s *session) leave(kill context.CancelFunc) {
 	s.showLag()
 }
 
-// beyondMax is how many snapshots in a row may have a position after the end of
-// its partition before Run ends with ErrDiverged. The library goes back by itself when
-// brokers lost records; it stays where it is when there is nothing to read.
+// beyondMax is how many snapshots in a row may have a position after the end of its
+// partition before Run ends with ErrDiverged. The library seeks back when brokers lost
+// records; it keeps its position when there is nothing to read.
 const beyondMax = 5
 
 // monitor measures the lag of the group's partitions.
@@ -280,7 +280,7 @@ func (s *session) monitor() offsets.Monitor {
 		Failed: func(err error) {
 			s.showLag()
 			s.met.fetches.Inc()
-			s.often.Warn("ends were not told", telemetry.Group(s.cfg.Group), telemetry.Err(err))
+			s.often.Warn("end offsets could not be listed", telemetry.Group(s.cfg.Group), telemetry.Err(err))
 		},
 	}
 }

@@ -51,7 +51,8 @@ func Start(tb testing.TB, opts ...kfake.Opt) kafka.Config {
 }
 
 // StartVirtual is StartBroker on a network inside the process, for tests in a
-// testing/synctest bubble: time there stands still while real I/O is awaited.
+// testing/synctest bubble: time there does not advance while real I/O is
+// awaited.
 func StartVirtual(tb testing.TB, opts ...kfake.Opt) *Broker {
 	tb.Helper()
 	network := new(kfake.VirtualNetwork)
@@ -110,7 +111,7 @@ func startCluster(tb testing.TB, opts []kfake.Opt) *Broker {
 	return &Broker{Cluster: cluster, Config: cfg}
 }
 
-// Port returns the port of the first node, to start it there again.
+// Port returns the port of the first node, to restart it there.
 func (b *Broker) Port(tb testing.TB) int {
 	tb.Helper()
 	_, port, err := net.SplitHostPort(b.Config.Brokers[0])

@@ -1,7 +1,7 @@
 // Package membership divides partitions among the running instances by Kafka's
 // own group membership and says who has which. It reads no record and commits no
-// offset: what an instance works on, it reads from wherever it has to, with a
-// client of its own.
+// offset: what an instance works on, it reads with a client of its own, from any
+// offset it needs.
 //
 // A partition is assigned to one instance at a time as far as the group protocol
 // can know: an instance that was cut off learns it when its session ends.

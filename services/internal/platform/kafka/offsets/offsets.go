@@ -31,8 +31,8 @@ type Lister struct {
 	adm *kadm.Client // nil before the first request; guarded by mu
 }
 
-// NewLister returns a lister with a connection of its own, made at the first
-// request: a request does not wait behind a fetch there. Close ends it.
+// NewLister returns a lister with a separate connection, made at the first
+// request, so that a request does not wait behind a fetch. Close ends it.
 func NewLister(cfg kafka.Config, log *zap.Logger, reg prometheus.Registerer) *Lister {
 	return &Lister{connect: func() (*kgo.Client, error) { return kafka.NewClient(cfg, log, reg) }}
 }
@@ -72,7 +72,7 @@ func (l *Lister) CommittedEnds(ctx context.Context, topics ...string) (map[kafka
 }
 
 // After returns, for every partition, the first offset whose record was written
-// at t or later, the end when there is none. Nothing written at t or later lies
+// at t or later, the end when there is none. No record written at t or later is
 // before it, whatever the order of the times.
 func (l *Lister) After(ctx context.Context, t time.Time, topics ...string) (map[kafka.TopicPartition]int64, error) {
 	return l.list(ctx, func(ctx context.Context, adm *kadm.Client) (kadm.ListedOffsets, error) {

@@ -17,7 +17,7 @@ import (
 // has committed no offset and no record was settled.
 const Unknown = -1
 
-// First stands for the offset of the first record that is there.
+// First means the offset of the first record that exists.
 const First = -2
 
 // Position is how far the reading of one partition is.
@@ -83,7 +83,7 @@ func (t *Tracker) Clear() {
 	clear(t.partitions)
 }
 
-// Advance notes recs as settled and wakes every Wait.
+// Advance notes recs as settled and has every Wait check its condition.
 func (t *Tracker) Advance(recs []*kgo.Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

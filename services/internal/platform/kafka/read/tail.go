@@ -196,7 +196,7 @@ func (t *Tail) update() {
 func (t *Tail) endsUnknown(err error) {
 	t.met.faults.Inc()
 	t.met.lag.Set(t.Lag().Seconds())
-	t.log.Warn("ends were not told", telemetry.Topic(t.cfg.Topic), telemetry.Err(err))
+	t.log.Warn("end offsets could not be listed", telemetry.Topic(t.cfg.Topic), telemetry.Err(err))
 }
 
 // fault counts a fault of a poll, and makes it final when brokers lost records

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	// lifeMax ends a life whose point does not come, because a task before it waits
+	// lifeMax ends a run whose point is not reached, because a task before it waits
 	// for a server that is away.
 	lifeMax = 30 * time.Second
 	// stopMax is how long a service may take from its end to the return of Run; the
@@ -36,15 +36,15 @@ const (
 type Service struct {
 	Life  *lifecycle.Life
 	Tasks []lifecycle.Task
-	// Use, when not nil, is called again and again while the service lives, also
-	// before it listens: one request, whatever becomes of it.
+	// Use, when not nil, is called repeatedly while the service runs, also before
+	// it listens: one request, whatever becomes of it.
 	Use func(ctx context.Context)
 }
 
 // errInjected is how tasks fail.
 var errInjected = errors.New("injected by the test")
 
-// point is where a life ends.
+// point is where a run ends.
 type point struct {
 	when string
 	// change has the task call at when its point has come: it kills the service, or
@@ -53,7 +53,7 @@ type point struct {
 	err    error // what Run returns then; nil where the service is killed
 }
 
-// points are all ways in which a life ends at one task.
+// points are all ways in which a run ends at one task.
 func points() []point {
 	return []point{
 		{"killed before", func(task *lifecycle.Task, at func()) {
@@ -137,9 +137,9 @@ func later(ctx context.Context, at func()) {
 	}()
 }
 
-// Stress lives through every point of every task of the service that build makes,
-// rounds times. The server that the service needs may be away: then lives end by
-// themselves after a while.
+// Stress runs the service that build makes through every point of every task,
+// rounds times. The server that the service needs may be away: then lifeMax ends
+// a run.
 func Stress(t *testing.T, rounds int, build func() Service) {
 	t.Helper()
 	first := build()
@@ -159,7 +159,7 @@ func Stress(t *testing.T, rounds int, build func() Service) {
 	}
 }
 
-// live is one life.
+// live is one run of the service.
 func live(t *testing.T, round, at int, p point, build func() Service) {
 	t.Helper()
 	var name string
