@@ -122,7 +122,7 @@ func (s *scanner) integer(most int) (int, error) {
 	return n, nil
 }
 
-// raw skips one value, which lies in depth open arrays and objects, and returns
+// raw skips one value, which is in depth open arrays and objects, and returns
 // its bytes as they are in the text.
 func (s *scanner) raw(depth int) ([]byte, error) {
 	s.Space()
@@ -149,7 +149,7 @@ func (s *scanner) text() ([]byte, error) {
 	return s.value(inner, form), nil
 }
 
-// value returns the value of a string. It lies in scratch, which only grows until
+// value returns the value of a string. It is in scratch, which only grows until
 // the next reset; a slice that was returned stays valid when scratch moves.
 func (s *scanner) value(inner []byte, form jsonlex.Form) []byte {
 	start := len(s.scratch)

@@ -242,8 +242,8 @@ func (b *Broker) Stop() error {
 	return p.stop(stopPatience)
 }
 
-// Restart starts the server again on the same address and records, after Kill
-// or Stop; one that still runs is stopped first.
+// Restart starts the server on the same address and records, after Kill or
+// Stop; a running one is stopped first.
 func (b *Broker) Restart(ctx context.Context) error {
 	if b.external {
 		return fmt.Errorf("restart broker %s: %w", b.address, ErrExternal)

@@ -146,6 +146,6 @@ func lockFile(ctx context.Context, path string) (func(), error) {
 
 // say writes one line for the person who waits.
 func say(log io.Writer, format string, args ...any) {
-	// Progress that nobody can read is no reason to stop.
+	// A failed write of the progress is no reason to stop.
 	_, _ = fmt.Fprintf(log, "apachekafka: "+format+"\n", args...)
 }

@@ -167,8 +167,8 @@ func (p *plan) prepare(dirs []string) ([]*Broker, error) {
 // logDir holds the records of the broker in dir.
 func logDir(dir string) string { return filepath.Join(dir, "log") }
 
-// newClusterID makes the id by which a start tells its own brokers from others
-// on the same ports.
+// newClusterID makes the id by which a start recognises its own brokers among
+// others on the same ports.
 func newClusterID() string {
 	var id [16]byte
 	// crypto/rand.Read never fails.

@@ -22,8 +22,8 @@ const pipeDelay = time.Second
 // askAgain is the pause between two requests to end.
 const askAgain = 100 * time.Millisecond
 
-// process is a command in a group of its own, which ends when this process
-// does. The zero value is not usable; startProcess makes one.
+// process is a command in a separate process group, which ends when this
+// process does. The zero value is not usable; startProcess makes one.
 type process struct {
 	cmd    *exec.Cmd
 	exited chan struct{}
@@ -37,8 +37,8 @@ func startProcess(dir string, log io.Writer, line ...string) (*process, error) {
 	cmd.Stdout = log
 	cmd.Stderr = log
 	cmd.WaitDelay = pipeDelay
-	// A group of its own keeps the terminal's Ctrl-C away from the broker (its
-	// owner decides the order of the end) and lets kill reach all of it.
+	// A separate group keeps the terminal's Ctrl-C away from the broker (its owner
+	// decides when it stops) and lets kill reach all of its processes.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	// cmd keeps our end of the pipe open until the command has ended; the
 	// operating system closes it when we end first, and the watchdog sees that.
@@ -67,9 +67,9 @@ func (p *process) kill() error {
 	return nil
 }
 
-// stop asks the command to end, and kills it when it has not after patience.
-// It asks again and again, because a signal that meets a shell between fork and
-// exec is lost.
+// stop asks the command to end, and kills it when it has not after patience. It
+// repeats the signal, because one that meets a shell between fork and exec is
+// lost.
 func (p *process) stop(patience time.Duration) error {
 	late := time.NewTimer(patience)
 	defer late.Stop()

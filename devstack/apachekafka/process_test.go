@@ -19,7 +19,7 @@ import (
 // deadline bounds every wait in these tests, on a machine busy with others.
 const deadline = 30 * time.Second
 
-// The test binary, started again with this variable, starts something, prints
+// The test binary, started with this variable, starts something, prints
 // its process id and hangs, so that a test can kill it as a parent.
 const holdVariable = "APACHEKAFKA_TEST_HOLD"
 

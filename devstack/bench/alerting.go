@@ -21,12 +21,12 @@ import (
 // AlertingOptions shape one run of Alerting. The zero value of a field takes its
 // default.
 type AlertingOptions struct {
-	// Events of the last ten minutes that lie on the topics at the start, about
-	// 1 KB each. Default 300_000.
+	// Events of the last ten minutes that are on the topics at the start, about 1
+	// KB each. Default 300_000.
 	Events int
-	// Spikes told one after the other, each at a domain of its own. Default 10.
+	// Spikes made one after the other, each at a different domain. Default 10.
 	Spikes int
-	// Progress, when not nil, is told each measurement as it ends.
+	// Progress, when not nil, is called with each measurement as it ends.
 	Progress func(line string)
 }
 
@@ -250,7 +250,7 @@ func (a *alertingRun) reference(ctx context.Context) (float64, error) {
 	return float64(want) / time.Since(began).Seconds(), nil
 }
 
-// spikes measures how soon each is told.
+// spikes measures the delay until each is reported.
 func (a *alertingRun) spikes(ctx context.Context, report *AlertingReport) error {
 	var took []time.Duration
 	for i := range a.opt.Spikes {

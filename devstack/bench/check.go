@@ -46,7 +46,7 @@ type CheckOptions struct {
 	Connections int
 	// Dir is where the list is kept meanwhile. Default a temporary folder.
 	Dir string
-	// Progress, when not nil, is told each step as it ends.
+	// Progress, when not nil, is called with each step as it ends.
 	Progress func(line string)
 }
 
@@ -175,7 +175,7 @@ func answerFromMap(w http.ResponseWriter, r *http.Request, known map[string]stru
 		}
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(out) // a gone client is nobody's fault
+	_ = json.NewEncoder(w).Encode(out) // an error means that the client has gone
 }
 
 // startChecked makes the list and starts a broker and a replica on it.

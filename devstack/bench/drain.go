@@ -12,7 +12,7 @@ type Options struct {
 	Events int
 	// Rounds is how often each way is measured, in turn. Default 3.
 	Rounds int
-	// Progress, when not nil, is told each measurement as it ends.
+	// Progress, when not nil, is called with each measurement as it ends.
 	Progress func(line string)
 }
 
@@ -27,7 +27,7 @@ type Report struct {
 	// CPU is the same three in rows a second of processor time, of the service, the
 	// broker and the engine together. It says less about a user's wait and more
 	// about the work, and holds on a machine that others use too. Zero where the
-	// system does not tell.
+	// system does not report it.
 	CPU struct{ Ours, KafkaEngine, KafkaEngineTuned float64 }
 }
 

@@ -110,7 +110,7 @@ func newSender(index, batch int) *sender {
 	}
 }
 
-// number gives every event of the request a MessageID of its own.
+// number gives every event of the request a different MessageID.
 func (s *sender) number() {
 	for _, at := range s.ids {
 		n := s.next

@@ -30,7 +30,7 @@ type IngressOptions struct {
 	Connections int
 	// Batch is the number of events of a grouped webhook. Default 100.
 	Batch int
-	// Progress, when not nil, is told each measurement as it ends.
+	// Progress, when not nil, is called with each measurement as it ends.
 	Progress func(line string)
 }
 
@@ -121,7 +121,7 @@ func Ingress(ctx context.Context, opt IngressOptions) (IngressReport, error) {
 	return IngressReport{Reference: medianLoad(loads[0]), Single: medianLoad(loads[1]), Grouped: medianLoad(loads[2])}, nil
 }
 
-// medianLoad takes the median of each number by itself.
+// medianLoad takes the median of each number separately.
 func medianLoad(loads []Load) Load {
 	return Load{
 		Requests: median(loads, func(l Load) float64 { return l.Requests }),

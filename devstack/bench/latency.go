@@ -28,9 +28,10 @@ type LatencyOptions struct {
 	Group int
 	// Probes of each kind. Default 100.
 	Probes int
-	// Spikes are blocks beyond the threshold at a domain of their own. Default 10.
+	// Spikes are blocks beyond the threshold, each at a different domain. Default
+	// 10.
 	Spikes int
-	// Progress, when not nil, is told each step as it ends.
+	// Progress, when not nil, is called with each step as it ends.
 	Progress func(line string)
 }
 

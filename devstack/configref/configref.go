@@ -25,11 +25,11 @@ type Entry struct {
 	// Comment is the whole comment, on one line, with the names of the file
 	// instead of those of the code.
 	Comment string
-	// Default is what stands behind "Default", "" where there is none.
+	// Default is the text after "Default", "" where there is none.
 	Default string
 	// Required is true where there is no default and the value must be given.
 	Required bool
-	// Range is what stands behind "Range", nil where there is none.
+	// Range is the text after "Range", nil where there is none.
 	Range *Range
 }
 

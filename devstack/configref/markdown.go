@@ -12,7 +12,7 @@ import (
 
 //go:generate go run ../cmd/configgen ../.. ../../docs/configuration.md
 
-// preface stands before the tables.
+// preface is the text before the tables.
 const preface = `# Configuration
 
 Every field of the one YAML file, from the comments in the code; tests hold each default and range against what the program does. The file has a section a service; a section that is left out takes its defaults, and every program reads only the sections it needs. How the parts work together is in [operations.md](operations.md).
@@ -21,8 +21,8 @@ Every field of the one YAML file, from the comments in the code; tests hold each
 - **Secrets** are ` + "`env:NAME`, `file:PATH`" + ` or the text itself, and print as ` + "`<set>`" + `. Those that are published with Mailstream, blank and short ones are refused where a service listens beyond its host, unless ` + "`mode: development`" + `.
 - **Durations** have the units ns, us, ms, s, m, h, d (24 h) and w: ` + "`500ms`, `1h30m`, `14d`" + `. **Sizes** have B, KiB, MiB, GiB, or KB, MB, GB for thousands.
 - **Lists** of single values may be one value alone. Anchors, aliases and merge keys work; top-level keys that begin with ` + "`x-`" + ` are left alone to hold them.
-- **Check** with ` + "`mailstream ingress --config FILE --check-config`" + `, a command a service: it does what a start does up to the first connection, prints the result, or tells every fault at once with its place.
-- **A change takes effect with a restart** of the services that read the field (rolling, one at a time); nothing is read again while a program runs. Where more is needed the last column says so.
+- **Check** with ` + "`mailstream ingress --config FILE --check-config`" + `, a command a service: it does what a start does up to the first connection, prints the result, or lists every fault with its place.
+- **A change takes effect with a restart** of the services that read the field (rolling, one at a time); nothing is reloaded while a program runs. Where more is needed the last column says so.
 `
 
 // effects say what a change needs beside a restart, by path; the longest path
@@ -31,14 +31,14 @@ func effects() map[string]string {
 	return map[string]string{
 		"mode":                              "",
 		"kafka.topic_prefix":                "`topics apply`; the old topics stay, with what is in them",
-		"kafka.group_prefix":                "everything is read again from the start",
+		"kafka.group_prefix":                "everything is reread from the beginning",
 		"kafka.topics":                      "`topics apply --force`",
 		"kafka.topics.partitions":           "new topics: the number cannot be changed in place",
 		"kafka.topics.replication_factor":   "Kafka's own tools: the number cannot be changed in place",
 		"clickhouse.database":               "`migrate`; the old tables stay",
 		"clickhouse.cluster":                "`migrate` of a new database",
 		"privacy.pepper":                    "never: choose it once",
-		"state.dir":                         "the folder is filled again from Kafka",
+		"state.dir":                         "the folder is rebuilt from Kafka",
 		"analytics.retention":               "`migrate`",
 		"ingress.sources[].generic.types":   "`topics apply` for a new webhook:NAME",
 		"ingress.sources[].name":            "the URL at the provider; events of another name are another source's",
@@ -104,7 +104,7 @@ func row(b *bytes.Buffer, e Entry) {
 	fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", e.Path, e.Kind, value, bounds, variable, cell(sentence(e)), effect(e.Path))
 }
 
-// String returns the range as it stands in the comment.
+// String returns the range as it is written in the comment.
 func (r Range) String() string {
 	open, end := "[", "]"
 	if r.LowOpen {
@@ -121,11 +121,11 @@ func (r Range) String() string {
 }
 
 var (
-	// told cuts out of a comment what has a column of its own.
-	told = regexp.MustCompile(`\s*\b(?:Default ("[^"]*"|\[[^\]]*\]|[^\s.,:;]+(?:[.:,][^\s.,:;]+)*)\.|Default by service\.|Range [\[(][^,\])]+, [^\])]+[\])](?: or [^\s.]+)?\.|Required\.)`)
+	// inColumns matches the parts of a comment that have their own column.
+	inColumns = regexp.MustCompile(`\s*\b(?:Default ("[^"]*"|\[[^\]]*\]|[^\s.,:;]+(?:[.:,][^\s.,:;]+)*)\.|Default by service\.|Range [\[(][^,\])]+, [^\])]+[\])](?: or [^\s.]+)?\.|Required\.)`)
 )
 
-func sentence(e Entry) string { return strings.TrimSpace(told.ReplaceAllString(e.Comment, "")) }
+func sentence(e Entry) string { return strings.TrimSpace(inColumns.ReplaceAllString(e.Comment, "")) }
 
 // cell makes text fit into a cell of a table.
 func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }

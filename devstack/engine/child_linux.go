@@ -48,7 +48,7 @@ const (
 var configTemplate string
 
 // ChildMain is the main of an engine's child. It returns the exit status when the
-// parent has told it to stop, or it could not start; it does not return when the
+// parent has asked it to stop, or it could not start; it does not return when the
 // parent is gone.
 func ChildMain() int {
 	for fd := fdSpec; fd <= fdLock; fd++ {
@@ -181,7 +181,7 @@ func serve(listener net.Listener, handler http.Handler, anchor *chdb.Conn, stop 
 	defer done()
 	err := server.Shutdown(drain)
 	if errors.Is(err, context.DeadlineExceeded) {
-		// The queries that still run are told to end, as if their clients had gone.
+		// The running queries are cancelled, as if their clients had disconnected.
 		cancel()
 		last, done := context.WithTimeout(context.Background(), drainMax)
 		defer done()

@@ -13,7 +13,7 @@
 // The library (libchdb, from an npm package pinned by version and digest) is
 // fetched once into the user's cache. It is loaded without cgo, and only ever into
 // a child: it takes over signal handlers, it can hang at exit, and a fault in it
-// ends the process. The child is this very program, started again with a hidden
+// ends the process. The child is this same program, started with a hidden
 // argument, so every main and every TestMain that uses the package begins with
 //
 //	if engine.IsChild(os.Args) {
@@ -23,15 +23,15 @@
 // The parent holds the listener and a lock on the data directory, so that it can
 // say clearly what is taken; the child inherits both. Parent and child are tied by
 // a pipe: when its other end closes, for whatever reason, the kernel itself kills
-// the child. The child has a process group of its own, so that Ctrl-C in a
-// terminal reaches the parent alone, which then stops the child in order.
+// the child. The child has a separate process group, so that Ctrl-C in a terminal
+// reaches the parent alone, which then stops the child in order.
 //
-// Each HTTP request gets a connection of its own to the engine (half a millisecond),
-// so no setting leaks into another; an HTTP session is the statements that are run
-// on it first. Data of an INSERT reach the engine through
-// FROM INFILE on a file that exists only in memory, which reads them exactly as a
-// server would: by column name, with defaults, and binary. Native results are
-// rewritten to the protocol revision the client asked for.
+// Each HTTP request gets a new connection to the engine (half a millisecond), so no
+// setting leaks into another; an HTTP session is a list of statements that are run
+// on it first. Data of an INSERT reach the engine through FROM INFILE on a file that
+// exists only in memory, which reads them exactly as a server would: by column name,
+// with defaults, and binary. Native results are rewritten to the protocol revision
+// the client asked for.
 package engine
 
 import (
@@ -73,7 +73,7 @@ type Config struct {
 	// within limits of time and memory. Empty Reader: no such account.
 	Reader, ReaderPassword string
 	// Restart starts another child, on the same port and data, when one has ended
-	// by itself, and logs it. Without it, Run returns.
+	// unexpectedly, and logs it. Without it, Run returns.
 	Restart bool
 	// Progress gets a line now and then while the library is fetched. Nil: the
 	// lines go to the log.
@@ -161,8 +161,9 @@ func (e *Engine) fetch(ctx context.Context) (string, error) {
 }
 
 // Run fetches the library if needed, starts the engine and blocks until it has
-// ended for good. It returns nil when ctx ended it, and otherwise why it could not
-// start or ended by itself; errors.Is tells ErrBusy and ErrPortTaken.
+// ended and is not restarted. It returns nil when ctx ended it, and otherwise why
+// it could not start or ended unexpectedly; errors.Is finds ErrBusy and
+// ErrPortTaken.
 func (e *Engine) Run(ctx context.Context) error {
 	path, err := e.fetch(ctx)
 	if err != nil {
@@ -189,7 +190,7 @@ func stopped(ctx context.Context, err error) error {
 	return err
 }
 
-// spec is what the child is told.
+// spec returns the specification for the child.
 func (e *Engine) spec(path, dir string) childSpec {
 	s := childSpec{
 		Library: path,

@@ -34,7 +34,7 @@ const (
 	fdLock
 )
 
-// childSpec is what the child is told through the pipe fdSpec.
+// childSpec is what the child reads from the pipe fdSpec.
 type childSpec struct {
 	Library      string              `json:"library"`
 	DataDir      string              `json:"data_dir"`
@@ -63,7 +63,7 @@ type child struct {
 	exit     error // of Wait, set before exited is closed
 }
 
-// startChild starts this program again as the engine's child.
+// startChild starts this program as the engine's child.
 func startChild(spec childSpec, listener, lock *os.File) (*child, error) {
 	if isMisused() {
 		return nil, errors.New("main does not call engine.ChildMain: this process was itself started as an engine's child")
@@ -104,7 +104,7 @@ func startChild(spec childSpec, listener, lock *os.File) (*child, error) {
 	err = json.NewEncoder(specWrite).Encode(spec)
 	specWrite.Close()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("tell child its task: %w", err), c.stop())
+		return nil, errors.Join(fmt.Errorf("send specification to child: %w", err), c.stop())
 	}
 	return c, nil
 }
@@ -126,7 +126,7 @@ func (p *pipeSet) open() (read, write *os.File) {
 
 func (p *pipeSet) closeAll() {
 	for _, f := range p.files {
-		f.Close() // nil after an error, which Close reports and nobody needs
+		f.Close() // after an error f is nil, and the error of Close does not matter
 	}
 }
 
@@ -174,7 +174,7 @@ func (c *child) stop() error {
 func (c *child) failure() error {
 	c.lifeline.Close()
 	if c.exit == nil {
-		return fmt.Errorf("engine ended by itself%s", c.output.quote())
+		return fmt.Errorf("engine ended unexpectedly%s", c.output.quote())
 	}
 	return fmt.Errorf("engine ended: %w%s", c.exit, c.output.quote())
 }

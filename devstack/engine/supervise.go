@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// How a child that has ended by itself is started again.
+// How a child that has ended unexpectedly is restarted.
 const (
 	// restartWaitMin is the pause before the first restart; it doubles up to
-	// restartWaitMax while children do not live longer than restartRest.
+	// restartWaitMax while children do not run longer than restartRest.
 	restartWaitMin = 500 * time.Millisecond
 	restartWaitMax = 30 * time.Second
 	restartRest    = time.Minute
@@ -21,7 +21,7 @@ const (
 	restartsMax = 10
 )
 
-// restarts says when a child is started again.
+// restarts says when a child is restarted.
 type restarts struct {
 	row  int // in a row
 	wait time.Duration
@@ -45,7 +45,7 @@ func (e *Engine) supervise(ctx context.Context, spec childSpec, lock *os.File) e
 	var again restarts
 	for {
 		began := time.Now()
-		listening, err := e.live(ctx, spec, address, lock)
+		listening, err := e.runChild(ctx, spec, address, lock)
 		if ctx.Err() != nil || !e.config.Restart || e.URL() == "" {
 			return err
 		}
@@ -56,7 +56,7 @@ func (e *Engine) supervise(ctx context.Context, spec childSpec, lock *os.File) e
 		if !more {
 			return fmt.Errorf("restart engine: it ended %d times in a row: %w", again.row, err)
 		}
-		e.log.Warn("engine ended and is started again", slog.Int("attempt", again.row), slog.Duration("delay", wait), slog.Any("error", err))
+		e.log.Warn("engine ended and will be restarted", slog.Int("attempt", again.row), slog.Duration("delay", wait), slog.Any("error", err))
 		pause := time.NewTimer(wait)
 		select {
 		case <-pause.C:
@@ -67,9 +67,9 @@ func (e *Engine) supervise(ctx context.Context, spec childSpec, lock *os.File) e
 	}
 }
 
-// live runs one child until it has ended. It returns the address the child
+// runChild runs one child until it has ended. It returns the address the child
 // listened on, "" when it never did, and nil for an end that ctx asked for.
-func (e *Engine) live(ctx context.Context, spec childSpec, address string, lock *os.File) (listening string, err error) {
+func (e *Engine) runChild(ctx context.Context, spec childSpec, address string, lock *os.File) (listening string, err error) {
 	listener, listening, err := listen(ctx, address)
 	if err != nil {
 		return "", stopped(ctx, err)
@@ -91,7 +91,7 @@ func (e *Engine) live(ctx context.Context, spec childSpec, address string, lock 
 	if first {
 		close(e.ready)
 	} else {
-		e.log.Info("engine runs again")
+		e.log.Info("engine restarted")
 	}
 	select {
 	case <-ctx.Done():

@@ -3,7 +3,7 @@
 // evaluates with Prometheus' own engine and templates. promtool itself would be a
 // thousand packages to build; see docs/decisions.
 //
-// It is a module of its own, outside the workspace, so that no other module has
+// It is a separate module, outside the workspace, so that no other module has
 // Prometheus among its requirements.
 package promtest
 

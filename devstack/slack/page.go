@@ -48,7 +48,7 @@ func (s *Server) serveMessages(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", contentTypeJSON)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_ = json.NewEncoder(w).Encode(struct { // a gone client is nobody's fault
+	_ = json.NewEncoder(w).Encode(struct { // an error means that the client has gone
 		Messages []Message `json:"messages"`
 		Posts    int       `json:"posts"`
 	}{s.Messages(), s.Posts()})
@@ -82,7 +82,7 @@ func serveStyle(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/css; charset=utf-8")
-	_, _ = w.Write(css) // a gone client is nobody's fault
+	_, _ = w.Write(css) // an error means that the client has gone
 }
 
 // view is what the page shows of a message.
@@ -121,7 +121,7 @@ func (s *Server) servePage(w http.ResponseWriter, _ *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
-	_, _ = io.WriteString(w, page.String()) // a gone client is nobody's fault
+	_, _ = io.WriteString(w, page.String()) // an error means that the client has gone
 }
 
 func viewOf(m Message) view {

@@ -2,8 +2,8 @@
 // webhook takes, refuses what Slack refuses with Slack's words, keeps the
 // messages and shows them on a local page. Faults can be ordered.
 //
-// It is for a laptop and for tests: messages are kept in memory, anybody who
-// reaches the port may read them, and nothing is sent anywhere.
+// It is for a laptop and for tests: messages are kept in memory, every client
+// that reaches the port may read them, and nothing is forwarded.
 package slack
 
 import (
@@ -105,7 +105,7 @@ func (s *Server) Away() error {
 	return nil
 }
 
-// Back listens again, on the same port as before.
+// Back listens on the same port as before.
 func (s *Server) Back() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

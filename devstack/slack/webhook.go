@@ -159,5 +159,5 @@ func plain(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text) // a gone client is nobody's fault
+	_, _ = io.WriteString(w, text) // an error means that the client has gone
 }

@@ -45,7 +45,7 @@ type Options struct {
 	NoServices bool
 	// Log takes what the parts say; nil is the logger of the configuration.
 	Log *zap.Logger
-	// Progress is told what takes long, a line each; nil tells nobody.
+	// Progress, when not nil, is called with a line for each step that takes long.
 	Progress func(line string)
 }
 
@@ -112,13 +112,13 @@ func New(opt Options) (*Stack, error) {
 // freePort lets the system choose.
 const freePort = "127.0.0.1:0"
 
-// standInPath is the path of the webhook that the stand-in is. A receiver of
-// one's own on this machine has another one.
+// standInPath is the path of the webhook that the stand-in is. A receiver that
+// a person runs on this machine has another one.
 const standInPath = "/services/dev"
 
 // slackHere returns where the stand-in for Slack has to listen: at the host and
 // port of its webhook, on this machine. It is "" when messages go to the real
-// Slack, to a receiver of one's own, or nowhere.
+// Slack, to a receiver that a person runs, or nowhere.
 func slackHere(cfg pipeline.Config) string {
 	u, err := url.Parse(cfg.Alerting.Slack.WebhookURL.Reveal())
 	if err != nil || u.Scheme != "http" || u.Path != standInPath {
@@ -200,7 +200,7 @@ func (s *Stack) once(name string, do func(context.Context) error) pipeline.Task 
 	}}
 }
 
-// prepare tells the services where the parts before them listen, then makes
+// prepare gives the services the addresses of the parts they need, then makes
 // topics and tables.
 func (s *Stack) prepare(ctx context.Context) error {
 	if s.opt.FreePorts {

@@ -42,7 +42,7 @@ func onlyBlank(s *ast.AssignStmt) bool {
 	})
 }
 
-// commentedLines are the lines on which a comment stands.
+// commentedLines are the lines that have a comment.
 func (f *goFile) commentedLines() map[int]bool {
 	lines := map[int]bool{}
 	for _, group := range f.ast.Comments {
@@ -83,7 +83,7 @@ func checkErrorMatching(t *tree, rep *report) {
 	}
 }
 
-// textTests are the functions of strings that tell texts apart.
+// textTests are the functions of strings that compare texts.
 func textTests() []string {
 	return []string{
 		"Contains", "ContainsAny", "ContainsFunc", "Count", "Cut", "CutPrefix", "CutSuffix", "EqualFold",
@@ -216,7 +216,7 @@ func checkSQL(t *tree, rep *report) {
 				return true
 			}
 			if s, ok := stringLiteral(lit); ok && sqlStart.MatchString(s) {
-				rep.add(f.path, f.line(lit.Pos()), "SQL in Go (%.30q); it lives in a .sql file", strings.TrimSpace(s))
+				rep.add(f.path, f.line(lit.Pos()), "SQL in Go (%.30q); move it into a .sql file", strings.TrimSpace(s))
 			}
 			return true
 		})

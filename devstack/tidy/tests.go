@@ -9,7 +9,7 @@ import (
 // span is a stretch of source.
 type span struct{ from, to token.Pos }
 
-// within says whether pos lies in one of spans.
+// within says whether pos is in one of spans.
 func within(spans []span, pos token.Pos) bool {
 	return slices.ContainsFunc(spans, func(s span) bool { return s.from <= pos && pos < s.to })
 }

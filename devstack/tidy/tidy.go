@@ -1,5 +1,5 @@
 // Package tidy holds the repository to the rules that no ready-made linter has:
-// what may lie at the root, what a log line, an error or a metric may say, where
+// what may be at the root, what a log line, an error or a metric may say, where
 // offsets are committed. It reads the source tree with go/parser and reports every
 // breach by file, line and rule; RULES.md has the rules in words.
 //
@@ -21,7 +21,7 @@ type Problem struct {
 	File string
 	// Line counts from 1.
 	Line int
-	// Text says what is wrong, in words that tell how to put it right.
+	// Text says what is wrong and how to correct it.
 	Text string
 	// Rule is the number in RULES.md.
 	Rule int

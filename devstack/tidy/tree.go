@@ -60,7 +60,7 @@ func load(root string) (*tree, error) {
 	t := &tree{root: root, entries: entries, fset: token.NewFileSet()}
 	err = filepath.WalkDir(root, func(full string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil // somebody's temporary file, gone since the listing
+			return nil // a temporary file, deleted since the listing
 		}
 		if err != nil {
 			return err
@@ -162,7 +162,7 @@ func importName(p string) string {
 	return strings.TrimPrefix(base, "go-")
 }
 
-// in says whether a directory or file lies in the tree below prefix.
+// in says whether a directory or file is in the tree below prefix.
 func in(p, prefix string) bool {
 	return p == prefix || strings.HasPrefix(p, prefix+"/")
 }
@@ -178,7 +178,7 @@ func testSupport(dir string) bool {
 	return false
 }
 
-// production says whether f ends up in a binary that somebody runs.
+// production says whether f becomes part of a program, not only of tests.
 func (f *goFile) production() bool { return !f.test && !testSupport(f.dir) }
 
 // packageOf resolves an identifier that names an imported package; "" if not.

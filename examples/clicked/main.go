@@ -1,11 +1,11 @@
 // Command clicked is a consumer as another team writes it: it reads the topic
-// email.clicked in a group of its own, with segmentio/kafka-go and the contract
+// email.clicked in its consumer group, with segmentio/kafka-go and the contract
 // module, and prints a line a click.
 //
 //	go run ./clicked --brokers 127.0.0.1:9092
 //
 // It commits an offset after the line is printed, so a click is printed at
-// least once. The event's id tells repeats.
+// least once. The event's id identifies repeats.
 package main
 
 import (
@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		Topic:       schemas.EventTopic(*prefix, schemas.Clicked),
 		StartOffset: kafka.FirstOffset,             // a new group starts with all that is kept
 		MaxWait:     500 * time.Millisecond,        // how long the broker waits for a fuller answer
-		ErrorLogger: kafka.LoggerFunc(logToStderr), // the library retries by itself
+		ErrorLogger: kafka.LoggerFunc(logToStderr), // the library retries
 	})
 	err := consume(ctx, reader, out)
 	return errors.Join(err, reader.Close())

@@ -165,8 +165,8 @@ func (l *Lexer) Scalar() error {
 	return l.Fail(Value)
 }
 
-// Skip moves over a value of any kind that lies below depth open arrays and
-// objects, of which there may be at most depthMax.
+// Skip moves over a value of any kind below depth open arrays and objects, of
+// which there may be at most depthMax.
 func (l *Lexer) Skip(depth, depthMax int) error {
 	l.Space()
 	c := l.Peek()

@@ -16,7 +16,7 @@ func welcome(s *stack.Stack, opt stack.Options) string {
 	var b strings.Builder
 	ingress, cfg := s.URL(pipeline.Ingress), s.Config()
 	fmt.Fprintf(&b, "\nMailstream runs. Data is kept in %s; Ctrl-C stops it.\n", opt.DataDir)
-	fmt.Fprintf(&b, "Log lines come to this terminal, from level %s on; MAILSTREAM_LOG_LEVEL=info tells more.\n\n", cfg.Log.Level)
+	fmt.Fprintf(&b, "Log lines come to this terminal, from level %s on; MAILSTREAM_LOG_LEVEL=info shows more.\n\n", cfg.Log.Level)
 	rows := [][2]string{{"webhooks", ingress + "/v1/webhooks/<source>"}}
 	for _, src := range cfg.Ingress.Sources[:min(len(cfg.Ingress.Sources), sourcesShown)] {
 		rows = append(rows, [2]string{"  " + src.Name, src.Provider})
@@ -96,8 +96,8 @@ See an alert within seconds:
 	return text + fmt.Sprintf("\nMake traffic, and see an alert within seconds:\n\n  bin/mailstream simulate%s%s --source %s --rate 50 --duration 30s --scenario block-spike\n", file, elsewhere(ingress), first.Name)
 }
 
-// elsewhere is the flag that says where the ingress is, "" where simulate looks
-// by itself.
+// elsewhere is the flag that says where the ingress is, "" where simulate finds
+// it without.
 func elsewhere(ingress string) string {
 	if ingress == simulate.Default().URL {
 		return ""

@@ -11,7 +11,7 @@ import (
 
 //go:generate go run . ../../../deploy/prometheus/rules.yml ../../../deploy/kubernetes/prometheus-operator/prometheusrule.yaml
 
-// head is what stands above the groups.
+// head is the text above the groups.
 const head = `# deploy/prometheus/rules.yml for prometheus-operator, written by ` + "`make gen`" + `: change it there.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule

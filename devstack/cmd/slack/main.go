@@ -29,9 +29,9 @@ func main() {
 	}
 }
 
-// run says first what this is for: it stands among the first lines of `docker
+// run prints first what this is for: it is among the first lines of `docker
 // compose up`.
 func run(ctx context.Context, listen string, out io.Writer) error {
-	fmt.Fprintln(out, "DEVELOPMENT: this is no Slack. Messages are kept in memory and shown at http://127.0.0.1:8089 to anybody who reaches it.")
+	fmt.Fprintln(out, "DEVELOPMENT: this is not Slack. Messages are kept in memory and shown at http://127.0.0.1:8089 to every client that reaches it.")
 	return slack.New(listen).Run(ctx)
 }

@@ -1,5 +1,5 @@
 // Package enginetest gives tests a real ClickHouse: one engine for all tests of a
-// process, and a database of its own for each test.
+// process, and a separate database for each test.
 //
 // It guarantees that the engine ends with the process, however that ends. It does
 // not reset the engine between tests: a test keeps to its database.

@@ -1,4 +1,4 @@
 // Package analyticstest holds the tests of the analytics service and its schema
-// against a real ClickHouse engine and a Kafka-protocol broker. It has no code
-// of its own: services may not import the engine, so these tests live beside it.
+// against a real ClickHouse engine and a Kafka-protocol broker. It has only
+// tests: services may not import the engine, so these tests are in devstack.
 package analyticstest

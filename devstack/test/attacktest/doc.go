@@ -1,4 +1,4 @@
-// Package attacktest holds the tests of what strangers can do to an ingress: the
-// program as it is deployed, over TCP, beside one that nobody attacks. It has no
-// code of its own.
+// Package attacktest holds the tests of attacks by unauthenticated clients on an
+// ingress: the deployed program, over TCP, beside one that is not attacked. It
+// has only tests.
 package attacktest

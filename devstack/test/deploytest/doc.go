@@ -1,4 +1,4 @@
-// Package deploytest holds the files that nobody can run here (compose.yaml,
+// Package deploytest checks the files that cannot be run here (compose.yaml,
 // the image, the manifests, dashboards and rules) to the programs they are for:
 // variables set real fields, secrets are mounted where they are read, ports and
 // metrics exist, images are pinned, nothing runs as root. It has tests only,

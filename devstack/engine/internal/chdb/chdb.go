@@ -54,7 +54,7 @@ type Library struct {
 // Load opens the shared library at path.
 func Load(path string) (*Library, error) {
 	// Local: the library brings its own malloc and C++ runtime, which must not
-	// take the place of anybody else's.
+	// replace those of other libraries.
 	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", path, err)

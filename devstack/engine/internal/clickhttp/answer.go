@@ -157,7 +157,7 @@ func (a *answer) fail(err error) {
 }
 
 // failInside appends the error to a result that has begun, in the frame by which
-// clients tell it from data.
+// clients distinguish it from data.
 func (a *answer) failInside(text string) {
 	a.deliver(fmt.Sprintf("\r\n__exception__\r\n%s\r\n%s%d %s\r\n__exception__\r\n", a.tag, text, len(text), a.tag))
 }

@@ -1,11 +1,11 @@
 //go:build linux
 
 // Package clickhttp serves ClickHouse's HTTP interface on an embedded engine, so
-// that drivers, curl and dashboards cannot tell it from a server.
+// that drivers, curl and dashboards see no difference to a server.
 //
 // It guarantees that an INSERT answered 200 is stored and an INSERT whose body was
-// cut or malformed is not, that every request runs in a session of its own, and
-// that a client that goes away ends its query. An HTTP session (session_id) keeps
+// cut or malformed is not, that every request runs in a separate session, and that
+// a client that goes away ends its query. An HTTP session (session_id) keeps
 // settings and the current database. It offers no temporary tables within one, no
 // external tables, no user management beyond the configured users, and it trusts
 // whoever can reach its port with what they may do: it is meant for the loopback
@@ -32,12 +32,12 @@ const (
 	queriesMax = 16
 	// queueWaitMax is how long a request waits for one of them.
 	queueWaitMax = 30 * time.Second
-	// killEvery is how often a query whose client has gone is told to stop: the
-	// first time it may not have begun.
+	// killEvery is the interval between attempts to cancel a query whose client
+	// has gone: at the first attempt it may not have begun.
 	killEvery = 200 * time.Millisecond
 )
 
-// User is somebody who may log in.
+// User is an account that may log in.
 type User struct {
 	Password string
 	ReadOnly bool   // may only read, and only within ReaderTimeMax
@@ -235,8 +235,8 @@ func (h *Handler) killWhenDone(ctx context.Context, id string) func() {
 	}
 }
 
-// kill asks the engine to end the query marked id. There is nobody to tell when
-// that fails; the query's own time limit remains.
+// kill asks the engine to end the query marked id. No caller is left to report
+// a failure to; the query's own time limit remains.
 func (h *Handler) kill(id string) {
 	conn, err := h.config.Open()
 	if err != nil {
@@ -249,8 +249,8 @@ func (h *Handler) kill(id string) {
 }
 
 // fromHere reports whether r was made on purpose by a program of this machine or
-// a page it serves. Programs send no Origin; a browser does, and tells in Host
-// which name the page believes to talk to.
+// a page it serves. Programs send no Origin; a browser does, and its Host header
+// is the name that the page connects to.
 func fromHere(r *http.Request) bool {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "none", "same-origin", "same-site":

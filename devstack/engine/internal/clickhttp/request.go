@@ -58,14 +58,15 @@ type request struct {
 	closers []io.Closer
 }
 
-// mark finds the query in system.processes, where the engine shows an id of its
-// own: our id, and behind it that of the client.
+// mark finds the query in system.processes, where the engine shows a different
+// id: ours, followed by that of the client.
 func (q *request) mark() string { return q.processID + " " + q.queryID }
 
 // close releases what reading the body needed.
 func (q *request) close() {
 	for _, c := range q.closers {
-		// Closing a decompressor of a body that was read tells nothing new.
+		// Closing a decompressor of a body that was read to its end gives no new
+		// error.
 		_ = c.Close()
 	}
 }
@@ -76,7 +77,7 @@ var notSettings = map[string]bool{
 	"session_id": true, "session_timeout": true, "session_check": true, "session_timezone_header": true,
 	"stacktrace": true, "default_format": true, "compress": true, "decompress": true, "buffer_size": true,
 	"wait_end_of_query": true, "client_protocol_version": true, "role": true, "close_session": true,
-	// The mark by which a query is found again; a client has no log to read its own from.
+	// The mark by which a query is found; it is not shown to the client.
 	"log_comment": true,
 }
 
@@ -159,7 +160,7 @@ func (h *Handler) authenticate(r *http.Request, query url.Values) (User, error) 
 	return user, nil
 }
 
-// readParameters sorts the URL's parameters and the headers that stand for some.
+// readParameters sorts the URL's parameters and the headers that replace some.
 func (q *request) readParameters(r *http.Request, query url.Values) error {
 	q.database = first(query.Get("database"), r.Header.Get("X-ClickHouse-Database"))
 	q.format = first(query.Get("default_format"), r.Header.Get("X-ClickHouse-Format"), "TabSeparated")
@@ -276,7 +277,7 @@ func (q *request) openBody(w http.ResponseWriter, r *http.Request, query url.Val
 	return body, nil
 }
 
-// readForm reads a form: its fields are parameters, and it has no body of its own.
+// readForm reads a form: its fields are parameters, and there is no other body.
 func readForm(body io.Reader, boundary string, query url.Values) (io.Reader, error) {
 	form := multipart.NewReader(body, boundary)
 	for {

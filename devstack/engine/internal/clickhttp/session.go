@@ -18,8 +18,8 @@ import (
 // that a query that fails early fails with its status; a server's buffer_size.
 const holdBytes = 1 << 20
 
-// session runs one request on one connection, which nobody uses afterwards: so
-// no setting of a request can reach another.
+// session runs one request on one connection, which is not reused: so no
+// setting of a request can reach another.
 type session struct {
 	conn   *chdb.Conn
 	config Config
@@ -154,7 +154,7 @@ var streamed = map[string]bool{
 }
 
 // streams reports whether the result of q can be put together from pieces. Totals
-// and extremes stand outside the rows, and an array has an end.
+// and extremes are outside the rows, and an array has an end.
 func streams(q *request) bool {
 	if !streamed[q.format] {
 		return false

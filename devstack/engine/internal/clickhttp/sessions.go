@@ -21,16 +21,16 @@ const (
 	// sessionsMax bounds the sessions kept at once: a driver makes one a client,
 	// and nothing but time ends most of them.
 	sessionsMax = 10_000
-	// sessionStatementsMax bounds what one session remembers; each is run again
-	// before every request of the session.
+	// sessionStatementsMax bounds what one session remembers; each is rerun before
+	// every request of the session.
 	sessionStatementsMax = 100
 	// sessionTextMax bounds the text of one statement that is remembered, in bytes.
 	sessionTextMax = 16 << 10
 )
 
 // sessions are the HTTP sessions by user and session_id. A session is the text
-// of its SET and USE statements: each request gets a connection of its own, on
-// which they are run first.
+// of its SET and USE statements: each request gets a new connection, on which
+// they are run first.
 type sessions struct {
 	mu   sync.Mutex
 	byID map[sessionKey]*httpSession

@@ -24,7 +24,7 @@ const (
 	progressEvery = 2 * time.Second
 	// outputBytesMax bounds what is kept of npm's messages.
 	outputBytesMax = 4 << 10
-	// npmStopMax is how long npm may take to end after it is told to.
+	// npmStopMax is how long npm may take to end after the signal.
 	npmStopMax = 5 * time.Second
 )
 
@@ -75,8 +75,8 @@ func npmCache(ctx context.Context, npm string) string {
 	return filepath.Join(strings.TrimSpace(string(out)), "_cacache", "tmp")
 }
 
-// report tells how far the download is. npm itself is silent about one package,
-// but the file it downloads into grows.
+// report prints the progress of the download. npm itself is silent about one
+// package, but the file it downloads into grows.
 func (p pin) report(cache string, progress func(string), stop <-chan struct{}) {
 	began := time.Now()
 	tick := time.NewTicker(progressEvery)

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockPoll is how often a held lock is tried again.
+// lockPoll is the interval between attempts to take a held lock.
 const lockPoll = 100 * time.Millisecond
 
 // lock takes the lock file at path. The system releases it when the process ends,

@@ -5,10 +5,10 @@
 // The values of a column are the same in every revision: only the header of a
 // block and of a column differ. So the package walks over the values without
 // decoding them, and hands them on uncopied. It guarantees that what it writes is
-// a whole number of blocks, and that malformed input is an error, not a panic.
-// It refuses types whose values do not tell their length (aggregate function
-// states) and the self-describing ones (Dynamic, JSON), whose layout differs
-// between revisions.
+// a whole number of blocks, and that malformed input is an error, not a panic. It
+// refuses types whose values have no length prefix (aggregate function states)
+// and the self-describing ones (Dynamic, JSON), whose layout differs between
+// revisions.
 package native
 
 import (

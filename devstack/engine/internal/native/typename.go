@@ -27,8 +27,8 @@ var shapes = map[string]string{
 	"MultiPolygon":    "Array(Polygon)",
 }
 
-// parseType returns the layout of the type called name, which stands depth types
-// deep in another. Errors wrap ErrUnsupported.
+// parseType returns the layout of the type called name, which is nested in depth
+// other types. Errors wrap ErrUnsupported.
 func parseType(name string, depth int) (column, error) {
 	name = strings.TrimSpace(name)
 	if depth > typeDepthMax {

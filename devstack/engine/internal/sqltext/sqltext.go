@@ -137,7 +137,8 @@ func withoutSync(text []byte) []byte {
 	return text
 }
 
-// leadingKind tells a query that returns the rows of a SELECT from everything else.
+// leadingKind distinguishes a query that returns the rows of a SELECT from
+// everything else.
 func leadingKind(text []byte) Kind {
 	s := &scanner{text: text}
 	t := s.next()
@@ -151,8 +152,9 @@ func leadingKind(text []byte) Kind {
 	return Other
 }
 
-// endsQuery reports, without moving, whether what follows can only stand behind
-// a FORMAT clause. It tells the clause from a column that is called format.
+// endsQuery reports, without moving, whether the following text can only come
+// after a FORMAT clause. It distinguishes the clause from a column that is
+// called format.
 func (s *scanner) endsQuery() bool {
 	mark := s.pos
 	t := s.next()
@@ -173,8 +175,8 @@ func (s *scanner) onlyBlank() bool {
 	}
 }
 
-// parseInsert reads behind the word INSERT. It reports false for an INSERT that
-// brings its rows by a query: no data stand behind that.
+// parseInsert reads behind the word INSERT. It reports false for an INSERT with
+// a query: no data follow that.
 func parseInsert(s *scanner, begin int) (Statement, bool, error) {
 	s.skipTarget()
 	settingsAt := -1

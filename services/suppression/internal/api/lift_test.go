@@ -131,7 +131,7 @@ func TestLift_RefusesWhatIsTooWide(t *testing.T) {
 		"no note":        {"note", " ", "note is missing"},
 		"long note":      {"note", strings.Repeat("n", 1001), "longer than"},
 		"long source":    {"source", strings.Repeat("s", 255), "longer than"},
-		"a typing error": {"mailbox_provider", "gmail", "is none that the table"},
+		"a typing error": {"mailbox_provider", "gmail", "is not in the table of domains"},
 		"complaints":     {"reason", "complaint", "consent"},
 		"bad cursor":     {"cursor", "x", "cursor is not one"},
 		"unknown field":  {"sources", "acme", "unknown field"},
