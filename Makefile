@@ -85,7 +85,7 @@ lint: ## gofmt, go vet, golangci-lint, deadcode
 	@echo '== go vet'
 	@go vet $(PACKAGES)
 	@go vet -tags kafka,sql ./devstack/...
-	@echo '== golangci-lint (the first build takes some minutes)' # a module of its own, see docs/decisions/0017
+	@echo '== golangci-lint (the first build takes some minutes)' # a separate module, see docs/decisions/0017
 	@linter=$$(cd devstack/lint && GOWORK=off go tool -n golangci-lint); "$$linter" run --show-stats=false $(PACKAGES)
 	@echo '== deadcode'
 	@deadcode=$$(cd devstack/lint && GOWORK=off go tool -n deadcode); \
@@ -106,7 +106,7 @@ check-alone: ## each module builds, and its go.mod is tidy, without the workspac
 	  echo "== $$module alone"; \
 	  (cd "$$module" && GOWORK=off go build -o /dev/null ./... && GOWORK=off go mod tidy -diff) || failed+=" $$module"; \
 	done; \
-	test -z "$$failed" || { echo "not able to stand alone:$$failed (go mod tidy there, then look)"; exit 1; }
+	test -z "$$failed" || { echo "these modules do not build without the workspace:$$failed (run go mod tidy there, then look)"; exit 1; }
 
 image: ## the container image of the services
 	docker build -f deploy/Dockerfile -t mailstream:dev .

@@ -1,5 +1,6 @@
 # The stand-in for Slack of the development stack, with its page. It is for a
-# laptop: messages are kept in memory, and anybody who reaches the port reads them.
+# laptop: messages are kept in memory, and every client that reaches the port can
+# read them.
 FROM golang:1.26.8 AS build
 WORKDIR /src
 ENV CGO_ENABLED=0 GOTOOLCHAIN=local GOWORK=off GOFLAGS=-buildvcs=false \

@@ -22,7 +22,7 @@ allow() { # user, then what kafka-acls.sh takes
 }
 
 everything="--resource-pattern-type prefixed --topic $PREFIX"
-# What generic sources tell that is no event of an email: webhook.SOURCE.NAME.
+# What generic sources report that is no event of an email: webhook.SOURCE.NAME.
 webhooks="--resource-pattern-type prefixed --topic ${PREFIX%email.}webhook."
 
 # Makes the topics and compares their settings.
@@ -51,5 +51,5 @@ allow analytics --operation Write --topic "${PREFIX}dead-letter"
 allow suppression --operation Write --topic "${PREFIX}suppressions" --topic "${PREFIX}dead-letter"
 allow alerting --operation Write --topic "${PREFIX}rates" --topic "${PREFIX}alerts" --topic "${PREFIX}alert_controls"
 
-# Another team's consumer is one line, with a group name of its own:
+# The consumer of another team is one line, with its group name:
 #   allow-principal User:team-clicks --operation Read --topic email.clicked --group team-clicks

@@ -1,4 +1,5 @@
--- Counts one hour for good: reads the key columns of that hour's events.
+-- Writes the final counts of one hour: reads the key columns of that hour's
+-- events.
 INSERT INTO rates_1h_sealed (hour, seal, provider, source, type, recipient_domain, mailbox_provider, cause, machine, events)
 SELECT
     {hour:DateTime('UTC')}, {seal:UInt64},
