@@ -90,7 +90,7 @@ func (w *world) config(t *testing.T, url string, extra ...string) pipeline.Confi
 	t.Helper()
 	text := append([]string{
 		fmt.Sprintf("kafka: {brokers: [%q], topics: {partitions: 4}}", w.brokers),
-		fmt.Sprintf("clickhouse: {url: %q, database: %q, insert_timeout: 10s}", url, w.database),
+		fmt.Sprintf("clickhouse: {url: %q, database: %q}", url, w.database),
 	}, extra...)
 	if len(extra) == 0 {
 		text = append(text, `analytics: {listen: "127.0.0.1:0", flush_interval: 50ms}`)
@@ -148,15 +148,26 @@ func closed(ch <-chan struct{}) func() bool {
 	}
 }
 
-// await polls until what holds.
+// await waits until what holds.
 func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(waitMax); !holds(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s for %s", waitMax, what)
-		}
-		<-time.After(waitStep)
+	if !poll(holds) {
+		t.Fatalf("waited %s for %s", waitMax, what)
 	}
+}
+
+// poll asks until the answer is yes, or waitMax is over. It rests three times as
+// long as an answer takes, since a query over many parts slows down the inserts
+// that it waits for.
+func poll(holds func() bool) bool {
+	for deadline := time.Now().Add(waitMax); time.Now().Before(deadline); {
+		began := time.Now()
+		if holds() {
+			return true
+		}
+		<-time.After(max(waitStep, 3*time.Since(began)))
+	}
+	return false
 }
 
 // publish writes events, each to the topic of its type, and waits for the
@@ -228,12 +239,8 @@ func (w *world) askAs(user, query, readonly string) (string, error) {
 func (w *world) wantSQL(t *testing.T, query, want string) {
 	t.Helper()
 	var got string
-	deadline := time.Now().Add(waitMax)
-	for got = w.sql(t, query); got != want; got = w.sql(t, query) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s\n got %q\nwant %q", query, got, want)
-		}
-		<-time.After(waitStep)
+	if !poll(func() bool { got = w.sql(t, query); return got == want }) {
+		t.Fatalf("%s\n got %q\nwant %q", query, got, want)
 	}
 }
 

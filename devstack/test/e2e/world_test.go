@@ -158,15 +158,19 @@ func (w *world) wantSQL(query string, want ...string) {
 	})
 }
 
-// eventually polls ok until it holds.
+// eventually asks ok until it holds. It rests three times as long as an answer
+// takes, since a query slows down what it waits for.
 func (w *world) eventually(ok func() bool, otherwise func() string) {
 	w.t.Helper()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.Now().Add(patience); !ok(); <-ticker.C {
+	for deadline := time.Now().Add(patience); ; {
+		began := time.Now()
+		if ok() {
+			return
+		}
 		if time.Now().After(deadline) {
 			w.t.Fatalf("still not so: %s", otherwise())
 		}
+		<-time.After(max(20*time.Millisecond, 3*time.Since(began)))
 	}
 }
 
