@@ -8,7 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/mailstream/mailstream/services/alerting/backtest"
+	"github.com/mailstream/mailstream/services/alerting/playback"
 	"github.com/mailstream/mailstream/services/pipeline"
 )
 
@@ -56,7 +56,7 @@ func Backtest(ctx context.Context, opt Options) (BacktestReport, error) {
 			return BacktestReport{}, err
 		}
 	}
-	rules, err := backtest.ReadRules("the benchmark's rules", []byte("rules: [{name: block_spike, min_volume: 5, resolve_below: 0.2}]"))
+	rules, err := playback.ReadRules("the benchmark's rules", []byte("rules: [{name: block_spike, min_volume: 5, resolve_below: 0.2}]"))
 	if err == nil {
 		rules, err = rules.Sweep(fmt.Sprintf("threshold=0.25:%.2f:0.01", 0.25+0.01*(backtestRules-1)))
 	}
@@ -72,7 +72,7 @@ func Backtest(ctx context.Context, opt Options) (BacktestReport, error) {
 		}
 		reference = append(reference, time.Since(start))
 		start = time.Now()
-		played, err := pipeline.PlayHistory(ctx, cfg, rules, backtest.Options{From: from, To: to}, zap.NewNop())
+		played, err := pipeline.PlayHistory(ctx, cfg, rules, playback.Options{From: from, To: to}, zap.NewNop())
 		if err != nil {
 			return BacktestReport{}, err
 		}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/mailstream/mailstream/services/alerting/backtest"
+	"github.com/mailstream/mailstream/services/alerting/playback"
 	"github.com/mailstream/mailstream/services/pipeline"
 )
 
@@ -50,12 +50,12 @@ func TestBacktest_FindsTheIncidentsOfADay(t *testing.T) {
 	fired("inc-gmail", "gmail.com", "06:20", "07:00")
 	fired("inc-other", "b.test", "09:00", "09:30")
 
-	rules, err := backtest.ReadRules("rules", []byte("rules: [{name: block_spike}]"))
+	rules, err := playback.ReadRules("rules", []byte("rules: [{name: block_spike}]"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	play := func(exact bool) backtest.Report {
-		report, err := pipeline.PlayHistory(t.Context(), w.cfg, rules, backtest.Options{From: day, To: day.Add(24 * time.Hour), Exact: exact}, logger(t))
+	play := func(exact bool) playback.Report {
+		report, err := pipeline.PlayHistory(t.Context(), w.cfg, rules, playback.Options{From: day, To: day.Add(24 * time.Hour), Exact: exact}, logger(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +65,7 @@ func TestBacktest_FindsTheIncidentsOfADay(t *testing.T) {
 		Where, Start, End, Then string
 		Covered                 bool
 	}
-	list := func(r backtest.Report) (out []found) {
+	list := func(r playback.Report) (out []found) {
 		for _, in := range r.Incidents {
 			f := found{Where: in.Labels["recipient_domain"] + in.Labels["mailbox_provider"], Start: in.Start.Format("15:04"), End: in.End.Format("15:04"), Covered: in.Covered}
 			if in.Then != nil {
@@ -92,7 +92,7 @@ func TestBacktest_FindsTheIncidentsOfADay(t *testing.T) {
 	if diff := cmp.Diff(append(gmail, hotmail...), list(exact)); diff != "" {
 		t.Errorf("exact (-want +got):\n%s", diff)
 	}
-	want := backtest.Summary{Rule: "block_spike", Incidents: 4, Covered: 2, PagesPerWeek: 14, Fired: 2, Both: 1, Missed: 1, New: 3}
+	want := playback.Summary{Rule: "block_spike", Incidents: 4, Covered: 2, PagesPerWeek: 14, Fired: 2, Both: 1, Missed: 1, New: 3}
 	got := exact.Rules[0]
 	if got.EarlierSeconds < 600 || got.EarlierSeconds > 660 {
 		t.Errorf("%v seconds earlier than what fired at 06:20", got.EarlierSeconds)

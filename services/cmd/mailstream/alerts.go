@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mailstream/mailstream/services/alerting/backtest"
+	"github.com/mailstream/mailstream/services/alerting/playback"
 	"github.com/mailstream/mailstream/services/pipeline"
 )
 
@@ -64,7 +64,7 @@ one field of each rule.`,
 
 // options returns the flags as the back-test takes them; progress goes to standard
 // error.
-func (f *backtestFlags) options(c *command) (opt backtest.Options, err error) {
+func (f *backtestFlags) options(c *command) (opt playback.Options, err error) {
 	for flag, at := range map[string]*time.Time{"from": &opt.From, "to": &opt.To} {
 		text := f.from
 		if flag == "to" {
@@ -103,7 +103,7 @@ func (c *command) runBacktest(cmd *cobra.Command, f backtestFlags) error {
 		if err != nil {
 			return usagef("--rules: %w", err)
 		}
-		if rules, err = backtest.ReadRules(f.rules, text); err != nil {
+		if rules, err = playback.ReadRules(f.rules, text); err != nil {
 			return err
 		}
 	}
@@ -138,13 +138,13 @@ form of the file.`,
 			if err != nil {
 				return err
 			}
-			var results []backtest.Result
+			var results []playback.Result
 			for _, name := range files {
 				text, err := os.ReadFile(name)
 				if err != nil {
 					return usagef("read cases: %w", err)
 				}
-				cases, rules, err := backtest.ReadCases(name, text, cfg.Rules())
+				cases, rules, err := playback.ReadCases(name, text, cfg.Rules())
 				if err != nil {
 					return err
 				}
@@ -157,7 +157,7 @@ form of the file.`,
 	return cmd
 }
 
-func (c *command) printResults(results []backtest.Result, asJSON bool) error {
+func (c *command) printResults(results []playback.Result, asJSON bool) error {
 	failed := 0
 	if asJSON {
 		if err := json.NewEncoder(c.stdout).Encode(results); err != nil {
@@ -169,7 +169,7 @@ func (c *command) printResults(results []backtest.Result, asJSON bool) error {
 			}
 		}
 	} else {
-		failed = backtest.WriteResults(c.stdout, results)
+		failed = playback.WriteResults(c.stdout, results)
 	}
 	if failed > 0 {
 		return fmt.Errorf("%d of %d cases failed", failed, len(results))

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mailstream/mailstream/services/alerting/backtest"
+	"github.com/mailstream/mailstream/services/alerting/playback"
 )
 
 func TestAlertsTest_ExitsWithOneWhenACaseFails(t *testing.T) {
@@ -25,7 +25,7 @@ func TestAlertsTest_ExitsWithOneWhenACaseFails(t *testing.T) {
 		t.Errorf("good: %d %q %s", code, out, faults)
 	}
 	code, out, faults := cli(t, "alerts", "test", "--json", good, bad)
-	var results []backtest.Result
+	var results []playback.Result
 	if err := json.Unmarshal([]byte(out), &results); err != nil || len(results) != 2 || !results[0].OK || results[1].OK {
 		t.Errorf("as JSON: %q %v", out, err)
 	}

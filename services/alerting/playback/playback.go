@@ -1,4 +1,4 @@
-// Package backtest plays history to the rules of alerting: which incidents they
+// Package playback plays history to the rules of alerting: which incidents they
 // would have had, how often they would have called people, and how that differs
 // from what really fired. It also runs unit cases of rules, which a team keeps
 // beside them.
@@ -7,7 +7,7 @@
 // service; only the clock is another one. It writes nothing and calls nobody. It
 // does not play what a rule cannot see: lateness of a source, faults of the
 // service, silences.
-package backtest
+package playback
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package backtest
+package playback
 
 import (
 	"maps"
@@ -159,14 +159,6 @@ func (p *player) step(at stateKey, now time.Time) (fired bool) {
 		}
 	}
 	return event == rule.Fired
-}
-
-// status returns where the alert of a rule and key is.
-func (p *player) status(at stateKey) rule.Status {
-	if s := p.states[at]; s != nil {
-		return s.status
-	}
-	return rule.Status{}
 }
 
 // cover marks the incidents that another message tells, as the service does when
