@@ -148,7 +148,7 @@ func (s *Service) receivers(opt options) {
 	}
 	met := outbox.NewMetrics(s.reg, names...)
 	for _, r := range s.cfg.receivers() {
-		to := r.Build(receiver.Options{Links: s.cfg.Links, Transport: opt.transport})
+		to := r.Build(receiver.Options{Links: s.cfg.Links, Transport: opt.transport, Log: s.log})
 		s.boxes = append(s.boxes, outbox.New(r.Name, to, s.log, met))
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
@@ -131,6 +132,12 @@ type Holder interface {
 	// Hold says which alerts people were told of through this receiver, those that
 	// ended lately included. It replaces what was said before and returns at once.
 	Hold(alerts []schemas.Alert)
+}
+
+// Runner is a receiver with work beside its messages.
+type Runner interface {
+	// Run works until ctx is done, which is no error.
+	Run(ctx context.Context) error
 }
 
 // Fault is why a receiver did not take a message. The fate it is wrapped in says
@@ -253,6 +260,15 @@ func (b *Outbox) Settled(id ID) {
 
 // Run delivers until ctx is done, which is no error.
 func (b *Outbox) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	if r, ok := b.to.(Runner); ok {
+		g.Go(func() error { return r.Run(ctx) })
+	}
+	g.Go(func() error { return b.loop(ctx) })
+	return g.Wait()
+}
+
+func (b *Outbox) loop(ctx context.Context) error {
 	for ctx.Err() == nil {
 		batch, wait := b.take()
 		if len(batch) == 0 {
