@@ -268,6 +268,7 @@ type AlertFacts struct {
 	Carriers  []AlertCarrier   `json:"carriers,omitempty"`
 	Late      bool             `json:"late,omitempty"`
 	NoTraffic *AlertNoTraffic  `json:"no_traffic,omitempty"`
+	Flapping  bool             `json:"flapping,omitempty"` // as of the alert
 	// Also names the other keys the same message covers, "mailbox_provider google".
 	Also []string `json:"also,omitempty"`
 	// Answer is what a receiver answered, of RuleReceiver.

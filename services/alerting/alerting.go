@@ -27,6 +27,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/book"
+	"github.com/mailstream/mailstream/services/alerting/internal/controls"
 	"github.com/mailstream/mailstream/services/alerting/internal/counter"
 	"github.com/mailstream/mailstream/services/alerting/internal/evaluator"
 	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
@@ -58,6 +59,8 @@ type Service struct {
 	watch     *admin.Watch
 	tail      *read.Tail
 	book      *book.Book
+	said      *read.Tail // of the topic of controls
+	controls  *controls.Store
 	boxes     []*outbox.Outbox
 	counter   *counter.Counter
 	evaluator *evaluator.Evaluator
@@ -66,6 +69,7 @@ type Service struct {
 	life      *lifecycle.Life
 	changed   chan struct{} // has a value when stages may have settled
 	unread    prometheus.Counter
+	unheard   prometheus.Counter
 }
 
 // options are what tests replace.
@@ -102,7 +106,11 @@ func (s *Service) build(opt options) error {
 		Name: "mailstream_alerting_alerts_unreadable_total",
 		Help: "Records of the alerts topic that could not be read. Worry when it grows: somebody else writes there.",
 	})
-	s.reg.MustRegister(s.unread)
+	s.unheard = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "mailstream_alerting_controls_unreadable_total",
+		Help: "Records of the topic of alert controls that could not be read. Worry when it grows: somebody else writes there, or a newer version.",
+	})
+	s.reg.MustRegister(s.unread, s.unheard)
 	var err error
 	s.producer, err = produce.New(s.kafka, produce.Config{Name: "alerting", BufferRecordsMax: ratesBufferMax}, s.log, s.reg)
 	if err != nil {
@@ -113,6 +121,12 @@ func (s *Service) build(opt options) error {
 	if err != nil {
 		return err
 	}
+	topic := schemas.AlertControlsTopic(s.kafka.TopicPrefix)
+	s.said, err = read.NewTail(s.kafka, read.TailConfig{Topic: topic}, s.log, s.reg)
+	if err != nil {
+		return err
+	}
+	s.controls = &controls.Store{Set: controls.NewSet(s.cfg.Maintenance), Topic: topic, Publisher: s.producer, Log: s.said}
 	s.receivers(opt)
 	if len(s.cfg.Tokens) == 0 {
 		s.log.Warn("no token is configured: the alerts api lets nobody in")
@@ -121,7 +135,7 @@ func (s *Service) build(opt options) error {
 		return err
 	}
 	mux := http.NewServeMux()
-	api{book: s.book}.routes(mux)
+	api{book: s.book, controls: s.controls, labels: s.cfg.dimensions(), now: opt.now, log: s.log}.routes(mux)
 	mux.HandleFunc("/", httpserver.NotFound)
 	s.server, err = httpserver.New(s.cfg.Config, httpserver.Options{
 		Name: "alerting", Handler: httpserver.Bearer(s.cfg.Tokens, mux), Ready: s.readiness,
@@ -156,7 +170,7 @@ func (s *Service) receivers(opt options) {
 // topics returns what alerting reads and writes.
 func (s *Service) topics() []string {
 	prefix := s.kafka.TopicPrefix
-	return append(counter.Topics(prefix), schemas.RatesTopic(prefix), schemas.AlertsTopic(prefix))
+	return append(counter.Topics(prefix), schemas.RatesTopic(prefix), schemas.AlertsTopic(prefix), schemas.AlertControlsTopic(prefix))
 }
 
 // stages builds counter, evaluator and the group membership that assigns partitions to them.
@@ -170,7 +184,7 @@ func (s *Service) stages(opt options) error {
 	}, s.producer, s.log, s.reg)
 	s.evaluator = evaluator.New(evaluator.Options{
 		Kafka: s.kafka, Rules: rules, Instance: instanceName(), SeriesMax: s.cfg.SeriesMax, Now: opt.now, Receivers: s.boxes, Routes: s.cfg.Routes,
-		Book: s.book, Tail: s.tail, Publisher: s.producer, Settled: s.noteSettled,
+		Book: s.book, Controls: s.controls.Set, Inhibit: s.cfg.Inhibit, Tail: s.tail, Publisher: s.producer, Settled: s.noteSettled,
 	}, s.log, s.reg)
 	s.member = membership.New(s.kafka, s.kafka.Group("alerting"), s.log, s.reg)
 	// All counted topics are divided alike: the assignment of one partition number is
@@ -238,6 +252,7 @@ func (s *Service) tasks() []lifecycle.Task {
 		{Name: "http", Run: s.server.Run, Ready: s.server.Ready()},
 		{Name: "topics", Start: s.watch.Await, Run: s.watch.Run},
 		{Name: "alerts", Run: func(ctx context.Context) error { return s.tail.Run(ctx, s.apply) }, Ready: s.tail.CaughtUp()},
+		{Name: "controls", Run: func(ctx context.Context) error { return s.said.Run(ctx, s.hear) }, Ready: s.said.CaughtUp()},
 	}
 	for _, b := range s.boxes {
 		tasks = append(tasks, lifecycle.Task{Name: "outbox " + b.Name(), Run: b.Run})
@@ -255,6 +270,15 @@ func (s *Service) apply(_ context.Context, recs []*kgo.Record) error {
 	if n := s.book.Apply(recs); n > 0 {
 		s.unread.Add(float64(n))
 		s.often.Warn("alert records were not readable", telemetry.Rows(n))
+	}
+	return nil
+}
+
+// hear puts records of the topic of controls into the set.
+func (s *Service) hear(_ context.Context, recs []*kgo.Record) error {
+	if n := s.controls.Apply(recs); n > 0 {
+		s.unheard.Add(float64(n))
+		s.often.Warn("alert controls were not readable", telemetry.Rows(n))
 	}
 	return nil
 }

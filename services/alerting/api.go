@@ -2,122 +2,105 @@ package alerting
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
+	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/book"
+	"github.com/mailstream/mailstream/services/alerting/internal/controls"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
 
-// alertsMax bounds one answer. More alerts than anybody reads are told by their
-// number.
-const alertsMax = 1_000
+const (
+	// bodyMax bounds a body, in bytes: sixteen matchers and a comment.
+	bodyMax = 16 << 10
+	// retryAfterSeconds is what a caller is asked to wait while Kafka or this
+	// instance is not ready.
+	retryAfterSeconds = "2"
+)
 
-// api answers from the book, which every instance has whole.
+// api answers from the book and the controls, which every instance has whole, and
+// writes what people say through the controls.
 type api struct {
-	book *book.Book
-}
-
-// answer is the body of GET /v1/alerts.
-type answer struct {
-	Alerts []schemas.Alert `json:"alerts"`
-	Total  int             `json:"total"` // matching alerts, of which Alerts are the first
+	book     *book.Book
+	controls *controls.Store // nil: no controls
+	labels   []string        // that rules are by, beside those of the built-in rule
+	now      func() time.Time
+	log      *zap.Logger
 }
 
 func (a api) routes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /v1/alerts", a.list)
-	mux.HandleFunc("/v1/alerts", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Allow", http.MethodGet)
-		httpserver.Problem(w, http.StatusMethodNotAllowed, "method not allowed", "alerts can only be read")
+	only(mux, "/v1/alerts", methods{http.MethodGet: a.list})
+	only(mux, "/v1/silences", methods{http.MethodGet: a.listSilences, http.MethodPost: a.addSilence})
+	only(mux, "/v1/silences/{id}", methods{http.MethodDelete: a.removeSilence})
+	only(mux, "/v1/incidents/{id}", methods{http.MethodGet: a.showIncident})
+	only(mux, "/v1/incidents/{id}/ack", methods{http.MethodPost: a.acknowledge})
+	only(mux, "/v1/incidents/{id}/notes", methods{http.MethodPost: a.addNote})
+}
+
+// methods are the handlers of one path.
+type methods map[string]http.HandlerFunc
+
+// only answers the methods of one path and refuses the others.
+func only(mux *http.ServeMux, path string, handlers methods) {
+	for method, h := range handlers {
+		mux.HandleFunc(method+" "+path, h)
+	}
+	allow := strings.Join(slices.Sorted(maps.Keys(handlers)), ", ")
+	mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", allow)
+		httpserver.Problem(w, http.StatusMethodNotAllowed, "method not allowed", "allowed: "+allow)
 	})
 }
 
-// The parameters of a list: those of labels are label.<name>.
-const labelPrefix = "label."
-
-func parameters() []string {
-	return []string{
-		"state", "source", "rule",
-		labelPrefix + schemas.LabelSource, labelPrefix + schemas.DimensionDomain, labelPrefix + schemas.DimensionProvider,
-	}
-}
-
-// list shows alerts, the latest first: all that are known, or those that match
-// the parameters state (several, comma-separated), source, rule and labels.
-func (a api) list(w http.ResponseWriter, r *http.Request) {
-	q, ok := httpserver.Query(w, r, parameters()...)
-	if !ok {
-		return
-	}
-	wanted, err := parseFilter(q)
-	if err != nil {
-		httpserver.Problem(w, http.StatusBadRequest, "bad request", err.Error())
-		return
-	}
-	alerts := a.book.All(wanted.takes)
-	total := len(alerts)
-	alerts = alerts[:min(total, alertsMax)]
-	for i := range alerts {
-		alerts[i].Notify = withoutFacts(alerts[i].Notify)
-	}
+// show answers with v, which is of this moment.
+func show(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Cache-Control", "no-store")
-	httpserver.JSON(w, http.StatusOK, answer{Alerts: alerts, Total: total})
+	httpserver.JSON(w, status, v)
 }
 
-// filter is which alerts are asked for; what is empty takes all.
-type filter struct {
-	states []string
-	rule   string
-	labels map[string]string
+// ready says whether the controls are read. It answers by itself when not: what
+// is missing would be taken for what is not there.
+func (a api) ready(w http.ResponseWriter) bool {
+	if a.controls.Ready() {
+		return true
+	}
+	unavailable(w, "the silences and incidents are still being read")
+	return false
 }
 
-// parseFilter reads the parameters. One without a value is a variable that was not
-// set: to pass over it would answer everything.
-func parseFilter(q url.Values) (filter, error) {
-	f := filter{rule: q.Get("rule"), labels: map[string]string{}}
-	for _, name := range slices.Sorted(maps.Keys(q)) {
-		value := q.Get(name)
-		switch label, isLabel := strings.CutPrefix(name, labelPrefix); {
-		case value == "":
-			return f, fmt.Errorf("parameter %q is empty: leave it out for all", name)
-		case name == "state":
-			f.states = strings.Split(value, ",")
-		case name == "source", isLabel:
-			if other, set := f.labels[label]; set && other != value {
-				return f, fmt.Errorf("source and %ssource ask for the same and differ", labelPrefix)
-			}
-			f.labels[label] = value
-		}
-	}
-	for _, s := range f.states {
-		switch schemas.AlertState(s) {
-		case schemas.AlertPending, schemas.AlertFiring, schemas.AlertRecovering, schemas.AlertResolved:
-		default:
-			return f, errors.New("state must be pending, firing, recovering or resolved")
-		}
-	}
-	return f, nil
+func unavailable(w http.ResponseWriter, detail string) {
+	w.Header().Set("Retry-After", retryAfterSeconds)
+	httpserver.Problem(w, http.StatusServiceUnavailable, "unavailable", detail)
 }
 
-func (f filter) takes(a *schemas.Alert) bool {
-	for name, want := range f.labels {
-		if a.Labels[name] != want {
-			return false
-		}
+// refused answers for the faults of a body, all of them.
+func refused(w http.ResponseWriter, faults *config.Problems) bool {
+	err := faults.Err()
+	if err == nil {
+		return false
 	}
-	return (len(f.states) == 0 || slices.Contains(f.states, string(a.State))) && (f.rule == "" || a.Rule == f.rule)
+	detail := err.Error()
+	if invalid, ok := errors.AsType[*config.InvalidError](err); ok {
+		detail = strings.Join(invalid.Faults, "; ")
+	}
+	httpserver.Problem(w, http.StatusBadRequest, "bad request", detail)
+	return true
 }
 
-// withoutFacts leaves out what only the message needs.
-func withoutFacts(notify []schemas.Notification) []schemas.Notification {
-	out := slices.Clone(notify)
-	for i := range out {
-		out[i].Facts = nil
+// put writes c. It answers by itself when it cannot.
+func (a api) put(w http.ResponseWriter, r *http.Request, c schemas.AlertControl) bool {
+	if err := a.controls.Put(r.Context(), c); err != nil {
+		a.log.Warn("a change of alert controls was not written", telemetry.Err(err))
+		unavailable(w, "it could not be written to Kafka: nothing has changed as far as is known")
+		return false
 	}
-	return out
+	return true
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/alerting/internal/controls"
 	"github.com/mailstream/mailstream/services/alerting/internal/metric"
 	"github.com/mailstream/mailstream/services/alerting/internal/receiver"
 	"github.com/mailstream/mailstream/services/alerting/internal/route"
@@ -34,6 +35,11 @@ type Config struct {
 	// Rules say what is alarming. Left out, the built-in rule: more than 60 % of the
 	// mail to one recipient domain or mailbox provider blocked within 15 minutes.
 	Rules []rule.Rule `yaml:"rules"`
+	// Maintenance are silences that come again at set times, up to 50. Default none.
+	Maintenance []controls.Window `yaml:"maintenance"`
+	// Inhibit says which rule hides the messages of which other one on the same key,
+	// up to 50. Default none.
+	Inhibit []controls.Inhibition `yaml:"inhibit"`
 	// SeriesMax bounds the recipient domains and mailbox providers kept for one
 	// source in one process; further ones are counted together as __other__. Range
 	// [1000, 10000000]. Default 1_000_000: about 200 MB.
@@ -58,6 +64,9 @@ const (
 	routesMax = 100
 	// slackReceiver names the Slack webhook in records and metrics.
 	slackReceiver = "slack"
+	// controlsMax bounds maintenance windows and inhibitions, which every alert is
+	// compared with once a second.
+	controlsMax = 50
 )
 
 // Default returns the section as it is when left out.
@@ -87,6 +96,33 @@ func (c Config) Validate(p *config.Problems) {
 		at.Check(r.Name != schemas.RuleReceiver, "name", "%q is taken by the rule of receivers that take no messages", r.Name)
 		names[r.Name] = true
 	}
+	c.validateControls(names, p)
+}
+
+// validateControls reports to p what is wrong with maintenance and inhibit; rules
+// are the names of all rules.
+func (c Config) validateControls(rules map[string]bool, p *config.Problems) {
+	p.Check(len(c.Maintenance) <= controlsMax, "maintenance", "%d of them, at most %d", len(c.Maintenance), controlsMax)
+	windows := make(map[string]bool)
+	for i, w := range c.Maintenance {
+		at := p.At(fmt.Sprintf("maintenance[%d]", i))
+		w.Validate(at)
+		at.Check(!windows[w.Name], "name", "%q is taken by another window", w.Name)
+		windows[w.Name] = true
+	}
+	p.Check(len(c.Inhibit) <= controlsMax, "inhibit", "%d of them, at most %d", len(c.Inhibit), controlsMax)
+	for i, inhibition := range c.Inhibit {
+		inhibition.Validate(rules, p.At(fmt.Sprintf("inhibit[%d]", i)))
+	}
+}
+
+// dimensions returns what the keys of the rules are made of.
+func (c Config) dimensions() []string {
+	var out []string
+	for _, r := range c.rules() {
+		out = append(out, r.By...)
+	}
+	return out
 }
 
 // validateReceivers reports to p what is wrong with receivers, routes and links.

@@ -22,6 +22,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/book"
+	"github.com/mailstream/mailstream/services/alerting/internal/controls"
 	"github.com/mailstream/mailstream/services/alerting/internal/metric"
 	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
 	"github.com/mailstream/mailstream/services/alerting/internal/route"
@@ -85,7 +86,10 @@ type Options struct {
 	// Routes say which of them hears of what.
 	Routes []route.Route
 	// Book is filled by Tail from the alerts topic.
-	Book      *book.Book
+	Book *book.Book
+	// Controls hide messages and keep what is over. Default none.
+	Controls  *controls.Set
+	Inhibit   []controls.Inhibition
 	Tail      Log
 	Publisher Publisher
 	// Settled is called when every partition has settled; it must be quick.
@@ -105,7 +109,7 @@ type Evaluator struct {
 	marks  *marks
 	book   *book.Book
 	tail   Log
-	topics struct{ rates, alerts string }
+	topics struct{ rates, alerts, controls string }
 	place  func(group string) int32 // partition of the rates topic
 
 	limit   *window.Limit
@@ -115,6 +119,7 @@ type Evaluator struct {
 	unsaved []outbox.Result // delivered, not yet written
 
 	tickAt, expireAt, startAt time.Time
+	sweepAt                   time.Time
 	faults                    int // in a row
 	settled                   atomic.Bool
 	blind                     atomic.Bool // counts of a lane are stale
@@ -151,11 +156,15 @@ func New(opt Options, log *zap.Logger, reg prometheus.Registerer) *Evaluator {
 		limit: window.NewLimit(opt.SeriesMax), parts: make(map[int32]*part), live: make(map[string]live),
 	}
 	e.window = metric.StreamWindowMin
+	if opt.Controls == nil {
+		e.opt.Controls = controls.NewSet(nil)
+	}
 	for _, r := range opt.Rules {
 		e.window = max(e.window, r.Window)
 	}
 	e.topics.rates = schemas.RatesTopic(opt.Kafka.TopicPrefix)
 	e.topics.alerts = schemas.AlertsTopic(opt.Kafka.TopicPrefix)
+	e.topics.controls = schemas.AlertControlsTopic(opt.Kafka.TopicPrefix)
 	e.place = produce.Placement(int(opt.Kafka.Topics.Partitions))
 	e.marks = &marks{
 		at:  kafka.TopicPartition{Topic: e.topics.rates, Partition: e.place(window.MarkKey)},

@@ -26,6 +26,7 @@ type draft struct {
 	event  rule.Event
 	over   bool // the threshold is exceeded right now
 	write  bool // differs from what is written
+	muted  bool // another rule's incident hides its messages
 	split  window.Split
 }
 
@@ -99,7 +100,11 @@ func (e *Evaluator) draft(p *part, r *rule.Rule, k window.Key, now time.Time) *d
 		fresh := p.table.Sum(k, max(from, window.PaneOf(status.Since)))
 		in.Fresh = fresh.Total()
 	}
-	next, event := r.Step(status, in)
+	judged := *r
+	if prev.Flapping && status.Told() {
+		judged = r.Damped()
+	}
+	next, event := judged.Step(status, in)
 	e.met.evaluations.Inc()
 	d := &draft{status: next, event: event, over: over, split: p.table.Split(k, from)}
 	d.alert = prev
@@ -117,7 +122,7 @@ func (e *Evaluator) draft(p *part, r *rule.Rule, k window.Key, now time.Time) *d
 	}
 	d.fill(r, counts, now)
 	d.alert.NoTraffic = nil
-	if since, ends, ok := r.NoTraffic(next, in); ok {
+	if since, ends, ok := judged.NoTraffic(next, in); ok {
 		d.alert.NoTraffic = &schemas.AlertNoTraffic{Since: since, EndsAt: ends}
 	}
 	d.alert.Writer = e.opt.Instance
@@ -142,7 +147,10 @@ func (d *draft) fill(r *rule.Rule, counts window.Counts, now time.Time) {
 	a, s := &d.alert, d.status
 	if d.event == rule.Fired || a.Incident == "" {
 		a.Incident = rule.Incident(a.Fingerprint, s.Since)
-		a.ResolvedAt, a.InhibitedBy = time.Time{}, ""
+		a.ResolvedAt, a.InhibitedBy, a.SilencedBy, a.Acknowledged, a.Flapping = time.Time{}, "", nil, nil, false
+	}
+	if d.event == rule.Fired {
+		a.Periods, a.Flapping = rule.Periods(a.Periods, now)
 	}
 	a.Version++
 	a.State, a.StateSince, a.Since, a.JudgedAt, a.Peak, a.Ended = s.State, s.StateSince, s.Since, s.JudgedAt, s.Peak, s.Ended

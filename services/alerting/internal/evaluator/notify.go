@@ -22,11 +22,14 @@ const (
 // notify decides who is told of what is about to be written. A spike at one
 // domain is also one at its mailbox provider: it is told once (decision 0004).
 func (e *Evaluator) notify(p *part, drafts []*draft, now time.Time) {
+	e.quiet(drafts, now)
+	e.mute(drafts)
 	groups := make(map[spike][]*draft)
 	for _, d := range drafts {
 		switch {
 		case d.event == rule.Resolved:
 			e.tellResolved(d)
+		case silenced(&d.alert), d.muted: // hidden, until it is over or that is
 		case e.untold(d):
 			s := spike{d.alert.Rule, d.alert.Group}
 			groups[s] = append(groups[s], d)
@@ -75,7 +78,7 @@ func (e *Evaluator) heads(s spike, drafts []*draft) []schemas.Alert {
 	out := e.book.All(head)
 	for _, d := range drafts {
 		out = slices.DeleteFunc(out, func(a schemas.Alert) bool { return a.Fingerprint == d.alert.Fingerprint })
-		if head(&d.alert) && !e.untold(d) {
+		if head(&d.alert) && (!e.untold(d) || silenced(&d.alert)) {
 			out = append(out, d.alert)
 		}
 	}
@@ -203,7 +206,7 @@ func (d *draft) facts() schemas.AlertFacts {
 	return schemas.AlertFacts{
 		Incident: a.Incident, Since: a.Since, Ended: a.Ended, Value: a.Value, Peak: a.Peak,
 		Counts: a.Counts, Causes: a.Causes, Reasons: a.Reasons, NoTraffic: a.NoTraffic, Answer: a.Answer,
-		Measure: a.Measure, Carriers: a.Carriers, Late: a.Late,
+		Measure: a.Measure, Carriers: a.Carriers, Late: a.Late, Flapping: a.Flapping,
 	}
 }
 

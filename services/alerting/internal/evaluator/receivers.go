@@ -150,9 +150,17 @@ func (e *Evaluator) judgeReceiver(all []schemas.Alert, name string, now time.Tim
 	switch {
 	case failing && active:
 		a.Answer = answer
-		d := &draft{alert: a, status: e.status(&a)}
+		d := &draft{alert: a, status: e.status(&a), over: true}
 		d.alert.UpdatedAt = now
-		if e.tellRepeat(d, now); !d.write {
+		e.quiet([]*draft{d}, now)
+		switch {
+		case silenced(&d.alert):
+		case e.untold(d): // it was silenced when it began
+			e.tellFiring(d, nil)
+		default:
+			e.tellRepeat(d, now)
+		}
+		if !d.write {
 			return nil
 		}
 		d.alert.Version++
@@ -175,7 +183,10 @@ func (e *Evaluator) judgeReceiver(all []schemas.Alert, name string, now time.Tim
 	d.setReceiver(answer, e.opt.Instance, now)
 	d.alert.Incident = rule.Incident(fingerprint, now)
 	d.alert.ResolvedAt, d.alert.Acknowledged, d.alert.SilencedBy = time.Time{}, nil, nil
-	e.tellFiring(d, nil)
+	d.write = true
+	if e.quiet([]*draft{d}, now); !silenced(&d.alert) {
+		e.tellFiring(d, nil)
+	}
 	return d
 }
 

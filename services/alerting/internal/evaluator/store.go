@@ -35,6 +35,9 @@ func (e *Evaluator) store(ctx context.Context, p *part, drafts []*draft) error {
 		for _, d := range batch {
 			alerts = append(alerts, d.alert)
 		}
+		if !e.keepEnded(ctx, e.replaced(alerts)) {
+			return nil // the next turn judges once more
+		}
 		won, err := e.write(ctx, alerts)
 		if err != nil {
 			return err
@@ -43,6 +46,7 @@ func (e *Evaluator) store(ctx context.Context, p *part, drafts []*draft) error {
 			if !won[i] {
 				continue
 			}
+			d.alert = alerts[i] // with its timeline
 			e.live[d.alert.Fingerprint] = live{version: d.alert.Version, status: d.status}
 			p.active[keyOf(d.alert.Labels)] = d.status.Active()
 			e.announce(d)
@@ -59,6 +63,8 @@ func (e *Evaluator) write(ctx context.Context, alerts []schemas.Alert) (won []bo
 	won = make([]bool, len(alerts))
 	recs := make([]*kgo.Record, 0, len(alerts))
 	for i := range alerts {
+		prev, _ := e.book.Get(alerts[i].Fingerprint)
+		extend(&prev, &alerts[i])
 		rec, err := book.Record(e.topics.alerts, &alerts[i])
 		if err != nil {
 			return won, fate.Wrap(fate.Halt, err)
@@ -220,7 +226,7 @@ func (e *Evaluator) tend(ctx context.Context, now time.Time) error {
 		return p != nil && p.settled
 	}
 	var rewrite []schemas.Alert
-	var forget []*kgo.Record
+	var forget []schemas.Alert
 	firing := 0
 	alerts := e.book.All(mine)
 	e.hold(alerts, now)
@@ -231,7 +237,7 @@ func (e *Evaluator) tend(ctx context.Context, now time.Time) error {
 		case status.Told():
 			firing++
 		case !status.Active() && !e.owes(&a) && now.Sub(a.UpdatedAt) > keepResolved:
-			forget = append(forget, book.Tombstone(e.topics.alerts, a.Fingerprint))
+			forget = append(forget, a)
 			continue
 		}
 		switch {
@@ -249,11 +255,8 @@ func (e *Evaluator) tend(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	for batch := range slices.Chunk(forget, writeMax) {
-		if err := e.pub.Publish(ctx, batch...); err != nil && ctx.Err() == nil {
-			e.stumbled(fmt.Errorf("forget ended alerts: %w", err))
-		}
-	}
+	e.forget(ctx, forget)
+	e.sweep(ctx, now)
 	return nil
 }
 

@@ -110,6 +110,11 @@ func (w Writer) firing(n *outbox.Notice) (m Message, lines []string) {
 		m.Facts = append(m.Facts, Fact{"Peak", percent(f.Peak)}, Fact{"Lasts", span(n.At.Sub(f.Since))})
 	}
 	lines = w.explain(&m, a, f, w.open(&m, a, ": "+w.Plain(counts)+"."))
+	if f.Flapping {
+		const flapping = "It comes and goes: the third time within an hour. This is one incident now, which ends when it was quiet for an hour."
+		m.Sections = append(m.Sections, Section{Lines: []string{flapping}})
+		lines = append(lines, flapping)
+	}
 	if f.Late {
 		const late = "Its events came only after their window had passed, so nobody was called when it began."
 		m.Sections = append(m.Sections, Section{Lines: []string{late}})

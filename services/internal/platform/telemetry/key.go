@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -106,3 +107,13 @@ func Days(n int) zap.Field { return zap.Int("days", n) }
 
 // Tasks are the names of a service's tasks, in the order of their start.
 func Tasks(names []string) zap.Field { return zap.Strings("tasks", names) }
+
+// By names who asked for a change. What follows an @ is left out: a log holds no
+// address.
+func By(who string) zap.Field {
+	name, _, _ := strings.Cut(who, "@")
+	return zap.String("by", name)
+}
+
+// Until is when something ends.
+func Until(t time.Time) zap.Field { return zap.Time("until", t) }

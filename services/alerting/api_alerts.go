@@ -1,0 +1,165 @@
+package alerting
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+)
+
+// alertsMax bounds one answer. More alerts than anybody reads are told by their
+// number.
+const alertsMax = 1_000
+
+// answer is the body of GET /v1/alerts.
+type answer struct {
+	Alerts []schemas.Alert `json:"alerts"`
+	Total  int             `json:"total"` // matching alerts, of which Alerts are the first
+}
+
+// The parameters of a list: those of labels are label.<name>.
+const labelPrefix = "label."
+
+// parameters returns what a list takes: a label that no rule is by would answer
+// nothing for ever.
+func (a api) parameters() []string {
+	names := []string{"state", "source", "rule", "severity", "since", "until"}
+	for _, label := range append([]string{schemas.LabelSource, schemas.DimensionDomain, schemas.DimensionProvider}, a.labels...) {
+		if !slices.Contains(names, labelPrefix+label) {
+			names = append(names, labelPrefix+label)
+		}
+	}
+	return names
+}
+
+// list shows alerts, the latest first: all that are known, or those that match
+// the parameters state and severity (several, comma-separated), source, rule, labels,
+// and time.
+func (a api) list(w http.ResponseWriter, r *http.Request) {
+	q, ok := httpserver.Query(w, r, a.parameters()...)
+	if !ok {
+		return
+	}
+	wanted, err := parseFilter(q)
+	if err != nil {
+		httpserver.Problem(w, http.StatusBadRequest, "bad request", err.Error())
+		return
+	}
+	alerts := a.book.All(wanted.takes)
+	total := len(alerts)
+	alerts = alerts[:min(total, alertsMax)]
+	for i := range alerts {
+		a.complete(&alerts[i])
+	}
+	show(w, http.StatusOK, answer{Alerts: alerts, Total: total})
+}
+
+// complete makes a copy of a record what the API shows: without what only the
+// message needs and what only one incident's timeline has, with an acknowledgement
+// that the evaluator has not noted yet.
+func (a api) complete(alert *schemas.Alert) {
+	alert.Notify = withoutFacts(alert.Notify)
+	alert.Steps, alert.Readings = nil, nil
+	if a.controls != nil {
+		if ack := a.controls.Ack(alert.Incident); ack != nil {
+			alert.Acknowledged = ack
+		}
+	}
+}
+
+// filter is which alerts are asked for; what is empty takes all.
+type filter struct {
+	states       []string
+	severities   []string
+	rule         string
+	labels       map[string]string
+	since, until time.Time
+}
+
+// parseFilter reads the parameters. One without a value is a variable that was not
+// set: to pass over it would answer everything.
+func parseFilter(q url.Values) (filter, error) {
+	f := filter{rule: q.Get("rule"), labels: map[string]string{}}
+	for _, name := range slices.Sorted(maps.Keys(q)) {
+		value := q.Get(name)
+		switch label, isLabel := strings.CutPrefix(name, labelPrefix); {
+		case value == "":
+			return f, fmt.Errorf("parameter %q is empty: leave it out for all", name)
+		case name == "state":
+			f.states = strings.Split(value, ",")
+		case name == "severity":
+			f.severities = strings.Split(value, ",")
+		case name == "source", isLabel:
+			if other, set := f.labels[label]; set && other != value {
+				return f, fmt.Errorf("source and %ssource ask for the same and differ", labelPrefix)
+			}
+			f.labels[label] = value
+		}
+	}
+	for _, s := range f.states {
+		switch schemas.AlertState(s) {
+		case schemas.AlertPending, schemas.AlertFiring, schemas.AlertRecovering, schemas.AlertResolved:
+		default:
+			return f, errors.New("state must be pending, firing, recovering or resolved")
+		}
+	}
+	for _, s := range f.severities {
+		if !slices.Contains(schemas.AlertSeverities(), schemas.AlertSeverity(s)) {
+			return f, errors.New("severity must be info, warning or critical")
+		}
+	}
+	return f, f.parseTimes(q)
+}
+
+func (f *filter) parseTimes(q url.Values) error {
+	for name, at := range map[string]*time.Time{"since": &f.since, "until": &f.until} {
+		if !q.Has(name) {
+			continue
+		}
+		t, err := time.Parse(time.RFC3339, q.Get(name))
+		if err != nil {
+			return fmt.Errorf("parameter %q is not a time of RFC 3339, like 2026-01-02T15:04:05Z", name)
+		}
+		*at = t
+	}
+	if !f.until.IsZero() && f.until.Before(f.since) {
+		return errors.New(`"until" is before "since"`)
+	}
+	return nil
+}
+
+func (f filter) takes(a *schemas.Alert) bool {
+	for name, want := range f.labels {
+		if a.Labels[name] != want {
+			return false
+		}
+	}
+	severity := cmp.Or(a.Severity, schemas.SeverityCritical)
+	if len(f.severities) > 0 && !slices.Contains(f.severities, string(severity)) {
+		return false
+	}
+	return (len(f.states) == 0 || slices.Contains(f.states, string(a.State))) && (f.rule == "" || a.Rule == f.rule) && f.within(a)
+}
+
+// within says whether the incident was under way at some time from since to until.
+func (f filter) within(a *schemas.Alert) bool {
+	begun := f.until.IsZero() || a.Since.Before(f.until)
+	return begun && (a.ResolvedAt.IsZero() || !a.ResolvedAt.Before(f.since))
+}
+
+// withoutFacts leaves out what only the message needs.
+func withoutFacts(notify []schemas.Notification) []schemas.Notification {
+	out := slices.Clone(notify)
+	for i := range out {
+		out[i].Facts = nil
+	}
+	return out
+}
