@@ -14,9 +14,12 @@ import (
 
 func (c *command) alerts() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "alerts", Short: "Try the rules of alerting on history and on cases",
-		Example: "  mailstream alerts backtest --rules rules.yaml --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z",
+		Use: "alerts", Short: "See, silence and acknowledge alerts; try rules on history and on cases",
+		Example: `  mailstream alerts list --state firing
+  mailstream alerts silence --match source=acme --for 2h --by ana --comment "the list is moved"
+  mailstream alerts backtest --rules rules.yaml --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z`,
 	}
+	cmd.AddCommand(c.listAlerts(), c.showIncident(), c.silence(), c.silences(), c.unsilence(), c.acknowledge(), c.note())
 	cmd.AddCommand(c.backtest(), c.testRules())
 	return cmd
 }

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -14,12 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 )
-
-// callTimeout bounds one call of the suppression service, which answers within 10 s.
-const callTimeout = 30 * time.Second
-
-// answerBytesMax bounds what is read of an answer.
-const answerBytesMax = 1 << 20
 
 // liftCommand is what `suppressions lift` was asked for.
 type liftCommand struct {
@@ -109,13 +101,14 @@ func (l *liftCommand) run(ctx context.Context, out, progress io.Writer) error {
 	}
 	maps.Copy(request, l.only)
 	total := lifted{DryRun: l.dryRun}
+	suppression := service{l.url, l.token}
 	for {
 		var answer struct {
 			Matched    int    `json:"matched"`
 			Lifted     int    `json:"lifted"`
 			NextCursor string `json:"next_cursor"`
 		}
-		if err := l.call(ctx, request, &answer); err != nil {
+		if err := suppression.call(ctx, http.MethodPost, "/v1/suppressions/lift", request, &answer); err != nil {
 			return fmt.Errorf("lift after %d entries: %w", total.Lifted, err)
 		}
 		total.Matched += answer.Matched
@@ -135,39 +128,4 @@ func (l *liftCommand) run(ctx context.Context, out, progress io.Writer) error {
 	}
 	_, err := fmt.Fprintln(out, what)
 	return err
-}
-
-func (l *liftCommand) call(ctx context.Context, request, answer any) error {
-	body, err := json.Marshal(request)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(l.url, "/")+"/v1/suppressions/lift", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if l.token != "" {
-		req.Header.Set("Authorization", "Bearer "+l.token)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }() // it was read
-	text, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
-	if err != nil {
-		return fmt.Errorf("read answer: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		var problem struct{ Title, Detail string }
-		_ = json.Unmarshal(text, &problem) // what is no problem has its status
-		return errors.New(strings.TrimSpace(fmt.Sprintf("the service answers %d %s: %s", resp.StatusCode, problem.Title, problem.Detail)))
-	}
-	if err := json.Unmarshal(text, answer); err != nil {
-		return fmt.Errorf("read answer: %w", err)
-	}
-	return nil
 }

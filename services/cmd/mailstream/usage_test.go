@@ -37,7 +37,7 @@ func TestCommands_RefuseWhatTheyDoNotKnow(t *testing.T) {
 			t.Errorf("%q with an unknown flag: %d %s", words, code, faults)
 		}
 		wrong := []string{"zzzzzz"}
-		if strings.Contains(cmd.Use, "[TEXT]") { // it takes one
+		if strings.Contains(cmd.Use, "[TEXT]") || strings.HasSuffix(cmd.Use, " ID") { // it takes one
 			wrong = append(wrong, "zzzzzz")
 		}
 		code, _, faults = cli(t, append(slices.Clone(path), wrong...)...)
