@@ -48,7 +48,7 @@ func TestSimulate_IsTakenByEverySourceOfTheDevelopmentConfiguration(t *testing.T
 			address, _ := listen(t, dev.Ingress, kc)
 			cfg.URL, cfg.Source, cfg.Provider = "http://"+address, source.Name, source.Provider
 			cfg.Auth = pipeline.SimulatedAuth(source)
-			cfg.Rate, cfg.Duration, cfg.Group, cfg.Duplicates = 600, 500*time.Millisecond, 10, 1
+			cfg.Rate, cfg.Duration, cfg.Group, cfg.Duplicates = 3000, 100*time.Millisecond, 10, 1
 			cfg.Scenario = simulate.BounceStorm
 			got, err := simulate.Run(t.Context(), cfg, io.Discard)
 			if err != nil {

@@ -18,7 +18,7 @@ func played(t *testing.T, w *world, provider string, scenario simulate.Scenario)
 	t.Helper()
 	cfg := simulate.Default()
 	cfg.URL, cfg.Source, cfg.Provider, cfg.Scenario = w.stack.URL(pipeline.Ingress), provider, provider, scenario
-	cfg.Rate, cfg.Duration, cfg.Group, cfg.Reorder, cfg.Duplicates = 600, 500*time.Millisecond, 10, true, 0.2
+	cfg.Rate, cfg.Duration, cfg.Group, cfg.Reorder, cfg.Duplicates = 3000, 100*time.Millisecond, 10, true, 0.2
 	cfg.Domain = strings.ReplaceAll(provider, "_", "-") + "-spike.example"
 	for _, s := range w.stack.Config().Ingress.Sources {
 		if s.Name == provider {
