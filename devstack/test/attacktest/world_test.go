@@ -55,7 +55,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, binary: filepath.Join(t.TempDir(), "mailstream"), config: filepath.Join(t.TempDir(), "mailstream.yaml")}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", w.binary, ".")
+	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-s -w", "-o", w.binary, ".")
 	build.Dir = "../../../services/cmd/mailstream"
 	if text, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, text)

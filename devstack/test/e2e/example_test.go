@@ -50,7 +50,7 @@ func TestExample_AnotherTeamReadsClicks(t *testing.T) {
 func build(t *testing.T, dir string) string {
 	t.Helper()
 	path := t.TempDir() + "/command"
-	cmd := exec.Command("go", "build", "-o", path, ".")
+	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", path, ".")
 	cmd.Dir = dir
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", dir, err, text)

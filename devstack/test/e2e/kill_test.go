@@ -161,7 +161,10 @@ type sender struct {
 // until it is, as a provider would.
 func (s *sender) run(ctx context.Context, t *testing.T, worker int) {
 	rng := rand.New(rand.NewPCG(uint64(worker), 7))
+	tick := time.NewTicker(sendInterval)
+	defer tick.Stop()
 	for n := 0; ctx.Err() == nil; n++ {
+		<-tick.C
 		var items []item
 		var ids, dead []string
 		for i := range 1 + rng.IntN(20) {
@@ -182,7 +185,7 @@ func (s *sender) run(ctx context.Context, t *testing.T, worker int) {
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(20 * time.Millisecond):
+			case <-time.After(sendInterval):
 			}
 		}
 		s.mu.Lock()
@@ -205,6 +208,11 @@ func (s *sender) post(body string) bool {
 	_, err = io.Copy(io.Discard, resp.Body)
 	return err == nil && resp.StatusCode == http.StatusOK
 }
+
+// sendInterval is how long a sender rests between two requests: four of them send
+// some 2,000 events a second at most, so that a service that starts finds a
+// processor.
+const sendInterval = 20 * time.Millisecond
 
 // killRounds is how many services are killed under load; each comes back at
 // once.
