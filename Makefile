@@ -13,9 +13,13 @@ export DATA_DIR ?= .mailstream
 export CONFIG   ?=
 export FUZZTIME ?= 10s
 
-# Two packages at a time: a package that starts the engine takes about 1 GiB. Within
-# one, eight tests at a time whatever the number of processors, since most wait.
-TEST := go test -p 2 -parallel 8 -shuffle=on -timeout 8m
+# Three packages at a time: those that start stacks mostly wait, and linking takes the
+# processor meanwhile. The largest takes 4 GiB, another that starts the engine 1 GiB.
+# Within one, eight tests at a time whatever the number of processors, since most wait.
+TEST := go test -p 3 -parallel 8 -shuffle=on -timeout 8m
+
+# The longest run first, beside all others, instead of alone at the end.
+LONGEST := ./devstack/test/e2e ./devstack/test/analyticstest
 
 .PHONY: help dev quick check test test-kafka test-sql race fuzz bench lint gen check-alone image clean
 
@@ -47,7 +51,7 @@ check: gen lint check-alone ## generated files, format, vet, lint, style, schema
 
 test: ## every test that needs neither Docker nor a JVM
 	@go run ./devstack/cmd/fetch
-	$(TEST) $$(go list $(PACKAGES) | grep -v /attacktest)
+	$(TEST) $$(go list $(LONGEST) $(PACKAGES) | grep -v /attacktest)
 	$(TEST) ./devstack/test/attacktest # compares times, so nothing runs beside it
 
 test-kafka: ## end to end on Apache Kafka; KAFKA_BROKERS=host:port for one that runs
@@ -60,7 +64,7 @@ test-sql: ## SQL clients of Python and Java, and other versions of ClickHouse; n
 
 race: ## the same tests as `make test` under the race detector, but those of time
 	@go run ./devstack/cmd/fetch
-	$(TEST) -race $$(go list $(PACKAGES) | grep -v /attacktest)
+	$(TEST) -race $$(go list $(LONGEST) $(PACKAGES) | grep -v /attacktest)
 
 fuzz: ## every fuzz target for FUZZTIME=10s each
 	@failed=0; \
