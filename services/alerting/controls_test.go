@@ -263,6 +263,9 @@ func TestSilences_HoldAtEveryInstanceAndOutlivesAll(t *testing.T) {
 		}
 	}
 	r.slack.wantQuiet(t, 0)
+	waitFor(t, "the metric", func() bool {
+		return a.metric(t, "mailstream_alerting_alerts_silenced")+b.metric(t, "mailstream_alerting_alerts_silenced") == 3
+	})
 	b.stop() // a takes over
 	r.slack.wantQuiet(t, 0)
 	a.stop()

@@ -53,6 +53,15 @@ cases:
       - {at: 10s, rule: block_spike, mailbox_provider: microsoft, state: firing, covered: false}
       - {at: 10s, rule: block_spike, recipient_domain: a.test, state: none}
       - {at: 2m, rule: block_spike, recipient_domain: a.test, state: firing, covered: true}
+  - name: the third period within an hour is one incident
+    mail:
+      - {every: 20m, for: 1h40m, recipient_domain: a.test, blocked: 30}
+      - {at: 1m, every: 20m, for: 1h40m, recipient_domain: a.test, delivered: 300}
+    expect:
+      - {at: 8m, rule: block_spike, recipient_domain: a.test, state: resolved}
+      - {at: 28m, rule: block_spike, recipient_domain: a.test, state: resolved}
+      - {at: 48m, rule: block_spike, recipient_domain: a.test, state: recovering}
+      - {at: 88m, rule: block_spike, recipient_domain: a.test, state: recovering}
   - name: exactly 60 % does not fire
     mail: [{recipient_domain: a.test, delivered: 40, blocked: 60}]
     expect: [{at: 1m, rule: block_spike, recipient_domain: a.test, state: none}]

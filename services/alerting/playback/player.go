@@ -25,6 +25,7 @@ type player struct {
 	done    []Incident          // in the order they began
 	expired time.Time
 	sums    map[time.Duration]window.Counts // of one key, by window; reused
+	periods map[stateKey][]time.Time        // when each alert began to fire within the last hour
 }
 
 type stateKey struct {
@@ -36,6 +37,7 @@ type stateKey struct {
 type state struct {
 	status   rule.Status
 	incident int // index of done; -1 while pending
+	flapping bool
 }
 
 // floor is the least that fires any rule of one window, so that most keys cost one
@@ -58,6 +60,7 @@ func newPlayer(rules Rules) *player {
 	p := &player{
 		rules: rules.list, longest: rules.longest(), table: window.NewTable(window.NewLimit(seriesMax)),
 		states: make(map[stateKey]*state), active: make(map[window.Key]int), sums: make(map[time.Duration]window.Counts),
+		periods: make(map[stateKey][]time.Time),
 	}
 	for i := range p.rules {
 		r := &p.rules[i]
@@ -82,6 +85,7 @@ func (p *player) judge(now time.Time) {
 	if now.Sub(p.expired) >= time.Minute {
 		p.expired = now
 		p.table.Expire(window.First(now, p.longest))
+		maps.DeleteFunc(p.periods, func(_ stateKey, began []time.Time) bool { return now.Sub(began[len(began)-1]) >= rule.FlapWindow })
 	}
 	var fired []stateKey
 	for _, k := range slices.Collect(maps.Keys(p.active)) {
@@ -139,8 +143,13 @@ func (p *player) step(at stateKey, now time.Time) (fired bool) {
 		in.Fresh = p.table.Sum(at.key, from).Total()
 	}
 	var event rule.Event
-	s.status, event = r.Step(s.status, in)
+	judged := r.Rule
+	if s.flapping {
+		judged = judged.Damped()
+	}
+	s.status, event = judged.Step(s.status, in)
 	if event == rule.Fired {
+		p.periods[at], s.flapping = rule.Periods(p.periods[at], now)
 		s.incident = len(p.done)
 		p.done = append(p.done, Incident{
 			Rule: r.Name, Variant: r.variant, Labels: labels(at.key), Start: s.status.Since, Total: in.Total, Bad: in.Part,

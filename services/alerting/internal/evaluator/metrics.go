@@ -11,6 +11,7 @@ type metrics struct {
 	series      prometheus.Gauge
 	overflowed  prometheus.Gauge
 	firing      prometheus.Gauge
+	silenced    prometheus.Gauge
 	stale       prometheus.Gauge
 	evaluations prometheus.Counter
 	transitions *prometheus.CounterVec
@@ -32,6 +33,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		series:     gauge("series", "Keys with mail in the window. Memory follows it: about 150 bytes each."),
 		overflowed: gauge("series_overflowed", "Reports counted as __other__ because a source has too many keys. Worry when it is above 0."),
 		firing:     gauge("alerts_firing", "Alerts under way that this instance judges."),
+		silenced:   gauge("alerts_silenced", "Alerts under way, of those that this instance judges, whose messages a silence or a maintenance window hides."),
 		stale:      gauge("stale_lanes", "Input partitions whose counts are older than 30 s. Page when it stays above 0: no alert is judged meanwhile."),
 		evaluations: counter("evaluations_total",
 			"Steps of a rule over a key with an alert or over its threshold."),
@@ -47,6 +49,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	m.transitions.WithLabelValues(string(schemas.AlertFiring))
 	m.transitions.WithLabelValues(string(schemas.AlertResolved))
-	reg.MustRegister(m.partitions, m.series, m.overflowed, m.firing, m.stale, m.evaluations, m.transitions, m.conflicts, m.dropped, m.unreadable, m.faults)
+	reg.MustRegister(m.partitions, m.series, m.overflowed, m.firing, m.silenced, m.stale, m.evaluations, m.transitions, m.conflicts, m.dropped, m.unreadable, m.faults)
 	return m
 }

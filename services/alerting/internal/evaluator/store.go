@@ -227,7 +227,7 @@ func (e *Evaluator) tend(ctx context.Context, now time.Time) error {
 	}
 	var rewrite []schemas.Alert
 	var forget []schemas.Alert
-	firing := 0
+	firing, hidden := 0, 0
 	alerts := e.book.All(mine)
 	e.hold(alerts, now)
 	for _, a := range alerts {
@@ -236,6 +236,9 @@ func (e *Evaluator) tend(ctx context.Context, now time.Time) error {
 		switch {
 		case status.Told():
 			firing++
+			if silenced(&a) {
+				hidden++
+			}
 		case !status.Active() && !e.owes(&a) && now.Sub(a.UpdatedAt) > keepResolved:
 			forget = append(forget, a)
 			continue
@@ -250,6 +253,7 @@ func (e *Evaluator) tend(ctx context.Context, now time.Time) error {
 		}
 	}
 	e.met.firing.Set(float64(firing))
+	e.met.silenced.Set(float64(hidden))
 	for batch := range slices.Chunk(rewrite, writeMax) {
 		if _, err := e.write(ctx, batch); err != nil {
 			return err

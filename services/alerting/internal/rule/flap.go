@@ -6,10 +6,10 @@ import (
 )
 
 const (
-	// flapWindow is how far back periods count, and how long a flapping incident
+	// FlapWindow is how far back periods count, and how long a flapping incident
 	// must be quiet before it ends.
-	flapWindow = time.Hour
-	// flapPeriods is how many firing periods within flapWindow make one incident
+	FlapWindow = time.Hour
+	// flapPeriods is how many firing periods within FlapWindow make one incident
 	// that flaps.
 	flapPeriods = 3
 )
@@ -18,7 +18,7 @@ const (
 // ones that still count, and whether the alert flaps.
 func Periods(before []time.Time, now time.Time) (periods []time.Time, flaps bool) {
 	for _, t := range before {
-		if now.Sub(t) < flapWindow {
+		if now.Sub(t) < FlapWindow {
 			periods = append(periods, t)
 		}
 	}
@@ -30,7 +30,7 @@ func Periods(before []time.Time, now time.Time) (periods []time.Time, flaps bool
 // Damped returns r as it holds for an incident that flaps: quiet for an hour ends
 // it, and what comes before is the same incident.
 func (r Rule) Damped() Rule {
-	r.ResolveFor = max(r.ResolveFor, flapWindow)
-	r.StaleAfter = max(r.StaleAfter, flapWindow)
+	r.ResolveFor = max(r.ResolveFor, FlapWindow)
+	r.StaleAfter = max(r.StaleAfter, FlapWindow)
 	return r
 }
