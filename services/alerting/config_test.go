@@ -55,6 +55,22 @@ alerting:
 	}
 }
 
+func TestConfig_TakesMaintenanceAndInhibitions(t *testing.T) {
+	t.Parallel()
+	c, err := load(`
+alerting:
+  rules: [{name: block_spike}, {name: strict, threshold: 0.3}]
+  maintenance: [{name: nightly, start: "0 2 * * sun", duration: 3h, zone: Europe/Berlin, matchers: [{label: source, op: "=~", value: "acme-.*"}]}]
+  inhibit: [{by: block_spike, mutes: strict}]
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Maintenance) != 1 || c.Maintenance[0].Duration != 3*time.Hour || c.Maintenance[0].Matchers[0].Op != "=~" || c.Inhibit[0].Mutes != "strict" {
+		t.Errorf("read as %+v, %+v", c.Maintenance, c.Inhibit)
+	}
+}
+
 func TestConfig_SlackComesFromTheEnvironment(t *testing.T) {
 	t.Parallel()
 	const url = "https://hooks.slack.test/services/T/B/hunter2"
@@ -84,6 +100,21 @@ alerting:
 	}
 	for _, field := range []string{"listen", "series_max", "slack.webhook_url", "rules[0].threshold", "rules[1].name"} {
 		if !strings.Contains(err.Error(), "alerting."+field+":") {
+			t.Errorf("no fault of %s in: %v", field, err)
+		}
+	}
+	_, err = load(`
+alerting:
+  maintenance:
+    - {name: m, start: "0 2 * * *", matchers: [{label: source, op: "=", value: acme}]}
+    - {name: m, start: hourly, duration: 8d, zone: Mars, matchers: [{label: colour, op: is, value: red}]}
+  inhibit: [{by: block_spike, mutes: block_spike}, {by: none, mutes: other}]
+`)
+	for _, field := range []string{
+		"maintenance[0].duration: 0s is not in [1m, 7d]", "maintenance[1].name", "maintenance[1].start", "maintenance[1].duration", "maintenance[1].zone",
+		"maintenance[1].matchers[0].label", "maintenance[1].matchers[0].op", "inhibit[0].mutes", "inhibit[1].by", "inhibit[1].mutes",
+	} {
+		if err == nil || !strings.Contains(err.Error(), "alerting."+field) {
 			t.Errorf("no fault of %s in: %v", field, err)
 		}
 	}

@@ -28,6 +28,7 @@ const (
 // must not be changed.
 type Set struct {
 	windows []maintenance
+	holding holding
 
 	mu       sync.RWMutex
 	silences map[string]silence                      // by id; guarded by mu
@@ -121,8 +122,8 @@ func (s *Set) forget(key string) {
 // and names of maintenance windows.
 func (s *Set) Hides(a *schemas.Alert, now time.Time) []string {
 	var out []string
-	for i := range s.windows {
-		if w := &s.windows[i]; w.matchers.Match(a) && w.holds(now) {
+	for _, w := range s.holding.at(s.windows, now) {
+		if w.matchers.Match(a) {
 			out = append(out, maintenancePrefix+w.Name)
 		}
 	}

@@ -2,6 +2,7 @@ package controls
 
 import (
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -109,6 +110,28 @@ func (w Window) wire() []schemas.AlertMatcher {
 func (m *maintenance) holds(now time.Time) bool {
 	next := m.schedule.Next(now.Add(-m.Duration).In(m.zone))
 	return !next.IsZero() && !next.After(now)
+}
+
+// holding remembers which windows hold at one moment: many alerts ask at the same
+// one, and to find the last start of a rare one takes microseconds.
+type holding struct {
+	mu      sync.Mutex
+	now     time.Time      // guarded by mu
+	windows []*maintenance // guarded by mu
+}
+
+func (h *holding) at(windows []maintenance, now time.Time) []*maintenance {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.now.Equal(now) {
+		h.now, h.windows = now, nil
+		for i := range windows {
+			if windows[i].holds(now) {
+				h.windows = append(h.windows, &windows[i])
+			}
+		}
+	}
+	return h.windows
 }
 
 // Inhibition is one entry of `alerting.inhibit`: an incident of one rule hides the
