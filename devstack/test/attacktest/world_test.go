@@ -92,15 +92,29 @@ func (w *world) broker() string {
 
 // ingress is one running process.
 type ingress struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	addr string
+	t         *testing.T
+	cmd       *exec.Cmd
+	addr      string        // set when ready
+	listening chan string   // gets the address
+	ended     chan struct{} // closed when the process has ended
+}
+
+// startTwo runs two ingresses until the test ends; neither waits for the other.
+func (w *world) startTwo(t *testing.T) (first, second *ingress) {
+	t.Helper()
+	first, second = w.start(t), w.start(t)
+	first.awaitReady()
+	second.awaitReady()
+	return first, second
 }
 
 // start runs an ingress until the test ends.
 func (w *world) start(t *testing.T) *ingress {
 	t.Helper()
-	p := &ingress{t: t, cmd: exec.Command(w.binary, "ingress", "--config", w.config)}
+	p := &ingress{
+		t: t, cmd: exec.Command(w.binary, "ingress", "--config", w.config),
+		listening: make(chan string, 1), ended: make(chan struct{}),
+	}
 	p.cmd.Env = []string{"MAILSTREAM_INGRESS_LISTEN=127.0.0.1:0", "MAILSTREAM_INGRESS_METRICS_LISTEN=off", "GOMEMLIMIT=" + softLimit}
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
@@ -109,30 +123,21 @@ func (w *world) start(t *testing.T) *ingress {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	listening, ended := make(chan string, 1), make(chan struct{})
 	go func() {
-		defer close(ended)
+		defer close(p.ended)
 		scanner := bufio.NewScanner(stderr)
 		for scanner.Scan() {
 			var line struct{ Msg, Addr string }
 			if json.Unmarshal(scanner.Bytes(), &line) == nil && line.Msg == "listening" {
-				listening <- line.Addr
+				p.listening <- line.Addr
 			}
 		}
 	}()
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill() // it may have ended
-		<-ended
+		<-p.ended
 		_ = p.cmd.Wait() // killed, which is no fault
 	})
-	select {
-	case p.addr = <-listening:
-	case <-ended:
-		t.Fatal("the ingress ended before it listened")
-	case <-time.After(patience):
-		t.Fatal("the ingress does not listen")
-	}
-	p.awaitReady()
 	return p
 }
 
@@ -140,6 +145,13 @@ func (w *world) start(t *testing.T) *ingress {
 func (p *ingress) awaitReady() {
 	p.t.Helper()
 	deadline := time.After(patience)
+	select {
+	case p.addr = <-p.listening:
+	case <-p.ended:
+		p.t.Fatal("the ingress ended before it listened")
+	case <-deadline:
+		p.t.Fatal("the ingress does not listen")
+	}
 	for s := newSender(p, byHeader); s.post(0) != 200; {
 		select {
 		case <-time.After(10 * time.Millisecond):
