@@ -13,12 +13,13 @@ export DATA_DIR ?= .mailstream
 export CONFIG   ?=
 export FUZZTIME ?= 10s
 
-# Three packages at a time: those that start stacks mostly wait, and linking takes the
-# processor meanwhile. The largest takes 4 GiB, another that starts the engine 1 GiB.
-# Within one, eight tests at a time whatever the number of processors, since most wait.
-TEST := go test -p 3 -parallel 8 -shuffle=on -timeout 8m
+# Two packages at a time: a package that starts the engine takes about 1 GiB, the
+# largest four of them. Within one, eight tests at a time whatever the number of
+# processors, since most wait.
+TEST := go test -p 2 -parallel 8 -shuffle=on -timeout 8m
 
-# The longest run first, beside all others, instead of alone at the end.
+# The longest runs first, beside each other, instead of alone at the end; what has a
+# deadline of its own then runs beside smaller ones.
 LONGEST := ./devstack/test/e2e ./devstack/test/analyticstest
 
 .PHONY: help dev quick check test test-kafka test-sql race fuzz bench lint gen check-alone image clean
