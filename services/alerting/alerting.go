@@ -32,7 +32,10 @@ import (
 	"github.com/mailstream/mailstream/services/alerting/internal/evaluator"
 	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
 	"github.com/mailstream/mailstream/services/alerting/internal/receiver"
+	"github.com/mailstream/mailstream/services/alerting/internal/rule"
+	"github.com/mailstream/mailstream/services/alerting/internal/slow"
 	"github.com/mailstream/mailstream/services/internal/platform"
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
@@ -52,6 +55,7 @@ const ratesBufferMax = 100_000
 type Service struct {
 	cfg       Config
 	kafka     kafka.Config
+	store     clickhouse.Config
 	log       *zap.Logger
 	often     *zap.Logger // throttled: for what may be repeated
 	reg       *prometheus.Registry
@@ -64,6 +68,7 @@ type Service struct {
 	boxes     []*outbox.Outbox
 	counter   *counter.Counter
 	evaluator *evaluator.Evaluator
+	sql       *slow.Engine // nil without ClickHouse
 	member    *membership.Member
 	server    *httpserver.Server
 	life      *lifecycle.Life
@@ -91,7 +96,7 @@ func newService(cfg Config, shared platform.Shared, opt options) (*Service, erro
 		return nil, err
 	}
 	s := &Service{
-		cfg: cfg, kafka: shared.Kafka, log: shared.Log, often: telemetry.Throttled(shared.Log), reg: shared.Registry,
+		cfg: cfg, kafka: shared.Kafka, store: shared.ClickHouse, log: shared.Log, often: telemetry.Throttled(shared.Log), reg: shared.Registry,
 		book: book.New(), life: lifecycle.New(shared.Log), changed: make(chan struct{}, 1),
 	}
 	if err := s.life.Build(func() error { return s.build(opt) }); err != nil {
@@ -182,8 +187,9 @@ func (s *Service) stages(opt options) error {
 	s.counter = counter.New(counter.Options{
 		Kafka: s.kafka, Window: s.cfg.longestWindow(), SeriesMax: perSet, Literal: registry.Literal(), Now: opt.now, Settled: s.noteSettled,
 	}, s.producer, s.log, s.reg)
+	sqlRules, written := s.cfg.sqlRules()
 	s.evaluator = evaluator.New(evaluator.Options{
-		Kafka: s.kafka, Rules: rules, Instance: instanceName(), SeriesMax: s.cfg.SeriesMax, Now: opt.now, Receivers: s.boxes, Routes: s.cfg.Routes,
+		Kafka: s.kafka, Rules: rules, RulesSQL: sqlRules, Instance: instanceName(), SeriesMax: s.cfg.SeriesMax, Now: opt.now, Receivers: s.boxes, Routes: s.cfg.Routes,
 		Book: s.book, Controls: s.controls.Set, Inhibit: s.cfg.Inhibit, Tail: s.tail, Publisher: s.producer, Settled: s.noteSettled,
 	}, s.log, s.reg)
 	s.member = membership.New(s.kafka, s.kafka.Group("alerting"), s.log, s.reg)
@@ -191,7 +197,33 @@ func (s *Service) stages(opt options) error {
 	// that of all three.
 	s.member.Handle(schemas.EventTopic(s.kafka.TopicPrefix, schemas.Blocked), s.counter)
 	s.member.Handle(schemas.RatesTopic(s.kafka.TopicPrefix), s.evaluator)
+	if len(sqlRules) == 0 || s.store.URL == "" {
+		return nil
+	}
+	return s.readBySQL(sqlRules, written, opt)
+}
+
+// readBySQL builds what reads the rules that cannot be judged from the stream.
+func (s *Service) readBySQL(rules []rule.Rule, written bool, opt options) error {
+	client, err := clickhouse.Open(s.store, s.log, s.reg)
+	if err != nil {
+		return err
+	}
+	s.life.Closes("clickhouse client", func(context.Context) error { return client.Close() })
+	s.sql = slow.New(slow.Options{
+		Rules: rules, Pace: s.cfg.SQL.Interval, RowsMax: s.cfg.SQL.RowsMax, Literal: registry.Literal(), Now: opt.now, Wanted: written,
+		Owned: s.evaluator.OwnsSQL, Active: s.evaluator.ActiveSQL, Newest: s.counter.Newest, Take: s.evaluator.Take,
+	}, client, s.log, s.reg)
 	return nil
+}
+
+// runSQL reads the rules judged by SQL; without ClickHouse it has nothing to do.
+func (s *Service) runSQL(ctx context.Context) error {
+	if s.sql == nil {
+		<-ctx.Done()
+		return nil
+	}
+	return s.sql.Run(ctx)
 }
 
 // instanceName tells the writers of alert records apart.
@@ -215,6 +247,7 @@ func (s *Service) MetricsAddr() string { return s.server.MetricsAddr() }
 var (
 	errNotSettled = errors.New("catching up with the last window of events")
 	errBlind      = errors.New("counts of some partitions are too old to be judged")
+	errNotJudged  = errors.New("rules by SQL have not been judged for 15 minutes: ClickHouse does not answer, or analytics is behind")
 )
 
 func (s *Service) readiness() error {
@@ -226,6 +259,9 @@ func (s *Service) readiness() error {
 	}
 	if s.evaluator.Blind() {
 		return errBlind
+	}
+	if s.sql != nil && s.sql.Blind() {
+		return errNotJudged
 	}
 	return nil
 }
@@ -260,6 +296,7 @@ func (s *Service) tasks() []lifecycle.Task {
 	return append(tasks,
 		lifecycle.Task{Name: "counter", Run: s.counter.Run},
 		lifecycle.Task{Name: "evaluator", Run: s.evaluator.Run},
+		lifecycle.Task{Name: "sql", Run: s.runSQL},
 		lifecycle.Task{Name: "member", Run: s.member.Run, Ready: s.member.Joined()},
 		lifecycle.Task{Name: "present", Start: s.awaitSettled},
 	)

@@ -40,10 +40,27 @@ type Config struct {
 	// Inhibit says which rule hides the messages of which other one on the same key,
 	// up to 50. Default none.
 	Inhibit []controls.Inhibition `yaml:"inhibit"`
+	// SQL is how the rules are read that cannot be judged from the stream.
+	SQL SQL `yaml:"sql"`
 	// SeriesMax bounds the recipient domains and mailbox providers kept for one
 	// source in one process; further ones are counted together as __other__. Range
 	// [1000, 10000000]. Default 1_000_000: about 200 MB.
 	SeriesMax int `yaml:"series_max"`
+}
+
+// SQL is the subsection about rules judged by SQL. The server is that of the section
+// clickhouse; without one, the rules of the stream are judged all the same.
+type SQL struct {
+	// BuiltIn are the built-in rules to judge by SQL, see docs/rules; one of the same
+	// name in `rules` takes its place. Default [silence, complaint_warning,
+	// complaint_critical, hard_bounce_warning, hard_bounce_critical].
+	BuiltIn []string `yaml:"built_in"`
+	// Interval is how often a rule with a window up to 1h is read; a longer window is
+	// read less often, up to five times the interval. Default 1m. Range [1s, 1h].
+	Interval time.Duration `yaml:"interval"`
+	// RowsMax bounds the rows that one reading may look at; beyond, its rules are not
+	// judged, and say so. Default 1_000_000_000. Range [1_000_000, 1_000_000_000_000].
+	RowsMax int64 `yaml:"rows_max"`
 }
 
 // Slack is one channel.
@@ -67,6 +84,9 @@ const (
 	// controlsMax bounds maintenance windows and inhibitions, which every alert is
 	// compared with once a second.
 	controlsMax = 50
+
+	sqlIntervalMin, sqlIntervalMax                  = time.Second, time.Hour
+	sqlRowsMaxLow, sqlRowsMax, sqlRowsMaxHigh int64 = 1_000_000, 1_000_000_000, 1_000_000_000_000
 )
 
 // Default returns the section as it is when left out.
@@ -75,7 +95,15 @@ func Default() Config {
 		Config:    httpserver.Default("127.0.0.1:8083"),
 		Rules:     []rule.Rule{rule.Default()},
 		SeriesMax: seriesMax,
+		SQL:       SQL{BuiltIn: builtInNames(), Interval: time.Minute, RowsMax: sqlRowsMax},
 	}
+}
+
+func builtInNames() (names []string) {
+	for _, r := range rule.BuiltIn() {
+		names = append(names, r.Name)
+	}
+	return names
 }
 
 // Validate reports every fault to p.
@@ -94,9 +122,14 @@ func (c Config) Validate(p *config.Problems) {
 		r.WithDefaults().Validate(at)
 		at.Check(!names[r.Name], "name", "%q is taken by another rule", r.Name)
 		at.Check(r.Name != schemas.RuleReceiver, "name", "%q is taken by the rule of receivers that take no messages", r.Name)
+		at.Check(r.Name != rule.NotJudged().Name, "name", "%q is the service's own", r.Name)
 		names[r.Name] = true
 	}
+	for _, name := range c.SQL.BuiltIn {
+		names[name] = true
+	}
 	c.validateControls(names, p)
+	c.SQL.validate(p.At("sql"))
 }
 
 // validateControls reports to p what is wrong with maintenance and inhibit; rules
@@ -119,10 +152,36 @@ func (c Config) validateControls(rules map[string]bool, p *config.Problems) {
 // dimensions returns what the keys of the rules are made of.
 func (c Config) dimensions() []string {
 	var out []string
-	for _, r := range c.rules() {
+	sql, _ := c.sqlRules()
+	for _, r := range append(c.rules(), sql...) {
 		out = append(out, r.By...)
 	}
-	return out
+	return append(out, metric.All)
+}
+
+func (s SQL) validate(p *config.Problems) {
+	for i, name := range s.BuiltIn {
+		p.Check(slices.Contains(builtInNames(), name) && !slices.Contains(s.BuiltIn[:i], name), fmt.Sprintf("built_in[%d]", i), "%q must be one of %v, once", name, builtInNames())
+	}
+	p.Check(s.Interval >= sqlIntervalMin && s.Interval <= sqlIntervalMax, "interval", "%s is not in [%s, %s]", s.Interval, sqlIntervalMin, sqlIntervalMax)
+	p.Check(s.RowsMax >= sqlRowsMaxLow && s.RowsMax <= sqlRowsMaxHigh, "rows_max", "%d is not in [%d, %d]", s.RowsMax, sqlRowsMaxLow, sqlRowsMaxHigh)
+}
+
+// sqlRules returns the rules that are judged by SQL, and whether somebody wrote one.
+func (c Config) sqlRules() (rules []rule.Rule, written bool) {
+	names := make(map[string]bool)
+	for _, r := range c.rules() {
+		names[r.Name] = true
+		if r.On() && !r.FromStream() {
+			rules, written = append(rules, r), true
+		}
+	}
+	for _, r := range rule.BuiltIn() {
+		if slices.Contains(c.SQL.BuiltIn, r.Name) && !names[r.Name] {
+			rules = append(rules, r)
+		}
+	}
+	return rules, written
 }
 
 // validateReceivers reports to p what is wrong with receivers, routes and links.

@@ -71,7 +71,7 @@ func directory() []entry {
 		{Ingress, []string{"kafka", "privacy", "ingress"}, func(c Config, s platform.Shared) (Service, error) { return ingress.New(c.Ingress, s) }},
 		{Analytics, []string{"kafka", "clickhouse", "analytics"}, func(c Config, s platform.Shared) (Service, error) { return analytics.New(c.Analytics, s) }},
 		{Suppression, []string{"kafka", "privacy", "state", "suppression"}, func(c Config, s platform.Shared) (Service, error) { return suppression.New(c.Suppression, s) }},
-		{Alerting, []string{"kafka", "alerting"}, func(c Config, s platform.Shared) (Service, error) { return alerting.New(c.Alerting, s) }},
+		{Alerting, []string{"kafka", "clickhouse", "alerting"}, func(c Config, s platform.Shared) (Service, error) { return alerting.New(c.Alerting, s) }},
 		{Topics, []string{"kafka"}, nil},
 		{Migrate, []string{"clickhouse", "analytics"}, nil},
 		{Simulate, []string{"ingress"}, nil},

@@ -85,6 +85,15 @@ func New(opt Options, pub Publisher, log *zap.Logger, reg prometheus.Registerer)
 	return c
 }
 
+// Newest returns when the latest live event that was read was written to Kafka, zero
+// when none was.
+func (c *Counter) Newest() time.Time {
+	if at := c.rounds.newest.Load(); at > 0 {
+		return time.UnixMilli(at)
+	}
+	return time.Time{}
+}
+
 // Settled says whether the first round of every partition is published.
 func (c *Counter) Settled() bool { return c.settled.Load() && c.Pending() == 0 }
 

@@ -3,6 +3,7 @@ package counter
 import (
 	"fmt"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -27,6 +28,7 @@ type rounds struct {
 	met       *metrics
 	sets      map[int32]*partitionSet
 	decoder   decoder
+	newest    atomic.Int64 // when the latest event that was read was written, in milliseconds
 }
 
 // oldest is the first pane that is still counted.
@@ -116,6 +118,7 @@ func (r *rounds) observe(rec *kgo.Record, kind window.Kind) (window.Observation,
 		r.finished(replayed)
 		return window.Observation{}, false
 	}
+	r.newest.Store(max(r.newest.Load(), rec.Timestamp.UnixMilli()))
 	o, skewed, err := r.decoder.decode(rec, kind)
 	if err != nil {
 		// Analytics parks it as a dead letter; here it only cannot be counted.

@@ -27,6 +27,7 @@ import (
 	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
 	"github.com/mailstream/mailstream/services/alerting/internal/route"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
+	"github.com/mailstream/mailstream/services/alerting/internal/slow"
 	"github.com/mailstream/mailstream/services/alerting/internal/window"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
@@ -76,8 +77,9 @@ type Log interface {
 // Options say what is judged.
 type Options struct {
 	Kafka    kafka.Config
-	Rules    []rule.Rule
-	Instance string // names this process in the records it writes
+	Rules    []rule.Rule // judged from the stream
+	RulesSQL []rule.Rule // judged by what is taken with Take
+	Instance string      // names this process in the records it writes
 	// SeriesMax bounds the series kept of one source.
 	SeriesMax int
 	Now       func() time.Time
@@ -117,6 +119,9 @@ type Evaluator struct {
 	starts  []int32 // acquired, start not yet known
 	live    map[string]live
 	unsaved []outbox.Result // delivered, not yet written
+
+	readings readings
+	ownsSQL  atomic.Bool
 
 	tickAt, expireAt, startAt time.Time
 	sweepAt                   time.Time
@@ -246,6 +251,9 @@ func (e *Evaluator) step(ctx context.Context) error {
 		return err
 	}
 	applied := e.tail.Applied()
+	if err := e.judgeSQL(ctx, now, applied); err != nil {
+		return err
+	}
 	stale := 0
 	defer func() { e.showStale(stale) }()
 	for _, p := range e.parts {
@@ -318,6 +326,9 @@ func (e *Evaluator) apply(ctx context.Context) error {
 }
 
 func (e *Evaluator) drop(p int32) {
+	if p == e.place(slow.Group) {
+		e.ownsSQL.Store(false)
+	}
 	e.starts = slices.DeleteFunc(e.starts, func(q int32) bool { return q == p })
 	if old := e.parts[p]; old != nil {
 		old.table.Drop()
@@ -366,12 +377,17 @@ func (e *Evaluator) start(ctx context.Context) error {
 // caughtUp says whether the partition and the book are where they have to be
 // before anything is judged.
 func (p *part) caughtUp(applied map[int32]int64) bool {
+	return p.knowsAlerts(applied) && p.next >= p.goal
+}
+
+// knowsAlerts says whether the book has all alerts of before p was acquired.
+func (p *part) knowsAlerts(applied map[int32]int64) bool {
 	for q, end := range p.alerts {
 		if applied[q] < end {
 			return false
 		}
 	}
-	return p.next >= p.goal
+	return true
 }
 
 // unstick reads with a new connection when a partition stands still although a

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
+	"github.com/mailstream/mailstream/services/alerting/internal/slow"
 	"github.com/mailstream/mailstream/services/alerting/internal/window"
 )
 
@@ -120,7 +121,7 @@ func (e *Evaluator) draft(p *part, r *rule.Rule, k window.Key, now time.Time) *d
 	if !d.write && !next.Told() {
 		return nil
 	}
-	d.fill(r, counts, now)
+	d.fill(r, counts.Wire(), counts.Rate(), now)
 	d.alert.NoTraffic = nil
 	if since, ends, ok := judged.NoTraffic(next, in); ok {
 		d.alert.NoTraffic = &schemas.AlertNoTraffic{Since: since, EndsAt: ends}
@@ -143,7 +144,7 @@ func (e *Evaluator) status(a *schemas.Alert) rule.Status {
 }
 
 // fill puts status and numbers into the record.
-func (d *draft) fill(r *rule.Rule, counts window.Counts, now time.Time) {
+func (d *draft) fill(r *rule.Rule, counts schemas.AlertCounts, value float64, now time.Time) {
 	a, s := &d.alert, d.status
 	if d.event == rule.Fired || a.Incident == "" {
 		a.Incident = rule.Incident(a.Fingerprint, s.Since)
@@ -154,7 +155,7 @@ func (d *draft) fill(r *rule.Rule, counts window.Counts, now time.Time) {
 	}
 	a.Version++
 	a.State, a.StateSince, a.Since, a.JudgedAt, a.Peak, a.Ended = s.State, s.StateSince, s.Since, s.JudgedAt, s.Peak, s.Ended
-	a.Value, a.Counts = counts.Rate(), counts.Wire()
+	a.Value, a.Counts = value, counts
 	a.Metric, a.Severity = r.Metric, r.Severity
 	a.Threshold, a.MinVolume, a.Window = r.Threshold, r.MinVolume, r.Window.String()
 	a.Causes, a.Reasons = d.split.Causes, d.split.Reasons
@@ -199,7 +200,7 @@ func keyOf(labels map[string]string) window.Key {
 func (e *Evaluator) findActive(p *part) {
 	clear(p.active)
 	for _, a := range e.book.All(func(a *schemas.Alert) bool {
-		return rule.Status{State: a.State}.Active() && e.parts[e.place(a.Group)] == p
+		return a.Group != slow.Group && rule.Status{State: a.State}.Active() && e.parts[e.place(a.Group)] == p
 	}) {
 		p.active[keyOf(a.Labels)] = true
 	}

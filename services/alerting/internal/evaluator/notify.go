@@ -7,6 +7,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
+	"github.com/mailstream/mailstream/services/alerting/internal/slow"
 	"github.com/mailstream/mailstream/services/alerting/internal/window"
 )
 
@@ -30,6 +31,8 @@ func (e *Evaluator) notify(p *part, drafts []*draft, now time.Time) {
 		case d.event == rule.Resolved:
 			e.tellResolved(d)
 		case silenced(&d.alert), d.muted: // hidden, until it is over or that is
+		case e.untold(d) && d.alert.Group == slow.Group: // each key speaks for itself
+			e.tellFiring(d, nil)
 		case e.untold(d):
 			s := spike{d.alert.Rule, d.alert.Group}
 			groups[s] = append(groups[s], d)

@@ -12,6 +12,7 @@ import (
 	"github.com/mailstream/mailstream/services/alerting/internal/book"
 	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
+	"github.com/mailstream/mailstream/services/alerting/internal/slow"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
@@ -48,7 +49,9 @@ func (e *Evaluator) store(ctx context.Context, p *part, drafts []*draft) error {
 			}
 			d.alert = alerts[i] // with its timeline
 			e.live[d.alert.Fingerprint] = live{version: d.alert.Version, status: d.status}
-			p.active[keyOf(d.alert.Labels)] = d.status.Active()
+			if d.alert.Group != slow.Group {
+				p.active[keyOf(d.alert.Labels)] = d.status.Active()
+			}
 			e.announce(d)
 			e.offer(&d.alert)
 		}
@@ -273,6 +276,9 @@ func (e *Evaluator) owes(a *schemas.Alert) bool {
 
 // ruled says whether the configuration still has the rule of a.
 func (e *Evaluator) ruled(a *schemas.Alert) bool {
+	if a.Group == slow.Group {
+		return e.ruledSQL(a)
+	}
 	k := keyOf(a.Labels)
 	return slices.ContainsFunc(e.opt.Rules, func(r rule.Rule) bool {
 		return r.Name == a.Rule && slices.Contains(r.By, k.Dimension)

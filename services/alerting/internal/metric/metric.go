@@ -27,6 +27,10 @@ const (
 	Lateness        = "lateness"
 )
 
+// NotJudged is what the service says of itself: the share of the rules that could
+// not be judged. No rule can ask for it.
+const NotJudged = "not_judged"
+
 // The dimensions a rule can split by beside those of the stream,
 // schemas.DimensionDomain and schemas.DimensionProvider.
 const (

@@ -88,7 +88,7 @@ func (r Rule) WithDefaults() Rule {
 	r.Window = cmp.Or(r.Window, d.Window)
 	r.Confidence, r.MinCount = cmp.Or(r.Confidence, d.Confidence), cmp.Or(r.MinCount, d.MinCount)
 	r.Threshold = cmp.Or(r.Threshold, d.Threshold)
-	r.MinVolume = cmp.Or(r.MinVolume, d.MinVolume)
+	r.MinVolume = cmp.Or(r.MinVolume, r.Expect.Min, d.MinVolume)
 	if r.LowIsBad() {
 		r.ResolveAbove = cmp.Or(r.ResolveAbove, (1+r.Threshold)/2)
 	}
@@ -106,4 +106,16 @@ func resolveShare(r Rule) float64 {
 		return r.Threshold
 	}
 	return r.Threshold * 0.8
+}
+
+// NotJudgedAfter is how long a rule by SQL may go unread before people hear of it.
+const NotJudgedAfter = 15 * time.Minute
+
+// NotJudged is the rule that the rules by SQL are judged at all: it fires when some
+// have not been for NotJudgedAfter. No incident of theirs ends meanwhile.
+func NotJudged() Rule {
+	return Rule{
+		Name: "not_judged", Enabled: "true", Severity: schemas.SeverityCritical, Metric: metric.NotJudged, By: []string{metric.All},
+		Window: NotJudgedAfter, Threshold: 0.0001, MinVolume: 1, ResolveBelow: 0.0001, ResolveVolume: 1, StaleAfter: staleMax,
+	}
 }

@@ -20,12 +20,6 @@ type Rule struct {
 	// Name identifies the rule for good: alerts of a renamed one are new alerts. At
 	// most 64 bytes. Required.
 	Name string `yaml:"name"`
-	// Enabled is false for a rule that is kept but not judged; its alerts end. Default
-	// true.
-	Enabled string `yaml:"enabled"`
-	// Severity is how urgent its alerts are: info, warning or critical. Default
-	// critical.
-	Severity schemas.AlertSeverity `yaml:"severity"`
 	// Metric is what is measured: block_rate, hard_bounce_rate, bounce_rate,
 	// complaint_rate, deferral_rate, unsubscribe_rate, delivery_rate, unknown_share,
 	// suppressed_share, volume_drop, silence or lateness, see docs/rules. A block_rate by
@@ -33,6 +27,12 @@ type Rule struct {
 	// or together, is judged from the stream, every second; everything else by SQL
 	// from ClickHouse, every 1 to 5 minutes. Default block_rate.
 	Metric string `yaml:"metric"`
+	// Enabled is false for a rule that is kept but not judged; its alerts end. Default
+	// true.
+	Enabled string `yaml:"enabled"`
+	// Severity is how urgent its alerts are: info, warning or critical. Default
+	// critical.
+	Severity schemas.AlertSeverity `yaml:"severity"`
 	// By are the dimensions; each value of each is a key of its own, per source:
 	// recipient_domain, mailbox_provider, source, campaign, sending_ip, tag; all is
 	// one key for the mail of all sources. Default [recipient_domain,

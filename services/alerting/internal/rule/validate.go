@@ -84,6 +84,10 @@ func (m Match) validate(p *config.Problems, name string) {
 	checkWords(p, "reason", m.Reason, schemas.Reasons())
 	checkWords(p, "type", m.Type, schemas.Types())
 	p.Check(len(m.Type) == 0 || counted.CountsEvents, "type", "%s counts messages by their outcome: it has its own types", name)
+	if name == metric.Silence { // the weeks before are counts by type and cause
+		p.Check(len(m.Reason) == 0, "reason", "silence can be narrowed by type and cause only")
+		p.Check(len(m.Stream) == 0, "stream", "silence can be narrowed by type and cause only")
+	}
 	for i, s := range m.Stream {
 		p.Check(len(strings.TrimPrefix(s, "!")) > 0 && len(s) <= nameMax, fmt.Sprintf("stream[%d]", i), "%q must have 1 to %d bytes", s, nameMax)
 	}

@@ -127,6 +127,25 @@ func (c *Client) Each(ctx context.Context, query string, row func(scan func(dest
 	return c.explain("read rows", rows.Err())
 }
 
+// Limits bound one query at the server, which refuses to go beyond.
+type Limits struct {
+	Time       time.Duration // of execution
+	RowsRead   int64         // before any filter but those by index
+	RowsResult int64
+	Memory     int64 // bytes
+}
+
+// SelectWithin is Select for a query that may only read, within limits.
+func (c *Client) SelectWithin(ctx context.Context, limits Limits, dest any, query string, args ...any) error {
+	return c.Select(driver.Context(ctx, driver.WithSettings(driver.Settings{
+		"readonly":           2, // nothing is written; settings may come with the query
+		"max_execution_time": int(limits.Time.Seconds()),
+		"max_rows_to_read":   limits.RowsRead,
+		"max_result_rows":    limits.RowsResult,
+		"max_memory_usage":   limits.Memory,
+	})), dest, query, args...)
+}
+
 // Arg is the value of the parameter {name:Type} of a query.
 func Arg(name string, value any) any { return driver.Named(name, value) }
 

@@ -1,0 +1,325 @@
+package slow
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/alerting/internal/metric"
+	"github.com/mailstream/mailstream/services/alerting/internal/rule"
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+)
+
+const (
+	// Group is the group of all alerts of rules judged by SQL: one partition of the
+	// rates topic, so one instance, owns them. No rate has this key, which has no slash.
+	Group = "sql"
+	// keysMax bounds the keys of one query, the worst first; those beyond are counted.
+	keysMax = 10_000
+	// watchedMax bounds the incidents under way that one query must answer for.
+	watchedMax = 1_000
+	// lookInterval is how often the engine looks whether a query is due.
+	lookInterval = time.Second
+	// notJudgedAfter is how long readings may be missing before people hear of it.
+	notJudgedAfter = rule.NotJudgedAfter
+	// behindMax is how far ClickHouse may be behind Kafka to be believed: beyond, feeds
+	// would seem silent that are not.
+	behindMax = 5 * time.Minute
+	// baselineKept is how long the weeks before are remembered; they hardly change.
+	baselineKept = 15 * time.Minute
+	// weeksMin is how many of the four weeks must have mail to compare with.
+	weeksMin = 2
+	// queryTimeout bounds one query, in the server; timeouts of the connection follow
+	// the section clickhouse.
+	queryTimeout = 30 * time.Second
+	// memoryMax bounds what one query takes of the server.
+	memoryMax = 4 << 30
+)
+
+// Selector reads rows within limits. Kept by clickhouse.Client.
+type Selector interface {
+	SelectWithin(ctx context.Context, limits clickhouse.Limits, dest any, query string, args ...any) error
+}
+
+// Found is the reading of one rule over one key.
+type Found struct {
+	Rule    rule.Rule
+	Labels  map[string]string
+	Reading rule.Reading
+	Counts  schemas.AlertCounts
+	Causes  map[string]int64
+	// Carriers say who carries it, for what is about to fire.
+	Carriers []schemas.AlertCarrier
+	Late     bool
+}
+
+// Round is what was read of some rules. A key of an incident that is not in Found
+// has no mail.
+type Round struct {
+	Found []Found
+	// Read are the rules and dimensions that were read.
+	Read []Scope
+}
+
+// Scope is one rule in one dimension.
+type Scope struct{ Rule, By string }
+
+// ScopeOf returns the scope of an alert.
+func ScopeOf(name string, labels map[string]string) Scope {
+	for label := range labels {
+		if label != schemas.LabelSource {
+			return Scope{name, label}
+		}
+	}
+	return Scope{name, metric.Source}
+}
+
+// Options say what is read.
+type Options struct {
+	Rules []rule.Rule
+	// Pace is the shortest time between two readings of a rule.
+	Pace time.Duration
+	// RowsMax bounds the rows one query may read.
+	RowsMax int64
+	// Literal are the providers whose bounces are never blocks.
+	Literal map[string]bool
+	Now     func() time.Time
+	// Owned says whether this instance judges these rules.
+	Owned func() bool
+	// Active returns the alerts of these rules that are under way.
+	Active func() []schemas.Alert
+	// Newest returns when the latest event that was seen in Kafka was written, zero when none was.
+	Newest func() time.Time
+	// Take takes what was read.
+	Take func(Round)
+	// Wanted says that somebody wrote a rule that needs ClickHouse, so that missing it
+	// is a fault from the start; else it is one only once it was there.
+	Wanted bool
+}
+
+// Engine reads. Make it with New; Run it once.
+type Engine struct {
+	opt      Options
+	sql      Selector
+	often    *zap.Logger
+	met      *metrics
+	queries  []*query
+	literal  []string
+	ownedAt  time.Time // when this instance began to own the rules
+	toldGone bool      // the last round said that rules are not judged
+	seen     bool      // ClickHouse answered once
+	missing  atomic.Int64
+}
+
+// New returns an engine over the rules.
+func New(opt Options, sql Selector, log *zap.Logger, reg prometheus.Registerer) *Engine {
+	e := &Engine{opt: opt, sql: sql, often: telemetry.Throttled(log), met: newMetrics(reg), queries: plan(opt.Rules, opt.Pace)}
+	for name := range opt.Literal {
+		e.literal = append(e.literal, name)
+	}
+	slices.Sort(e.literal)
+	return e
+}
+
+// Blind says whether rules have not been judged for longer than notJudgedAfter
+// although they should be.
+func (e *Engine) Blind() bool { return e.missing.Load() > 0 }
+
+// Run reads until ctx is done, which is no error.
+func (e *Engine) Run(ctx context.Context) error {
+	for {
+		if e.opt.Owned() {
+			e.turn(ctx, e.opt.Now())
+		} else {
+			e.ownedAt, e.toldGone = time.Time{}, false
+			e.missing.Store(0)
+			e.met.notJudged.Set(0)
+		}
+		if lifecycle.Sleep(ctx, lookInterval) != nil {
+			return nil
+		}
+	}
+}
+
+// turn reads what is due.
+func (e *Engine) turn(ctx context.Context, now time.Time) {
+	if e.ownedAt.IsZero() {
+		e.ownedAt = now
+		for _, q := range e.queries {
+			q.dueAt, q.okAt = now, now
+		}
+	}
+	checked := false
+	for _, q := range e.queries {
+		if now.Before(q.dueAt) || ctx.Err() != nil {
+			continue
+		}
+		q.dueAt = now.Add(q.pace)
+		if !checked {
+			if err := e.believable(ctx, now); err != nil {
+				e.failed(ctx, err)
+				e.postpone(now)
+				break
+			}
+			checked, e.seen = true, true
+		}
+		began := time.Now()
+		round, err := e.round(ctx, q, now)
+		e.met.duration.Observe(time.Since(began).Seconds())
+		if err != nil {
+			e.failed(ctx, fmt.Errorf("read %s by %s over %s: %w", q.rules[0].Metric, q.by, q.window, err))
+			continue
+		}
+		q.okAt = now
+		e.opt.Take(round)
+	}
+	e.watchOver(now)
+}
+
+// postpone lets everything due wait for its next turn: the server is away for all.
+func (e *Engine) postpone(now time.Time) {
+	for _, q := range e.queries {
+		if !now.Before(q.dueAt) {
+			q.dueAt = now.Add(q.pace)
+		}
+	}
+}
+
+func (e *Engine) failed(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	e.met.errors.Inc()
+	e.often.Warn("rules could not be read from clickhouse: their alerts hold", telemetry.Err(err))
+}
+
+// watchOver says when rules have not been judged for too long, and when they are
+// again.
+func (e *Engine) watchOver(now time.Time) {
+	gone := 0
+	for _, q := range e.queries {
+		if now.Sub(q.okAt) > notJudgedAfter {
+			gone += len(q.rules)
+		}
+	}
+	e.met.notJudged.Set(float64(gone))
+	if !e.seen && !e.opt.Wanted {
+		gone = 0
+	}
+	e.missing.Store(int64(gone))
+	if gone == 0 && !e.toldGone && !e.underWay(rule.NotJudged().Name) {
+		return
+	}
+	e.toldGone = gone > 0
+	all := 0
+	for _, q := range e.queries {
+		all += len(q.rules)
+	}
+	reading := rule.Reading{Now: now, Part: int64(gone), Total: int64(all), Fresh: int64(all)}
+	e.opt.Take(Round{Found: []Found{{Rule: rule.NotJudged(), Labels: map[string]string{metric.All: metric.All}, Reading: reading}}})
+}
+
+func (e *Engine) underWay(name string) bool {
+	return slices.ContainsFunc(e.opt.Active(), func(a schemas.Alert) bool { return a.Rule == name })
+}
+
+// believable says whether what ClickHouse has is the present.
+func (e *Engine) believable(ctx context.Context, now time.Time) error {
+	newest := e.opt.Newest()
+	var list []lastRow
+	at := span{now.Add(-2 * 24 * time.Hour), now.Add(time.Hour)}
+	if err := e.read(ctx, &list, scope{}.statement(lastSQL), append(at.args(), clickhouse.Arg("since", "0"), clickhouse.Arg("limit", decimal(keysMax)))...); err != nil {
+		return err
+	}
+	var stored int64
+	for _, r := range list {
+		stored = max(stored, r.Last)
+	}
+	if !newest.IsZero() && now.Sub(newest) < 2*24*time.Hour && newest.Sub(time.UnixMilli(stored)) > behindMax {
+		return fmt.Errorf("read how far analytics is: an event of %s is not stored, the latest is of %s", newest.UTC().Format(time.RFC3339), time.UnixMilli(stored).UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// ReadAll reads every query as of now, due or not.
+func (e *Engine) ReadAll(ctx context.Context, now time.Time) (rounds []Round, err error) {
+	for _, q := range e.queries {
+		round, err := e.round(ctx, q, now)
+		if err != nil {
+			return rounds, fmt.Errorf("read %s by %s over %s: %w", q.rules[0].Metric, q.by, q.window, err)
+		}
+		rounds = append(rounds, round)
+	}
+	return rounds, nil
+}
+
+// round reads one query and makes readings of its rules.
+func (e *Engine) round(ctx context.Context, q *query, now time.Time) (Round, error) {
+	active := e.opt.Active()
+	var out Round
+	for _, r := range q.rules {
+		out.Read = append(out.Read, Scope{r.Name, q.by})
+	}
+	if q.kind == silence {
+		found, err := e.silent(ctx, q, now, active)
+		out.Found = found
+		return out, err
+	}
+	at := span{now.Add(-q.window), now}
+	if err := e.learn(ctx, q, at); err != nil {
+		return out, err
+	}
+	list, found, err := e.rows(ctx, q, at, q.watch(active))
+	if err != nil {
+		return out, err
+	}
+	if int(found) > len(list) {
+		e.met.overflow.Add(float64(int(found) - len(list)))
+	}
+	asked := 0
+	for _, got := range list {
+		for _, r := range q.rules {
+			f := Found{Rule: r, Labels: q.labels(got.source, got.key), Counts: got.counts, Causes: got.causes}
+			f.Reading = rule.Reading{Now: now, Fresh: got.fresh}
+			f.Reading.Part, f.Reading.Total = got.parts(r.Metric)
+			f.Reading.Usual, f.Reading.HasUsual = q.usual.of(r.Metric, got)
+			known := slices.ContainsFunc(active, func(a schemas.Alert) bool { return a.Fingerprint == rule.Fingerprint(r.Name, f.Labels) })
+			if !known && !r.Over(f.Reading) {
+				continue
+			}
+			if !known && q.kind == outcomes && asked < carriersAsked {
+				asked++
+				if f.Carriers, err = e.carriers(ctx, q, r.Metric, got, at); err != nil {
+					return out, err
+				}
+			}
+			out.Found = append(out.Found, f)
+		}
+	}
+	return out, nil
+}
+
+func (b baseline) of(name string, r row) (rate float64, ok bool) {
+	rate, ok = b.rates[name][hexed(r.source, r.key)]
+	return rate, ok
+}
+
+// read selects within the limits.
+func (e *Engine) read(ctx context.Context, dest any, query string, args ...any) error {
+	return e.sql.SelectWithin(ctx, clickhouse.Limits{
+		Time: queryTimeout, RowsRead: e.opt.RowsMax, RowsResult: keysMax * 25, Memory: memoryMax,
+	}, dest, query, args...)
+}
+
+func millis(t time.Time) string { return decimal(t.UnixMilli()) }
+
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }
