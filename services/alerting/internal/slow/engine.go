@@ -207,7 +207,7 @@ func (e *Engine) failed(ctx context.Context, err error) {
 func (e *Engine) watchOver(now time.Time) {
 	gone := 0
 	for _, q := range e.queries {
-		if now.Sub(q.okAt) > notJudgedAfter {
+		if now.Sub(q.okAt) > notJudgedAfter+q.pace {
 			gone += len(q.rules)
 		}
 	}

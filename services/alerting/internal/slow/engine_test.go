@@ -1,0 +1,192 @@
+package slow
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/alerting/internal/metric"
+	"github.com/mailstream/mailstream/services/alerting/internal/rule"
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
+)
+
+// server answers every query with nothing, or with its fault.
+type server struct {
+	fault   error
+	queries []string
+}
+
+func (s *server) SelectWithin(_ context.Context, _ clickhouse.Limits, _ any, query string, _ ...any) error {
+	s.queries = append(s.queries, query)
+	return s.fault
+}
+
+// rig is an engine over the built-in rules and what it gave away.
+type rig struct {
+	*Engine
+	server *server
+	rounds []Round
+	newest time.Time
+	active []schemas.Alert
+}
+
+func newRig(wanted bool) *rig {
+	r := &rig{server: &server{}}
+	r.Engine = New(Options{
+		Rules: rule.BuiltIn(), Pace: time.Minute, RowsMax: 1, Wanted: wanted, Owned: func() bool { return true },
+		Active: func() []schemas.Alert { return r.active }, Newest: func() time.Time { return r.newest },
+		Take: func(round Round) { r.rounds = append(r.rounds, round) },
+	}, r.server, zap.NewNop(), prometheus.NewRegistry())
+	return r
+}
+
+// run takes a turn a second and returns what was said of rules not judged.
+func (r *rig) run(t *testing.T, from time.Time, d time.Duration) (said []int64) {
+	for at := from; at.Before(from.Add(d)); at = at.Add(time.Second) {
+		r.turn(t.Context(), at)
+	}
+	for _, round := range r.rounds {
+		for _, f := range round.Found {
+			if f.Rule.Name == rule.NotJudged().Name {
+				said = append(said, f.Reading.Part)
+			}
+		}
+	}
+	r.rounds = nil
+	return slices.Compact(said)
+}
+
+var start = time.Date(2026, 11, 4, 12, 0, 0, 0, time.UTC)
+
+func TestEngine_SaysAfter15MinutesThatRulesAreNotJudged(t *testing.T) {
+	t.Parallel()
+	r := newRig(false)
+	at := start
+	if said := r.run(t, at, time.Hour); len(said) > 0 || r.Blind() {
+		t.Fatalf("all is well, yet: %v", said)
+	}
+	at = at.Add(time.Hour)
+	r.server.fault = errors.New("away")
+	if said := r.run(t, at, 14*time.Minute); len(said) > 0 || r.Blind() {
+		t.Fatalf("said %v within 15 minutes", said)
+	}
+	at = at.Add(14 * time.Minute)
+	if said := r.run(t, at, 10*time.Minute); len(said) == 0 || said[len(said)-1] != int64(len(rule.BuiltIn())) || !r.Blind() {
+		t.Fatalf("said %v, blind %t", said, r.Blind())
+	}
+	at = at.Add(10 * time.Minute)
+	r.server.fault = nil
+	if said := r.run(t, at, 6*time.Minute); len(said) == 0 || said[len(said)-1] != 0 || r.Blind() {
+		t.Fatalf("back, yet: %v, blind %t", said, r.Blind())
+	}
+}
+
+func TestEngine_ReadsNothingWhileClickHouseIsAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(false)
+	r.run(t, start, time.Minute)
+	r.server.fault = errors.New("away")
+	for at := start.Add(time.Hour); at.Before(start.Add(2 * time.Hour)); at = at.Add(time.Second) {
+		r.turn(t.Context(), at)
+	}
+	for _, round := range r.rounds {
+		if len(round.Read) > 0 {
+			t.Fatalf("a round without answers says that it read %v", round.Read)
+		}
+	}
+}
+
+func TestEngine_WithoutClickHouseTellsNobodyUnlessARuleWantsIt(t *testing.T) {
+	t.Parallel()
+	for _, wanted := range []bool{false, true} {
+		r := newRig(wanted)
+		r.server.fault = errors.New("there is none")
+		if said := r.run(t, start, time.Hour); (len(said) > 0) != wanted || r.Blind() != wanted {
+			t.Errorf("a rule was written: %t; said %v", wanted, said)
+		}
+	}
+}
+
+func TestEngine_DoesNotBelieveAStoreThatIsBehind(t *testing.T) {
+	t.Parallel()
+	r := newRig(false)
+	r.newest = start.Add(-time.Minute)
+	r.turn(t.Context(), start)
+	if len(r.rounds) > 0 {
+		t.Fatal("judged although Kafka has an event that ClickHouse lacks")
+	}
+	r.newest = time.Time{}
+	r.run(t, start.Add(6*time.Minute), time.Second)
+	if len(r.server.queries) < 3 {
+		t.Error("did not try later")
+	}
+}
+
+func TestPlan_SharesQueries(t *testing.T) {
+	t.Parallel()
+	queries := plan(rule.BuiltIn(), time.Minute)
+	if len(queries) != 3 { // silence, complaints, hard bounces
+		t.Errorf("%d queries for the built-in rules, want 3", len(queries))
+	}
+	for _, q := range queries {
+		if q.pace < time.Minute || q.pace > 5*time.Minute {
+			t.Errorf("%s is read every %s", q.rules[0].Name, q.pace)
+		}
+	}
+}
+
+func TestScope_KeysAndLabelsAreEachOthersReverse(t *testing.T) {
+	t.Parallel()
+	for _, s := range []scope{{by: metric.Campaign}, {by: metric.Campaign, together: true}, {by: metric.Source}, {by: metric.All}} {
+		source := "a/b"
+		if s.together || s.by == metric.Source || s.by == metric.All {
+			source = ""
+		}
+		key, ok := s.keyOf(s.labels(source, "it's"))
+		if !ok || key != hexed(source, "it's") {
+			t.Errorf("%+v: %q, %t", s, key, ok)
+		}
+	}
+	if _, ok := (scope{by: metric.Campaign}).keyOf(map[string]string{metric.Campaign: "x"}); ok {
+		t.Error("an alert of all sources is taken for one of a source")
+	}
+}
+
+func TestQuartile_WantsThreeOfFourWeeks(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		before []uint64
+		want   float64
+	}{{[]uint64{0, 50, 40, 60}, 40}, {[]uint64{0, 0, 100, 100}, 0}, {[]uint64{30, 20, 10, 1000}, 20}, {nil, 0}} {
+		if got := quartile(tt.before); got != tt.want {
+			t.Errorf("%v: %v, want %v", tt.before, got, tt.want)
+		}
+	}
+}
+
+func TestLearnt_SumsPartsOfHours(t *testing.T) {
+	t.Parallel()
+	l := learnt{start.Unix(): 60, start.Add(time.Hour).Unix(): 120}
+	if got := l.sum(start.Add(30*time.Minute), start.Add(90*time.Minute)); got != 90 {
+		t.Errorf("half of 60 and half of 120 are %v", got)
+	}
+}
+
+func TestStated_CountsOnlyTheHours(t *testing.T) {
+	t.Parallel()
+	hours, err := rule.ParseHours("Mon-Fri 08-20")
+	if err != nil {
+		t.Fatal(err)
+	}
+	friday := time.Date(2026, 11, 6, 19, 50, 0, 0, time.UTC)
+	monday := time.Date(2026, 11, 9, 8, 5, 0, 0, time.UTC)
+	if got := stated(rule.Expect{Min: 1, Every: 15 * time.Minute}, hours, friday, monday); got != 1 {
+		t.Errorf("15 minutes within the hours are %v expected events", got)
+	}
+}
