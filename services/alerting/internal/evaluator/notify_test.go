@@ -68,6 +68,18 @@ func (b *bench) mail(kind window.Kind, n int, domain, provider string) {
 	}
 }
 
+// put writes a draft into the book.
+func (b *bench) put(d *draft) {
+	b.t.Helper()
+	rec, err := book.Record("alerts", &d.alert)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if n := b.e.book.Apply([]*kgo.Record{rec}); n != 0 {
+		b.t.Fatal("alert record is not readable")
+	}
+}
+
 // judge steps the rule over every key twice, as it takes to believe it, and
 // writes the drafts into the book. It returns who is told: "firing d.test",
 // with what else the message covers.
@@ -101,13 +113,7 @@ func (b *bench) judge() (told []string) {
 				told = append(told, fmt.Sprintf("%s %s %v", n.Kind, keyOf(d.alert.Labels).Value, n.Facts.Also))
 			}
 		}
-		rec, err := book.Record("alerts", &d.alert)
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		if n := b.e.book.Apply([]*kgo.Record{rec}); n != 0 {
-			b.t.Fatal("alert record is not readable")
-		}
+		b.put(d)
 	}
 	slices.Sort(told)
 	return told

@@ -65,11 +65,11 @@ func (e *Evaluator) tellRepeat(d *draft, now time.Time) {
 		if at, ok := lastTold(a, t.Name()); !ok || now.Sub(at) < t.repeat {
 			continue
 		}
-		// Of those before, the record needs the beginning only.
-		a.Notify = slices.DeleteFunc(slices.Clone(a.Notify), func(n schemas.Notification) bool {
-			return n.Receiver == t.Name() && n.Kind == schemas.NotifyRepeat
-		})
 		e.owe(d, t.Name(), schemas.NotifyRepeat, d.facts())
+		// Of those before, the record needs the beginning only.
+		a.Notify = slices.DeleteFunc(a.Notify, func(n schemas.Notification) bool {
+			return n.Receiver == t.Name() && n.Kind == schemas.NotifyRepeat && !n.Owed()
+		})
 		d.write = true
 	}
 }
