@@ -177,8 +177,9 @@ func sections(names []Name) []string {
 
 // Names of things that are configured but are no long-running service.
 const (
-	Topics   Name = "topics"
-	Migrate  Name = "migrate"
-	Simulate Name = "simulate"
-	Backtest Name = "backtest"
+	Topics       Name = "topics"
+	Migrate      Name = "migrate"
+	Simulate     Name = "simulate"
+	Backtest     Name = "backtest"
+	TestReceiver Name = "test-receiver"
 )

@@ -76,6 +76,7 @@ func directory() []entry {
 		{Migrate, []string{"clickhouse", "analytics"}, nil},
 		{Simulate, []string{"ingress"}, nil},
 		{Backtest, []string{"clickhouse", "alerting"}, nil},
+		{TestReceiver, []string{"alerting"}, nil},
 	}
 }
 

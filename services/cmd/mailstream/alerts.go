@@ -14,13 +14,13 @@ import (
 
 func (c *command) alerts() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "alerts", Short: "See, silence and acknowledge alerts; try rules on history and on cases",
+		Use: "alerts", Short: "See, silence and acknowledge alerts; try rules on history and on cases, and receivers",
 		Example: `  mailstream alerts list --state firing
   mailstream alerts silence --match source=acme --for 2h --by ana --comment "the list is moved"
   mailstream alerts backtest --rules rules.yaml --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z`,
 	}
 	cmd.AddCommand(c.listAlerts(), c.showIncident(), c.silence(), c.silences(), c.unsilence(), c.acknowledge(), c.note())
-	cmd.AddCommand(c.backtest(), c.testRules())
+	cmd.AddCommand(c.backtest(), c.testRules(), c.testReceiver())
 	return cmd
 }
 
