@@ -68,8 +68,8 @@ func (b *bench) mail(kind window.Kind, n int, domain, provider string) {
 	}
 }
 
-// put writes a draft into the book.
-func (b *bench) put(d *draft) {
+// write puts a draft into the book.
+func (b *bench) write(d *draft) {
 	b.t.Helper()
 	rec, err := book.Record("alerts", &d.alert)
 	if err != nil {
@@ -113,7 +113,7 @@ func (b *bench) judge() (told []string) {
 				told = append(told, fmt.Sprintf("%s %s %v", n.Kind, keyOf(d.alert.Labels).Value, n.Facts.Also))
 			}
 		}
-		b.put(d)
+		b.write(d)
 	}
 	slices.Sort(told)
 	return told
