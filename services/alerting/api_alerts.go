@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/alerting/internal/rule"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 )
 
@@ -32,7 +33,7 @@ const labelPrefix = "label."
 // nothing for ever.
 func (a api) parameters() []string {
 	names := []string{"state", "source", "rule", "severity", "since", "until"}
-	for _, label := range append([]string{schemas.LabelSource, schemas.DimensionDomain, schemas.DimensionProvider}, a.labels...) {
+	for _, label := range append([]string{schemas.LabelSource, schemas.DimensionDomain, schemas.DimensionProvider, schemas.LabelReceiver}, a.labels...) {
 		if !slices.Contains(names, labelPrefix+label) {
 			names = append(names, labelPrefix+label)
 		}
@@ -63,15 +64,19 @@ func (a api) list(w http.ResponseWriter, r *http.Request) {
 }
 
 // complete makes a copy of a record what the API shows: without what only the
-// message needs and what only one incident's timeline has, with an acknowledgement
-// that the evaluator has not noted yet.
+// message needs and what only one incident's timeline has, and with what people
+// said since the evaluator wrote it: rules by SQL are judged minutes apart.
 func (a api) complete(alert *schemas.Alert) {
 	alert.Notify = withoutFacts(alert.Notify)
 	alert.Steps, alert.Readings = nil, nil
-	if a.controls != nil {
-		if ack := a.controls.Ack(alert.Incident); ack != nil {
-			alert.Acknowledged = ack
-		}
+	if a.controls == nil {
+		return
+	}
+	if (rule.Status{State: alert.State}).Told() {
+		alert.SilencedBy = a.controls.Hides(alert, a.now())
+	}
+	if ack := a.controls.Ack(alert.Incident); ack != nil {
+		alert.Acknowledged = ack
 	}
 }
 

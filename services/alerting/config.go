@@ -149,7 +149,7 @@ func (c Config) validateControls(rules map[string]bool, p *config.Problems) {
 	}
 }
 
-// dimensions returns what the keys of the rules are made of.
+// dimensions returns the labels that the keys of the rules have.
 func (c Config) dimensions() []string {
 	var out []string
 	sql, _ := c.sqlRules()

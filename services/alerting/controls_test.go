@@ -140,6 +140,26 @@ func TestAPI_SelectsByTimeAndSeverity(t *testing.T) {
 	}
 }
 
+func TestAPI_ShowsWhatWasJustSaid(t *testing.T) {
+	t.Parallel()
+	mux, m := newAPI(t)
+	call(mux, "POST", "/v1/silences", goodSilence)
+	call(mux, "POST", "/v1/incidents/inc-0000000001/ack", `{"by":"ana"}`)
+	var got answer
+	if err := json.Unmarshal(call(mux, "GET", "/v1/alerts", "").Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	a, id := got.Alerts[0], m.set.Silences()[0].ID
+	if !slices.Equal(a.SilencedBy, []string{id}) || a.Acknowledged == nil || a.Acknowledged.By != "ana" {
+		t.Errorf("silenced by %v, acknowledged %+v", a.SilencedBy, a.Acknowledged)
+	}
+	call(mux, "DELETE", "/v1/silences/"+id, "")
+	got = answer{}
+	if err := json.Unmarshal(call(mux, "GET", "/v1/alerts", "").Body.Bytes(), &got); err != nil || len(got.Alerts[0].SilencedBy) != 0 {
+		t.Errorf("after its end: silenced by %v, %v", got.Alerts[0].SilencedBy, err)
+	}
+}
+
 func TestAPI_WaitsForKafka(t *testing.T) {
 	t.Parallel()
 	mux, m := newAPI(t)

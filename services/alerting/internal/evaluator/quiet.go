@@ -64,7 +64,8 @@ func (e *Evaluator) muters(drafts []*draft) []schemas.Alert {
 func (e *Evaluator) mutes(by, a *schemas.Alert) bool {
 	if by.Metric == metric.Silence {
 		source := by.Labels[schemas.LabelSource]
-		return source != "" && a.Labels[schemas.LabelSource] == source && a.Metric != metric.Silence
+		same := source != "" && a.Labels[schemas.LabelSource] == source || by.Labels[metric.All] != ""
+		return same && a.Metric != metric.Silence && a.Metric != metric.NotJudged
 	}
 	return slices.Contains(e.opt.Inhibit, controls.Inhibition{By: by.Rule, Mutes: a.Rule}) && maps.Equal(by.Labels, a.Labels)
 }

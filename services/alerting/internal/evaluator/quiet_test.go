@@ -163,6 +163,13 @@ func TestInhibit_ASourceThatIsSilentHidesItsRates(t *testing.T) {
 	b.want("the source is silent")
 	silent("acme", schemas.AlertResolved, 2)
 	b.want("it speaks", "firing b.test []")
+	labels := map[string]string{metric.All: metric.All}
+	b.put(&schemas.Alert{
+		Fingerprint: rule.Fingerprint("silence", labels), Version: 1, Rule: "silence", Metric: metric.Silence,
+		Labels: labels, State: schemas.AlertFiring, Since: b.now, Incident: "inc-silence",
+	})
+	b.mail(window.Blocked, 30, "c.test", "")
+	b.want("all sources are silent")
 }
 
 func TestAck_IsOnTheRecordAndGoesWithItsIncident(t *testing.T) {
