@@ -67,10 +67,10 @@ func TestDocuments_NameFieldsThatExist(t *testing.T) {
 var variableForm = regexp.MustCompile(`\bMAILSTREAM_[A-Z0-9_]*[A-Z0-9]\b`)
 
 // Every variable that a document names sets a field, or is one of those that the
-// deployment itself reads.
+// deployment or a command itself reads.
 func TestDocuments_NameVariablesThatExist(t *testing.T) {
 	t.Parallel()
-	known := map[string]bool{"MAILSTREAM_PEPPER": true, "MAILSTREAM_VERSION": true}
+	known := map[string]bool{"MAILSTREAM_PEPPER": true, "MAILSTREAM_VERSION": true, "MAILSTREAM_ALERTING_TOKEN": true}
 	for _, e := range read(t) {
 		known[e.Variable] = true
 	}

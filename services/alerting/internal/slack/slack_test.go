@@ -466,3 +466,15 @@ func TestValidate_RefusesWhatIsNoURLWithoutShowingIt(t *testing.T) {
 		}
 	}
 }
+
+func TestRender_FlappingIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	n := example()
+	n.Facts.Flapping = true
+	m := render([]outbox.Notice{n}, wording.Links{})
+	check(t, m)
+	const want = "the third time within an hour"
+	if !strings.Contains(m.Text, want) || strings.Count(whole(t, m), want) != 2 { // once for the screen, once as text
+		t.Errorf("text %s, whole %s", m.Text, whole(t, m))
+	}
+}
