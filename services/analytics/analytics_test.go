@@ -21,6 +21,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse/clickhousetest"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 func TestService_StoresAndCommits(t *testing.T) {
@@ -48,7 +49,7 @@ func TestService_ParksWhatItCannotReadAndGoesOn(t *testing.T) {
 	recs[7] = &kgo.Record{Topic: "email.delivered", Value: []byte(`{"id":`)}
 	recs[13] = &kgo.Record{Topic: "email.alerts", Value: []byte(`{"fingerprint":5}`)}
 	kafkatest.Produce(t, w.broker.Config, recs...)
-	await(t, "the rows of the dead letters", func() bool { return len(w.server.Rows("dead_letter_log")) == 2 })
+	servicetest.Eventually(t, "the rows of the dead letters", func() bool { return len(w.server.Rows("dead_letter_log")) == 2 })
 	w.settled(t, "email.delivered")
 	reasons := map[string]string{}
 	for _, rec := range kafkatest.ReadAll(t, w.broker.Config, "email.dead-letter") {
@@ -111,7 +112,7 @@ func TestService_ClickHouseAwayHoldsAndCatchesUp(t *testing.T) {
 			})
 			w.start(t)
 			kafkatest.Produce(t, w.broker.Config, eventRecords(0, 100)...)
-			await(t, "the first attempts", func() bool { return attempts.Load() >= 2 })
+			servicetest.Eventually(t, "the first attempts", func() bool { return attempts.Load() >= 2 })
 			for p, o := range kafkatest.Committed(t, w.broker.Config, group, "email.delivered") {
 				if o > 0 && attempts.Load() < 4 {
 					t.Errorf("partition %d is committed at %d before its rows are stored", p, o)
@@ -147,7 +148,7 @@ func TestService_FindsTheRowThatIsRefused(t *testing.T) {
 	w.start(t)
 	kafkatest.Produce(t, w.broker.Config, eventRecords(0, 16)...)
 	w.settled(t, "email.delivered")
-	await(t, "the row of the dead letter", func() bool { return len(w.server.Rows("dead_letter_log")) == 1 })
+	servicetest.Eventually(t, "the row of the dead letter", func() bool { return len(w.server.Rows("dead_letter_log")) == 1 })
 	if row := w.server.Rows("dead_letter_log")[0]; row["reason"] != "rejected" {
 		t.Errorf("dead letter: %v", row)
 	}
@@ -229,7 +230,7 @@ func TestService_CommitsNothingWhileADeadLetterIsNotAcknowledged(t *testing.T) {
 	})
 	w.start(t)
 	kafkatest.Produce(t, w.broker.Config, &kgo.Record{Topic: "email.opened", Value: []byte("{")})
-	await(t, "a refusal", func() bool { return refused.Load() > 0 })
+	servicetest.Eventually(t, "a refusal", func() bool { return refused.Load() > 0 })
 	if refused.Load() < 3 {
 		for p, o := range kafkatest.Committed(t, w.broker.Config, group, "email.opened") {
 			if o > 0 {
@@ -272,7 +273,7 @@ func TestService_EndsWhenItMayNotIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), waitMax)
+	ctx, cancel := context.WithTimeout(t.Context(), servicetest.Patience)
 	defer cancel()
 	if err := svc.Run(ctx); err == nil || !strings.Contains(err.Error(), "access denied") {
 		t.Errorf("ended with %v, want access denied", err)
@@ -293,7 +294,7 @@ func TestService_SaysThatItsPortIsTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), waitMax)
+	ctx, cancel := context.WithTimeout(t.Context(), servicetest.Patience)
 	defer cancel()
 	if err := svc.Run(ctx); err == nil || !strings.Contains(err.Error(), cfg.Listen) {
 		t.Errorf("ended with %v, want an error that names %s", err, cfg.Listen)

@@ -1,7 +1,6 @@
 package analytics_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -14,10 +13,10 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse/clickhousetest"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 const (
-	waitMax  = 20 * time.Second
 	waitStep = 5 * time.Millisecond
 	group    = "mailstream-analytics"
 )
@@ -60,39 +59,12 @@ func (w *world) start(t *testing.T, change ...func(*analytics.Config)) (stop fun
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- svc.Run(ctx) }()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		cancel()
-		if err := <-done; err != nil {
+	r := servicetest.Start(t, svc)
+	return func() {
+		t.Helper()
+		if err := r.Stop(); err != nil {
 			t.Errorf("ended with %v", err)
 		}
-	}
-	t.Cleanup(stop)
-	await(t, "the service", func() bool {
-		select {
-		case <-svc.Ready():
-			return true
-		default:
-			return false
-		}
-	})
-	return stop
-}
-
-func await(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(waitMax); !holds(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s for %s", waitMax, what)
-		}
-		<-time.After(waitStep)
 	}
 }
 
@@ -129,7 +101,7 @@ func (w *world) messages() map[string]int {
 // settled waits until everything in topic is committed.
 func (w *world) settled(t *testing.T, topic string) {
 	t.Helper()
-	await(t, "commits of "+topic, func() bool {
+	servicetest.Eventually(t, "commits of "+topic, func() bool {
 		committed := kafkatest.Committed(t, w.broker.Config, group, topic)
 		for p, end := range kafkatest.Ends(t, w.broker.Config, topic) {
 			if end > 0 && committed[p] < end {

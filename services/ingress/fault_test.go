@@ -20,6 +20,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // numbered returns a delivery that is like no other.
@@ -62,7 +63,7 @@ func TestIngress_BrokerAwayMeans503AndEvery200IsThereAfterwards(t *testing.T) {
 	}
 	restarted := kafkatest.StartEmpty(t, kfake.DataDir(dir), kfake.Ports(port))
 	h.kafkaCfg = restarted.Config
-	within(t, "a request is accepted again", func() bool { return send().Status == http.StatusOK })
+	servicetest.Eventually(t, "a request is accepted again", func() bool { return send().Status == http.StatusOK })
 	for range 20 {
 		send()
 	}
@@ -216,7 +217,7 @@ func TestIngress_StopsAfterTheLastAnswer(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	<-s.Ready()
-	h := &harness{Service: s, tb: t, kafkaCfg: kc, registry: shared.Registry, client: &http.Client{Timeout: waitMax}}
+	h := &harness{Service: s, tb: t, kafkaCfg: kc, registry: shared.Registry, client: &http.Client{Timeout: servicetest.Patience}}
 	answer := make(chan reply, 1)
 	go func() { answer <- h.post(bounceItem) }()
 	<-g.entered
@@ -239,7 +240,7 @@ func TestIngress_RefusesToStartOnContradictingTopics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), waitMax)
+	ctx, cancel := context.WithTimeout(context.Background(), servicetest.Patience)
 	defer cancel()
 	if err := s.Run(ctx); err == nil || !strings.Contains(err.Error(), "partitions") {
 		t.Errorf("run: %v", err)
@@ -262,7 +263,7 @@ func TestIngress_SaysNotReadyUntilTopicsAreThere(t *testing.T) {
 			t.Errorf("run: %v", err)
 		}
 	}()
-	h := &harness{Service: s, tb: t, kafkaCfg: b.Config, client: &http.Client{Timeout: waitMax}}
+	h := &harness{Service: s, tb: t, kafkaCfg: b.Config, client: &http.Client{Timeout: servicetest.Patience}}
 	<-s.server.Ready()
 	wantStatus(t, h.post(bounceItem), http.StatusServiceUnavailable)
 	if got := h.do(call{method: http.MethodGet, path: "/readyz"}); got.Status != http.StatusServiceUnavailable {

@@ -24,6 +24,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
 	"github.com/mailstream/mailstream/services/internal/webhookverify"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // recipeFile is the page whose blocks are tested.
@@ -181,7 +182,7 @@ func applyWebhooks(t *testing.T, cfg Config, kc kafka.Config) {
 	if len(kc.Webhooks) == 0 || !strings.HasPrefix(kc.Webhooks[0], "webhook.") {
 		t.Fatalf("topics %q", kc.Webhooks)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), waitMax)
+	ctx, cancel := context.WithTimeout(t.Context(), servicetest.Patience)
 	defer cancel()
 	if err := admin.Apply(ctx, kafkatest.Client(t, kc), kc, zap.NewNop()); err != nil {
 		t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -20,6 +19,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 const (
@@ -27,9 +27,6 @@ const (
 	testUser     = "hook"
 	testPassword = "s3cret-of-the-hook"
 	testPepper   = "0123456789abcdef-pepper"
-
-	// waitMax bounds every wait of a test.
-	waitMax = 20 * time.Second
 )
 
 // harness is a running service and the broker behind it.
@@ -63,15 +60,7 @@ func testShared(tb testing.TB, kc kafka.Config) platform.Shared {
 // getReady makes a service take requests that was not started.
 func getReady(tb testing.TB, s *Service) {
 	tb.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.life.Run(ctx, nil) }()
-	tb.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			tb.Errorf("close: %v", err)
-		}
-	})
+	servicetest.Run(tb, func(ctx context.Context) error { return s.life.Run(ctx, nil) })
 	<-s.Ready()
 }
 
@@ -83,23 +72,8 @@ func start(tb testing.TB, cfg Config, kc kafka.Config) *harness {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	tb.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			tb.Errorf("run: %v", err)
-		}
-	})
-	select {
-	case <-s.Ready():
-	case err := <-done:
-		tb.Fatalf("run: %v", err)
-	case <-time.After(waitMax):
-		tb.Fatal("the service did not become ready")
-	}
-	return &harness{Service: s, tb: tb, kafkaCfg: kc, registry: shared.Registry, client: &http.Client{Timeout: waitMax}}
+	servicetest.Start(tb, s)
+	return &harness{Service: s, tb: tb, kafkaCfg: kc, registry: shared.Registry, client: &http.Client{Timeout: servicetest.Patience}}
 }
 
 // call is one request; zero fields take what a Mailjet webhook has.

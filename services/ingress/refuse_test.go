@@ -20,6 +20,7 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/room"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 func zipped(tb testing.TB, body string) string {
@@ -177,7 +178,7 @@ func TestIngress_ASlowBodyGets408AndFreesItsMemory(t *testing.T) {
 			}
 		})
 	}
-	within(t, "bytes in flight are freed", func() bool { return h.held() == room.Amount{} })
+	servicetest.Eventually(t, "bytes in flight are freed", func() bool { return h.held() == room.Amount{} })
 }
 
 // TestIngress_PromisesTakeNoRoom holds the room for bodies against requests that
@@ -196,7 +197,7 @@ func TestIngress_PromisesTakeNoRoom(t *testing.T) {
 		defer conn.Close()
 		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Basic %s\r\nContent-Length: %d\r\n\r\n[", Prefix+testSource, credentials, cfg.BodyBytesMax)
 	}
-	within(t, "all of them are being read", func() bool { return h.held().Requests == 20 })
+	servicetest.Eventually(t, "all of them are being read", func() bool { return h.held().Requests == 20 })
 	wantStatus(t, h.post(bounceItem), http.StatusOK)
 	large := group(sentItem, 1000)
 	wantStatus(t, h.post(large), http.StatusOK)
@@ -209,21 +210,6 @@ func TestIngress_PromisesTakeNoRoom(t *testing.T) {
 func (h *harness) held() room.Amount {
 	all, _ := h.room.Held()
 	return all
-}
-
-// within polls until ok or waitMax has passed.
-func within(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(waitMax)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			tb.Fatalf("never: %s", what)
-		}
-	}
 }
 
 func TestIngress_OneBadItemIsDeadLetteredAndTheGoodOnesPublished(t *testing.T) {

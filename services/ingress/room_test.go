@@ -13,6 +13,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 const signedSource = "signed"
@@ -50,7 +51,7 @@ func TestIngress_AStalledBodyMakesPlace(t *testing.T) {
 	for peer := range 4 {
 		stalled = append(stalled, h.begin(fmt.Sprintf("X-Forwarded-For: 2001:db8:0:%d::1\r\n", peer)))
 	}
-	within(t, "all stalled bodies are being received", func() bool { return h.held().Requests == 4 })
+	servicetest.Eventually(t, "all stalled bodies are being received", func() bool { return h.held().Requests == 4 })
 	const body = `{"events":[{"event":"delivery","message_id":"m","email":"ana@example.com","timestamp":1772615701,"event_id":"e"}]}`
 	genuine := call{path: Prefix + signedSource, body: body, noAuth: true, header: map[string]string{webhooksign.MailtrapHeader: webhooksign.Hex("key", []byte(body))}}
 	for range 8 {
@@ -94,5 +95,5 @@ func TestIngress_TinyMembersAreCounted(t *testing.T) {
 		t.Errorf("body %s", got.Body)
 	}
 	other.Leave()
-	within(t, "everything is given back", func() bool { return h.held() == room.Amount{} })
+	servicetest.Eventually(t, "everything is given back", func() bool { return h.held() == room.Amount{} })
 }

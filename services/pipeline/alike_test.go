@@ -19,6 +19,7 @@ import (
 
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // stumble has the broker answer the first requests of every kind that a start
@@ -103,17 +104,6 @@ func readyz(addr string) (status int, text string) {
 	return resp.StatusCode, string(body)
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(time.Minute); !ok(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("did not happen: %s", what)
-		}
-	}
-}
-
 func TestServices_WaitAlikeForWhatTheyNeed(t *testing.T) {
 	t.Parallel()
 	for _, name := range pipeline.Names() {
@@ -148,7 +138,7 @@ func TestServices_WaitAlikeForWhatTheyNeed(t *testing.T) {
 			go func() { done <- svc.Run(ctx) }()
 			waits := func(why string) {
 				t.Helper()
-				eventually(t, string(name)+" waits: "+why, func() bool {
+				servicetest.Eventually(t, string(name)+" waits: "+why, func() bool {
 					if len(done) > 0 {
 						t.Fatalf("it ended: %v", <-done)
 					}
@@ -162,11 +152,11 @@ func TestServices_WaitAlikeForWhatTheyNeed(t *testing.T) {
 			stumble(b)
 			own := cfg
 			own.Kafka.Brokers = []string{addr.String()}
-			eventually(t, "topics are made", func() bool { return pipeline.ApplyTopics(ctx, own, zap.NewNop()) == nil })
+			servicetest.Eventually(t, "topics are made", func() bool { return pipeline.ApplyTopics(ctx, own, zap.NewNop()) == nil })
 			if name == pipeline.Analytics {
 				waits("ClickHouse")
 			} else {
-				eventually(t, string(name)+" is ready", func() bool { status, _ := readyz(svc.Addr()); return status == http.StatusOK })
+				servicetest.Eventually(t, string(name)+" is ready", func() bool { status, _ := readyz(svc.Addr()); return status == http.StatusOK })
 			}
 			cancel()
 			if err := <-done; err != nil {

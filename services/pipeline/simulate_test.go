@@ -1,7 +1,6 @@
 package pipeline_test
 
 import (
-	"context"
 	"io"
 	"slices"
 	"testing"
@@ -19,6 +18,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/servicetest"
 	"github.com/mailstream/mailstream/services/simulate"
 )
 
@@ -103,21 +103,6 @@ func listen(t *testing.T, cfg ingress.Config, kc kafka.Config) (string, *prometh
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("run: %v", err)
-		}
-	})
-	select {
-	case <-s.Ready():
-	case err := <-done:
-		t.Fatalf("run: %v", err)
-	case <-time.After(20 * time.Second):
-		t.Fatal("the ingress did not become ready")
-	}
+	servicetest.Start(t, s)
 	return s.Addr(), registry
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/servicetest"
 	"github.com/mailstream/mailstream/services/suppression"
 )
 
@@ -129,7 +130,7 @@ func TestService_NotReadyWithoutABroker(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	eventually(t, "it listens", func() bool { return s.Addr() != "" })
+	servicetest.Eventually(t, "it listens", func() bool { return s.Addr() != "" })
 	for path, want := range map[string]int{"/healthz": 200, "/readyz": 503, "/v1/suppressions": 503} {
 		req, err := http.NewRequest("GET", "http://"+s.Addr()+path, nil)
 		if err != nil {
@@ -153,7 +154,7 @@ func TestService_BrokerGoesAway(t *testing.T) {
 	r.call("PUT", "/v1/suppressions", object{"address": "a@example.com"}, nil)
 	broker.Close()
 	var got checked
-	eventually(t, "answers say that they are stale", func() bool {
+	servicetest.Eventually(t, "answers say that they are stale", func() bool {
 		got = checked{}
 		status := r.call("POST", "/v1/suppressions/check", object{"addresses": []string{"a@example.com"}}, &got)
 		return status == 200 && got.Stale
@@ -185,7 +186,7 @@ func TestService_NoAddressAndNoTokenInTheLog(t *testing.T) {
 	r.wantCheck("private@example.com", "marketing", "hard_bounce")
 	r.call("PUT", "/v1/suppressions", object{"address": "private3@example.com", "note": "private note"}, nil)
 	r.call("POST", "/v1/suppressions/remove", object{"address": "private3@example.com", "note": "private note"}, nil)
-	eventually(t, "both are settled", func() bool { return r.settled() == 2 })
+	servicetest.Eventually(t, "both are settled", func() bool { return r.settled() == 2 })
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 var listTopic = schemas.SuppressionsTopic(schemas.DefaultTopicPrefix)
@@ -132,7 +133,7 @@ func TestService_RepeatAfterALostCommitChangesNothing(t *testing.T) {
 	r := start(t, options{kafka: cfg})
 	publish(t, cfg, event(t, schemas.Bounced, "a@example.com", 1, hard), event(t, schemas.Unsubscribed, "a@example.com", 2, onList("1")))
 	r.wantCheck("a@example.com", "transactional", "hard_bounce")
-	eventually(t, "both are settled", func() bool { return r.settled() == 2 })
+	servicetest.Eventually(t, "both are settled", func() bool { return r.settled() == 2 })
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +146,7 @@ func TestService_RepeatAfterALostCommitChangesNothing(t *testing.T) {
 	mu.Unlock()
 
 	r = start(t, options{kafka: cfg})
-	eventually(t, "both are read again", func() bool { return r.settled() == 2 })
+	servicetest.Eventually(t, "both are read again", func() bool { return r.settled() == 2 })
 	if after := len(kafkatest.ReadAll(t, cfg, listTopic)); after != before {
 		t.Errorf("%d records, %d before the repeat", after, before)
 	}
@@ -161,8 +162,8 @@ func TestService_RepairsWhatAnotherReplicaOverwrote(t *testing.T) {
 	// Two replicas that do not know of each other's write.
 	kafkatest.Produce(t, cfg, stateRecord(t, "a@example.com", manual("list:1", 1)), stateRecord(t, "a@example.com", manual("list:2", 2)))
 	hash := hasher(t).Hash("a@example.com")
-	eventually(t, "the last record has both", func() bool { return len(latest(t, cfg)[hash].Entries) == 2 })
-	eventually(t, "nothing is behind any more", func() bool {
+	servicetest.Eventually(t, "the last record has both", func() bool { return len(latest(t, cfg)[hash].Entries) == 2 })
+	servicetest.Eventually(t, "nothing is behind any more", func() bool {
 		return r.metric("mailstream_suppression_repaired_states_total", nil) == 1 && r.metric("mailstream_suppression_behind_addresses", nil) == 0
 	})
 	if n := len(kafkatest.ReadAll(t, cfg, listTopic)); n != 3 {
@@ -190,7 +191,7 @@ func TestService_ConcurrentReplicasConverge(t *testing.T) {
 	}
 	wg.Wait()
 	want := len(replicas) * rounds
-	eventually(t, "the last record of every address has every write", func() bool {
+	servicetest.Eventually(t, "the last record of every address has every write", func() bool {
 		states := latest(t, cfg)
 		for a := range addresses {
 			if len(states[hasher(t).Hash(fmt.Sprintf("a%d@example.com", a))].Entries) != want {
@@ -273,7 +274,7 @@ func TestService_TopicShorterThanTheStoreLosesNothing(t *testing.T) {
 	r := start(t, options{kafka: cfg, dir: dir})
 	var w written
 	r.call("PUT", "/v1/suppressions", object{"address": "kept@example.com"}, &w)
-	eventually(t, "the store has its position", func() bool {
+	servicetest.Eventually(t, "the store has its position", func() bool {
 		return r.call("POST", "/v1/suppressions/check", object{"addresses": []string{}, "min_token": w.Token}, nil) == 200
 	})
 	if err := r.stop(); err != nil {
@@ -300,7 +301,7 @@ func TestService_UnusableEventsAreDeadLettered(t *testing.T) {
 		record(event(t, schemas.Complained, "good@example.com", 1)),
 	)
 	r.wantCheck("good@example.com", "marketing", "complaint")
-	eventually(t, "all four are settled", func() bool { return r.settled() == 4 })
+	servicetest.Eventually(t, "all four are settled", func() bool { return r.settled() == 4 })
 	var origins, services []string
 	for _, rec := range kafkatest.ReadAll(t, cfg, schemas.DeadLetterTopic(schemas.DefaultTopicPrefix)) {
 		var d schemas.DeadLetter
@@ -357,7 +358,7 @@ func TestService_AnotherPepperIsNoticed(t *testing.T) {
 		kafkatest.Produce(t, cfg, rec)
 	}
 	s, _ := build(t, options{kafka: cfg})
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), servicetest.Patience)
 	defer cancel()
 	if err := s.Run(ctx); err == nil || !strings.Contains(err.Error(), "another pepper") {
 		t.Errorf("Run = %v, want a fault about the pepper", err)
@@ -369,7 +370,7 @@ func TestService_OneProcessAStateFolder(t *testing.T) {
 	cfg, dir := kafkatest.Start(t), t.TempDir()
 	start(t, options{kafka: cfg, dir: dir})
 	s, _ := build(t, options{kafka: cfg, dir: dir})
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), servicetest.Patience)
 	defer cancel()
 	err := s.Run(ctx)
 	if err == nil || errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "in use by another process") {

@@ -2,7 +2,6 @@ package suppression_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,13 +19,13 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/servicetest"
 	"github.com/mailstream/mailstream/services/suppression"
 )
 
 const (
-	token    = "secret-bearer-token"
-	pepper   = "pepper-of-the-suppression-tests"
-	patience = 20 * time.Second
+	token  = "secret-bearer-token"
+	pepper = "pepper-of-the-suppression-tests"
 )
 
 // replica is one running service.
@@ -83,32 +82,8 @@ func build(tb testing.TB, o options) (*suppression.Service, *prometheus.Registry
 func start(tb testing.TB, o options) *replica {
 	tb.Helper()
 	s, reg := build(tb, o)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	var ended bool
-	r := &replica{tb: tb, reg: reg, stop: func() error {
-		if ended {
-			return nil
-		}
-		ended = true
-		cancel()
-		return <-done
-	}}
-	select {
-	case <-s.Ready():
-	case err := <-done:
-		ended = true
-		tb.Fatalf("service ended: %v", err)
-	case <-time.After(patience):
-		tb.Fatal("service never got ready")
-	}
+	r := &replica{tb: tb, reg: reg, stop: servicetest.Start(tb, s).Stop}
 	r.url, r.metricsURL = "http://"+s.Addr(), "http://"+s.MetricsAddr()+"/metrics"
-	tb.Cleanup(func() {
-		if err := r.stop(); err != nil {
-			tb.Errorf("stop: %v", err)
-		}
-	})
 	return r
 }
 
@@ -197,21 +172,9 @@ func (r *replica) check(addr, stream string) string {
 	return got.Suppressed[0].Reason
 }
 
-// eventually polls until f says true.
-func eventually(tb testing.TB, what string, f func() bool) {
-	tb.Helper()
-	deadline := time.Now().Add(patience)
-	for !f() {
-		if time.Now().After(deadline) {
-			tb.Fatalf("%s: not within %s", what, patience)
-		}
-		<-time.After(2 * time.Millisecond)
-	}
-}
-
 func (r *replica) wantCheck(addr, stream, reason string) {
 	r.tb.Helper()
-	eventually(r.tb, fmt.Sprintf("%s in %s is %q", addr, stream, reason), func() bool { return r.check(addr, stream) == reason })
+	servicetest.Eventually(r.tb, fmt.Sprintf("%s in %s is %q", addr, stream, reason), func() bool { return r.check(addr, stream) == reason })
 }
 
 // metric returns the sum of the series of a name whose labels contain want.

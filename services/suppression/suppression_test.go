@@ -9,6 +9,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 func TestService_EachKindOfEvent(t *testing.T) {
@@ -38,7 +39,7 @@ func TestService_EachKindOfEvent(t *testing.T) {
 			consumed++
 		}
 	}
-	eventually(t, "all events are settled", func() bool { return r.settled() == consumed })
+	servicetest.Eventually(t, "all events are settled", func() bool { return r.settled() == consumed })
 	for _, tt := range tests {
 		if got := r.check(tt.event.Recipient, "marketing"); got != tt.marketing {
 			t.Errorf("%s: marketing says %q, want %q", tt.name, got, tt.marketing)
@@ -76,7 +77,7 @@ func TestService_HistoryIsHarmless(t *testing.T) {
 		rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 		publish(t, cfg, shuffled...)
 	}
-	eventually(t, "all events are settled", func() bool { return r.settled() == 3*len(events) })
+	servicetest.Eventually(t, "all events are settled", func() bool { return r.settled() == 3*len(events) })
 	got := map[string]string{}
 	for _, a := range []string{"a", "b", "c", "d"} {
 		got[a] = r.check(a+"@example.com", "marketing")

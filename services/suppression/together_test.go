@@ -11,6 +11,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // TestService_OneReplicaReadsAllOfAPartition holds what the watch for outages
@@ -22,7 +23,7 @@ func TestService_OneReplicaReadsAllOfAPartition(t *testing.T) {
 	for replicas := 1; replicas <= 4; replicas++ {
 		start(t, options{kafka: cfg})
 		var got []map[string][]int32
-		eventually(t, "all replicas have partitions", func() bool {
+		servicetest.Eventually(t, "all replicas have partitions", func() bool {
 			got = assigned(t, adm, cfg.Group("suppression"))
 			return len(got) == replicas && !slices.ContainsFunc(got, func(m map[string][]int32) bool { return len(m) == 0 })
 		})

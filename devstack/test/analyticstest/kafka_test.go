@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mailstream/mailstream/devstack/engine/enginetest"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // TestKafkaTable_ConsumesThroughAView proves what the benchmark of the backlog takes as
@@ -40,7 +41,7 @@ func TestKafkaTable_ConsumesThroughAView(t *testing.T) {
 	} {
 		w.sql(t, statement)
 	}
-	await(t, "all records in the table", func() bool {
+	servicetest.Eventually(t, "all records in the table", func() bool {
 		return w.sql(t, "SELECT count(), sum(n) FROM stored") == fmt.Sprintf("%d\t%d", records, records*(records-1)/2)
 	})
 }

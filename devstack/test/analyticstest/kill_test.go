@@ -18,6 +18,7 @@ import (
 	"github.com/mailstream/mailstream/devstack/engine"
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // ownEngine is an engine that a test may kill, on a port and a folder it finds
@@ -60,7 +61,11 @@ func (e *ownEngine) start(t *testing.T) {
 	e.ended = ended
 	now := e.now
 	go func() { ended <- now.Run(ctx) }()
-	await(t, "the engine", closed(e.now.Ready()))
+	select {
+	case <-e.now.Ready():
+	case err := <-ended:
+		t.Fatalf("the engine ended before it was ready: %v", err)
+	}
 }
 
 // kill ends the child as a power cut of its process would, and waits for it.
@@ -97,12 +102,12 @@ func TestKills_NothingIsLostOrCountedTwice(t *testing.T) {
 
 	acknowledged, end := w.keepPublishing(t)
 	for range 3 {
-		await(t, "more events", moreThan(acknowledged, 400))
+		servicetest.Eventually(t, "more events", moreThan(acknowledged, 400))
 		own.kill(t)
-		await(t, "events while it is away", moreThan(acknowledged, 200))
+		servicetest.Eventually(t, "events while it is away", moreThan(acknowledged, 200))
 		own.start(t)
 		w.engine = own.now
-		await(t, "events after it is back", moreThan(acknowledged, 200))
+		servicetest.Eventually(t, "events after it is back", moreThan(acknowledged, 200))
 		stop()
 		_, stop = w.quietAnalytics(t)
 	}
@@ -124,8 +129,7 @@ func (w *world) quietAnalytics(t *testing.T) (svc pipeline.Service, stop func())
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop = run(t, svc.Run)
-	return svc, stop
+	return svc, stopper(t, servicetest.Run(t, svc.Run))
 }
 
 func moreThan(n *atomic.Int64, more int64) func() bool {

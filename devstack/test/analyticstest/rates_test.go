@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 const (
@@ -88,7 +89,7 @@ func TestRates_AreNeverTornWhileHoursAreSealed(t *testing.T) {
 			}
 		})
 	}
-	await(t, "all hours sealed", func() bool { return t.Failed() || w.sql(t, "SELECT count() FROM sealed_hours") == "48" })
+	servicetest.Eventually(t, "all hours sealed", func() bool { return t.Failed() || w.sql(t, "SELECT count() FROM sealed_hours") == "48" })
 	done.Store(true)
 	readers.Wait()
 	w.agree(t, "after sealing")

@@ -13,7 +13,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
@@ -24,6 +23,7 @@ import (
 	"github.com/mailstream/mailstream/devstack/engine/enginetest"
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // worlds is how many tests run at once: each has a broker and a database of its
@@ -39,10 +39,8 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	// waitMax bounds every wait for something that should come about; it is far
-	// above what a wait takes, so that a busy machine fails no test.
-	waitMax  = 2 * time.Minute
-	waitStep = 20 * time.Millisecond
+// servicetest.Patience bounds every wait for something that should come about; it is far
+// above what a wait takes, so that a busy machine fails no test.
 )
 
 // world is a broker and a database of its own, and the services' configuration
@@ -76,8 +74,7 @@ func logger(t *testing.T) *zap.Logger { return zaptest.NewLogger(t, zaptest.Leve
 func (w *world) startBroker(t *testing.T) {
 	t.Helper()
 	b := broker.New(broker.Config{Listen: "127.0.0.1:0", DataDir: filepath.Join(t.TempDir(), "kafka")}, zap.NewNop())
-	run(t, b.Run)
-	await(t, "the broker", closed(b.Ready()))
+	servicetest.Start(t, b)
 	w.brokers = b.Addr()
 	var err error
 	if w.client, err = kgo.NewClient(kgo.SeedBrokers(w.brokers), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil))); err != nil {
@@ -111,63 +108,17 @@ func (w *world) analytics(t *testing.T) (svc pipeline.Service, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop = run(t, svc.Run)
-	await(t, "analytics", closed(svc.Ready()))
-	return svc, stop
+	return svc, stopper(t, servicetest.Start(t, svc))
 }
 
-// run runs f until the test ends or stop is called, which waits for it.
-func run(t *testing.T, f func(context.Context) error) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- f(ctx) }()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		cancel()
-		if err := <-done; err != nil {
+// stopper is for a test that ends what it runs before it ends itself.
+func stopper(t *testing.T, r *servicetest.Running) (stop func()) {
+	return func() {
+		t.Helper()
+		if err := r.Stop(); err != nil {
 			t.Errorf("ended with %v", err)
 		}
 	}
-	t.Cleanup(stop)
-	return stop
-}
-
-func closed(ch <-chan struct{}) func() bool {
-	return func() bool {
-		select {
-		case <-ch:
-			return true
-		default:
-			return false
-		}
-	}
-}
-
-// await waits until what holds.
-func await(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	if !poll(holds) {
-		t.Fatalf("waited %s for %s", waitMax, what)
-	}
-}
-
-// poll asks until the answer is yes, or waitMax is over. It rests three times as
-// long as an answer takes, since a query over many parts slows down the inserts
-// that it waits for.
-func poll(holds func() bool) bool {
-	for deadline := time.Now().Add(waitMax); time.Now().Before(deadline); {
-		began := time.Now()
-		if holds() {
-			return true
-		}
-		<-time.After(max(waitStep, 3*time.Since(began)))
-	}
-	return false
 }
 
 // publish writes events, each to the topic of its type, and waits for the
@@ -191,7 +142,7 @@ func record(e *schemas.Event) *kgo.Record {
 
 func (w *world) produce(t *testing.T, recs ...*kgo.Record) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), waitMax)
+	ctx, cancel := context.WithTimeout(t.Context(), servicetest.Patience)
 	defer cancel()
 	if err := w.client.ProduceSync(ctx, recs...).FirstErr(); err != nil {
 		t.Fatal(err)
@@ -212,7 +163,7 @@ func (w *world) ask(query string) (string, error) { return w.askAs("default", qu
 
 // askAs asks as a user, with the setting readonly unless it is empty.
 func (w *world) askAs(user, query, readonly string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), waitMax)
+	ctx, cancel := context.WithTimeout(context.Background(), servicetest.Patience)
 	defer cancel()
 	values := url.Values{"database": {w.database}, "wait_end_of_query": {"1"}}
 	if readonly != "" {
@@ -239,9 +190,9 @@ func (w *world) askAs(user, query, readonly string) (string, error) {
 func (w *world) wantSQL(t *testing.T, query, want string) {
 	t.Helper()
 	var got string
-	if !poll(func() bool { got = w.sql(t, query); return got == want }) {
-		t.Fatalf("%s\n got %q\nwant %q", query, got, want)
-	}
+	servicetest.EventuallyOr(t, func() bool { got = w.sql(t, query); return got == want }, func() string {
+		return fmt.Sprintf("%s\n got %q\nwant %q", query, got, want)
+	})
 }
 
 func mustJSON(t *testing.T, v any) []byte {

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/devstack/broker"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 const (
@@ -144,21 +145,15 @@ func (w *world) start(t *testing.T) *ingress {
 // awaitReady waits until topics are checked.
 func (p *ingress) awaitReady() {
 	p.t.Helper()
-	deadline := time.After(patience)
 	select {
 	case p.addr = <-p.listening:
 	case <-p.ended:
 		p.t.Fatal("the ingress ended before it listened")
-	case <-deadline:
+	case <-time.After(servicetest.Patience):
 		p.t.Fatal("the ingress does not listen")
 	}
-	for s := newSender(p, byHeader); s.post(0) != 200; {
-		select {
-		case <-time.After(10 * time.Millisecond):
-		case <-deadline:
-			p.t.Fatal("the ingress takes no event")
-		}
-	}
+	s := newSender(p, byHeader)
+	servicetest.Eventually(p.t, "the ingress takes an event", func() bool { return s.post(0) == 200 })
 }
 
 // peakMemory is the largest resident set the process ever had.

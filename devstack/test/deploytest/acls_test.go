@@ -25,10 +25,8 @@ import (
 	"github.com/mailstream/mailstream/devstack/apachekafka"
 	"github.com/mailstream/mailstream/devstack/engine/enginetest"
 	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
-
-// patience bounds every wait; the machine may be busy with other tests.
-const patience = 90 * time.Second
 
 // strictBroker starts a Kafka that asks for a password at EXTERNAL and allows
 // nothing that nobody allowed. INTERNAL stays open, to the administrator.
@@ -116,23 +114,7 @@ func run(t *testing.T, b *apachekafka.Broker, name pipeline.Name) pipeline.Liste
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- service.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("%s ended: %v", name, err)
-		}
-	})
-	select {
-	case <-service.Ready():
-	case err := <-ended:
-		ended <- nil
-		t.Fatalf("%s ended: %v", name, err)
-	case <-time.After(patience):
-		t.Fatalf("%s is not ready after %s", name, patience)
-	}
+	servicetest.Start(t, service)
 	return service
 }
 
@@ -168,7 +150,7 @@ func TestKafkaACLs_AreWhatTheServicesNeed(t *testing.T) {
 	}
 
 	token := func(r *http.Request) { r.Header.Set("Authorization", "Bearer token") }
-	eventually(t, "gone@example.com is suppressed", func() bool {
+	servicetest.Eventually(t, "gone@example.com is suppressed", func() bool {
 		var check struct {
 			Suppressed []struct {
 				Reason string `json:"reason"`
@@ -185,7 +167,7 @@ func TestKafkaACLs_AreWhatTheServicesNeed(t *testing.T) {
 		"the suppression is a row":  "SELECT count() FROM mailstream_acls.suppressions",
 		"the bad item is a row too": "SELECT count() FROM mailstream_acls.dead_letters",
 	} {
-		eventually(t, what, func() bool { return enginetest.Exec(t, e, query) == "1" })
+		servicetest.Eventually(t, what, func() bool { return enginetest.Exec(t, e, query) == "1" })
 	}
 	for name, service := range services {
 		metrics := call(t, http.MethodGet, "http://"+service.MetricsAddr()+"/metrics", "", func(*http.Request) {})
@@ -212,7 +194,7 @@ func checkDenied(t *testing.T, b *apachekafka.Broker) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), servicetest.Patience)
 		err = client.ProduceSync(ctx, &kgo.Record{Topic: try.topic, Value: []byte("{}")}).FirstErr()
 		cancel()
 		client.Close()
@@ -240,20 +222,4 @@ func call(t *testing.T, method, url, body string, prepare func(*http.Request)) s
 		t.Fatalf("%s %s: %s %s %v", method, url, response.Status, text, err)
 	}
 	return string(text)
-}
-
-// eventually polls until yes says so.
-func eventually(t *testing.T, what string, yes func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
-	for !yes() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("not within %s: %s", patience, what)
-		case <-ticker.C:
-		}
-	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/mailstream/mailstream/devstack/apachekafka"
 	"github.com/mailstream/mailstream/devstack/engine/enginetest"
 	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // A broker that is away has its partitions led by others only after a moment,
@@ -69,8 +70,8 @@ func TestServices_StartWhileOneOfThreeBrokersIsAwayAndTopicsAreNew(t *testing.T)
 		case <-<-ready: // each starts at once
 		case err := <-ended:
 			t.Fatalf("a service ended: %v", err)
-		case <-time.After(patience):
-			t.Fatalf("services are not ready after %s", patience)
+		case <-time.After(servicetest.Patience):
+			t.Fatalf("services are not ready after %s", servicetest.Patience)
 		}
 	}
 	cancel()

@@ -19,6 +19,7 @@ import (
 	"github.com/mailstream/mailstream/devstack/apachekafka"
 	"github.com/mailstream/mailstream/devstack/engine/enginetest"
 	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // takeAway takes a right away from the user of a service, on everything.
@@ -62,7 +63,7 @@ func TestKafkaACLs_TakenAwayWhileServicesRun(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), servicetest.Patience)
 			defer cancel()
 			ended := make(chan error, 1)
 			go func() { ended <- service.Run(ctx) }()
@@ -98,12 +99,12 @@ func TestKafkaACLs_TakenAwayWhileServicesRun(t *testing.T) {
 		post := func() int {
 			return status(http.MethodPost, "/v1/webhooks/mailjet", fmt.Sprintf(`{"event":"sent","time":%d,"MessageID":1942,"email":"a@example.com"}`, time.Now().Unix()))
 		}
-		eventually(t, "a webhook is taken", func() bool { return post() == http.StatusOK })
+		servicetest.Eventually(t, "a webhook is taken", func() bool { return post() == http.StatusOK })
 		takeAway(t, b, pipeline.Ingress, kadm.OpWrite)
-		eventually(t, "a webhook is refused", func() bool { return post() == http.StatusServiceUnavailable })
-		eventually(t, "it says so", func() bool { return status(http.MethodGet, "/readyz", "") == http.StatusServiceUnavailable })
+		servicetest.Eventually(t, "a webhook is refused", func() bool { return post() == http.StatusServiceUnavailable })
+		servicetest.Eventually(t, "it says so", func() bool { return status(http.MethodGet, "/readyz", "") == http.StatusServiceUnavailable })
 		applyACLs(t, b)
-		eventually(t, "a webhook is taken again", func() bool { return post() == http.StatusOK })
-		eventually(t, "it says so, too", func() bool { return status(http.MethodGet, "/readyz", "") == http.StatusOK })
+		servicetest.Eventually(t, "a webhook is taken again", func() bool { return post() == http.StatusOK })
+		servicetest.Eventually(t, "it says so, too", func() bool { return status(http.MethodGet, "/readyz", "") == http.StatusOK })
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/devstack/slack"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // mail is what was sent to one domain, all at the same time.
@@ -40,8 +41,8 @@ func (w *world) settled(probe string) {
 	w.t.Helper()
 	before := len(w.stack.Slack().Messages())
 	w.post(http.StatusOK, mail{probe, 30, 0, time.Now()}.request(w.t))
-	w.eventually(func() bool { return w.alerts()["recipient_domain="+probe] == "firing" }, func() string { return "probe alert " + probe })
-	w.eventually(func() bool { return len(w.stack.Slack().Messages()) > before }, func() string { return "probe message " + probe })
+	servicetest.EventuallyOr(w.t, func() bool { return w.alerts()["recipient_domain="+probe] == "firing" }, func() string { return "probe alert " + probe })
+	servicetest.EventuallyOr(w.t, func() bool { return len(w.stack.Slack().Messages()) > before }, func() string { return "probe message " + probe })
 }
 
 // told counts the Slack messages that name domain.
@@ -63,7 +64,7 @@ func TestAlert_SpikeIsToldOnceWithItsDiagnosis(t *testing.T) {
 		w.post(http.StatusOK, body)
 	}
 	posted := time.Now()
-	w.eventually(func() bool { return w.told("spike.example") > 0 }, func() string { return "no message" })
+	servicetest.EventuallyOr(w.t, func() bool { return w.told("spike.example") > 0 }, func() string { return "no message" })
 	t.Logf("webhook 200 -> Slack: %s", time.Since(posted).Round(time.Millisecond))
 	w.settled("probe-one.example")
 	if n := w.told("spike.example"); n != 1 {
@@ -109,7 +110,7 @@ func TestAlert_ResentAndRestartedIsNotToldAgain(t *testing.T) {
 	w := newWorld(t)
 	body := mail{"again.example", 30, 2, time.Now()}.request(t)
 	w.post(http.StatusOK, body)
-	w.eventually(func() bool { return w.told("again.example") == 1 }, func() string { return "no message" })
+	servicetest.EventuallyOr(w.t, func() bool { return w.told("again.example") == 1 }, func() string { return "no message" })
 	w.stop()
 	w.start()
 	if n := len(w.stack.Slack().Messages()); n != 0 {
@@ -132,7 +133,7 @@ func TestAlert_SlackAwayForAWhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.post(http.StatusOK, mail{"late.example", 30, 0, time.Now()}.request(t))
-	w.eventually(func() bool { return w.told("late.example") == 1 }, func() string { return "no message after the faults" })
+	servicetest.EventuallyOr(w.t, func() bool { return w.told("late.example") == 1 }, func() string { return "no message after the faults" })
 	w.settled("probe-four.example")
 	if n := w.told("late.example"); n != 1 {
 		t.Errorf("told %d times, want once", n)

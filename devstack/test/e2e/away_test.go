@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // outage is a broker that can be taken away and given back with its data.
@@ -62,10 +63,10 @@ func TestBrokerAway_TheProviderIsToldToComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := accepted
-	w.eventually(func() bool { send(); return accepted > before }, func() string { return "nothing is accepted after the broker came back" })
+	servicetest.EventuallyOr(w.t, func() bool { send(); return accepted > before }, func() string { return "nothing is accepted after the broker came back" })
 	// What was refused may be stored as well, for its answer only said "again".
 	var stored int
-	w.eventually(func() bool {
+	servicetest.EventuallyOr(w.t, func() bool {
 		rows := w.sql("SELECT uniqExact(message_id), count() FROM events")
 		var total int
 		_, err := fmt.Sscanf(strings.ReplaceAll(rows[0], "\t", " "), "%d %d", &stored, &total)

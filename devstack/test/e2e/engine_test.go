@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // TestEngine_KilledUnderLoadIsStartedAgain kills the ClickHouse engine, and
@@ -36,7 +38,7 @@ func TestEngine_KilledUnderLoadIsStartedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		post(10)
-		w.eventually(func() bool { return w.stack.EngineProcess() != before }, func() string { return "another engine" })
+		servicetest.EventuallyOr(w.t, func() bool { return w.stack.EngineProcess() != before }, func() string { return "another engine" })
 		post(10)
 	}
 	w.wantSQL("SELECT count(), uniqExact(id) FROM events", fmt.Sprintf("%d\t%d", sent, sent))

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // process is one service as its own process, killed and started again by the
@@ -252,7 +253,7 @@ func TestKill_AcknowledgedIsStoredOnce(t *testing.T) {
 func (s *sender) balance(w *world) {
 	slices.Sort(s.acked)
 	var missing []string
-	w.eventually(func() bool {
+	servicetest.EventuallyOr(w.t, func() bool {
 		stored := map[string]bool{}
 		for _, id := range w.sql("SELECT message_id FROM events") {
 			stored[id] = true
@@ -270,7 +271,7 @@ func (s *sender) balance(w *world) {
 func (s *sender) suppressed(w *world, p *process) {
 	body := jsonOf(w.t, map[string]any{"addresses": s.dead, "stream": "marketing"})
 	var got struct{ Suppressed []suppressed }
-	w.eventually(func() bool {
+	servicetest.EventuallyOr(w.t, func() bool {
 		got.Suppressed = nil
 		status, text := w.call(http.MethodPost, p.url()+"/v1/suppressions/check", body, bearer)
 		return status == http.StatusOK && json.Unmarshal([]byte(text), &got) == nil && len(got.Suppressed) == len(s.dead)

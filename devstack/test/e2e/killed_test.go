@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // devstack is `make dev`'s program as its own process.
@@ -87,12 +89,12 @@ func TestDevstack_KilledTheHardWayFindsEverythingAgain(t *testing.T) {
 			t.Fatalf("webhook answered %d %s", status, text)
 		}
 		var suppressed string
-		w.eventually(func() bool {
+		servicetest.EventuallyOr(w.t, func() bool {
 			addresses := `{"addresses":["dead1@example.com","dead` + fmt.Sprint(round) + `@example.com"]}`
 			_, suppressed = w.call(http.MethodPost, d.suppression+"/check", addresses, bearer)
 			return strings.Count(suppressed, `"hard_bounce"`) == 2
 		}, func() string { return suppressed })
-		w.eventually(func() bool { return query() == fmt.Sprint(round) }, query)
+		servicetest.EventuallyOr(w.t, func() bool { return query() == fmt.Sprint(round) }, query)
 		d.kill()
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // messageID is beyond 2^53: a reader that takes JSON numbers for doubles
@@ -185,7 +186,7 @@ func wantSuppressions(t *testing.T, w *world) {
 		"bare-soft@example.com", "bare-sent@example.com", "bare-greylisted@example.com", "bare-template@example.com",
 	}
 	var got map[string]suppressed
-	w.eventually(func() bool { got = w.check("marketing", addresses...); return len(got) >= 3 }, func() string { return fmt.Sprint(got) })
+	servicetest.EventuallyOr(w.t, func() bool { got = w.check("marketing", addresses...); return len(got) >= 3 }, func() string { return fmt.Sprint(got) })
 	want := map[string]string{"bare-hard@example.com": "hard_bounce", "grouped-spam@example.com": "complaint", "Bare-Unsub@EXAMPLE.com": "unsubscribe"}
 	reasons := map[string]string{}
 	for address, s := range got {

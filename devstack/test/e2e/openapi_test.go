@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // apiFolder holds a document a service, named as the service.
@@ -86,7 +87,7 @@ func (d *document) learn(t *testing.T, w *world) {
 		words = append(words, "MIN_TOKEN_AHEAD", d.ahead(w))
 	case pipeline.Alerting:
 		w.post(http.StatusOK, mail{"described.example", 30, 0, time.Now()}.request(t))
-		w.eventually(func() bool { return w.alerts()["recipient_domain=described.example"] == "firing" }, func() string { return "no alert" })
+		servicetest.EventuallyOr(t, func() bool { return w.alerts()["recipient_domain=described.example"] == "firing" }, func() string { return "no alert" })
 		_, text := w.call(http.MethodGet, w.stack.URL(d.service)+"/v1/alerts", "", bearer)
 		var answer struct{ Alerts []struct{ Incident string } }
 		_ = json.Unmarshal([]byte(text), &answer) // without an incident the examples fail

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/servicetest"
 	"github.com/mailstream/mailstream/services/simulate"
 )
 
@@ -46,7 +47,7 @@ func TestProviders_EachGetsIntoOneVocabulary(t *testing.T) {
 		}
 	}
 	var got []string
-	w.eventually(func() bool {
+	servicetest.EventuallyOr(w.t, func() bool {
 		got = w.sql("SELECT DISTINCT provider FROM events ORDER BY provider")
 		return slices.Equal(got, simulate.Providers())
 	}, func() string { return fmt.Sprint(got) })
@@ -64,9 +65,9 @@ func whoeverReports(t *testing.T, w *world) {
 	t.Helper()
 	const query = "SELECT any(recipient) FROM events WHERE bounce_type = 'hard' AND reason = 'invalid_recipient' GROUP BY provider"
 	var dead []string
-	w.eventually(func() bool { dead = w.sql(query); return len(dead) == len(simulate.Providers()) }, func() string { return fmt.Sprint(dead) })
+	servicetest.EventuallyOr(w.t, func() bool { dead = w.sql(query); return len(dead) == len(simulate.Providers()) }, func() string { return fmt.Sprint(dead) })
 	var got map[string]suppressed
-	w.eventually(func() bool { got = w.check("marketing", dead...); return len(got) == len(dead) }, func() string { return fmt.Sprint(got) })
+	servicetest.EventuallyOr(w.t, func() bool { got = w.check("marketing", dead...); return len(got) == len(dead) }, func() string { return fmt.Sprint(got) })
 	for address, s := range got {
 		if s.Reason != "hard_bounce" && s.Reason != "complaint" {
 			t.Errorf("%s: %+v", address, s)
@@ -86,6 +87,6 @@ func TestProviders_OneRuleOverAll(t *testing.T) {
 		}
 		played(t, w, provider, simulate.BlockSpike)
 		domain := provider + "-spike.example"
-		w.eventually(func() bool { return w.told(domain) == 1 }, func() string { return "no message about " + domain })
+		servicetest.EventuallyOr(w.t, func() bool { return w.told(domain) == 1 }, func() string { return "no message about " + domain })
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // deleteTopics deletes topics by their names without the prefix.
@@ -36,7 +37,7 @@ func (w *world) deleteTopics(names ...string) {
 func (w *world) makeTopics() {
 	w.t.Helper()
 	var err error
-	w.eventually(func() bool {
+	servicetest.EventuallyOr(w.t, func() bool {
 		err = pipeline.ApplyTopics(w.t.Context(), w.stack.Config(), zap.NewNop())
 		return err == nil
 	}, func() string { return err.Error() })
@@ -47,7 +48,7 @@ func (w *world) wantReady(status int, names ...pipeline.Name) {
 	w.t.Helper()
 	for _, name := range names {
 		got, text := 0, ""
-		w.eventually(func() bool {
+		servicetest.EventuallyOr(w.t, func() bool {
 			resp, err := http.Get(w.stack.URL(name) + "/readyz")
 			if err != nil {
 				got, text = 0, err.Error() // between two starts
@@ -80,7 +81,7 @@ func (w *world) bounce(n int, person string) {
 func (w *world) insist(body string) {
 	w.t.Helper()
 	status, text := 0, ""
-	w.eventually(func() bool {
+	servicetest.EventuallyOr(w.t, func() bool {
 		status, text = w.call(http.MethodPost, w.stack.URL(pipeline.Ingress)+"/v1/webhooks/mailjet", body, func(r *http.Request) { r.SetBasicAuth("dev", "dev") })
 		return status == http.StatusOK
 	}, func() string { return fmt.Sprintf("webhook answered %d %s", status, text) })
@@ -117,10 +118,10 @@ func TestTopics_DeletedAndMadeAnewAreTakenUp(t *testing.T) {
 			}
 			w.wantSQL(bounces, "15")
 			w.wantReady(http.StatusOK, pipeline.Names()...)
-			w.eventually(func() bool { return len(w.check("marketing", "after-0@example.net", "after-4@example.net")) == 2 },
+			servicetest.EventuallyOr(w.t, func() bool { return len(w.check("marketing", "after-0@example.net", "after-4@example.net")) == 2 },
 				func() string { return "what bounced since is not suppressed" })
 			w.insist(mail{"after.example", 30, 0, time.Now()}.request(t))
-			w.eventually(func() bool { return w.alerts()["recipient_domain=after.example"] == "firing" }, func() string { return "no alert since" })
+			servicetest.EventuallyOr(w.t, func() bool { return w.alerts()["recipient_domain=after.example"] == "firing" }, func() string { return "no alert since" })
 			w.wantSQL("SELECT count() FROM events WHERE recipient_domain = 'after.example'", "30")
 			w.wantSQL(bounces, "15")
 			if got := w.addresses(); !maps.Equal(got, addresses) {
@@ -145,7 +146,7 @@ func TestTopics_AddedPartitionsLoseNothingAndAreTold(t *testing.T) {
 	w.wantReady(http.StatusServiceUnavailable, pipeline.Ingress, pipeline.Analytics)
 	w.wantReady(http.StatusOK, pipeline.Suppression, pipeline.Alerting) // they do not use it
 	before, n := w.stack.Config().Kafka.Topics.Partitions, 0
-	w.eventually(func() bool { // until the producer knows the new ones
+	servicetest.EventuallyOr(w.t, func() bool { // until the producer knows the new ones
 		n++
 		w.insist(fmt.Sprintf(`{"event":"open","time":%d,"MessageID":%d,"email":"reader-%d@example.net"}`, time.Now().Unix(), messageID+n, n))
 		for _, r := range w.records(w.prefix + "opened") {

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 func TestStack_RestartFindsEverythingAgain(t *testing.T) {
@@ -14,7 +16,7 @@ func TestStack_RestartFindsEverythingAgain(t *testing.T) {
 	w.post(http.StatusOK, bodies(t, items, false)[0])
 	count := fmt.Sprint(len(items))
 	w.wantSQL("SELECT count() FROM events", count)
-	w.eventually(func() bool { return len(w.check("marketing", "kept-hard@example.com", "kept-unsub@example.com")) == 2 }, func() string { return "suppressions" })
+	servicetest.EventuallyOr(w.t, func() bool { return len(w.check("marketing", "kept-hard@example.com", "kept-unsub@example.com")) == 2 }, func() string { return "suppressions" })
 	for range 2 {
 		w.stop()
 		w.start()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // alertsCommand runs `mailstream alerts` against p and returns what it printed.
@@ -37,7 +38,7 @@ func TestSilence_OutlivesAKill(t *testing.T) {
 	}
 	ready := func(p *process) {
 		t.Helper()
-		w.eventually(func() bool {
+		servicetest.EventuallyOr(w.t, func() bool {
 			status, _ := w.call(http.MethodGet, p.url()+"/readyz", "", bearer)
 			return status == http.StatusOK
 		}, func() string { return fmt.Sprint(p.name, " is not ready") })
@@ -65,17 +66,17 @@ func TestSilence_OutlivesAKill(t *testing.T) {
 		t.Fatalf("silence %q is not in %s", id, list)
 	}
 	spike("quiet.example")
-	w.eventually(func() bool {
+	servicetest.EventuallyOr(w.t, func() bool {
 		return strings.Contains(get("/v1/alerts?state=firing&label.recipient_domain=quiet.example"), id)
 	}, func() string { return get("/v1/alerts") })
 	again()
 	spike("loud.example")
-	w.eventually(func() bool { return w.told("loud.example") == 1 }, func() string { return "no message" })
+	servicetest.EventuallyOr(w.t, func() bool { return w.told("loud.example") == 1 }, func() string { return "no message" })
 	if n := w.told("quiet.example"); n != 0 {
 		t.Fatalf("%d messages about what is silenced", n)
 	}
 	alertsCommand(t, alerting, "unsilence", id, "--by", "ben")
-	w.eventually(func() bool { return w.told("quiet.example") == 1 }, func() string { return "no message after the silence" })
+	servicetest.EventuallyOr(w.t, func() bool { return w.told("quiet.example") == 1 }, func() string { return "no message after the silence" })
 	if list := alertsCommand(t, alerting, "list", "--label", "recipient_domain=quiet.example"); strings.Contains(list, "silenced") {
 		t.Errorf("still silenced: %s", list)
 	}

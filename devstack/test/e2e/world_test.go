@@ -21,6 +21,7 @@ import (
 
 	"github.com/mailstream/mailstream/devstack/stack"
 	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // patience bounds every wait of a test; it is far above what a wait should
@@ -153,25 +154,9 @@ func (w *world) sql(query string) []string {
 func (w *world) wantSQL(query string, want ...string) {
 	w.t.Helper()
 	var got []string
-	w.eventually(func() bool { got = w.sql(query); return slices.Equal(got, want) }, func() string {
+	servicetest.EventuallyOr(w.t, func() bool { got = w.sql(query); return slices.Equal(got, want) }, func() string {
 		return fmt.Sprintf("%s\ngot  %q\nwant %q", query, got, want)
 	})
-}
-
-// eventually asks ok until it holds. It rests three times as long as an answer
-// takes, since a query slows down what it waits for.
-func (w *world) eventually(ok func() bool, otherwise func() string) {
-	w.t.Helper()
-	for deadline := time.Now().Add(patience); ; {
-		began := time.Now()
-		if ok() {
-			return
-		}
-		if time.Now().After(deadline) {
-			w.t.Fatalf("still not so: %s", otherwise())
-		}
-		<-time.After(max(20*time.Millisecond, 3*time.Since(began)))
-	}
 }
 
 type suppressed struct {

@@ -1,7 +1,6 @@
 package httpserver_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 func start(t *testing.T, opt httpserver.Options) (base string, stop func() error) {
@@ -32,15 +32,7 @@ func startWith(t *testing.T, cfg httpserver.Config, opt httpserver.Options) (s *
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	select {
-	case <-s.Ready():
-	case err := <-done:
-		t.Fatal(err)
-	}
-	return s, func() error { cancel(); return <-done }
+	return s, servicetest.Start(t, s).Stop
 }
 
 func get(t *testing.T, url string) (int, string) {

@@ -22,6 +22,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // failFetches answers every partition of every fetch with code while on holds.
@@ -54,7 +55,7 @@ func TestFaultsWhileReading_AreWaitedOutWithoutSpinning(t *testing.T) {
 	tr := kafkatest.Go(t, func(ctx context.Context) error {
 		return tl.Run(ctx, func(_ context.Context, recs []*kgo.Record) error { tailed.Note(recs); return nil })
 	})
-	kafkatest.Until(t, "both have met the fault", func() bool { return answers.Load() > 4 })
+	servicetest.Eventually(t, "both have met the fault", func() bool { return answers.Load() > 4 })
 	watch, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	<-watch.Done()
@@ -62,7 +63,7 @@ func TestFaultsWhileReading_AreWaitedOutWithoutSpinning(t *testing.T) {
 		t.Errorf("%d fetches in a second of faults", n)
 	}
 	failing.Store(false)
-	kafkatest.Until(t, "all is read", func() bool { return grouped.Handled() == 50 && tailed.Handled() == 50 })
+	servicetest.Eventually(t, "all is read", func() bool { return grouped.Handled() == 50 && tailed.Handled() == 50 })
 	for _, r := range []*kafkatest.Running{g, tr} {
 		if err := r.End(t); err != nil {
 			t.Error(err)
@@ -146,7 +147,7 @@ func TestReaders_KeepTheirLogShort(t *testing.T) {
 				group := kafkatest.Go(t, func(ctx context.Context) error { return c.Run(ctx, nothing) })
 				all := kafkatest.Go(t, func(ctx context.Context) error { return tail.Run(ctx, nothing) })
 				<-tail.CaughtUp()
-				kafkatest.Until(t, "the group is up to date", func() bool { _, ok := c.FreshAt(); return ok })
+				servicetest.Eventually(t, "the group is up to date", func() bool { _, ok := c.FreshAt(); return ok })
 				seen.TakeAll()
 				requests := 0
 				b.Control(func(kmsg.Request) (kmsg.Response, error, bool) {

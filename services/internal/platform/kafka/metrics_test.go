@@ -14,6 +14,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // sums returns the sum of every counter and gauge over its series.
@@ -57,7 +58,7 @@ func TestMetrics_BalanceAndKeepToTheRulesOfNames(t *testing.T) {
 	group := kafkatest.Go(t, func(ctx context.Context) error { return c.Run(ctx, nop) })
 	kafkatest.Go(t, func(ctx context.Context) error { return tl.Run(ctx, nop) })
 	kafkatest.CaughtUp(t, tl)
-	kafkatest.Until(t, "the group is up to date", func() bool {
+	servicetest.Eventually(t, "the group is up to date", func() bool {
 		got, _ := sums(t, reg)
 		return got["mailstream_kafka_finished_records_total"] == 42 && got["mailstream_kafka_lag_records"] == 0
 	})

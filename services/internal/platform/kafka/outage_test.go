@@ -14,6 +14,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // A broker goes away under load and comes back with its data: what was
@@ -60,13 +61,13 @@ func TestOutage_EverythingGoesOnAfterwards(t *testing.T) {
 			publish()
 		}
 	}
-	kafkatest.Until(t, "group and tail have everything", func() bool {
+	servicetest.Eventually(t, "group and tail have everything", func() bool {
 		return grouped.Handled() >= acknowledged && tailed.Handled() >= acknowledged
 	})
 	written := 0
 	for partition, end := range kafkatest.Ends(t, cfg, kafkatest.Bounced) {
 		written += int(end)
-		kafkatest.Until(t, "no gap", func() bool {
+		servicetest.Eventually(t, "no gap", func() bool {
 			return grouped.HandledUpTo(kafkatest.Bounced, partition) == end && tailed.HandledUpTo(kafkatest.Bounced, partition) == end
 		})
 	}
@@ -93,7 +94,7 @@ func TestOutage_RunsEndPromptlyWhileTheBrokerIsAway(t *testing.T) {
 		return tl.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
 	})
 	kafkatest.CaughtUp(t, tl)
-	kafkatest.Until(t, "the group has its partitions", func() bool { return len(group.Positions()) == kafkatest.Partitions })
+	servicetest.Eventually(t, "the group has its partitions", func() bool { return len(group.Positions()) == kafkatest.Partitions })
 	b.Close()
 	began := time.Now()
 	for _, r := range []*kafkatest.Running{g, tr} {

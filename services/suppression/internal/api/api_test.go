@@ -21,6 +21,7 @@ import (
 
 	"github.com/mailstream/mailstream/services/internal/address"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/servicetest"
 	"github.com/mailstream/mailstream/services/suppression/internal/api"
 	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
 	"github.com/mailstream/mailstream/services/suppression/internal/store"
@@ -236,13 +237,7 @@ func TestAPI_ExpiredEntriesAreGone(t *testing.T) {
 	if got := f.check(ask); len(got.Suppressed) != 1 || got.Suppressed[0].Expires == "" {
 		t.Fatalf("before: %+v", got)
 	}
-	deadline := time.Now().Add(10 * time.Second)
-	for len(f.check(ask).Suppressed) != 0 {
-		if time.Now().After(deadline) {
-			t.Fatal("never expired")
-		}
-		<-time.After(5 * time.Millisecond)
-	}
+	servicetest.Eventually(t, "the entry expires", func() bool { return len(f.check(ask).Suppressed) == 0 })
 	var got answer
 	f.ok("GET", "/v1/suppressions", nil, &got)
 	if len(got.Suppressions) != 0 {

@@ -18,6 +18,7 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/disk"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/servicetest"
 	"github.com/mailstream/mailstream/services/suppression/internal/store"
 )
 
@@ -347,14 +348,7 @@ func TestPebble_FilterGrowsWithoutForgetting(t *testing.T) {
 		}
 		merge(t, p, store.Batch{Updates: updates})
 	}
-	deadline := time.After(30 * time.Second)
-	for p.FilterBytes() == before {
-		select {
-		case <-deadline:
-			t.Fatal("filter never grew")
-		case <-time.After(time.Millisecond):
-		}
-	}
+	servicetest.Eventually(t, "the filter grows", func() bool { return p.FilterBytes() != before })
 	for i := 0; i < batch*batches; i += 37 {
 		if _, ok, err := p.Get(key(i)); !ok || err != nil {
 			t.Fatalf("key %d lost: %v", i, err)

@@ -17,6 +17,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // watch returns a watch over two topics that looks often.
@@ -55,7 +56,7 @@ func TestWatch_AwaitsTheBrokerAndItsTopics(t *testing.T) {
 	cfg.Brokers = []string{"no-such-host.invalid:9092", port.Addr, "neither.invalid:9092"}
 	w := watch(t, cfg, admin.WatchConfig{})
 	waiting := kafkatest.Go(t, w.Await)
-	kafkatest.Until(t, "the watch says that it waits", func() bool { return w.Fault() != nil })
+	servicetest.Eventually(t, "the watch says that it waits", func() bool { return w.Fault() != nil })
 	b := kafkatest.StartEmpty(t, kfake.Ports(port.Number))
 	b.Config.Topics.Partitions = kafkatest.Partitions
 	kafkatest.Make(t, b.Config)
@@ -118,7 +119,7 @@ func TestWatch_SaysSoWhileATopicIsMissingAndStartsAgainWhenItIsAnother(t *testin
 	id := w.ID(kafkatest.Bounced)
 	r := kafkatest.Go(t, w.Run)
 	kafkatest.Delete(t, cfg, kafkatest.Bounced)
-	kafkatest.Until(t, "the missing topic is a fault", func() bool { return errors.Is(w.Fault(), kafka.ErrUnknownTopic) })
+	servicetest.Eventually(t, "the missing topic is a fault", func() bool { return errors.Is(w.Fault(), kafka.ErrUnknownTopic) })
 	kafkatest.Make(t, cfg)
 	err := r.Wait(t)
 	if !errors.Is(err, kafka.ErrRemade) || fate.Of(err) != fate.StartAgain {
@@ -141,7 +142,7 @@ func TestWatch_AddedPartitions(t *testing.T) {
 	if _, ok := errors.AsType[*admin.DifferenceError](err); !ok || fate.Of(err) != fate.Halt {
 		t.Errorf("Run = %v (%s), want a DifferenceError with the fate halt", err, fate.Of(err))
 	}
-	kafkatest.Until(t, "who goes on says that it should not", func() bool { return lenient.Fault() != nil })
+	servicetest.Eventually(t, "who goes on says that it should not", func() bool { return lenient.Fault() != nil })
 	if err := going.End(t); err != nil {
 		t.Errorf("Run with AnyPartitions = %v, want nil", err)
 	}
@@ -161,7 +162,7 @@ func TestWatch_RightsTakenAway(t *testing.T) {
 	if err := strict.Wait(t); !errors.Is(err, kafka.ErrDenied) || fate.Of(err) != fate.Halt {
 		t.Errorf("Run = %v (%s), want ErrDenied with the fate halt", err, fate.Of(err))
 	}
-	kafkatest.Until(t, "who serves on says that it should not", func() bool { return errors.Is(serving.Fault(), kafka.ErrDenied) })
+	servicetest.Eventually(t, "who serves on says that it should not", func() bool { return errors.Is(serving.Fault(), kafka.ErrDenied) })
 	if err := going.End(t); err != nil || len(told) != 0 {
 		t.Errorf("Run = %v, told of %v; want to go on and no topic", err, told)
 	}
@@ -177,7 +178,7 @@ func TestWatch_TellsWhoServesOnOfATopicMadeAnew(t *testing.T) {
 	if topic := <-told; topic != kafkatest.Opened {
 		t.Errorf("told of %q, want %q", topic, kafkatest.Opened)
 	}
-	kafkatest.Until(t, "the fault is over", func() bool { return w.Fault() == nil })
+	servicetest.Eventually(t, "the fault is over", func() bool { return w.Fault() == nil })
 	if err := r.End(t); err != nil {
 		t.Errorf("Run = %v, want nil", err)
 	}

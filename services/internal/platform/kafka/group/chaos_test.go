@@ -20,6 +20,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/group"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // chaos is a group whose members come, stumble, die and leave at random while
@@ -154,7 +155,7 @@ func (c *chaos) run(t *testing.T, seed uint64) {
 			return nil
 		})
 	})
-	kafkatest.Until(t, fmt.Sprintf("seed %d: all is handled", seed), func() bool { return c.ledger.Handled() == 150*15 })
+	servicetest.Eventually(t, fmt.Sprintf("seed %d: all is handled", seed), func() bool { return c.ledger.Handled() == 150*15 })
 	if err := r.End(t); err != nil {
 		t.Error(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/group"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 func TestConsumer_CommitsWhatItsHandlerTook(t *testing.T) {
@@ -32,7 +33,7 @@ func TestConsumer_CommitsWhatItsHandlerTook(t *testing.T) {
 			return nil
 		})
 	})
-	kafkatest.Until(t, "everything is handled", func() bool { return l.Handled() == 500 })
+	servicetest.Eventually(t, "everything is handled", func() bool { return l.Handled() == 500 })
 	if err := r.End(t); err != nil {
 		t.Errorf("Run = %v, want nil", err)
 	}
@@ -71,7 +72,7 @@ func TestConsumer_RepeatsABatchThatCrashedBeforeItsCommit(t *testing.T) {
 			return nil
 		})
 	})
-	kafkatest.Until(t, "all are handled and the first batch again", func() bool { return l.Handled() == 100 && l.Repeated() == crashed })
+	servicetest.Eventually(t, "all are handled and the first batch again", func() bool { return l.Handled() == 100 && l.Repeated() == crashed })
 	if err := r.End(t); err != nil {
 		t.Error(err)
 	}
@@ -171,12 +172,12 @@ func TestConsumer_GivesBackAHeldBatchWhenAnotherMemberJoins(t *testing.T) {
 	patient := lifecycle.Backoff{Min: time.Hour, Max: time.Hour} // only giving back ends the first attempt's wait
 	first := kafkatest.Consumer(t, cfg, group.Config{BatchWait: 100 * time.Millisecond, Retry: patient})
 	a := kafkatest.Go(t, func(ctx context.Context) error { return first.Run(ctx, handle) })
-	kafkatest.Until(t, "the first member holds a batch", held.Load)
+	servicetest.Eventually(t, "the first member holds a batch", held.Load)
 	away.Store(false)
 	second := kafkatest.Consumer(t, cfg, group.Config{})
 	b := kafkatest.Go(t, func(ctx context.Context) error { return second.Run(ctx, handle) })
-	kafkatest.Until(t, "the two members handled everything", func() bool { return l.Handled() == 200 })
-	kafkatest.Until(t, "each member has partitions", func() bool { return len(first.Positions()) == 2 && len(second.Positions()) == 2 })
+	servicetest.Eventually(t, "the two members handled everything", func() bool { return l.Handled() == 200 })
+	servicetest.Eventually(t, "each member has partitions", func() bool { return len(first.Positions()) == 2 && len(second.Positions()) == 2 })
 	for _, r := range []*kafkatest.Running{a, b} {
 		if err := r.End(t); err != nil {
 			t.Error(err)
@@ -246,7 +247,7 @@ func TestConsumer_HandsOnFewRecordsAfterBatchWait(t *testing.T) {
 						return nil
 					})
 				})
-				kafkatest.Until(t, "partitions are assigned", func() bool { return len(c.Positions()) == kafkatest.Partitions })
+				servicetest.Eventually(t, "partitions are assigned", func() bool { return len(c.Positions()) == kafkatest.Partitions })
 				time.Sleep(time.Minute)
 				began := time.Now()
 				kafkatest.Produce(t, b.Config, kafkatest.Records(kafkatest.Bounced, 10)...)
@@ -335,7 +336,7 @@ func TestConsumer_StartAtReadsFromATimeAndCommitsNothing(t *testing.T) {
 			return nil
 		})
 	})
-	kafkatest.Until(t, "it is caught up", func() bool { _, ok := c.FreshAt(); return ok })
+	servicetest.Eventually(t, "it is caught up", func() bool { _, ok := c.FreshAt(); return ok })
 	if l.Handled() != 40 {
 		t.Errorf("handled %d, want the 40 young ones", l.Handled())
 	}
@@ -377,7 +378,7 @@ func TestConsumer_AnnouncesPartitionsBeforeTheirRecords(t *testing.T) {
 			return nil
 		})
 	})
-	kafkatest.Until(t, "all are handled", func() bool { return l.Handled() == 100 })
+	servicetest.Eventually(t, "all are handled", func() bool { return l.Handled() == 100 })
 	if err := r.End(t); err != nil {
 		t.Error(err)
 	}
@@ -429,7 +430,7 @@ func TestConsumer_KnowsHowFreshItIs(t *testing.T) {
 		}
 		return behind, fresh
 	}
-	kafkatest.Until(t, "the empty topic is fresh and the other is not", func() bool {
+	servicetest.Eventually(t, "the empty topic is fresh and the other is not", func() bool {
 		behind, fresh := lagging()
 		return behind > 0 && fresh == kafkatest.Partitions
 	})
@@ -438,7 +439,7 @@ func TestConsumer_KnowsHowFreshItIs(t *testing.T) {
 	}
 	close(release)
 	before := time.Now()
-	kafkatest.Until(t, "all is fresh", func() bool {
+	servicetest.Eventually(t, "all is fresh", func() bool {
 		at, ok := c.FreshAt()
 		return ok && at.After(before)
 	})

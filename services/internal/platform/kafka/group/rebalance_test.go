@@ -13,6 +13,7 @@ import (
 
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/group"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // What a crash costs is on the wire, whatever a comment says.
@@ -39,7 +40,7 @@ func TestConsumer_TellsTheGroupASessionOf15sAndShowsALifeSignASecond(t *testing.
 		r := kafkatest.Go(t, func(ctx context.Context) error {
 			return c.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
 		})
-		kafkatest.Until(t, "partitions are assigned", func() bool { return len(c.Positions()) == kafkatest.Partitions })
+		servicetest.Eventually(t, "partitions are assigned", func() bool { return len(c.Positions()) == kafkatest.Partitions })
 		began := time.Now()
 		time.Sleep(time.Minute)
 		mu.Lock()
@@ -79,10 +80,10 @@ func TestConsumer_OnAssignedGivesWayToARebalance(t *testing.T) {
 		},
 	})
 	a := kafkatest.Go(t, func(ctx context.Context) error { return first.Run(ctx, handle) })
-	kafkatest.Until(t, "the first member is asked to wait", entered.Load)
+	servicetest.Eventually(t, "the first member is asked to wait", entered.Load)
 	second := kafkatest.Consumer(t, cfg, group.Config{})
 	b := kafkatest.Go(t, func(ctx context.Context) error { return second.Run(ctx, handle) })
-	kafkatest.Until(t, "the second has its share", func() bool { return len(second.Positions()) == 2 })
+	servicetest.Eventually(t, "the second has its share", func() bool { return len(second.Positions()) == 2 })
 	if n := len(first.Positions()); n != 2 {
 		t.Errorf("the first has %d partitions, want 2", n)
 	}
@@ -90,7 +91,7 @@ func TestConsumer_OnAssignedGivesWayToARebalance(t *testing.T) {
 	if err := b.End(t); err != nil { // ends the wait of the first by one more rebalance
 		t.Error(err)
 	}
-	kafkatest.Until(t, "all is handled", func() bool { return l.Handled() == 100 })
+	servicetest.Eventually(t, "all is handled", func() bool { return l.Handled() == 100 })
 	if err := a.End(t); err != nil {
 		t.Error(err)
 	}

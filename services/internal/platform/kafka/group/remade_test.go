@@ -17,6 +17,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/group"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // gauge returns the sum of the metric called name.
@@ -52,13 +53,13 @@ func TestConsumer_SaysThatItIsBehindATopicMadeAnewAndReadsItWhenBegunAgain(t *te
 	r := kafkatest.Go(t, func(ctx context.Context) error {
 		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error { first.Note(recs); return nil })
 	})
-	kafkatest.Until(t, "all is read", func() bool { return first.Handled() == 200 })
-	kafkatest.Until(t, "nothing lags", func() bool { return gauge(t, reg, "mailstream_kafka_lag_records") == 0 })
+	servicetest.Eventually(t, "all is read", func() bool { return first.Handled() == 200 })
+	servicetest.Eventually(t, "nothing lags", func() bool { return gauge(t, reg, "mailstream_kafka_lag_records") == 0 })
 
 	kafkatest.Remake(t, cfg, kafkatest.Bounced)
 	kafkatest.Produce(t, cfg, kafkatest.Records(kafkatest.Bounced, 40)...)
 	// It may begin anew by itself; until then it must not say that all is well.
-	kafkatest.Until(t, "the new records count as lag, or reading begins anew", func() bool {
+	servicetest.Eventually(t, "the new records count as lag, or reading begins anew", func() bool {
 		return gauge(t, reg, "mailstream_kafka_lag_records") == 40 || len(r.Done) > 0
 	})
 	if at, ok := c.FreshAt(); ok && time.Since(at) < 0 {
@@ -73,7 +74,7 @@ func TestConsumer_SaysThatItIsBehindATopicMadeAnewAndReadsItWhenBegunAgain(t *te
 	r = kafkatest.Go(t, func(ctx context.Context) error {
 		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error { again.Note(recs); return nil })
 	})
-	kafkatest.Until(t, "the new topic is read from its beginning", func() bool { return again.Handled() == 40 })
+	servicetest.Eventually(t, "the new topic is read from its beginning", func() bool { return again.Handled() == 40 })
 	if err := r.End(t); err != nil || again.Repeated() != 0 {
 		t.Errorf("Run = %v, %d records twice; want all once", err, again.Repeated())
 	}
@@ -95,8 +96,8 @@ func TestConsumer_BeginsAnewWhereItsOffsetIsAfterTheEnd(t *testing.T) {
 	r := kafkatest.Go(t, func(ctx context.Context) error {
 		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error { l.Note(recs); return nil })
 	})
-	kafkatest.Until(t, "all is read", func() bool { return l.Handled() == 40 })
-	kafkatest.Until(t, "it is up to date", func() bool { _, ok := c.FreshAt(); return ok })
+	servicetest.Eventually(t, "all is read", func() bool { return l.Handled() == 40 })
+	servicetest.Eventually(t, "it is up to date", func() bool { _, ok := c.FreshAt(); return ok })
 	if err := r.End(t); err != nil {
 		t.Error(err)
 	}
@@ -151,7 +152,7 @@ func countsWhatWasDeleted(t *testing.T, whileHeld bool) {
 		close(gate)
 	}
 	ends := kafkatest.Ends(t, cfg, kafkatest.Bounced)
-	kafkatest.Until(t, "the rest is read", func() bool {
+	servicetest.Eventually(t, "the rest is read", func() bool {
 		for _, p := range c.Positions() {
 			if p.Next != ends[p.Partition] {
 				return false
@@ -161,7 +162,7 @@ func countsWhatWasDeleted(t *testing.T, whileHeld bool) {
 	})
 	want := 400 - 10*kafkatest.Partitions - l.Handled()
 	lost := func() float64 { return gauge(t, reg, "mailstream_kafka_lost_records_total") }
-	kafkatest.Until(t, "what is gone is counted", func() bool { return lost() >= float64(want) })
+	servicetest.Eventually(t, "what is gone is counted", func() bool { return lost() >= float64(want) })
 	if inHand := 4.0; lost() > float64(want)+inHand {
 		t.Errorf("%v records counted as lost, want %d, and those in hand at most", lost(), want)
 	}
@@ -180,7 +181,7 @@ func TestConsumer_ReadsAgainWhenItsGroupWasDeleted(t *testing.T) {
 		r := kafkatest.Go(t, func(ctx context.Context) error {
 			return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error { l.Note(recs); return nil })
 		})
-		kafkatest.Until(t, "all is read", func() bool { return l.Handled() == 40 })
+		servicetest.Eventually(t, "all is read", func() bool { return l.Handled() == 40 })
 		if err := r.End(t); err != nil {
 			t.Error(err)
 		}

@@ -10,22 +10,6 @@ import (
 // Timeout is how long a test waits for one thing before it fails.
 const Timeout = time.Minute
 
-// Until asks ok, often, until it holds; after Timeout the test fails.
-func Until(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.NewTimer(Timeout)
-	defer deadline.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			tb.Fatalf("did not happen: %s", what)
-		}
-	}
-}
-
 // Context ends with the test, after Timeout at the latest.
 func Context(tb testing.TB) context.Context {
 	tb.Helper()

@@ -12,6 +12,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 func TestOutage_PublishToABrokerThatNeverWasIsRefusedInTime(t *testing.T) {
@@ -44,7 +45,7 @@ func TestOutage_ACallerThatGivesUpTakesNobodyAlong(t *testing.T) {
 	defer cancel()
 	gaveUp, patient := make(chan error, 1), make(chan error, 1)
 	go func() { gaveUp <- p.Publish(hasty, kafkatest.Record(kafkatest.Bounced, 1)) }()
-	kafkatest.Until(t, "the hasty one is first", func() bool { return p.Buffered() == 1 })
+	servicetest.Eventually(t, "the hasty one is first", func() bool { return p.Buffered() == 1 })
 	go func() { patient <- p.Publish(kafkatest.Context(t), kafkatest.Record(kafkatest.Bounced, 2)) }()
 	if err := <-gaveUp; !errors.Is(err, kafka.ErrTimeout) {
 		t.Errorf("Publish of the hasty caller = %v, want ErrTimeout", err)

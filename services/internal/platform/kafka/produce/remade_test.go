@@ -7,6 +7,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 func TestProducer_TakesUpATopicMadeAnew(t *testing.T) {
@@ -17,7 +18,7 @@ func TestProducer_TakesUpATopicMadeAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	kafkatest.Remake(t, cfg, kafkatest.Bounced)
-	kafkatest.Until(t, "records are taken again", func() bool {
+	servicetest.Eventually(t, "records are taken again", func() bool {
 		return p.Publish(kafkatest.Context(t), kafkatest.Records(kafkatest.Bounced, 20)...) == nil
 	})
 	if err := p.Publish(kafkatest.Context(t), kafkatest.Records(kafkatest.Opened, 20)...); err != nil {
@@ -40,5 +41,5 @@ func TestProducer_TakesUpATopicThatWasGoneForAWhile(t *testing.T) {
 		t.Errorf("Publish to a topic that is gone = %v (%s), want an error to retry", err, fate.Of(err))
 	}
 	kafkatest.Make(t, cfg)
-	kafkatest.Until(t, "records are taken again", func() bool { return p.Publish(kafkatest.Context(t), kafkatest.Record(kafkatest.Bounced, 3)) == nil })
+	servicetest.Eventually(t, "records are taken again", func() bool { return p.Publish(kafkatest.Context(t), kafkatest.Record(kafkatest.Bounced, 3)) == nil })
 }

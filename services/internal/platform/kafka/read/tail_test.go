@@ -17,6 +17,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 func TestTail_IsCaughtUpWhenItAppliedWhatWasThere(t *testing.T) {
@@ -47,7 +48,7 @@ func TestTail_IsCaughtUpWhenItAppliedWhatWasThere(t *testing.T) {
 			if diff := cmp.Diff(kafkatest.Ends(t, cfg, kafkatest.Suppressed), tl.Applied()); diff != "" {
 				t.Errorf("applied differs from the ends:\n%s", diff)
 			}
-			kafkatest.Until(t, "the lag is that of a quiet moment", func() bool { return tl.Lag() < 500*time.Millisecond })
+			servicetest.Eventually(t, "the lag is that of a quiet moment", func() bool { return tl.Lag() < 500*time.Millisecond })
 			if err := r.End(t); err != nil {
 				t.Errorf("Run = %v, want nil", err)
 			}
@@ -199,7 +200,7 @@ func TestTail_ReadsPartitionsThatAreAdded(t *testing.T) {
 	if _, err := adm.UpdatePartitions(kafkatest.Context(t), kafkatest.Partitions+1, kafkatest.Suppressed); err != nil {
 		t.Fatal(err)
 	}
-	kafkatest.Until(t, "the new partition is known", func() bool { return len(tl.Applied()) == kafkatest.Partitions+1 })
+	servicetest.Eventually(t, "the new partition is known", func() bool { return len(tl.Applied()) == kafkatest.Partitions+1 })
 	rec := &kgo.Record{Topic: kafkatest.Suppressed, Partition: kafkatest.Partitions, Value: []byte("v")}
 	cl := kafkatest.Client(t, cfg, kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err := cl.ProduceSync(kafkatest.Context(t), rec).FirstErr(); err != nil {
@@ -221,7 +222,7 @@ func TestTail_WaitsForABrokerThatIsNotThereYet(t *testing.T) {
 	r := kafkatest.Go(t, func(ctx context.Context) error {
 		return tl.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
 	})
-	kafkatest.Until(t, "it grows stale", func() bool { return tl.Lag() > 300*time.Millisecond })
+	servicetest.Eventually(t, "it grows stale", func() bool { return tl.Lag() > 300*time.Millisecond })
 	if err := r.End(t); err != nil {
 		t.Errorf("Run = %v, want nil", err)
 	}
