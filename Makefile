@@ -36,7 +36,7 @@ dev: ## the whole stack in the foreground; DATA_DIR=.mailstream CONFIG=file.yaml
 quick: ## the inner loop: style, vet and tests of the packages that differ from BASE (default: what is pushed, else the last commit)
 	@base=$$(git rev-parse --verify --quiet "$${BASE:-@{upstream}}" || git rev-parse HEAD); \
 	packages=$$({ git diff --name-only --diff-filter=d "$$(git merge-base HEAD "$$base")"; git ls-files -o --exclude-standard; } \
-	  | sed -nE '/^devstack\/(lint|promtest)\//d; s,/testdata/.*,/x,; s,/[^/]*$$,,p' | sort -u | while read -r folder; do \
+	  | sed -nE '/^devstack\/(lint|promtest|alertmanager)\//d; s,/testdata/.*,/x,; s,/[^/]*$$,,p' | sort -u | while read -r folder; do \
 	      ! compgen -G "$$folder/*.go" >/dev/null || echo "./$$folder"; done); \
 	unformatted=$$(gofmt -s -l $(MODULES)); test -z "$$unformatted" || { echo "run gofmt -s -w on:"; echo "$$unformatted"; exit 1; }; \
 	go test ./devstack/tidy; \
@@ -45,6 +45,10 @@ quick: ## the inner loop: style, vet and tests of the packages that differ from 
 check: gen lint check-alone ## generated files, format, vet, lint, style, schemas, rules of Prometheus, each module alone
 	@echo '== alerting rules of Prometheus' # a module of its own, see docs/decisions/0011
 	@cd devstack/promtest && export GOWORK=off && go vet ./... && go test -count=1 ./... && go mod tidy -diff
+	@echo '== the receiver of Alertmanager against the real one (the first build takes some minutes)' # a module of its own, as above
+	@mkdir -p bin
+	@cd devstack/alertmanager && export GOWORK=off && go build -o ../../bin/alertmanager github.com/prometheus/alertmanager/cmd/alertmanager && go mod tidy -diff
+	@ALERTMANAGER="$$PWD/bin/alertmanager" go test -count=1 -tags alertmanager ./services/alerting/internal/receiver/alertmanager
 	@echo '== each linter finds what it is for'
 	@cd devstack/lint && export GOWORK=off && go vet ./... && go test -count=1 ./...
 	@echo '== style, schemas against samples'

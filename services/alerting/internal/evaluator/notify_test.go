@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -68,18 +67,6 @@ func (b *bench) mail(kind window.Kind, n int, domain, provider string) {
 	}
 }
 
-// write puts a draft into the book.
-func (b *bench) write(d *draft) {
-	b.t.Helper()
-	rec, err := book.Record("alerts", &d.alert)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	if n := b.e.book.Apply([]*kgo.Record{rec}); n != 0 {
-		b.t.Fatal("alert record is not readable")
-	}
-}
-
 // judge steps the rule over every key twice, as it takes to believe it, and
 // writes the drafts into the book. It returns who is told: "firing d.test",
 // with what else the message covers.
@@ -113,7 +100,7 @@ func (b *bench) judge() (told []string) {
 				told = append(told, fmt.Sprintf("%s %s %v", n.Kind, keyOf(d.alert.Labels).Value, n.Facts.Also))
 			}
 		}
-		b.write(d)
+		b.put(&d.alert)
 	}
 	slices.Sort(told)
 	return told

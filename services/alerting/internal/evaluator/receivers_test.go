@@ -138,7 +138,7 @@ func TestJudgeReceiver_OtherReceiversHearOnceAndTheEnd(t *testing.T) {
 		t.Fatalf("began: %+v", d)
 	}
 	b.sent(d)
-	b.write(d)
+	b.put(&d.alert)
 	if d := b.e.judgeReceiver(refused, "slack", b.now.Add(time.Minute)); d != nil {
 		t.Fatalf("said twice: %+v", d.alert)
 	}
