@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/alerting/internal/metric"
 	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
 )
 
@@ -97,6 +98,9 @@ func (w Writer) firing(n *outbox.Notice) (m Message, lines []string) {
 		still = "still "
 	}
 	m.Title = fmt.Sprintf("%s %s%s at %s", s.name, still, percent(f.Value), Target(a.Labels))
+	if a.Metric == metric.Silence {
+		m.Title = "Feed " + Target(a.Labels) + " is " + still + "silent"
+	}
 	if f.Late {
 		m.Title = "Seen late: " + m.Title
 	}
@@ -146,6 +150,9 @@ func (w Writer) resolved(n *outbox.Notice) (m Message, lines []string) {
 	a, f := &n.Alert, &n.Facts
 	s, counts := subjectOf(a), w.Plain(countsLine(a, f))
 	m.Title = s.name + " is back to normal at " + Target(a.Labels)
+	if a.Metric == metric.Silence {
+		m.Title = "Feed " + Target(a.Labels) + " speaks again"
+	}
 	switch f.Ended {
 	case schemas.EndNoTraffic:
 		m.Title = "No more traffic to judge the " + s.lower() + " at " + Target(a.Labels)
@@ -200,6 +207,8 @@ func (w Writer) receiver(n *outbox.Notice) (m Message, lines []string) {
 	switch {
 	case n.Kind == schemas.NotifyResolved && f.Ended == schemas.EndRuleGone:
 		m.Title = "Receiver " + name + " is no longer configured"
+	case n.Kind == schemas.NotifyResolved && f.Ended == schemas.EndNoTraffic:
+		m.Title = "No message waits for receiver " + name + " any more"
 	case n.Kind == schemas.NotifyResolved:
 		m.Title = "Receiver " + name + " takes messages"
 		m.Facts = append(m.Facts, Fact{"Lasted", span(n.At.Sub(f.Since))})
