@@ -60,12 +60,15 @@ type Metric struct {
 
 // The windows of the two engines.
 const (
-	// StreamWindowMin and StreamWindowMax bound what is judged from the stream: the
-	// panes kept a key bound the longest.
-	StreamWindowMin, StreamWindowMax = time.Minute, time.Hour
-	// SQLWindowMin and SQLWindowMax bound what is judged by SQL. Below the shortest
-	// the way of an event through analytics would weigh.
-	SQLWindowMin, SQLWindowMax = 5 * time.Minute, 7 * 24 * time.Hour
+	// StreamWindowMin is the shortest one that is judged from the stream.
+	StreamWindowMin = time.Minute
+	// StreamWindowMax is the longest one, bounded by the panes kept for a key.
+	StreamWindowMax = time.Hour
+	// SQLWindowMin is the shortest one that is judged by SQL: in a shorter one the time
+	// that events take through analytics would matter.
+	SQLWindowMin = 5 * time.Minute
+	// SQLWindowMax is the longest one that is judged by SQL.
+	SQLWindowMax = 7 * 24 * time.Hour
 )
 
 const outcomes = "messages with an outcome in the window (the latest of delivered, bounced and blocked)"
