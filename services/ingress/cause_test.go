@@ -24,6 +24,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/provider/dialect"
+	"github.com/mailstream/mailstream/services/internal/provider/mailchimp"
 	"github.com/mailstream/mailstream/services/internal/provider/providertest"
 	"github.com/mailstream/mailstream/services/internal/provider/registry"
 	"github.com/mailstream/mailstream/services/internal/provider/ses"
@@ -140,7 +141,7 @@ func refusalCases(t *testing.T, now time.Time) []refusalCase {
 		return out
 	}
 	chimp := func(key string, at time.Time) map[string]string {
-		return map[string]string{webhooksign.MailchimpHeader: webhooksign.Mailchimp(key, at, []byte(item))}
+		return map[string]string{mailchimp.SignatureHeader: webhooksign.TimedHex(key, at, []byte(item))}
 	}
 	mailgun, _ := registry.Find("mailgun")
 	gun := string(providertest.Play(t, mailgun.Dialect, providertest.Happened(schemas.Delivered, "", ""), 0).Body)

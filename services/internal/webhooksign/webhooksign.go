@@ -11,14 +11,11 @@ import (
 	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"hash"
-	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,65 +30,11 @@ func MAC(algorithm func() hash.Hash, key []byte, parts ...[]byte) []byte {
 	return m.Sum(nil)
 }
 
-// Mailgun returns signature.signature of a Mailgun body, hex, for the
-// signature.timestamp (Unix seconds) and signature.token beside it.
-func Mailgun(key, timestamp, token string) string {
-	return hex.EncodeToString(MAC(sha256.New, []byte(key), []byte(timestamp), []byte(token)))
-}
-
-// The headers of SendGrid's signed event webhook.
-const (
-	SendGridSignatureHeader = "X-Twilio-Email-Event-Webhook-Signature"
-	SendGridTimestampHeader = "X-Twilio-Email-Event-Webhook-Timestamp"
-)
-
-// SendGrid returns the value of SendGridSignatureHeader, base64, under an ECDSA key, for a timestamp
-// (Unix seconds) that goes into SendGridTimestampHeader.
-func SendGrid(key crypto.Signer, timestamp string, body []byte) (string, error) {
-	sum := digest(sha256.New(), []byte(timestamp), body)
-	signature, err := key.Sign(rand.Reader, sum, crypto.SHA256)
-	return base64.StdEncoding.EncodeToString(signature), err
-}
-
 func digest(h hash.Hash, parts ...[]byte) []byte {
 	for _, part := range parts {
 		h.Write(part)
 	}
 	return h.Sum(nil)
-}
-
-// MandrillHeader carries Mandrill's signature.
-const MandrillHeader = "X-Mandrill-Signature"
-
-// MandrillProbeKey is what Mandrill signs the empty batch with that it sends
-// before a webhook is saved.
-const MandrillProbeKey = "test-webhook"
-
-// Mandrill returns the value of MandrillHeader, base64, for a form posted to the
-// URL as it is written in Mandrill's settings.
-func Mandrill(key, webhookURL string, form url.Values) string {
-	return base64.StdEncoding.EncodeToString(MAC(sha1.New, []byte(key), MandrillContent(webhookURL, form)))
-}
-
-// MandrillContent returns what Mandrill signs: the URL, then name and value of
-// every field, sorted by name.
-func MandrillContent(webhookURL string, form url.Values) []byte {
-	names := make([]string, 0, len(form))
-	size := len(webhookURL)
-	for name, values := range form {
-		names = append(names, name)
-		for _, value := range values {
-			size += len(name) + len(value)
-		}
-	}
-	slices.Sort(names)
-	out := append(make([]byte, 0, size), webhookURL...)
-	for _, name := range names {
-		for _, value := range form[name] {
-			out = append(append(out, name...), value...)
-		}
-	}
-	return out
 }
 
 // Prefixes of the keys of Standard Webhooks.
@@ -132,17 +75,10 @@ func StandardContent(id, timestamp string, body []byte) []byte {
 	return append(out, body...)
 }
 
-// Headers with a bare hex HMAC-SHA256 of the body.
-const (
-	MailerSendHeader = "Signature"
-	MailtrapHeader   = "Mailtrap-Signature"
-)
+// MailtrapHeader carries Mailtrap's Hex.
+const MailtrapHeader = "Mailtrap-Signature"
 
-// MailerSendPingKey is what MailerSend signs the ping with that it sends when a
-// webhook is saved.
-const MailerSendPingKey = "test_Am3L1GuOIc4blLUuHqAPxxwkZaJyEk8G"
-
-// Hex returns the hex HMAC-SHA256 of body: MailerSendHeader, MailtrapHeader.
+// Hex returns the hex HMAC-SHA256 of body, as Mailtrap and MailerSend sign.
 func Hex(key string, body []byte) string {
 	return hex.EncodeToString(MAC(sha256.New, []byte(key), body))
 }
@@ -164,16 +100,13 @@ func signRSA(key crypto.Signer, algorithm crypto.Hash, content []byte) (string, 
 	return base64.StdEncoding.EncodeToString(signature), err
 }
 
-// MailchimpHeader carries the signature of Mailchimp's audience webhooks.
-const MailchimpHeader = "X-Mailchimp-Signature"
-
 // GenericHeader carries the signature of the development configuration's
 // generic source, which has the form of Mailchimp's.
 const GenericHeader = "Company-Webhook-Signature"
 
-// Mailchimp returns the value of MailchimpHeader (and of GenericHeader) at the
-// time t.
-func Mailchimp(secret string, t time.Time, body []byte) string {
+// TimedHex returns "t=", Unix seconds, ",v1=" and the hex HMAC-SHA256 of the seconds,
+// a dot and body, at the time t: Mailchimp's header, and GenericHeader.
+func TimedHex(secret string, t time.Time, body []byte) string {
 	seconds := strconv.FormatInt(t.Unix(), 10)
 	mac := MAC(sha256.New, []byte(secret), []byte(seconds), []byte{'.'}, body)
 	return "t=" + seconds + ",v1=" + hex.EncodeToString(mac)

@@ -47,7 +47,7 @@ func parseCertificate(text []byte) (pinned, error) {
 		return pinned{}, errors.New("parse certificate: not X.509")
 	}
 	key, ok := cert.PublicKey.(*rsa.PublicKey)
-	if !ok || key.N.BitLen() < rsaBitsMin {
+	if !ok || key.N.BitLen() < RSABitsMin {
 		return pinned{}, errors.New("parse certificate: the key is not RSA, or too short")
 	}
 	return pinned{key: key, from: cert.NotBefore, until: cert.NotAfter}, nil
@@ -91,7 +91,7 @@ func (c *certificates) get(ctx context.Context, url, topic string, r *Request) (
 
 // renew fetches url when it is r's turn, unless others have done so meanwhile.
 func (c *certificates) renew(ctx context.Context, url, topic string, r *Request) (pinned, error) {
-	r.waits()
+	r.Await()
 	release := c.places.take(ctx, topic, url, r)
 	if release == nil {
 		return pinned{}, errFetch

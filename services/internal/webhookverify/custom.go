@@ -78,7 +78,7 @@ type custom struct {
 	parts  []part
 	url    string
 	unit   time.Duration // 0: no time is signed
-	window window
+	window TimeWindow
 }
 
 // part is a piece of what is signed.
@@ -98,21 +98,21 @@ const (
 	partHeader
 )
 
-func newCustom(b *builder) Verifier {
+func newCustom(b *Builder) Verifier {
 	if b.Custom == nil {
-		b.check(false, "signature", "is missing: signing_keys alone do not say what is signed")
+		b.Check(false, "signature", "is missing: signing_keys alone do not say what is signed")
 		return nil
 	}
 	if b.Custom.Algorithm == algorithmStandard {
-		b.check(*b.Custom == Custom{Algorithm: algorithmStandard}, "signature", "%s fixes everything else", algorithmStandard)
+		b.Check(*b.Custom == Custom{Algorithm: algorithmStandard}, "signature", "%s fixes everything else", algorithmStandard)
 		return newStandard(b)
 	}
-	c := &custom{Custom: b.Custom.WithDefaults(), hash: hashOf(b.Custom.Algorithm), url: b.PublicURL, window: b.window()}
-	b.check(c.hash != nil || c.Algorithm == algorithmEd25519, "signature.algorithm",
+	c := &custom{Custom: b.Custom.WithDefaults(), hash: hashOf(b.Custom.Algorithm), url: b.PublicURL, window: b.TimeWindow()}
+	b.Check(c.hash != nil || c.Algorithm == algorithmEd25519, "signature.algorithm",
 		"%q is none of hmac-sha1, hmac-sha256, hmac-sha384, hmac-sha512, ed25519, standard-webhooks", c.Algorithm)
-	b.check(c.Header != "", "signature.header", "is missing")
-	b.check(c.Param == "" || c.Prefix == "", "signature.prefix", "makes no sense beside param")
-	b.check(c.Encoding == "hex" || c.Encoding == "base64", "signature.encoding", "%q is neither hex nor base64", c.Encoding)
+	b.Check(c.Header != "", "signature.header", "is missing")
+	b.Check(c.Param == "" || c.Prefix == "", "signature.prefix", "makes no sense beside param")
+	b.Check(c.Encoding == "hex" || c.Encoding == "base64", "signature.encoding", "%q is neither hex nor base64", c.Encoding)
 	c.readKeys(b)
 	c.readSigned(b)
 	c.readTimestamp(b)
@@ -128,13 +128,13 @@ func (c Custom) WithDefaults() Custom {
 	return c
 }
 
-func (c *custom) readKeys(b *builder) {
-	b.needKeys()
+func (c *custom) readKeys(b *Builder) {
+	b.NeedKeys()
 	if c.Algorithm == algorithmEd25519 && c.KeyEncoding == "text" {
 		c.KeyEncoding = "base64"
 	}
 	known := c.KeyEncoding == "text" || c.KeyEncoding == "hex" || c.KeyEncoding == "base64"
-	b.check(known, "signature.key_encoding", "%q is none of text, hex, base64", c.KeyEncoding)
+	b.Check(known, "signature.key_encoding", "%q is none of text, hex, base64", c.KeyEncoding)
 	for i, text := range b.Keys {
 		key, ok := []byte(text), true
 		if c.KeyEncoding != "text" {
@@ -142,13 +142,13 @@ func (c *custom) readKeys(b *builder) {
 			key, ok = decoded(strings.TrimPrefix(text, webhooksign.StandardSecretPrefix), c.KeyEncoding)
 		}
 		name := fmt.Sprintf("signing_keys[%d]", i)
-		b.check(ok && len(key) > 0, name, "is not %s", c.KeyEncoding)
-		b.check(c.Algorithm != algorithmEd25519 || len(key) == ed25519.PublicKeySize, name, "is no public key of %d bytes", ed25519.PublicKeySize)
+		b.Check(ok && len(key) > 0, name, "is not %s", c.KeyEncoding)
+		b.Check(c.Algorithm != algorithmEd25519 || len(key) == ed25519.PublicKeySize, name, "is no public key of %d bytes", ed25519.PublicKeySize)
 		c.keys = append(c.keys, key)
 	}
 }
 
-func (c *custom) readSigned(b *builder) {
+func (c *custom) readSigned(b *Builder) {
 	body := false
 	for rest := c.Signed; rest != ""; {
 		before, after, found := strings.Cut(rest, "{")
@@ -161,12 +161,12 @@ func (c *custom) readSigned(b *builder) {
 		name, tail, closed := strings.Cut(after, "}")
 		rest = tail
 		p, ok := placeholder(name)
-		b.check(closed && ok, "signature.signed", "{%s} is none of {body}, {timestamp}, {method}, {url}, {header:NAME}", name)
+		b.Check(closed && ok, "signature.signed", "{%s} is none of {body}, {timestamp}, {method}, {url}, {header:NAME}", name)
 		c.parts = append(c.parts, p)
 		body = body || p.kind == partBody
 	}
 	// Without the body one signature would prove every body.
-	b.check(body, "signature.signed", "%q has no {body}", c.Signed)
+	b.Check(body, "signature.signed", "%q has no {body}", c.Signed)
 	uses := func(kind partKind) bool {
 		for _, p := range c.parts {
 			if p.kind == kind {
@@ -176,14 +176,14 @@ func (c *custom) readSigned(b *builder) {
 		return false
 	}
 	if uses(partURL) {
-		b.needPublicURL("{url} is signed")
+		b.NeedPublicURL("{url} is signed")
 	} else {
-		b.check(b.PublicURL == "", "public_url", "is not used: signature.signed has no {url}")
+		b.Check(b.PublicURL == "", "public_url", "is not used: signature.signed has no {url}")
 	}
 	stamped := c.TimestampHeader != "" || c.TimestampParam != ""
-	b.check(!uses(partTimestamp) || stamped, "signature.signed", "{timestamp} needs timestamp_header or timestamp_param")
-	b.check(uses(partTimestamp) || !stamped, "signature.signed", "a timestamp that is not signed proves nothing: add {timestamp}")
-	b.check(stamped || b.Settings.Window == windowUsual, "replay_window", "needs a timestamp")
+	b.Check(!uses(partTimestamp) || stamped, "signature.signed", "{timestamp} needs timestamp_header or timestamp_param")
+	b.Check(uses(partTimestamp) || !stamped, "signature.signed", "a timestamp that is not signed proves nothing: add {timestamp}")
+	b.Check(stamped || b.Settings.Window == windowUsual, "replay_window", "needs a timestamp")
 }
 
 func placeholder(name string) (part, bool) {
@@ -201,10 +201,10 @@ func placeholder(name string) (part, bool) {
 	return part{kind: partHeader, text: header}, ok && header != ""
 }
 
-func (c *custom) readTimestamp(b *builder) {
-	b.check(c.TimestampHeader == "" || c.TimestampParam == "", "signature.timestamp_param", "makes no sense beside timestamp_header")
-	b.check(c.TimestampParam == "" || c.Param != "", "signature.param", "is missing: timestamp_param says that the header is a list")
-	b.check(c.TimestampUnit == "s" || c.TimestampUnit == "ms", "signature.timestamp_unit", "%q is neither s nor ms", c.TimestampUnit)
+func (c *custom) readTimestamp(b *Builder) {
+	b.Check(c.TimestampHeader == "" || c.TimestampParam == "", "signature.timestamp_param", "makes no sense beside timestamp_header")
+	b.Check(c.TimestampParam == "" || c.Param != "", "signature.param", "is missing: timestamp_param says that the header is a list")
+	b.Check(c.TimestampUnit == "s" || c.TimestampUnit == "ms", "signature.timestamp_unit", "%q is neither s nor ms", c.TimestampUnit)
 	if c.TimestampHeader == "" && c.TimestampParam == "" {
 		return
 	}
@@ -245,14 +245,14 @@ func (c *custom) proves(value string, r *Request) Verdict {
 	}
 	signatures := []string{value}
 	if c.Param != "" {
-		signatures = pairs(value, c.Param)
+		signatures = HeaderPairs(value, c.Param)
 	}
 	content := c.content(r, timestamp)
 	var macs [][]byte
 	if c.hash == nil {
 		signatures = signatures[:min(len(signatures), publicTriesMax)]
 	} else {
-		macs = macsOf(c.keys, func(key []byte) []byte { return webhooksign.MAC(c.hash, key, content) })
+		macs = MACs(c.keys, func(key []byte) []byte { return webhooksign.MAC(c.hash, key, content) })
 	}
 	readable, found := false, false
 	for _, text := range signatures {
@@ -261,12 +261,12 @@ func (c *custom) proves(value string, r *Request) Verdict {
 		if !ok || !fits || len(given) == 0 {
 			continue
 		}
-		readable, found = true, anyEqual(macs, given) || c.hash == nil && c.verifies(content, given) || found
+		readable, found = true, AnyEqual(macs, given) || c.hash == nil && c.verifies(content, given) || found
 	}
 	if !readable {
 		return BadSignature
 	}
-	return verdict(found)
+	return VerdictOf(found)
 }
 
 // verifies tries public keys: which one was right is no secret.
@@ -285,11 +285,11 @@ func (c *custom) timestamp(value string, h http.Header) (string, Verdict) {
 	case c.unit == 0:
 		return "", Genuine
 	case c.TimestampParam != "":
-		text, _ = pair(value, c.TimestampParam) // "" is no time
+		text, _ = HeaderPair(value, c.TimestampParam) // "" is no time
 	default:
-		text = one(h, c.TimestampHeader)
+		text = HeaderOnce(h, c.TimestampHeader)
 	}
-	return text, c.window.judge(text, c.unit)
+	return text, c.window.Judge(text, c.unit)
 }
 
 func (c *custom) content(r *Request, timestamp string) []byte {
@@ -310,7 +310,7 @@ func (c *custom) content(r *Request, timestamp string) []byte {
 		case partURL:
 			out = append(out, c.url...)
 		case partHeader:
-			out = append(out, one(r.Header, p.text)...)
+			out = append(out, HeaderOnce(r.Header, p.text)...)
 		}
 	}
 	return out

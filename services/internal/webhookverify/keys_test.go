@@ -8,11 +8,11 @@ import (
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
-// schemeOf returns the scheme of a provider of the samples; nil for the others.
-func schemeOf(provider string) *Scheme {
+// SchemeOf returns the scheme of a provider of the samples; nil for the others.
+func SchemeOf(provider string) *Scheme {
 	return map[string]*Scheme{
-		"mailgun": Mailgun(), "sendgrid": SendGrid(), "ses": AmazonSNS(), "mandrill": Mandrill(), "resend": StandardWebhooks(),
-		"mailersend": MailerSend(), "mailtrap": Hex("Mailtrap-Signature"), "postal": Postal(), "mailchimp": Mailchimp(), "generic": Configured(),
+		"ses": AmazonSNS(), "resend": StandardWebhooks(),
+		"mailtrap": Hex("Mailtrap-Signature"), "postal": Postal(), "generic": Configured(),
 	}[provider]
 }
 

@@ -5,37 +5,37 @@ import "github.com/mailstream/mailstream/services/internal/jsontext"
 // depthMax bounds the JSON that is looked into before it is proven.
 const depthMax = 64
 
-// found is one member: its text where it is a string or a number, and its bytes.
-type found struct {
-	text string
-	raw  jsontext.Value
+// Member is one member: its text where it is a string or a number, and its bytes.
+type Member struct {
+	Text string
+	Raw  jsontext.Value
 }
 
-// membersOf returns the named members of the object body, empty where they are
+// MembersOf returns the named members of the object body, empty where they are
 // missing. Of equal names the last one counts, as it does when the body is
 // decoded. It is false when body is no object. It takes no memory for what it
 // skips: the body is not authenticated yet, and an index of members of five
 // bytes is five times as large as they are.
-func membersOf(body []byte, names ...string) ([]found, bool) {
+func MembersOf(body []byte, names ...string) ([]Member, bool) {
 	v, err := jsontext.Check(body, jsontext.Limits{Depth: depthMax})
 	if err != nil || v.Kind() != jsontext.Object {
 		return nil, false
 	}
-	return found{raw: v}.within(names...), true
+	return Member{Raw: v}.Within(names...), true
 }
 
-// within returns the named members of an object that was found.
-func (f found) within(names ...string) []found {
-	out := make([]found, len(names))
-	for m := f.raw.Members(); m.Next(); {
+// Within returns the named members of an object that was found.
+func (f Member) Within(names ...string) []Member {
+	out := make([]Member, len(names))
+	for m := f.Raw.Members(); m.Next(); {
 		for i, name := range names {
 			if m.KeyIs(name) {
-				out[i].raw = m.Value()
+				out[i].Raw = m.Value()
 			}
 		}
 	}
 	for i := range out {
-		out[i].text, _ = out[i].raw.Text() // "" for what is no text
+		out[i].Text, _ = out[i].Raw.Text() // "" for what is no text
 	}
 	return out
 }

@@ -52,12 +52,12 @@ type sns struct {
 	opt          Options
 }
 
-func newSNS(b *builder) Verifier {
-	b.check(b.SNS != nil && len(b.SNS.TopicArns) > 0, "sns.topic_arns", "is missing: name the topics whose messages are taken")
+func newSNS(b *Builder) Verifier {
+	b.Check(b.SNS != nil && len(b.SNS.TopicArns) > 0, "sns.topic_arns", "is missing: name the topics whose messages are taken")
 	if b.SNS == nil {
 		return nil
 	}
-	b.check(len(b.SNS.TopicArns) <= topicsMax, "sns.topic_arns", "%d are more than %d", len(b.SNS.TopicArns), topicsMax)
+	b.Check(len(b.SNS.TopicArns) <= topicsMax, "sns.topic_arns", "%d are more than %d", len(b.SNS.TopicArns), topicsMax)
 	v := &sns{
 		hosts: map[string]string{}, refuse1: b.SNS.RefuseVersion1, fetch: newFetcher(b.Client),
 		opt: b.Options,
@@ -65,14 +65,14 @@ func newSNS(b *builder) Verifier {
 	v.certificates = newCertificates(v.fetch, b.Clock, b.SNS.TopicArns)
 	for i, arn := range b.SNS.TopicArns {
 		match := topicARN.FindStringSubmatch(arn)
-		b.check(match != nil, fmt.Sprintf("sns.topic_arns[%d]", i), "%q is no ARN of an SNS topic", arn)
+		b.Check(match != nil, fmt.Sprintf("sns.topic_arns[%d]", i), "%q is no ARN of an SNS topic", arn)
 		if match != nil {
 			v.hosts[arn] = snsHost(match[1])
 		}
 	}
 	for i, text := range b.SNS.Certificates {
 		cert, err := parseCertificate([]byte(text))
-		b.check(err == nil, fmt.Sprintf("sns.certificates[%d]", i), "is no PEM certificate with an RSA key")
+		b.Check(err == nil, fmt.Sprintf("sns.certificates[%d]", i), "is no PEM certificate with an RSA key")
 		v.pinned = append(v.pinned, cert)
 	}
 	return v
@@ -98,7 +98,7 @@ func (v *sns) Verify(ctx context.Context, r *Request) Verdict {
 		return Unwrapped
 	case m.Signature == "":
 		return NoSignature
-	case m.Type != one(r.Header, webhooksign.SNSTypeHeader):
+	case m.Type != HeaderOnce(r.Header, webhooksign.SNSTypeHeader):
 		return BadSignature
 	}
 	host, ok := v.hosts[m.TopicArn]
@@ -128,20 +128,20 @@ func (v *sns) Verify(ctx context.Context, r *Request) Verdict {
 // bare says that body is a record of SES itself, as SNS posts it where raw message
 // delivery is on.
 func bare(body []byte) bool {
-	f, ok := membersOf(body, "eventType", "notificationType")
-	return ok && (f[0].text != "" || f[1].text != "")
+	f, ok := MembersOf(body, "eventType", "notificationType")
+	return ok && (f[0].Text != "" || f[1].Text != "")
 }
 
 // message reads the fields that are signed or say how.
 func (v *sns) message(body []byte) (*webhooksign.SNSMessage, bool) {
-	f, ok := membersOf(body, "Type", "MessageId", "Token", "TopicArn", "Subject", "Message",
+	f, ok := MembersOf(body, "Type", "MessageId", "Token", "TopicArn", "Subject", "Message",
 		"SubscribeURL", "Timestamp", "SignatureVersion", "Signature", "SigningCertURL")
 	if !ok {
 		return nil, false
 	}
 	return &webhooksign.SNSMessage{
-		Type: f[0].text, MessageID: f[1].text, Token: f[2].text, TopicArn: f[3].text, Subject: f[4].text, Message: f[5].text,
-		SubscribeURL: f[6].text, Timestamp: f[7].text, SignatureVersion: f[8].text, Signature: f[9].text, SigningCertURL: f[10].text,
+		Type: f[0].Text, MessageID: f[1].Text, Token: f[2].Text, TopicArn: f[3].Text, Subject: f[4].Text, Message: f[5].Text,
+		SubscribeURL: f[6].Text, Timestamp: f[7].Text, SignatureVersion: f[8].Text, Signature: f[9].Text, SigningCertURL: f[10].Text,
 	}, true
 }
 
@@ -164,7 +164,7 @@ func (v *sns) signed(ctx context.Context, m *webhooksign.SNSMessage, host string
 	}
 	h := algorithm.New()
 	h.Write(m.Content())
-	return verdict(anyRSA(keys, algorithm, h.Sum(nil), given))
+	return VerdictOf(AnyRSA(keys, algorithm, h.Sum(nil), given))
 }
 
 // keys returns what may have signed a message.
@@ -216,7 +216,7 @@ func (v *sns) confirm(ctx context.Context, m *webhooksign.SNSMessage, host strin
 		}
 	}
 	about := []zap.Field{telemetry.Source(v.opt.Source), telemetry.Name(m.TopicArn)}
-	r.waits()
+	r.Await()
 	if _, err := v.fetch.get(ctx, u.String()); err != nil {
 		v.opt.Log.Warn("sns subscription was not confirmed", append(about, telemetry.Err(err))...)
 		return Unsure

@@ -18,7 +18,7 @@ import (
 type standard struct {
 	secrets [][]byte
 	public  []ed25519.PublicKey
-	window  window
+	window  TimeWindow
 }
 
 const (
@@ -29,20 +29,20 @@ const (
 	publicTriesMax = 4
 )
 
-func newStandard(b *builder) Verifier {
-	b.needKeys()
-	v := &standard{window: b.window()}
+func newStandard(b *Builder) Verifier {
+	b.NeedKeys()
+	v := &standard{window: b.TimeWindow()}
 	for i, text := range b.Keys {
 		name := fmt.Sprintf("signing_keys[%d]", i)
 		if rest, ok := strings.CutPrefix(text, webhooksign.StandardPublicPrefix); ok {
 			key, err := base64.StdEncoding.DecodeString(rest)
-			b.check(err == nil && len(key) == ed25519.PublicKeySize, name, "%s is not followed by %d bytes in base64", webhooksign.StandardPublicPrefix, ed25519.PublicKeySize)
+			b.Check(err == nil && len(key) == ed25519.PublicKeySize, name, "%s is not followed by %d bytes in base64", webhooksign.StandardPublicPrefix, ed25519.PublicKeySize)
 			v.public = append(v.public, key)
 			continue
 		}
-		b.check(!strings.HasPrefix(text, webhooksign.StandardPrivatePrefix), name, "is a private key: the public one, %s..., is wanted", webhooksign.StandardPublicPrefix)
+		b.Check(!strings.HasPrefix(text, webhooksign.StandardPrivatePrefix), name, "is a private key: the public one, %s..., is wanted", webhooksign.StandardPublicPrefix)
 		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(text, webhooksign.StandardSecretPrefix))
-		b.check(err == nil && len(key) >= standardSecretBytesMin, name, "is not %s and at least %d bytes in base64", webhooksign.StandardSecretPrefix, standardSecretBytesMin)
+		b.Check(err == nil && len(key) >= standardSecretBytesMin, name, "is not %s and at least %d bytes in base64", webhooksign.StandardSecretPrefix, standardSecretBytesMin)
 		v.secrets = append(v.secrets, key)
 	}
 	return v
@@ -58,11 +58,11 @@ func (v *standard) Verify(_ context.Context, r *Request) Verdict {
 	if id == "" || strings.Contains(id, ".") {
 		return BadSignature
 	}
-	if decided := v.window.judge(timestamp, time.Second); decided != Genuine {
+	if decided := v.window.Judge(timestamp, time.Second); decided != Genuine {
 		return decided
 	}
 	content := webhooksign.StandardContent(id, timestamp, r.Body)
-	macs := macsOf(v.secrets, func(secret []byte) []byte { return webhooksign.MAC(sha256.New, secret, content) })
+	macs := MACs(v.secrets, func(secret []byte) []byte { return webhooksign.MAC(sha256.New, secret, content) })
 	readable, found, tries := false, false, 0
 	for n, entry := range strings.Fields(list) {
 		if n == standardSignaturesMax {
@@ -76,7 +76,7 @@ func (v *standard) Verify(_ context.Context, r *Request) Verdict {
 		readable = true
 		switch version {
 		case "v1":
-			found = anyEqual(macs, given) || found
+			found = AnyEqual(macs, given) || found
 		case "v1a":
 			if tries++; tries > publicTriesMax {
 				continue
@@ -89,7 +89,7 @@ func (v *standard) Verify(_ context.Context, r *Request) Verdict {
 	if !readable {
 		return BadSignature
 	}
-	return verdict(found)
+	return VerdictOf(found)
 }
 
 // standardHeaders returns all three values of one set of names: mixed sets are of
@@ -99,17 +99,17 @@ func (v *standard) Verify(_ context.Context, r *Request) Verdict {
 func standardHeaders(h http.Header) (id, timestamp, signatures string) {
 	for _, names := range [][2]string{{"Svix-", "Webhook-"}, {"Webhook-", "Svix-"}} {
 		prefix, other := names[0], names[1]
-		list := one(h, prefix+"Signature")
+		list := HeaderOnce(h, prefix+"Signature")
 		if list == "" {
 			continue
 		}
-		id := one(h, prefix+"Id")
+		id := HeaderOnce(h, prefix+"Id")
 		for _, claim := range h.Values(other + "Id") {
 			if strings.TrimSpace(claim) != id {
 				return "", "", list
 			}
 		}
-		return id, one(h, prefix+"Timestamp"), list
+		return id, HeaderOnce(h, prefix+"Timestamp"), list
 	}
 	return "", "", ""
 }

@@ -16,7 +16,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"strings"
+	"net/url"
 	"time"
 
 	"go.uber.org/zap"
@@ -62,7 +62,8 @@ type Request struct {
 	Waits func()
 }
 
-func (r *Request) waits() {
+// Await calls r.Waits. A verifier does so before it waits for something outside.
+func (r *Request) Await() {
 	if r.Waits != nil {
 		r.Waits()
 	}
@@ -112,15 +113,15 @@ func New(scheme *Scheme, s Settings, opt Options, p *config.Problems) Verifier {
 		}
 		return nil
 	}
-	b := &builder{Settings: s, Options: opt.complete(), problems: p, sound: true}
+	b := &Builder{Settings: s, Options: opt.complete(), problems: p, sound: true}
 	for _, f := range s.fields() {
-		b.check(!f.set || scheme.takes(f.name), f.name, "%s has no use for it", opt.Provider)
+		b.Check(!f.set || scheme.takes(f.name), f.name, "%s has no use for it", opt.Provider)
 	}
-	b.check(s.Window >= 0 && s.Window <= windowMax, "replay_window", "%s is not in [0s, %s]", s.Window, windowMax)
+	b.Check(s.Window >= 0 && s.Window <= windowMax, "replay_window", "%s is not in [0s, %s]", s.Window, windowMax)
 	if s.Window == 0 {
-		b.Window = scheme.window
+		b.Window = scheme.Window
 	}
-	v := scheme.build(b)
+	v := scheme.Build(b)
 	if !b.sound {
 		return nil
 	}
@@ -151,52 +152,64 @@ func (s Settings) fields() []field {
 	}
 }
 
-// builder is what a scheme is made of.
-type builder struct {
+// Builder is what a Scheme makes its verifier of: the settings of a source, with
+// Window filled in, and complete options.
+type Builder struct {
 	Settings
 	Options
 	problems *config.Problems
 	sound    bool // no fault so far
 }
 
-func (b *builder) check(ok bool, field, format string, args ...any) {
+// Check reports a fault of a setting unless ok. The text must hold nothing of a key.
+func (b *Builder) Check(ok bool, field, format string, args ...any) {
 	b.problems.Check(ok, field, format, args...)
 	b.sound = b.sound && ok
 }
 
-// needKeys reports that signing_keys are missing.
-func (b *builder) needKeys() { b.check(len(b.Keys) > 0, "signing_keys", "is missing") }
+// NeedKeys reports that signing_keys are missing.
+func (b *Builder) NeedKeys() { b.Check(len(b.Keys) > 0, "signing_keys", "is missing") }
 
-// texts returns the keys of a scheme that takes them as text.
-func (b *builder) texts() [][]byte {
-	b.needKeys()
+// NeedPublicURL reports that public_url is missing or no URL.
+func (b *Builder) NeedPublicURL(why string) {
+	u, err := url.Parse(b.PublicURL)
+	b.Check(b.PublicURL != "", "public_url", "is missing: %s", why)
+	if b.PublicURL != "" {
+		b.Check(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "", "public_url", "is no http or https URL")
+	}
+}
+
+// TextKeys returns the keys of a scheme that takes them as text.
+func (b *Builder) TextKeys() [][]byte {
+	b.NeedKeys()
 	keys := make([][]byte, len(b.Keys))
 	for i, k := range b.Keys {
-		b.check(k != "", fmt.Sprintf("signing_keys[%d]", i), "is empty: everybody could sign with it")
+		b.Check(k != "", fmt.Sprintf("signing_keys[%d]", i), "is empty: everybody could sign with it")
 		keys[i] = []byte(k)
 	}
 	return keys
 }
 
-// window is how far a signed time may be from ours, before or after.
-type window struct {
-	clock func() time.Time
-	size  time.Duration
+// TimeWindow is how far a signed time may be from ours, before or after.
+type TimeWindow struct {
+	Clock func() time.Time
+	Size  time.Duration
 }
 
-func (b *builder) window() window { return window{clock: b.Clock, size: b.Window} }
+// TimeWindow returns the window of the source.
+func (b *Builder) TimeWindow() TimeWindow { return TimeWindow{Clock: b.Clock, Size: b.Window} }
 
-// judge returns Genuine for a time of the given unit since 1970 that is near
+// Judge returns Genuine for a time of the given unit since 1970 that is near
 // enough.
-func (w window) judge(text string, unit time.Duration) Verdict {
-	t, ok := unixTime(text, unit)
+func (w TimeWindow) Judge(text string, unit time.Duration) Verdict {
+	t, ok := UnixTime(text, unit)
 	if !ok {
 		return BadSignature
 	}
-	switch ahead := t.Sub(w.clock()); {
-	case ahead > w.size:
+	switch ahead := t.Sub(w.Clock()); {
+	case ahead > w.Size:
 		return FutureTime
-	case ahead < -w.size:
+	case ahead < -w.Size:
 		return OldTime
 	default:
 		return Genuine
@@ -206,8 +219,8 @@ func (w window) judge(text string, unit time.Duration) Verdict {
 // stampDigitsMax is enough for nanoseconds of this century.
 const stampDigitsMax = 19
 
-// unixTime reads a whole number of units since 1970.
-func unixTime(text string, unit time.Duration) (time.Time, bool) {
+// UnixTime reads a whole number of units since 1970.
+func UnixTime(text string, unit time.Duration) (time.Time, bool) {
 	if text == "" || len(text) > stampDigitsMax {
 		return time.Time{}, false
 	}
@@ -223,37 +236,15 @@ func unixTime(text string, unit time.Duration) (time.Time, bool) {
 	return time.Unix(n/perSecond, n%perSecond*int64(unit)), true
 }
 
-// given returns the decoded signature in a header; where there is none to read the
-// verdict is a refusal.
-func given(h http.Header, name string, decode func(string) ([]byte, error)) ([]byte, Verdict) {
-	values := h.Values(name)
-	if len(values) == 0 || len(values) == 1 && strings.TrimSpace(values[0]) == "" {
-		return nil, NoSignature
-	}
-	signature, err := decode(one(h, name))
-	if err != nil || len(signature) == 0 {
-		return nil, BadSignature
-	}
-	return signature, Genuine
+// AnyMAC compares given with the MAC of every key.
+func AnyMAC(keys [][]byte, given []byte, mac func(key []byte) []byte) bool {
+	return AnyEqual(MACs(keys, mac), given)
 }
 
-// one returns the value of a header that must be there once.
-func one(h http.Header, name string) string {
-	if values := h.Values(name); len(values) == 1 {
-		return strings.TrimSpace(values[0])
-	}
-	return ""
-}
-
-// anyMAC compares given with the MAC of every key.
-func anyMAC(keys [][]byte, given []byte, mac func(key []byte) []byte) bool {
-	return anyEqual(macsOf(keys, mac), given)
-}
-
-// macsOf returns the MAC of every key. Where a header may hold several signatures
+// MACs returns the MAC of every key. Where a header may hold several signatures
 // they are compared with these: an unauthenticated sender decides how many there
 // are, and each MAC reads the whole body.
-func macsOf(keys [][]byte, mac func(key []byte) []byte) [][]byte {
+func MACs(keys [][]byte, mac func(key []byte) []byte) [][]byte {
 	macs := make([][]byte, len(keys))
 	for i, key := range keys {
 		macs[i] = mac(key)
@@ -261,9 +252,9 @@ func macsOf(keys [][]byte, mac func(key []byte) []byte) [][]byte {
 	return macs
 }
 
-// anyEqual compares given with all macs, so that the time does not show which
+// AnyEqual compares given with all macs, so that the time does not show which
 // one was right.
-func anyEqual(macs [][]byte, given []byte) bool {
+func AnyEqual(macs [][]byte, given []byte) bool {
 	found := false
 	for _, mac := range macs {
 		found = hmac.Equal(mac, given) || found
@@ -271,8 +262,8 @@ func anyEqual(macs [][]byte, given []byte) bool {
 	return found
 }
 
-// verdict is Genuine when ok.
-func verdict(ok bool) Verdict {
+// VerdictOf is Genuine when ok.
+func VerdictOf(ok bool) Verdict {
 	if ok {
 		return Genuine
 	}

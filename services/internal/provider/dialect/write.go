@@ -87,7 +87,7 @@ func HexSum(header string) Signature {
 // TimedSum puts the time and an HMAC over it and the body into a header.
 func TimedSum(header string) Signature {
 	return func(r *Request, o *Occasion) error {
-		r.Header[header] = webhooksign.Mailchimp(o.Key, time.Now(), r.Body)
+		r.Header[header] = webhooksign.TimedHex(o.Key, time.Now(), r.Body)
 		return nil
 	}
 }

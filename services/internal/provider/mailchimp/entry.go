@@ -5,8 +5,6 @@ import (
 
 	"github.com/mailstream/mailstream/services/internal/provider/dialect"
 	"github.com/mailstream/mailstream/services/internal/provider/profile"
-	"github.com/mailstream/mailstream/services/internal/webhooksign"
-	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
 
 // classes are what the provider's words say of why mail did not arrive.
@@ -23,8 +21,8 @@ var development string
 func Entry() profile.Entry {
 	return profile.Entry{
 		Provider:    Provider{},
-		Verify:      webhookverify.Mailchimp(),
-		Dialect:     dialect.Dialect{Write: write, Single: true, HasWord: hasWord, Sign: dialect.TimedSum(webhooksign.MailchimpHeader), Media: dialect.FormMedia},
+		Verify:      scheme(),
+		Dialect:     dialect.Dialect{Write: write, Single: true, HasWord: hasWord, Sign: dialect.TimedSum(SignatureHeader), Media: dialect.FormMedia},
 		Classes:     classes,
 		Development: development,
 	}

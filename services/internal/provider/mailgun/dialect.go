@@ -9,7 +9,6 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/provider/dialect"
-	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
 // sentEvent is the part of the body beside the signature.
@@ -128,7 +127,7 @@ func sign(r *dialect.Request, o *dialect.Occasion) error {
 	now, token := dialect.Now(), dialect.Fingerprint(r.Body, o.Attempt)[:tokenBytes]
 	var err error
 	parts["signature"], err = json.Marshal(map[string]string{
-		"timestamp": now, "token": token, "signature": webhooksign.Mailgun(o.Key, now, token),
+		"timestamp": now, "token": token, "signature": signature(o.Key, now, token),
 	})
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 
 	"github.com/mailstream/mailstream/services/internal/provider/dialect"
 	"github.com/mailstream/mailstream/services/internal/provider/profile"
-	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
 
 // classes are what the provider's words say of why mail did not arrive.
@@ -22,7 +21,7 @@ var development string
 func Entry() profile.Entry {
 	return profile.Entry{
 		Provider:    Provider{},
-		Verify:      webhookverify.Mailgun(),
+		Verify:      scheme(),
 		Dialect:     dialect.Dialect{Write: write, Single: true, Sign: sign},
 		Classes:     classes,
 		Development: development,

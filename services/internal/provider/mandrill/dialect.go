@@ -9,7 +9,6 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/provider/dialect"
-	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
 // sentEvent is an object of Mandrill.
@@ -106,6 +105,6 @@ func sign(r *dialect.Request, o *dialect.Occasion) error {
 	if err != nil {
 		return fmt.Errorf("read the form: %w", err)
 	}
-	r.Header[webhooksign.MandrillHeader] = webhooksign.Mandrill(o.Key, o.PublicURL, form)
+	r.Header[signatureHeader] = signature(o.Key, o.PublicURL, form)
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/provider/dialect"
-	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
 // sentEvent is an object of SendGrid, with an argument of the sender.
@@ -100,7 +99,7 @@ func sentObject(f *dialect.Fact, attempt int) sentEvent {
 
 func sign(r *dialect.Request, o *dialect.Occasion) (err error) {
 	now := dialect.Now()
-	r.Header[webhooksign.SendGridTimestampHeader] = now
-	r.Header[webhooksign.SendGridSignatureHeader], err = webhooksign.SendGrid(o.Private, now, r.Body)
+	r.Header[timestampHeader] = now
+	r.Header[signatureHeader], err = signature(o.Private, now, r.Body)
 	return err
 }

@@ -1,4 +1,4 @@
-package webhookverify
+package mailgun
 
 import (
 	"crypto/sha256"
