@@ -19,6 +19,7 @@ import (
 	"github.com/mailstream/mailstream/services/alerting/internal/wording"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
 )
 
 // Config is one entry of `alerting.receivers`: a name and exactly one kind.
@@ -81,7 +82,7 @@ func (c Config) kinds() []kind {
 			return webhook.New(c, o.Links, o.Transport)
 		}),
 		entry("email", c.Email, email.Config.Validate, func(c email.Config, o Options) outbox.Receiver {
-			if provider := c.Leaves(); provider != "" {
+			if provider := registry.Relay(c.Host); provider != "" {
 				o.Log.Warn("alerts by mail leave through an email provider: when it blocks, they do not arrive", telemetry.Provider(provider))
 			}
 			return email.New(c, o.Links)

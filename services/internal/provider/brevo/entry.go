@@ -24,5 +24,6 @@ func Entry() profile.Entry {
 		Dialect:     dialect.Dialect{Write: write},
 		Classes:     classes,
 		Development: development,
+		Relays:      []string{"brevo.com", "sendinblue.com"},
 	}
 }

@@ -24,5 +24,6 @@ func Entry() profile.Entry {
 		Dialect:     dialect.Dialect{Write: write, Single: true, HasWord: hasWord, Media: dialect.FormMedia, InQuery: true},
 		Classes:     classes,
 		Development: development,
+		Relays:      []string{"elasticemail.com"},
 	}
 }

@@ -25,5 +25,6 @@ func Entry() profile.Entry {
 		Dialect:     dialect.Dialect{Write: write, Single: true, Sign: dialect.HexSum(SignatureHeader)},
 		Classes:     classes,
 		Development: development,
+		Relays:      []string{"mailersend.net"},
 	}
 }

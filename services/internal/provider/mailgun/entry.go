@@ -25,5 +25,6 @@ func Entry() profile.Entry {
 		Dialect:     dialect.Dialect{Write: write, Single: true, Sign: sign},
 		Classes:     classes,
 		Development: development,
+		Relays:      []string{"mailgun.org"},
 	}
 }

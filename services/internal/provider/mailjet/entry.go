@@ -25,5 +25,6 @@ func Entry() profile.Entry {
 		BlocksLiterally: true,
 		Classes:         classes,
 		Development:     development,
+		Relays:          []string{"mailjet.com"},
 	}
 }

@@ -27,5 +27,6 @@ func Entry() profile.Entry {
 		Dialect:     dialect.Dialect{Write: write, Sign: dialect.HexSum(webhooksign.MailtrapHeader)},
 		Classes:     classes,
 		Development: development,
+		Relays:      []string{"mailtrap.io"},
 	}
 }

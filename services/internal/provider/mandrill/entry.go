@@ -25,5 +25,6 @@ func Entry() profile.Entry {
 		Dialect:     dialect.Dialect{Write: write, Sign: sign, Media: dialect.FormMedia},
 		Classes:     classes,
 		Development: development,
+		Relays:      []string{"mandrillapp.com"},
 	}
 }

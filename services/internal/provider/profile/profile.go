@@ -27,4 +27,7 @@ type Entry struct {
 	// Development is the provider's source of the development configuration, YAML
 	// without name and provider.
 	Development string
+	// Relays are the domains that the provider's SMTP servers are in, lower case;
+	// empty where it has none of its own.
+	Relays []string
 }

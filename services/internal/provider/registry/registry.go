@@ -71,6 +71,20 @@ func Literal() map[string]bool {
 	return literal
 }
 
+// Relay returns the name of the provider that the SMTP server called host belongs
+// to, "" when it is none of ours.
+func Relay(host string) string {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	for _, e := range Entries() {
+		for _, domain := range e.Relays {
+			if host == domain || strings.HasSuffix(host, "."+domain) {
+				return e.Name()
+			}
+		}
+	}
+	return ""
+}
+
 // Classifier returns the classifier with the classes of all providers, made once in
 // a process. An error means that a data file is at fault.
 func Classifier() (*classify.Classifier, error) { return classifier() }

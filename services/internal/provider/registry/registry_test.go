@@ -1,11 +1,13 @@
 package registry_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mailstream/mailstream/services/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/internal/provider/profile"
@@ -81,6 +83,40 @@ func TestEntries_OneThatLacksAPartIsNamed(t *testing.T) {
 		lose(&e)
 		if parts := missing(e); !slices.Contains(parts, part) {
 			t.Errorf("without it: %q, want %q", parts, part)
+		}
+	}
+}
+
+func TestRelay_KnowsTheServersOfProviders(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]string{
+		"in-v3.mailjet.com": "mailjet", "smtp.sendgrid.net": "sendgrid", "email-smtp.eu-west-1.amazonaws.com": "ses", "SMTP.mailgun.org.": "mailgun",
+		"mail.example.com": "", "notmailjet.com": "", "": "",
+	} {
+		if got := registry.Relay(host); got != want {
+			t.Errorf("%q: %q, want %q", host, got, want)
+		}
+	}
+}
+
+// TestEntries_TheirWindowIsTheOneOfTheirPage holds how old a signed request may be
+// where no replay_window is configured.
+func TestEntries_TheirWindowIsTheOneOfTheirPage(t *testing.T) {
+	t.Parallel()
+	for _, e := range registry.Entries() {
+		if e.Verify == nil || e.Verify.Window == 0 {
+			continue
+		}
+		page, err := os.ReadFile("../../../../docs/providers/" + e.Name() + ".md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf(" %d minutes", int(e.Verify.Window.Minutes()))
+		if e.Verify.Window%time.Hour == 0 {
+			want = fmt.Sprintf(" %d hours", int(e.Verify.Window.Hours()))
+		}
+		if !strings.Contains(string(page), want) {
+			t.Errorf("docs/providers/%s.md does not say%s, the default of replay_window", e.Name(), want)
 		}
 	}
 }

@@ -29,5 +29,6 @@ func Entry() profile.Entry {
 		Dialect:     dialect.Dialect{Write: write, Single: true, Sign: sign, Key: DevelopmentKey},
 		Classes:     classes,
 		Development: development,
+		Relays:      []string{"resend.com"},
 	}
 }

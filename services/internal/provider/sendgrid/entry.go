@@ -31,5 +31,6 @@ func Entry() profile.Entry {
 		BlocksLiterally: true,
 		Classes:         classes,
 		Development:     development,
+		Relays:          []string{"sendgrid.net"},
 	}
 }

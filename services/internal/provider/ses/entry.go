@@ -35,5 +35,6 @@ func Entry() profile.Entry {
 		Dialect:     dialect.Dialect{Write: write, Single: true, Sign: sign, PrivateKey: developmentKey},
 		Classes:     classes,
 		Development: development,
+		Relays:      []string{"amazonaws.com"},
 	}
 }

@@ -110,22 +110,6 @@ func isAddress(s string) bool {
 	return err == nil && a.Address == s
 }
 
-// Leaves names the email provider that the mail leaves through, "" when it is none
-// that we know: a block of the provider would hold back the alert about the block.
-func (c Config) Leaves() string {
-	host := strings.ToLower(strings.TrimSuffix(c.Host, "."))
-	for suffix, provider := range map[string]string{
-		"mailjet.com": "mailjet", "sendgrid.net": "sendgrid", "mailgun.org": "mailgun", "amazonaws.com": "ses", "postmarkapp.com": "postmark",
-		"sparkpostmail.com": "sparkpost", "mandrillapp.com": "mandrill", "brevo.com": "brevo", "sendinblue.com": "brevo", "resend.com": "resend",
-		"mailtrap.io": "mailtrap", "mailersend.net": "mailersend", "elasticemail.com": "elasticemail", "smtp2go.com": "smtp2go",
-	} {
-		if host == suffix || strings.HasSuffix(host, "."+suffix) {
-			return provider
-		}
-	}
-	return ""
-}
-
 // Client sends through one server.
 type Client struct {
 	cfg   Config

@@ -282,15 +282,3 @@ func TestValidate(t *testing.T) {
 		t.Errorf("port of implicit TLS is %d", c.Port)
 	}
 }
-
-func TestLeaves_KnowsTheProvidersHosts(t *testing.T) {
-	t.Parallel()
-	for host, want := range map[string]string{
-		"in-v3.mailjet.com": "mailjet", "smtp.sendgrid.net": "sendgrid", "email-smtp.eu-west-1.amazonaws.com": "ses", "smtp.mailgun.org.": "mailgun",
-		"mail.example.com": "", "notmailjet.com": "",
-	} {
-		if got := (Config{Host: host}).Leaves(); got != want {
-			t.Errorf("%s: %q, want %q", host, got, want)
-		}
-	}
-}
