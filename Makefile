@@ -39,7 +39,7 @@ quick: ## the inner loop: style, vet and tests of the packages that differ from 
 	  | sed -nE '/^devstack\/(lint|promtest|alertmanager)\//d; s,/testdata/.*,/x,; s,/[^/]*$$,,p' | sort -u | while read -r folder; do \
 	      ! compgen -G "$$folder/*.go" >/dev/null || echo "./$$folder"; done); \
 	unformatted=$$(gofmt -s -l $(MODULES)); test -z "$$unformatted" || { echo "run gofmt -s -w on:"; echo "$$unformatted"; exit 1; }; \
-	go test ./devstack/tidy; \
+	go test -count=1 ./devstack/tidy; \
 	test -z "$$packages" || { go vet $$packages; $(TEST) $$packages; }
 
 check: gen lint check-alone ## generated files, format, vet, lint, style, schemas, rules of Prometheus, each module alone

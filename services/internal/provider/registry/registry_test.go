@@ -116,7 +116,7 @@ func TestEntries_TheirWindowIsTheOneOfTheirPage(t *testing.T) {
 			want = fmt.Sprintf(" %d hours", int(e.Verify.Window.Hours()))
 		}
 		if !strings.Contains(string(page), want) {
-			t.Errorf("docs/providers/%s.md does not say%s, the default of replay_window", e.Name(), want)
+			t.Errorf("the page of %s does not say%s, the default of replay_window", e.Name(), want)
 		}
 	}
 }
