@@ -68,14 +68,11 @@ one field of each rule.`,
 // options returns the flags as the back-test takes them; progress goes to standard
 // error.
 func (f *backtestFlags) options(c *command) (opt playback.Options, err error) {
-	for flag, at := range map[string]*time.Time{"from": &opt.From, "to": &opt.To} {
-		text := f.from
-		if flag == "to" {
-			text = f.to
-		}
-		if *at, err = time.Parse(time.RFC3339, text); err != nil {
-			return opt, usagef("--%s: %q is not a time of RFC 3339, like 2026-01-02T10:00:00Z", flag, text)
-		}
+	if opt.From, err = parseTime("from", f.from); err != nil {
+		return opt, err
+	}
+	if opt.To, err = parseTime("to", f.to); err != nil {
+		return opt, err
 	}
 	if !opt.From.Before(opt.To) {
 		return opt, usagef("--from: %s is not before --to %s", f.from, f.to)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -23,6 +24,12 @@ func TestAlertsTest_ExitsWithOneWhenACaseFails(t *testing.T) {
 	good, bad := file("firing"), file("none")
 	if code, out, faults := cli(t, "alerts", "test", good); code != exitDone || out != "ok    all blocked\n" {
 		t.Errorf("good: %d %q %s", code, out, faults)
+	}
+	var quiet, warnings bytes.Buffer
+	environ := []string{"MAILSTREAM_ALERTING_TOKEN=a", "MAILSTREAM_SUPPRESSION_TOKEN=b", "MAILSTREAM_ALERTING_TOKENX=c"}
+	if code := run(t.Context(), process{args: []string{"alerts", "test", good}, environ: environ, stdout: &quiet, stderr: &warnings}); code != exitDone ||
+		strings.Count(warnings.String(), "\n") != 1 || !strings.Contains(warnings.String(), "MAILSTREAM_ALERTING_TOKENX sets no field") {
+		t.Errorf("with tokens for other commands: %d %s", code, warnings.String())
 	}
 	code, out, faults := cli(t, "alerts", "test", "--json", good, bad)
 	var results []playback.Result

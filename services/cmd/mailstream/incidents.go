@@ -36,7 +36,7 @@ func (a *alertingCall) flags(cmd *cobra.Command) {
 // command line.
 func (a *alertingCall) ask(cmd *cobra.Command, c *command, call request) error {
 	if a.token == "" {
-		a.token = c.environment("MAILSTREAM_ALERTING_TOKEN")
+		a.token = c.environment(alertingToken)
 	}
 	err := a.call(cmd.Context(), call.method, call.path, call.body, call.answer)
 	if refused, ok := errors.AsType[*refusedError](err); ok && refused.status == http.StatusBadRequest {
@@ -181,7 +181,11 @@ func (c *command) showIncident() *cobra.Command {
 }
 
 func (i *incidentShown) write(w *tabwriter.Writer) {
-	fmt.Fprintf(w, "%s: %s at %s is %s. %s\n\n", i.Incident, i.Alert.Rule, key(i.Alert.Labels), i.Alert.State, remarks(&i.Alert))
+	fmt.Fprintf(w, "%s: %s at %s is %s", i.Incident, i.Alert.Rule, key(i.Alert.Labels), i.Alert.State)
+	if why := remarks(&i.Alert); why != "" {
+		fmt.Fprintf(w, ", %s", why)
+	}
+	fmt.Fprint(w, "\n\n")
 	for _, s := range i.Timeline {
 		what := strings.Join(slices.DeleteFunc([]string{string(s.State), s.By, s.Receiver, s.Detail, s.Answer}, func(s string) bool { return s == "" }), " ")
 		if s.Value != nil {

@@ -73,7 +73,7 @@ func TestAlerts_AskTheServiceAndPrintItsAnswer(t *testing.T) {
 	}{
 		{"list", "GET /v1/alerts?", []string{"INCIDENT", "inc-1", "recipient_domain=a.test,source=acme", "0.75", "silenced by sil-1; flapping"}},
 		{"list --state firing --label source=acme --since 2026-01-02T10:00:00Z", "GET /v1/alerts?label.source=acme&since=2026-01-02T10%3A00%3A00Z&state=firing", nil},
-		{"show inc-1", "GET /v1/incidents/inc-1", []string{"block_spike at source=acme is firing. acknowledged by ana", "reading", "0.75", "slack firing delivered"}},
+		{"show inc-1", "GET /v1/incidents/inc-1", []string{"block_spike at source=acme is firing, acknowledged by ana", "reading", "0.75", "slack firing delivered"}},
 		{"ack inc-1 --by ana", "POST /v1/incidents/inc-1/ack", []string{"inc-1 is acknowledged by ana"}},
 		{"note inc-1 --by ana --note x", "POST /v1/incidents/inc-1/notes", []string{"note-1"}},
 		{"silences --state active", "GET /v1/silences?state=active", []string{"sil-1", "source=~a.*", "maintenance/nightly", "2026-01-03T02:00:00Z"}},

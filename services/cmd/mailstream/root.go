@@ -63,7 +63,7 @@ func newRoot(p process) *cobra.Command {
 
 // load reads the configuration that the named services need.
 func (c *command) load(names ...pipeline.Name) (pipeline.Config, *zap.Logger, error) {
-	in := pipeline.Input{Environ: c.environ, Services: names}
+	in := pipeline.Input{Environ: c.settings(names), Services: names}
 	if c.configFile != "" {
 		text, err := os.ReadFile(c.configFile)
 		if err != nil {

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/mailstream/mailstream/services/pipeline"
 )
 
 // callTimeout bounds one call of a service, which answers within 10 s.
@@ -16,6 +19,35 @@ const callTimeout = 30 * time.Second
 
 // answerBytesMax bounds what is read of an answer: a thousand alerts.
 const answerBytesMax = 16 << 20
+
+// The variables that hold the tokens of services for commands that call them. They set
+// no field of the configuration.
+const (
+	suppressionToken = "MAILSTREAM_SUPPRESSION_TOKEN"
+	alertingToken    = "MAILSTREAM_ALERTING_TOKEN"
+)
+
+// environment returns a variable the process was started with.
+func (c *command) environment(name string) string {
+	for _, pair := range c.environ {
+		if value, ok := strings.CutPrefix(pair, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// settings are the variables that may set fields of the configuration. For a long-running
+// service these two are most likely misspelt, and it says so.
+func (c *command) settings(names []pipeline.Name) []string {
+	if slices.ContainsFunc(names, func(n pipeline.Name) bool { return slices.Contains(pipeline.Names(), n) }) {
+		return c.environ
+	}
+	return slices.DeleteFunc(slices.Clone(c.environ), func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		return name == suppressionToken || name == alertingToken
+	})
+}
 
 // service is a running service of ours and what lets us in.
 type service struct{ url, token string }

@@ -102,9 +102,9 @@ func (f *silenceFlags) body(now time.Time) (asked, error) {
 		if text == "" {
 			continue
 		}
-		t, err := time.Parse(time.RFC3339, text)
+		t, err := parseTime(flag, text)
 		if err != nil {
-			return b, usagef("--%s: %q is not a time of RFC 3339, like 2026-01-02T10:00:00Z", flag, text)
+			return b, err
 		}
 		*at = t
 	}

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -45,8 +44,8 @@ MAILSTREAM_SUPPRESSION_TOKEN.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for flag, at := range map[string]string{"from": l.from, "to": l.to} {
-				if _, err := time.Parse(time.RFC3339, at); err != nil {
-					return usagef("--%s: %q is not a time of RFC 3339, like 2026-01-02T10:00:00Z", flag, at)
+				if _, err := parseTime(flag, at); err != nil {
+					return err
 				}
 			}
 			l.only = map[string]any{} // an empty word is sent, and refused: it would reach everybody
@@ -55,7 +54,7 @@ MAILSTREAM_SUPPRESSION_TOKEN.`,
 					l.only[strings.ReplaceAll(flag, "-", "_")] = value
 				}
 			}
-			l.token = c.environment("MAILSTREAM_SUPPRESSION_TOKEN")
+			l.token = c.environment(suppressionToken)
 			return l.run(cmd.Context(), c.stdout, c.stderr)
 		},
 	}
@@ -74,16 +73,6 @@ MAILSTREAM_SUPPRESSION_TOKEN.`,
 		_ = cmd.MarkFlagRequired(name) // it exists
 	}
 	return cmd
-}
-
-// environment returns a variable the process was started with.
-func (c *command) environment(name string) string {
-	for _, pair := range c.environ {
-		if value, ok := strings.CutPrefix(pair, name+"="); ok {
-			return value
-		}
-	}
-	return ""
 }
 
 // lifted is the sum of the answers.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,6 +27,15 @@ func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// parseTime reads the value of a flag that is a time.
+func parseTime(flag, text string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, usagef("--%s: %q is not a time of RFC 3339, like 2026-01-02T10:00:00Z", flag, text)
+	}
+	return t, nil
+}
 
 // run carries out the command line and returns the exit code.
 func run(ctx context.Context, p process) int {
