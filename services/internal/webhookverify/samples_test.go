@@ -4,7 +4,7 @@ import (
 	"strings"
 )
 
-// Sample is verifytest.Sample, which this package cannot import.
+// Sample is verifytest.Sample without ReadsBody, which this package cannot import.
 type Sample struct {
 	Name, Provider string
 	Settings       Settings

@@ -27,7 +27,7 @@ func TestSignature(t *testing.T) {
 	verifytest.Run(t, scheme(), sample())
 }
 
-func FuzzSignature(f *testing.F) { verifytest.Fuzz(f, scheme(), "", sample()) }
+func FuzzSignature(f *testing.F) { verifytest.Fuzz(f, scheme(), nil, sample()) }
 
 func BenchmarkSignature(b *testing.B) { verifytest.Bench(b, scheme(), sample()) }
 

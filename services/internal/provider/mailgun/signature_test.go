@@ -38,7 +38,7 @@ func TestSignature(t *testing.T) {
 	}
 }
 
-func FuzzSignature(f *testing.F) { verifytest.Fuzz(f, scheme(), "", sample()) }
+func FuzzSignature(f *testing.F) { verifytest.Fuzz(f, scheme(), nil, sample()) }
 
 func BenchmarkSignature(b *testing.B) { verifytest.Bench(b, scheme(), sample()) }
 

@@ -32,7 +32,7 @@ func TestSignature(t *testing.T) {
 	verifytest.Run(t, scheme(), sample())
 }
 
-func FuzzSignature(f *testing.F) { verifytest.Fuzz(f, scheme(), timestampHeader, sample()) }
+func FuzzSignature(f *testing.F) { verifytest.Fuzz(f, scheme(), []string{timestampHeader}, sample()) }
 
 func BenchmarkSignature(b *testing.B) { verifytest.Bench(b, scheme(), sample()) }
 

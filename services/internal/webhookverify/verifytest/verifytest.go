@@ -24,6 +24,9 @@ type Sample struct {
 	Request        *webhookverify.Request
 	Header         string // that carries the signature; "" when it is in the body
 	WrongKey       string // of the same form
+	// ReadsBody says that the body is read before it is compared, so that another one
+	// may be malformed or mean the same.
+	ReadsBody bool
 }
 
 // With returns the sample's request with one thing changed.
@@ -175,7 +178,7 @@ func (c check) says() {
 		want("no header", c.own(c.Now), c.With(func(r *webhookverify.Request) { r.Header.Del(c.Header) }), webhookverify.NoSignature)
 		want("an empty header", c.own(c.Now), set(" "), webhookverify.NoSignature)
 		want("a header that cannot be read", c.own(c.Now), set("§"), webhookverify.BadSignature)
-		if c.Provider != "mandrill" { // whose form is read before it is compared
+		if !c.ReadsBody {
 			want("an altered body", c.own(c.Now), c.With(func(r *webhookverify.Request) { r.Body[len(r.Body)-1] ^= 1 }), webhookverify.Refused)
 		}
 	}
@@ -185,9 +188,9 @@ func (c check) says() {
 	}
 }
 
-// Fuzz holds scheme to: no panic, and nothing proven but what is. stamp is the header
-// of the signed time, "" for none.
-func Fuzz(f *testing.F, scheme *webhookverify.Scheme, stamp string, samples ...Sample) {
+// Fuzz holds scheme to: no panic, and nothing proven but what is. stamps are headers
+// that a signed time is in, each changed where a sample has it.
+func Fuzz(f *testing.F, scheme *webhookverify.Scheme, stamps []string, samples ...Sample) {
 	f.Helper()
 	for i, s := range samples {
 		f.Add(uint8(i), s.Request.Header.Get(s.Header), "1772615730", s.Request.Body)
@@ -199,11 +202,13 @@ func Fuzz(f *testing.F, scheme *webhookverify.Scheme, stamp string, samples ...S
 		if s.Header != "" {
 			r.Header.Set(s.Header, header)
 		}
-		if stamp != "" && r.Header.Get(stamp) != "" {
-			r.Header.Set(stamp, at)
+		for _, name := range stamps {
+			if r.Header.Get(name) != "" {
+				r.Header.Set(name, at)
+			}
 		}
 		v := Verifier(t, scheme, s.Settings, webhookverify.Options{Clock: At(s.Now)})
-		if v.Verify(t.Context(), r) == webhookverify.Genuine && s.Header != "" && !bytes.Equal(body, s.Request.Body) && s.Provider != "mandrill" {
+		if v.Verify(t.Context(), r) == webhookverify.Genuine && s.Header != "" && !bytes.Equal(body, s.Request.Body) && !s.ReadsBody {
 			t.Fatalf("%s: another body is proven", s.Name)
 		}
 	})
