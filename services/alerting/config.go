@@ -112,7 +112,6 @@ func (c Config) Validate(p *config.Problems) {
 	if c.Slack.WebhookURL.IsSet() {
 		slack.Webhook{WebhookURL: c.Slack.WebhookURL}.Validate(p.At("slack"))
 	}
-	c.validateReceivers(p)
 	p.Check(c.SeriesMax >= seriesMaxLow && c.SeriesMax <= seriesMaxHigh, "series_max", "%d is not in [%d, %d]", c.SeriesMax, seriesMaxLow, seriesMaxHigh)
 	p.Check(len(c.Rules) >= 1 && len(c.Rules) <= rulesMax, "rules", "%d of them, want 1 to %d", len(c.Rules), rulesMax)
 	names := make(map[string]bool)
@@ -129,6 +128,8 @@ func (c Config) Validate(p *config.Problems) {
 		names[name] = true
 	}
 	c.validateControls(names, p)
+	names[schemas.RuleReceiver], names[rule.NotJudged().Name] = true, true
+	c.validateReceivers(names, p)
 	c.SQL.validate(p.At("sql"))
 }
 
@@ -184,8 +185,9 @@ func (c Config) sqlRules() (rules []rule.Rule, written bool) {
 	return rules, written
 }
 
-// validateReceivers reports to p what is wrong with receivers, routes and links.
-func (c Config) validateReceivers(p *config.Problems) {
+// validateReceivers reports to p what is wrong with receivers, routes and links; rules
+// are the names of all rules, those of the service itself included.
+func (c Config) validateReceivers(rules map[string]bool, p *config.Problems) {
 	p.Check(len(c.Receivers) <= receiversMax, "receivers", "%d of them, want at most %d", len(c.Receivers), receiversMax)
 	var names []string
 	if c.Slack.WebhookURL.IsSet() {
@@ -199,7 +201,7 @@ func (c Config) validateReceivers(p *config.Problems) {
 	}
 	p.Check(len(c.Routes) <= routesMax, "routes", "%d of them, want at most %d", len(c.Routes), routesMax)
 	for i, r := range c.Routes {
-		r.Validate(names, p.At(fmt.Sprintf("routes[%d]", i)))
+		r.Validate(names, rules, p.At(fmt.Sprintf("routes[%d]", i)))
 	}
 	c.Links.Validate(p.At("links"))
 }

@@ -81,7 +81,7 @@ func TestConfig_NamesEveryFaultOfReceivers(t *testing.T) {
 		{Name: "Two Kinds", Slack: hook, SlackBot: &slack.BotConfig{}},
 		{Name: "none"},
 	}
-	c.Routes = []route.Route{{Receivers: []string{"nobody"}}}
+	c.Routes = []route.Route{{Receivers: []string{"nobody"}, Rule: []string{"receiver_failing", "silence", "not_judged", "silense"}}}
 	c.Links.Console = "console"
 	c.Rules[0].Name = "receiver_failing"
 	var p config.Problems
@@ -92,7 +92,7 @@ func TestConfig_NamesEveryFaultOfReceivers(t *testing.T) {
 	}
 	for _, want := range []string{
 		`receivers[0].name: "slack" is taken`, "receivers[0].slack.webhook_url", "receivers[1].name", "receivers[1]: has 2 kinds (slack, slack_bot)",
-		"receivers[1].slack_bot.token", "receivers[1].slack_bot.channel", "receivers[2]: has 0 kinds", "routes[0].receivers[0]", "links.console", "rules[0].name",
+		"receivers[1].slack_bot.token", "receivers[1].slack_bot.channel", "receivers[2]: has 0 kinds", "routes[0].receivers[0]", "routes[0].rule[3]", "links.console", "rules[0].name",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("lacks %q: %v", want, err)

@@ -18,7 +18,7 @@ type Route struct {
 	// `alerting.slack.webhook_url`. Default none: nobody is told.
 	Receivers []string `yaml:"receivers"`
 	// Rule are names of rules; receiver_failing is the built-in one of a receiver that
-	// takes no messages. Default none: any.
+	// takes no messages, not_judged that of rules without readings. Default none: any.
 	Rule []string `yaml:"rule"`
 	// Severity are info, warning or critical. Default none: any.
 	Severity []schemas.AlertSeverity `yaml:"severity"`
@@ -42,8 +42,8 @@ const (
 	wordsMax = 100
 )
 
-// Validate reports every fault to p; receivers are the names there are.
-func (r Route) Validate(receivers []string, p *config.Problems) {
+// Validate reports every fault to p; receivers and rules are the names there are.
+func (r Route) Validate(receivers []string, rules map[string]bool, p *config.Problems) {
 	for i, name := range r.Receivers {
 		p.Check(slices.Contains(receivers, name), fmt.Sprintf("receivers[%d]", i), "%q is none of %q", name, receivers)
 	}
@@ -59,6 +59,9 @@ func (r Route) Validate(receivers []string, p *config.Problems) {
 		p.Check(len(values) > 0 && len(values) <= wordsMax, "labels."+name, "has %d values, want 1 to %d", len(values), wordsMax)
 	}
 	p.Check(len(r.Rule) <= wordsMax, "rule", "%d of them, want at most %d", len(r.Rule), wordsMax)
+	for i, name := range r.Rule {
+		p.Check(rules[name], fmt.Sprintf("rule[%d]", i), "%q is the name of no rule", name)
+	}
 	p.Check(r.Repeat == 0 || r.Repeat >= repeatMin && r.Repeat <= repeatMax, "repeat", "%s is not in [%s, %s]",
 		config.FormatDuration(r.Repeat), config.FormatDuration(repeatMin), config.FormatDuration(repeatMax))
 }
@@ -66,7 +69,7 @@ func (r Route) Validate(receivers []string, p *config.Problems) {
 // labels are those an alert can have.
 func labels() []string {
 	return []string{
-		schemas.LabelSource, schemas.DimensionDomain, schemas.DimensionProvider, metric.Campaign, metric.SendingIP, metric.Tag, schemas.LabelReceiver,
+		schemas.LabelSource, schemas.DimensionDomain, schemas.DimensionProvider, metric.Campaign, metric.SendingIP, metric.Tag, metric.All, schemas.LabelReceiver,
 	}
 }
 

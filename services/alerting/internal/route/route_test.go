@@ -48,14 +48,14 @@ func TestValidate_NamesEveryFault(t *testing.T) {
 	t.Parallel()
 	var p config.Problems
 	Route{
-		Receivers: []string{"slack", "pager"}, Severity: []schemas.AlertSeverity{"loud"}, Metric: []string{"opens"},
+		Receivers: []string{"slack", "pager"}, Severity: []schemas.AlertSeverity{"loud"}, Metric: []string{"opens"}, Rule: []string{"spike", "spyke"},
 		Labels: map[string][]string{"colour": {"red"}, "source": {}}, Repeat: time.Minute,
-	}.Validate([]string{"slack"}, p.At("routes[0]"))
+	}.Validate([]string{"slack"}, map[string]bool{"spike": true}, p.At("routes[0]"))
 	err := p.Err()
 	if err == nil {
 		t.Fatal("no fault")
 	}
-	for _, want := range []string{`receivers[1]: "pager" is none of ["slack"]`, "severity[0]", "metric[0]", "labels.colour", "labels.source", "repeat: 1m is not in [5m, 7d]"} {
+	for _, want := range []string{`receivers[1]: "pager" is none of ["slack"]`, "severity[0]", "metric[0]", `rule[1]: "spyke" is the name of no rule`, "labels.colour", "labels.source", "repeat: 1m is not in [5m, 7d]"} {
 		if !strings.Contains(err.Error(), "routes[0]."+want) {
 			t.Errorf("lacks %s: %v", want, err)
 		}

@@ -145,7 +145,6 @@ func TestRule_ValidateNamesTheFieldAndTheBound(t *testing.T) {
 		{Rule{Match: Match{Type: []string{"delivered"}}}, "match.type", "own types"},
 		{Rule{Expect: Expect{Min: 1, Every: time.Hour}}, "expect", "for silence"},
 		{Rule{Metric: metric.Silence, Expect: Expect{Min: 1, Every: time.Hour, Hours: "9 to 5"}}, "expect.hours", "Mon-Fri"},
-		{Rule{Enabled: "maybe"}, "enabled", "true or false"},
 		{Rule{Metric: metric.DeliveryRate, ResolveAbove: 0.5}, "resolve_above", "threshold 0.9"},
 	} {
 		tt.rule.Name = "r"
@@ -192,5 +191,17 @@ func TestWilsonLow_IsBelowTheShareAndRisesWithEvidence(t *testing.T) {
 	}
 	if math.Abs(last-0.1) > 0.001 {
 		t.Errorf("much evidence still gives %v", last)
+	}
+}
+
+func TestRule_IsJudgedUnlessSwitchedOff(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		enabled *bool
+		want    bool
+	}{{nil, true}, {new(true), true}, {new(false), false}} {
+		if got := (Rule{Name: "a", Enabled: tt.enabled}).WithDefaults().On(); got != tt.want {
+			t.Errorf("enabled %v: judged %t", tt.enabled, got)
+		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 // domain or mailbox provider blocked within 15 minutes, of 20 messages or more.
 func Default() Rule {
 	return Rule{
-		Name: "block_spike", Enabled: "true", Severity: schemas.SeverityCritical,
+		Name: "block_spike", Enabled: new(true), Severity: schemas.SeverityCritical,
 		Metric: metric.BlockRate,
 		By:     []string{schemas.DimensionDomain, schemas.DimensionProvider},
 		Window: 15 * time.Minute, Threshold: 0.60, MinVolume: 20,
@@ -115,7 +115,7 @@ const NotJudgedAfter = 15 * time.Minute
 // have not been for NotJudgedAfter. No incident of theirs ends meanwhile.
 func NotJudged() Rule {
 	return Rule{
-		Name: "not_judged", Enabled: "true", Severity: schemas.SeverityCritical, Metric: metric.NotJudged, By: []string{metric.All},
+		Name: "not_judged", Severity: schemas.SeverityCritical, Metric: metric.NotJudged, By: []string{metric.All},
 		Window: NotJudgedAfter, Threshold: 0.0001, MinVolume: 1, ResolveBelow: 0.0001, ResolveVolume: 1, StaleAfter: staleMax,
 	}
 }

@@ -29,7 +29,7 @@ type Rule struct {
 	Metric string `yaml:"metric"`
 	// Enabled is false for a rule that is kept but not judged; its alerts end. Default
 	// true.
-	Enabled string `yaml:"enabled"`
+	Enabled *bool `yaml:"enabled"`
 	// Severity is how urgent its alerts are: info, warning or critical. Default
 	// critical.
 	Severity schemas.AlertSeverity `yaml:"severity"`
@@ -133,7 +133,7 @@ const (
 )
 
 // On says whether the rule is judged.
-func (r Rule) On() bool { return r.Enabled != "false" }
+func (r Rule) On() bool { return r.Enabled == nil || *r.Enabled }
 
 // FromStream says whether the rule is judged from the stream, and not by SQL.
 func (r Rule) FromStream() bool {

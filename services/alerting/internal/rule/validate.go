@@ -14,7 +14,6 @@ import (
 // Validate reports every fault to p.
 func (r Rule) Validate(p *config.Problems) {
 	p.Check(r.Name != "" && len(r.Name) <= nameMax, "name", "%q must have 1 to %d bytes", r.Name, nameMax)
-	p.Check(r.Enabled == "true" || r.Enabled == "false", "enabled", "%q is not true or false", r.Enabled)
 	p.Check(slices.Contains(schemas.AlertSeverities(), r.Severity), "severity", "%q is none of %v", r.Severity, schemas.AlertSeverities())
 	r.validateKeys(p)
 	r.validateWindow(p)

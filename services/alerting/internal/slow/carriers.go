@@ -67,7 +67,7 @@ func (s scope) holds() string {
 	case metric.Tag:
 		return "has(arrayMap(t -> hex(t), tags_of), {key:String})"
 	default:
-		message, _, _ := s.expressions()
+		message, _ := s.expressions()
 		return "hex(" + message + ") = {key:String}"
 	}
 }

@@ -14,6 +14,9 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 )
 
+//go:embed sql/messages.sql
+var messagesSQL string
+
 //go:embed sql/outcomes.sql
 var outcomesSQL string
 
@@ -133,28 +136,28 @@ func hexed(source, key string) string {
 
 // expressions are what stands for the dimension in a statement over messages and in
 // one over events.
-func (s scope) expressions() (message, event, extra string) {
+func (s scope) expressions() (message, event string) {
 	switch s.by {
 	case schemas.DimensionDomain:
-		return "domain_of", "recipient_domain", ""
+		return "domain_of", "recipient_domain"
 	case schemas.DimensionProvider:
-		return "provider_of", "mailbox_provider", ""
+		return "provider_of", "mailbox_provider"
 	case metric.Source:
-		return "source_of", "source", ""
+		return "source_of", "source"
 	case metric.Campaign:
-		return "campaign_of", "campaign", "max(campaign) AS campaign_of,"
+		return "campaign_of", "campaign"
 	case metric.SendingIP:
-		return "ip_of", "sending_ip", "max(sending_ip) AS ip_of,"
+		return "ip_of", "sending_ip"
 	case metric.Tag:
-		return "arrayJoin(tags_of)", "arrayJoin(tags)", "max(tags) AS tags_of,"
+		return "arrayJoin(tags_of)", "arrayJoin(tags)"
 	default:
-		return "'all'", "'all'", ""
+		return "'all'", "'all'"
 	}
 }
 
-// statement puts the words of the scope into text.
+// statement puts messages.sql and the words of the scope into text.
 func (s scope) statement(text string) string {
-	message, event, extra := s.expressions()
+	message, event := s.expressions()
 	key, source := event, "source"
 	if s.kind == outcomes {
 		key, source = message, "source_of"
@@ -162,9 +165,8 @@ func (s scope) statement(text string) string {
 	if s.together || s.by == metric.Source || s.by == metric.All {
 		source = "''"
 	}
-	return strings.NewReplacer(
-		"{{source}}", "toString("+source+")", "{{key}}", "toString("+key+")", "{{extra}}", extra, "{{match}}", matchText(s.match),
-	).Replace(text)
+	return strings.NewReplacer("{{source}}", "toString("+source+")", "{{key}}", "toString("+key+")", "{{match}}", matchText(s.match)).
+		Replace(strings.Replace(text, "{{messages}}", messagesSQL, 1))
 }
 
 // matchText is the condition of a match. What has no cause and no reason passes

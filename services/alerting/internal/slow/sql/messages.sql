@@ -1,0 +1,34 @@
+-- One row a message that has an event between {from} and {to}: what became of it. A
+-- message counts once, by its latest outcome; repeats of an event change nothing, so
+-- that FINAL is not needed. Columns that the statement around it does not use are not
+-- read.
+-- An outcome is a number: milliseconds, then blocked 3, bounced 2 or delivered 1 (of
+-- one moment the worse counts), then hard, then the place of its cause.
+WITH
+    type = 'blocked' OR (type = 'bounced' AND cause IN ('sender', 'content') AND provider NOT IN {literal:Array(String)}) AS refused,
+    multiIf(refused, 3, type = 'bounced', 2, type = 'delivered', 1, 0) AS rank,
+    toUInt64(toUnixTimestamp64Milli(time)) * 64 + rank * 16 + (bounce_type = 'hard') * 8
+        + multiIf(cause = 'recipient', 1, cause = 'sender', 2, cause = 'content', 3, cause = 'provider', 4, cause = 'network', 5, cause = '', 0, 6) AS mark,
+    sipHash64(source, if(message_id = '', toString(id), message_id), if(recipient_hash = '', recipient, recipient_hash)) AS message
+SELECT
+    message,
+    any(source) AS source_of,
+    max(recipient_domain) AS domain_of,
+    max(mailbox_provider) AS provider_of,
+    max(campaign) AS campaign_of,
+    max(sending_ip) AS ip_of,
+    max(tags) AS tags_of,
+    maxIf(mark, rank > 0) AS best,
+    intDiv(bitAnd(best, 63), 16) AS outcome,
+    bitAnd(best, 8) > 0 AS hard,
+    bitAnd(best, 7) AS why,
+    maxIf(toUnixTimestamp64Milli(time), rank > 0) AS last,
+    max(type = 'deferred') AS deferred,
+    max(type = 'complained') AS complained,
+    max(type = 'unsubscribed') AS unsubscribed,
+    max(type = 'delivered') AS was_delivered
+FROM event_log
+WHERE time > fromUnixTimestamp64Milli({from:Int64}) AND time <= fromUnixTimestamp64Milli({to:Int64})
+    AND type IN ('delivered', 'bounced', 'blocked', 'deferred', 'complained', 'unsubscribed')
+    {{match}}
+GROUP BY message
