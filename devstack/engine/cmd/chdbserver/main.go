@@ -1,10 +1,12 @@
 // Command chdbserver is ClickHouse on a laptop: the HTTP interface on
-// 127.0.0.1:8123, the tables in the folder chdb-data. It is the shortest program
-// that uses the package engine; see its README.md.
+// 127.0.0.1:8123, the tables in the folder chdb-data, unless its flags say
+// otherwise. It is the shortest program that uses the package engine; see its
+// README.md.
 package main
 
 import (
 	"context"
+	"flag"
 	"log"
 	"log/slog"
 	"os"
@@ -20,7 +22,12 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	config := engine.Default()
-	config.DataDir = "chdb-data"
+	flag.StringVar(&config.Listen, "listen", config.Listen, "`host:port` of the HTTP interface")
+	flag.StringVar(&config.DataDir, "data-dir", "chdb-data", "`folder` of the tables")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		log.Fatalf("unknown argument %q", flag.Arg(0))
+	}
 	e, err := engine.New(config, slog.Default())
 	if err == nil {
 		err = e.Run(ctx)
