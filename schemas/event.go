@@ -26,6 +26,14 @@ const (
 	Other        Type = "other"        // none of these
 )
 
+// ProviderUnsubscribe is the Event.Provider of what people chose by a link of
+// List-Unsubscribe that the ingress serves itself. Where the mail had a stream and no
+// list, the stream is MetadataStream of Event.Metadata.
+const (
+	ProviderUnsubscribe = "unsubscribe"
+	MetadataStream      = "stream"
+)
+
 // Types returns every event type, in the order of a message's life. The caller
 // owns the slice.
 func Types() []Type {

@@ -9,6 +9,7 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
 	"github.com/mailstream/mailstream/services/ingress/internal/room"
+	"github.com/mailstream/mailstream/services/ingress/internal/unsubscribe"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
@@ -52,6 +53,8 @@ type Config struct {
 	// RetryAfter is the Retry-After header of a 503, whole seconds. Range [1s,
 	// 1h]. Default 5s.
 	RetryAfter time.Duration `yaml:"retry_after"`
+	// Unsubscribe is the one-click URL of List-Unsubscribe (RFC 8058).
+	Unsubscribe unsubscribe.Config `yaml:"unsubscribe"`
 	// Producer bounds what waits for Kafka. PublishTimeout has to stay below the
 	// patience of the providers, 10 s and more; for those who wait for less,
 	// mailersend and postal, the bound is four fifths of that.
@@ -130,6 +133,7 @@ func Default() Config {
 		BodyRateMin:          config.KiB,
 		BodyRateWindow:       4 * time.Second,
 		RetryAfter:           5 * time.Second,
+		Unsubscribe:          unsubscribe.Default(),
 		Producer:             produce.Default(),
 	}
 }
@@ -159,6 +163,7 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(c.BodyRateWindow >= time.Second && c.BodyRateWindow <= bodyRateWindowHigh, "body_rate_window",
 		"%s is not in [1s, %s]", c.BodyRateWindow, bodyRateWindowHigh)
 	p.Check(c.RetryAfter >= time.Second && c.RetryAfter <= retryAfterHigh, "retry_after", "%s is not in [1s, %s]", c.RetryAfter, retryAfterHigh)
+	c.Unsubscribe.Validate(p.At("unsubscribe"))
 	c.Producer.Validate(p.At("producer"))
 }
 

@@ -12,6 +12,7 @@ package ingress
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"sync"
@@ -75,6 +76,7 @@ type Service struct {
 	throttled       *zap.Logger // for what a request can cause, a kind a source
 	metrics         *metrics
 	sources         map[string]*source
+	unsubscribe     http.Handler // of the links of List-Unsubscribe; nil where there are none
 	normaliser      *normalise.Normaliser
 	kafka           *produce.Producer
 	producer        publisher
@@ -143,6 +145,9 @@ func (s *Service) build(shared platform.Shared) error {
 	}
 	s.life.Closes("producer", s.kafka.Close)
 	s.producer = s.kafka
+	if err := s.addUnsubscribe(shared.Registry); err != nil {
+		return err
+	}
 	proxies, err := auth.ParsePrefixes(s.cfg.TrustedProxies)
 	if err != nil {
 		return err
@@ -180,12 +185,9 @@ func (s *Service) addSources() error {
 			}),
 			metrics:          s.metrics.of(sc.Name, entry.Provider),
 			cloudEventSource: []byte(schemas.CloudEventSource(sc.Name)),
-			kinds:            make(map[schemas.Type]kind),
+			kinds:            s.kinds(),
 		}
 		src.room = s.room.Source(src.guard.Signed())
-		for _, t := range schemas.Types() {
-			src.kinds[t] = kind{topic: schemas.EventTopic(s.kafkaCfg.TopicPrefix, t), cloudEventType: []byte(schemas.CloudEventType(t))}
-		}
 		if sc.Generic != nil {
 			s.configure(src, *sc.Generic)
 		}
@@ -198,6 +200,15 @@ func (s *Service) addSources() error {
 		s.sources[sc.Name] = src
 	}
 	return nil
+}
+
+// kinds returns what is the same for all events of each type.
+func (s *Service) kinds() map[schemas.Type]kind {
+	kinds := make(map[schemas.Type]kind)
+	for _, t := range schemas.Types() {
+		kinds[t] = kind{topic: schemas.EventTopic(s.kafkaCfg.TopicPrefix, t), cloudEventType: []byte(schemas.CloudEventType(t))}
+	}
+	return kinds
 }
 
 // configure makes src read what its configuration says, which has been

@@ -3,10 +3,12 @@ package ingress
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
 	"github.com/mailstream/mailstream/services/ingress/internal/room"
+	"github.com/mailstream/mailstream/services/ingress/internal/unsubscribe"
 	"github.com/mailstream/mailstream/services/internal/provider"
 )
 
@@ -63,8 +65,13 @@ type refusal struct {
 	closeConn  bool       // the rest of the body is not worth reading
 }
 
-// ServeHTTP takes one request along the path and answers it.
+// ServeHTTP takes one request along the path and answers it. What a person does by a
+// link of List-Unsubscribe is no webhook and has a door of its own.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.unsubscribe != nil && strings.HasPrefix(r.URL.Path, unsubscribe.Prefix) {
+		s.unsubscribe.ServeHTTP(w, r)
+		return
+	}
 	x := s.exchanges.Get().(*exchange)
 	x.w, x.r.Request, x.received = w, r, time.Now()
 	defer s.release(x)

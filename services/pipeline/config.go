@@ -108,7 +108,7 @@ var devYAML []byte
 func developmentFile() []byte {
 	var out bytes.Buffer
 	out.Write(devYAML)
-	out.WriteString("ingress:\n  sources:\n")
+	out.WriteString("  sources:\n") // of ingress, the last section of the file
 	for line := range strings.Lines(registry.DevelopmentSources()) {
 		out.WriteString("    " + line)
 	}
@@ -182,4 +182,5 @@ const (
 	Simulate     Name = "simulate"
 	Backtest     Name = "backtest"
 	TestReceiver Name = "test-receiver"
+	Unsubscribe  Name = "unsubscribe-link"
 )

@@ -77,6 +77,7 @@ func directory() []entry {
 		{Simulate, []string{"ingress"}, nil},
 		{Backtest, []string{"clickhouse", "alerting"}, nil},
 		{TestReceiver, []string{"alerting"}, nil},
+		{Unsubscribe, []string{"ingress"}, nil},
 	}
 }
 

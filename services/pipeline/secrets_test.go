@@ -112,7 +112,7 @@ func TestDev_IsMarkedAndItsSecretsAreKnown(t *testing.T) {
 			t.Errorf("%s: %v", s.Name, err)
 		}
 	}
-	if got, want := strings.Count(fmt.Sprint(err), "is published"), len(dev.Ingress.Sources)+3; got != want {
-		t.Errorf("%d secrets are refused, want one a source, the pepper and two tokens, %d:\n%v", got, want, err)
+	if got, want := strings.Count(fmt.Sprint(err), "is published"), len(dev.Ingress.Sources)+4; got != want {
+		t.Errorf("%d secrets are refused, want one a source, the pepper, the key of links and two tokens, %d:\n%v", got, want, err)
 	}
 }

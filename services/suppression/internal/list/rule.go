@@ -23,7 +23,7 @@ type Breadth int
 // The breadths.
 const (
 	WholeAccount Breadth = iota // schemas.ScopeAccount whatever the mail was
-	OfTheMail                   // the list the event names, else the account
+	OfTheMail                   // the list or stream the event names, else the account
 )
 
 // Proof is how sure an event has to be that the address is dead.
@@ -254,10 +254,17 @@ func (r Rule) withExpiry(delta, had schemas.SuppressionEntry) schemas.Suppressio
 }
 
 func (r Rule) scope(cur schemas.Suppression, e *schemas.Event) string {
-	if r.Scope == WholeAccount || e.ListID == "" {
+	stream := ""
+	if e.Provider == schemas.ProviderUnsubscribe { // in other events the name may mean anything
+		stream = e.Metadata[schemas.MetadataStream]
+	}
+	if r.Scope == WholeAccount || e.ListID == "" && stream == "" {
 		return schemas.ScopeAccount
 	}
-	scope := ListScope(e.ListID)
+	scope := StreamScope(stream)
+	if e.ListID != "" {
+		scope = ListScope(e.ListID)
+	}
 	if r.Do == Suppress && len(cur.Entries) >= entriesMax && Find(cur, scope, r.Reason).AddedAt.IsZero() {
 		return schemas.ScopeAccount
 	}

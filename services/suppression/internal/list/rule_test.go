@@ -75,6 +75,13 @@ var rules = list.DefaultRules(list.Probations{Likely: week, SecondStrikeAfter: 2
 
 func listID(id string) func(*schemas.Event) { return func(e *schemas.Event) { e.ListID = id } }
 
+// byLink is of a link of List-Unsubscribe.
+func byLink(stream string) func(*schemas.Event) {
+	return func(e *schemas.Event) {
+		e.Provider, e.Metadata = schemas.ProviderUnsubscribe, map[string]string{schemas.MetadataStream: stream}
+	}
+}
+
 func TestDefaultRules_EachKindOfEvent(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -104,6 +111,8 @@ func TestDefaultRules_EachKindOfEvent(t *testing.T) {
 		{"bounce of no type", event(schemas.Bounced, 1, bounce("", schemas.InvalidRecipient)), ""},
 		{"complaint", event(schemas.Complained, 1), "account complaint"},
 		{"unsubscribe from a list", event(schemas.Unsubscribed, 1, listID("17")), "list:17 unsubscribe"},
+		{"unsubscribe from a stream", event(schemas.Unsubscribed, 1, byLink("marketing")), "stream:marketing unsubscribe"},
+		{"unsubscribe with a stream of a provider's customer", event(schemas.Unsubscribed, 1, byLink("marketing"), func(e *schemas.Event) { e.Provider = "mailgun" }), "account unsubscribe"},
 		{"unsubscribe without a list", event(schemas.Unsubscribed, 1), "account unsubscribe"},
 		{"subscribe", event(schemas.Subscribed, 1, listID("17")), ""},
 		{"block", event(schemas.Blocked, 1, bounce("", schemas.InvalidRecipient)), ""},
@@ -126,7 +135,7 @@ func TestDefaultRules_EachKindOfEvent(t *testing.T) {
 					until = " until"
 				}
 				got = append(got, e.Scope+" "+string(e.Reason)+until)
-				if e.Evidence != tt.event.ID || e.Provider != "mailjet" || e.Source != "acme" || !e.AddedAt.Equal(at(1)) || !list.Since(e).Equal(at(1)) {
+				if e.Evidence != tt.event.ID || e.Provider != tt.event.Provider || e.Source != "acme" || !e.AddedAt.Equal(at(1)) || !list.Since(e).Equal(at(1)) {
 					t.Errorf("entry does not name its event: %+v", e)
 				}
 			}
