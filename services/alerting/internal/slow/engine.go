@@ -211,10 +211,10 @@ func (e *Engine) watchOver(now time.Time) {
 			gone += len(q.rules)
 		}
 	}
-	e.met.notJudged.Set(float64(gone))
 	if !e.seen && !e.opt.Wanted {
 		gone = 0
 	}
+	e.met.notJudged.Set(float64(gone))
 	e.missing.Store(int64(gone))
 	if gone == 0 && !e.toldGone && !e.underWay(rule.NotJudged().Name) {
 		return

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -107,8 +108,9 @@ func TestEngine_WithoutClickHouseTellsNobodyUnlessARuleWantsIt(t *testing.T) {
 	for _, wanted := range []bool{false, true} {
 		r := newRig(wanted)
 		r.server.fault = errors.New("there is none")
-		if said := r.run(t, start, time.Hour); (len(said) > 0) != wanted || r.Blind() != wanted {
-			t.Errorf("a rule was written: %t; said %v", wanted, said)
+		said := r.run(t, start, time.Hour)
+		if gauge := testutil.ToFloat64(r.met.notJudged); (len(said) > 0) != wanted || r.Blind() != wanted || (gauge > 0) != wanted {
+			t.Errorf("a rule was written: %t; said %v, metric %v", wanted, said, gauge)
 		}
 	}
 }

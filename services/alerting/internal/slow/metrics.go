@@ -25,7 +25,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 		notJudged: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "mailstream_alerting_rules_not_judged",
-			Help: "Rules by SQL that this instance owns and has not judged for 15 minutes. Page when it stays above 0 where there is ClickHouse.",
+			Help: "Rules by SQL that this instance owns and has not judged for 15 minutes; 0 while ClickHouse never answered and no rule of the configuration wants it. Page when it stays above 0.",
 		}),
 	}
 	reg.MustRegister(m.duration, m.errors, m.overflow, m.notJudged)
