@@ -25,6 +25,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/provider/dialect"
 	"github.com/mailstream/mailstream/services/internal/provider/mailchimp"
+	"github.com/mailstream/mailstream/services/internal/provider/mailtrap"
 	"github.com/mailstream/mailstream/services/internal/provider/providertest"
 	"github.com/mailstream/mailstream/services/internal/provider/registry"
 	"github.com/mailstream/mailstream/services/internal/provider/ses"
@@ -63,7 +64,7 @@ func newRefuser(t *testing.T) *refuser {
 		Source{Name: "open", Provider: "mailjet", Auth: auth.Config{None: true}},
 		Source{Name: "open-forms", Provider: "activecampaign", Auth: auth.Config{None: true}},
 		Source{Name: "drops-at-4xx", Provider: "postmark", Auth: auth.Config{None: true}},
-		Source{Name: "topics", Provider: "ses", Auth: auth.Config{SNS: &webhookverify.SNS{TopicArns: []string{ses.DevelopmentTopicArn}}}},
+		Source{Name: "topics", Provider: "ses", Auth: auth.Config{SNS: &ses.SNS{TopicArns: []string{ses.DevelopmentTopicArn}}}},
 		Source{Name: "from-afar", Provider: "mailjet", Auth: auth.Config{None: true}, AllowFrom: []string{"203.0.113.0/24"}})
 	core, logs := observer.New(zap.DebugLevel)
 	shared := testShared(t, kafka.Default())
@@ -158,16 +159,16 @@ func refusalCases(t *testing.T, now time.Time) []refusalCase {
 		{"a wrong password", "POST", p + testSource, item, basicOf(testUser, wrongSecret), testSource + " 401 wrong_credentials"},
 		{"another address", "POST", p + "from-afar", item, nil, "from-afar 401 foreign_address"},
 		{"no signature", "POST", p + "signed", item, nil, "signed 401 missing_signature"},
-		{"no hex", "POST", p + "signed", item, map[string]string{webhooksign.MailtrapHeader: wrongSecret}, "signed 401 malformed_signature"},
-		{"another key", "POST", p + "signed", item, map[string]string{webhooksign.MailtrapHeader: webhooksign.Hex(wrongSecret, []byte(item))}, "signed 401 wrong_signature"},
-		{"an altered body", "POST", p + "signed", item + " ", map[string]string{webhooksign.MailtrapHeader: webhooksign.Hex(dialect.DevelopmentKey, []byte(item))}, "signed 401 wrong_signature"},
+		{"no hex", "POST", p + "signed", item, map[string]string{mailtrap.SignatureHeader: wrongSecret}, "signed 401 malformed_signature"},
+		{"another key", "POST", p + "signed", item, map[string]string{mailtrap.SignatureHeader: webhooksign.Hex(wrongSecret, []byte(item))}, "signed 401 wrong_signature"},
+		{"an altered body", "POST", p + "signed", item + " ", map[string]string{mailtrap.SignatureHeader: webhooksign.Hex(dialect.DevelopmentKey, []byte(item))}, "signed 401 wrong_signature"},
 		{"of yesterday", "POST", p + "timed", item, chimp(dialect.DevelopmentKey, now.Add(-24*time.Hour)), "timed 401 old_timestamp"},
 		{"of tomorrow", "POST", p + "timed", item, chimp(dialect.DevelopmentKey, now.Add(24*time.Hour)), "timed 401 future_timestamp"},
 		{"other events under a token", "POST", p + "tokens", strings.Replace(gun, `"delivered"`, `"opened"`, 1), nil, "tokens 401 replayed"},
 		{"a form where JSON is signed", "POST", p + "tokens", "event=open", map[string]string{"Content-Type": "text/plain"}, "tokens 401 wrong_content_type"},
 		{"broken JSON where JSON is signed", "POST", p + "tokens", `{"a`, nil, "tokens 401 unreadable"},
-		{"another topic", "POST", p + "topics", `{"Type":"Notification","TopicArn":"arn:aws:sns:us-east-1:123456789012:x","Signature":"AAAA"}`, map[string]string{webhooksign.SNSTypeHeader: "Notification"}, "topics 503 unknown_topic"},
-		{"another certificate", "POST", p + "topics", `{"Type":"Notification","TopicArn":"` + ses.DevelopmentTopicArn + `","SignatureVersion":"2","Signature":"AAAA","SigningCertURL":"https://evil.example/x.pem"}`, map[string]string{webhooksign.SNSTypeHeader: "Notification"}, "topics 503 unknown_key"},
+		{"another topic", "POST", p + "topics", `{"Type":"Notification","TopicArn":"arn:aws:sns:us-east-1:123456789012:x","Signature":"AAAA"}`, map[string]string{ses.TypeHeader: "Notification"}, "topics 503 unknown_topic"},
+		{"another certificate", "POST", p + "topics", `{"Type":"Notification","TopicArn":"` + ses.DevelopmentTopicArn + `","SignatureVersion":"2","Signature":"AAAA","SigningCertURL":"https://evil.example/x.pem"}`, map[string]string{ses.TypeHeader: "Notification"}, "topics 503 unknown_key"},
 		{"raw message delivery", "POST", p + "topics", `{"eventType":"Bounce","mail":{}}`, nil, "topics 503 raw_delivery"},
 		{"no JSON", "POST", p + "open", `{"event":`, nil, "open 400 malformed"},
 		{"a form", "POST", p + "open", "event=open&email=ana%40example.com", map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, "open 400 wrong_content_type"},

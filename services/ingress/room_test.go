@@ -12,6 +12,7 @@ import (
 	"github.com/mailstream/mailstream/services/ingress/internal/room"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/internal/provider/mailtrap"
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
 	"github.com/mailstream/mailstream/services/servicetest"
 )
@@ -53,7 +54,7 @@ func TestIngress_AStalledBodyMakesPlace(t *testing.T) {
 	}
 	servicetest.Eventually(t, "all stalled bodies are being received", func() bool { return h.held().Requests == 4 })
 	const body = `{"events":[{"event":"delivery","message_id":"m","email":"ana@example.com","timestamp":1772615701,"event_id":"e"}]}`
-	genuine := call{path: Prefix + signedSource, body: body, noAuth: true, header: map[string]string{webhooksign.MailtrapHeader: webhooksign.Hex("key", []byte(body))}}
+	genuine := call{path: Prefix + signedSource, body: body, noAuth: true, header: map[string]string{mailtrap.SignatureHeader: webhooksign.Hex("key", []byte(body))}}
 	for range 8 {
 		wantStatus(t, h.do(genuine), http.StatusOK)
 		wantStatus(t, h.post(bounceItem), http.StatusOK)

@@ -13,6 +13,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/provider/dialect"
 	"github.com/mailstream/mailstream/services/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/internal/provider/mailersend"
+	"github.com/mailstream/mailstream/services/internal/provider/postal"
 	"github.com/mailstream/mailstream/services/internal/provider/registry"
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
 	"github.com/mailstream/mailstream/services/internal/webhookverify"
@@ -104,7 +105,7 @@ func TestIngress_AnswersWhatASignatureSays(t *testing.T) {
 	}{
 		{"handshake", "mailersend", auth.Config{SigningKeys: auth.Secrets{config.Literal("k")}}, map[string]string{"Signature": webhooksign.Hex(mailersend.PingKey, []byte(ping))}, http.StatusOK, probed, false},
 		{"stranger", "mailersend", auth.Config{SigningKeys: auth.Secrets{config.Literal("k")}}, map[string]string{"Signature": webhooksign.Hex("other", []byte(ping))}, http.StatusUnauthorized, unauthenticated, false},
-		{"key set away", "postal", auth.Config{JWKSURL: jwks}, map[string]string{webhooksign.PostalHeader: "AAAA"}, http.StatusServiceUnavailable, unproven, true},
+		{"key set away", "postal", auth.Config{JWKSURL: jwks}, map[string]string{postal.SignatureHeader: "AAAA"}, http.StatusServiceUnavailable, unproven, true},
 		{"configuration with a fault", "sendgrid", auth.Config{SigningKeys: auth.Secrets{config.Literal("no key")}}, nil, http.StatusUnauthorized, unauthenticated, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

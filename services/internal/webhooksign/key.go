@@ -26,9 +26,8 @@ func PrivateKey(text []byte) (crypto.Signer, error) {
 	return key, nil
 }
 
-// PublicKey returns the public half of an ECDSA or RSA key as SendGrid and
-// Postal show it, and as auth.signing_keys takes it: SubjectPublicKeyInfo (RFC
-// 5280) in base64.
+// PublicKey returns the public half of an ECDSA or RSA key as providers show it and
+// as auth.signing_keys takes it: SubjectPublicKeyInfo (RFC 5280) in base64.
 func PublicKey(public any) (string, error) {
 	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {

@@ -8,8 +8,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
-// bodyMAC is a hex HMAC-SHA256 of the body and nothing else: MailerSend and
-// Mailtrap. It cannot detect a replay; event ids do.
+// bodyMAC is a hex HMAC-SHA256 of the body and nothing else. It cannot detect a replay; event ids do.
 type bodyMAC struct {
 	header string
 	keys   [][]byte

@@ -1,22 +1,31 @@
 package webhookverify
 
-import (
-	"strings"
+import "strings"
+
+// The schemes that are here, as the samples name them.
+const (
+	schemeStandard   = "standard"
+	schemeHex        = "hex"
+	schemeConfigured = "configured"
 )
 
-// Sample is verifytest.Sample without ReadsBody, which this package cannot import.
+// SchemeOf returns the scheme of a sample; nil signs nothing.
+func SchemeOf(name string) *Scheme {
+	return map[string]*Scheme{schemeStandard: StandardWebhooks(), schemeHex: Hex("X-Signature"), schemeConfigured: Configured()}[name]
+}
+
+// Sample is verifytest.Sample, which this package cannot import, with the name of its
+// scheme.
 type Sample struct {
-	Name, Provider string
-	Settings       Settings
-	Now            int64
-	Request        *Request
-	Header         string
-	WrongKey       string
+	Name, Scheme string
+	Settings     Settings
+	Now          int64
+	Request      *Request
+	Header       string
+	WrongKey     string
 }
 
 const (
-	sendGridKey = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEhxmxjpwwBZC7RSqh48rYqzBvkYhn6JO9KaGeXCR+6aqGPTLvSfXTlD5Ruv7m2ukEfUKeHIB34Wvt8IlPnbsQhQ=="
-
 	standardSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 	standardPublic = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
 	standardV1     = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
@@ -24,12 +33,6 @@ const (
 	otherPublic    = "whpk_ebVWLo/mVPlAeLES6KmLp5AfhTrmlb7X4OORC60ElmQ="
 	otherV1a       = "v1a,OVJuLC0iOuaBuQulpz9A/zDgvqV8z8miLUJk2j15ZMONwDNhOvPJ3rO4owAHFyjFq80+pUUjrNfTHAZs1RQnDw=="
 	otherSecret    = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
-
-	postalKey   = "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkuj1afm64RXcnV2ZjrqoNTZHFjc0DGFXWMww+9yV87VnIuvl9MvJjRZqGhDdEQU+tVUWdiDy6kP1Oi+0uyxskpRUNGkPg8eU5uaXqUOiwQsB6cGz/UM3OyFxMTBE2ZV6x+bUUrTc48yK9i28SRp159Nc4wnEl5TVtfYd+ak3gyQIDAQAB"
-	postalShort = "MHwwDQYJKoZIhvcNAQEBBQADawAwaAJhANLZMcZrw2MExJcyFdl83vTKJ6O/igGUCzHM/qn4fGeJ/bQE56EokqPbhxJq0+HBAp3O5dwKFZp0orbPVlcSY20ntEu89+asxUUKFZ6oYmvEn0MJjZue1X6eK/HB5eShpwIDAQAB" // 768 bits
-	postalOther = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA11VENb2KIpoksLgy5gvyMRHwomyVOqdreVJ4bP/XguYl4quBnYgRmSw6Ebj8ot/4UFVILRrCv2bPimWE/KCsnbRrsx8k/M4j9ui/3b70Of48vd7Ulm2SEvV6PCdX5PQ3v0EasKarDic416z5weFJkOnBcE3nKCakzMSSH9M0fQ7u3XMTUkZ5zKaFwPE+1x0nTVxxvyRXuyDdhcK4M1SRqejsm7ahL+Nm6P4Etn4NYB+PH1JMo48xwiLeybUbdDOe5mabHbiemhEDS1BPmlNQQefnfa0LROraggtfpNvm6qIFEkzEomhctosaNVZpO2JNojNUUh2DEbi6ksMmI2WyqQIDAQAB"
-	postalBody  = `{"event":"MessageSent","timestamp":1772615730.12345,"payload":{"status":"Sent"},"uuid":"7f2d0a7e-5f0b-4d55-9a8e-0f2f2c6d1c11"}`
-	postalMAC   = "YpmhmSbrPcd+a3dzY+QlkbZG1I9OEzW/6KzhxyAoOWF7pL2NA/6Y8tZ3sC3mYKn0ay57kyME5FfqjoSEuohArUaiX0meIczPNkYmboomD1DkNhYFCYo/wW7ZIC5cQLqGox+Qc3gP3cuDOoJfVb9FrGRRk6cAxeW5UrbdXV0ndtU="
 
 	hubspotSecret = "yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy"
 	hubspotBody   = `[{"eventId":100,"subscriptionId":7,"portalId":62515,"appId":54321,"occurredAt":1772615730123,"subscriptionType":"contact.propertyChange","attemptNumber":0,"objectId":501,"propertyName":"hs_email_optout","propertyValue":"true","changeSource":"CRM"}]`
@@ -43,21 +46,20 @@ func standardRequest(prefix, signature string) *Request {
 // Samples are those of the schemes that are here.
 func Samples() []Sample {
 	list := []Sample{
-		{"resend by svix names", "resend", Settings{Keys: []string{standardSecret}}, 1614265330, standardRequest("svix-", standardV1), "svix-signature", otherSecret},
-		{"resend by standard names", "resend", Settings{Keys: []string{standardSecret}}, 1614265330, standardRequest("webhook-", standardV1), "webhook-signature", otherSecret},
-		{"standard webhooks v1a", "resend", Settings{Keys: []string{standardPublic}}, 1614265330, standardRequest("webhook-", standardV1a), "webhook-signature", otherPublic},
-		{"standard webhooks v1a of a seed", "resend", Settings{Keys: []string{otherPublic}}, 1614265330, standardRequest("svix-", otherV1a), "svix-signature", standardPublic},
-		{"resend", "resend", Settings{Keys: []string{otherSecret}}, 1772615730, request(`{"type":"email.delivered","created_at":"2026-03-04T09:15:30.123Z","data":{"email_id":"0c3a1f52-0a51-4d7e-9a55-2f6f1f2d1b11"}}`,
+		{"standard webhooks by svix names", schemeStandard, Settings{Keys: []string{standardSecret}}, 1614265330, standardRequest("svix-", standardV1), "svix-signature", otherSecret},
+		{"standard webhooks by its own names", schemeStandard, Settings{Keys: []string{standardSecret}}, 1614265330, standardRequest("webhook-", standardV1), "webhook-signature", otherSecret},
+		{"standard webhooks v1a", schemeStandard, Settings{Keys: []string{standardPublic}}, 1614265330, standardRequest("webhook-", standardV1a), "webhook-signature", otherPublic},
+		{"standard webhooks v1a of a seed", schemeStandard, Settings{Keys: []string{otherPublic}}, 1614265330, standardRequest("svix-", otherV1a), "svix-signature", standardPublic},
+		{"standard webhooks of a provider", schemeStandard, Settings{Keys: []string{otherSecret}}, 1772615730, request(`{"type":"email.delivered","created_at":"2026-03-04T09:15:30.123Z","data":{"email_id":"0c3a1f52-0a51-4d7e-9a55-2f6f1f2d1b11"}}`,
 			"svix-id: msg_2abcDEF", "svix-timestamp: 1772615730", "svix-signature: v1,nUiSATfSN+HziJ0NKZPGJMXHgcG5MQkK+cr4yFuDAUw="), "svix-signature", standardSecret},
-		{"mailtrap", "mailtrap", Settings{Keys: []string{"8d9a3c0e7f5b2d4a6c1e9f8b3a7d5c2e"}}, 0,
-			request(`{"event":"delivery","sending_stream":"transactional","category":"welcome","message_id":"a8b1d8f6-1f8d-4a3c-9b2e-1a2b3c4d5e6f","email":"recipient@example.com","event_id":"f1e2d3c4-b5a6-7890-1234-567890abcdef","timestamp":1716070000}`,
-				"Mailtrap-Signature: 6d262e2611cd09be1f948382b5c611d63b0e585c4c9c5e40139d6ac3876d5433"), "Mailtrap-Signature", "other"},
-		{"postal", "postal", Settings{Keys: []string{postalKey}}, 0, request(postalBody, "X-Postal-Signature-256: "+postalMAC), "X-Postal-Signature-256", postalOther},
+		{"hex", schemeHex, Settings{Keys: []string{"ms_test_signing_secret"}}, 0,
+			request(`{"type":"activity.delivered","created_at":"2026-03-04T09:15:30.000000Z","data":{"id":"65f0c0ffee0123456789abcd"}}`,
+				"X-Signature: e25eb22fe14b0924cae5661d0ecb20ad835257b6660c6da2be830063eeedcef0"), "X-Signature", "other"},
 	}
 	return append(list, customSamples()...)
 }
 
-// customSamples are the schemes of the generic source.
+// customSamples are configured schemes.
 func customSamples() []Sample {
 	const companyBody = `{"event":"delivered","id":"evt_1"}`
 	const hexMAC = "11c0491427b287cb6445dfd1270306bb008291bea08cdda409b35c08754e5100"
@@ -66,7 +68,7 @@ func customSamples() []Sample {
 		if c.Algorithm == "" {
 			c.Algorithm = "hmac-sha256"
 		}
-		return Sample{name, "generic", Settings{Keys: []string{"topsecret"}, Custom: &c}, 1772615730,
+		return Sample{name, schemeConfigured, Settings{Keys: []string{"topsecret"}, Custom: &c}, 1772615730,
 			request(companyBody, "Company-Webhook-Signature: "+value), "Company-Webhook-Signature", "other"}
 	}
 	return []Sample{
@@ -80,20 +82,20 @@ func customSamples() []Sample {
 		company("company, sha1", Custom{Algorithm: "hmac-sha1"}, "aaf8afad9f6046c6db46d7f70184a6d8d3174d15"),
 		company("company, sha512", Custom{Algorithm: "hmac-sha512"},
 			"68abb0d2f7a14d333e2cfa2fcf73b02cfcc57d19f2a20dcd7e970acd913ebb6e030c34774824bc3441aad1593763af7d2f56af85ff4cdac2f1c10c480e589f6e"),
-		{"github", "generic", Settings{Keys: []string{"It's a Secret to Everybody"}, Custom: &Custom{Algorithm: "hmac-sha256", Header: "X-Hub-Signature-256", Prefix: "sha256="}}, 0,
+		{"github", schemeConfigured, Settings{Keys: []string{"It's a Secret to Everybody"}, Custom: &Custom{Algorithm: "hmac-sha256", Header: "X-Hub-Signature-256", Prefix: "sha256="}}, 0,
 			request("Hello, World!", "X-Hub-Signature-256: sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"), "X-Hub-Signature-256", "other"},
-		{"github, sha1", "generic", Settings{Keys: []string{"It's a Secret to Everybody"}, Custom: &Custom{Algorithm: "hmac-sha1", Header: "X-Hub-Signature", Prefix: "sha1="}}, 0,
+		{"github, sha1", schemeConfigured, Settings{Keys: []string{"It's a Secret to Everybody"}, Custom: &Custom{Algorithm: "hmac-sha1", Header: "X-Hub-Signature", Prefix: "sha1="}}, 0,
 			request("Hello, World!", "X-Hub-Signature: sha1=01dc10d0c83e72ed246219cdd91669667fe2ca59"), "X-Hub-Signature", "other"},
-		{"hubspot v3", "generic", Settings{Keys: []string{hubspotSecret}, PublicURL: "https://hooks.example.com/hubspot?tenant=acme", Custom: &Custom{
+		{"hubspot v3", schemeConfigured, Settings{Keys: []string{hubspotSecret}, PublicURL: "https://hooks.example.com/hubspot?tenant=acme", Custom: &Custom{
 			Algorithm: "hmac-sha256", Header: "X-HubSpot-Signature-v3", Encoding: "base64", Signed: "{method}{url}{body}{timestamp}",
 			TimestampHeader: "X-HubSpot-Request-Timestamp", TimestampUnit: "ms",
 		}}, 1772615731, request(hubspotBody, "X-HubSpot-Request-Timestamp: 1772615731000", "X-HubSpot-Signature-v3: 0qCyTcjFh6rw3TElivfIGzmF3uwwseN3WwKSu5//lkc="), "X-HubSpot-Signature-v3", "other"},
-		{"generic standard webhooks", "generic", Settings{Keys: []string{standardSecret}, Custom: &Custom{Algorithm: "standard-webhooks"}}, 1614265330, standardRequest("webhook-", standardV1), "webhook-signature", otherSecret},
-		{"generic whsec_ key", "generic", Settings{Keys: []string{standardSecret}, Custom: &Custom{
+		{"configured standard webhooks", schemeConfigured, Settings{Keys: []string{standardSecret}, Custom: &Custom{Algorithm: "standard-webhooks"}}, 1614265330, standardRequest("webhook-", standardV1), "webhook-signature", otherSecret},
+		{"configured whsec_ key", schemeConfigured, Settings{Keys: []string{standardSecret}, Custom: &Custom{
 			Algorithm: "hmac-sha256", Header: "webhook-signature", Prefix: "v1,", Encoding: "base64", KeyEncoding: "base64",
 			Signed: "{header:webhook-id}.{timestamp}.{body}", TimestampHeader: "webhook-timestamp",
 		}}, 1614265330, standardRequest("webhook-", standardV1), "webhook-signature", otherSecret},
-		{"generic ed25519", "generic", Settings{Keys: []string{standardPublic[5:]}, Custom: &Custom{
+		{"configured ed25519", schemeConfigured, Settings{Keys: []string{standardPublic[5:]}, Custom: &Custom{
 			Algorithm: "ed25519", Header: "webhook-signature", Prefix: "v1a,", Encoding: "base64", Signed: "{header:webhook-id}.{timestamp}.{body}", TimestampHeader: "webhook-timestamp",
 		}}, 1614265330, standardRequest("webhook-", standardV1a), "webhook-signature", otherPublic[5:]},
 	}

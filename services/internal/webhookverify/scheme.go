@@ -26,9 +26,6 @@ func (s *Scheme) takes(field string) bool {
 // windowUsual is the window of Standard Webhooks and of HubSpot.
 const windowUsual = 5 * time.Minute
 
-// AmazonSNS returns the scheme of Amazon SNS: RSA over the fields of the message.
-func AmazonSNS() *Scheme { return &Scheme{0, []string{"sns"}, newSNS} }
-
 // StandardWebhooks returns the scheme of the specification Standard Webhooks.
 func StandardWebhooks() *Scheme { return &Scheme{windowUsual, []string{"signing_keys"}, newStandard} }
 
@@ -38,9 +35,6 @@ func Hex(header string) *Scheme {
 		return &bodyMAC{header: header, keys: b.TextKeys()}
 	}}
 }
-
-// Postal returns the scheme of Postal: RSA over the body.
-func Postal() *Scheme { return &Scheme{0, []string{"signing_keys", "jwks_url"}, newPostal} }
 
 // Configured returns the scheme that a source describes in its configuration.
 func Configured() *Scheme {

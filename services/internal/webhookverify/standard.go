@@ -13,8 +13,8 @@ import (
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
-// standard is Standard Webhooks 1.0.0, v1 and v1a, which Resend has under the
-// names of Svix.
+// standard is Standard Webhooks 1.0.0, v1 and v1a, with its names of headers and
+// those of Svix.
 type standard struct {
 	secrets [][]byte
 	public  []ed25519.PublicKey

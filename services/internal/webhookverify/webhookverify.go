@@ -4,19 +4,20 @@
 //
 // It says whether a request is genuine, and in one word of a closed set why not,
 // for the operator alone: nothing of a key, a body or a header gets into an error
-// or a log line. What it fetches (Amazon's
-// certificates and confirmations, a key set) comes from hosts that are fixed by
-// the configuration, within bounds. It keeps nothing beyond the process, so two
-// replicas do not know each other's used tokens.
+// or a log line. What a scheme fetches (a certificate, a key set) it fetches with
+// Fetcher, from hosts that are fixed by the configuration. It keeps nothing beyond
+// the process, so two replicas do not know each other's used tokens.
 package webhookverify
 
 import (
 	"context"
 	"crypto/hmac"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -38,9 +39,9 @@ const (
 	OldTime                     // signed longer ago than the window allows
 	FutureTime                  // signed later than the window allows: a clock is wrong
 	UsedToken                   // its token came with other content before
-	UnknownTopic                // signed by Amazon, for a topic that is not on the list
+	UnknownTopic                // signed by a service that signs for everybody, for a topic that is not listed
 	UnknownKey                  // names a key or certificate that is not its sender's
-	Unwrapped                   // a record of Amazon's without the envelope that is signed
+	Unwrapped                   // a record without the envelope that is signed
 	Genuine                     // from the one who has the key
 	Settled                     // genuine, and dealt with: a handshake or a ping, no events
 	Unsure                      // a transient fault prevented the check: the sender should retry
@@ -81,14 +82,16 @@ type Settings struct {
 	Keys      []string      // signing_keys, revealed
 	Window    time.Duration // replay_window; 0 takes the scheme's own
 	PublicURL string        // public_url
-	SNS       *SNS          // sns
 	JWKSURL   string        // jwks_url
 	Custom    *Custom       // signature
+	// Own are fields that a single provider has, which knows their type; those that
+	// are not set are left out.
+	Own map[string]any
 }
 
 // Any says whether anything about signatures is configured.
 func (s Settings) Any() bool {
-	return len(s.Keys) > 0 || s.SNS != nil || s.JWKSURL != "" || s.Custom != nil
+	return len(s.Keys) > 0 || len(s.Own) > 0 || s.JWKSURL != "" || s.Custom != nil
 }
 
 // Options are what a Verifier needs beside its settings.
@@ -146,10 +149,13 @@ type field struct {
 }
 
 func (s Settings) fields() []field {
-	return []field{
+	list := []field{
 		{"signing_keys", len(s.Keys) > 0}, {"replay_window", s.Window != 0}, {"public_url", s.PublicURL != ""},
-		{"sns", s.SNS != nil}, {"jwks_url", s.JWKSURL != ""}, {"signature", s.Custom != nil},
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.Own)) {
+		list = append(list, field{name, true})
+	}
+	return append(list, field{"jwks_url", s.JWKSURL != ""}, field{"signature", s.Custom != nil})
 }
 
 // Builder is what a Scheme makes its verifier of: the settings of a source, with

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/provider/registry"
+	"github.com/mailstream/mailstream/services/internal/provider/ses"
 	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
 
@@ -47,7 +48,7 @@ type Config struct {
 	// change what arrives here, so it cannot be taken from the request. Default none.
 	PublicURL *config.Secret `yaml:"public_url,omitempty"`
 	// SNS is for ses: whose messages are taken.
-	SNS *webhookverify.SNS `yaml:"sns,omitempty"`
+	SNS *ses.SNS `yaml:"sns,omitempty"`
 	// JWKSURL is for postal: where the installation publishes its key, instead of
 	// or beside SigningKeys. Default none.
 	JWKSURL string `yaml:"jwks_url,omitempty"`
@@ -58,7 +59,10 @@ type Config struct {
 // settings returns what is about signatures.
 func (c Config) settings() webhookverify.Settings {
 	s := webhookverify.Settings{
-		Window: c.ReplayWindow, SNS: c.SNS, JWKSURL: c.JWKSURL, Custom: c.Signature,
+		Window: c.ReplayWindow, JWKSURL: c.JWKSURL, Custom: c.Signature,
+	}
+	if c.SNS != nil {
+		s.Own = map[string]any{ses.SNSField: c.SNS}
 	}
 	if c.PublicURL != nil {
 		s.PublicURL = c.PublicURL.Reveal()

@@ -48,7 +48,7 @@ func TestSignature_SettingsNameTheFaultAndNeverTheKey(t *testing.T) {
 	for want, s := range map[string]webhookverify.Settings{
 		"replay_window: 100h0m0s is not in": {Keys: keys, Window: 100 * time.Hour},
 		"replay_window: -1ns is not in":     {Keys: keys, Window: -1},
-		"sns: mailgun has no use for it":    {Keys: keys, SNS: &webhookverify.SNS{}},
+		"sns: mailgun has no use for it":    {Keys: keys, Own: map[string]any{"sns": struct{}{}}},
 	} {
 		verifytest.Fault(t, scheme(), "mailgun", s, want)
 	}

@@ -5,7 +5,6 @@ import (
 
 	"github.com/mailstream/mailstream/services/internal/provider/dialect"
 	"github.com/mailstream/mailstream/services/internal/provider/profile"
-	"github.com/mailstream/mailstream/services/internal/webhooksign"
 	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
 
@@ -19,12 +18,15 @@ var classes string
 //go:embed development.yaml
 var development string
 
+// SignatureHeader carries the hex HMAC of the body.
+const SignatureHeader = "Mailtrap-Signature"
+
 // Entry returns what the services know of Mailtrap.
 func Entry() profile.Entry {
 	return profile.Entry{
 		Provider:    Provider{},
-		Verify:      webhookverify.Hex(webhooksign.MailtrapHeader),
-		Dialect:     dialect.Dialect{Write: write, Sign: dialect.HexSum(webhooksign.MailtrapHeader)},
+		Verify:      webhookverify.Hex(SignatureHeader),
+		Dialect:     dialect.Dialect{Write: write, Sign: dialect.HexSum(SignatureHeader)},
 		Classes:     classes,
 		Development: development,
 		Relays:      []string{"mailtrap.io"},

@@ -7,7 +7,6 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/provider/dialect"
-	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
 // sentKey is the id of the development key in a key set.
@@ -65,7 +64,7 @@ func sentPayload(f *dialect.Fact) (kind string, payload dialect.Object) {
 // sign leaves out the signature with SHA-1 that Postal sends too: it costs
 // another one and proves nothing.
 func sign(r *dialect.Request, o *dialect.Occasion) (err error) {
-	r.Header["User-Agent"], r.Header[webhooksign.PostalKeyID] = "Postal/3.3.6", sentKey
-	r.Header[webhooksign.PostalHeader], err = webhooksign.Postal(o.Private, r.Body)
+	r.Header["User-Agent"], r.Header[keyIDHeader] = "Postal/3.3.6", sentKey
+	r.Header[SignatureHeader], err = signature(o.Private, r.Body)
 	return err
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/provider/postal"
 	"github.com/mailstream/mailstream/services/internal/provider/providertest"
-	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
 var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$`)
@@ -17,7 +16,7 @@ var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-8[0-9a-
 func TestPostal_WritesAsPostalDoes(t *testing.T) {
 	t.Parallel()
 	r, sent := providertest.PlayObject(t, postal.Entry().Dialect, providertest.Happened(schemas.Delivered, "", "250 2.0.0 queued"))
-	for _, name := range []string{webhooksign.PostalHeader, webhooksign.PostalKeyID, "User-Agent"} {
+	for _, name := range []string{postal.SignatureHeader, "X-Postal-Signature-KID", "User-Agent"} {
 		if r.Header[name] == "" {
 			t.Errorf("no %s", name)
 		}

@@ -5,7 +5,6 @@ import (
 
 	"github.com/mailstream/mailstream/services/internal/provider/dialect"
 	"github.com/mailstream/mailstream/services/internal/provider/profile"
-	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
 
 // developmentKey is published: it proves nothing about a sender.
@@ -27,7 +26,7 @@ var development string
 func Entry() profile.Entry {
 	return profile.Entry{
 		Provider:    Provider{},
-		Verify:      webhookverify.Postal(),
+		Verify:      scheme(),
 		Dialect:     dialect.Dialect{Write: write, Single: true, HasWord: hasWord, Sign: sign, PrivateKey: developmentKey},
 		Classes:     classes,
 		Development: development,

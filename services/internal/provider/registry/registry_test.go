@@ -2,12 +2,15 @@ package registry_test
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/mailstream/mailstream/services/internal/provider/generic"
 	"github.com/mailstream/mailstream/services/internal/provider/profile"
@@ -65,7 +68,7 @@ func TestEntries_LackNothing(t *testing.T) {
 	}
 }
 
-// The test above can fail: an entry that has lost a part is told so.
+// The test above can fail: an entry that has lost a part is named.
 func TestEntries_OneThatLacksAPartIsNamed(t *testing.T) {
 	t.Parallel()
 	for part, lose := range map[string]func(*profile.Entry){
@@ -119,4 +122,49 @@ func TestEntries_TheirWindowIsTheOneOfTheirPage(t *testing.T) {
 			t.Errorf("the page of %s does not say%s, the default of replay_window", e.Name(), want)
 		}
 	}
+}
+
+// TestNames_AreNotInTheSharedCodeOfSignatures keeps what one provider signs in its
+// folder: a new provider changes neither package.
+func TestNames_AreNotInTheSharedCodeOfSignatures(t *testing.T) {
+	t.Parallel()
+	pattern := regexp.MustCompile(`(?i)(?:` + strings.Join(append(registry.Names(), "amazon", "sns"), "|") + `)`)
+	for text, want := range map[string]string{"as Mailtrap and others": "Mailtrap", "func signSNSofSES()": "SES", "it discloses nothing, and uses a session": "", "a generic scheme": "generic"} {
+		if got := providerIn(pattern, text); got != want {
+			t.Errorf("in %q: %q, want %q", text, got, want)
+		}
+	}
+	for _, dir := range []string{"../../webhookverify", "../../webhooksign"} {
+		read := 0
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			read++
+			for n, line := range strings.Split(string(text), "\n") {
+				if found := providerIn(pattern, line); found != "" {
+					t.Errorf("%s:%d names %s: move it to the provider's folder", path, n+1, found)
+				}
+			}
+			return err
+		})
+		if err != nil || read == 0 {
+			t.Errorf("%s: %d files, %v", dir, read, err)
+		}
+	}
+}
+
+// providerIn returns the first match of pattern that is a word, or a part of an
+// identifier that begins with a capital letter.
+func providerIn(pattern *regexp.Regexp, line string) string {
+	letter := func(i int) bool { return i >= 0 && i < len(line) && unicode.IsLetter(rune(line[i])) }
+	lower := func(i int) bool { return letter(i) && unicode.IsLower(rune(line[i])) }
+	for _, at := range pattern.FindAllStringIndex(line, -1) {
+		begins := !letter(at[0]-1) || !lower(at[0])
+		if begins && !lower(at[1]) {
+			return line[at[0]:at[1]]
+		}
+	}
+	return ""
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/provider/dialect"
-	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
 // write posts one record in a message of SNS, the second time with another message
@@ -22,8 +21,8 @@ func write(facts []dialect.Fact, o *dialect.Occasion) (dialect.Request, error) {
 	if err != nil {
 		return dialect.Request{}, err
 	}
-	return dialect.JSON(webhooksign.SNSMessage{
-		Type: webhooksign.SNSNotification, MessageID: snsID(f, o.Attempt), Subject: "Amazon SES Email Event Notification", Message: string(record),
+	return dialect.JSON(Message{
+		Type: Notification, MessageID: snsID(f, o.Attempt), Subject: "Amazon SES Email Event Notification", Message: string(record),
 		SigningCertURL: "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem",
 		UnsubscribeURL: "https://sns.eu-west-1.amazonaws.com/?Action=Unsubscribe&SubscriptionArn=" + topicArn(o) + ":simulated",
 	})
@@ -97,7 +96,7 @@ func sentBounce(e *schemas.Event) (kind, subtype string) {
 
 // sign signs the message of SNS, whose topic and time are made ours.
 func sign(r *dialect.Request, o *dialect.Occasion) error {
-	var m webhooksign.SNSMessage
+	var m Message
 	if err := json.Unmarshal(r.Body, &m); err != nil {
 		return fmt.Errorf("read the message of SNS: %w", err)
 	}
@@ -106,7 +105,7 @@ func sign(r *dialect.Request, o *dialect.Occasion) error {
 		return err
 	}
 	for name, value := range map[string]string{
-		"Content-Type": "text/plain; charset=UTF-8", webhooksign.SNSTypeHeader: m.Type, "x-amz-sns-message-id": m.MessageID, "x-amz-sns-topic-arn": m.TopicArn,
+		"Content-Type": "text/plain; charset=UTF-8", TypeHeader: m.Type, "x-amz-sns-message-id": m.MessageID, "x-amz-sns-topic-arn": m.TopicArn,
 		"x-amz-sns-subscription-arn": m.TopicArn + ":simulated",
 	} {
 		r.Header[name] = value

@@ -5,7 +5,6 @@ import (
 
 	"github.com/mailstream/mailstream/services/internal/provider/dialect"
 	"github.com/mailstream/mailstream/services/internal/provider/profile"
-	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
 
 // DevelopmentTopicArn is the topic that the development configuration takes
@@ -31,7 +30,7 @@ var development string
 func Entry() profile.Entry {
 	return profile.Entry{
 		Provider:    Provider{},
-		Verify:      webhookverify.AmazonSNS(),
+		Verify:      scheme(),
 		Dialect:     dialect.Dialect{Write: write, Single: true, Sign: sign, PrivateKey: developmentKey},
 		Classes:     classes,
 		Development: development,

@@ -117,7 +117,7 @@ func (c check) timed() int64 {
 func (c check) takes() {
 	c.Helper()
 	v := c.own(c.Now)
-	for n := range 2 { // a resend of the same request is genuine too
+	for n := range 2 { // a repeat of the same request is genuine too
 		if got := v.Verify(c.Context(), c.Request); got != webhookverify.Genuine {
 			c.Errorf("time %d: verdict %d", n, got)
 		}

@@ -1,4 +1,4 @@
-package webhookverify
+package ses
 
 import (
 	"context"
@@ -12,14 +12,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/mailstream/mailstream/services/internal/webhooksign"
+	"github.com/mailstream/mailstream/services/internal/webhookverify"
+	"github.com/mailstream/mailstream/services/internal/webhookverify/verifytest"
 )
 
 const otherTopic = "arn:aws:sns:eu-west-1:123456789012:other-events"
 
 // from is a message of topic that names a certificate, sent from a peer.
-func (w *world) from(peer int, topic, name string) *Request {
-	r := w.message(func(m *webhooksign.SNSMessage) {
+func (w *amazon) from(peer int, topic, name string) *webhookverify.Request {
+	r := w.message(func(m *Message) {
 		m.TopicArn, m.SigningCertURL = topic, "https://"+snsHostName+name
 	})
 	r.Peer = netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(peer)}), 32)
@@ -33,15 +34,16 @@ func madeUp(n int) string { return fmt.Sprintf("/SimpleNotificationService-%032x
 // that are known and of other strangers proven meanwhile.
 func TestSNS_MadeUpNamesStarveNobody(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newAmazon(t)
 	hang := make(chan struct{})
 	for n := range 40 {
-		w.answer(snsHostName+madeUp(n), func(http.ResponseWriter) { <-hang })
+		w.Answer(snsHostName+madeUp(n), func(http.ResponseWriter) { <-hang })
 	}
 	s := snsSettings()
-	s.SNS.TopicArns = append(s.SNS.TopicArns, otherTopic)
+	own := s.Own[SNSField].(*SNS)
+	own.TopicArns = append(own.TopicArns, otherTopic)
 	// Time stands still, so that every certificate is new.
-	v := verifier(t, "ses", s, Options{Clock: snsClock, Client: w.client}).(*sns)
+	v := verifytest.Verifier(t, scheme(), s, webhookverify.Options{Clock: snsClock, Client: w.Client}).(*verifier)
 	ctx, cancel := context.WithCancel(t.Context())
 	var attack sync.WaitGroup
 	for n := range 40 { // one peer asks for all of them
@@ -56,8 +58,8 @@ func TestSNS_MadeUpNamesStarveNobody(t *testing.T) {
 		runtime.Gosched()
 	}
 	genuine := snsPath
-	w.text(snsHostName+genuine, w.keys.SNSCertificate)
-	if got := v.Verify(t.Context(), w.from(2, snsTopic, genuine)); got != Genuine {
+	w.Text(snsHostName+genuine, w.certificate)
+	if got := v.Verify(t.Context(), w.from(2, snsTopic, genuine)); got != webhookverify.Genuine {
 		t.Errorf("another stranger: verdict %v", got)
 	}
 	attack.Go(func() { v.Verify(ctx, w.from(3, snsTopic, madeUp(1))) }) // takes the second place
@@ -65,15 +67,15 @@ func TestSNS_MadeUpNamesStarveNobody(t *testing.T) {
 		runtime.Gosched()
 	}
 	next := strings.Replace(snsPath, "0", "1", 1)
-	w.text(snsHostName+next, w.keys.SNSCertificate)
+	w.Text(snsHostName+next, w.certificate)
 	known := w.from(4, snsTopic, next)
 	known.Known = true
-	if got := v.Verify(t.Context(), known); got != Genuine {
+	if got := v.Verify(t.Context(), known); got != webhookverify.Genuine {
 		t.Errorf("a known peer: verdict %v", got)
 	}
 	third := strings.Replace(snsPath, "0", "2", 1)
-	w.text(snsHostName+third, w.keys.SNSCertificate)
-	if got := v.Verify(t.Context(), w.from(5, otherTopic, third)); got != Genuine {
+	w.Text(snsHostName+third, w.certificate)
+	if got := v.Verify(t.Context(), w.from(5, otherTopic, third)); got != webhookverify.Genuine {
 		t.Errorf("another topic: verdict %v", got)
 	}
 	cancel()
@@ -84,7 +86,7 @@ func TestSNS_MadeUpNamesStarveNobody(t *testing.T) {
 	}
 }
 
-func asksNothing(v *sns) bool {
+func asksNothing(v *verifier) bool {
 	p := v.certificates.places
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -100,8 +102,8 @@ func TestPlaces_TheWaitHasAnEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlaces([]string{snsTopic})
-		peer := func(n byte) *Request {
-			return &Request{Peer: netip.PrefixFrom(netip.AddrFrom4([4]byte{n}), 32)}
+		peer := func(n byte) *webhookverify.Request {
+			return &webhookverify.Request{Peer: netip.PrefixFrom(netip.AddrFrom4([4]byte{n}), 32)}
 		}
 		var held []func()
 		for n := range byte(fetchPlaces) {

@@ -1,4 +1,4 @@
-package webhookverify
+package postal
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
 
 const (
@@ -29,7 +31,7 @@ const (
 // fetched the keys known before go on counting.
 type keySet struct {
 	url    string
-	fetch  *fetcher
+	fetch  *webhookverify.Fetcher
 	clock  func() time.Time
 	flight singleflight.Group
 
@@ -39,8 +41,8 @@ type keySet struct {
 	tried   time.Time                 // last attempt
 }
 
-func newKeySet(url string, opt Options) *keySet {
-	return &keySet{url: url, fetch: newFetcher(opt.Client), clock: opt.Clock}
+func newKeySet(url string, opt webhookverify.Options) *keySet {
+	return &keySet{url: url, fetch: webhookverify.NewFetcher(opt.Client), clock: opt.Clock}
 }
 
 // find returns the key of id, or all of them when id is empty; nothing when
@@ -50,7 +52,7 @@ func (k *keySet) find(ctx context.Context, id string) ([]*rsa.PublicKey, error) 
 	if !due {
 		return keys, nil
 	}
-	err := errFetch
+	err := webhookverify.ErrFetch
 	select {
 	case done := <-k.flight.DoChan("", func() (any, error) { return nil, k.refresh(ctx) }):
 		err = done.Err
@@ -83,13 +85,13 @@ func (k *keySet) refresh(ctx context.Context) error {
 		ok := k.fetched.Equal(k.tried)
 		k.mu.Unlock()
 		if !ok {
-			return errFetch
+			return webhookverify.ErrFetch
 		}
 		return nil // fetched a moment ago: there is no such key
 	}
 	k.tried = now
 	k.mu.Unlock()
-	text, err := k.fetch.get(ctx, k.url)
+	text, err := k.fetch.Get(ctx, k.url)
 	if err != nil {
 		return err
 	}
@@ -116,7 +118,7 @@ func parseKeySet(text []byte) (map[string]*rsa.PublicKey, error) {
 		} `json:"keys"`
 	}
 	if err := json.Unmarshal(text, &set); err != nil || set.Keys == nil || len(set.Keys) > keySetMax {
-		return nil, fmt.Errorf("%w: no key set of at most %d keys", errFetch, keySetMax)
+		return nil, fmt.Errorf("%w: no key set of at most %d keys", webhookverify.ErrFetch, keySetMax)
 	}
 	keys := make(map[string]*rsa.PublicKey, len(set.Keys))
 	for _, k := range set.Keys {

@@ -1,4 +1,4 @@
-package webhookverify
+package verifytest
 
 import (
 	"context"
@@ -18,28 +18,27 @@ import (
 	"time"
 )
 
-// world is everything outside: one TLS server that answers for every host, and
+// World is everything outside: one TLS server that answers for every host, and
 // notes what it was asked for.
-type world struct {
-	tb     testing.TB
-	client *http.Client
-	keys   published
+type World struct {
+	// Client reaches the server whatever host it asks for.
+	Client *http.Client
 
 	mu      sync.Mutex
 	asked   []string
 	answers map[string]func(http.ResponseWriter) // by host and path; 404 for others
 }
 
-func newWorld(tb testing.TB) *world {
+// NewWorld starts a World that ends with the test.
+func NewWorld(tb testing.TB) *World {
 	tb.Helper()
-	w := &world{tb: tb, answers: map[string]func(http.ResponseWriter){}}
-	w.keys = loadKeys(tb)
+	w := &World{answers: map[string]func(http.ResponseWriter){}}
 	srv := httptest.NewUnstartedServer(w)
 	trusted := x509.NewCertPool()
 	srv.TLS = &tls.Config{GetCertificate: forAnyHost(tb, trusted)}
 	srv.StartTLS()
 	tb.Cleanup(srv.Close)
-	w.client = &http.Client{Transport: &http.Transport{
+	w.Client = &http.Client{Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: trusted},
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, srv.Listener.Addr().String())
@@ -74,7 +73,8 @@ func forAnyHost(tb testing.TB, trusted *x509.CertPool) func(*tls.ClientHelloInfo
 	}
 }
 
-func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+// ServeHTTP answers for every host.
+func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	at := r.Host + r.URL.Path
 	w.mu.Lock()
 	w.asked = append(w.asked, r.Method+" "+r.Host+r.URL.RequestURI())
@@ -87,18 +87,20 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	answer(rw)
 }
 
-func (w *world) answer(at string, f func(http.ResponseWriter)) {
+// Answer sets what a GET of a host and path gets.
+func (w *World) Answer(at string, f func(http.ResponseWriter)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.answers[at] = f
 }
 
-func (w *world) text(at, body string) {
-	w.answer(at, func(rw http.ResponseWriter) { fmt.Fprint(rw, body) })
+// Text is Answer with a body.
+func (w *World) Text(at, body string) {
+	w.Answer(at, func(rw http.ResponseWriter) { fmt.Fprint(rw, body) })
 }
 
-// was returns what was asked for since the last call.
-func (w *world) was() []string {
+// Asked returns what was asked for since the last call.
+func (w *World) Asked() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	asked := w.asked

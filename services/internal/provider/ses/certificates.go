@@ -1,4 +1,4 @@
-package webhookverify
+package ses
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
 
 const (
@@ -47,7 +49,7 @@ func parseCertificate(text []byte) (pinned, error) {
 		return pinned{}, errors.New("parse certificate: not X.509")
 	}
 	key, ok := cert.PublicKey.(*rsa.PublicKey)
-	if !ok || key.N.BitLen() < RSABitsMin {
+	if !ok || key.N.BitLen() < webhookverify.RSABitsMin {
 		return pinned{}, errors.New("parse certificate: the key is not RSA, or too short")
 	}
 	return pinned{key: key, from: cert.NotBefore, until: cert.NotAfter}, nil
@@ -55,7 +57,7 @@ func parseCertificate(text []byte) (pinned, error) {
 
 // certificates are fetched by URL and kept. The caller vouches for the URL.
 type certificates struct {
-	fetch  *fetcher
+	fetch  *webhookverify.Fetcher
 	clock  func() time.Time
 	places *places
 	flight singleflight.Group
@@ -70,13 +72,13 @@ type kept struct {
 	fetched time.Time
 }
 
-func newCertificates(f *fetcher, clock func() time.Time, topics []string) *certificates {
+func newCertificates(f *webhookverify.Fetcher, clock func() time.Time, topics []string) *certificates {
 	return &certificates{fetch: f, clock: clock, places: newPlaces(topics), known: map[string]kept{}, misses: map[string]time.Time{}}
 }
 
 // get returns the certificate at url, for a message of topic. An old one stays
 // good while a newer cannot be had.
-func (c *certificates) get(ctx context.Context, url, topic string, r *Request) (pinned, error) {
+func (c *certificates) get(ctx context.Context, url, topic string, r *webhookverify.Request) (pinned, error) {
 	old, ok, due := c.look(url)
 	if due {
 		if fresh, err := c.renew(ctx, url, topic, r); err == nil {
@@ -84,23 +86,23 @@ func (c *certificates) get(ctx context.Context, url, topic string, r *Request) (
 		}
 	}
 	if !ok {
-		return pinned{}, errFetch
+		return pinned{}, webhookverify.ErrFetch
 	}
 	return old, nil
 }
 
 // renew fetches url when it is r's turn, unless others have done so meanwhile.
-func (c *certificates) renew(ctx context.Context, url, topic string, r *Request) (pinned, error) {
+func (c *certificates) renew(ctx context.Context, url, topic string, r *webhookverify.Request) (pinned, error) {
 	r.Await()
 	release := c.places.take(ctx, topic, url, r)
 	if release == nil {
-		return pinned{}, errFetch
+		return pinned{}, webhookverify.ErrFetch
 	}
 	defer release()
 	if fresh, ok, due := c.look(url); ok && !due {
 		return fresh, nil
 	} else if !due {
-		return pinned{}, errFetch
+		return pinned{}, webhookverify.ErrFetch
 	}
 	v, err, _ := c.flight.Do(url, func() (any, error) { return c.load(ctx, url) })
 	if err != nil {
@@ -122,7 +124,7 @@ func (c *certificates) look(url string) (p pinned, ok, due bool) {
 }
 
 func (c *certificates) load(ctx context.Context, url string) (pinned, error) {
-	text, err := c.fetch.get(ctx, url)
+	text, err := c.fetch.Get(ctx, url)
 	var p pinned
 	if err == nil {
 		p, err = parseCertificate(text)

@@ -1,10 +1,12 @@
-package webhookverify
+package ses
 
 import (
 	"context"
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/mailstream/mailstream/services/internal/webhookverify"
 )
 
 const (
@@ -45,7 +47,7 @@ func newPlaces(topics []string) *places {
 
 // take waits for a place to fetch url in, for a message of topic, and returns
 // what gives it back; nil when there was none in time.
-func (p *places) take(ctx context.Context, topic, url string, r *Request) (release func()) {
+func (p *places) take(ctx context.Context, topic, url string, r *webhookverify.Request) (release func()) {
 	place := p.topics[topic].known
 	done := func() {}
 	if !r.Known {
