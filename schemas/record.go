@@ -34,9 +34,32 @@ const (
 type Suppression struct {
 	Hash string `json:"recipient_hash"`
 	// Address is canonical; absent once erased.
-	Address   string             `json:"address,omitempty"`
+	Address string `json:"address,omitempty"`
+	// ErasedAt is until when the person is forgotten: of two records the one with
+	// the later says what the address is. Absent when nobody asked for it.
+	ErasedAt  time.Time          `json:"erased_at,omitzero"`
 	Entries   []SuppressionEntry `json:"entries"`    // in order of Scope, then Reason; no pair twice
 	UpdatedAt time.Time          `json:"updated_at"` // when this record was written
+}
+
+// Erasure says that a person has to be forgotten: the value of a record in
+// ErasuresTopic, keyed by Hash. It covers what happened, or was received, until
+// ErasedAt; what comes later is a new relation. It holds no address. The latest
+// record of a key holds everything of the earlier ones.
+type Erasure struct {
+	Hash     string    `json:"recipient_hash"`
+	ErasedAt time.Time `json:"erased_at"`
+	Request  string    `json:"request"`          // id of the request, the same for all people of one
+	Reason   string    `json:"reason,omitempty"` // what the operator wrote, without addresses
+	// DeadLetters are the DeadLetter.ID of those that hold the person's data.
+	DeadLetters []string `json:"dead_letters,omitempty"`
+}
+
+// Covers reports whether what happened at and was received at the given times has
+// to be forgotten; a zero time is not known. Either suffices: a provider's clock may
+// be ahead, and what comes late still happened before.
+func (e Erasure) Covers(at, received time.Time) bool {
+	return !at.IsZero() && !at.After(e.ErasedAt) || !received.IsZero() && !received.After(e.ErasedAt)
 }
 
 // SuppressionEntry is one reason in one scope. It is active when AddedAt is set

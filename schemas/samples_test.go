@@ -54,6 +54,8 @@ func TestSamples_AreWhatTheGoTypesWrite(t *testing.T) {
 				value = e
 			case "suppression":
 				value = decodeStrictly(t, text, Suppression{})
+			case "erasure":
+				value = decodeStrictly(t, text, Erasure{})
 			case "dead-letter":
 				value = decodeStrictly(t, text, DeadLetter{})
 			case "alert":
@@ -89,7 +91,7 @@ func TestSamples_AreWhatTheGoTypesWrite(t *testing.T) {
 func TestFields_AreOnlyAdded(t *testing.T) {
 	const path = "testdata/fields.txt"
 	now := map[string]string{}
-	for _, v := range []any{Event{}, Suppression{}, Alert{}, AlertControl{}, DeadLetter{}, Rate{}} {
+	for _, v := range []any{Event{}, Suppression{}, Alert{}, AlertControl{}, Erasure{}, DeadLetter{}, Rate{}} {
 		collect(reflect.TypeOf(v), now)
 	}
 	known, err := os.ReadFile(path)

@@ -10,6 +10,7 @@ const (
 	alertsSuffix       = "alerts"
 	controlsSuffix     = "alert_controls"
 	ratesSuffix        = "rates"
+	erasuresSuffix     = "erasures"
 )
 
 // EventTopic returns the topic of events of type t, "email.bounced".
@@ -34,6 +35,10 @@ func AlertControlsTopic(prefix string) string { return prefix + controlsSuffix }
 // counts on their way from the counters to the evaluator. It is internal to
 // alerting; other teams should not build on it.
 func RatesTopic(prefix string) string { return prefix + ratesSuffix }
+
+// ErasuresTopic returns the compacted topic of Erasure records, keyed by recipient
+// hash: who has to be forgotten. Whoever keeps events obeys it.
+func ErasuresTopic(prefix string) string { return prefix + erasuresSuffix }
 
 // EventTopics returns the topics of all event types, in the order of Types.
 func EventTopics(prefix string) []string {

@@ -5,7 +5,7 @@
 #   BOOTSTRAP=kafka-0.example.com:9093 COMMAND_CONFIG=admin.properties sh acls.sh
 #
 # The users are those of deploy/kubernetes: mailstream-<service>, and
-# mailstream-topics for `mailstream topics apply`. ClickHouse's `migrate` needs
+# mailstream-topics for `mailstream topics apply`, mailstream-operator for people. ClickHouse's `migrate` needs
 # nothing here. A test runs the services with exactly these rights.
 set -eu
 
@@ -50,6 +50,11 @@ done
 allow analytics --operation Write --topic "${PREFIX}dead-letter"
 allow suppression --operation Write --topic "${PREFIX}suppressions" --topic "${PREFIX}dead-letter"
 allow alerting --operation Write --topic "${PREFIX}rates" --topic "${PREFIX}alerts" --topic "${PREFIX}alert_controls"
+
+# An operator with `mailstream forget`: reads what is known of a person, and writes
+# who has to be forgotten. No service may write that.
+allow operator --operation Describe --operation DescribeConfigs --operation Read $everything
+allow operator --operation Write --topic "${PREFIX}erasures"
 
 # The consumer of another team is one line, with its group name:
 #   allow-principal User:team-clicks --operation Read --topic email.clicked --group team-clicks

@@ -17,7 +17,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/analytics/internal/store"
+	"github.com/mailstream/mailstream/services/internal/erasure"
 	"github.com/mailstream/mailstream/services/internal/platform"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
@@ -38,6 +40,7 @@ type Service struct {
 	consumer *group.Consumer
 	producer *produce.Producer
 	watch    *admin.Watch
+	erasures *erasure.Ledger
 	server   *httpserver.Server
 	path     *path
 	met      *metrics
@@ -80,8 +83,11 @@ func (s *Service) build() error {
 		return err
 	}
 	s.life.Closes("producer", s.producer.Close)
+	if s.erasures, err = erasure.New(kc, erasure.Options{}, log, reg); err != nil {
+		return err
+	}
 	if s.watch, err = admin.NewWatch(kc, admin.WatchConfig{
-		Name: "analytics", Topics: store.Topics(kc.TopicPrefix), AnyPartitions: true,
+		Name: "analytics", Topics: append(store.Topics(kc.TopicPrefix), schemas.ErasuresTopic(kc.TopicPrefix)), AnyPartitions: true,
 	}, log, reg); err != nil {
 		return err
 	}
@@ -91,6 +97,7 @@ func (s *Service) build() error {
 		decoders: s.cfg.Decoders,
 		inserter: s.client,
 		parker:   s.producer,
+		erased:   s.erasures,
 		metrics:  s.met,
 		log:      s.often,
 	})
@@ -137,6 +144,9 @@ func (s *Service) notReady() error {
 	if !s.life.IsReady() {
 		return errors.New("waiting for the tables of ClickHouse")
 	}
+	if err := s.erasures.Fault(); err != nil {
+		return err
+	}
 	return s.met.stall.fault()
 }
 
@@ -150,6 +160,7 @@ func (s *Service) tasks() []lifecycle.Task {
 		{Name: "http", Run: s.server.Run, Ready: s.server.Ready()},
 		{Name: "topics", Start: s.watch.Await, Run: s.watch.Run},
 		{Name: "tables", Start: s.awaitTables},
+		{Name: "erasures", Run: s.erasures.Run, Ready: s.erasures.CaughtUp()},
 		{Name: "consumer", Run: func(ctx context.Context) error { return s.consumer.Run(ctx, s.path.handle) }},
 		{Name: "seal", Run: s.seal},
 	}

@@ -22,11 +22,19 @@ type parker interface {
 	Publish(ctx context.Context, recs ...*kgo.Record) error
 }
 
+// erasures know who has to be forgotten. Kept by erasure.Ledger.
+type erasures interface {
+	store.Erased
+	// Fault says why that is not known at present.
+	Fault() error
+}
+
 type pathOptions struct {
 	prefix   string
 	decoders int // > 0
 	inserter store.Inserter
 	parker   parker
+	erased   erasures
 	metrics  *metrics
 	log      *zap.Logger // throttled: batches repeat
 }
@@ -40,7 +48,7 @@ type path struct {
 func newPath(opt pathOptions) *path {
 	p := &path{pathOptions: opt}
 	for range opt.decoders {
-		p.blocks = append(p.blocks, store.NewBlock(opt.prefix))
+		p.blocks = append(p.blocks, store.NewBlock(opt.prefix, opt.erased))
 	}
 	return p
 }
@@ -125,8 +133,11 @@ func (b *batch) add(other *batch) {
 const decoderRowsMin = 1_000
 
 // decode turns records into rows, each decoder its share, and sets aside those
-// that cannot be one.
+// that cannot be one. It waits while it is not known who has to be forgotten.
 func (p *path) decode(_ context.Context, b *batch) error {
+	if err := p.erased.Fault(); err != nil {
+		return err
+	}
 	faults := make([][]faulty, len(b.blocks))
 	var g errgroup.Group
 	for i, block := range b.blocks {

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/erasure"
 	"github.com/mailstream/mailstream/services/internal/mailbox"
 	"github.com/mailstream/mailstream/services/internal/platform"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
@@ -48,6 +49,7 @@ type Service struct {
 	producer *produce.Producer
 	watch    *admin.Watch
 	offsets  *offsets.Lister // of the list
+	erasures *erasure.Ledger
 	metrics  *metrics
 	often    *zap.Logger // throttled: for what may be repeated
 	room     disk.Room   // of the local store
@@ -97,7 +99,10 @@ func (s *Service) build() error {
 		return err
 	}
 	s.life.Closes("producer", s.producer.Close)
-	used := append(s.events(), s.topic, schemas.DeadLetterTopic(kc.TopicPrefix))
+	if s.erasures, err = erasure.New(kc, erasure.Options{Each: s.forget}, log, reg); err != nil {
+		return err
+	}
+	used := append(s.events(), s.topic, schemas.ErasuresTopic(kc.TopicPrefix), schemas.DeadLetterTopic(kc.TopicPrefix))
 	if s.watch, err = admin.NewWatch(kc, admin.WatchConfig{Name: "suppression", Topics: used}, log, reg); err != nil {
 		return err
 	}
@@ -167,6 +172,9 @@ func (s *Service) readiness() error {
 	}
 	if !s.life.IsReady() {
 		return errors.New("the list is still being read")
+	}
+	if err := s.erasures.Fault(); err != nil {
+		return err
 	}
 	if lag := s.tail.Lag(); lag > s.cfg.StaleAfter {
 		return fmt.Errorf("the list is %s behind", lag.Round(time.Second))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -16,6 +17,7 @@ import (
 	"github.com/mailstream/mailstream/services/suppression/internal/api"
 	"github.com/mailstream/mailstream/services/suppression/internal/intake"
 	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
+	"github.com/mailstream/mailstream/services/suppression/internal/list"
 	"github.com/mailstream/mailstream/services/suppression/internal/store"
 )
 
@@ -29,6 +31,7 @@ func (s *Service) tasks() []lifecycle.Task {
 		{Name: "filter", Run: func(ctx context.Context) error { return s.store.Grow(ctx) }},
 		{Name: "list", Start: s.beginList, Run: func(ctx context.Context) error { return s.tail.Run(ctx, s.ledger.Follow) }},
 		{Name: "api", Start: s.openAPI},
+		{Name: "erasures", Run: s.erasures.Run, Ready: s.erasures.CaughtUp()},
 		{Name: "intake", Run: s.consume},
 		{Name: "repair", Run: func(ctx context.Context) error { return s.ledger.Repair(ctx, s.intake.Owns) }},
 	}
@@ -92,7 +95,7 @@ func (s *Service) beginList(ctx context.Context) error {
 		DeadLetters: schemas.DeadLetterTopic(kc.TopicPrefix),
 		Delivered:   schemas.EventTopic(kc.TopicPrefix, schemas.Delivered),
 		OutageRate:  s.cfg.OutageBounceRate, OutageProbation: s.cfg.LikelyBounceProbation,
-		Hash: s.shared.Hasher.Hash, Former: s.shared.Hasher.Former,
+		Erased: s.erasures, Hash: s.shared.Hasher.Hash, Former: s.shared.Hasher.Former,
 		Metrics: intake.NewMetrics(reg), Log: log,
 	})
 	return nil
@@ -130,6 +133,27 @@ func (s *Service) openAPI(ctx context.Context) error {
 	}
 	s.api.Open(api.Backend{Reader: s.store, Writer: s.ledger, Follower: s.tail, Epoch: ledger.NewEpoch(s.watch.ID(s.topic))})
 	s.shared.Log.Info("list has been read", telemetry.Rows(int(s.store.Len())), telemetry.Duration(time.Since(began)))
+	return nil
+}
+
+// forget takes the addresses out of what is known of people who have to be
+// forgotten. Every replica does it: where it is done already, nothing is written.
+func (s *Service) forget(ctx context.Context, batch []schemas.Erasure) error {
+	for some := range slices.Chunk(batch, batchRecordsMax) {
+		edits := make([]ledger.Edit, 0, len(some))
+		for _, e := range some {
+			key, err := store.ParseKey(e.Hash)
+			if err != nil {
+				return fmt.Errorf("read erasure: %w", err)
+			}
+			edits = append(edits, ledger.Edit{Key: key, Apply: func(cur schemas.Suppression) schemas.Suppression {
+				return list.Forget(cur, e.ErasedAt)
+			}})
+		}
+		if _, err := s.ledger.Write(ctx, edits); err != nil {
+			return fmt.Errorf("forget %d addresses: %w", len(edits), err)
+		}
+	}
 	return nil
 }
 

@@ -38,12 +38,24 @@ type Block struct {
 	tables  []table          // in the order of insertion
 }
 
-// NewBlock returns an empty block for the topics with the prefix.
-func NewBlock(prefix string) *Block {
-	b := &Block{events: newEvents(), byTopic: map[string]table{
-		schemas.SuppressionsTopic(prefix): newSuppressions(),
+// Erased says who has to be forgotten: package erasure.
+type Erased interface {
+	// Of returns the erasure of the person with that hash.
+	Of(hash string) (schemas.Erasure, bool)
+	// Covers reports whether an event of that person, which happened and was received
+	// at the given Unix milliseconds, has to be forgotten.
+	Covers(hash []byte, at, received int64) bool
+	// HasLetter reports whether the dead letter of that id has to be forgotten.
+	HasLetter(id string) bool
+}
+
+// NewBlock returns an empty block for the topics with the prefix. What it takes in
+// of people who are erased has nothing left of them.
+func NewBlock(prefix string, erased Erased) *Block {
+	b := &Block{events: newEvents(erased), byTopic: map[string]table{
+		schemas.SuppressionsTopic(prefix): newSuppressions(erased),
 		schemas.AlertsTopic(prefix):       newAlerts(),
-		schemas.DeadLetterTopic(prefix):   newDeadLetters(),
+		schemas.DeadLetterTopic(prefix):   newDeadLetters(erased),
 	}}
 	b.tables = []table{b.events}
 	for _, t := range []string{schemas.SuppressionsTopic(prefix), schemas.AlertsTopic(prefix), schemas.DeadLetterTopic(prefix)} {

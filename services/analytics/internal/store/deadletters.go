@@ -20,15 +20,17 @@ const Service = "analytics"
 
 // deadLetters is a block of dead_letter_log.
 type deadLetters struct {
+	erased                            Erased
 	id, detail, origin, bytes         *text
 	time, receivedAt                  *moments
 	service, reason, provider, source *words
 	cols                              []clickhouse.Column
 }
 
-func newDeadLetters() *deadLetters {
+func newDeadLetters(erased Erased) *deadLetters {
 	d := &deadLetters{
-		id: new(text), detail: new(text), origin: new(text), bytes: new(text),
+		erased: erased,
+		id:     new(text), detail: new(text), origin: new(text), bytes: new(text),
 		time: new(moments), receivedAt: newMaybeMoments(),
 		service: newWords(), reason: newWords(), provider: newWords(), source: newWords(),
 	}
@@ -56,6 +58,9 @@ func (d *deadLetters) append(rec *kgo.Record) error {
 	}
 	if fault, bad := errors.AsType[*Fault](err); bad {
 		dl = DeadLetter(rec, fault, rec.Timestamp)
+	}
+	if d.erased.HasLetter(dl.ID) {
+		return nil // counted as ignored
 	}
 	d.add(&dl)
 	return nil

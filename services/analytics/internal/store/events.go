@@ -14,7 +14,8 @@ var insertEventsSQL string
 
 // events is a block of event_log.
 type events struct {
-	row event
+	row    event
+	erased Erased
 
 	id                                                    proto.ColUUID
 	time, receivedAt                                      *moments
@@ -36,9 +37,10 @@ type events struct {
 	cols                                                  []clickhouse.Column
 }
 
-func newEvents() *events {
+func newEvents(erased Erased) *events {
 	e := &events{
-		time: new(moments), receivedAt: new(moments),
+		erased: erased,
+		time:   new(moments), receivedAt: new(moments),
 		typ: newWords(), provider: newWords(), source: newWords(), providerEvent: newWords(),
 		recipientDomain: newWords(), mailboxProvider: newWords(), campaign: newWords(),
 		bounceType: newWords(), reason: newWords(), cause: newWords(), classifier: newWords(), enhancedCode: newWords(),
@@ -80,6 +82,9 @@ func (e *events) append(rec *kgo.Record) error {
 	}
 	if err := e.row.read(rec.Value); err != nil {
 		return err
+	}
+	if e.erased.Covers(e.row.RecipientHash, e.row.time, e.row.receivedAt) {
+		e.row.blank()
 	}
 	e.add(&e.row)
 	e.kafkaTopic.Append([]byte(rec.Topic))

@@ -25,12 +25,18 @@ import (
 // takes the bytes apart with another encoder than ours, and returns the rows.
 func stored(tb testing.TB, table string, recs ...*kgo.Record) []clickhousetest.Row {
 	tb.Helper()
+	return storedBut(tb, nobody{}, table, recs...)
+}
+
+// storedBut is stored while people are erased.
+func storedBut(tb testing.TB, erased Erased, table string, recs ...*kgo.Record) []clickhousetest.Row {
+	tb.Helper()
 	srv := clickhousetest.Start(tb)
 	client, err := clickhouse.Open(srv.Config(), zap.NewNop(), prometheus.NewRegistry())
 	if err != nil {
 		tb.Fatal(err)
 	}
-	b := NewBlock(schemas.DefaultTopicPrefix)
+	b := NewBlock(schemas.DefaultTopicPrefix, erased)
 	for _, rec := range recs {
 		if err := b.Append(rec); err != nil {
 			tb.Fatal(err)
@@ -156,7 +162,7 @@ func TestBlock_FaultyEventIsNamedAndLeavesNothing(t *testing.T) {
 		{"raw that is no value", minimal(`,"raw":{]`), NotJSON},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := NewBlock(schemas.DefaultTopicPrefix)
+			b := NewBlock(schemas.DefaultTopicPrefix, nobody{})
 			err := b.Append(eventRecord(tt.value))
 			fault, ok := errors.AsType[*Fault](err)
 			if !ok || fault.Reason != tt.reason {
@@ -198,7 +204,7 @@ func TestBlock_FaultSaysWhereAndNothingOfTheRecord(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			b := NewBlock(schemas.DefaultTopicPrefix)
+			b := NewBlock(schemas.DefaultTopicPrefix, nobody{})
 			if err := b.Append(eventRecord(tt.value)); err == nil || err.Error() != tt.want {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
 			}
@@ -208,7 +214,7 @@ func TestBlock_FaultSaysWhereAndNothingOfTheRecord(t *testing.T) {
 
 func TestBlock_ResetLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
-	b := NewBlock(schemas.DefaultTopicPrefix)
+	b := NewBlock(schemas.DefaultTopicPrefix, nobody{})
 	srv := clickhousetest.Start(t)
 	client, err := clickhouse.Open(srv.Config(), zap.NewNop(), prometheus.NewRegistry())
 	if err != nil {
@@ -353,7 +359,7 @@ func FuzzEvent(f *testing.F) {
 	f.Add([]byte(minimal(`,"tags":[],"metadata":{},"raw":"x"`)))
 	f.Add([]byte(minimal(`,"tags":["a"],"tags":["b","c"],"Recipient":"x","time":"2026-11-20T1:00:00Z"`)))
 	f.Fuzz(func(t *testing.T, value []byte) {
-		b := newEvents()
+		b := newEvents(nobody{})
 		err := b.append(&kgo.Record{Value: value})
 		if err != nil {
 			if b.id.Rows() != 0 || b.raw.Rows() != 0 {
@@ -402,7 +408,7 @@ func BenchmarkBlock_Append(b *testing.B) {
 	}
 	e.Raw = []byte(`{"event":"bounce","time":1767225600,"MessageID":19421777835146490,"Message_GUID":"6b1f0c52-3a0e-4c5e-9d1a-0f8a3a7c1d01","email":"ana@example.com","pad":"` + strings.Repeat("x", 200) + `"}`)
 	rec := eventRecord(string(schemas.AppendJSON(nil, &e)))
-	block := NewBlock(schemas.DefaultTopicPrefix)
+	block := NewBlock(schemas.DefaultTopicPrefix, nobody{})
 	b.SetBytes(int64(len(rec.Value)))
 	b.ReportAllocs()
 	n := 0

@@ -15,6 +15,7 @@ var insertSuppressionsSQL string
 
 // suppressions is a block of suppression_log.
 type suppressions struct {
+	erased                                 Erased
 	hash, address                          *text
 	version                                proto.ColUInt64
 	deleted                                proto.ColUInt8
@@ -26,9 +27,10 @@ type suppressions struct {
 	cols                                   []clickhouse.Column
 }
 
-func newSuppressions() *suppressions {
+func newSuppressions(erased Erased) *suppressions {
 	s := &suppressions{
-		hash: new(text), address: new(text), updatedAt: new(moments),
+		erased: erased,
+		hash:   new(text), address: new(text), updatedAt: new(moments),
 		scope: newWords(), reason: newWords(), provider: newWords(), source: newWords(),
 		addedAt: newMaybeMoments(), removedAt: newMaybeMoments(), expiresAt: newMaybeMoments(), since: newMaybeMoments(),
 		evidence: new(text), note: new(text), removedBy: new(text), removedNote: new(text),
@@ -76,6 +78,9 @@ func (s *suppressions) append(rec *kgo.Record) error {
 	if err := inRange("updated_at", sup.UpdatedAt); err != nil {
 		return err
 	}
+	if e, ok := s.erased.Of(sup.Hash); ok && e.Covers(sup.UpdatedAt, sup.UpdatedAt) {
+		forget(&sup)
+	}
 	s.add(rec, &sup, tombstone)
 	return nil
 }
@@ -102,5 +107,13 @@ func (s *suppressions) add(rec *kgo.Record, sup *schemas.Suppression, tombstone 
 	}
 	for _, list := range s.entries {
 		list.close()
+	}
+}
+
+// forget leaves of sup why the person must not be mailed.
+func forget(sup *schemas.Suppression) {
+	sup.Address = ""
+	for i := range sup.Entries {
+		sup.Entries[i].Note, sup.Entries[i].RemovedNote = "", ""
 	}
 }

@@ -162,7 +162,8 @@ func (c Config) Group(name string) string { return c.GroupPrefix + name }
 func (c Config) TopicNames() []string {
 	prefix := c.TopicPrefix
 	return append(append(schemas.EventTopics(prefix), c.Webhooks...), schemas.DeadLetterTopic(prefix),
-		schemas.SuppressionsTopic(prefix), schemas.AlertsTopic(prefix), schemas.AlertControlsTopic(prefix), schemas.RatesTopic(prefix))
+		schemas.SuppressionsTopic(prefix), schemas.AlertsTopic(prefix), schemas.AlertControlsTopic(prefix), schemas.RatesTopic(prefix),
+		schemas.ErasuresTopic(prefix))
 }
 
 // Validate reports every fault to p. It reads no file and asks no broker.

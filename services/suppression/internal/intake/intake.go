@@ -39,6 +39,14 @@ type Publisher interface {
 	Publish(ctx context.Context, recs ...*kgo.Record) error
 }
 
+// Erasures know who has to be forgotten: package erasure.
+type Erasures interface {
+	// Fault says why that is not known at present.
+	Fault() error
+	// Of returns the erasure of the person with that hash.
+	Of(hash string) (schemas.Erasure, bool)
+}
+
 // Options say what an intake works with.
 type Options struct {
 	Rules     list.Rules
@@ -52,6 +60,8 @@ type Options struct {
 	// provider is doubted, and for how long its bounces list then.
 	OutageRate      float64
 	OutageProbation time.Duration
+	// Erased says who has to be forgotten.
+	Erased Erasures
 	// Hash gives the recipient hash of a canonical address.
 	Hash func(canonical string) string
 	// Former gives the hash that a mailbox with two domains had before, "" for
@@ -86,19 +96,25 @@ type work struct {
 	rule  list.Rule
 	doubt bool // in an outage of its mailbox provider
 	edit  ledger.Edit
+	// erased is until when the person of the event is forgotten, zero where the event
+	// came later or nobody asked.
+	erased time.Time
 }
 
 // apply makes of the event what it means for the state.
 func (w *work) apply(cur schemas.Suppression) schemas.Suppression {
 	if w.doubt {
-		return w.rule.Doubt(cur, &w.event, outageNote)
+		return list.Forget(w.rule.Doubt(cur, &w.event, outageNote), w.erased)
 	}
-	return w.rule.Apply(cur, &w.event)
+	return list.Forget(w.rule.Apply(cur, &w.event), w.erased)
 }
 
 // Handle applies recs and returns once their effect is durable. Its error has
 // the fate of the failed operation.
 func (in *Intake) Handle(ctx context.Context, recs []*kgo.Record) error {
+	if err := in.opt.Erased.Fault(); err != nil {
+		return err
+	}
 	var todo []work
 	var dead []*kgo.Record
 	ignored := 0
@@ -206,6 +222,9 @@ func (in *Intake) edit(w *work) (ledger.Edit, error) {
 	key, err := store.ParseKey(hash)
 	if err != nil {
 		return ledger.Edit{}, fmt.Errorf("read recipient hash: %w", err)
+	}
+	if e, ok := in.opt.Erased.Of(hash); ok && e.Covers(w.event.Time, w.event.ReceivedAt) {
+		w.erased, canonical = e.ErasedAt, "" // the reason counts for ever, the address does not come back
 	}
 	return ledger.Edit{Key: key, Address: canonical, Apply: w.apply}, nil
 }

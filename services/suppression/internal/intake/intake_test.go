@@ -43,6 +43,21 @@ func (l *topic) Publish(_ context.Context, recs ...*kgo.Record) error {
 	return nil
 }
 
+// erased are people who have to be forgotten, by hash.
+type erased map[string]schemas.Erasure
+
+func (e erased) Fault() error {
+	if len(e) == 1 && e[""].Reason != "" {
+		return errors.New(e[""].Reason)
+	}
+	return nil
+}
+
+func (e erased) Of(hash string) (schemas.Erasure, bool) {
+	found, ok := e[hash]
+	return found, ok
+}
+
 type fixture struct {
 	*intake.Intake
 	topic *topic
@@ -64,7 +79,8 @@ func newFixture(change ...func(*intake.Options)) fixture {
 	opt := intake.Options{
 		Rules: list.DefaultRules(list.Probations{Likely: 168 * time.Hour, SecondStrikeAfter: 24 * time.Hour}), Writer: book, Publisher: f.topic, DeadLetters: "email.dead-letter",
 		Delivered: "email.delivered", OutageRate: 0.1, OutageProbation: 168 * time.Hour,
-		Hash: func(string) string { return goodHash },
+		Erased: erased{},
+		Hash:   func(string) string { return goodHash },
 		Former: func(canonical string) string {
 			if canonical == "ana@googlemail.com" {
 				return formerHash
@@ -128,6 +144,46 @@ mailstream_suppression_events_total{outcome="unchanged"} 1
 	wantReasons := []string{"email.complained/0/6 undecodable", "email.complained/0/7 undecodable", "email.complained/0/4 suppression_too_large"}
 	if diff := cmp.Diff(wantReasons, reasons); diff != "" {
 		t.Errorf("dead letters (-want +got):\n%s", diff)
+	}
+}
+
+func TestHandle_EventsOfBeforeAnErasureBringNoAddressBack(t *testing.T) {
+	t.Parallel()
+	until := time.UnixMilli(1767348000000 + 100)
+	people := erased{}
+	for n := range 3 {
+		hash := fmt.Sprintf("%032x", n)
+		people[hash] = schemas.Erasure{Hash: hash, ErasedAt: until}
+	}
+	f := newFixture(func(o *intake.Options) { o.Erased = people })
+	late := until.Add(time.Minute)
+	for n, tt := range []struct {
+		time, received time.Time
+		address        string
+	}{
+		{until, late, ""},             // it happened before
+		{late, until, ""},             // the provider's clock is ahead
+		{late, late, "a@example.com"}, // a new relation
+	} {
+		rec := record(n, func(e *schemas.Event) { e.Time, e.ReceivedAt = tt.time, tt.received })
+		if err := f.Handle(t.Context(), []*kgo.Record{rec}); err != nil {
+			t.Fatal(err)
+		}
+		key, err := store.ParseKey(fmt.Sprintf("%032x", n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if state, _, err := f.store.Get(key); err != nil || state.Address != tt.address || len(state.Entries) != 1 {
+			t.Errorf("case %d: address %q with %d entries (%v), want %q with 1", n, state.Address, len(state.Entries), err, tt.address)
+		}
+	}
+}
+
+func TestHandle_WritesNothingWhileErasuresAreUnknown(t *testing.T) {
+	t.Parallel()
+	f := newFixture(func(o *intake.Options) { o.Erased = erased{"": {Reason: "not read"}} })
+	if err := f.Handle(t.Context(), []*kgo.Record{record(1, nil)}); err == nil || fate.Of(err) != fate.Retry || f.store.Len() != 0 {
+		t.Errorf("Handle = %v with %d addresses, want a fault to retry and none", err, f.store.Len())
 	}
 }
 

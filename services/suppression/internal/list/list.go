@@ -18,11 +18,12 @@ import (
 
 // Merge returns the least state that holds all of a and b, two states of one
 // address. Neither is changed; the result may share strings with both, never
-// the entries' array. Entries come out ordered by scope, then reason.
+// the entries' array. Entries come out ordered by scope, then reason. Of two
+// erasures the later says what is known of the person.
 func Merge(a, b schemas.Suppression) schemas.Suppression {
 	out := schemas.Suppression{
 		Hash:      max(a.Hash, b.Hash),
-		Address:   mergeAddress(a.Address, b.Address),
+		ErasedAt:  later(a.ErasedAt, b.ErasedAt),
 		UpdatedAt: later(a.UpdatedAt, b.UpdatedAt),
 		Entries:   make([]schemas.SuppressionEntry, 0, len(a.Entries)+len(b.Entries)),
 	}
@@ -30,6 +31,15 @@ func Merge(a, b schemas.Suppression) schemas.Suppression {
 	out.Entries = append(out.Entries, b.Entries...)
 	slices.SortStableFunc(out.Entries, compareKeys)
 	out.Entries = mergeNeighbours(out.Entries)
+	switch a.ErasedAt.Compare(b.ErasedAt) {
+	case 0:
+		out.Address = mergeAddress(a.Address, b.Address)
+	case 1:
+		out.Address = a.Address
+	case -1:
+		out.Address = b.Address
+	}
+	forgetNotes(out.Entries, out.ErasedAt)
 	return out
 }
 
@@ -43,7 +53,7 @@ func Tidy(s schemas.Suppression) schemas.Suppression {
 			*t = Stamp(*t)
 		}
 	}
-	s.UpdatedAt = Stamp(s.UpdatedAt)
+	s.UpdatedAt, s.ErasedAt = Stamp(s.UpdatedAt), Stamp(s.ErasedAt)
 	s.Entries = entries
 	return Merge(s, schemas.Suppression{})
 }
@@ -51,8 +61,34 @@ func Tidy(s schemas.Suppression) schemas.Suppression {
 // Same reports whether a and b say the same of the address. When they were
 // written does not count.
 func Same(a, b schemas.Suppression) bool {
-	return a.Hash == b.Hash && a.Address == b.Address &&
+	return a.Hash == b.Hash && a.Address == b.Address && a.ErasedAt.Equal(b.ErasedAt) &&
 		slices.EqualFunc(a.Entries, b.Entries, sameEntry)
+}
+
+// Forget returns cur without the address and what people wrote until at. Hash and
+// reasons stay, so that the person is not mailed again. It is cur where nothing is
+// known of the person, and where as much was forgotten before.
+func Forget(cur schemas.Suppression, at time.Time) schemas.Suppression {
+	if at = Stamp(at); len(cur.Entries) == 0 && cur.Address == "" || !at.After(cur.ErasedAt) {
+		return cur
+	}
+	return Merge(cur, schemas.Suppression{Hash: cur.Hash, ErasedAt: at})
+}
+
+// forgetNotes takes out what people wrote until at. It is a function of the halves
+// and at alone, and a note decides only between halves that differ in nothing else,
+// so it does not matter whether it comes before or after a merge.
+func forgetNotes(entries []schemas.SuppressionEntry, at time.Time) {
+	for i := range entries {
+		if e := &entries[i]; !at.IsZero() {
+			if !e.AddedAt.After(at) {
+				e.Note = ""
+			}
+			if !e.RemovedAt.After(at) {
+				e.RemovedNote = ""
+			}
+		}
+	}
 }
 
 // Find returns the entry of s for the pair, the zero entry of that pair when

@@ -25,6 +25,9 @@ func randomState(r *rand.Rand) schemas.Suppression {
 	if r.IntN(3) > 0 {
 		s.Address = []string{"a@example.com", "b@example.com"}[r.IntN(2)]
 	}
+	if r.IntN(3) == 0 {
+		s = list.Merge(s, schemas.Suppression{Hash: hash, ErasedAt: at(r.IntN(4))})
+	}
 	for range r.IntN(4) {
 		e := schemas.SuppressionEntry{
 			Scope:  []string{schemas.ScopeAccount, "list:1", "stream:news"}[r.IntN(3)],
@@ -65,6 +68,25 @@ func check(t *testing.T, law string, want, got schemas.Suppression) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("merge is not %s (-want +got):\n%s", law, diff)
+	}
+}
+
+func TestForget_LeavesWhyAndNobodyBringsTheAddressBack(t *testing.T) {
+	t.Parallel()
+	entry := schemas.SuppressionEntry{Scope: schemas.ScopeAccount, Reason: schemas.SuppressManual, AddedAt: at(1), Note: "a@example.com called", RemovedAt: at(5), RemovedNote: "later"}
+	known := schemas.Suppression{Hash: hash, Address: "a@example.com", Entries: []schemas.SuppressionEntry{entry}}
+	got := list.Forget(known, at(3))
+	want := entry
+	want.Note = ""
+	check(t, "forgetting", schemas.Suppression{Hash: hash, ErasedAt: at(3), Entries: []schemas.SuppressionEntry{want}}, got)
+	check(t, "forgetting after another replica's state", got, list.Merge(known, got))
+	check(t, "forgetting once", got, list.Forget(got, at(2)))
+	anew := list.Merge(got, schemas.Suppression{Hash: hash, Address: "a@example.com", ErasedAt: at(3)})
+	if anew.Address != "a@example.com" {
+		t.Errorf("the address of a later relation is %q", anew.Address)
+	}
+	if nothing := list.Forget(schemas.Suppression{Hash: hash}, at(3)); !nothing.ErasedAt.IsZero() {
+		t.Error("somebody of whom nothing is known got a record")
 	}
 }
 

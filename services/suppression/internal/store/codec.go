@@ -25,6 +25,9 @@ func appendState(dst []byte, s schemas.Suppression) []byte {
 	for i := range s.Entries {
 		dst = appendEntry(dst, &s.Entries[i])
 	}
+	if !s.ErasedAt.IsZero() { // last, so that all others are as before there was one
+		dst = appendStamp(dst, s.ErasedAt)
+	}
 	return dst
 }
 
@@ -73,6 +76,9 @@ func decodeState(k Key, b []byte) (schemas.Suppression, error) {
 	s.Entries = make([]schemas.SuppressionEntry, n)
 	for i := range s.Entries {
 		d.entry(&s.Entries[i])
+	}
+	if d.rest != "" {
+		s.ErasedAt = d.stamp()
 	}
 	if d.cut || d.rest != "" {
 		return schemas.Suppression{}, fmt.Errorf("decode state: %w", errCut)

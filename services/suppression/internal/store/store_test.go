@@ -50,7 +50,7 @@ func key(n int) store.Key {
 }
 
 func state(k store.Key, entries ...schemas.SuppressionEntry) schemas.Suppression {
-	return schemas.Suppression{Hash: k.String(), Address: "a@example.com", UpdatedAt: at(9), Entries: entries}
+	return schemas.Suppression{Hash: k.String(), Address: "a@example.com", UpdatedAt: at(9), ErasedAt: at(8), Entries: entries}
 }
 
 func entry(scope string, added int) schemas.SuppressionEntry {

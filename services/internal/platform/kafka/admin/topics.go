@@ -54,11 +54,11 @@ type Topic struct {
 }
 
 // Topics returns how all topics have to be: the event topics in the order of
-// their types, those of webhooks, dead letters, suppressions, alerts, their controls and rates.
+// their types, those of webhooks, dead letters, suppressions, alerts, their controls, rates and erasures.
 func Topics(cfg kafka.Config) []Topic {
 	c := cfg.Topics
 	events := deleting(c.Retention)
-	specs := make([]Topic, 0, len(schemas.Types())+len(cfg.Webhooks)+5)
+	specs := make([]Topic, 0, len(schemas.Types())+len(cfg.Webhooks)+6)
 	for _, name := range append(schemas.EventTopics(cfg.TopicPrefix), cfg.Webhooks...) {
 		specs = append(specs, newTopic(c, name, events))
 	}
@@ -69,6 +69,7 @@ func Topics(cfg kafka.Config) []Topic {
 		newTopic(c, schemas.AlertsTopic(cfg.TopicPrefix), compacting(c)),
 		newTopic(c, schemas.AlertControlsTopic(cfg.TopicPrefix), compacting(c)),
 		newTopic(c, schemas.RatesTopic(cfg.TopicPrefix), deleting(c.RatesRetention)),
+		newTopic(c, schemas.ErasuresTopic(cfg.TopicPrefix), compacting(c)),
 	)
 }
 
