@@ -39,6 +39,9 @@ const retryAfterSeconds = "2"
 type Reader interface {
 	// Get returns the state of k; ok is false when nothing is known.
 	Get(k store.Key) (state schemas.Suppression, ok bool, err error)
+	// GetAll returns what is known of each of keys, in their order; the state of one that
+	// is unknown has no hash.
+	GetAll(keys []store.Key) ([]schemas.Suppression, error)
 	// Scan calls yield with the states from key from on, in key order, until yield
 	// says no.
 	Scan(ctx context.Context, from store.Key, yield func(store.Key, schemas.Suppression) bool) error

@@ -146,31 +146,17 @@ func (a *API) answer(b *Backend, req checkRequest) (checkAnswer, error) {
 	}
 	out := checkAnswer{Suppressed: []suppressed{}}
 	positions := newPositions(b)
-	for i, text := range req.Addresses {
-		who, err := a.personOf(text)
-		if err != nil {
-			out.Invalid = append(out.Invalid, invalid{Index: i, Address: text, Error: err.Error()})
-			continue
-		}
-		out.Checked++
-		if positions.wanted() {
-			positions.add(b.Writer.PartitionOf(who.key))
-			if who.hasFormer {
-				positions.add(b.Writer.PartitionOf(who.former))
-			}
-		}
-		state, known, err := stateOf(b.Reader, who)
-		if err != nil {
-			return checkAnswer{}, err
-		}
-		if !known {
-			continue
-		}
+	people := a.people(b, req.Addresses, positions, &out)
+	states, err := statesOf(b.Reader, people)
+	if err != nil {
+		return checkAnswer{}, err
+	}
+	for i, state := range states {
 		entry, ok := list.Strongest(state, query, now)
 		if !ok {
 			continue
 		}
-		found := suppressed{Address: text, entryView: viewOf(entry)}
+		found := suppressed{Address: people[i].asked, entryView: viewOf(entry)}
 		if req.Explain {
 			found.Entries = explain(state, query, now)
 		}
@@ -178,6 +164,27 @@ func (a *API) answer(b *Backend, req checkRequest) (checkAnswer, error) {
 	}
 	out.Token = positions.token(b.Epoch)
 	return out, nil
+}
+
+// people reads the addresses. What is none goes to out.
+func (a *API) people(b *Backend, addresses []string, positions *positions, out *checkAnswer) []person {
+	people := make([]person, 0, len(addresses))
+	for i, text := range addresses {
+		who, err := a.personOf(text)
+		if err != nil {
+			out.Invalid = append(out.Invalid, invalid{Index: i, Address: text, Error: err.Error()})
+			continue
+		}
+		people = append(people, who)
+		if positions.wanted() {
+			positions.add(b.Writer.PartitionOf(who.key))
+			if who.hasFormer {
+				positions.add(b.Writer.PartitionOf(who.former))
+			}
+		}
+	}
+	out.Checked = len(people)
+	return people
 }
 
 func explain(state schemas.Suppression, query list.Query, now time.Time) []explained {

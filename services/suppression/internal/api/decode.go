@@ -74,6 +74,7 @@ func (t target) scope() (scope string, named bool, err error) {
 // person is whom an address is about. A mailbox with two domains had a hash for
 // each of them once, and what was written then is under the former one.
 type person struct {
+	asked     string // as the caller wrote it
 	canonical string
 	key       store.Key
 	former    store.Key
@@ -82,6 +83,7 @@ type person struct {
 
 // personOf reads an address as written.
 func (a *API) personOf(text string) (p person, err error) {
+	p.asked = text
 	if p.canonical, err = address.One(text); err != nil {
 		return p, err
 	}
@@ -98,21 +100,40 @@ func (a *API) personOf(text string) (p person, err error) {
 	return p, err
 }
 
-// stateOf returns all that is known of p.
-func stateOf(r Reader, p person) (schemas.Suppression, bool, error) {
-	state, known, err := r.Get(p.key)
-	if err != nil || !p.hasFormer {
-		return state, known, err
+// statesOf returns all that is known of each of people, in their order; the state of one
+// that is unknown has no hash.
+func statesOf(r Reader, people []person) ([]schemas.Suppression, error) {
+	keys := make([]store.Key, 0, len(people))
+	for i := range people {
+		keys = append(keys, people[i].key)
 	}
-	former, also, err := r.Get(p.former)
-	if err != nil || !also {
-		return state, known, err
+	for i := range people {
+		if people[i].hasFormer {
+			keys = append(keys, people[i].former)
+		}
 	}
-	former.Hash = p.key.String()
-	if !known {
-		return former, true, nil
+	found, err := r.GetAll(keys)
+	if err != nil {
+		return nil, err
 	}
-	return list.Merge(state, former), true, nil
+	states, formers := found[:len(people)], found[len(people):]
+	for i := range people {
+		if !people[i].hasFormer {
+			continue
+		}
+		former := formers[0]
+		formers = formers[1:]
+		if former.Hash == "" {
+			continue
+		}
+		former.Hash = people[i].key.String()
+		if states[i].Hash == "" {
+			states[i] = former
+			continue
+		}
+		states[i] = list.Merge(states[i], former)
+	}
+	return states, nil
 }
 
 // readable says whether text is what a person may have written in one line, or

@@ -31,6 +31,18 @@ func (m *Memory) Get(k Key) (state schemas.Suppression, ok bool, err error) {
 	return r.state, r.found, nil
 }
 
+// GetAll returns what is known of each of keys, in their order; the state of one that is
+// unknown has no hash.
+func (m *Memory) GetAll(keys []Key) ([]schemas.Suppression, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	states := make([]schemas.Suppression, len(keys))
+	for i, k := range keys {
+		states[i] = m.rows[k].state
+	}
+	return states, nil
+}
+
 // Merge makes all of b or nothing of it.
 func (m *Memory) Merge(b Batch) error {
 	m.mu.Lock()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/zap"
 
@@ -146,14 +147,18 @@ func openFolder(ctx context.Context, dir string, opt Options) (*Pebble, error) {
 		return nil, ErrDamaged
 	}
 	alarm := &alarm{file: filepath.Join(dir, damagedName), raised: make(chan struct{}), log: opt.Log}
-	db, err := pebble.Open(dir, &pebble.Options{
+	options := &pebble.Options{
 		CacheSize:          opt.CacheBytes,
 		MemTableSize:       memTableBytes,
 		MaxOpenFiles:       filesOpenMax,
 		FormatMajorVersion: pebble.FormatNewest,
 		Logger:             databaseLog{log: telemetry.Throttled(opt.Log)},
 		EventListener:      &pebble.EventListener{DataCorruption: func(i pebble.DataCorruptionInfo) { alarm.raise(i.Details) }},
-	})
+	}
+	for level := range options.Levels { // a check unpacks nothing, for twice the disk: decision 0021
+		options.Levels[level].Compression = func() *block.CompressionProfile { return block.NoCompression }
+	}
+	db, err := pebble.Open(dir, options)
 	if err != nil {
 		return nil, fmt.Errorf("open local store: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -60,6 +61,62 @@ func (p *Pebble) Get(k Key) (state schemas.Suppression, ok bool, err error) {
 		return schemas.Suppression{}, false, nil
 	}
 	return p.read(k)
+}
+
+// getAllMin is from how many keys on one pass over the disk is quicker than that many
+// questions.
+const getAllMin = 8
+
+// GetAll returns what is known of each of keys, in their order; the state of one that is
+// unknown has no hash. It reads in the order of the disk: a thousand take a third of the
+// time of a thousand Gets (decision 0021).
+func (p *Pebble) GetAll(keys []Key) ([]schemas.Suppression, error) {
+	states := make([]schemas.Suppression, len(keys))
+	var maybe []int // known is who passes the filter, so nearly nobody
+	f := p.filter.Load()
+	for i, k := range keys {
+		if f.has(k) {
+			maybe = append(maybe, i)
+		}
+	}
+	if len(maybe) < getAllMin {
+		for _, i := range maybe {
+			state, _, err := p.read(keys[i])
+			if err != nil {
+				return nil, err
+			}
+			states[i] = state
+		}
+		return states, nil
+	}
+	slices.SortFunc(maybe, func(a, b int) int { return bytes.Compare(keys[a][:], keys[b][:]) })
+	return states, p.pass(keys, maybe, states)
+}
+
+// pass reads the keys that order names, which are sorted, into states.
+func (p *Pebble) pass(keys []Key, order []int, states []schemas.Suppression) error {
+	it, err := p.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixState}, UpperBound: []byte{prefixState + 1}})
+	if err != nil {
+		return p.fault(fmt.Errorf("read states: %w", err))
+	}
+	defer func() { _ = it.Close() }() // its error is read below
+	var space [1 + KeyBytes]byte
+	for _, i := range order {
+		key := stateKey(space[:0], keys[i])
+		if !it.SeekGE(key) {
+			break // an error, or nothing is behind it
+		}
+		if !bytes.Equal(it.Key(), key) {
+			continue
+		}
+		if states[i], err = decodeState(keys[i], it.Value()); err != nil {
+			return p.fault(damaged(err))
+		}
+	}
+	if err := it.Error(); err != nil {
+		return p.fault(fmt.Errorf("read states: %w", err))
+	}
+	return nil
 }
 
 // Merge makes all of b or nothing of it. The error is disk.ErrFull while there is

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ import (
 // reader and merger are the two halves of what every store does.
 type reader interface {
 	Get(k store.Key) (schemas.Suppression, bool, error)
+	GetAll(keys []store.Key) ([]schemas.Suppression, error)
 	Scan(ctx context.Context, from store.Key, yield func(store.Key, schemas.Suppression) bool) error
 	Len() int64
 }
@@ -115,6 +117,7 @@ func TestStore_Conformance(t *testing.T) {
 		{"behind and caught up again", testBehind},
 		{"purge", testPurge},
 		{"scan in order from a key", testScan},
+		{"all at once as one by one", testGetAll},
 	}
 	for name, make := range subjects {
 		for _, tt := range tests {
@@ -126,6 +129,34 @@ func TestStore_Conformance(t *testing.T) {
 func testUnknown(t *testing.T, s subject) {
 	if _, ok, err := s.Get(key(1)); ok || err != nil {
 		t.Errorf("Get = %v, %v", ok, err)
+	}
+}
+
+// testGetAll asks for few and many, known and unknown, one of them twice, in no order.
+func testGetAll(t *testing.T, s subject) {
+	const known = 500
+	var b store.Batch
+	for i := range known {
+		b.Updates = append(b.Updates, store.Update{Key: key(i), State: state(key(i), entry("list:1", i))})
+	}
+	merge(t, s, b)
+	merge(t, s, store.Batch{Updates: []store.Update{{Key: key(7), Purge: true}}})
+	for _, n := range []int{0, 1, 3, 2 * known} {
+		keys := make([]store.Key, 0, n+1)
+		for i := range n {
+			keys = append(keys, key((i*37)%(2*known)))
+		}
+		keys = append(keys, key(0))
+		states, err := s.GetAll(keys)
+		if err != nil || len(states) != len(keys) {
+			t.Fatalf("%d keys: %d states, %v", len(keys), len(states), err)
+		}
+		for i, k := range keys {
+			one, _, err := s.Get(k)
+			if diff := cmp.Diff(one, states[i]); diff != "" || err != nil {
+				t.Fatalf("key %d of %d, %v (-Get +GetAll):\n%s", i, len(keys), err, diff)
+			}
+		}
 	}
 }
 
@@ -362,6 +393,22 @@ func TestPebble_FilterGrowsWithoutForgetting(t *testing.T) {
 
 func TestPebble_DamageInUseIsSaid(t *testing.T) {
 	t.Parallel()
+	reads := map[string]func(*store.Pebble, store.Key) error{
+		"one": func(p *store.Pebble, k store.Key) error {
+			_, _, err := p.Get(k)
+			return err
+		},
+		"many": func(p *store.Pebble, k store.Key) error {
+			_, err := p.GetAll(slices.Repeat([]store.Key{k}, 20))
+			return err
+		},
+	}
+	for name, read := range reads {
+		t.Run(name, func(t *testing.T) { t.Parallel(); damageIsSaid(t, read) })
+	}
+}
+
+func damageIsSaid(t *testing.T, read func(*store.Pebble, store.Key) error) {
 	dir := t.TempDir()
 	p := open(t, dir, "topic")
 	const keys = 2000
@@ -387,7 +434,7 @@ func TestPebble_DamageInUseIsSaid(t *testing.T) {
 	}
 	var fault error
 	for i := 0; i < keys && fault == nil; i++ {
-		_, _, fault = p.Get(key(i))
+		fault = read(p, key(i))
 	}
 	if !errors.Is(fault, store.ErrDamaged) || fate.Of(fault) != fate.Halt {
 		t.Fatalf("reads say %v, want ErrDamaged with the fate halt", fault)

@@ -1,0 +1,51 @@
+package store_test
+
+import (
+	"testing"
+
+	"github.com/mailstream/mailstream/services/suppression/internal/store"
+)
+
+// BenchmarkPebble reads 1,000 known keys of a list that is on disk, one by one and at
+// once.
+func BenchmarkPebble(b *testing.B) {
+	const listed, asked = 1_000_000, 1000
+	p := open(b, b.TempDir(), "topic")
+	defer closeStore(b, p)
+	for i := 0; i < listed; {
+		var batch store.Batch
+		for range 20_000 {
+			k := key(i)
+			batch.Updates = append(batch.Updates, store.Update{Key: k, State: state(k, entry("account", i))})
+			i++
+		}
+		merge(b, p, batch)
+	}
+	if err := p.Compact(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	keys := make([]store.Key, asked)
+	next := func(round int) {
+		for i := range keys {
+			keys[i] = key((round*asked + i) * 7919 % listed)
+		}
+	}
+	b.Run("one by one", func(b *testing.B) {
+		for round := 0; b.Loop(); round++ {
+			next(round)
+			for _, k := range keys {
+				if _, ok, err := p.Get(k); !ok || err != nil {
+					b.Fatal(ok, err)
+				}
+			}
+		}
+	})
+	b.Run("at once", func(b *testing.B) {
+		for round := 0; b.Loop(); round++ {
+			next(round)
+			if states, err := p.GetAll(keys); err != nil || states[0].Hash == "" {
+				b.Fatal(states[0], err)
+			}
+		}
+	})
+}
