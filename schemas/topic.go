@@ -60,13 +60,32 @@ const (
 	HeaderTime        = "ce_time"        // Event.Time
 	HeaderContentType = "content-type"   // ContentTypeJSON
 	HeaderTraceparent = "traceparent"    // W3C Trace Context, when the request had one
-	// HeaderReplay marks a record that was republished from history. Alerting does
-	// not count it; all others treat it like the first one.
+	// HeaderReplay marks a record that was republished from history, and names the
+	// operation that did it. Alerting does not count it; all others treat it like the
+	// first one.
 	HeaderReplay = "mailstream-replay"
+	// HeaderOrigin says how the record came about: an Origin. Absent means OriginLive.
+	HeaderOrigin = "origin"
 
 	SpecVersion     = "1.0"
 	ContentTypeJSON = "application/json"
 )
+
+// Origin is how a record came about. An event has one id whatever its origin.
+type Origin string
+
+// The origins.
+const (
+	OriginLive     Origin = "live"     // a webhook, as it came
+	OriginReplay   Origin = "replay"   // made anew from stored bytes
+	OriginBackfill Origin = "backfill" // fetched from the provider's API
+	OriginSimulate Origin = "simulate" // by mailstream simulate: of mail that was never sent
+)
+
+// Origins returns every origin. The caller owns the slice.
+func Origins() []Origin {
+	return []Origin{OriginLive, OriginReplay, OriginBackfill, OriginSimulate}
+}
 
 // CloudEventSource returns the value of HeaderSource for a configured source.
 func CloudEventSource(source string) string { return "/mailstream/" + source }

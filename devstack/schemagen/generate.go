@@ -280,7 +280,7 @@ func asyncAPI() ([]byte, error) {
 	out, err := yaml.MarshalWithOptions(object{
 		member("asyncapi", "3.0.0"),
 		member("info", object{
-			member("title", "Mailstream topics"), member("version", "1.3.0"),
+			member("title", "Mailstream topics"), member("version", "1.4.0"),
 			member("description", "Events of email providers, by type, and what Mailstream makes of them. Generated from the Go types. DO NOT EDIT: run make gen. The prefix of the topics is configurable."),
 			member("license", object{member("name", "Apache-2.0")}),
 		}),
@@ -308,7 +308,8 @@ func headers() object {
 			member(schemas.HeaderTime, text("the event's time, RFC 3339")),
 			member(schemas.HeaderContentType, object{member("const", schemas.ContentTypeJSON)}),
 			member(schemas.HeaderTraceparent, text("W3C trace context, when the webhook had one")),
-			member(schemas.HeaderReplay, text("set on a record that was republished from history")),
+			member(schemas.HeaderReplay, text("the operation that republished the record from history")),
+			member(schemas.HeaderOrigin, object{member("enum", schemas.Origins()), member("description", "how the record came about; absent means live")}),
 		}),
 	}
 }

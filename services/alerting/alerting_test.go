@@ -48,6 +48,8 @@ func TestNoSpike_NobodyIsTold(t *testing.T) {
 	old.age = 16 * time.Minute
 	replay := blocked(40, "replay.test")
 	replay.headers = []kgo.RecordHeader{{Key: schemas.HeaderReplay, Value: []byte("1")}}
+	backfill := blocked(40, "backfill.test")
+	backfill.headers = []kgo.RecordHeader{{Key: schemas.HeaderOrigin, Value: []byte(schemas.OriginBackfill)}}
 	elsewhere := blocked(15, "sources.test")
 	elsewhere.source = "other"
 	opened := mail{kind: schemas.Opened, n: 40, domain: "opened.test"}
@@ -61,6 +63,7 @@ func TestNoSpike_NobodyIsTold(t *testing.T) {
 		{"19 of 19", []mail{blocked(19, "d.test")}},
 		{"older than the window", []mail{old}},
 		{"replayed", []mail{replay}},
+		{"fetched afterwards", []mail{backfill}},
 		{"two sources, none with enough", []mail{blocked(15, "sources.test"), elsewhere}},
 		{"other events", []mail{opened}},
 	}
@@ -75,8 +78,8 @@ func TestNoSpike_NobodyIsTold(t *testing.T) {
 	if alerts := r.alerts(in, ""); len(alerts) != 0 {
 		t.Errorf("alerts: %+v", alerts)
 	}
-	if n := in.metric(t, "mailstream_alerting_records_finished_total", "replayed"); n != 40 {
-		t.Errorf("%v records replayed, want 40", n)
+	if n := in.metric(t, "mailstream_alerting_records_finished_total", "replayed"); n != 80 {
+		t.Errorf("%v records replayed, want 80", n)
 	}
 	if n := in.metric(t, "mailstream_alerting_records_finished_total", "late"); n != 40 {
 		t.Errorf("%v records late, want 40", n)

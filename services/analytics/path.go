@@ -189,7 +189,7 @@ func (p *path) park(ctx context.Context, b *batch) error {
 	size := 0
 	for i, f := range b.faulty {
 		if f.rec.Topic != schemas.DeadLetterTopic(p.prefix) {
-			letter := deadletter.Record(schemas.DeadLetterTopic(p.prefix), store.DeadLetter(f.rec, f.fault, time.Now().UTC()))
+			letter := deadletter.Record(schemas.DeadLetterTopic(p.prefix), store.DeadLetter(f.rec, f.fault, time.Now().UTC()), deadletter.OriginOf(f.rec))
 			letters = append(letters, &letter)
 			size += len(letter.Value)
 		}

@@ -95,6 +95,11 @@ type Source struct {
 	// AllowFrom are the addresses and CIDR blocks requests may come from. Default
 	// none: from all.
 	AllowFrom []string `yaml:"allow_from"`
+	// AllowSimulate takes the word of a request that it is of `mailstream simulate`:
+	// its header `Mailstream-Origin: simulate` becomes the origin of its events. Where
+	// it is false the header says nothing. Default false; true in the development
+	// configuration.
+	AllowSimulate bool `yaml:"allow_simulate,omitempty"`
 	// Generic says how the requests of a source of the provider generic are read.
 	Generic *generic.Config `yaml:"generic,omitempty"`
 }

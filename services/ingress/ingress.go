@@ -60,6 +60,7 @@ type source struct {
 	readsForms       bool     // and no JSON
 	origins          []string // may send CloudEvents after asking with OPTIONS
 	inQuery          bool     // events may come in the URL, by GET too
+	allowSimulate    bool     // a request may say that it is simulated
 }
 
 // kind is what is the same for all events of a type.
@@ -186,6 +187,7 @@ func (s *Service) addSources() error {
 			metrics:          s.metrics.of(sc.Name, entry.Provider),
 			cloudEventSource: []byte(schemas.CloudEventSource(sc.Name)),
 			kinds:            s.kinds(),
+			allowSimulate:    sc.AllowSimulate,
 		}
 		src.room = s.room.Source(src.guard.Signed())
 		if sc.Generic != nil {

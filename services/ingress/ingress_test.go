@@ -213,7 +213,7 @@ func TestIngress_PublishesABounceWithKeyHeadersAndBody(t *testing.T) {
 	}
 	for key, want := range map[string]string{
 		"ce_specversion": "1.0", "ce_id": e.ID, "ce_source": "/mailstream/" + testSource, "ce_type": "email.bounced",
-		"ce_time": "2026-01-01T00:00:05.000Z", "content-type": "application/json", "traceparent": traceparent,
+		"ce_time": "2026-01-01T00:00:05.000Z", "content-type": "application/json", "origin": "live", "traceparent": traceparent,
 	} {
 		if headers[key] != want {
 			t.Errorf("header %s is %q, want %q", key, headers[key], want)

@@ -67,9 +67,15 @@ func (o *outgoing) keep(s string) []byte {
 	return o.memory[start:len(o.memory):len(o.memory)]
 }
 
+// headerMarks are the headers that are the same for all events of a request.
+type headerMarks struct {
+	traceparent string // "" without one
+	origin      []byte
+}
+
 // event adds the record of an event. It is false, with nothing added, when the
 // record is larger than bytesMax.
-func (o *outgoing) event(it *provider.Item, src *source, traceparent string, bytesMax int) bool {
+func (o *outgoing) event(it *provider.Item, src *source, marks headerMarks, bytesMax int) bool {
 	ev := &it.Event
 	start := len(o.memory)
 	o.memory = schemas.AppendJSON(o.memory, ev)
@@ -91,9 +97,10 @@ func (o *outgoing) event(it *provider.Item, src *source, traceparent string, byt
 		kgo.RecordHeader{Key: schemas.HeaderType, Value: kind.cloudEventType},
 		kgo.RecordHeader{Key: schemas.HeaderTime, Value: eventTime},
 		kgo.RecordHeader{Key: schemas.HeaderContentType, Value: contentType},
+		kgo.RecordHeader{Key: schemas.HeaderOrigin, Value: marks.origin},
 	)
-	if traceparent != "" {
-		o.headers = append(o.headers, kgo.RecordHeader{Key: schemas.HeaderTraceparent, Value: o.keep(traceparent)})
+	if marks.traceparent != "" {
+		o.headers = append(o.headers, kgo.RecordHeader{Key: schemas.HeaderTraceparent, Value: o.keep(marks.traceparent)})
 	}
 	o.records = append(o.records, kgo.Record{
 		Topic: kind.topic, Key: o.keep(schemas.PartitionKey(ev)), Value: value, Headers: o.headers[first:len(o.headers):len(o.headers)],
@@ -103,11 +110,26 @@ func (o *outgoing) event(it *provider.Item, src *source, traceparent string, byt
 
 // deadLetter adds the record of an item that cannot be an event.
 func (o *outgoing) deadLetter(it *provider.Item, x *exchange, topic string) {
-	o.records = append(o.records, deadletter.Record(topic, deadLetterOf(it, x)))
+	o.records = append(o.records, deadletter.Record(topic, deadLetterOf(it, x), schemas.Origin(x.origin())))
+}
+
+// headerOrigin is what `mailstream simulate` says of its requests.
+const headerOrigin = "Mailstream-Origin"
+
+// origin is live for all requests but simulated ones of a source that allows them:
+// no request decides on its own what its events are taken for.
+func (x *exchange) origin() []byte {
+	if x.source.allowSimulate && x.r.Header.Get(headerOrigin) == string(schemas.OriginSimulate) {
+		return originSimulate
+	}
+	return originLive
 }
 
 // Header values that never change. They are read-only.
 var (
 	specVersion = []byte(schemas.SpecVersion)
 	contentType = []byte(schemas.ContentTypeJSON)
+
+	originLive     = []byte(schemas.OriginLive)
+	originSimulate = []byte(schemas.OriginSimulate)
 )

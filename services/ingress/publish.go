@@ -69,13 +69,13 @@ func (s *Service) encode(x *exchange) {
 	items := x.batch.Items()
 	o := &x.outgoing
 	o.begin(len(items))
-	traceparent := ""
+	marks := headerMarks{origin: x.origin()}
 	if given := x.r.Header["Traceparent"]; len(given) == 1 {
-		traceparent = validTraceparent(given[0])
+		marks.traceparent = validTraceparent(given[0])
 	}
 	for i := range items {
 		it := &items[i]
-		if it.Fault == "" && !o.event(it, x.source, traceparent, s.recordBytesMax) {
+		if it.Fault == "" && !o.event(it, x.source, marks, s.recordBytesMax) {
 			it.Reject(provider.TooLarge)
 		}
 		if it.Fault != "" {

@@ -53,7 +53,7 @@ func (s *Service) publishOne(ctx context.Context, from *source, it *provider.Ite
 	}
 	var o outgoing
 	o.begin(1)
-	if it.Fault != "" || !o.event(it, from, "", s.recordBytesMax) {
+	if it.Fault != "" || !o.event(it, from, headerMarks{origin: originLive}, s.recordBytesMax) {
 		return fate.Wrap(fate.DeadLetter, errors.New("the event is none: a link that was made by hand"))
 	}
 	o.finish()

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/provider/dialect"
 )
@@ -122,6 +123,7 @@ func (p *poster) post(ctx context.Context, r dialect.Request) (status int, retry
 	for name, value := range r.Header {
 		req.Header.Set(name, value)
 	}
+	req.Header.Set("Mailstream-Origin", string(schemas.OriginSimulate))
 	p.cfg.Auth.authorize(req)
 	began := time.Now()
 	resp, err := p.client.Do(req)

@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -48,8 +49,20 @@ func OfRecord(rec *kgo.Record, prefix string, d schemas.DeadLetter) schemas.Dead
 	return d
 }
 
-// Record returns the record of d for topic, keyed by its ID.
-func Record(topic string, d schemas.DeadLetter) kgo.Record {
+// OriginOf returns how rec came about, as its header says it. A header without one
+// of the four words is that of a live record.
+func OriginOf(rec *kgo.Record) schemas.Origin {
+	for _, h := range rec.Headers {
+		if h.Key == schemas.HeaderOrigin && slices.Contains(schemas.Origins(), schemas.Origin(h.Value)) {
+			return schemas.Origin(h.Value)
+		}
+	}
+	return schemas.OriginLive
+}
+
+// Record returns the record of d for topic, keyed by its ID, with the origin of what
+// was given up.
+func Record(topic string, d schemas.DeadLetter, origin schemas.Origin) kgo.Record {
 	d.Time, d.ReceivedAt = representable(d.Time), representable(d.ReceivedAt)
 	value, err := json.Marshal(d)
 	if err != nil { // text, bytes and times of four-digit years: encoding/json refuses none of them
@@ -57,7 +70,10 @@ func Record(topic string, d schemas.DeadLetter) kgo.Record {
 	}
 	return kgo.Record{
 		Topic: topic, Key: []byte(d.ID), Value: value,
-		Headers: []kgo.RecordHeader{{Key: schemas.HeaderContentType, Value: []byte(schemas.ContentTypeJSON)}},
+		Headers: []kgo.RecordHeader{
+			{Key: schemas.HeaderContentType, Value: []byte(schemas.ContentTypeJSON)},
+			{Key: schemas.HeaderOrigin, Value: []byte(origin)},
+		},
 	}
 }
 

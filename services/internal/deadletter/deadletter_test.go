@@ -40,12 +40,12 @@ func TestRecord_HasItsBytesWhateverItsTimes(t *testing.T) {
 	t.Parallel()
 	for _, at := range []time.Time{{}, time.Unix(0, 0), time.UnixMilli(1<<63 - 1), time.UnixMilli(-1 << 63), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)} {
 		d := schemas.DeadLetter{ID: "i", Time: at, ReceivedAt: at, Service: "s", Reason: "r", Bytes: []byte("\xff\x00{")}
-		rec := deadletter.Record("t", d)
+		rec := deadletter.Record("t", d, schemas.OriginReplay)
 		var got schemas.DeadLetter
 		if err := json.Unmarshal(rec.Value, &got); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(d.Bytes, got.Bytes); diff != "" || string(rec.Key) != "i" || rec.Topic != "t" || len(rec.Headers) != 1 {
+		if diff := cmp.Diff(d.Bytes, got.Bytes); diff != "" || string(rec.Key) != "i" || rec.Topic != "t" || len(rec.Headers) != 2 || deadletter.OriginOf(&rec) != schemas.OriginReplay {
 			t.Errorf("at %v: %s %+v", at, diff, rec)
 		}
 	}

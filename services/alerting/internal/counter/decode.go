@@ -112,10 +112,13 @@ func bounded(name []byte) string {
 	return string(name)
 }
 
-// isReplay says whether the record was republished from history.
+// isReplay says whether the record was made from history: replayed, or fetched from
+// the provider afterwards. Live and simulated mail is judged.
 func isReplay(rec *kgo.Record) bool {
 	for _, h := range rec.Headers {
-		if h.Key == schemas.HeaderReplay {
+		switch {
+		case h.Key == schemas.HeaderReplay,
+			h.Key == schemas.HeaderOrigin && (string(h.Value) == string(schemas.OriginReplay) || string(h.Value) == string(schemas.OriginBackfill)):
 			return true
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/mailstream/mailstream/services/internal/deadletter"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 )
 
@@ -23,7 +24,7 @@ type events struct {
 	recipientDomain, mailboxProvider, campaign            *words
 	bounceType, reason, cause, classifier, enhancedCode   *words
 	confidence, blocklist                                 *words
-	country, feedbackSource, kafkaTopic                   *words
+	country, feedbackSource, kafkaTopic, origin           *words
 	providerEventID, messageID, recipient, recipientHash  *text
 	blocklistSubject, blocklistURL                        *text
 	smtpReply, url, ip, userAgent, listID, sendingIP, raw *text
@@ -45,7 +46,7 @@ func newEvents(erased Erased) *events {
 		recipientDomain: newWords(), mailboxProvider: newWords(), campaign: newWords(),
 		bounceType: newWords(), reason: newWords(), cause: newWords(), classifier: newWords(), enhancedCode: newWords(),
 		confidence: newWords(), blocklist: newWords(), blocklistSubject: new(text), blocklistURL: new(text),
-		country: newWords(), feedbackSource: newWords(), kafkaTopic: newWords(),
+		country: newWords(), feedbackSource: newWords(), kafkaTopic: newWords(), origin: newWords(),
 		providerEventID: new(text), messageID: new(text), recipient: new(text), recipientHash: new(text),
 		smtpReply: new(text), url: new(text), ip: new(text), userAgent: new(text), listID: new(text), sendingIP: new(text), raw: new(text),
 		tagItems: new(text), metaKeys: new(text), metaValues: new(text),
@@ -66,7 +67,7 @@ func newEvents(erased Erased) *events {
 		{Name: "blocklist", Data: e.blocklist}, {Name: "blocklist_subject", Data: e.blocklistSubject}, {Name: "blocklist_url", Data: e.blocklistURL},
 		{Name: "url", Data: e.url}, {Name: "ip", Data: e.ip}, {Name: "user_agent", Data: e.userAgent}, {Name: "country", Data: e.country}, {Name: "machine", Data: e.machine},
 		{Name: "feedback_source", Data: e.feedbackSource}, {Name: "list_id", Data: e.listID}, {Name: "sending_ip", Data: e.sendingIP},
-		{Name: "raw", Data: e.raw},
+		{Name: "raw", Data: e.raw}, {Name: "origin", Data: e.origin},
 		{Name: "kafka_topic", Data: e.kafkaTopic}, {Name: "kafka_partition", Data: &e.kafkaPartition}, {Name: "kafka_offset", Data: &e.kafkaOffset},
 	}
 	return e
@@ -87,6 +88,7 @@ func (e *events) append(rec *kgo.Record) error {
 		e.row.blank()
 	}
 	e.add(&e.row)
+	e.origin.Append([]byte(deadletter.OriginOf(rec)))
 	e.kafkaTopic.Append([]byte(rec.Topic))
 	e.kafkaPartition = append(e.kafkaPartition, uint16(rec.Partition))
 	e.kafkaOffset = append(e.kafkaOffset, uint64(rec.Offset))

@@ -86,6 +86,7 @@ func TestBlock_EventKeepsEveryFieldExactly(t *testing.T) {
 		"url": "https://e.com/?a=1&b=2", "ip": "2001:db8::1", "user_agent": "UA", "country": "DE", "machine": &no,
 		"feedback_source": "fbl", "list_id": "17", "sending_ip": "192.0.2.1",
 		"raw":         `{ "MessageID" : 92233720368547758089, "esc":"\u00e9\/" }`,
+		"origin":      "live",
 		"kafka_topic": "email.bounced", "kafka_partition": uint16(3), "kafka_offset": uint64(1 << 40),
 	}
 	if diff := cmp.Diff([]clickhousetest.Row{want}, stored(t, "event_log", eventRecord(fullEvent))); diff != "" {
@@ -127,7 +128,7 @@ func TestBlock_HasAColumnForEveryFieldOfAnEvent(t *testing.T) {
 		}
 	}
 	for column := range row {
-		if !fields[column] && !strings.HasPrefix(column, "kafka_") {
+		if !fields[column] && column != "origin" && !strings.HasPrefix(column, "kafka_") { // origin is a header
 			t.Errorf("column %q is no field", column)
 		}
 	}
@@ -209,6 +210,17 @@ func TestBlock_FaultSaysWhereAndNothingOfTheRecord(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestBlock_OriginIsOneOfTheFour(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string]string{"": "live", "live": "live", "replay": "replay", "backfill": "backfill", "simulate": "simulate", "Replay": "live", "x": "live"} {
+		rec := eventRecord(fullEvent)
+		rec.Headers = append(rec.Headers, kgo.RecordHeader{Key: schemas.HeaderOrigin, Value: []byte(header)})
+		if got := stored(t, "event_log", rec)[0]["origin"]; got != want {
+			t.Errorf("header %q: origin %v, want %s", header, got, want)
+		}
 	}
 }
 

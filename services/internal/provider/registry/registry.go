@@ -115,7 +115,7 @@ func Names() []string {
 func DevelopmentSources() string {
 	var out strings.Builder
 	for _, e := range Entries() {
-		out.WriteString("- name: " + e.Name() + "\n  provider: " + e.Name() + "\n")
+		out.WriteString("- name: " + e.Name() + "\n  provider: " + e.Name() + "\n  allow_simulate: true\n")
 		for line := range strings.Lines(e.Development) {
 			out.WriteString("  " + line)
 		}

@@ -276,7 +276,7 @@ func (in *Intake) count(todo []work, results []ledger.Result) {
 func (in *Intake) deadLetter(rec *kgo.Record, reason string, cause error) *kgo.Record {
 	dead := deadletter.Record(in.opt.DeadLetters, deadletter.OfRecord(rec, "suppression\x00", schemas.DeadLetter{
 		Time: list.Stamp(time.Now()), Service: "suppression", Reason: reason, Detail: cause.Error(), ReceivedAt: list.Stamp(rec.Timestamp),
-	}))
+	}), deadletter.OriginOf(rec))
 	in.opt.Log.Warn("event was dead-lettered", telemetry.Topic(rec.Topic), telemetry.Partition(rec.Partition),
 		telemetry.Offset(rec.Offset), telemetry.Reason(reason), telemetry.Err(cause))
 	return &dead

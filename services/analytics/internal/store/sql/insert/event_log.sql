@@ -7,5 +7,5 @@ INSERT INTO event_log
     campaign, tags, metadata, bounce_type, reason, cause, confidence, classifier,
     permanent, smtp_code, enhanced_code, smtp_reply, blocklist, blocklist_subject, blocklist_url,
     url, ip, user_agent, country, machine,
-    feedback_source, list_id, sending_ip, raw, kafka_topic, kafka_partition, kafka_offset
+    feedback_source, list_id, sending_ip, raw, origin, kafka_topic, kafka_partition, kafka_offset
 )
