@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/provider/dialect"
 )
@@ -33,6 +34,9 @@ const (
 	// answerBytesMax bounds an answer's body.
 	answerBytesMax = 64 << 10
 )
+
+// retryBackoff is the delay where an answer names none.
+var retryBackoff = lifecycle.Backoff{Min: time.Second, Max: time.Second}
 
 // Summary is what the ingress answered.
 type Summary struct {
@@ -94,31 +98,46 @@ func newPoster(cfg Config) *poster {
 // send posts r until it is answered 200, attemptsMax is reached or the grace is over. If
 // the very first request gets no answer, the run ends: there is no server.
 func (p *poster) send(ctx context.Context, r dialect.Request) error {
-	for attempt := 1; ; attempt++ {
-		status, delay, err := p.post(ctx, r)
-		switch {
-		case ctx.Err() != nil, status == http.StatusOK:
-			return nil
-		case err != nil && p.nobodyYet():
-			return fmt.Errorf("post to %s: %w", p.url, err)
-		case status == http.StatusUnauthorized || status == http.StatusNotFound:
-			return fmt.Errorf("post to %s: %d %s: check --source and its credentials in --config", p.url, status, http.StatusText(status))
-		case attempt == attemptsMax, time.Since(p.began) > p.cfg.Duration+p.cfg.Grace:
-			p.note(func(s *Summary) { s.GivenUp++ })
-			return nil
-		}
+	attempt := 0
+	err := retryBackoff.Retry(ctx, func(ctx context.Context) error {
+		attempt++
+		status, err := p.post(ctx, r)
+		return p.judge(status, attempt, err)
+	}, func(int, time.Duration, error) {
 		p.note(func(s *Summary) { s.Retries++ })
-		if lifecycle.Sleep(ctx, delay) != nil {
-			return nil
-		}
+	})
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case fate.Of(err) == fate.DeadLetter:
+		p.note(func(s *Summary) { s.GivenUp++ })
+		return nil
+	default:
+		return err
 	}
 }
 
-func (p *poster) post(ctx context.Context, r dialect.Request) (status int, retryAfter time.Duration, err error) {
-	retryAfter = time.Second
+// judge returns nil for a request that is done with, else what becomes of it.
+func (p *poster) judge(status, attempt int, err error) error {
+	switch {
+	case status == http.StatusOK:
+		return nil
+	case err != nil && p.unanswered():
+		return fate.Wrap(fate.Halt, fmt.Errorf("post to %s: %w", p.url, err))
+	case status == http.StatusUnauthorized || status == http.StatusNotFound:
+		return fate.Wrap(fate.Halt, fmt.Errorf("post to %s: %d %s: check --source and its credentials in --config", p.url, status, http.StatusText(status)))
+	case attempt == attemptsMax, time.Since(p.began) > p.cfg.Duration+p.cfg.Grace:
+		return fate.Wrap(fate.DeadLetter, err)
+	default:
+		return err
+	}
+}
+
+// post sends r once. A status other than 200 is an error, too.
+func (p *poster) post(ctx context.Context, r dialect.Request) (status int, err error) {
 	req, err := http.NewRequestWithContext(ctx, cmp.Or(r.Method, http.MethodPost), p.target(r), bytes.NewReader(r.Body))
 	if err != nil {
-		return 0, retryAfter, err
+		return 0, err
 	}
 	for name, value := range r.Header {
 		req.Header.Set(name, value)
@@ -129,7 +148,7 @@ func (p *poster) post(ctx context.Context, r dialect.Request) (status int, retry
 	resp, err := p.client.Do(req)
 	if err != nil {
 		p.note(func(s *Summary) { s.Answers[0]++ })
-		return 0, retryAfter, err
+		return 0, err
 	}
 	defer func() { _ = resp.Body.Close() }() // read to its end already
 	text, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
@@ -141,9 +160,6 @@ func (p *poster) post(ctx context.Context, r dialect.Request) (status int, retry
 	if resp.StatusCode == http.StatusOK && err == nil {
 		err = json.Unmarshal(text, &counts)
 	}
-	if seconds, perr := strconv.Atoi(resp.Header.Get("Retry-After")); perr == nil {
-		retryAfter = min(time.Duration(seconds)*time.Second, retryDelayMax)
-	}
 	p.note(func(s *Summary) {
 		s.Answers[resp.StatusCode]++
 		s.Accepted += counts.Accepted
@@ -153,7 +169,19 @@ func (p *poster) post(ctx context.Context, r dialect.Request) (status int, retry
 		}
 		p.keep(took)
 	})
-	return resp.StatusCode, retryAfter, err
+	if resp.StatusCode != http.StatusOK {
+		err = refusal(resp)
+	}
+	return resp.StatusCode, err
+}
+
+// refusal is the error of an answer other than 200, with the delay that it asks for.
+func refusal(resp *http.Response) error {
+	err := fmt.Errorf("answered %s", resp.Status)
+	if seconds, perr := strconv.Atoi(resp.Header.Get("Retry-After")); perr == nil {
+		return &lifecycle.Delayed{Delay: min(time.Duration(seconds)*time.Second, retryDelayMax), Err: err}
+	}
+	return err
 }
 
 // target is the URL of one request.
@@ -180,8 +208,8 @@ func (p *poster) keep(took time.Duration) {
 	p.seen++
 }
 
-// nobodyYet says that no request was ever answered.
-func (p *poster) nobodyYet() bool {
+// unanswered says that no request was ever answered.
+func (p *poster) unanswered() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.seen == 0

@@ -30,8 +30,22 @@ func (b Backoff) Next(attempt int) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
+// Delayed is a fault of which is known when the next attempt is due, such as an
+// answer with Retry-After.
+type Delayed struct {
+	Delay time.Duration
+	Err   error
+}
+
+// Error returns the cause's text.
+func (e *Delayed) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *Delayed) Unwrap() error { return e.Err }
+
 // Retry calls do until it returns nil, an error whose fate is not retry, or ctx
-// is done; then it returns the cause of ctx together with the last fault.
+// is done; then it returns the cause of ctx together with the last fault. The
+// delay of a Delayed is used instead of Next.
 // failed, when not nil, is called for each failed attempt, counted from 1, with
 // the delay before the next.
 func (b Backoff) Retry(ctx context.Context, do func(ctx context.Context) error, failed func(attempt int, delay time.Duration, err error)) error {
@@ -44,6 +58,9 @@ func (b Backoff) Retry(ctx context.Context, do func(ctx context.Context) error, 
 			return fmt.Errorf("%w, after: %w", context.Cause(ctx), err)
 		}
 		delay := b.Next(attempt)
+		if known, ok := errors.AsType[*Delayed](err); ok {
+			delay = known.Delay
+		}
 		if failed != nil {
 			failed(attempt, delay, err)
 		}

@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 	"testing/synctest"
@@ -85,6 +86,29 @@ func TestRetry_EndsWithSuccessAFinalFaultOrItsContext(t *testing.T) {
 					t.Errorf("%d attempts and %d reports, want %d and %d", attempts, reported, tc.attempts, tc.reported)
 				}
 			})
+		})
+	}
+}
+
+func TestRetry_WaitsAsLongAsADelayedFaultSays(t *testing.T) {
+	t.Parallel()
+	for _, want := range []time.Duration{0, 7 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			began, failed := time.Now(), false
+			err := lifecycle.Backoff{Min: time.Second, Max: time.Second}.Retry(t.Context(), func(context.Context) error {
+				if failed {
+					return nil
+				}
+				failed = true
+				return fmt.Errorf("post: %w", &lifecycle.Delayed{Delay: want, Err: io.EOF})
+			}, func(_ int, delay time.Duration, err error) {
+				if delay != want || !errors.Is(err, io.EOF) {
+					t.Errorf("delay %s, %v", delay, err)
+				}
+			})
+			if took := time.Since(began); err != nil || took != want {
+				t.Errorf("after %s: %v", took, err)
+			}
 		})
 	}
 }
