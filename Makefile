@@ -88,7 +88,7 @@ bench: ## the numbers of the budget table, each beside its reference
 	@go build -o bin/ ./devstack/cmd/bench
 	@exec bin/bench
 
-lint: ## gofmt, go vet, golangci-lint, deadcode
+lint: ## gofmt, go vet, golangci-lint, deadcode, actionlint
 	@echo '== gofmt'
 	@unformatted=$$(gofmt -s -l $(MODULES)); test -z "$$unformatted" || { echo "run gofmt -s -w on:"; echo "$$unformatted"; exit 1; }
 	@echo '== go vet'
@@ -100,6 +100,8 @@ lint: ## gofmt, go vet, golangci-lint, deadcode
 	@deadcode=$$(cd devstack/lint && GOWORK=off go tool -n deadcode); \
 	found=$$("$$deadcode" -tags kafka,sql -test $(PACKAGES)); \
 	dead=$$(grep -v '_test\.go:' <<< "$$found" || true); test -z "$$dead" || { echo "nothing calls these, not even a test:"; echo "$$dead"; exit 1; }
+	@echo '== actionlint' # without programs that may be installed or not
+	@actionlint=$$(cd devstack/lint && GOWORK=off go tool -n actionlint); "$$actionlint" -shellcheck= -pyflakes= .github/workflows/*.yml
 
 gen: ## write generated files again; inside a checkout, fail when one was stale
 	@echo '== generated files'
