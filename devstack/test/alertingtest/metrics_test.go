@@ -86,6 +86,39 @@ func TestDimensions_SplitAndJoin(t *testing.T) {
 		"r source=b tag=news: 15/15", "r source=b tag=o'clock: 15/15")
 }
 
+// An incident ends by mail that came since it began, of every kind of statement and
+// every kind of key.
+func TestIncidents_EndByFreshMail(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := mail{tags: []string{"a", "o'clock"}, campaign: "c"}
+	for k := 1; k <= 4; k++ {
+		w.send(100, now.AddDate(0, 0, -7*k).Add(-time.Minute), m, delivered())
+		w.send(100, now.AddDate(0, 0, -7*k).Add(10*time.Minute), m, delivered())
+	}
+	w.send(30, now.Add(-time.Minute), m, blocked(schemas.OtherReason))
+	w.send(400, now.Add(10*time.Minute), m, delivered())
+	w.store()
+	ends := ", window: 1h, min_volume: 20, resolve_volume: 100, resolve_for: 1s"
+	list := w.play(now, now.Add(20*time.Minute), 5*time.Minute, `  sql: {built_in: []}
+  rules:
+    - {name: blocks, metric: block_rate, by: [tag, campaign], threshold: 0.5`+ends+`}
+    - {name: together, metric: block_rate, by: [tag], together: true, threshold: 0.5`+ends+`}
+    - {name: unknown, metric: unknown_share, by: [tag, all], threshold: 0.5`+ends+`}
+    - {name: drop, metric: volume_drop, by: [source, tag], threshold: 0.5`+ends+`}
+`)
+	got := map[string]int{}
+	for _, a := range list {
+		got[a.Rule]++
+		if a.Ended != schemas.EndRecovered || !a.Since.Equal(now) {
+			t.Errorf("%s began %s, ended %q", line(a), a.Since, a.Ended)
+		}
+	}
+	if diff := cmp.Diff(map[string]int{"blocks": 3, "together": 2, "unknown": 3, "drop": 3}, got); diff != "" {
+		t.Errorf("incidents (-want +got):\n%s", diff)
+	}
+}
+
 func TestMatch_NarrowsByStream(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

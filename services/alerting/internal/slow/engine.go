@@ -34,6 +34,8 @@ const (
 	// behindMax is how far ClickHouse may be behind Kafka to be believed: beyond, feeds
 	// would seem silent that are not.
 	behindMax = 5 * time.Minute
+	// newestMax is how old the latest event in Kafka may be to be looked for in ClickHouse.
+	newestMax = 2 * 24 * time.Hour
 	// baselineKept is how long the weeks before are remembered; they hardly change.
 	baselineKept = 15 * time.Minute
 	// weeksMin is how many of the four weeks must have mail to compare with.
@@ -176,7 +178,7 @@ func (e *Engine) turn(ctx context.Context, now time.Time) {
 		round, err := e.round(ctx, q, now)
 		e.met.duration.Observe(time.Since(began).Seconds())
 		if err != nil {
-			e.failed(ctx, fmt.Errorf("read %s by %s over %s: %w", q.rules[0].Metric, q.by, q.window, err))
+			e.failed(ctx, fmt.Errorf("read %s by %s over %s: %w", q.rules()[0].Metric, q.dimensions(), q.window, err))
 			continue
 		}
 		q.okAt = now
@@ -208,7 +210,7 @@ func (e *Engine) watchOver(now time.Time) {
 	gone := 0
 	for _, q := range e.queries {
 		if now.Sub(q.okAt) > notJudgedAfter+q.pace {
-			gone += len(q.rules)
+			gone += len(q.rules())
 		}
 	}
 	if !e.seen && !e.opt.Wanted {
@@ -222,7 +224,7 @@ func (e *Engine) watchOver(now time.Time) {
 	e.toldGone = gone > 0
 	all := 0
 	for _, q := range e.queries {
-		all += len(q.rules)
+		all += len(q.rules())
 	}
 	reading := rule.Reading{Now: now, Part: int64(gone), Total: int64(all), Fresh: int64(all)}
 	e.opt.Take(Round{Found: []Found{{Rule: rule.NotJudged(), Labels: map[string]string{metric.All: metric.All}, Reading: reading}}})
@@ -235,19 +237,29 @@ func (e *Engine) underWay(name string) bool {
 // believable says whether what ClickHouse has is the present.
 func (e *Engine) believable(ctx context.Context, now time.Time) error {
 	newest := e.opt.Newest()
-	var list []lastRow
-	at := span{now.Add(-2 * 24 * time.Hour), now.Add(time.Hour)}
-	if err := e.read(ctx, &list, scope{}.statement(lastSQL), append(at.args(), clickhouse.Arg("since", "0"), clickhouse.Arg("limit", decimal(keysMax)))...); err != nil {
-		return err
+	compare := !newest.IsZero() && now.Sub(newest) < newestMax
+	if !compare { // it only has to answer
+		newest = now
 	}
-	var stored int64
-	for _, r := range list {
-		stored = max(stored, r.Last)
+	var list []newestRow
+	for _, back := range []time.Duration{time.Hour, 14 * 24 * time.Hour} { // an event of long ago is rare, and dear to look for
+		list = nil
+		if err := e.read(ctx, &list, newestSQL, clickhouse.Arg("since", millis(newest.Add(-back)))); err != nil {
+			return err
+		}
+		if !compare || len(list) > 0 && newest.Sub(time.UnixMilli(list[0].Last)) <= behindMax {
+			return nil
+		}
 	}
-	if !newest.IsZero() && now.Sub(newest) < 2*24*time.Hour && newest.Sub(time.UnixMilli(stored)) > behindMax {
-		return fmt.Errorf("read how far analytics is: an event of %s is not stored, the latest is of %s", newest.UTC().Format(time.RFC3339), time.UnixMilli(stored).UTC().Format(time.RFC3339))
+	stored := time.Time{}
+	if len(list) > 0 {
+		stored = time.UnixMilli(list[0].Last)
 	}
-	return nil
+	return fmt.Errorf("read how far analytics is: an event of %s is not stored, the latest is of %s", newest.UTC().Format(time.RFC3339), stored.UTC().Format(time.RFC3339))
+}
+
+type newestRow struct {
+	Last int64 `ch:"last"`
 }
 
 // ReadAll reads every query as of now, due or not.
@@ -255,7 +267,7 @@ func (e *Engine) ReadAll(ctx context.Context, now time.Time) (rounds []Round, er
 	for _, q := range e.queries {
 		round, err := e.round(ctx, q, now)
 		if err != nil {
-			return rounds, fmt.Errorf("read %s by %s over %s: %w", q.rules[0].Metric, q.by, q.window, err)
+			return rounds, fmt.Errorf("read %s by %s over %s: %w", q.rules()[0].Metric, q.dimensions(), q.window, err)
 		}
 		rounds = append(rounds, round)
 	}
@@ -266,8 +278,10 @@ func (e *Engine) ReadAll(ctx context.Context, now time.Time) (rounds []Round, er
 func (e *Engine) round(ctx context.Context, q *query, now time.Time) (Round, error) {
 	active := e.opt.Active()
 	var out Round
-	for _, r := range q.rules {
-		out.Read = append(out.Read, Scope{r.Name, q.by})
+	for _, s := range q.splits {
+		for _, r := range s.rules {
+			out.Read = append(out.Read, Scope{r.Name, s.by})
+		}
 	}
 	if q.kind == silence {
 		found, err := e.silent(ctx, q, now, active)
@@ -278,39 +292,50 @@ func (e *Engine) round(ctx context.Context, q *query, now time.Time) (Round, err
 	if err := e.learn(ctx, q, at); err != nil {
 		return out, err
 	}
-	list, found, err := e.rows(ctx, q, at, q.watch(active))
+	list, beyond, err := e.rows(ctx, q, at, q.watch(active))
 	if err != nil {
 		return out, err
 	}
-	if int(found) > len(list) {
-		e.met.overflow.Add(float64(int(found) - len(list)))
+	e.met.overflow.Add(float64(beyond))
+	underWay := make(map[string]bool, len(active))
+	for i := range active {
+		underWay[active[i].Fingerprint] = true
 	}
-	asked := 0
+	var fresh []*Found
+	asked := map[string][]*Found{} // by the name of the key
 	for _, got := range list {
-		for _, r := range q.rules {
-			f := Found{Rule: r, Labels: q.labels(got.source, got.key), Counts: got.counts, Causes: got.causes}
-			f.Reading = rule.Reading{Now: now, Fresh: got.fresh}
-			f.Reading.Part, f.Reading.Total = got.parts(r.Metric)
-			f.Reading.Usual, f.Reading.HasUsual = q.usual.of(r.Metric, got)
-			known := slices.ContainsFunc(active, func(a schemas.Alert) bool { return a.Fingerprint == rule.Fingerprint(r.Name, f.Labels) })
-			if !known && !r.Over(f.Reading) {
+		for _, f := range q.judge(got, now) {
+			known := underWay[rule.Fingerprint(f.Rule.Name, f.Labels)]
+			if !known && !f.Rule.Over(f.Reading) {
 				continue
 			}
-			if !known && q.kind == outcomes && asked < carriersAsked {
-				asked++
-				if f.Carriers, err = e.carriers(ctx, q, r.Metric, got, at); err != nil {
-					return out, err
-				}
+			name := keyed(got.split, got.source, got.key)
+			if _, have := asked[name]; !known && q.kind == outcomes && (have || len(asked) < carriersAsked) {
+				asked[name] = append(asked[name], f)
 			}
-			out.Found = append(out.Found, f)
+			fresh = append(fresh, f)
 		}
 	}
-	return out, nil
+	if len(asked) > 0 {
+		err = e.carriers(ctx, q, at, asked)
+	}
+	for _, f := range fresh {
+		out.Found = append(out.Found, *f)
+	}
+	return out, err
 }
 
-func (b baseline) of(name string, r row) (rate float64, ok bool) {
-	rate, ok = b.rates[name][hexed(r.source, r.key)]
-	return rate, ok
+// judge makes the readings of one row, by each rule of its split.
+func (q *query) judge(got row, now time.Time) (out []*Found) {
+	s := q.splits[got.split]
+	for _, r := range s.rules {
+		f := &Found{Rule: r, Labels: s.labels(got.source, got.key), Counts: got.counts, Causes: got.causes}
+		f.Reading = rule.Reading{Now: now, Fresh: got.fresh}
+		f.Reading.Part, f.Reading.Total = got.parts(r.Metric)
+		f.Reading.Usual, f.Reading.HasUsual = q.usual.of(r.Metric, got)
+		out = append(out, f)
+	}
+	return out
 }
 
 // read selects within the limits.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,24 +139,72 @@ func TestPlan_SharesQueries(t *testing.T) {
 	}
 	for _, q := range queries {
 		if q.pace < time.Minute || q.pace > 5*time.Minute {
-			t.Errorf("%s is read every %s", q.rules[0].Name, q.pace)
+			t.Errorf("%s is read every %s", q.rules()[0].Name, q.pace)
 		}
 	}
 }
 
-func TestScope_KeysAndLabelsAreEachOthersReverse(t *testing.T) {
+// Rules that read the same mail share one query, however they split it.
+func TestPlan_ReadsTheSameMailOnce(t *testing.T) {
 	t.Parallel()
-	for _, s := range []scope{{by: metric.Campaign}, {by: metric.Campaign, together: true}, {by: metric.Source}, {by: metric.All}} {
-		source := "a/b"
-		if s.together || s.by == metric.Source || s.by == metric.All {
-			source = ""
+	var rules []rule.Rule
+	for i, name := range []string{metric.BlockRate, metric.BounceRate, metric.ComplaintRate, metric.DeferralRate} {
+		rules = append(rules, rule.Rule{
+			Name: name, Metric: name, By: []string{metric.Campaign, metric.SendingIP, metric.Tag}, Window: 24 * time.Hour, Together: i == 0,
+		}.WithDefaults())
+	}
+	queries := plan(rules, time.Minute)
+	if len(queries) != 1 || len(queries[0].splits) != 6 { // each with and without its source
+		t.Fatalf("%d queries, the first with %d splits", len(queries), len(queries[0].splits))
+	}
+	if got := len(queries[0].rules()); got != len(rules) {
+		t.Errorf("%d rules, want %d", got, len(rules))
+	}
+}
+
+// The weeks before are the dearest to read and hardly change: they are read now and
+// then, and anew when time goes back, as a back-test may make it.
+func TestVolume_RemembersTheWeeksBefore(t *testing.T) {
+	t.Parallel()
+	r := &rig{server: &server{}}
+	r.Engine = New(Options{
+		Rules: []rule.Rule{rule.Rule{Name: "v", Metric: metric.VolumeDrop, Window: 24 * time.Hour}.WithDefaults()}, Pace: time.Minute, RowsMax: 1,
+		Active: func() []schemas.Alert { return nil },
+	}, r.server, zap.NewNop(), prometheus.NewRegistry())
+	usual := func() (n int) {
+		for _, q := range r.server.queries {
+			if strings.Contains(q, "four weeks before") {
+				n++
+			}
 		}
-		key, ok := s.keyOf(s.labels(source, "it's"))
-		if !ok || key != hexed(source, "it's") {
-			t.Errorf("%+v: %q, %t", s, key, ok)
+		return n
+	}
+	for _, tt := range []struct {
+		at   time.Duration
+		want int
+	}{{0, 1}, {59 * time.Minute, 1}, {time.Hour, 2}, {0, 3}} {
+		if _, err := r.ReadAll(t.Context(), start.Add(tt.at)); err != nil {
+			t.Fatal(err)
+		}
+		if got := usual(); got != tt.want {
+			t.Errorf("after %s: the weeks before were read %d times, want %d", tt.at, got, tt.want)
 		}
 	}
-	if _, ok := (scope{by: metric.Campaign}).keyOf(map[string]string{metric.Campaign: "x"}); ok {
+}
+
+func TestSplit_KeysAndLabelsAreEachOthersReverse(t *testing.T) {
+	t.Parallel()
+	for _, s := range []split{{by: metric.Campaign}, {by: metric.Campaign, together: true}, {by: metric.Source}, {by: metric.All}} {
+		source := "a/b"
+		if s.alone() {
+			source = ""
+		}
+		gotSource, key, ok := s.keyOf(s.labels(source, "it's"))
+		if !ok || gotSource != source || key != "it's" {
+			t.Errorf("%+v: %q of %q, %t", s, key, gotSource, ok)
+		}
+	}
+	if _, _, ok := (split{by: metric.Campaign}).keyOf(map[string]string{metric.Campaign: "x"}); ok {
 		t.Error("an alert of all sources is taken for one of a source")
 	}
 }

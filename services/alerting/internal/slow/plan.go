@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,20 +18,26 @@ import (
 //go:embed sql/messages.sql
 var messagesSQL string
 
+//go:embed sql/counts.sql
+var countsSQL string
+
 //go:embed sql/outcomes.sql
 var outcomesSQL string
 
 //go:embed sql/events.sql
 var eventsSQL string
 
-//go:embed sql/volume.sql
-var volumeSQL string
+//go:embed sql/usual.sql
+var usualSQL string
 
 //go:embed sql/expected.sql
 var expectedSQL string
 
 //go:embed sql/last.sql
 var lastSQL string
+
+//go:embed sql/newest.sql
+var newestSQL string
 
 //go:embed sql/late.sql
 var lateSQL string
@@ -64,109 +71,167 @@ func kindOf(name string) kind {
 	}
 }
 
-// scope is what one query reads; rules that differ in nothing else share it.
+// scope is what one query reads; rules that differ in nothing else share it, however
+// they split what was read.
 type scope struct {
-	kind     kind
-	by       string
-	together bool
-	match    rule.Match
-	window   time.Duration
+	kind   kind
+	match  rule.Match
+	window time.Duration
 }
 
-// query is a scope with the rules over it and when it was read.
+// split is one way to divide what a query reads into keys.
+type split struct {
+	by       string
+	together bool
+	rules    []rule.Rule // over these keys
+}
+
+// query is a scope with its splits and when it was read.
 type query struct {
 	scope
-	rules []rule.Rule
-	pace  time.Duration
-	dueAt time.Time
-	okAt  time.Time // when it was last read
-	usual baseline
+	splits []split
+	pace   time.Duration
+	dueAt  time.Time
+	okAt   time.Time // when it was last read
+	failed int       // readings that went wrong since
+	usual  baseline
+	volume volumes
 }
 
 // plan divides the rules into queries: as few as there are scopes.
 func plan(rules []rule.Rule, pace time.Duration) []*query {
 	var out []*query
 	for _, r := range rules {
+		s := scope{kindOf(r.Metric), r.Match, r.Window}
+		i := slices.IndexFunc(out, func(q *query) bool { return reflect.DeepEqual(q.scope, s) })
+		if i < 0 {
+			i, out = len(out), append(out, &query{scope: s, pace: max(pace, min(r.Window/60, 5*pace))})
+		}
 		for _, by := range r.By {
-			s := scope{kindOf(r.Metric), by, r.Together, r.Match, r.Window}
-			var q *query
-			for _, have := range out {
-				if reflect.DeepEqual(have.scope, s) {
-					q = have
-				}
-			}
-			if q == nil {
-				q = &query{scope: s, pace: max(pace, min(r.Window/60, 5*pace))}
-				out = append(out, q)
-			}
-			q.rules = append(q.rules, r)
+			out[i].add(r, by)
 		}
 	}
 	return out
 }
 
-// label is the key of one row as labels of an alert.
-func (s scope) labels(source, key string) map[string]string {
-	switch {
-	case s.by == metric.All, s.by == metric.Source, s.together:
+func (q *query) add(r rule.Rule, by string) {
+	i := slices.IndexFunc(q.splits, func(s split) bool { return s.by == by && s.together == r.Together })
+	if i < 0 {
+		i, q.splits = len(q.splits), append(q.splits, split{by: by, together: r.Together})
+	}
+	q.splits[i].rules = append(q.splits[i].rules, r)
+}
+
+// rules returns the rules over q, each once.
+func (q *query) rules() (out []rule.Rule) {
+	for _, s := range q.splits {
+		for _, r := range s.rules {
+			if !slices.ContainsFunc(out, func(have rule.Rule) bool { return have.Name == r.Name }) {
+				out = append(out, r)
+			}
+		}
+	}
+	return out
+}
+
+// dimensions names what q splits by, for a message.
+func (q *query) dimensions() string {
+	var names []string
+	for _, s := range q.splits {
+		names = append(names, s.by)
+	}
+	return strings.Join(names, ", ")
+}
+
+// alone says whether the key is not within a source.
+func (s split) alone() bool { return s.together || s.by == metric.Source || s.by == metric.All }
+
+// labels is the key of one row as labels of an alert.
+func (s split) labels(source, key string) map[string]string {
+	if s.alone() {
 		return map[string]string{s.by: key}
-	default:
-		return map[string]string{schemas.LabelSource: source, s.by: key}
 	}
+	return map[string]string{schemas.LabelSource: source, s.by: key}
 }
 
-// keyOf is the reverse of labels, in the form the statements compare; ok is false
-// for labels of another scope.
-func (s scope) keyOf(labels map[string]string) (key string, ok bool) {
-	value, has := labels[s.by]
-	source := labels[schemas.LabelSource]
-	if s.by == metric.Source {
-		source = ""
-	}
+// keyOf is the reverse of labels; ok is false for labels of another split.
+func (s split) keyOf(labels map[string]string) (source, key string, ok bool) {
+	key, has := labels[s.by]
 	if !has || len(labels) != len(s.labels("", "")) {
-		return "", false
+		return "", "", false
 	}
-	return hexed(source, value), true
+	if !s.alone() {
+		source = labels[schemas.LabelSource]
+	}
+	return source, key, true
 }
 
-// hexed keeps names, which are anything, from needing quotes in a parameter.
-func hexed(source, key string) string {
-	return hexOf(source) + "-" + hexOf(key)
+// keyed names a key of the i-th split, as the statements do.
+func keyed(i int, source, key string) string {
+	return fmt.Sprintf("%d\x00%s\x00%s", i, source, key)
 }
 
-// expressions are what stands for the dimension in a statement over messages and in
-// one over events.
-func (s scope) expressions() (message, event string) {
-	switch s.by {
+// column is a dimension: its name in messages.sql and in the tables.
+type column struct{ message, event string }
+
+func columnOf(by string) column {
+	switch by {
 	case schemas.DimensionDomain:
-		return "domain_of", "recipient_domain"
+		return column{"domain_of", "recipient_domain"}
 	case schemas.DimensionProvider:
-		return "provider_of", "mailbox_provider"
-	case metric.Source:
-		return "source_of", "source"
+		return column{"provider_of", "mailbox_provider"}
 	case metric.Campaign:
-		return "campaign_of", "campaign"
+		return column{"campaign_of", "campaign"}
 	case metric.SendingIP:
-		return "ip_of", "sending_ip"
+		return column{"ip_of", "sending_ip"}
 	case metric.Tag:
-		return "arrayJoin(tags_of)", "arrayJoin(tags)"
+		return column{"tags_of", "tags"}
 	default:
-		return "'all'", "'all'"
+		return column{"source_of", "source"}
 	}
 }
 
-// statement puts messages.sql and the words of the scope into text.
-func (s scope) statement(text string) string {
-	message, event := s.expressions()
-	key, source := event, "source"
-	if s.kind == outcomes {
-		key, source = message, "source_of"
+// columns are those that the splits need, for a statement over events.
+func (q *query) columns() string {
+	list := []string{"source AS source_of"}
+	for _, s := range q.splits {
+		c := columnOf(s.by)
+		if text := c.event + " AS " + c.message; !slices.Contains(list, text) {
+			list = append(list, text)
+		}
 	}
-	if s.together || s.by == metric.Source || s.by == metric.All {
-		source = "''"
+	return strings.Join(list, ", ")
+}
+
+// keys is an expression: all keys of one message or event, as tuples of the number of
+// the split, the source and the value.
+func (q *query) keys() string {
+	one, many := []string{}, []string{}
+	for i, s := range q.splits {
+		source, value := "toString(source_of)", "toString("+columnOf(s.by).message+")"
+		if s.alone() {
+			source = "''"
+		}
+		switch s.by {
+		case metric.All:
+			one = append(one, fmt.Sprintf("(%d, '', 'all')", i))
+		case metric.Tag:
+			many = append(many, fmt.Sprintf("arrayMap(tag -> (%d, %s, tag), tags_of)", i, source))
+		default:
+			one = append(one, fmt.Sprintf("(%d, %s, %s)", i, source, value))
+		}
 	}
-	return strings.NewReplacer("{{source}}", "toString("+source+")", "{{key}}", "toString("+key+")", "{{match}}", matchText(s.match)).
-		Replace(strings.Replace(text, "{{messages}}", messagesSQL, 1))
+	if len(one) > 0 {
+		many = append(many, "["+strings.Join(one, ", ")+"]")
+	}
+	return "arrayConcat(" + strings.Join(many, ", ") + ")"
+}
+
+// statement puts the other files and the words of the query into text. The words come
+// out of a fixed list; values are parameters.
+func (q *query) statement(text string) string {
+	return strings.NewReplacer("{{columns}}", q.columns(), "{{keys}}", q.keys(), "{{match}}", matchText(q.match)).
+		Replace(strings.NewReplacer("{{messages}}", messagesSQL, "{{counts}}", strings.TrimSpace(countsSQL)).Replace(text))
 }
 
 // matchText is the condition of a match. What has no cause and no reason passes
@@ -174,7 +239,7 @@ func (s scope) statement(text string) string {
 func matchText(m rule.Match) string {
 	var b strings.Builder
 	for _, f := range matchFields(m) {
-		in, out := split(f.words)
+		in, out := divide(f.words)
 		may := ""
 		if f.empty {
 			may = f.column + " = '' OR "
@@ -191,7 +256,7 @@ func matchText(m rule.Match) string {
 
 func matchArgs(m rule.Match) (args []any) {
 	for _, f := range matchFields(m) {
-		in, out := split(f.words)
+		in, out := divide(f.words)
 		if len(in) > 0 {
 			args = append(args, clickhouse.Arg("match_"+f.name, array(in)))
 		}
@@ -217,8 +282,8 @@ func matchFields(m rule.Match) []matchField {
 	}
 }
 
-// split divides words into those wanted and those not, in hexadecimal.
-func split(words []string) (in, out []string) {
+// divide sorts words into those wanted and those not, in hexadecimal.
+func divide(words []string) (in, out []string) {
 	for _, w := range words {
 		if not, ok := strings.CutPrefix(w, "!"); ok {
 			out = append(out, hexOf(not))
@@ -242,5 +307,5 @@ func numbers(list []int64) string {
 	return strings.ReplaceAll(fmt.Sprint(list), " ", ",")
 }
 
-// hexOf is a name as hex() writes it.
+// hexOf is a name as hex() writes it: names are anything, and need no quotes so.
 func hexOf(s string) string { return strings.ToUpper(hex.EncodeToString([]byte(s))) }

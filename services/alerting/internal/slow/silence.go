@@ -39,13 +39,13 @@ func (e *Engine) silent(ctx context.Context, q *query, now time.Time, active []s
 		return nil, err
 	}
 	var out []Found
-	for _, r := range q.rules {
+	for _, r := range q.rules() {
 		under := func(labels map[string]string) bool {
 			print := rule.Fingerprint(r.Name, labels)
 			return slices.ContainsFunc(active, func(a schemas.Alert) bool { return a.Fingerprint == print })
 		}
 		found := silentOf(r, feeds, now, under)
-		if q.by == metric.All {
+		if !slices.Contains(r.By, metric.Source) {
 			found = slices.DeleteFunc(found, func(f Found) bool { return f.Labels[metric.All] == "" })
 		}
 		out = append(out, found...)
@@ -112,9 +112,9 @@ func (f *feed) found(r rule.Rule, labels map[string]string, now time.Time) Found
 
 // feeds reads when every source was last heard and what it used to send.
 func (e *Engine) feeds(ctx context.Context, q *query, now time.Time, active []schemas.Alert) (map[string]*feed, error) {
-	since := int64(0)
+	since, rules := int64(0), q.rules()
 	for i := range active {
-		if slices.ContainsFunc(q.rules, func(r rule.Rule) bool { return r.Name == active[i].Rule }) {
+		if slices.ContainsFunc(rules, func(r rule.Rule) bool { return r.Name == active[i].Rule }) {
 			since = max(since, active[i].Since.UnixMilli())
 		}
 	}

@@ -1,13 +1,19 @@
--- Who carries a spike at one key: for each campaign, IP and source its bad messages
--- and all its messages, the most bad first.
-SELECT carrier.1 AS dimension, carrier.2 AS value, countIf({{bad}}) AS bad, countIf({{counted}}) AS volume
+-- Who carries the spikes at some keys, {names}: for each of them and each campaign, IP
+-- and source what became of its messages, the most bad first; the row without a
+-- dimension is the key itself.
+WITH arrayMap(name -> unhex(name), {names:Array(String)}) AS watched
+SELECT
+    concat(toString(tuple.1), '\0', tuple.2, '\0', tuple.3) AS name,
+    carrier.1 AS dimension,
+    carrier.2 AS value,
+    {{counts}}
 FROM
 (
     {{messages}}
 )
+ARRAY JOIN arrayFilter(tuple -> has(watched, concat(toString(tuple.1), '\0', tuple.2, '\0', tuple.3)), {{keys}}) AS tuple
 ARRAY JOIN [('source', toString(source_of)), ('campaign', toString(campaign_of)), ('sending_ip', toString(ip_of)), ('', '')] AS carrier
-WHERE ({source:String} = '' OR hex(source_of) = {source:String}) AND {{holds}}
-GROUP BY carrier
-HAVING bad > 0 OR carrier.1 = ''
-ORDER BY carrier.1 = '' DESC, bad DESC, dimension, value
-LIMIT {limit:UInt32}
+GROUP BY name, carrier
+HAVING bounced + blocked + complaints + unsubscriptions + deferrals > 0 OR dimension = ''
+ORDER BY name, dimension = '' DESC, bounced + blocked + complaints + unsubscriptions + deferrals DESC, dimension, value
+LIMIT {limit:UInt32} BY name

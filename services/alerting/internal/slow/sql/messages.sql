@@ -22,11 +22,12 @@ SELECT
     intDiv(bitAnd(best, 63), 16) AS outcome,
     bitAnd(best, 8) > 0 AS hard,
     bitAnd(best, 7) AS why,
-    maxIf(toUnixTimestamp64Milli(time), rank > 0) AS last,
-    max(type = 'deferred') AS deferred,
-    max(type = 'complained') AS complained,
-    max(type = 'unsubscribed') AS unsubscribed,
-    max(type = 'delivered') AS was_delivered
+    toInt64(intDiv(best, 64)) AS last,
+    groupBitOr(multiIf(type = 'deferred', 1, type = 'complained', 2, type = 'unsubscribed', 4, type = 'delivered', 8, 0)) AS types,
+    bitAnd(types, 1) > 0 AS deferred,
+    bitAnd(types, 2) > 0 AS complained,
+    bitAnd(types, 4) > 0 AS unsubscribed,
+    bitAnd(types, 8) > 0 AS was_delivered
 FROM event_log
 WHERE time > fromUnixTimestamp64Milli({from:Int64}) AND time <= fromUnixTimestamp64Milli({to:Int64})
     AND type IN ('delivered', 'bounced', 'blocked', 'deferred', 'complained', 'unsubscribed')

@@ -1,0 +1,11 @@
+countIf(outcome = 1) AS delivered,
+    countIf(outcome = 2) AS bounced,
+    countIf(outcome = 2 AND hard) AS hard,
+    countIf(outcome = 3) AS blocked,
+    countIf(outcome >= 2 AND why = 4) AS suppressed,
+    countIf(deferred) AS deferrals,
+    countIf(deferred OR outcome > 0) AS tried,
+    countIf(complained) AS complaints,
+    countIf(complained OR (was_delivered AND provider_of != 'google')) AS complainable,
+    countIf(unsubscribed) AS unsubscriptions,
+    countIf(was_delivered) AS deliveries
