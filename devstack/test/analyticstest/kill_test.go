@@ -32,6 +32,12 @@ type ownEngine struct {
 
 func newOwnEngine(t *testing.T) *ownEngine {
 	t.Helper()
+	return newOwnEngineAt(t, func(string) {})
+}
+
+// newOwnEngineAt starts on a folder that fill has filled.
+func newOwnEngineAt(t *testing.T, fill func(dir string)) *ownEngine {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -41,6 +47,7 @@ func newOwnEngine(t *testing.T) *ownEngine {
 	if err := ln.Close(); err != nil {
 		t.Fatal(err)
 	}
+	fill(e.cfg.DataDir)
 	e.start(t)
 	t.Cleanup(func() {
 		e.cancel()
