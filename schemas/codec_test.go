@@ -20,12 +20,13 @@ func full() Event {
 		MessageID: "576460761234567891", Recipient: "ana@example.com", RecipientDomain: "example.com",
 		RecipientHash: "00112233445566778899aabbccddeeff", MailboxProvider: "google",
 		Campaign: "spring \"2026\"", Tags: []string{"a", "b\\c"},
-		Metadata:   map[string]string{"b": "2", "a": "1\n", "<&>": "\u2028"},
+		Metadata: map[string]string{"b": "2", "a": "1\n", "<&>": "\u2028"},
+		Subject:  "Your order \u00fc", FromDomain: "example.org", SendingDomain: "mg.example.org", Template: "t-7",
 		BounceType: Hard, Reason: InvalidRecipient, Cause: CauseRecipient, Confidence: Certain, Classifier: "2026-11-1",
 		Permanent: &yes, SMTPCode: 550, EnhancedCode: "5.1.1", SMTPReply: "550 5.1.1 \x01\t\r no such user ü",
 		Blocklist: "spamhaus-zen", BlocklistSubject: "192.0.2.1", BlocklistURL: "https://example.com/192.0.2.1",
 		URL: "https://example.com/?a=1&b=<2>", IP: "2001:db8::1", UserAgent: "Example/1.0", Country: "DE",
-		Machine: &no, FeedbackSource: "JMRPP", ListID: "17", SendingIP: "192.0.2.1",
+		Machine: &no, FeedbackSource: "JMRPP", ListID: "17", SendingIP: "192.0.2.1", IPPool: "tx",
 		Raw: json.RawMessage("{ \"event\": \"bounce\",\r\n \"MessageID\":576460761234567891}"),
 	}
 }

@@ -177,6 +177,16 @@ type Event struct {
 	Tags     []string          `json:"tags,omitempty"`
 	Metadata map[string]string `json:"metadata,omitempty"`
 
+	// What the message says of itself and of its sender, where the provider tells it.
+	Subject string `json:"subject,omitempty"` // as the provider has it, decoded (RFC 2047) where it does so
+	// FromDomain is the domain of the From header (RFC 5322), which readers see and
+	// DMARC asks: lower case A-label.
+	FromDomain string `json:"from_domain,omitempty"`
+	// SendingDomain is the domain whose reputation is asked beside it: of the DKIM
+	// signature or of the envelope sender, whichever the provider tells; lower case.
+	SendingDomain string `json:"sending_domain,omitempty"`
+	Template      string `json:"template,omitempty"` // the provider's name or number of it
+
 	BounceType BounceType `json:"bounce_type,omitempty"`
 	Reason     Reason     `json:"reason,omitempty"`
 	Cause      Cause      `json:"cause,omitempty"`
@@ -208,6 +218,7 @@ type Event struct {
 	FeedbackSource string `json:"feedback_source,omitempty"` // feedback loop of a complaint
 	ListID         string `json:"list_id,omitempty"`
 	SendingIP      string `json:"sending_ip,omitempty"`
+	IPPool         string `json:"ip_pool,omitempty"` // the provider's name of the addresses that SendingIP is one of
 
 	// Raw is the provider's item exactly as received (forms as an object).
 	Raw json.RawMessage `json:"raw,omitempty"`

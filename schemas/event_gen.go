@@ -21,6 +21,10 @@ var eventKeys = [...]string{
 	`"campaign":`,
 	`"tags":`,
 	`"metadata":`,
+	`"subject":`,
+	`"from_domain":`,
+	`"sending_domain":`,
+	`"template":`,
 	`"bounce_type":`,
 	`"reason":`,
 	`"cause":`,
@@ -41,6 +45,7 @@ var eventKeys = [...]string{
 	`"feedback_source":`,
 	`"list_id":`,
 	`"sending_ip":`,
+	`"ip_pool":`,
 	`"raw":`,
 }
 
@@ -63,6 +68,10 @@ type EventView struct {
 	Campaign         []byte
 	Tags             [][]byte
 	Metadata         []Pair
+	Subject          []byte
+	FromDomain       []byte
+	SendingDomain    []byte
+	Template         []byte
 	BounceType       []byte
 	Reason           []byte
 	Cause            []byte
@@ -83,6 +92,7 @@ type EventView struct {
 	FeedbackSource   []byte
 	ListID           []byte
 	SendingIP        []byte
+	IPPool           []byte
 	Raw              []byte
 }
 
@@ -104,6 +114,10 @@ func appendEvent(dst []byte, e *Event) []byte {
 	dst = appendField(dst, `,"campaign":`, e.Campaign)
 	dst = appendTexts(dst, `,"tags":`, e.Tags)
 	dst = appendMap(dst, `,"metadata":`, e.Metadata)
+	dst = appendField(dst, `,"subject":`, e.Subject)
+	dst = appendField(dst, `,"from_domain":`, e.FromDomain)
+	dst = appendField(dst, `,"sending_domain":`, e.SendingDomain)
+	dst = appendField(dst, `,"template":`, e.Template)
 	dst = appendField(dst, `,"bounce_type":`, string(e.BounceType))
 	dst = appendField(dst, `,"reason":`, string(e.Reason))
 	dst = appendField(dst, `,"cause":`, string(e.Cause))
@@ -124,6 +138,7 @@ func appendEvent(dst []byte, e *Event) []byte {
 	dst = appendField(dst, `,"feedback_source":`, e.FeedbackSource)
 	dst = appendField(dst, `,"list_id":`, e.ListID)
 	dst = appendField(dst, `,"sending_ip":`, e.SendingIP)
+	dst = appendField(dst, `,"ip_pool":`, e.IPPool)
 	dst = appendRaw(dst, `,"raw":`, e.Raw)
 	return append(dst, '}')
 }
@@ -164,46 +179,56 @@ func (r *Reader) read(field int) error {
 	case 15:
 		return r.mapping(&r.Metadata)
 	case 16:
-		return r.text(&r.BounceType)
+		return r.text(&r.Subject)
 	case 17:
-		return r.text(&r.Reason)
+		return r.text(&r.FromDomain)
 	case 18:
-		return r.text(&r.Cause)
+		return r.text(&r.SendingDomain)
 	case 19:
-		return r.text(&r.Confidence)
+		return r.text(&r.Template)
 	case 20:
-		return r.text(&r.Classifier)
+		return r.text(&r.BounceType)
 	case 21:
-		return r.boolean(&r.Permanent)
+		return r.text(&r.Reason)
 	case 22:
-		return r.integer(&r.SMTPCode)
+		return r.text(&r.Cause)
 	case 23:
-		return r.text(&r.EnhancedCode)
+		return r.text(&r.Confidence)
 	case 24:
-		return r.text(&r.SMTPReply)
+		return r.text(&r.Classifier)
 	case 25:
-		return r.text(&r.Blocklist)
+		return r.boolean(&r.Permanent)
 	case 26:
-		return r.text(&r.BlocklistSubject)
+		return r.integer(&r.SMTPCode)
 	case 27:
-		return r.text(&r.BlocklistURL)
+		return r.text(&r.EnhancedCode)
 	case 28:
-		return r.text(&r.URL)
+		return r.text(&r.SMTPReply)
 	case 29:
-		return r.text(&r.IP)
+		return r.text(&r.Blocklist)
 	case 30:
-		return r.text(&r.UserAgent)
+		return r.text(&r.BlocklistSubject)
 	case 31:
-		return r.text(&r.Country)
+		return r.text(&r.BlocklistURL)
 	case 32:
-		return r.boolean(&r.Machine)
+		return r.text(&r.URL)
 	case 33:
-		return r.text(&r.FeedbackSource)
+		return r.text(&r.IP)
 	case 34:
-		return r.text(&r.ListID)
+		return r.text(&r.UserAgent)
 	case 35:
-		return r.text(&r.SendingIP)
+		return r.text(&r.Country)
 	case 36:
+		return r.boolean(&r.Machine)
+	case 37:
+		return r.text(&r.FeedbackSource)
+	case 38:
+		return r.text(&r.ListID)
+	case 39:
+		return r.text(&r.SendingIP)
+	case 40:
+		return r.text(&r.IPPool)
+	case 41:
 		return r.raw(&r.Raw)
 	}
 	return nil
@@ -216,11 +241,11 @@ func (r *Reader) forget(field int) {
 		r.Tags = nil
 	case 15:
 		r.Metadata = nil
-	case 21:
+	case 25:
 		r.Permanent = OptionalBool{}
-	case 32:
-		r.Machine = OptionalBool{}
 	case 36:
+		r.Machine = OptionalBool{}
+	case 41:
 		r.Raw = r.noRaw()
 	}
 }
@@ -244,6 +269,10 @@ func (v *EventView) copyTo(e *Event) (ok bool) {
 	e.Campaign = string(v.Campaign)
 	e.Tags = toStrings(v.Tags)
 	e.Metadata = toMap(v.Metadata)
+	e.Subject = string(v.Subject)
+	e.FromDomain = string(v.FromDomain)
+	e.SendingDomain = string(v.SendingDomain)
+	e.Template = string(v.Template)
 	e.BounceType = BounceType(v.BounceType)
 	e.Reason = Reason(v.Reason)
 	e.Cause = Cause(v.Cause)
@@ -264,6 +293,7 @@ func (v *EventView) copyTo(e *Event) (ok bool) {
 	e.FeedbackSource = string(v.FeedbackSource)
 	e.ListID = string(v.ListID)
 	e.SendingIP = string(v.SendingIP)
+	e.IPPool = string(v.IPPool)
 	e.Raw = toRaw(v.Raw)
 	return ok
 }

@@ -125,6 +125,22 @@ func forbidden(r rune) bool {
 	return unicode.IsControl(r) || unicode.IsSpace(r) || r == '<' || r == '>' || r == ','
 }
 
+// DomainOf returns the domain of s, an address or a domain in any spelling: lower
+// case, as A-labels; empty when it has none.
+func DomainOf(s string) string {
+	if s == "" {
+		return "" // and no error is made of it
+	}
+	if !strings.Contains(s, "@") {
+		s = "postmaster@" + strings.TrimSpace(s)
+	}
+	canonical, err := Canonical(s)
+	if err != nil {
+		return ""
+	}
+	return Domain(canonical)
+}
+
 // Domain returns the part after the last @ of a canonical address.
 func Domain(canonical string) string {
 	return canonical[strings.LastIndexByte(canonical, '@')+1:]

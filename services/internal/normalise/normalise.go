@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/address"
@@ -64,6 +65,7 @@ func (n *Normaliser) Complete(it *provider.Item, o Origin) {
 		it.Reject(provider.NoIdentity)
 		return
 	}
+	sender(ev)
 	n.verdict(it)
 	if ev.Type == schemas.Opened || ev.Type == schemas.Clicked {
 		if ev.Machine == nil {
@@ -119,6 +121,21 @@ func (n *Normaliser) recipient(it *provider.Item) {
 	ev.RecipientDomain = address.Domain(canonical)
 	ev.RecipientHash = n.hasher.Hash(canonical)
 	ev.MailboxProvider = n.mailboxes.Provider(ev.RecipientDomain)
+}
+
+// subjectBytesMax bounds a subject: what a line of a header may have (RFC 5322,
+// section 2.1.1). The rest is in raw.
+const subjectBytesMax = 998
+
+// sender brings what a provider says of the sender into one form. The draft may have
+// whole addresses for domains.
+func sender(ev *schemas.Event) {
+	ev.FromDomain = address.DomainOf(provider.Address(ev.FromDomain))
+	ev.SendingDomain = address.DomainOf(provider.Address(ev.SendingDomain))
+	for len(ev.Subject) > subjectBytesMax {
+		_, size := utf8.DecodeLastRuneInString(ev.Subject[:subjectBytesMax+1])
+		ev.Subject = ev.Subject[:subjectBytesMax+1-size]
+	}
 }
 
 // verdict fills in the codes and, for what did not arrive, the reason.

@@ -36,7 +36,7 @@ func TestBlock_BlanksAPersonAndKeepsWhatIsCounted(t *testing.T) {
 	plain := stored(t, "event_log", eventRecord(fullEvent))[0]
 	got := storedBut(t, one{Hash: erasedHash, ErasedAt: at}, "event_log", eventRecord(fullEvent))[0]
 	want := plain
-	for _, column := range []string{"provider_event_id", "message_id", "recipient", "recipient_hash", "smtp_reply", "url", "ip", "user_agent", "raw"} {
+	for _, column := range []string{"provider_event_id", "message_id", "recipient", "recipient_hash", "subject", "smtp_reply", "url", "ip", "user_agent", "raw"} {
 		want[column] = ""
 	}
 	want["tags"], want["metadata"] = []string{}, map[string]string{}

@@ -25,6 +25,8 @@ type events struct {
 	bounceType, reason, cause, classifier, enhancedCode   *words
 	confidence, blocklist                                 *words
 	country, feedbackSource, kafkaTopic, origin           *words
+	fromDomain, sendingDomain, template, ipPool           *words
+	subject                                               *text
 	providerEventID, messageID, recipient, recipientHash  *text
 	blocklistSubject, blocklistURL                        *text
 	smtpReply, url, ip, userAgent, listID, sendingIP, raw *text
@@ -47,6 +49,7 @@ func newEvents(erased Erased) *events {
 		bounceType: newWords(), reason: newWords(), cause: newWords(), classifier: newWords(), enhancedCode: newWords(),
 		confidence: newWords(), blocklist: newWords(), blocklistSubject: new(text), blocklistURL: new(text),
 		country: newWords(), feedbackSource: newWords(), kafkaTopic: newWords(), origin: newWords(),
+		fromDomain: newWords(), sendingDomain: newWords(), template: newWords(), ipPool: newWords(), subject: new(text),
 		providerEventID: new(text), messageID: new(text), recipient: new(text), recipientHash: new(text),
 		smtpReply: new(text), url: new(text), ip: new(text), userAgent: new(text), listID: new(text), sendingIP: new(text), raw: new(text),
 		tagItems: new(text), metaKeys: new(text), metaValues: new(text),
@@ -61,12 +64,14 @@ func newEvents(erased Erased) *events {
 		{Name: "message_id", Data: e.messageID}, {Name: "recipient", Data: e.recipient}, {Name: "recipient_domain", Data: e.recipientDomain},
 		{Name: "recipient_hash", Data: e.recipientHash}, {Name: "mailbox_provider", Data: e.mailboxProvider},
 		{Name: "campaign", Data: e.campaign}, {Name: "tags", Data: e.tags}, {Name: "metadata", Data: e.metadata},
+		{Name: "subject", Data: e.subject}, {Name: "from_domain", Data: e.fromDomain},
+		{Name: "sending_domain", Data: e.sendingDomain}, {Name: "template", Data: e.template},
 		{Name: "bounce_type", Data: e.bounceType}, {Name: "reason", Data: e.reason}, {Name: "cause", Data: e.cause},
 		{Name: "confidence", Data: e.confidence}, {Name: "classifier", Data: e.classifier},
 		{Name: "permanent", Data: e.permanent}, {Name: "smtp_code", Data: &e.smtpCode}, {Name: "enhanced_code", Data: e.enhancedCode}, {Name: "smtp_reply", Data: e.smtpReply},
 		{Name: "blocklist", Data: e.blocklist}, {Name: "blocklist_subject", Data: e.blocklistSubject}, {Name: "blocklist_url", Data: e.blocklistURL},
 		{Name: "url", Data: e.url}, {Name: "ip", Data: e.ip}, {Name: "user_agent", Data: e.userAgent}, {Name: "country", Data: e.country}, {Name: "machine", Data: e.machine},
-		{Name: "feedback_source", Data: e.feedbackSource}, {Name: "list_id", Data: e.listID}, {Name: "sending_ip", Data: e.sendingIP},
+		{Name: "feedback_source", Data: e.feedbackSource}, {Name: "list_id", Data: e.listID}, {Name: "sending_ip", Data: e.sendingIP}, {Name: "ip_pool", Data: e.ipPool},
 		{Name: "raw", Data: e.raw}, {Name: "origin", Data: e.origin},
 		{Name: "kafka_topic", Data: e.kafkaTopic}, {Name: "kafka_partition", Data: &e.kafkaPartition}, {Name: "kafka_offset", Data: &e.kafkaOffset},
 	}
@@ -119,6 +124,10 @@ func (e *events) add(r *event) {
 		e.metaValues.Append(pair.Value)
 	}
 	e.metadata.close()
+	e.subject.Append(r.Subject)
+	e.fromDomain.Append(r.FromDomain)
+	e.sendingDomain.Append(r.SendingDomain)
+	e.template.Append(r.Template)
 	e.bounceType.Append(r.BounceType)
 	e.reason.Append(r.Reason)
 	e.cause.Append(r.Cause)
@@ -139,5 +148,6 @@ func (e *events) add(r *event) {
 	e.feedbackSource.Append(r.FeedbackSource)
 	e.listID.Append(r.ListID)
 	e.sendingIP.Append(r.SendingIP)
+	e.ipPool.Append(r.IPPool)
 	e.raw.Append(r.Raw)
 }

@@ -57,9 +57,10 @@ const fullEvent = `{
 	"provider":"mailjet","source":"acme","provider_event":"bounce","provider_event_id":"e-1","message_id":"19421777835146490",
 	"recipient":"j\u00f6rg@example.com","recipient_domain":"example.com","recipient_hash":"00112233445566778899aabbccddeeff","mailbox_provider":"google",
 	"campaign":"spring","tags":["a","b\"c"],"metadata":{"order":"7","empty":""},
+	"subject":"Your order","from_domain":"example.org","sending_domain":"mg.example.org","template":"t-7",
 	"bounce_type":"hard","reason":"invalid_recipient","cause":"recipient","confidence":"certain","classifier":"2026-11-01","permanent":true,
 	"smtp_code":550,"enhanced_code":"5.1.1","smtp_reply":"no such \ud83d\ude00 user\n","blocklist":"spamhaus-zen","blocklist_subject":"192.0.2.1","blocklist_url":"https://e.com/zen","url":"https://e.com/?a=1&b=2","ip":"2001:db8::1","user_agent":"UA","country":"DE",
-	"machine":false,"feedback_source":"fbl","list_id":"17","sending_ip":"192.0.2.1",
+	"machine":false,"feedback_source":"fbl","list_id":"17","sending_ip":"192.0.2.1","ip_pool":"tx",
 	"some_later_field":{"x":[1,2,{"y":null}]},
 	"raw": { "MessageID" : 92233720368547758089, "esc":"\u00e9\/" } }`
 
@@ -80,6 +81,7 @@ func TestBlock_EventKeepsEveryFieldExactly(t *testing.T) {
 		"message_id": "19421777835146490", "recipient": "jörg@example.com", "recipient_domain": "example.com",
 		"recipient_hash": "00112233445566778899aabbccddeeff", "mailbox_provider": "google", "campaign": "spring",
 		"tags": []string{"a", `b"c`}, "metadata": map[string]string{"order": "7", "empty": ""},
+		"subject": "Your order", "from_domain": "example.org", "sending_domain": "mg.example.org", "template": "t-7", "ip_pool": "tx",
 		"bounce_type": "hard", "reason": "invalid_recipient", "cause": "recipient", "confidence": "certain", "classifier": "2026-11-01",
 		"blocklist": "spamhaus-zen", "blocklist_subject": "192.0.2.1", "blocklist_url": "https://e.com/zen",
 		"permanent": &yes, "smtp_code": uint16(550), "enhanced_code": "5.1.1", "smtp_reply": "no such 😀 user\n",

@@ -165,6 +165,7 @@ func (e *entry) decode(it *provider.Item, list string) {
 	for tag := range strings.SplitSeq(e.Text(fieldTags), ",") {
 		it.AddTag(strings.TrimSpace(tag))
 	}
+	ev.Subject = e.Text(fieldSubject)
 	campaign := provider.Number(e.Text(fieldCampaignID))
 	if ev.Campaign = e.Text(fieldCampaignName); ev.Campaign == "" {
 		ev.Campaign = campaign

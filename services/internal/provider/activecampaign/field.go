@@ -23,6 +23,7 @@ const (
 	fieldBounceCode
 	fieldDescription
 	fieldSeries
+	fieldSubject
 )
 
 // names are the fields as ActiveCampaign writes them.
@@ -42,6 +43,7 @@ var names = provider.Names{
 	fieldBounceCode:   "bounce[code]",
 	fieldDescription:  "bounce[description]",
 	fieldSeries:       "seriesid",
+	fieldSubject:      "campaign[message][subject]",
 }
 
 // isOther knows the documented fields that raw alone has: single ones, and blocks
@@ -58,7 +60,7 @@ func isOther(key string) bool {
 	switch key {
 	case "contact[first_name]", "contact[last_name]", "contact[phone]", "contact[orgname]", "contact[ip]",
 		"contact[ip4]", "contact[customer_acct_name]",
-		"campaign[status]", "campaign[type]", "campaign[recipients]", "campaign[message][subject]", "campaign[webcopy_url]":
+		"campaign[status]", "campaign[type]", "campaign[recipients]", "campaign[webcopy_url]":
 		return true
 	}
 	return false

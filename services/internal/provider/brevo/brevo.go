@@ -137,6 +137,8 @@ func common(e *entry, it *provider.Item) {
 	if ev.Campaign = e.Text(fieldCampaign); ev.Campaign == "" {
 		ev.Campaign = id
 	}
+	ev.Subject, ev.FromDomain = e.Text(fieldSubject), e.Text(fieldSender)
+	ev.Template = provider.Number(e.Text(fieldTemplate))
 	it.Distinguish(id)        // marketing has no message id
 	it.Distinguish(ev.ListID) // joins or leaves several lists in one second
 }

@@ -21,6 +21,9 @@ const (
 	fieldCampaignID
 	fieldCampaign
 	fieldLists
+	fieldSubject
+	fieldTemplate
+	fieldSender
 )
 
 // names are the fields as Brevo writes them.
@@ -42,6 +45,9 @@ var names = provider.Names{
 	fieldCampaignID: "camp_id",
 	fieldCampaign:   "campaign name",
 	fieldLists:      "list_id",
+	fieldSubject:    "subject",
+	fieldTemplate:   "template_id",
+	fieldSender:     "sender_email",
 }
 
 func fieldOf(key string) provider.FieldID {
@@ -80,7 +86,13 @@ func fieldOf(key string) provider.FieldID {
 		return fieldCampaign
 	case "list_id":
 		return fieldLists
-	case "id", "date", "subject", "template_id", "mirror_link", "contact_id", "sender_email", "device_used",
+	case "subject":
+		return fieldSubject
+	case "template_id":
+		return fieldTemplate
+	case "sender_email":
+		return fieldSender
+	case "id", "date", "mirror_link", "contact_id", "device_used",
 		"is_returnpath", "date_sent", "date_event", "ts_sent", "segment_ids", "key", "content":
 		return provider.InRaw
 	default:

@@ -84,6 +84,7 @@ func (e *entry) decode(it *provider.Item) {
 	}
 	it.SetTime(eventTime(e.Value(fieldDate)))
 	ev.Campaign = e.Text(fieldChannel)
+	ev.Subject, ev.FromDomain = e.Text(fieldSubject), e.Text(fieldFrom)
 	transaction := e.Text(fieldTransaction)
 	it.SetMetadata("transaction", transaction)
 	it.SetMetadata("postback", e.Text(fieldPostback))

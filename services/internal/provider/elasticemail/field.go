@@ -13,6 +13,8 @@ const (
 	fieldChannel
 	fieldTarget
 	fieldPostback
+	fieldFrom
+	fieldSubject
 )
 
 // names are the fields as Elastic Email writes them.
@@ -26,12 +28,14 @@ var names = provider.Names{
 	fieldChannel:     "channel",
 	fieldTarget:      "target",
 	fieldPostback:    "postback",
+	fieldFrom:        "from",
+	fieldSubject:     "subject",
 }
 
 // fieldOf knows the fields, and what raw alone has.
 func fieldOf(key string) provider.FieldID {
 	switch key {
-	case "from", "subject", "account":
+	case "account":
 		return provider.InRaw
 	default:
 		return names.Find(key)

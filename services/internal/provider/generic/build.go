@@ -77,6 +77,7 @@ func (b *builder) places(v *Provider, c Config) {
 		slotSMTPCode: c.SMTPCode, slotEnhancedCode: c.EnhancedCode, slotURL: c.URL, slotIP: c.IP, slotUserAgent: c.UserAgent,
 		slotCountry: c.Country, slotMachine: c.Machine, slotCampaign: c.Campaign, slotTags: c.Tags, slotListID: c.ListID,
 		slotFeedbackSource: c.FeedbackSource, slotSendingIP: c.SendingIP,
+		slotSubject: c.Subject, slotFromDomain: c.FromDomain, slotSendingDomain: c.SendingDomain, slotTemplate: c.Template, slotIPPool: c.IPPool,
 	} {
 		if place != "" {
 			b.place(v, slot(s), slot(s).String(), place)

@@ -78,6 +78,16 @@ type Config struct {
 	FeedbackSource string `yaml:"feedback_source,omitempty"`
 	// SendingIP is where the address that sent the mail is. Default none.
 	SendingIP string `yaml:"sending_ip,omitempty"`
+	// Subject is where the subject of the message is. Default none.
+	Subject string `yaml:"subject,omitempty"`
+	// FromDomain is where the sender is, an address or a domain (From of RFC 5322). Default none.
+	FromDomain string `yaml:"from_domain,omitempty"`
+	// SendingDomain is where the domain of the DKIM signature or the envelope sender is. Default none.
+	SendingDomain string `yaml:"sending_domain,omitempty"`
+	// Template is where the template is. Default none.
+	Template string `yaml:"template,omitempty"`
+	// IPPool is where the name of the pool of sending addresses is. Default none.
+	IPPool string `yaml:"ip_pool,omitempty"`
 	// Metadata maps a name in the event's metadata to the place of its value.
 	// Default none.
 	Metadata map[string]string `yaml:"metadata,omitempty"`

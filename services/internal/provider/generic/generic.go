@@ -71,6 +71,11 @@ const (
 	slotListID
 	slotFeedbackSource
 	slotSendingIP
+	slotSubject
+	slotFromDomain
+	slotSendingDomain
+	slotTemplate
+	slotIPPool
 	slotSpecVersion // up to slotDataBase64 they are CloudEvents' own
 	slotEventType
 	slotEventID
@@ -101,6 +106,7 @@ func (s slot) String() string {
 		slotSMTPCode: "smtp_code", slotEnhancedCode: "enhanced_code", slotURL: "url", slotIP: "ip", slotUserAgent: "user_agent",
 		slotCountry: "country", slotMachine: "machine", slotCampaign: "campaign", slotTags: "tags", slotListID: "list_id",
 		slotFeedbackSource: "feedback_source", slotSendingIP: "sending_ip",
+		slotSubject: "subject", slotFromDomain: "from_domain", slotSendingDomain: "sending_domain", slotTemplate: "template", slotIPPool: "ip_pool",
 	}
 	switch {
 	case int(s) < len(names):
@@ -250,6 +256,8 @@ func (e *entry) fill(it *provider.Item) {
 	ev.URL, ev.UserAgent = e.text(slotURL), e.text(slotUserAgent)
 	ev.IP, ev.SendingIP = provider.IP(e.text(slotIP)), provider.IP(e.text(slotSendingIP))
 	ev.Country, ev.Campaign, ev.ListID = provider.Country(e.text(slotCountry)), e.text(slotCampaign), e.text(slotListID)
+	ev.Subject, ev.Template, ev.IPPool = e.text(slotSubject), e.text(slotTemplate), e.text(slotIPPool)
+	ev.FromDomain, ev.SendingDomain = e.text(slotFromDomain), e.text(slotSendingDomain)
 	ev.Machine, ev.FeedbackSource = provider.BooleanOf(e.text(slotMachine)), e.text(slotFeedbackSource)
 	e.failure(it)
 	e.extras(it)

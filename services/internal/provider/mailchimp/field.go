@@ -18,6 +18,7 @@ const (
 	fieldStatus
 	fieldOptIP
 	fieldSignupIP
+	fieldSubject
 )
 
 // names are the fields as Mailchimp writes them.
@@ -36,12 +37,13 @@ var names = provider.Names{
 	fieldStatus:   "data[status]",
 	fieldOptIP:    "data[ip_opt]",
 	fieldSignupIP: "data[ip_signup]",
+	fieldSubject:  "data[subject]",
 }
 
 // fieldOf knows the fields, and what raw alone has.
 func fieldOf(key string) provider.FieldID {
 	switch key {
-	case "data[email_type]", "data[web_id]", "data[subject]":
+	case "data[email_type]", "data[web_id]":
 		return provider.InRaw
 	default:
 		return names.Find(key)

@@ -90,6 +90,7 @@ func (e *entry) decode(it *provider.Item) {
 	it.SetTime(provider.Time(e.Value(fieldTime)))
 	ev.ListID = e.Text(fieldListID)
 	ev.Campaign = e.Text(fieldCampaign)
+	ev.Subject = e.Text(fieldSubject)
 	e.byType(it)
 }
 

@@ -14,20 +14,26 @@ const (
 	fieldCountry
 	fieldReason
 	fieldCode
+	fieldSubject
+	fieldTemplate
+	fieldFrom
 )
 
 // names are the fields as MailerSend writes them.
 var names = provider.Names{
-	fieldID:      "id",
-	fieldTime:    "created_at",
-	fieldTags:    "tags",
-	fieldHeaders: "headers",
-	fieldIP:      "ip",
-	fieldURL:     "url",
-	fieldAgent:   "user_agent",
-	fieldCountry: "country",
-	fieldReason:  "reason",
-	fieldCode:    "bounce_code",
+	fieldID:       "id",
+	fieldTime:     "created_at",
+	fieldTags:     "tags",
+	fieldHeaders:  "headers",
+	fieldIP:       "ip",
+	fieldURL:      "url",
+	fieldAgent:    "user_agent",
+	fieldCountry:  "country",
+	fieldReason:   "reason",
+	fieldCode:     "bounce_code",
+	fieldSubject:  "subject",
+	fieldTemplate: "template_id",
+	fieldFrom:     "from",
 }
 
 // fieldOf knows the fields of data, without the objects that it has.
@@ -39,7 +45,11 @@ func fieldOf(key string) provider.FieldID {
 		return fieldTime
 	case "tags":
 		return fieldTags
-	case "object", "type", "template_id", "domain_id", "email_id", "subject":
+	case "subject":
+		return fieldSubject
+	case "template_id":
+		return fieldTemplate
+	case "object", "type", "domain_id", "email_id":
 		return provider.InRaw
 	default:
 		return provider.NoField

@@ -128,7 +128,11 @@ func (e *entry) address(v jsontext.Value, name string) {
 			e.Set(fieldTags, m.Value())
 		case "headers":
 			e.Set(fieldHeaders, m.Value())
-		case "object", "id", "created_at", "updated_at", "deleted_at", "from", "subject", "status":
+		case "from":
+			e.Set(fieldFrom, m.Value())
+		case "subject":
+			e.Set(fieldSubject, m.Value())
+		case "object", "id", "created_at", "updated_at", "deleted_at", "status":
 		default:
 			e.unknown(name + "." + key)
 		}
@@ -166,6 +170,7 @@ func (e *entry) event(it *provider.Item, posted jsontext.Value) {
 	if it.SetTime(provider.Time(e.Value(fieldTime))); ev.Time.IsZero() {
 		it.SetTime(provider.Time(posted))
 	}
+	ev.Subject, ev.FromDomain, ev.Template = e.Text(fieldSubject), e.Text(fieldFrom), e.Text(fieldTemplate)
 	e.tags(it)
 	if e.Value(fieldHeaders).Kind() == jsontext.Object {
 		e.Metadata(it, fieldHeaders)

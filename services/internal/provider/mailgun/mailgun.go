@@ -121,6 +121,10 @@ func (e *entry) message(ev *schemas.Event) (to string) {
 			case "message-id":
 				id := e.Out.Text(h.Value(), "message.headers.message-id")
 				ev.MessageID = strings.TrimSuffix(strings.TrimPrefix(id, "<"), ">")
+			case "from":
+				ev.FromDomain = e.Out.Text(h.Value(), "message.headers.from")
+			case "subject":
+				ev.Subject = e.Out.Text(h.Value(), "message.headers.subject")
 			case "to":
 				to = e.Out.Text(h.Value(), "message.headers.to")
 			}
@@ -162,8 +166,11 @@ func (e *entry) campaign(ev *schemas.Event) {
 
 func (e *entry) envelope(ev *schemas.Event) {
 	for m := e.Object(fieldEnvelope); m.Next(); {
-		if m.Key() == "sending-ip" {
+		switch m.Key() {
+		case "sending-ip":
 			ev.SendingIP = provider.IP(e.Out.Text(m.Value(), "envelope.sending-ip"))
+		case "sender":
+			ev.SendingDomain = e.Out.Text(m.Value(), "envelope.sender")
 		}
 	}
 }

@@ -18,6 +18,7 @@ const (
 	fieldIP
 	fieldAgent
 	fieldURL
+	fieldDomain
 )
 
 // names are the fields as Mailtrap writes them.
@@ -36,6 +37,7 @@ var names = provider.Names{
 	fieldIP:        "ip",
 	fieldAgent:     "user_agent",
 	fieldURL:       "url",
+	fieldDomain:    "sending_domain_name",
 }
 
 func fieldOf(key string) provider.FieldID {
@@ -68,7 +70,9 @@ func fieldOf(key string) provider.FieldID {
 		return fieldAgent
 	case "url":
 		return fieldURL
-	case "sending_stream", "sending_domain_name", // of mail
+	case "sending_domain_name":
+		return fieldDomain
+	case "sending_stream", // of mail
 		"description", "actor", "resource", "changes", // of the audit log
 		"inbox_id", "from": // of inbound mail
 		return provider.InRaw

@@ -159,6 +159,7 @@ func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 		return
 	}
 	it.SetTime(eventTime(e.Value(fieldTimestamp)))
+	ev.SendingDomain = e.Text(fieldDomain)
 	e.Tags(it, fieldCategory)
 	e.Metadata(it, fieldVariables)
 	e.identify(it)

@@ -27,6 +27,8 @@ const (
 	fieldCode
 	fieldTries
 	fieldSent
+	fieldSubject
+	fieldSender
 )
 
 // names are the fields as Mandrill writes them.
@@ -53,6 +55,8 @@ var names = provider.Names{
 	fieldCode:       "bgtools_code",
 	fieldTries:      "smtp_events",
 	fieldSent:       "msg.ts",
+	fieldSubject:    "subject",
+	fieldSender:     "sender",
 }
 
 func fieldOf(key string) provider.FieldID {
@@ -112,7 +116,11 @@ func messageFieldOf(key string) provider.FieldID {
 		return fieldReject
 	case "ts":
 		return fieldSent
-	case "_version", "subject", "sender", "state", "opens", "clicks", "resends":
+	case "subject":
+		return fieldSubject
+	case "sender":
+		return fieldSender
+	case "_version", "state", "opens", "clicks", "resends":
 		return provider.InRaw
 	default:
 		return provider.NoField

@@ -89,7 +89,8 @@ func common(e *entry, it *provider.Item) {
 		return
 	}
 	it.SetTime(provider.Time(e.Value(fieldTime)))
-	if ev.Campaign = e.Text(fieldTemplate); ev.Campaign == "" {
+	ev.Subject, ev.FromDomain, ev.Template = e.Text(fieldSubject), e.Text(fieldSender), e.Text(fieldTemplate)
+	if ev.Campaign = ev.Template; ev.Campaign == "" {
 		ev.Campaign = e.Text(fieldSubaccount)
 	}
 	e.Tags(it, fieldTags)

@@ -76,6 +76,8 @@ type message struct {
 	token     string // random, which the send API answers too
 	messageID string // without angle brackets
 	to        string
+	from      string
+	subject   string
 	tag       string
 	sent      jsontext.Value
 	incoming  bool
@@ -99,6 +101,7 @@ func (e *entry) decode(it *provider.Item) {
 		it.Reject(provider.NoIdentity)
 		return
 	}
+	ev.Subject, ev.SendingDomain = e.message.subject, e.message.from
 	it.AddTag(e.message.tag)
 	e.byType(it)
 }
@@ -126,7 +129,11 @@ func (e *entry) readMessage() {
 			e.message.sent = m.Value()
 		case "token":
 			e.message.token = e.Out.Text(m.Value(), "message.token")
-		case "from", "subject", "spam_status":
+		case "from": // of the envelope
+			e.message.from = e.Out.Text(m.Value(), "message.from")
+		case "subject":
+			e.message.subject = e.Out.Text(m.Value(), "message.subject")
+		case "spam_status":
 		default:
 			e.Out.Drift(provider.UnknownField, "message."+key)
 		}

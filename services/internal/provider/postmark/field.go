@@ -25,6 +25,8 @@ const (
 	fieldGeo
 	fieldSuppress
 	fieldSuppressionReason
+	fieldFrom
+	fieldSubject
 )
 
 // names are the fields as Postmark writes them.
@@ -50,6 +52,8 @@ var names = provider.Names{
 	fieldGeo:               "Geo",
 	fieldSuppress:          "SuppressSending",
 	fieldSuppressionReason: "SuppressionReason",
+	fieldFrom:              "From",
+	fieldSubject:           "Subject",
 }
 
 func fieldOf(key string) provider.FieldID {
@@ -104,7 +108,11 @@ func rareField(key string) provider.FieldID {
 		return fieldSuppress
 	case "SuppressionReason":
 		return fieldSuppressionReason
-	case "ServerID", "ServerId", "TypeCode", "Name", "From", "Subject", "CanActivate", "DumpAvailable", "Content",
+	case "From":
+		return fieldFrom
+	case "Subject":
+		return fieldSubject
+	case "ServerID", "ServerId", "TypeCode", "Name", "CanActivate", "DumpAvailable", "Content",
 		"FirstOpen", "ReadSeconds", "Platform", "Client", "OS", "ClickLocation", "Origin":
 		return provider.InRaw
 	default:

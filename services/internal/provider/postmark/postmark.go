@@ -87,6 +87,7 @@ func common(e *entry, it *provider.Item) {
 	if id := provider.Number(e.Text(fieldID)); id != "" {
 		ev.ProviderEventID = id
 	}
+	ev.Subject, ev.FromDomain = e.Text(fieldSubject), e.Text(fieldFrom)
 	e.Tags(it, fieldTag)
 	e.Metadata(it, fieldMetadata)
 	it.Distinguish(it.Stamp) // seven digits of a second, of which the event keeps three

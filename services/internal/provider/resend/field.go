@@ -19,6 +19,8 @@ const (
 	fieldAudience
 	fieldUnsubscribed
 	fieldCreated
+	fieldFrom
+	fieldSubject
 )
 
 // names are the fields as Resend writes them.
@@ -38,6 +40,8 @@ var names = provider.Names{
 	fieldAudience:     "audience_id",
 	fieldUnsubscribed: "unsubscribed",
 	fieldCreated:      "created_at",
+	fieldFrom:         "from",
+	fieldSubject:      "subject",
 }
 
 func fieldOf(key string) provider.FieldID {
@@ -72,7 +76,11 @@ func fieldOf(key string) provider.FieldID {
 		return fieldUnsubscribed
 	case "created_at":
 		return fieldCreated
-	case "from", "subject", "message_id", "cc", "bcc", "attachments", "segment_ids", "updated_at",
+	case "from":
+		return fieldFrom
+	case "subject":
+		return fieldSubject
+	case "message_id", "cc", "bcc", "attachments", "segment_ids", "updated_at",
 		"first_name", "last_name", "name", "status", "region", "records", "origin", "source_id":
 		return provider.InRaw
 	default:

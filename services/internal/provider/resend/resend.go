@@ -123,8 +123,9 @@ func (e *entry) add(address string, i int) {
 		return
 	}
 	it.SetTime(provider.Time(e.at))
+	ev.Subject, ev.FromDomain, ev.Template = e.Text(fieldSubject), e.Text(fieldFrom), e.Text(fieldTemplate)
 	if ev.Campaign = e.Text(fieldBroadcast); ev.Campaign == "" {
-		ev.Campaign = e.Text(fieldTemplate)
+		ev.Campaign = ev.Template
 	}
 	e.pairs(it, fieldHeaders)
 	e.pairs(it, fieldTags)

@@ -28,6 +28,8 @@ const (
 	fieldURL
 	fieldOffset
 	fieldMachine
+	fieldTemplate
+	fieldPool
 )
 
 // names are the fields as SendGrid writes them.
@@ -56,6 +58,8 @@ var names = provider.Names{
 	fieldURL:          "url",
 	fieldOffset:       "url_offset",
 	fieldMachine:      "sg_machine_open",
+	fieldTemplate:     "template_id",
+	fieldPool:         "pool",
 }
 
 func fieldOf(key string) provider.FieldID {
@@ -116,8 +120,12 @@ func rareField(key string) provider.FieldID {
 		return fieldSendName
 	case "newsletter":
 		return fieldNewsletter
-	case "tls", "pool", "send_at", "sg_content_type", "cert_err", "post_type", "sg_user_id",
-		"marketing_campaign_version", "marketing_campaign_split_id", "template_id", "template_hash",
+	case "template_id":
+		return fieldTemplate
+	case "pool":
+		return fieldPool
+	case "tls", "send_at", "sg_content_type", "cert_err", "post_type", "sg_user_id",
+		"marketing_campaign_version", "marketing_campaign_split_id", "template_hash",
 		"phase_id", "mc_stats", "mc_pod_id":
 		return provider.InRaw
 	default:

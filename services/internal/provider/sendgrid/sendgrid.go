@@ -68,6 +68,21 @@ func common(e *entry, it *provider.Item) {
 	e.Tags(it, fieldCategory)
 	ev.ListID = provider.Number(e.Text(fieldGroup))
 	ev.Campaign = e.campaign()
+	ev.Template = e.Text(fieldTemplate)
+	ev.IPPool = e.pool()
+}
+
+// pool is an object with a name, or in older accounts the name itself.
+func (e *entry) pool() string {
+	if e.Value(fieldPool).Kind() != jsontext.Object {
+		return e.Text(fieldPool)
+	}
+	for m := e.Object(fieldPool); m.Next(); {
+		if m.Key() == "name" {
+			return e.Out.Text(m.Value(), "pool.name")
+		}
+	}
+	return ""
 }
 
 // isAccount says that an event is about the account, not about a message.

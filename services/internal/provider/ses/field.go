@@ -22,6 +22,7 @@ const (
 	fieldNewPreferences
 	fieldOldPreferences
 	fieldRecipients
+	fieldTemplate
 )
 
 // names are the fields as SES writes them.
@@ -43,6 +44,7 @@ var names = provider.Names{
 	fieldNewPreferences:   "newTopicPreferences",
 	fieldOldPreferences:   "oldTopicPreferences",
 	fieldRecipients:       "recipients",
+	fieldTemplate:         "templateName",
 }
 
 // fieldOf knows all but the recipients, whose key depends on what happened.
@@ -80,7 +82,9 @@ func fieldOf(key string) provider.FieldID {
 		return fieldNewPreferences
 	case "oldTopicPreferences":
 		return fieldOldPreferences
-	case "reportingMTA", "remoteMtaIp", "processingTimeMillis", "arrivalDate", "linkTags", "templateName", "expirationTime", "source":
+	case "templateName":
+		return fieldTemplate
+	case "reportingMTA", "remoteMtaIp", "processingTimeMillis", "arrivalDate", "linkTags", "expirationTime", "source":
 		return provider.InRaw
 	default:
 		return provider.NoField

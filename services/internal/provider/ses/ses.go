@@ -122,6 +122,9 @@ type record struct {
 	kind            string // SES's word for what happened
 
 	messageID    string
+	subject      string
+	from         string         // of the header
+	source       string         // of the envelope
 	sent         jsontext.Value // when the message was taken
 	destinations jsontext.Value
 	tags         jsontext.Value
@@ -154,9 +157,27 @@ func (r *record) mail(m jsontext.Members) {
 			r.destinations = r.list(m.Value(), key)
 		case "tags":
 			r.tags = m.Value()
-		case "source", "sourceArn", "sourceIp", "callerIdentity", "sendingAccountId", "headersTruncated", "headers", "commonHeaders":
+		case "source":
+			r.source = r.Out.Text(m.Value(), key)
+		case "commonHeaders":
+			r.headers(r.Out.Object(m.Value(), key))
+		case "sourceArn", "sourceIp", "callerIdentity", "sendingAccountId", "headersTruncated", "headers":
 		default:
 			r.Out.Drift(provider.UnknownField, key)
+		}
+	}
+}
+
+// headers reads those of the message that SES picks out.
+func (r *record) headers(m jsontext.Members) {
+	for m.Next() {
+		switch key := m.Key(); key {
+		case "subject":
+			r.subject = r.Out.Text(m.Value(), key)
+		case "from":
+			if list := r.list(m.Value(), key).Elements(); list.Next() {
+				r.from = r.Out.Text(list.Value(), key)
+			}
 		}
 	}
 }
@@ -246,6 +267,8 @@ func (r *record) add(who recipient) *provider.Item {
 		ev.ProviderEventID = r.env.id
 	}
 	it.SetTime(provider.Time(r.when()))
+	ev.Subject, ev.FromDomain, ev.SendingDomain = r.subject, r.from, r.source
+	ev.Template = r.Text(fieldTemplate)
 	ev.EnhancedCode, ev.SMTPReply = who.status, who.diagnostic
 	r.label(it)
 	// Both kinds of notification use it as discriminator, so that a bounce

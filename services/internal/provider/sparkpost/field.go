@@ -27,6 +27,10 @@ const (
 	fieldCode
 	fieldClass
 	fieldInjection
+	fieldSubject
+	fieldFrom
+	fieldEnvelope
+	fieldPool
 )
 
 // names are the fields as SparkPost writes them.
@@ -54,6 +58,10 @@ var names = provider.Names{
 	fieldCode:         "error_code",
 	fieldClass:        "bounce_class",
 	fieldInjection:    "injection_time",
+	fieldSubject:      "subject",
+	fieldFrom:         "friendly_from",
+	fieldEnvelope:     "msg_from",
+	fieldPool:         "ip_pool",
 }
 
 func fieldOf(key string) provider.FieldID {
@@ -104,6 +112,14 @@ func fieldOf(key string) provider.FieldID {
 		return fieldClass
 	case "injection_time":
 		return fieldInjection
+	case "subject":
+		return fieldSubject
+	case "friendly_from":
+		return fieldFrom
+	case "msg_from":
+		return fieldEnvelope
+	case "ip_pool":
+		return fieldPool
 	default:
 		return otherField(key)
 	}
@@ -112,8 +128,8 @@ func fieldOf(key string) provider.FieldID {
 // otherField knows what raw has.
 func otherField(key string) provider.FieldID {
 	switch key {
-	case "customer_id", "subaccount_id", "template_version", "subject", "friendly_from", "msg_from", "rcpt_hash",
-		"rcpt_type", "recipient_domain", "routing_domain", "ip_pool", "scheduled_time", "msg_size",
+	case "customer_id", "subaccount_id", "template_version", "rcpt_hash",
+		"rcpt_type", "recipient_domain", "routing_domain", "scheduled_time", "msg_size",
 		"transactional", "recv_method", "open_tracking", "click_tracking", "initial_pixel", "amp_enabled",
 		"ab_test_id", "ab_test_version", "mailbox_provider", "mailbox_provider_region", "delv_method", "num_retries",
 		"queue_time", "outbound_tls", "device_token", "remote_addr", "report_to", "user_str", "target_link_name",

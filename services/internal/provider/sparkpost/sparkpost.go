@@ -117,9 +117,11 @@ func common(e *entry, it *provider.Item) {
 		return
 	}
 	it.SetTime(provider.Time(e.Value(fieldTimestamp)))
+	ev.Subject, ev.FromDomain, ev.Template = e.Text(fieldSubject), e.Text(fieldFrom), e.Text(fieldTemplate)
+	ev.SendingDomain, ev.IPPool = e.Text(fieldEnvelope), e.Text(fieldPool)
 	ev.Campaign = e.Text(fieldCampaign)
 	if ev.Campaign == "" {
-		ev.Campaign = e.Text(fieldTemplate)
+		ev.Campaign = ev.Template
 	}
 	ev.SendingIP = provider.IP(e.Text(fieldSendingIP))
 	e.Tags(it, fieldTags)
