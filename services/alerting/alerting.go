@@ -30,6 +30,7 @@ import (
 	"github.com/mailstream/mailstream/services/alerting/internal/controls"
 	"github.com/mailstream/mailstream/services/alerting/internal/counter"
 	"github.com/mailstream/mailstream/services/alerting/internal/evaluator"
+	"github.com/mailstream/mailstream/services/alerting/internal/hindsight"
 	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
 	"github.com/mailstream/mailstream/services/alerting/internal/receiver"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
@@ -68,7 +69,8 @@ type Service struct {
 	boxes     []*outbox.Outbox
 	counter   *counter.Counter
 	evaluator *evaluator.Evaluator
-	sql       *slow.Engine // nil without ClickHouse
+	sql       *slow.Engine      // nil without ClickHouse
+	hindsight *hindsight.Engine // nil without ClickHouse
 	member    *membership.Member
 	server    *httpserver.Server
 	life      *lifecycle.Life
@@ -197,19 +199,26 @@ func (s *Service) stages(opt options) error {
 	// that of all three.
 	s.member.Handle(schemas.EventTopic(s.kafka.TopicPrefix, schemas.Blocked), s.counter)
 	s.member.Handle(schemas.RatesTopic(s.kafka.TopicPrefix), s.evaluator)
-	if len(sqlRules) == 0 || s.store.URL == "" {
+	if s.store.URL == "" {
 		return nil
 	}
 	return s.readBySQL(sqlRules, written, opt)
 }
 
-// readBySQL builds what reads the rules that cannot be judged from the stream.
+// readBySQL builds what reads the rules that cannot be judged from the stream, and what
+// sees in hindsight what the stream could not show.
 func (s *Service) readBySQL(rules []rule.Rule, written bool, opt options) error {
 	client, err := clickhouse.Open(s.store, s.log, s.reg)
 	if err != nil {
 		return err
 	}
 	s.life.Closes("clickhouse client", func(context.Context) error { return client.Close() })
+	s.hindsight = hindsight.New(hindsight.Options{
+		Rules: s.cfg.streamRules(), RowsMax: s.cfg.SQL.RowsMax, Now: opt.now, Owned: s.evaluator.OwnsSQL, Put: s.evaluator.PutLate,
+	}, client, s.log, s.reg)
+	if len(rules) == 0 {
+		return nil
+	}
 	s.sql = slow.New(slow.Options{
 		Rules: rules, Pace: s.cfg.SQL.Interval, RowsMax: s.cfg.SQL.RowsMax, Literal: registry.Literal(), Now: opt.now, Wanted: written,
 		Owned: s.evaluator.OwnsSQL, Active: s.evaluator.ActiveSQL, Newest: s.counter.Newest, Take: s.evaluator.Take,
@@ -224,6 +233,15 @@ func (s *Service) runSQL(ctx context.Context) error {
 		return nil
 	}
 	return s.sql.Run(ctx)
+}
+
+// runHindsight looks for what came late; without ClickHouse it has nothing to do.
+func (s *Service) runHindsight(ctx context.Context) error {
+	if s.hindsight == nil {
+		<-ctx.Done()
+		return nil
+	}
+	return s.hindsight.Run(ctx)
 }
 
 // instanceName tells the writers of alert records apart.
@@ -297,6 +315,7 @@ func (s *Service) tasks() []lifecycle.Task {
 		lifecycle.Task{Name: "counter", Run: s.counter.Run},
 		lifecycle.Task{Name: "evaluator", Run: s.evaluator.Run},
 		lifecycle.Task{Name: "sql", Run: s.runSQL},
+		lifecycle.Task{Name: "hindsight", Run: s.runHindsight},
 		lifecycle.Task{Name: "member", Run: s.member.Run, Ready: s.member.Joined()},
 		lifecycle.Task{Name: "present", Start: s.awaitSettled},
 	)

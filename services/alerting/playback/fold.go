@@ -12,7 +12,19 @@ import (
 type fold struct {
 	table  *window.Table
 	minute time.Time // zero: empty
-	groups map[group]map[series]schemas.AlertCounts
+	groups map[group]map[series]*tally
+}
+
+// tally is what one series has in the minute.
+type tally struct {
+	counts schemas.AlertCounts
+	blocks map[why]int64
+}
+
+// why is the reason of a block.
+type why struct {
+	reason schemas.Reason
+	cause  schemas.Cause
 }
 
 // group is what one record of rates holds.
@@ -21,36 +33,52 @@ type group struct{ source, provider string }
 type series struct{ dimension, value string }
 
 func newFold(t *window.Table) *fold {
-	return &fold{table: t, groups: make(map[group]map[series]schemas.AlertCounts)}
+	return &fold{table: t, groups: make(map[group]map[series]*tally)}
 }
 
 // add takes a row and returns its messages.
 func (f *fold) add(m *minute) int64 {
 	counts := schemas.AlertCounts{Delivered: int64(m.Delivered), Bounced: int64(m.Bounced), Blocked: int64(m.Blocked)}
-	f.count(group{m.Source, m.MailboxProvider}, series{schemas.DimensionDomain, m.RecipientDomain}, counts)
-	f.count(group{m.Source, m.MailboxProvider}, series{schemas.DimensionProvider, m.MailboxProvider}, counts)
+	f.take(group{m.Source, m.MailboxProvider}, m.RecipientDomain, counts, why{reason: schemas.OtherReason})
 	return counts.Total()
 }
 
-func (f *fold) count(g group, s series, n schemas.AlertCounts) {
+// take counts messages of one domain, whose blocks are all for one reason.
+func (f *fold) take(g group, domain string, n schemas.AlertCounts, because why) {
+	f.count(g, series{schemas.DimensionDomain, domain}, n, because)
+	f.count(g, series{schemas.DimensionProvider, g.provider}, n, because)
+}
+
+func (f *fold) count(g group, s series, n schemas.AlertCounts, because why) {
 	if s.value == "" {
 		return
 	}
 	if f.groups[g] == nil {
-		f.groups[g] = make(map[series]schemas.AlertCounts)
+		f.groups[g] = make(map[series]*tally)
 	}
-	c := f.groups[g][s]
-	f.groups[g][s] = schemas.AlertCounts{Delivered: c.Delivered + n.Delivered, Bounced: c.Bounced + n.Bounced, Blocked: c.Blocked + n.Blocked}
+	t := f.groups[g][s]
+	if t == nil {
+		t = &tally{}
+		f.groups[g][s] = t
+	}
+	c := &t.counts
+	c.Delivered, c.Bounced, c.Blocked = c.Delivered+n.Delivered, c.Bounced+n.Bounced, c.Blocked+n.Blocked
+	if n.Blocked > 0 {
+		if t.blocks == nil {
+			t.blocks = make(map[why]int64)
+		}
+		t.blocks[because] += n.Blocked
+	}
 }
 
 // flush gives the minute to the table.
 func (f *fold) flush() {
 	for g, all := range f.groups {
 		rate := schemas.Rate{Source: g.source, Provider: g.provider, PaneSeconds: int64(window.PaneLength / time.Second)}
-		for s, counts := range all {
-			pane := schemas.RatePane{Start: f.minute.Unix(), Counts: counts, Added: counts}
-			if counts.Blocked > 0 {
-				pane.Blocks = []schemas.ReasonCount{{Reason: schemas.OtherReason, Count: counts.Blocked}}
+		for s, t := range all {
+			pane := schemas.RatePane{Start: f.minute.Unix(), Counts: t.counts, Added: t.counts}
+			for because, n := range t.blocks {
+				pane.Blocks = append(pane.Blocks, schemas.ReasonCount{Reason: because.reason, Cause: because.cause, Count: n})
 			}
 			rate.Series = append(rate.Series, schemas.RateSeries{Dimension: s.dimension, Value: s.value, Panes: []schemas.RatePane{pane}})
 		}

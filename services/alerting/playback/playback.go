@@ -116,8 +116,12 @@ type Incident struct {
 	// Covered says that the message of another incident, of the same mailbox
 	// provider, tells this one.
 	Covered bool `json:"covered,omitempty"`
+	// Late says that its events came so late that nobody could have been called.
+	Late bool `json:"late,omitempty"`
 	// Then is the incident that really fired over the same time.
 	Then *Fired `json:"then,omitempty"`
+	// Evidence is what the window held when it fired.
+	Evidence Evidence `json:"-"`
 }
 
 // Fired is an incident that the service really had.

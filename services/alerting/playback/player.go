@@ -153,6 +153,7 @@ func (p *player) step(at stateKey, now time.Time) (fired bool) {
 		s.incident = len(p.done)
 		p.done = append(p.done, Incident{
 			Rule: r.Name, Variant: r.variant, Labels: labels(at.key), Start: s.status.Since, Total: in.Total, Bad: in.Part,
+			Evidence: p.evidence(at.key, counts, window.First(now, r.Window)),
 		})
 	}
 	if s.incident >= 0 {
@@ -168,6 +169,11 @@ func (p *player) step(at stateKey, now time.Time) (fired bool) {
 		}
 	}
 	return event == rule.Fired
+}
+
+func (p *player) evidence(k window.Key, counts window.Counts, from window.Pane) Evidence {
+	provider, _ := p.table.Provider(k)
+	return Evidence{Counts: counts.Wire(), Provider: provider, Split: p.table.Split(k, from)}
 }
 
 // cover marks the incidents that another message tells, as the service does when

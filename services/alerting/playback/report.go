@@ -49,6 +49,9 @@ type Summary struct {
 	// message of another one tells.
 	Incidents int `json:"incidents"`
 	Covered   int `json:"covered"`
+	// Late are those that nobody would have been called for, because their events came
+	// too late; only an exact run has them.
+	Late int `json:"late"`
 	// PagesPerWeek are the messages that an incident begins, a week.
 	PagesPerWeek float64 `json:"pages_per_week"`
 	// Fired are the incidents that the service really had under that name; Both of
@@ -83,6 +86,13 @@ func Run(ctx context.Context, client *clickhouse.Client, rules Rules, opt Option
 	if err := play(ctx, p); err != nil {
 		return Report{}, fmt.Errorf("play history: %w", err)
 	}
+	if opt.Exact {
+		late, err := h.late(ctx, p.rules)
+		if err != nil {
+			return Report{}, fmt.Errorf("play what came late: %w", err)
+		}
+		p.done = append(p.done, late...)
+	}
 	fired, err := h.fired(ctx)
 	if err != nil {
 		return Report{}, fmt.Errorf("read what fired: %w", err)
@@ -114,7 +124,10 @@ func (r *Report) compare(rules []played, fired []Fired) {
 				continue
 			}
 			s.Incidents++
-			if in.Covered {
+			switch {
+			case in.Late:
+				s.Late++
+			case in.Covered:
 				s.Covered++
 			}
 			end := in.End
@@ -144,7 +157,7 @@ func (r *Report) compare(rules []played, fired []Fired) {
 				}
 			}
 		}
-		s.PagesPerWeek = float64(s.Incidents-s.Covered) / weeks
+		s.PagesPerWeek = float64(s.Incidents-s.Covered-s.Late) / weeks
 		slices.Sort(earlier)
 		if len(earlier) > 0 {
 			s.EarlierSeconds = earlier[len(earlier)/2].Seconds()
@@ -207,6 +220,8 @@ func (in *Incident) write(w io.Writer, to time.Time) {
 	switch {
 	case in.Then != nil:
 		then = in.Then.Incident
+	case in.Late:
+		then = "no (late)"
 	case in.Covered:
 		then = "no (covered)"
 	}

@@ -130,6 +130,9 @@ func key(labels map[string]string) string {
 // remarks says why people do not hear of an alert, or who does something.
 func remarks(a *schemas.Alert) string {
 	var out []string
+	if a.Late {
+		out = append(out, "seen late")
+	}
 	if len(a.SilencedBy) > 0 {
 		out = append(out, "silenced by "+strings.Join(a.SilencedBy, ", "))
 	}

@@ -121,6 +121,7 @@ type Evaluator struct {
 	unsaved []outbox.Result // delivered, not yet written
 
 	readings readings
+	late     foundLate
 	ownsSQL  atomic.Bool
 
 	tickAt, expireAt, startAt time.Time

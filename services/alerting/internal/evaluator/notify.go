@@ -164,13 +164,8 @@ func (e *Evaluator) tellFiring(d *draft, also []*draft) {
 		k := keyOf(o.alert.Labels)
 		facts.Also = append(facts.Also, k.Dimension+" "+k.Value)
 	}
-	if n := len(d.alert.Notify); d.event == rule.Fired && n > 0 {
-		// The messages of the incident before are history; the last one stays for
-		// its number.
-		last := d.alert.Notify[n-1].Seq
-		d.alert.Notify = slices.DeleteFunc(slices.Clone(d.alert.Notify), func(n schemas.Notification) bool {
-			return !n.Owed() && n.Seq != last
-		})
+	if d.event == rule.Fired {
+		d.alert.Notify = history(d.alert.Notify)
 	}
 	for _, t := range e.targets(&d.alert) {
 		if d.event == rule.Fired || !has(&d.alert, t.Name(), schemas.NotifyFiring) {

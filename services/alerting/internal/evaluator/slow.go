@@ -57,9 +57,14 @@ func (e *Evaluator) judgeSQL(ctx context.Context, now time.Time, applied map[int
 	p := e.parts[e.place(slow.Group)]
 	owns := p != nil && (p.settled || p.knowsAlerts(applied))
 	e.ownsSQL.Store(owns)
-	rounds := e.readings.take()
+	rounds, late := e.readings.take(), e.late.take()
 	if !owns {
 		return nil
+	}
+	if len(late) > 0 {
+		if err := e.judgeLate(ctx, p, late, now); err != nil {
+			return err
+		}
 	}
 	for _, round := range rounds {
 		drafts := e.draftsSQL(round, now)

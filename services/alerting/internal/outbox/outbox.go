@@ -127,6 +127,10 @@ type Terms struct {
 // TermSetter is a receiver with terms of its own.
 type TermSetter interface{ Terms() Terms }
 
+// Pager is a receiver that calls people, or shows what is wrong now: it hears of no
+// incident that was seen only in hindsight.
+type Pager interface{ Pages() bool }
+
 // Holder is a receiver that must hear of an incident as long as it lasts.
 type Holder interface {
 	// Hold says which alerts people were told of through this receiver, those that
@@ -188,6 +192,12 @@ func New(name string, to Receiver, log *zap.Logger, met *Metrics) *Outbox {
 
 // Name is the receiver's name in schemas.Notification.
 func (b *Outbox) Name() string { return b.name }
+
+// Pages says whether the receiver is a Pager.
+func (b *Outbox) Pages() bool {
+	p, ok := b.to.(Pager)
+	return ok && p.Pages()
+}
 
 // Hold passes on which alerts the receiver was told of, to one that wants to know.
 func (b *Outbox) Hold(alerts func(receiver string) []schemas.Alert) {

@@ -55,7 +55,7 @@ func (w Writer) Of(notices []outbox.Notice) Message {
 	switch {
 	case aboutReceiver(&n.Alert):
 		m, lines = w.receiver(n)
-	case n.Kind == schemas.NotifyResolved:
+	case n.Kind == schemas.NotifyResolved && !n.Facts.Late:
 		m, lines = w.resolved(n)
 	case n.Kind == schemas.NotifyNoTraffic:
 		m, lines = w.noTraffic(n)
@@ -120,7 +120,7 @@ func (w Writer) firing(n *outbox.Notice) (m Message, lines []string) {
 		lines = append(lines, flapping)
 	}
 	if f.Late {
-		const late = "Its events came only after their window had passed, so nobody was called when it began."
+		late := fmt.Sprintf("It is over and lasted %s. Its events came only after their window had passed, so nobody was called.", span(n.Alert.ResolvedAt.Sub(f.Since)))
 		m.Sections = append(m.Sections, Section{Lines: []string{late}})
 		lines = append(lines, late)
 	}

@@ -111,3 +111,13 @@ func TestOf_ReceiverThatFails(t *testing.T) {
 		}
 	}
 }
+
+func TestOf_LateSaysThatItIsOverAndThatNobodyWasCalled(t *testing.T) {
+	t.Parallel()
+	n := Example(schemas.NotifyResolved, time.Now())
+	n.Facts.Late, n.Alert.Severity, n.Alert.ResolvedAt = true, schemas.SeverityInfo, n.Facts.Since.Add(40*time.Minute)
+	got := (Writer{Markup: Text{}}).Of([]outbox.Notice{n})
+	if !strings.HasPrefix(got.Title, "Seen late: ") || !strings.Contains(got.Summary, "lasted 40 min") || !strings.Contains(got.Summary, "nobody was called") || got.Severity != schemas.SeverityInfo {
+		t.Errorf("%s: %s", got.Title, got.Summary)
+	}
+}

@@ -34,6 +34,7 @@ type alerts struct {
 	reasons                                              []*lists
 	since, updatedAt, stateSince, resolvedAt, notifiedAt *moments
 	owed                                                 proto.ColUInt16
+	late                                                 proto.ColBool
 	cols                                                 []clickhouse.Column
 }
 
@@ -60,7 +61,7 @@ func newAlerts() *alerts {
 		{Name: "reasons.count", Data: a.reasons[2]}, {Name: "reasons.sample", Data: a.reasons[3]},
 		{Name: "window", Data: a.window}, {Name: "since", Data: a.since}, {Name: "updated_at", Data: a.updatedAt},
 		{Name: "resolved_at", Data: a.resolvedAt}, {Name: "ended", Data: a.ended}, {Name: "inhibited_by", Data: a.inhibitedBy},
-		{Name: "notified_at", Data: a.notifiedAt}, {Name: "owed", Data: &a.owed},
+		{Name: "notified_at", Data: a.notifiedAt}, {Name: "owed", Data: &a.owed}, {Name: "late", Data: &a.late},
 	}
 	return a
 }
@@ -130,6 +131,7 @@ func (a *alerts) add(al *schemas.Alert) {
 	notified, owed := outbox(al.Notify)
 	a.notifiedAt.AppendTime(notified)
 	a.owed = append(a.owed, owed)
+	a.late = append(a.late, al.Late)
 }
 
 // count makes a count of n, which is none below zero.

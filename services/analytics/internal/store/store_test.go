@@ -317,7 +317,7 @@ func TestBlock_Alerts(t *testing.T) {
 			Fingerprint: "f", Version: 3, Rule: "block_rate", Incident: "i", Labels: map[string]string{"source": "acme", "recipient_domain": "x.de"},
 			State: schemas.AlertFiring, Value: 0.75, Peak: 0.8, Threshold: 0.6, MinVolume: 20, Counts: schemas.AlertCounts{Delivered: 5, Blocked: 15},
 			Causes: map[string]int64{"sender": 15}, Reasons: []schemas.ReasonCount{{Reason: schemas.Reputation, Cause: schemas.CauseSender, Count: 15, Sample: "554"}},
-			Window: "15m0s", Since: at(1), UpdatedAt: at(2),
+			Window: "15m0s", Since: at(1), UpdatedAt: at(2), Late: true,
 			Notify: []schemas.Notification{{Seq: 1, SentAt: at(3)}, {Seq: 2}, {Seq: 3, Failed: "gone"}},
 		}),
 		&kgo.Record{Topic: "email.alerts", Key: []byte("f")}, // the end of a compacted history is no row
@@ -330,7 +330,7 @@ func TestBlock_Alerts(t *testing.T) {
 		"fingerprint": "f", "incident": "i", "version": uint64(3), "rule": "block_rate", "state": "firing", "value": 0.75, "peak": 0.8,
 		"labels": map[string]string{"source": "acme", "recipient_domain": "x.de"}, "blocked": uint64(15), "causes": map[string]uint64{"sender": 15},
 		"reasons.reason": []string{"reputation"}, "reasons.count": []uint64{15}, "since": at(1), "resolved_at": nil,
-		"notified_at": &three, "owed": uint16(1),
+		"notified_at": &three, "owed": uint16(1), "late": true,
 	} {
 		if diff := cmp.Diff(want, row[0][column]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", column, diff)

@@ -81,6 +81,9 @@ func (*Client) Terms() outbox.Terms {
 	return outbox.Terms{Pace: pace, DigestMin: 1, DigestMax: batchMax}
 }
 
+// Pages says that it shows what is wrong now.
+func (*Client) Pages() bool { return true }
+
 // alert is one element of POST /api/v2/alerts. Its labels are its identity, so numbers
 // are in annotations only.
 type alert struct {

@@ -70,6 +70,9 @@ func New(cfg Config, links wording.Links, transport http.RoundTripper) *Client {
 // Terms wants each incident in an event of its own.
 func (*Client) Terms() outbox.Terms { return outbox.Terms{Pace: pace, DigestMax: 1} }
 
+// Pages says that an incident calls people.
+func (*Client) Pages() bool { return true }
+
 type event struct {
 	RoutingKey string   `json:"routing_key"`
 	Action     string   `json:"event_action"` // trigger or resolve
