@@ -267,8 +267,8 @@ type Notification struct {
 	Refused bool `json:"refused,omitempty"`
 	// Ref is where the message is at the receiver, so that it can be changed there.
 	Ref string `json:"ref,omitempty"`
-	// Failed says why it was given up, a day after the incident ended; empty when
-	// sent or owed.
+	// Failed says why it was given up: a day after the incident ended the last answer,
+	// or silenced, when it ended under a silence; empty when sent or owed.
 	Failed string `json:"failed,omitempty"`
 	// Facts are the content of the message, as of QueuedAt; gone once it is sent.
 	Facts *AlertFacts `json:"facts,omitempty"`

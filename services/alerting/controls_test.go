@@ -375,3 +375,68 @@ func TestIncident_ItsTimelineOutlivesItsRecord(t *testing.T) {
 		t.Errorf("preview: %d %+v, want both incidents", status, dry)
 	}
 }
+
+// TestSilences_HoldWhatIsOwedAlready lets a receiver be away when the incident begins,
+// and a silence begin before it is back; the service dies at another point each time.
+func TestSilences_HoldWhatIsOwedAlready(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		dies string // before the silence, during or after it; "": never
+		ends bool   // the incident ends under the silence
+		want int    // messages once the silence is over
+	}{
+		{name: "still open", want: 1},
+		{name: "still open, dies before the silence", dies: "before", want: 1},
+		{name: "still open, dies during the silence", dies: "during", want: 1},
+		{name: "still open, dies at its end", dies: "after", want: 1},
+		{name: "over", ends: true},
+		{name: "over, dies before the silence", dies: "before", ends: true},
+		{name: "over, dies during the silence", dies: "during", ends: true},
+		{name: "over, dies at the end of the silence", dies: "after", ends: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.slack.setFault(func(_ int, w http.ResponseWriter) bool {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return true
+			})
+			in := r.start(func(c *Config) { c.Rules[0].Window = time.Hour })
+			die := func(when string) {
+				if tt.dies == when {
+					in.stop()
+					in = r.start(func(c *Config) { c.Rules[0].Window = time.Hour })
+				}
+			}
+			r.send(blocked(30, "a.test"))
+			waitFor(t, "a message that is owed and was tried", func() bool {
+				a := r.alerts(in, "?state=firing")
+				return len(a) == 1 && len(a[0].Notify) == 1 && a[0].Notify[0].Attempts > 0
+			})
+			die("before")
+			body := fmt.Sprintf(`{"matchers":[{"label":"recipient_domain","op":"=","value":"a.test"}],"until":%q,"by":"ana","comment":"known"}`, r.clock.now().Add(30*time.Minute).Format(time.RFC3339))
+			if status := r.ask(in, "POST /v1/silences", body, nil); status != http.StatusCreated {
+				t.Fatalf("silence: %d", status)
+			}
+			waitFor(t, "an empty queue", func() bool { return in.metric(t, "mailstream_alerting_notifications_waiting") == 0 })
+			r.slack.setFault(nil)
+			die("during")
+			r.slack.wantQuiet(t, 0)
+			if tt.ends {
+				r.clock.advance(time.Minute)
+				r.send(delivered(300, "a.test"))
+				waitFor(t, "recovery", func() bool { return len(r.alerts(in, "?state=recovering")) == 1 })
+				r.clock.advance(6 * time.Minute)
+				waitFor(t, "the end", func() bool { return len(r.alerts(in, "?state=resolved")) == 1 })
+				if n := r.alerts(in, "")[0].Notify; len(n) != 1 || n[0].Failed != "silenced" {
+					t.Errorf("messages of what ended under the silence: %+v", n)
+				}
+			}
+			r.clock.advance(31 * time.Minute)
+			die("after")
+			r.slack.want(t, tt.want)
+			r.slack.wantQuiet(t, tt.want)
+		})
+	}
+}

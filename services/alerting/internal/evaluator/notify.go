@@ -188,6 +188,7 @@ func (e *Evaluator) tellNoTraffic(d *draft) {
 
 // tellResolved owes the message that it ended to whoever was told that it began.
 func (e *Evaluator) tellResolved(d *draft) {
+	e.unsay(d)
 	facts := d.facts()
 	if facts.Ended == schemas.EndNoTraffic {
 		facts.NoTraffic = &schemas.AlertNoTraffic{Since: d.alert.JudgedAt, EndsAt: d.alert.UpdatedAt}

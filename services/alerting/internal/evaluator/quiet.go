@@ -8,6 +8,7 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/controls"
 	"github.com/mailstream/mailstream/services/alerting/internal/metric"
+	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
 )
 
@@ -26,6 +27,32 @@ func (e *Evaluator) quiet(drafts []*draft, now time.Time) {
 		}
 	}
 }
+
+// hidden says whether a silence or a maintenance window hides what a still owes,
+// whatever its record says of that.
+func (e *Evaluator) hidden(a *schemas.Alert) bool {
+	return slices.ContainsFunc(a.Notify, schemas.Notification.Owed) && len(e.opt.Controls.Hides(a, e.now())) > 0
+}
+
+// unsay takes back what is owed of an incident that ended under a silence, unless a
+// receiver has it already: who did not hear that it began need not hear that it ended.
+func (e *Evaluator) unsay(d *draft) {
+	if !e.hidden(&d.alert) {
+		return
+	}
+	d.alert.Notify = slices.Clone(d.alert.Notify)
+	for i := range d.alert.Notify {
+		n := &d.alert.Notify[i]
+		b := e.receiver(n.Receiver)
+		if b != nil && n.Owed() && !n.QueuedAt.Before(d.alert.Since) && b.Retract(outbox.ID{Fingerprint: d.alert.Fingerprint, Seq: n.Seq}) {
+			n.Failed, n.Facts, n.NextTryAt = failedSilenced, nil, time.Time{}
+		}
+	}
+}
+
+// failedSilenced is why a message about an incident that ended under a silence was
+// given up.
+const failedSilenced = "silenced"
 
 // silenced says whether messages of the alert are hidden.
 func silenced(a *schemas.Alert) bool { return len(a.SilencedBy) > 0 }

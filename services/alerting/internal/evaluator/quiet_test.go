@@ -89,11 +89,31 @@ func TestSilence_WhoWasToldHearsTheEnd(t *testing.T) {
 	b := newBench(t)
 	b.mail(window.Blocked, 30, "a.test", "")
 	b.want("spike", "firing a.test []")
+	told := &draft{alert: b.alert(schemas.DimensionDomain, "a.test")}
+	b.sent(told)
+	told.alert.Version++
+	b.put(&told.alert)
 	b.silence("sil-1", "recipient_domain", "a.test", time.Hour)
 	b.mail(window.Delivered, 300, "a.test", "")
 	b.want("recovering")
 	b.now = b.now.Add(6 * time.Minute)
 	b.want("over", "resolved a.test []")
+}
+
+func TestSilence_WhoWasNotToldYetHearsNothingOfWhatEndsUnderIt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.mail(window.Blocked, 30, "a.test", "")
+	b.want("spike, owed", "firing a.test []")
+	b.silence("sil-1", "recipient_domain", "a.test", time.Hour)
+	b.mail(window.Delivered, 300, "a.test", "")
+	b.want("recovering")
+	b.now = b.now.Add(6 * time.Minute)
+	b.want("over")
+	a := b.alert(schemas.DimensionDomain, "a.test")
+	if len(a.Notify) != 1 || a.Notify[0].Failed != failedSilenced || a.Notify[0].Owed() {
+		t.Errorf("messages: %+v", a.Notify)
+	}
 }
 
 func TestSilence_OfAProviderHidesItsDomains(t *testing.T) {

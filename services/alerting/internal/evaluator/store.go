@@ -120,15 +120,19 @@ func (e *Evaluator) announce(d *draft) {
 }
 
 // offer hands what the alert owes to the outboxes, in order. What they have
-// already they do not take twice.
+// already they do not take twice. What a silence hides waits until it is over.
 func (e *Evaluator) offer(a *schemas.Alert) {
-	partition := e.place(a.Group)
+	partition, hidden := e.place(a.Group), e.hidden(a)
 	for _, n := range a.Notify {
-		i := slices.IndexFunc(e.opt.Receivers, func(r *outbox.Outbox) bool { return r.Name() == n.Receiver })
-		if i < 0 || !n.Owed() || n.Facts == nil {
+		b := e.receiver(n.Receiver)
+		if b == nil || !n.Owed() || n.Facts == nil {
 			continue
 		}
-		e.opt.Receivers[i].Offer(outbox.Notice{
+		if hidden && (n.Kind != schemas.NotifyResolved || n.Facts.Late) {
+			b.Retract(outbox.ID{Fingerprint: a.Fingerprint, Seq: n.Seq})
+			continue
+		}
+		b.Offer(outbox.Notice{
 			Alert: *a, Kind: n.Kind, Seq: n.Seq, Facts: *n.Facts, At: n.QueuedAt, Attempts: n.Attempts, Partition: partition,
 			Ref: refOf(a, n),
 		})

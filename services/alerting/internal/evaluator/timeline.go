@@ -1,6 +1,7 @@
 package evaluator
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -113,7 +114,7 @@ func answers(prev, next []schemas.Notification) []schemas.AlertStep {
 		case !n.SentAt.IsZero() && before.SentAt.IsZero():
 			step.At, step.Answer = n.SentAt, answerDelivered
 		case n.SentAt.IsZero() && n.LastAnswer != before.LastAnswer, n.Failed != before.Failed:
-			step.At, step.Answer = n.TriedAt, n.LastAnswer
+			step.At, step.Answer = n.TriedAt, cmp.Or(n.Failed, n.LastAnswer)
 		default:
 			continue
 		}

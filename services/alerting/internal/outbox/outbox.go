@@ -251,6 +251,22 @@ func (b *Outbox) Withdraw(ctx context.Context, partitions []int32) {
 	}
 }
 
+// Retract forgets a notice that must not be told now, so that it can be offered later.
+// It returns false when it is too late: the attempt is under way, or over and not yet
+// noted.
+func (b *Outbox) Retract(id ID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.IndexFunc(b.queue, func(e *entry) bool { return e.ID() == id })
+	if i < 0 || b.queue[i].busy {
+		return !b.known[id]
+	}
+	b.queue = slices.Delete(b.queue, i, i+1)
+	delete(b.known, id)
+	b.gauge()
+	return true
+}
+
 // Results returns what happened since the last call. Until Settled is called for
 // one that ended, its notice is not taken again.
 func (b *Outbox) Results() []Result {

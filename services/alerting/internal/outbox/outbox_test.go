@@ -420,6 +420,38 @@ func TestOutbox_WithdrawLetsADeliveryFinish(t *testing.T) {
 	})
 }
 
+func TestOutbox_RetractsWhatIsNotUnderWay(t *testing.T) {
+	t.Parallel()
+	p := &people{}
+	run(t, p, func(t *testing.T, b *Outbox) {
+		p.hold = make(chan struct{})
+		under, waits := firing("under"), firing("waits")
+		b.Offer(under)
+		synctest.Wait()
+		b.Offer(waits)
+		if b.Retract(under.ID()) {
+			t.Error("retracted while the message was under way")
+		}
+		if !b.Retract(waits.ID()) || !b.Retract(ID{Fingerprint: "never offered"}) {
+			t.Error("what was not under way is not retracted")
+		}
+		close(p.hold)
+		synctest.Wait()
+		if b.Retract(under.ID()) {
+			t.Error("retracted although the result is not noted")
+		}
+		time.Sleep(time.Minute)
+		if told := p.heard(); len(told) != 1 {
+			t.Errorf("told: %q", told)
+		}
+		b.Offer(waits) // the silence is over
+		time.Sleep(time.Minute)
+		if told := p.heard(); len(told) != 2 {
+			t.Errorf("told: %q", told)
+		}
+	})
+}
+
 func TestOutbox_StopFinishesTheDeliveryUnderWay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
