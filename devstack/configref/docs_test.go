@@ -70,7 +70,7 @@ var variableForm = regexp.MustCompile(`\bMAILSTREAM_[A-Z0-9_]*[A-Z0-9]\b`)
 // deployment or a command itself reads.
 func TestDocuments_NameVariablesThatExist(t *testing.T) {
 	t.Parallel()
-	known := map[string]bool{"MAILSTREAM_PEPPER": true, "MAILSTREAM_VERSION": true, "MAILSTREAM_ALERTING_TOKEN": true}
+	known := map[string]bool{"MAILSTREAM_PEPPER": true, "MAILSTREAM_VERSION": true, "MAILSTREAM_ALERTING_TOKEN": true, "MAILSTREAM_SUPPRESSION_TOKEN": true}
 	for _, e := range read(t) {
 		known[e.Variable] = true
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/internal/provider/registry"
+	"github.com/mailstream/mailstream/services/internal/providerapi"
 	"github.com/mailstream/mailstream/services/suppression"
 )
 
@@ -43,6 +44,9 @@ type Config struct {
 	Suppression suppression.Config `yaml:"suppression"`
 	// Alerting watches the rates and alerts people.
 	Alerting alerting.Config `yaml:"alerting"`
+	// Providers are the accounts whose own lists can be read, at most 1,000. No service
+	// reads them: the keys are for `mailstream suppressions sync`. Default none.
+	Providers providerapi.Accounts `yaml:"providers,omitempty"`
 }
 
 // Mode says what a deployment is for.
@@ -183,4 +187,5 @@ const (
 	Backtest     Name = "backtest"
 	TestReceiver Name = "test-receiver"
 	Unsubscribe  Name = "unsubscribe-link"
+	Sync         Name = "sync"
 )

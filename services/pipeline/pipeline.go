@@ -78,6 +78,7 @@ func directory() []entry {
 		{Backtest, []string{"clickhouse", "alerting"}, nil},
 		{TestReceiver, []string{"alerting"}, nil},
 		{Unsubscribe, []string{"ingress"}, nil},
+		{Sync, []string{"providers"}, nil},
 	}
 }
 

@@ -129,6 +129,8 @@ func join(path, name string) string {
 		return name
 	case name == "":
 		return path
+	case name[0] == '[': // an element of a section that is a list
+		return path + name
 	default:
 		return path + "." + name
 	}

@@ -1,0 +1,180 @@
+// Package providerapi reads what providers keep of their own: so far the lists of
+// addresses that they do not send to. It is for commands of an operator; no service that
+// takes webhooks has its keys.
+//
+// A provider is one file with its calls, and a line in the table of readers. Each
+// request waits where the provider says so (Retry-After), is repeated after passing
+// faults, and goes to the configured host alone, whatever an answer names as the next
+// page.
+package providerapi
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+)
+
+// Kind is why a provider does not send to an address, in one vocabulary.
+type Kind string
+
+// The kinds.
+const (
+	Bounce      Kind = "bounce"
+	Complaint   Kind = "complaint"
+	Unsubscribe Kind = "unsubscribe"
+	Manual      Kind = "manual" // or the provider's own decision
+)
+
+// Listed is one address on a provider's list.
+type Listed struct {
+	Address string
+	Kind    Kind
+	// Stream or List is what the entry is about where it is not the whole account.
+	Stream, List string
+	Since        time.Time // zero where the provider does not say
+	Detail       string    // the provider's words, at most detailBytesMax
+}
+
+// Account is how one account at a provider is asked: one element of the section
+// `providers`.
+type Account struct {
+	// Source is the name of the account's source, and of the account here. Required.
+	Source string `yaml:"source"`
+	// Provider is whose account it is: brevo, mailersend, mailgun, mailjet, mandrill,
+	// postmark, sendgrid, ses, sparkpost. Required.
+	Provider string `yaml:"provider"`
+	// Key is the API key: of mailjet the key and of ses the access key id. It needs the
+	// right to read suppressions alone. Required.
+	Key config.Secret `yaml:"key"`
+	// Secret is the second half of a key, of mailjet and ses. Default none.
+	Secret config.Secret `yaml:"secret"`
+	// URL is where the API is, for another region or a stand-in. Default by provider;
+	// ses has none without region.
+	URL string `yaml:"url"`
+	// Region is the region of ses, such as eu-west-1. Default none.
+	Region string `yaml:"region"`
+	// Domains are the sending domains of mailgun, which keeps a list a domain. Default
+	// none.
+	Domains []string `yaml:"domains,omitempty"`
+	// Streams are the message streams of postmark, which keeps a list a stream. Default
+	// none: outbound and broadcast.
+	Streams []string `yaml:"streams,omitempty"`
+}
+
+// Accounts are the section `providers`.
+type Accounts []Account
+
+// Find returns the account of a source.
+func (a Accounts) Find(source string) (Account, bool) {
+	i := slices.IndexFunc(a, func(one Account) bool { return one.Source == source })
+	if i < 0 {
+		return Account{}, false
+	}
+	return a[i], true
+}
+
+// Sources returns the names of the accounts, in their order. The caller owns the slice.
+func (a Accounts) Sources() []string {
+	names := make([]string, len(a))
+	for i := range a {
+		names[i] = a[i].Source
+	}
+	return names
+}
+
+// accountsMax bounds the section, as the sources are.
+const accountsMax = 1000
+
+// Validate reports every fault to p.
+func (a Accounts) Validate(p *config.Problems) {
+	p.Check(len(a) <= accountsMax, "", "has %d accounts, more than %d", len(a), accountsMax)
+	for i, account := range a {
+		at := p.At(fmt.Sprintf("[%d]", i))
+		at.Check(account.Source != "", "source", "is missing")
+		at.Check(!slices.ContainsFunc(a[:i], func(other Account) bool { return other.Source == account.Source }), "source", "%q is there twice", account.Source)
+		account.validate(at)
+	}
+}
+
+func (a Account) validate(p *config.Problems) {
+	r, known := readers()[a.Provider]
+	p.Check(known, "provider", "%q is none of %s", a.Provider, names())
+	p.Check(a.Key.IsSet(), "key", "is missing")
+	if !known {
+		return
+	}
+	p.Check(a.Secret.IsSet() == r.secret, "secret", "%s", needed(r.secret, a.Provider))
+	p.Check((a.Region != "") == r.region, "region", "%s", needed(r.region, a.Provider))
+	p.Check((len(a.Domains) > 0) == r.domains, "domains", "%s", needed(r.domains, a.Provider))
+	p.Check(len(a.Streams) == 0 || r.streams, "streams", "%s has none", a.Provider)
+	_, err := a.base()
+	p.Check(err == nil, "url", "%v", err)
+}
+
+func needed(is bool, provider string) string {
+	if is {
+		return "is missing: " + provider + " needs it"
+	}
+	return provider + " has no use for it"
+}
+
+// reader is how the lists of one provider are read, and what an account of it needs.
+type reader struct {
+	url              string // of the API; %s is the region
+	secret, region   bool
+	domains, streams bool
+	read             func(context.Context, *client, yield) error
+}
+
+// yield takes one entry; an error ends the reading and is returned from it.
+type yield func(Listed) error
+
+// readers is every provider whose lists can be read.
+func readers() map[string]reader {
+	return map[string]reader{
+		"brevo":      {url: "https://api.brevo.com", read: brevo},
+		"mailersend": {url: "https://api.mailersend.com", read: mailersend},
+		"mailgun":    {url: "https://api.mailgun.net", domains: true, read: mailgun},
+		"mailjet":    {url: "https://api.mailjet.com", secret: true, read: mailjet},
+		"mandrill":   {url: "https://mandrillapp.com", read: mandrill},
+		"postmark":   {url: "https://api.postmarkapp.com", streams: true, read: postmark},
+		"sendgrid":   {url: "https://api.sendgrid.com", read: sendgrid},
+		"ses":        {url: "https://email.%s.amazonaws.com", secret: true, region: true, read: ses},
+		"sparkpost":  {url: "https://api.sparkpost.com", read: sparkpost},
+	}
+}
+
+func names() []string { return slices.Sorted(maps.Keys(readers())) }
+
+// Each calls yield with every entry of the lists of an account, in the provider's order.
+// An address may come more than once, of several lists. An error of yield ends it.
+func Each(ctx context.Context, a Account, opt Options, each func(Listed) error) error {
+	r, known := readers()[a.Provider]
+	if !known {
+		return fmt.Errorf("read lists of %q: it is none of %s", a.Provider, names())
+	}
+	c, err := newClient(a, opt)
+	if err != nil {
+		return err
+	}
+	err = r.read(ctx, c, func(l Listed) error {
+		if l.Address == "" {
+			return nil // an entry for a domain or a pattern
+		}
+		if len(l.Detail) > detailBytesMax {
+			l.Detail = l.Detail[:detailBytesMax]
+		}
+		return each(l)
+	})
+	if err != nil {
+		return fmt.Errorf("read lists of %s: %w", a.Provider, err)
+	}
+	return nil
+}
+
+// detailBytesMax bounds the provider's words of one entry: a server's reply fits.
+const detailBytesMax = 200
