@@ -45,47 +45,47 @@ func failures() []failure {
 func TestProviders_TellOfOneFailureAlike(t *testing.T) {
 	t.Parallel()
 	n := newNormaliser(t)
-	for _, tl := range tellers(t) {
-		t.Run(tl.Name(), func(t *testing.T) {
+	for _, fw := range failureWriters(t) {
+		t.Run(fw.Name(), func(t *testing.T) {
 			t.Parallel()
 			for _, f := range failures() {
-				words, ok := tl.Told[f.name]
+				words, ok := fw.Told[f.name]
 				if !ok {
-					if tl.Silent == "" {
+					if fw.Silent == "" {
 						t.Errorf("%s is not told of, and its conformance.yaml does not say why", f.name)
 					}
 					continue
 				}
 				want := f.want
-				if d, ok := tl.Unlike[f.name]; ok {
+				if d, ok := fw.Unlike[f.name]; ok {
 					if d.Verdict == f.want || d.Why == "" {
 						t.Errorf("%s, unlike because it %q, is like the others", f.name, d.Why)
 					}
 					want = d.Verdict
 				}
-				if got := describe(tl.event(t, n, words, f.reply)); got != want {
+				if got := describe(fw.event(t, n, words, f.reply)); got != want {
 					t.Errorf("%s, %q: got %s, want %s", f.name, words, got, want)
 				}
 			}
-			tl.wantNoOtherNames(t)
+			fw.wantNoOtherNames(t)
 		})
 	}
 }
 
 // wantNoOtherNames finds a misspelt name of a failure.
-func (tl teller) wantNoOtherNames(t *testing.T) {
+func (fw failureWriter) wantNoOtherNames(t *testing.T) {
 	t.Helper()
 	known := map[string]bool{}
 	for _, f := range failures() {
 		known[f.name] = true
 	}
-	for name := range tl.Told {
+	for name := range fw.Told {
 		if !known[name] {
 			t.Errorf("%q is no failure that providers are asked for", name)
 		}
 	}
-	for name := range tl.Unlike {
-		if _, told := tl.Told[name]; !told {
+	for name := range fw.Unlike {
+		if _, told := fw.Told[name]; !told {
 			t.Errorf("%q is unlike the others and not told of", name)
 		}
 	}

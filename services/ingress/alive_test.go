@@ -49,20 +49,20 @@ func livingReplies() []string {
 func TestProviders_LetNoLivingAddressDie(t *testing.T) {
 	t.Parallel()
 	n := newNormaliser(t)
-	for _, tl := range tellers(t) {
-		if len(tl.Hardest) == 0 && tl.NoReply == "" {
-			t.Errorf("%s: conformance.yaml has no hardest words", tl.Name())
+	for _, fw := range failureWriters(t) {
+		if len(fw.Hardest) == 0 && fw.NoReply == "" {
+			t.Errorf("%s: conformance.yaml has no hardest words", fw.Name())
 		}
-		for _, words := range tl.Hardest {
+		for _, words := range fw.Hardest {
 			for _, reply := range livingReplies() {
-				ev := tl.event(t, n, words, reply)
+				ev := fw.event(t, n, words, reply)
 				if ev.Permanent != nil && *ev.Permanent {
-					t.Errorf("%s, %s, %q: %s", tl.Name(), words, reply, describe(ev))
+					t.Errorf("%s, %s, %q: %s", fw.Name(), words, reply, describe(ev))
 				}
 				switch ev.Cause {
 				case schemas.CauseSender, schemas.CauseContent:
 				default:
-					t.Errorf("%s, %s, %q: %s is of %s", tl.Name(), words, reply, ev.Reason, ev.Cause)
+					t.Errorf("%s, %s, %q: %s is of %s", fw.Name(), words, reply, ev.Reason, ev.Cause)
 				}
 			}
 		}

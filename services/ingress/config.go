@@ -188,8 +188,8 @@ func (c Config) room() room.Limits {
 	return room.Limits{
 		Bytes: int64(c.BodyBytesInFlightMax), Requests: int64(c.RequestsInFlightMax),
 		UnprovenPercent: c.Unproven.Percent, SourcePercent: c.Unproven.SourcePercent, PeerPercent: c.Unproven.PeerPercent,
-		StrangerRate: int64(c.Unproven.StrangerRate),
-		RateMin:      int64(c.BodyRateMin), RateWindow: c.BodyRateWindow,
+		UnknownRate: int64(c.Unproven.StrangerRate),
+		RateMin:     int64(c.BodyRateMin), RateWindow: c.BodyRateWindow,
 	}
 }
 

@@ -51,23 +51,23 @@ func TestProviders_JudgeTheCorpusAlike(t *testing.T) {
 	if len(replies) < 1000 {
 		t.Fatalf("only %d replies", len(replies))
 	}
-	var carriers []teller
-	for _, tl := range tellers(t) {
-		if (tl.Final == "") != (tl.NoReply != "") {
-			t.Errorf("%s: conformance.yaml has final %q and no_reply %q: give one of them", tl.Name(), tl.Final, tl.NoReply)
+	var carriers []failureWriter
+	for _, fw := range failureWriters(t) {
+		if (fw.Final == "") != (fw.NoReply != "") {
+			t.Errorf("%s: conformance.yaml has final %q and no_reply %q: give one of them", fw.Name(), fw.Final, fw.NoReply)
 		}
-		if tl.Final != "" {
-			carriers = append(carriers, tl)
+		if fw.Final != "" {
+			carriers = append(carriers, fw)
 		}
 	}
 	for _, reply := range replies {
 		first := ""
-		for _, tl := range carriers {
-			got := judgement(tl.event(t, n, tl.Final, reply))
+		for _, fw := range carriers {
+			got := judgement(fw.event(t, n, fw.Final, reply))
 			if first == "" {
 				first = got
 			} else if got != first {
-				t.Errorf("%q by %s: %s; by the first: %s", reply, tl.Name(), got, first)
+				t.Errorf("%q by %s: %s; by the first: %s", reply, fw.Name(), got, first)
 			}
 		}
 	}

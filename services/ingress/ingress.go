@@ -158,7 +158,7 @@ func (s *Service) build(shared platform.Shared) error {
 		return err
 	}
 	if s.watch, err = admin.NewWatch(shared.Kafka, admin.WatchConfig{
-		Name: serviceName, Topics: s.topics(), Remade: s.kafka.Readopt,
+		Name: serviceName, Topics: s.topics(), Recreated: s.kafka.Readopt,
 	}, s.log, shared.Registry); err != nil {
 		return err
 	}

@@ -49,10 +49,10 @@ func (r *Room) lacks(st *Stay, n Amount) (shortage, bool) {
 		}{
 			{UnprovenPeer, st.peer.held, r.peerMost},
 			{UnprovenSource, st.source.unproven[st.class()], r.sourceMost},
-			{Strangers, r.strangers, r.strangersMost},
+			{UnknownPeers, r.unknown, r.unknownMost},
 			{Unproven, r.unproven, r.unprovenMost},
 		} {
-			if part.share == UnprovenSource && r.sources == 1 || part.share == Strangers && st.known {
+			if part.share == UnprovenSource && r.sources == 1 || part.share == UnknownPeers && st.known {
 				continue
 			}
 			if over, bytes := beyond(part.held, own, n, part.most); over {
@@ -110,7 +110,7 @@ func (r *Room) victim(st *Stay, lack shortage, n Amount) *Stay {
 	return worst
 }
 
-// goesBefore orders requests by who has to go first: strangers before peers that
+// goesBefore orders requests by who has to go first: unknown peers before peers that
 // have proven a request, then by what the peer holds, what the source holds, and
 // age.
 func goesBefore(a, b *Stay, bytes bool) bool {
@@ -154,6 +154,6 @@ const (
 	// each; a provider sends from some dozens of addresses.
 	knownMax = 512
 	// knownAge is for how long a peer that has proven a request goes before
-	// strangers.
+	// unknown peers.
 	knownAge = 24 * time.Hour
 )

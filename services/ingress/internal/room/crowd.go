@@ -1,7 +1,7 @@
 package room
 
 // crowd is the unproven requests of one peer at one source that are being
-// received, all known or all strangers. Of these the oldest always has to go
+// received, all known or all unknown. Of these the oldest always has to go
 // first, so that a victim is looked for among crowds: an attacker opens thousands
 // of requests, and a look at each of them for each new one would hold the lock for
 // so long that everybody waits for it.

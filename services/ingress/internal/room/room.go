@@ -7,11 +7,11 @@
 // requests, which also drive unproven ones out when it is full. Of the proven no
 // source takes so much that nothing is left for another one.
 //
-// Of the unproven, peers that have proven a request lately are known, and strangers
-// leave a part to them. Where a part is full, the request that is still being received and whose peer
-// and source hold the most makes place for the one that comes: whoever sends its
-// body at once is served, however many sit on half a body. What does not keep up
-// with the least pace is ended whether there is place or not.
+// Of the unproven, peers that have proven a request lately are known, and unknown
+// peers leave a part to them. Where a part is full, the request that is still being
+// received and whose peer and source hold the most makes place for the one that
+// comes: whoever sends its body at once is served, however many sit on half a body.
+// What does not keep up with the least pace is ended whether there is place or not.
 //
 // It counts and decides; it does no I/O, and only Work blocks.
 package room
@@ -33,9 +33,9 @@ type Limits struct {
 	SourcePercent   int // of that, for one source
 	PeerPercent     int // of that, for one peer address
 
-	// StrangerRate is how many bytes a second large bodies of strangers may take at
+	// UnknownRate is how many bytes a second large bodies of unknown peers may take at
 	// one source, as received and unpacked.
-	StrangerRate int64
+	UnknownRate int64
 
 	// RateMin is how many bytes a second of a body have to arrive at least, counted
 	// over each RateWindow.
@@ -50,13 +50,13 @@ const (
 	// graceAge is for how long a request is safe from others of its own peer at its
 	// own source, so that a burst does not drive itself out.
 	graceAge = 500 * time.Millisecond
-	// strangersPercent of the unproven room is for strangers, the rest for peers that
+	// unknownPercent of the unproven room is for unknown peers, the rest for peers that
 	// are known.
-	strangersPercent = 75
+	unknownPercent = 75
 	// smallBytes is up to which size a body counts for no rate: it costs less than
-	// the headers before it. Who is a stranger becomes known by a small webhook.
+	// the headers before it. A peer becomes known by a small webhook.
 	smallBytes = 64 << 10
-	// burstSeconds of StrangerRate may come at once.
+	// burstSeconds of UnknownRate may come at once.
 	burstSeconds = 2
 	// leavingParts is the part of the unproven room that evicted requests may hold
 	// beside it until they have noticed, 1/leavingParts.
@@ -79,8 +79,8 @@ const (
 	All            Share = "all"             // everything there is
 	OfSource       Share = "source"          // what proven requests of one source may hold
 	Unproven       Share = "unproven"        // what is unproven, together
-	Strangers      Share = "strangers"       // what is unproven of peers that are not known
-	StrangerRate   Share = "stranger_rate"   // bytes a second of the same, of one source
+	UnknownPeers   Share = "strangers"       // what is unproven of peers that are not known
+	UnknownRate    Share = "stranger_rate"   // bytes a second of the same, of one source
 	UnprovenSource Share = "unproven_source" // the same of one source
 	UnprovenPeer   Share = "unproven_peer"   // the same of one peer address
 	Evicted        Share = "evicted"         // it was given to another request
@@ -89,7 +89,7 @@ const (
 
 // Shares returns all shares.
 func Shares() []Share {
-	return []Share{All, OfSource, Unproven, Strangers, StrangerRate, UnprovenSource, UnprovenPeer, Evicted, Proofs}
+	return []Share{All, OfSource, Unproven, UnknownPeers, UnknownRate, UnprovenSource, UnprovenPeer, Evicted, Proofs}
 }
 
 // FullError says that there is no place.
@@ -120,19 +120,19 @@ func (a Amount) percent(n int) Amount {
 
 // Room is the room of one process. It is safe for concurrent use.
 type Room struct {
-	limits        Limits
-	all           Amount // limits as amounts
-	unprovenMost  Amount
-	strangersMost Amount
-	sourceMost    Amount
-	peerMost      Amount
-	proofs        chan struct{} // places for work on what is unproven
+	limits       Limits
+	all          Amount // limits as amounts
+	unprovenMost Amount
+	unknownMost  Amount
+	sourceMost   Amount
+	peerMost     Amount
+	proofs       chan struct{} // places for work on what is unproven
 
 	mu        sync.Mutex
 	sources   int
 	proven    Amount
 	unproven  Amount
-	strangers Amount // of unproven
+	unknown   Amount // of unproven
 	leaving   Amount // evicted, and not gone yet
 	peers     map[netip.Prefix]*peer
 	receiving []*Stay  // whose bodies are being read, in no order
@@ -153,7 +153,7 @@ func New(limits Limits) *Room {
 	all := Amount{Bytes: limits.Bytes, Requests: limits.Requests}
 	unproven := all.percent(limits.UnprovenPercent)
 	return &Room{
-		limits: limits, all: all, unprovenMost: unproven, strangersMost: unproven.percent(strangersPercent),
+		limits: limits, all: all, unprovenMost: unproven, unknownMost: unproven.percent(unknownPercent),
 		sourceMost: unproven.percent(limits.SourcePercent), peerMost: unproven.percent(limits.PeerPercent),
 		proofs: make(chan struct{}, proofPlaces()), peers: map[netip.Prefix]*peer{}, crowdOf: map[crowdKey]*crowd{},
 	}
@@ -276,7 +276,7 @@ func (r *Room) take(st *Stay, n Amount) {
 	st.source.unproven[st.class()].add(n)
 	st.peer.held.add(n)
 	if !st.known {
-		r.strangers.add(n)
+		r.unknown.add(n)
 	}
 }
 
@@ -290,7 +290,7 @@ func (r *Room) give(st *Stay, n Amount) {
 	st.source.unproven[st.class()].sub(n)
 	st.peer.held.sub(n)
 	if !st.known {
-		r.strangers.sub(n)
+		r.unknown.sub(n)
 	}
 }
 

@@ -18,7 +18,7 @@ const kib = 1 << 10
 func limits() Limits {
 	return Limits{
 		Bytes: 4096 * kib, Requests: 400, UnprovenPercent: 50, SourcePercent: 50, PeerPercent: 25,
-		StrangerRate: 100 << 20, RateMin: kib, RateWindow: 4 * time.Second,
+		UnknownRate: 100 << 20, RateMin: kib, RateWindow: 4 * time.Second,
 	}
 }
 
@@ -119,7 +119,7 @@ func TestRoom_EverybodyHasAShare(t *testing.T) {
 	}
 }
 
-// TestRoom_ProvenRequestsHaveTheRest fills the room with strangers of any number
+// TestRoom_ProvenRequestsHaveTheRest fills the room with unknown peers of any number
 // of peers at all sources.
 func TestRoom_ProvenRequestsHaveTheRest(t *testing.T) {
 	t.Parallel()
@@ -129,7 +129,7 @@ func TestRoom_ProvenRequestsHaveTheRest(t *testing.T) {
 			w.crowd([]*Source{w.a, w.b}[i%2], 1+i, bytes)
 		}
 		if _, unproven := w.Held(); unproven.Bytes > w.unprovenMost.Bytes || unproven.Requests > w.unprovenMost.Requests {
-			t.Errorf("%d bytes each: strangers hold %+v", bytes, unproven)
+			t.Errorf("%d bytes each: unknown peers hold %+v", bytes, unproven)
 		}
 		n := 0
 		for i := range 8 {
@@ -295,10 +295,10 @@ func TestRoom_WhoIsAloneHasPlace(t *testing.T) {
 	}
 }
 
-func TestRoom_LargeBodiesOfStrangersHaveARate(t *testing.T) {
+func TestRoom_LargeBodiesOfUnknownPeersHaveARate(t *testing.T) {
 	t.Parallel()
 	l := limits()
-	l.StrangerRate = 64 * kib
+	l.UnknownRate = 64 * kib
 	r := New(l)
 	w := &world{Room: r, t: t, a: r.Source(true), b: r.Source(true), now: start}
 	grow := func(s *Source, peer int) error {
@@ -313,7 +313,7 @@ func TestRoom_LargeBodiesOfStrangersHaveARate(t *testing.T) {
 		t.Fatal(err)
 	}
 	full, ok := errors.AsType[*FullError](grow(w.a, 2))
-	if !ok || full.Share != StrangerRate {
+	if !ok || full.Share != UnknownRate {
 		t.Errorf("the second large body within its burst: %v", full)
 	}
 	w.a.remember(address(3), w.now)
@@ -323,7 +323,7 @@ func TestRoom_LargeBodiesOfStrangersHaveARate(t *testing.T) {
 	}{{w.a, 0}, {w.a, 3}, {w.b, 2}} {
 		for range 5 {
 			if err := grow(tt.s, tt.peer); err != nil && tt.s == w.a {
-				t.Errorf("peer %d, which is no stranger: %v", tt.peer, err)
+				t.Errorf("peer %d, which is known: %v", tt.peer, err)
 			}
 		}
 	}

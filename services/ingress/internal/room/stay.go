@@ -13,14 +13,14 @@ type Source struct {
 	checked  bool
 	proven   Amount    // guarded by room.mu, as all
 	unproven [2]Amount // by class
-	spent    int64     // of the burst of StrangerRate, bytes
+	spent    int64     // of the burst of UnknownRate, bytes
 	spentAt  time.Time
 	known    map[netip.Prefix]time.Time // peers that have proven a request, and when
 	desks    [2]chan struct{}           // see Work: by class
 }
 
 // Source adds a source to the room; checked says that bodies prove its requests,
-// so that its strangers have a rate. All are added before the first request.
+// so that its unknown peers have a rate. All are added before the first request.
 func (r *Room) Source(checked bool) *Source {
 	r.sources++
 	return &Source{
@@ -31,18 +31,18 @@ func (r *Room) Source(checked bool) *Source {
 
 // The classes of what is unproven.
 const (
-	stranger = iota
+	unknown = iota
 	known
 )
 
 // holds is what unproven requests of s hold.
 func (s *Source) holds(bytes bool) int64 {
-	return s.unproven[stranger].of(bytes) + s.unproven[known].of(bytes)
+	return s.unproven[unknown].of(bytes) + s.unproven[known].of(bytes)
 }
 
-// spend is false where strangers had n bytes too many for their rate.
+// spend is false where unknown peers had n bytes too many for their rate.
 func (s *Source) spend(n int64, now time.Time) bool {
-	rate := s.room.limits.StrangerRate
+	rate := s.room.limits.UnknownRate
 	if passed := now.Sub(s.spentAt); passed > 0 {
 		s.spent = max(0, s.spent-int64(passed.Seconds()*float64(rate)))
 		s.spentAt = now
@@ -152,7 +152,7 @@ func (st *Stay) class() int {
 	if st.known {
 		return known
 	}
-	return stranger
+	return unknown
 }
 
 // Arrived counts n bytes of the body.
@@ -174,7 +174,7 @@ func (st *Stay) Grow(n int64, now time.Time) error {
 func (r *Room) grow(st *Stay, n int64, now time.Time) (lack shortage, short bool) {
 	st.now = now
 	if st.source.checked && !st.proven && !st.known && st.held.Bytes+n > smallBytes && !st.source.spend(n, now) {
-		return shortage{StrangerRate, true}, true
+		return shortage{UnknownRate, true}, true
 	}
 	return r.admit(st, Amount{Bytes: n})
 }

@@ -16,8 +16,8 @@ func proofPlaces() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
 // Work waits for a place to unpack or to check a large body that is not proven: a
 // few KiB of gzip unpack to thousands of times as much, and each check reads all
-// of it. Every source has one place for strangers and one for peers it knows, so
-// that the queue of all has at most two of a source, and strangers at one source
+// of it. Every source has one place for unknown peers and one for peers it knows, so
+// that the queue of all has at most two of a source, and unknown peers at one source
 // hold up no other. A proven request needs no place. While it waits st may be
 // evicted, which ends ctx. The error is a *FullError.
 func (st *Stay) Work(ctx context.Context) error {

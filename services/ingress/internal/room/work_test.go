@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestWork_StrangersOfOneSourceHoldUpNoOther(t *testing.T) {
+func TestWork_UnknownPeersOfOneSourceHoldUpNoOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -16,10 +16,10 @@ func TestWork_StrangersOfOneSourceHoldUpNoOther(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		desk := w.a.desks[stranger]
+		desk := w.a.desks[unknown]
 		desk <- struct{}{} // somebody at source a works, and does not end
 		if err := busy.Work(t.Context()); err == nil {
-			t.Error("two strangers of one source work at once")
+			t.Error("two unknown peers of one source work at once")
 		}
 		for _, peer := range []int{0, 2} {
 			st, err := w.enter(w.b, peer, kib)

@@ -24,10 +24,10 @@ var (
 	// ErrUnknownTopic says that the brokers do not know the topic. Fate: retry,
 	// because a broker that just started answers so, too; Watch decides finally.
 	ErrUnknownTopic = errors.New("topic does not exist")
-	// ErrRemade says that the topic was deleted, and perhaps recreated: same name,
+	// ErrRecreated says that the topic was deleted, and perhaps recreated: same name,
 	// different topic ID. Fate: retry for a producer, which writes to the new topic; a
 	// Watch ends readers with start again.
-	ErrRemade = errors.New("topic was deleted or made anew")
+	ErrRecreated = errors.New("topic was deleted or made anew")
 	// ErrDenied says that the brokers refuse our credentials or our right to the
 	// topic or group. Fate: halt.
 	ErrDenied = errors.New("not authorized")
@@ -55,7 +55,7 @@ func Classify(err error) error {
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.InvalidTopicException):
 		return named(ErrUnknownTopic, err, fate.Retry)
 	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.InconsistentTopicID):
-		return named(ErrRemade, err, fate.Retry)
+		return named(ErrRecreated, err, fate.Retry)
 	case denied(err):
 		return named(ErrDenied, err, fate.Halt)
 	default:

@@ -121,11 +121,11 @@ func TestLife_TheFirstFailureNamesItsTaskAndKeepsItsFate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := lifecycle.New(zap.NewNop())
 		l.Closes("producer", func(context.Context) error { return fate.Wrap(fate.Halt, errors.New("flush: no broker")) })
-		remade := fate.Wrap(fate.StartAgain, errors.New("topic was made anew"))
+		recreated := fate.Wrap(fate.StartAgain, errors.New("topic was made anew"))
 		err := l.Run(t.Context(), []lifecycle.Task{
 			{Name: "http", Run: func(ctx context.Context) error { <-ctx.Done(); return errors.New("close listeners") }},
 			{Name: "consumer", Run: func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) }},
-			{Name: "topics", Run: func(ctx context.Context) error { return remade }},
+			{Name: "topics", Run: func(ctx context.Context) error { return recreated }},
 		})
 		want := "topics: topic was made anew\nhttp: close listeners\nclose producer: flush: no broker"
 		if err == nil || err.Error() != want || fate.Of(err) != fate.StartAgain {

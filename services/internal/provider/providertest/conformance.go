@@ -125,8 +125,8 @@ func asJSON(v any) (string, error) {
 	return string(text), err
 }
 
-// Teller returns what writes a failure, called by words, as a request of p.
-func (f Failures) Teller(tb testing.TB, p provider.Provider) func(words, reply string) *provider.Request {
+// Writer returns what writes a failure, called by words, as a request of p.
+func (f Failures) Writer(tb testing.TB, p provider.Provider) func(words, reply string) *provider.Request {
 	tb.Helper()
 	t, err := template.New(p.Name()).Funcs(template.FuncMap{"json": asJSON, "query": url.QueryEscape}).Parse(f.Request)
 	if err != nil || f.Request == "" {

@@ -29,7 +29,7 @@ type places struct {
 	asked map[netip.Prefix]*asking // by unknown peers, guarded by mu
 }
 
-type topicPlaces struct{ strangers, known chan struct{} }
+type topicPlaces struct{ unknown, known chan struct{} }
 
 // asking is the one name that an unknown peer may ask for at a time.
 type asking struct {
@@ -40,7 +40,7 @@ type asking struct {
 func newPlaces(topics []string) *places {
 	p := &places{topics: map[string]topicPlaces{}, asked: map[netip.Prefix]*asking{}}
 	for _, topic := range topics {
-		p.topics[topic] = topicPlaces{strangers: make(chan struct{}, fetchPlaces), known: make(chan struct{}, fetchPlaces)}
+		p.topics[topic] = topicPlaces{unknown: make(chan struct{}, fetchPlaces), known: make(chan struct{}, fetchPlaces)}
 	}
 	return p
 }
@@ -54,7 +54,7 @@ func (p *places) take(ctx context.Context, topic, url string, r *webhookverify.R
 		if !p.ask(r.Peer, url) {
 			return nil
 		}
-		place = p.topics[topic].strangers
+		place = p.topics[topic].unknown
 		done = func() { p.answered(r.Peer) }
 	}
 	wait := time.NewTimer(fetchWaitMax)

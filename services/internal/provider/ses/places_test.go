@@ -29,9 +29,9 @@ func (w *amazon) from(peer int, topic, name string) *webhookverify.Request {
 
 func madeUp(n int) string { return fmt.Sprintf("/SimpleNotificationService-%032x.pem", n) }
 
-// TestSNS_MadeUpNamesStarveNobody lets strangers ask for certificates that do not
+// TestSNS_MadeUpNamesStarveNobody lets unknown peers ask for certificates that do not
 // come, as many as they can, and wants genuine messages of other topics, of peers
-// that are known and of other strangers proven meanwhile.
+// that are known and of other unknown peers proven meanwhile.
 func TestSNS_MadeUpNamesStarveNobody(t *testing.T) {
 	t.Parallel()
 	w := newAmazon(t)
@@ -52,7 +52,7 @@ func TestSNS_MadeUpNamesStarveNobody(t *testing.T) {
 	asks := func(n int) bool {
 		v.certificates.places.mu.Lock()
 		defer v.certificates.places.mu.Unlock()
-		return len(v.certificates.places.asked) == n && len(v.certificates.places.topics[snsTopic].strangers) > 0
+		return len(v.certificates.places.asked) == n && len(v.certificates.places.topics[snsTopic].unknown) > 0
 	}
 	for !asks(1) { // the others were refused at once
 		runtime.Gosched()
@@ -60,7 +60,7 @@ func TestSNS_MadeUpNamesStarveNobody(t *testing.T) {
 	genuine := snsPath
 	w.Text(snsHostName+genuine, w.certificate)
 	if got := v.Verify(t.Context(), w.from(2, snsTopic, genuine)); got != webhookverify.Genuine {
-		t.Errorf("another stranger: verdict %v", got)
+		t.Errorf("another unknown peer: verdict %v", got)
 	}
 	attack.Go(func() { v.Verify(ctx, w.from(3, snsTopic, madeUp(1))) }) // takes the second place
 	for !asks(2) {
@@ -91,7 +91,7 @@ func asksNothing(v *verifier) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, topic := range p.topics {
-		if len(topic.strangers)+len(topic.known) > 0 {
+		if len(topic.unknown)+len(topic.known) > 0 {
 			return false
 		}
 	}
@@ -122,7 +122,7 @@ func TestPlaces_TheWaitHasAnEnd(t *testing.T) {
 			t.Fatal("the place that was given back is not taken")
 		}
 		if p.take(t.Context(), snsTopic, "another", peer(100)) != nil {
-			t.Error("a stranger asks for two names at once")
+			t.Error("an unknown peer asks for two names at once")
 		}
 		last()
 		held[1]()

@@ -33,9 +33,9 @@ type WatchConfig struct {
 	// AnyPartitions lets the service continue when partitions are added: it does not
 	// need a partition number to mean the same in all topics.
 	AnyPartitions bool
-	// Remade, when not nil, is called with a topic that was deleted and created. Then
+	// Recreated, when not nil, is called with a topic that was deleted and created. Then
 	// no fault of a topic ends Run: each request fails for itself.
-	Remade func(topic string)
+	Recreated func(topic string)
 }
 
 const (
@@ -211,7 +211,7 @@ func (w *Watch) recovered(name string) {
 // ends says whether the service must end because of a topic with this fault.
 func (w *Watch) ends(fault error) bool {
 	_, shape := errors.AsType[*DifferenceError](fault)
-	return fate.Final(fault) && w.cfg.Remade == nil && !(shape && w.cfg.AnyPartitions)
+	return fate.Final(fault) && w.cfg.Recreated == nil && !(shape && w.cfg.AnyPartitions)
 }
 
 // meet returns the identity of a topic before and now. A service that continues
@@ -220,7 +220,7 @@ func (w *Watch) meet(name string, is kadm.TopicID) (was, now kadm.TopicID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	was = w.ids[name]
-	if w.cfg.Remade != nil {
+	if w.cfg.Recreated != nil {
 		w.ids[name] = is
 	}
 	return was, is
@@ -237,10 +237,10 @@ func (w *Watch) judge(d *kmsg.MetadataResponseTopic) error {
 	}
 	was, is := w.meet(name, d.TopicID)
 	if was != is && was != (kadm.TopicID{}) && is != (kadm.TopicID{}) {
-		if w.cfg.Remade == nil {
-			return fate.Wrap(fate.StartAgain, fmt.Errorf("topic %q: %w: its id was %s and is %s", name, kafka.ErrRemade, was, is))
+		if w.cfg.Recreated == nil {
+			return fate.Wrap(fate.StartAgain, fmt.Errorf("topic %q: %w: its id was %s and is %s", name, kafka.ErrRecreated, was, is))
 		}
-		w.cfg.Remade(name)
+		w.cfg.Recreated(name)
 	}
 	if n := len(d.Partitions); n != int(w.kafka.Topics.Partitions) {
 		spec := Topic{Name: name, Partitions: w.kafka.Topics.Partitions}

@@ -122,8 +122,8 @@ func TestWatch_SaysSoWhileATopicIsMissingAndStartsAgainWhenItIsAnother(t *testin
 	servicetest.Eventually(t, "the missing topic is a fault", func() bool { return errors.Is(w.Fault(), kafka.ErrUnknownTopic) })
 	kafkatest.Make(t, cfg)
 	err := r.Wait(t)
-	if !errors.Is(err, kafka.ErrRemade) || fate.Of(err) != fate.StartAgain {
-		t.Errorf("Run = %v (%s), want ErrRemade with the fate start again", err, fate.Of(err))
+	if !errors.Is(err, kafka.ErrRecreated) || fate.Of(err) != fate.StartAgain {
+		t.Errorf("Run = %v (%s), want ErrRecreated with the fate start again", err, fate.Of(err))
 	}
 	again := awaited(t, cfg, admin.WatchConfig{})
 	if again.ID(kafkatest.Bounced) == id {
@@ -153,7 +153,7 @@ func TestWatch_RightsTakenAway(t *testing.T) {
 	b := kafkatest.StartBroker(t)
 	strict := kafkatest.Go(t, awaited(t, b.Config, admin.WatchConfig{}).Run)
 	var told []string
-	serving := awaited(t, b.Config, admin.WatchConfig{Remade: func(topic string) { told = append(told, topic) }})
+	serving := awaited(t, b.Config, admin.WatchConfig{Recreated: func(topic string) { told = append(told, topic) }})
 	going := kafkatest.Go(t, serving.Run)
 	b.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		b.KeepControl()
@@ -172,7 +172,7 @@ func TestWatch_TellsWhoServesOnOfATopicMadeAnew(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
 	told := make(chan string, 8)
-	w := awaited(t, cfg, admin.WatchConfig{Remade: func(topic string) { told <- topic }})
+	w := awaited(t, cfg, admin.WatchConfig{Recreated: func(topic string) { told <- topic }})
 	r := kafkatest.Go(t, w.Run)
 	kafkatest.Remake(t, cfg, kafkatest.Opened)
 	if topic := <-told; topic != kafkatest.Opened {

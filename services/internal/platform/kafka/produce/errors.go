@@ -45,7 +45,7 @@ func reasons() []reason {
 		{kafka.ErrTimeout, "timeout"},
 		{kafka.ErrTooLarge, "too_large"},
 		{kafka.ErrUnknownTopic, "unknown_topic"},
-		{kafka.ErrRemade, "topic_remade"},
+		{kafka.ErrRecreated, "topic_remade"},
 		{kafka.ErrDenied, "denied"},
 		{kafka.ErrClosed, "closed"},
 	}

@@ -229,7 +229,7 @@ func (p *Producer) Publish(ctx context.Context, recs ...*kgo.Record) error {
 	if err != nil {
 		p.met.errors.WithLabelValues(reasonOf(err)).Inc()
 	}
-	if bad, ok := errors.AsType[*RecordError](err); ok && errors.Is(err, kafka.ErrRemade) {
+	if bad, ok := errors.AsType[*RecordError](err); ok && errors.Is(err, kafka.ErrRecreated) {
 		p.Readopt(bad.Record.Topic)
 	} else if ok && errors.Is(err, kafka.ErrDenied) {
 		p.denied.Store(&denial{time.Now(), err})

@@ -15,8 +15,8 @@ import (
 	"github.com/mailstream/mailstream/services/internal/provider/registry"
 )
 
-// teller writes a failure down as one provider does.
-type teller struct {
+// failureWriter writes a failure down as one provider does.
+type failureWriter struct {
 	provider.Provider
 	providertest.Failures
 	write func(words, reply string) *provider.Request
@@ -25,31 +25,31 @@ type teller struct {
 // providers is the folder of all of them.
 const providers = "../internal/provider"
 
-// tellers returns all providers of a vocabulary of their own: all but the generic
+// failureWriters returns all providers of a vocabulary of their own: all but the generic
 // source.
-func tellers(t *testing.T) []teller {
+func failureWriters(t *testing.T) []failureWriter {
 	t.Helper()
-	var all []teller
+	var all []failureWriter
 	for _, e := range registry.Entries() {
 		if e.Name() == generic.Name {
 			continue
 		}
 		failures := providertest.ConformanceOf(t, providers, e.Name()).Failures
-		all = append(all, teller{e.Provider, failures, failures.Teller(t, e.Provider)})
+		all = append(all, failureWriter{e.Provider, failures, failures.Writer(t, e.Provider)})
 	}
 	return all
 }
 
 // event returns what becomes of one failure.
-func (tl teller) event(t *testing.T, n *normalise.Normaliser, words, reply string) *schemas.Event {
+func (fw failureWriter) event(t *testing.T, n *normalise.Normaliser, words, reply string) *schemas.Event {
 	t.Helper()
 	var batch provider.Batch
-	req := tl.write(words, reply)
-	if err := tl.Decode(req, &batch); err != nil || len(batch.Items()) != 1 || batch.Items()[0].Fault != "" {
+	req := fw.write(words, reply)
+	if err := fw.Decode(req, &batch); err != nil || len(batch.Items()) != 1 || batch.Items()[0].Fault != "" {
 		t.Fatalf("%d items, %v, of %s", len(batch.Items()), err, req.Body)
 	}
 	it := &batch.Items()[0]
-	n.Complete(it, normalise.Origin{Provider: tl.Name(), Source: "s", ReceivedAt: time.Date(2026, time.March, 4, 10, 0, 0, 0, time.UTC)})
+	n.Complete(it, normalise.Origin{Provider: fw.Name(), Source: "s", ReceivedAt: time.Date(2026, time.March, 4, 10, 0, 0, 0, time.UTC)})
 	return &it.Event
 }
 
