@@ -2,12 +2,12 @@ package counter
 
 import (
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/alerting/internal/reply"
 	"github.com/mailstream/mailstream/services/alerting/internal/window"
 )
 
@@ -73,8 +73,8 @@ func (d *decoder) decode(rec *kgo.Record, kind window.Kind) (o window.Observatio
 	o.Source, o.Domain, o.Provider = bounded(e.Source), bounded(e.RecipientDomain), bounded(e.MailboxProvider)
 	if kind == window.Blocked {
 		o.Reason, o.Cause = schemas.Reason(e.Reason), schemas.Cause(e.Cause)
-		shown := []rune(listing(&e.EventView) + mask(string(e.SMTPReply), string(e.Recipient)))
-		o.Sample = string(shown[:min(len(shown), sampleRunesMax)])
+		shown := []rune(listing(&e.EventView) + reply.Mask(string(e.SMTPReply), string(e.Recipient)))
+		o.Sample = string(shown[:min(len(shown), reply.RunesMax)])
 	}
 	return o, skewed, nil
 }
@@ -123,66 +123,4 @@ func isReplay(rec *kgo.Record) bool {
 		}
 	}
 	return false
-}
-
-const (
-	// sampleRunesMax is how much of a reply travels: enough for code and reason.
-	sampleRunesMax = 200
-	// localPartMin is the shortest local part worth hiding on its own; a shorter
-	// one would blacken half the words.
-	localPartMin = 4
-	masked       = "<address>"
-)
-
-// mask removes from a server's reply what names a person: anything that looks
-// like an address, and the recipient's local part wherever it occurs.
-func mask(reply, recipient string) string {
-	if reply == "" {
-		return ""
-	}
-	if runes := []rune(reply); len(runes) > 2*sampleRunesMax {
-		reply = string(runes[:2*sampleRunesMax]) // long enough that the cut below is the one seen
-	}
-	words := strings.FieldsFunc(reply, func(r rune) bool { return r <= ' ' || r == 0x7f })
-	local, _, _ := strings.Cut(recipient, "@")
-	for i, word := range words {
-		words[i] = maskWord(word, strings.ToLower(local))
-	}
-	out := []rune(strings.Join(words, " "))
-	return string(out[:min(len(out), sampleRunesMax)])
-}
-
-// maskWord hides every address in word, keeping the punctuation around it, and
-// the local part of the recipient on its own.
-func maskWord(word, local string) string {
-	var out strings.Builder
-	for {
-		at := strings.IndexByte(word, '@')
-		if at < 0 {
-			break
-		}
-		end := addressEnd(word, at)
-		out.WriteString(word[:addressStart(word, at)] + masked)
-		word = word[end:]
-	}
-	if lower := strings.ToLower(word); len(local) >= localPartMin && len(lower) == len(word) {
-		if i := strings.Index(lower, local); i >= 0 {
-			word = word[:i] + masked + word[i+len(local):]
-		}
-	}
-	out.WriteString(word)
-	return out.String()
-}
-
-// addressStart and addressEnd find the edges of the address around the @ at
-// position at: everything but brackets, quotes and separators belongs to it.
-func addressStart(word string, at int) int {
-	return strings.LastIndexAny(word[:at], "<>()[]{}\"',;:=") + 1
-}
-
-func addressEnd(word string, at int) int {
-	if i := strings.IndexAny(word[at:], "<>()[]{}\"',;:="); i >= 0 {
-		return at + i
-	}
-	return len(strings.TrimRight(word, ".!?"))
 }
