@@ -106,7 +106,7 @@ func (g *game) step(f slow.Found, now time.Time) string {
 			Fingerprint: fingerprint, Rule: f.Rule.Name, Metric: f.Rule.Metric, Severity: f.Rule.Severity, Labels: f.Labels,
 			Incident: rule.Incident(fingerprint, status.Since), Since: status.Since, Value: f.Reading.Rate(), Counts: f.Counts, Causes: f.Causes,
 			Measure:  &schemas.AlertMeasure{Numerator: f.Reading.Part, Denominator: f.Reading.Total, Usual: f.Reading.Usual},
-			Carriers: f.Carriers, Threshold: f.Rule.Threshold, MinVolume: f.Rule.MinVolume, Window: f.Rule.Window.String(),
+			Carriers: f.Carriers, Reasons: f.Reasons, Threshold: f.Rule.Threshold, MinVolume: f.Rule.MinVolume, Window: f.Rule.Window.String(),
 		}
 	}
 	p.alert.State, p.alert.Peak, p.alert.Ended, p.alert.UpdatedAt = status.State, status.Peak, status.Ended, now

@@ -1,6 +1,7 @@
 package alertingtest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -179,6 +180,47 @@ func TestLateness_CountsByReceipt(t *testing.T) {
 	w.send(70, now.Add(-20*time.Minute), mail{}, step{typ: schemas.Delivered, receivedIn: time.Minute})
 	w.store()
 	w.want("late", rule("metric: lateness, by: [source], window: 1h, threshold: 0.2"), "r source=acme: 30/100")
+}
+
+func TestLag_IsTheTimeSinceTheLatestReceipt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.send(3, now.Add(-40*time.Minute), mail{source: "a"}, delivered())
+	w.send(1, now.Add(-5*time.Hour), mail{source: "b"}, step{typ: schemas.Delivered, receivedIn: 285 * time.Minute}) // old, and received 15 minutes ago
+	w.send(1, now.Add(-30*time.Hour), mail{source: "gone"}, delivered())
+	w.send(1, now.Add(time.Hour), mail{source: "a"}, delivered())
+	w.store()
+	w.want("two thirds of the window", rule("metric: lag, by: [source, all], window: 1h, threshold: 0.5"), "r source=a: 2400/3600")
+	w.want("all sources by the latest", rule("metric: lag, by: [all], window: 20m, threshold: 0.5"), "r all=all: 900/1200")
+	w.want("not long enough", rule("metric: lag, by: [source], window: 2h, threshold: 0.5"))
+	list := w.play(now, now.Add(70*time.Minute), 5*time.Minute, rule("metric: lag, by: [source], window: 1h, threshold: 0.6, resolve_for: 1s"))
+	if len(list) != 2 || list[0].Labels["source"] != "a" || list[0].Ended != schemas.EndRecovered || list[0].ResolvedAt.Before(now.Add(time.Hour)) {
+		t.Errorf("incidents: %+v", list)
+	}
+}
+
+func TestReasons_AreThoseOfWhatIsCounted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := now.Add(-time.Minute)
+	w.send(30, at, mail{tags: []string{"x", "y"}}, blocked(schemas.Reputation))
+	w.send(20, at, mail{tags: []string{"x"}}, blocked(schemas.Policy))
+	w.send(9, at, mail{tags: []string{"x"}}, hard())
+	w.send(5, at, mail{source: "b", tags: []string{"x"}}, blocked(schemas.SpamContent))
+	w.store()
+	list := w.play(now, now, time.Minute, rule("metric: block_rate, by: [tag], min_volume: 20, threshold: 0.5"))
+	got := map[string]string{}
+	for _, a := range list {
+		for _, r := range a.Reasons {
+			got[line(a)] += fmt.Sprintf("%d %s %q; ", r.Count, r.Reason, r.Sample)
+		}
+	}
+	want := map[string]string{
+		"r source=acme tag=x: 50/59": `30 reputation "550 of reputation"; 20 policy "550 of policy"; `, "r source=acme tag=y: 30/30": `30 reputation "550 of reputation"; `,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("reasons (-want +got):\n%s", diff)
+	}
 }
 
 // steady plays a source that sends so many events an hour, for four weeks, until.

@@ -117,7 +117,7 @@ func (w *world) send(n int, at time.Time, m mail, steps ...step) {
 				row["metadata"] = map[string]string{"stream": m.stream}
 			}
 			if s.reason != "" {
-				row["cause"] = schemas.CauseOf(s.reason)
+				row["cause"], row["smtp_reply"] = schemas.CauseOf(s.reason), fmt.Sprintf("550 of %s", s.reason)
 			}
 			w.rows = append(w.rows, row)
 		}
@@ -130,7 +130,7 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000"
 func (w *world) store() {
 	w.t.Helper()
 	var body bytes.Buffer
-	body.WriteString("INSERT INTO event_log (id, type, time, received_at, provider, source, message_id, recipient, recipient_hash, recipient_domain, mailbox_provider, campaign, sending_ip, tags, bounce_type, reason, metadata, cause, origin) FORMAT JSONEachRow\n")
+	body.WriteString("INSERT INTO event_log (id, type, time, received_at, provider, source, message_id, recipient, recipient_hash, recipient_domain, mailbox_provider, campaign, sending_ip, tags, bounce_type, reason, metadata, cause, smtp_reply, origin) FORMAT JSONEachRow\n")
 	for _, r := range w.rows {
 		line, err := json.Marshal(r)
 		if err != nil {

@@ -120,7 +120,10 @@ func (e *Evaluator) draftSQL(fingerprint string, f slow.Found) *draft {
 	}
 	next, event := r.Step(status, in)
 	e.met.evaluations.Inc()
-	d := &draft{status: next, event: event, over: over, split: window.Split{Causes: f.Causes}, alert: prev}
+	d := &draft{status: next, event: event, over: over, split: window.Split{Causes: f.Causes, Reasons: f.Reasons}, alert: prev}
+	if event != rule.Fired && len(f.Reasons) == 0 { // read once, when it fires
+		d.split.Reasons = prev.Reasons
+	}
 	if !known {
 		d.alert = schemas.Alert{Fingerprint: fingerprint, Rule: r.Name, Labels: f.Labels}
 	}

@@ -25,6 +25,7 @@ const (
 	VolumeDrop      = "volume_drop"
 	Silence         = "silence"
 	Lateness        = "lateness"
+	Lag             = "lag"
 )
 
 // NotJudged is what the service says of itself: the share of the rules that could
@@ -90,6 +91,7 @@ func List() []Metric {
 		{Name: VolumeDrop, Numerator: "events in the window", Denominator: "the usual events of the same hours: the median of the four weeks before", LowIsBad: true, Dimensions: every, Learnt: true, CountsEvents: true},
 		{Name: Silence, Numerator: "expected events since the last one", Denominator: "the same: the rate is 1 while nothing comes, 0 when something did", Dimensions: feeds, Learnt: true, CountsEvents: true},
 		{Name: Lateness, Numerator: "events received in the window more than 15 minutes after they happened", Denominator: "events received in the window", Dimensions: feeds, CountsEvents: true},
+		{Name: Lag, Numerator: "seconds since the latest event was received, at most the window", Denominator: "seconds of the window", Dimensions: feeds, Learnt: true, CountsEvents: true},
 	}
 }
 

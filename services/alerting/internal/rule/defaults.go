@@ -68,6 +68,8 @@ func defaultsOf(name string) Rule {
 		r.Window, r.Threshold, r.MinVolume, r.ResolveFor, r.StaleAfter = day, 0.5, 10, time.Minute, 7*day
 	case metric.Lateness:
 		r.Window, r.Threshold, r.MinVolume = time.Hour, 0.20, 100
+	case metric.Lag: // total is the window in seconds, so that no volume is too small
+		r.Window, r.Threshold, r.MinVolume, r.ResolveFor = time.Hour, 0.5, 1, time.Minute
 	default:
 		return Default()
 	}

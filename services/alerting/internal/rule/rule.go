@@ -22,7 +22,7 @@ type Rule struct {
 	Name string `yaml:"name"`
 	// Metric is what is measured: block_rate, hard_bounce_rate, bounce_rate,
 	// complaint_rate, deferral_rate, unsubscribe_rate, delivery_rate, unknown_share,
-	// suppressed_share, volume_drop, silence or lateness, see docs/rules. A block_rate by
+	// suppressed_share, volume_drop, silence, lateness or lag, see docs/rules. A block_rate by
 	// recipient_domain or mailbox_provider over at most 1h, without match, baseline
 	// or together, is judged from the stream, every second; everything else by SQL
 	// from ClickHouse, every 1 to 5 minutes. Default block_rate.

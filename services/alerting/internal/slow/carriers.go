@@ -3,6 +3,7 @@ package slow
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -27,26 +28,30 @@ type carrierRow struct {
 	messageCounts
 }
 
-// carriers reads which campaigns, IPs and sources carry what is about to fire at the
-// keys asked, and puts it into the findings.
-func (e *Engine) carriers(ctx context.Context, q *query, at span, asked map[string][]*Found) error {
+// evidence reads what explains the spikes that are about to fire at the keys asked, and
+// puts it into the findings.
+func (e *Engine) evidence(ctx context.Context, q *query, at span, asked map[string][]*Found) error {
 	names := watched{}
 	for name := range asked {
 		names[name] = 0
 	}
 	args := append(append(at.args(), matchArgs(q.match)...), names.args()...)
-	args = append(args, clickhouse.Arg("literal", array(e.literal)), clickhouse.Arg("limit", decimal(carriersRead)))
-	var list []carrierRow
-	if err := e.read(ctx, &list, q.statement(carriersSQL), args...); err != nil {
-		return err
+	args = append(args, clickhouse.Arg("literal", array(e.literal)))
+	var carriers []carrierRow
+	if err := e.read(ctx, &carriers, q.statement(carriersSQL), append(args, clickhouse.Arg("limit", decimal(carriersRead)))...); err != nil {
+		return fmt.Errorf("read who carries it: %w", err)
 	}
-	rows := map[string][]carrierRow{}
-	for _, r := range list {
-		rows[r.Name] = append(rows[r.Name], r)
+	var reasons []reasonRow
+	if err := e.read(ctx, &reasons, q.statement(reasonsSQL), append(args, clickhouse.Arg("limit", decimal(reasonsRead)))...); err != nil {
+		return fmt.Errorf("read the replies: %w", err)
+	}
+	byName := map[string][]carrierRow{}
+	for _, r := range carriers {
+		byName[r.Name] = append(byName[r.Name], r)
 	}
 	for name, found := range asked {
 		for _, f := range found {
-			f.Carriers = carry(rows[name], f)
+			f.Carriers, f.Reasons = carry(byName[name], f), top(reasons, name, f.Rule.Metric)
 		}
 	}
 	return nil

@@ -43,6 +43,9 @@ const (
 	// queryTimeout bounds one query, in the server; timeouts of the connection follow
 	// the section clickhouse.
 	queryTimeout = 30 * time.Second
+	// retryMax is how long a query that went wrong waits at most before it is tried
+	// again: three times before people hear of it. failedMax bounds the doubling.
+	retryMax, failedMax = 5 * time.Minute, 8
 	// memoryMax bounds what one query takes of the server.
 	memoryMax = 4 << 30
 )
@@ -59,8 +62,10 @@ type Found struct {
 	Reading rule.Reading
 	Counts  schemas.AlertCounts
 	Causes  map[string]int64
-	// Carriers say who carries it, for what is about to fire.
+	// Carriers say who carries it and Reasons what the replies say, for what is about to
+	// fire.
 	Carriers []schemas.AlertCarrier
+	Reasons  []schemas.ReasonCount
 	Late     bool
 }
 
@@ -152,39 +157,50 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 }
 
-// turn reads what is due.
+// turn reads what is due, one query after the other, so that rounds never overlap.
+// Those that went wrong before come last: one that uses up its time limit holds up
+// only itself.
 func (e *Engine) turn(ctx context.Context, now time.Time) {
 	if e.ownedAt.IsZero() {
 		e.ownedAt = now
 		for _, q := range e.queries {
-			q.dueAt, q.okAt = now, now
+			q.dueAt, q.okAt, q.failed = now, now, 0
 		}
 	}
-	checked := false
-	for _, q := range e.queries {
-		if now.Before(q.dueAt) || ctx.Err() != nil {
-			continue
+	began := time.Now()
+	due := slices.DeleteFunc(slices.Clone(e.queries), func(q *query) bool { return now.Before(q.dueAt) })
+	slices.SortStableFunc(due, func(a, b *query) int { return a.failed - b.failed })
+	if len(due) > 0 {
+		if err := e.believable(ctx, now); err != nil {
+			e.failed(ctx, err)
+			e.postpone(now)
+			due = nil
 		}
-		q.dueAt = now.Add(q.pace)
-		if !checked {
-			if err := e.believable(ctx, now); err != nil {
-				e.failed(ctx, err)
-				e.postpone(now)
-				break
-			}
-			checked, e.seen = true, true
-		}
-		began := time.Now()
-		round, err := e.round(ctx, q, now)
-		e.met.duration.Observe(time.Since(began).Seconds())
-		if err != nil {
-			e.failed(ctx, fmt.Errorf("read %s by %s over %s: %w", q.rules()[0].Metric, q.dimensions(), q.window, err))
-			continue
-		}
-		q.okAt = now
-		e.opt.Take(round)
 	}
-	e.watchOver(now)
+	for _, q := range due {
+		if ctx.Err() != nil {
+			return
+		}
+		e.seen = true
+		e.take(ctx, q, now.Add(time.Since(began).Truncate(time.Second)))
+	}
+	e.watchOver(now.Add(time.Since(began).Truncate(time.Second)))
+}
+
+// take reads one query and gives away what it found.
+func (e *Engine) take(ctx context.Context, q *query, now time.Time) {
+	began := time.Now()
+	round, err := e.round(ctx, q, now)
+	took := time.Since(began)
+	e.met.duration.Observe(took.Seconds())
+	if err != nil {
+		q.failed = min(q.failed+1, failedMax)
+		q.dueAt = now.Add(took + min(q.pace<<q.failed, max(retryMax, q.pace)))
+		e.failed(ctx, fmt.Errorf("read %s by %s over %s: %w", q.rules()[0].Metric, q.dimensions(), q.window, err))
+		return
+	}
+	q.dueAt, q.okAt, q.failed = now.Add(q.pace), now, 0
+	e.opt.Take(round)
 }
 
 // postpone lets everything due wait for its next turn: the server is away for all.
@@ -201,7 +217,7 @@ func (e *Engine) failed(ctx context.Context, err error) {
 		return
 	}
 	e.met.errors.Inc()
-	e.often.Warn("rules could not be read from clickhouse: their alerts hold", telemetry.Err(err))
+	e.often.Warn("a query of rules failed at clickhouse: what it did not read is not judged, alerts hold", telemetry.Err(err))
 }
 
 // watchOver says when rules have not been judged for too long, and when they are
@@ -292,7 +308,14 @@ func (e *Engine) round(ctx context.Context, q *query, now time.Time) (Round, err
 	if err := e.learn(ctx, q, at); err != nil {
 		return out, err
 	}
-	list, beyond, err := e.rows(ctx, q, at, q.watch(active))
+	var list []row
+	var beyond int
+	var err error
+	if q.kind == lag {
+		list, err = e.lagging(ctx, q, now, active)
+	} else {
+		list, beyond, err = e.rows(ctx, q, at, q.watch(active))
+	}
 	if err != nil {
 		return out, err
 	}
@@ -317,12 +340,14 @@ func (e *Engine) round(ctx context.Context, q *query, now time.Time) (Round, err
 		}
 	}
 	if len(asked) > 0 {
-		err = e.carriers(ctx, q, at, asked)
+		if err := e.evidence(ctx, q, at, asked); err != nil {
+			e.failed(ctx, err) // what fires is told without it
+		}
 	}
 	for _, f := range fresh {
 		out.Found = append(out.Found, *f)
 	}
-	return out, err
+	return out, nil
 }
 
 // judge makes the readings of one row, by each rule of its split.

@@ -3,9 +3,11 @@ package slow
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,11 +23,21 @@ import (
 // server answers every query with nothing, or with its fault.
 type server struct {
 	fault   error
+	slow    string // what a query has that takes all its time, "" for none
 	queries []string
+	limits  []clickhouse.Limits
 }
 
-func (s *server) SelectWithin(_ context.Context, _ clickhouse.Limits, _ any, query string, _ ...any) error {
-	s.queries = append(s.queries, query)
+func (s *server) SelectWithin(ctx context.Context, limits clickhouse.Limits, _ any, query string, _ ...any) error {
+	s.queries, s.limits = append(s.queries, query), append(s.limits, limits)
+	if s.slow != "" && strings.Contains(query, s.slow) {
+		select {
+		case <-time.After(limits.Time):
+			return errors.New("timeout exceeded")
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 	return s.fault
 }
 
@@ -87,6 +99,64 @@ func TestEngine_SaysAfter15MinutesThatRulesAreNotJudged(t *testing.T) {
 	if said := r.run(t, at, 6*time.Minute); len(said) == 0 || said[len(said)-1] != 0 || r.Blind() {
 		t.Fatalf("back, yet: %v, blind %t", said, r.Blind())
 	}
+}
+
+// Of three queries one takes its whole time limit whenever it is asked: the other
+// two keep their pace but for that time, it is asked ever less often, people hear of
+// it after 15 minutes, and rounds never overlap.
+func TestEngine_ASlowQueryHoldsUpOnlyItself(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(true)
+		for _, q := range r.Engine.queries {
+			q.pace = time.Minute
+		}
+		r.server.slow = "What each source sent"
+		read := map[string][]time.Time{}
+		var said []int64
+		r.opt.Now = time.Now
+		r.opt.Take = func(round Round) {
+			for _, s := range round.Read {
+				read[s.Rule] = append(read[s.Rule], time.Now())
+			}
+			for _, f := range round.Found {
+				if f.Rule.Name == rule.NotJudged().Name {
+					said = append(said, f.Reading.Part)
+				}
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 40*time.Minute)
+		defer cancel()
+		if err := r.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		asked := 0
+		for i, q := range r.server.queries {
+			if strings.Contains(q, r.server.slow) {
+				asked++
+			}
+			if l := r.server.limits[i]; l.Time != queryTimeout || l.Memory != memoryMax || l.RowsRead != 1 || l.RowsResult == 0 {
+				t.Fatalf("limits of a query: %+v", l)
+			}
+		}
+		if asked < 8 || asked > 12 {
+			t.Errorf("the slow query was asked %d times in 40 minutes", asked)
+		}
+		if len(read["silence"]) > 0 || len(said) == 0 || said[0] != 1 {
+			t.Errorf("silence was read %d times; said of rules not judged: %v", len(read["silence"]), said)
+		}
+		for _, name := range []string{"complaint_warning", "hard_bounce_critical"} {
+			times := read[name]
+			if len(times) < 25 {
+				t.Errorf("%s was read %d times in 40 minutes", name, len(times))
+			}
+			for i := range len(times) - 1 {
+				if gap := times[i+1].Sub(times[i]); gap > time.Minute+queryTimeout+2*lookInterval {
+					t.Errorf("%s was not read for %s", name, gap)
+				}
+			}
+		}
+	})
 }
 
 func TestEngine_ReadsNothingWhileClickHouseIsAway(t *testing.T) {
@@ -188,6 +258,49 @@ func TestVolume_RemembersTheWeeksBefore(t *testing.T) {
 		}
 		if got := usual(); got != tt.want {
 			t.Errorf("after %s: the weeks before were read %d times, want %d", tt.at, got, tt.want)
+		}
+	}
+}
+
+// What explains an incident must not keep it from being told.
+func TestEngine_FiresWithoutItsEvidence(t *testing.T) {
+	t.Parallel()
+	r := newRig(true)
+	q := r.Engine.queries[1]
+	f := &Found{Rule: q.rules()[0], Labels: map[string]string{metric.Source: "a"}}
+	r.server.fault = errors.New("too much memory")
+	if err := r.evidence(t.Context(), q, span{start, start.Add(time.Hour)}, map[string][]*Found{"0": {f}}); err == nil {
+		t.Error("no evidence, and no error")
+	}
+	r.server.fault = nil
+	if err := r.evidence(t.Context(), q, span{start, start.Add(time.Hour)}, map[string][]*Found{"0": {f}}); err != nil || f.Carriers != nil {
+		t.Errorf("nothing is known: %v, %v", f.Carriers, err)
+	}
+}
+
+func TestTop_CountsWhatTheMetricCounts(t *testing.T) {
+	t.Parallel()
+	list := []reasonRow{
+		{Name: "k", Type: "bounced", Hard: true, Reason: "invalid_recipient", Cause: "recipient", Messages: 9, Reply: "550 no user a@b.example"},
+		{Name: "k", Type: "blocked", Refused: true, Reason: "reputation", Cause: "sender", Messages: 5},
+		{Name: "k", Type: "bounced", Refused: true, Reason: "reputation", Cause: "sender", Messages: 3},
+		{Name: "k", Type: "deferred", Reason: "greylisted", Cause: "network", Messages: 7},
+		{Name: "k", Type: "bounced", Messages: 1},
+		{Name: "other", Type: "blocked", Refused: true, Reason: "policy", Cause: "sender", Messages: 50},
+	}
+	for name, want := range map[string]string{
+		metric.BlockRate: "8 reputation", metric.HardBounceRate: "9 invalid_recipient", metric.BounceRate: "9 invalid_recipient, 1 other",
+		metric.DeferralRate: "7 greylisted", metric.DeliveryRate: "9 invalid_recipient, 8 reputation, 1 other", metric.ComplaintRate: "",
+	} {
+		var got []string
+		for _, c := range top(list, "k", name) {
+			got = append(got, fmt.Sprint(c.Count, " ", c.Reason))
+			if strings.Contains(c.Sample, "@") {
+				t.Errorf("an address is shown: %q", c.Sample)
+			}
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
 }

@@ -45,6 +45,9 @@ var lateSQL string
 //go:embed sql/carriers.sql
 var carriersSQL string
 
+//go:embed sql/reasons.sql
+var reasonsSQL string
+
 // kind is which statement reads a metric.
 type kind uint8
 
@@ -54,6 +57,7 @@ const (
 	volume               // events beside the weeks before
 	silence              // when a source was last heard
 	lateness             // how long events were under way
+	lag                  // how long ago a source was last heard
 )
 
 func kindOf(name string) kind {
@@ -66,6 +70,8 @@ func kindOf(name string) kind {
 		return silence
 	case metric.Lateness:
 		return lateness
+	case metric.Lag:
+		return lag
 	default:
 		return outcomes
 	}

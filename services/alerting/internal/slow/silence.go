@@ -110,18 +110,58 @@ func (f *feed) found(r rule.Rule, labels map[string]string, now time.Time) Found
 	return Found{Rule: r, Labels: labels, Reading: in}
 }
 
-// feeds reads when every source was last heard and what it used to send.
-func (e *Engine) feeds(ctx context.Context, q *query, now time.Time, active []schemas.Alert) (map[string]*feed, error) {
+// heard reads when the sources were last heard in a span, and what they sent since
+// the latest incident of q began.
+func (e *Engine) heard(ctx context.Context, q *query, at span, active []schemas.Alert) (list []lastRow, err error) {
 	since, rules := int64(0), q.rules()
 	for i := range active {
 		if slices.ContainsFunc(rules, func(r rule.Rule) bool { return r.Name == active[i].Rule }) {
 			since = max(since, active[i].Since.UnixMilli())
 		}
 	}
+	args := append(append(at.args(), matchArgs(q.match)...), clickhouse.Arg("since", decimal(since)), clickhouse.Arg("limit", decimal(keysMax)))
+	err = e.read(ctx, &list, q.statement(lastSQL), args...)
+	return list, err
+}
+
+// lagKnown is how many windows, and at least a day, a source is known after it was
+// last heard: one that was taken away is not late for ever.
+const lagKnown = 2
+
+// lagging reads how long ago each source was heard, against the window.
+func (e *Engine) lagging(ctx context.Context, q *query, now time.Time, active []schemas.Alert) ([]row, error) {
+	list, err := e.heard(ctx, q, span{now.Add(-max(lagKnown*q.window, 24*time.Hour)), now}, active)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	all := lastRow{Source: metric.All}
+	for _, r := range list {
+		all.Last, all.Fresh = max(all.Last, r.Last), all.Fresh+r.Fresh
+	}
+	var out []row
+	of := func(i int, r lastRow) {
+		total := int64(q.window / time.Second)
+		part := min(int64(now.Sub(time.UnixMilli(r.Last))/time.Second), total)
+		out = append(out, row{split: i, key: r.Source, fresh: int64(r.Fresh), parts: func(string) (int64, int64) { return part, total }})
+	}
+	for i, s := range q.splits {
+		if s.by == metric.All {
+			of(i, all)
+			continue
+		}
+		for _, r := range list {
+			of(i, r)
+		}
+	}
+	return out, nil
+}
+
+// feeds reads when every source was last heard and what it used to send.
+func (e *Engine) feeds(ctx context.Context, q *query, now time.Time, active []schemas.Alert) (map[string]*feed, error) {
 	limit := clickhouse.Arg("limit", decimal(keysMax*25))
 	at := span{now.Add(-q.window), now}
-	var spoke []lastRow
-	if err := e.read(ctx, &spoke, q.statement(lastSQL), append(append(at.args(), matchArgs(q.match)...), clickhouse.Arg("since", decimal(since)), limit)...); err != nil {
+	spoke, err := e.heard(ctx, q, at, active)
+	if err != nil {
 		return nil, err
 	}
 	feeds := map[string]*feed{}

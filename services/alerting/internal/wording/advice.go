@@ -73,7 +73,7 @@ func adviceByMetric(name string) string {
 		return adviceByReason(schemas.RateLimited)
 	case metric.SuppressedShare:
 		return adviceByCause(schemas.CauseProvider)
-	case metric.Silence, metric.VolumeDrop, metric.Lateness:
+	case metric.Silence, metric.VolumeDrop, metric.Lateness, metric.Lag:
 		return "See whether mail is sent at all; then whether the provider's webhook is still switched on and gets through to the ingress."
 	default:
 		return ""

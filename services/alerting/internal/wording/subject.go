@@ -41,6 +41,8 @@ func subjectOf(a *schemas.Alert) subject {
 		return subject{"Silence", "expected, none came"}
 	case metric.Lateness:
 		return subject{"Share of late events", "late"}
+	case metric.Lag:
+		return subject{"Time without an event", "seconds without one"}
 	default:
 		return subject{strings.ReplaceAll(Clean(a.Metric), "_", " "), "counted"}
 	}
