@@ -142,7 +142,12 @@ func (s *Service) build(opt options) error {
 		return err
 	}
 	mux := http.NewServeMux()
-	api{book: s.book, controls: s.controls, labels: s.cfg.dimensions(), now: opt.now, log: s.log}.routes(mux)
+	api{
+		book: s.book, controls: s.controls, labels: s.cfg.dimensions(), now: opt.now, log: s.log, trying: make(chan struct{}, 1),
+		try: func(ctx context.Context, name string) (Trial, error) {
+			return s.cfg.try(ctx, name, receiver.Options{Links: s.cfg.Links, Transport: opt.transport, Log: s.log})
+		},
+	}.routes(mux)
 	mux.HandleFunc("/", httpserver.NotFound)
 	s.server, err = httpserver.New(s.cfg.Config, httpserver.Options{
 		Name: "alerting", Handler: httpserver.Bearer(s.cfg.Tokens, mux), Ready: s.readiness,
@@ -244,6 +249,28 @@ func (s *Service) runHindsight(ctx context.Context) error {
 	return s.hindsight.Run(ctx)
 }
 
+// secretsInterval is how often secrets of receivers that are files are read.
+const secretsInterval = 5 * time.Second
+
+// refreshSecrets reads the files of receivers' secrets until ctx is done: who replaces a
+// webhook that is gone need not restart anything.
+func (s *Service) refreshSecrets(ctx context.Context) error {
+	for lifecycle.Sleep(ctx, secretsInterval) == nil {
+		for i, r := range s.cfg.receivers() {
+			config.WalkSecrets(r, func(path string, secret config.Secret) {
+				switch changed, err := secret.Refresh(); {
+				case err != nil:
+					s.often.Warn("secret of a receiver could not be read: the one before holds", telemetry.Receiver(r.Name), telemetry.Name(path), telemetry.Err(err))
+				case changed:
+					s.log.Info("secret of a receiver is another one", telemetry.Receiver(r.Name), telemetry.Name(path))
+					s.boxes[i].Reconfigured()
+				}
+			})
+		}
+	}
+	return nil
+}
+
 // instanceName tells the writers of alert records apart.
 func instanceName() string {
 	var b [6]byte
@@ -312,6 +339,7 @@ func (s *Service) tasks() []lifecycle.Task {
 		tasks = append(tasks, lifecycle.Task{Name: "outbox " + b.Name(), Run: b.Run})
 	}
 	return append(tasks,
+		lifecycle.Task{Name: "secrets", Run: s.refreshSecrets},
 		lifecycle.Task{Name: "counter", Run: s.counter.Run},
 		lifecycle.Task{Name: "evaluator", Run: s.evaluator.Run},
 		lifecycle.Task{Name: "sql", Run: s.runSQL},

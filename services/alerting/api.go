@@ -1,6 +1,7 @@
 package alerting
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"net/http"
@@ -33,6 +34,8 @@ type api struct {
 	controls *controls.Store // nil: no controls
 	labels   []string        // that rules are by, beside those of the built-in rule
 	now      func() time.Time
+	try      func(ctx context.Context, receiver string) (Trial, error)
+	trying   chan struct{} // has a value while a receiver is tried
 	log      *zap.Logger
 }
 
@@ -42,6 +45,7 @@ func (a api) routes(mux *http.ServeMux) {
 	only(mux, "/v1/silences/{id}", methods{http.MethodDelete: a.removeSilence})
 	only(mux, "/v1/incidents/{id}", methods{http.MethodGet: a.showIncident})
 	only(mux, "/v1/incidents/{id}/ack", methods{http.MethodPost: a.acknowledge})
+	only(mux, "/v1/receivers/{name}/test", methods{http.MethodPost: a.tryReceiver})
 	only(mux, "/v1/incidents/{id}/notes", methods{http.MethodPost: a.addNote})
 }
 

@@ -2,6 +2,8 @@ package alerting
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -100,5 +102,79 @@ func TestConfig_NamesEveryFaultOfReceivers(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("shows a secret: %v", err)
+	}
+}
+
+// TestReceivers_ASecretThatIsAFileIsReadAnewAndWhatWasRefusedIsTried replaces a webhook
+// that is gone, without a restart.
+func TestReceivers_ASecretThatIsAFileIsReadAnewAndWhatWasRefusedIsTried(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	gone := newWebhook(t)
+	gone.setFault(func(_ int, w http.ResponseWriter) bool {
+		http.Error(w, "no_service", http.StatusNotFound)
+		return true
+	})
+	file := filepath.Join(t.TempDir(), "url")
+	write := func(url string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(url+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(gone.URL)
+	in := r.start(func(c *Config) { c.Slack.WebhookURL = fileSecret(t, file) })
+	r.send(blocked(30, "example.com"))
+	waitFor(t, "a refusal", func() bool { return in.metric(t, "mailstream_alerting_notifications_refused") == 1 })
+	if err := os.Remove(file); err != nil { // half of a replacement changes nothing
+		t.Fatal(err)
+	}
+	write(r.slack.URL + "/services/T0/B0/new")
+	r.slack.want(t, 1) // long before the minute after which it is tried anyway
+	var trial Trial
+	if status := r.ask(in, "POST /v1/receivers/slack/test", "", &trial); status != http.StatusOK || trial.Outcome != "delivered" {
+		t.Errorf("a test with the new one: %d %+v", status, trial)
+	}
+}
+
+// fileSecret is a secret as the configuration reads it.
+func fileSecret(t *testing.T, path string) config.Secret {
+	t.Helper()
+	var cfg struct {
+		URL config.Secret `yaml:"url"`
+	}
+	if _, err := config.Load(&cfg, cfg, config.Source{File: []byte("url: file:" + path), Name: "test", ReadFile: os.ReadFile}); err != nil {
+		t.Fatal(err)
+	}
+	return cfg.URL
+}
+
+func TestAPI_TriesReceivers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	in := r.start()
+	var trial Trial
+	if status := r.ask(in, "POST /v1/receivers/slack/test", "", &trial); status != http.StatusOK || trial != (Trial{Receiver: "slack", Outcome: "delivered"}) {
+		t.Errorf("taken: %d %+v", status, trial)
+	}
+	if posts := r.slack.want(t, 2); !strings.Contains(posts[0].body, "this is a test of Mailstream") {
+		t.Errorf("posts: %q", texts(posts))
+	}
+	for call, want := range map[string]int{
+		"POST /v1/receivers/nobody/test": http.StatusNotFound, "POST /v1/receivers/slack/test?x=1": http.StatusBadRequest, "GET /v1/receivers/slack/test": http.StatusMethodNotAllowed,
+	} {
+		if status := r.ask(in, call, "", nil); status != want {
+			t.Errorf("%s: %d, want %d", call, status, want)
+		}
+	}
+	if status := r.ask(in, "POST /v1/receivers/slack/test", "{}", nil); status != http.StatusBadRequest {
+		t.Errorf("with a body: %d", status)
+	}
+	r.slack.setFault(func(_ int, w http.ResponseWriter) bool {
+		http.Error(w, "no_service", http.StatusNotFound)
+		return true
+	})
+	if status := r.ask(in, "POST /v1/receivers/slack/test", "", &trial); status != http.StatusOK || trial.Outcome != "refused" || trial.Answer != "no_service" || strings.Contains(trial.Detail, "/services/") {
+		t.Errorf("refused: %d %+v", status, trial)
 	}
 }

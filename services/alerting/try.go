@@ -49,7 +49,11 @@ func (e *UnknownReceiverError) Error() string {
 // TryReceiver sends the receiver called name the beginning and the end of an incident
 // that both say that they are a test.
 func TryReceiver(ctx context.Context, cfg Config, name string, log *zap.Logger) (Trial, error) {
-	all := cfg.receivers()
+	return cfg.try(ctx, name, receiver.Options{Links: cfg.Links, Log: log})
+}
+
+func (c Config) try(ctx context.Context, name string, opt receiver.Options) (Trial, error) {
+	all := c.receivers()
 	i := slices.IndexFunc(all, func(r receiver.Config) bool { return r.Name == name })
 	if i < 0 {
 		unknown := &UnknownReceiverError{Name: name}
@@ -62,7 +66,7 @@ func TryReceiver(ctx context.Context, cfg Config, name string, log *zap.Logger) 
 	if all[i].Accepts() {
 		trial.Outcome = "accepted"
 	}
-	if err := deliverExample(ctx, all[i].Build(receiver.Options{Links: cfg.Links, Log: log}), time.Now()); err != nil {
+	if err := deliverExample(ctx, all[i].Build(opt), time.Now()); err != nil {
 		trial.Outcome, trial.Answer, trial.Detail = "failed", "error", err.Error()
 		if fate.Final(err) {
 			trial.Outcome = "refused"

@@ -56,3 +56,19 @@ func TestAlertsTestReceiver_SaysWhatCameOfIt(t *testing.T) {
 		t.Errorf("without a name: %d", code)
 	}
 }
+
+// TestAlertsTestReceiver_AsksTheServiceForWhatItDoesNotKnow is how the development stack
+// is tried: nothing is configured here, everything there.
+func TestAlertsTestReceiver_AsksTheServiceForWhatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	s := newAlertingStub(t, map[string]string{"POST /v1/receivers/slack/test": `{"receiver":"slack","outcome":"delivered"}`, "POST /v1/receivers/gone/test": `{"receiver":"gone","outcome":"refused","answer":"no_service","detail":"post to slack: no_service"}`})
+	if code, out, faults := s.alerts(t, "test-receiver", "slack"); code != exitDone || out != "slack: delivered\n" || s.body != "" {
+		t.Errorf("delivered: %d %q %s, body %q", code, out, faults, s.body)
+	}
+	if code, out, faults := s.alerts(t, "test-receiver", "gone", "--json"); code != exitFailed || !strings.Contains(out, `"refused"`) || !strings.Contains(faults, "no_service") {
+		t.Errorf("refused: %d %q %s", code, out, faults)
+	}
+	if code, _, faults := s.alerts(t, "test-receiver", "no/body"); code != exitUsage || !strings.Contains(faults, "there is none") {
+		t.Errorf("unknown: %d %s", code, faults)
+	}
+}

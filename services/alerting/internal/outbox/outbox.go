@@ -167,7 +167,7 @@ type Outbox struct {
 	terms Terms
 	log   *zap.Logger // throttled
 	met   *Metrics
-	wake  chan struct{} // has a value when something was offered
+	wake  chan struct{} // has a value when something may be due
 
 	mu      sync.Mutex
 	queue   []*entry      // oldest first; guarded by mu
@@ -217,6 +217,11 @@ func (b *Outbox) Offer(n Notice) {
 	b.known[n.ID()] = true
 	b.queue = append(b.queue, &entry{Notice: n})
 	b.gauge()
+	b.signal()
+}
+
+// signal wakes Run.
+func (b *Outbox) signal() {
 	select {
 	case b.wake <- struct{}{}:
 	default:
@@ -249,6 +254,19 @@ func (b *Outbox) Withdraw(ctx context.Context, partitions []int32) {
 			return
 		}
 	}
+}
+
+// Reconfigured says that the receiver's configuration is another one: what was refused
+// is tried at once.
+func (b *Outbox) Reconfigured() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range b.queue {
+		if e.refused {
+			e.due, e.refusals = time.Now(), 0
+		}
+	}
+	b.signal()
 }
 
 // Retract forgets a notice that must not be told now, so that it can be offered later.

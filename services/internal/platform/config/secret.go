@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 // masked is what a secret prints as, whatever prints it.
@@ -18,8 +19,15 @@ const secretBytesMax = 64 << 10
 // Secret is a value that is never printed. In the file it is env:NAME, file:PATH
 // or a literal. The zero value is not set.
 type Secret struct {
-	ref   string // as written
-	value string // after resolve
+	ref   string      // as written
+	value string      // after resolve
+	file  *fileSecret // of a file only; copies share it
+}
+
+// fileSecret is the value of a file, which may be written anew.
+type fileSecret struct {
+	now  atomic.Pointer[string]
+	read func() (string, error)
 }
 
 // Literal returns a resolved secret.
@@ -27,10 +35,30 @@ func Literal(value string) Secret { return Secret{ref: value, value: value} }
 
 // Reveal returns the value. Callers pass it to the peer it is for and nowhere
 // else.
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string {
+	if s.file != nil {
+		return *s.file.now.Load()
+	}
+	return s.value
+}
 
 // IsSet reports whether there is a value.
-func (s Secret) IsSet() bool { return s.value != "" }
+func (s Secret) IsSet() bool { return s.Reveal() != "" }
+
+// Refresh reads the file of a secret anew, for all copies of it, and reports whether
+// the value is another one. After an error the secret is what it was. Other secrets
+// never change.
+func (s Secret) Refresh() (changed bool, err error) {
+	if s.file == nil {
+		return false, nil
+	}
+	value, err := s.file.read()
+	if err != nil || value == *s.file.now.Load() {
+		return false, err
+	}
+	s.file.now.Store(&value)
+	return true, nil
+}
 
 // String returns <set>, or nothing when there is no value.
 func (s Secret) String() string {
@@ -124,4 +152,8 @@ func (s *Secret) resolve(path string, r resolver, d *decoder) {
 		return
 	}
 	s.value = value
+	if strings.HasPrefix(s.ref, "file:") {
+		s.file = &fileSecret{read: func() (string, error) { return r.value(s.ref) }}
+		s.file.now.Store(&value)
+	}
 }
