@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -122,11 +123,15 @@ func (b *Bot) call(ctx context.Context, method string, m message) (ref string, e
 		Channel string `json:"channel"`
 		TS      string `json:"ts"`
 	}
-	if err := json.Unmarshal(a.Body, &said); err != nil || said.TS == "" {
+	if err := json.Unmarshal(a.Body, &said); err != nil || !nameFormat.MatchString(said.Channel) || !nameFormat.MatchString(said.TS) {
 		return "", b.post.Refuse(fate.Halt, notSlack)
 	}
 	return said.Channel + ":" + said.TS, nil
 }
+
+// nameFormat is what Slack calls channels and messages: they are kept in the record of
+// the alert, so nothing else may come in by an answer.
+var nameFormat = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // reasonOf is the word of a fault, "" for none.
 func reasonOf(err error) string {
