@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/analytics/internal/eraser"
 	"github.com/mailstream/mailstream/services/analytics/internal/store"
 	"github.com/mailstream/mailstream/services/internal/erasure"
 	"github.com/mailstream/mailstream/services/internal/platform"
@@ -163,6 +164,7 @@ func (s *Service) tasks() []lifecycle.Task {
 		{Name: "erasures", Run: s.erasures.Run, Ready: s.erasures.CaughtUp()},
 		{Name: "consumer", Run: func(ctx context.Context) error { return s.consumer.Run(ctx, s.path.handle) }},
 		{Name: "seal", Run: s.seal},
+		{Name: "erase", Run: s.erase},
 	}
 }
 
@@ -192,6 +194,22 @@ func (s *Service) seal(ctx context.Context) error {
 		s.met.seals.Add(float64(n))
 		if err != nil && ctx.Err() == nil {
 			s.often.Warn("sealing put off", telemetry.Err(err))
+		}
+	}
+}
+
+// erase takes people who have to be forgotten out of the tables. Its faults are
+// logged and pass: the next look does what is left.
+func (s *Service) erase(ctx context.Context) error {
+	work := eraser.New(eraser.Options{Client: s.client, Config: s.shared.ClickHouse, Settle: erasure.StaleAfter + s.shared.ClickHouse.InsertTimeout})
+	for {
+		open, err := work.Pass(ctx, s.erasures.All())
+		s.met.erasing.Set(float64(open))
+		if err != nil && ctx.Err() == nil {
+			s.often.Warn("people are not forgotten yet", telemetry.Err(err))
+		}
+		if err := lifecycle.Sleep(ctx, s.cfg.EraseInterval); err != nil {
+			return err
 		}
 	}
 }

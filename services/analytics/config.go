@@ -32,6 +32,10 @@ type Config struct {
 	// time an insert may take to reach every table and replica. Range [2s, 24h].
 	// Default 10m.
 	SealRest time.Duration `yaml:"seal_rest"`
+	// EraseInterval is how often the service looks for people who have to be forgotten,
+	// and for what is left of them. They are hidden within this time and a few
+	// seconds. Range [1s, 30s]. Default 5s.
+	EraseInterval time.Duration `yaml:"erase_interval"`
 	// Retention is how long rows are kept. It takes effect with `mailstream migrate`.
 	Retention Retention `yaml:"retention"`
 }
@@ -48,7 +52,9 @@ const (
 	decodersMax      = 16 // each has memory for its part of a batch
 	sealIntervalMin  = time.Second
 	sealIntervalMax  = time.Hour
-	sealRestMin      = 2 * time.Second // hour_rows counts in whole seconds
+	eraseIntervalMin = time.Second
+	eraseIntervalMax = 30 * time.Second // people are hidden within a minute
+	sealRestMin      = 2 * time.Second  // hour_rows counts in whole seconds
 	sealRestMax      = 24 * time.Hour
 )
 
@@ -62,6 +68,7 @@ func Default() Config {
 		Decoders:      2,
 		SealInterval:  time.Minute,
 		SealRest:      10 * time.Minute,
+		EraseInterval: 5 * time.Second,
 		Retention:     store.DefaultRetention(),
 	}
 }
@@ -78,5 +85,7 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(c.SealInterval >= sealIntervalMin && c.SealInterval <= sealIntervalMax,
 		"seal_interval", "%s is not in [%s, %s]", c.SealInterval, sealIntervalMin, sealIntervalMax)
 	p.Check(c.SealRest >= sealRestMin && c.SealRest <= sealRestMax, "seal_rest", "%s is not in [%s, %s]", c.SealRest, sealRestMin, sealRestMax)
+	p.Check(c.EraseInterval >= eraseIntervalMin && c.EraseInterval <= eraseIntervalMax,
+		"erase_interval", "%s is not in [%s, %s]", c.EraseInterval, eraseIntervalMin, eraseIntervalMax)
 	c.Retention.Validate(p.At("retention"))
 }

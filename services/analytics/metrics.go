@@ -26,6 +26,7 @@ type metrics struct {
 	batch    prometheus.Histogram
 	age      prometheus.Histogram
 	seals    prometheus.Counter
+	erasing  prometheus.Gauge
 	stalled  prometheus.GaugeFunc
 	stall    stall
 }
@@ -59,6 +60,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "Past hours whose counts were sealed (made final); an hour that gets a late event is sealed once more.",
 		}),
 	}
+	m.erasing = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "mailstream_analytics_erasures_open",
+		Help: "Requests to forget people of which something may be left in ClickHouse. Worry when it is not 0 for a day.",
+	})
 	m.stalled = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "mailstream_analytics_stalled_seconds",
 		Help: "For how long every batch has failed or hung, 0 when none does: ClickHouse is away, frozen or its disk is full. /readyz says why. Page at minutes.",
@@ -70,7 +75,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		m.parked.WithLabelValues(string(r))
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.consumed, m.finished, m.parked, m.batch, m.age, m.seals, m.stalled} {
+	for _, c := range []prometheus.Collector{m.consumed, m.finished, m.parked, m.batch, m.age, m.seals, m.erasing, m.stalled} {
 		errs = append(errs, reg.Register(c))
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -181,11 +181,13 @@ func sections(names []Name) []string {
 
 // Names of things that are configured but are no long-running service.
 const (
-	Topics       Name = "topics"
-	Migrate      Name = "migrate"
-	Simulate     Name = "simulate"
-	Backtest     Name = "backtest"
-	TestReceiver Name = "test-receiver"
-	Unsubscribe  Name = "unsubscribe-link"
-	Sync         Name = "sync"
+	Topics        Name = "topics"
+	Migrate       Name = "migrate"
+	Simulate      Name = "simulate"
+	Backtest      Name = "backtest"
+	TestReceiver  Name = "test-receiver"
+	Unsubscribe   Name = "unsubscribe-link"
+	Sync          Name = "sync"
+	ForgetPeople  Name = "forget"
+	ExportSubject Name = "subject-export"
 )

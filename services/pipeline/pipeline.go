@@ -77,6 +77,8 @@ func directory() []entry {
 		{Simulate, []string{"ingress"}, nil},
 		{Backtest, []string{"clickhouse", "alerting"}, nil},
 		{TestReceiver, []string{"alerting"}, nil},
+		{ForgetPeople, []string{"kafka", "clickhouse", "privacy"}, nil},
+		{ExportSubject, []string{"clickhouse", "privacy"}, nil},
 		{Unsubscribe, []string{"ingress"}, nil},
 		{Sync, []string{"providers"}, nil},
 	}

@@ -92,9 +92,11 @@ func (w *world) config(t *testing.T, url string, extra ...string) pipeline.Confi
 	if len(extra) == 0 {
 		text = append(text, `analytics: {listen: "127.0.0.1:0", flush_interval: 50ms}`)
 	}
-	cfg, _, err := pipeline.Load(pipeline.Input{
-		File: []byte(strings.Join(text, "\n")), Name: "test", Services: []pipeline.Name{pipeline.Analytics},
-	})
+	services := []pipeline.Name{pipeline.Analytics}
+	if strings.Contains(strings.Join(extra, "\n"), "privacy:") {
+		services = append(services, pipeline.ForgetPeople)
+	}
+	cfg, _, err := pipeline.Load(pipeline.Input{File: []byte(strings.Join(text, "\n")), Name: "test", Services: services})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,9 @@
 package store
 
 import (
+	"io/fs"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,3 +81,32 @@ func TestBlock_DropsDeadLettersOfTheErased(t *testing.T) {
 		t.Errorf("rows are %v, want b alone", rows)
 	}
 }
+
+// A view of people that lacks the setting shows a forgotten person until the parts
+// are rewritten.
+func TestSchema_ViewsOfPeopleHideAtOnce(t *testing.T) {
+	t.Parallel()
+	paths, err := fs.Glob(sqlFiles, "sql/schema/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	latest := map[string]string{}
+	for _, path := range paths {
+		text, err := fs.ReadFile(sqlFiles, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for statement := range strings.SplitSeq(string(text), ";\n") {
+			if m := viewForm.FindStringSubmatch(statement); m != nil {
+				latest[m[1]] = statement
+			}
+		}
+	}
+	for _, view := range []string{"events", "messages", "suppressions", "dead_letters"} {
+		if !strings.Contains(latest[view], "apply_mutations_on_fly = 1") {
+			t.Errorf("the latest definition of view %s lacks apply_mutations_on_fly = 1", view)
+		}
+	}
+}
+
+var viewForm = regexp.MustCompile(`CREATE (?:OR REPLACE )?VIEW (?:IF NOT EXISTS )?(\w+) `)

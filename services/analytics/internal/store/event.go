@@ -67,7 +67,7 @@ func (e *event) complete() error {
 func (e *event) blank() {
 	for _, field := range []*[]byte{
 		&e.ProviderEventID, &e.MessageID, &e.Recipient, &e.RecipientHash, &e.Subject,
-		&e.SMTPReply, &e.URL, &e.IP, &e.UserAgent, &e.Raw,
+		&e.Subject, &e.SMTPReply, &e.URL, &e.IP, &e.UserAgent, &e.Raw,
 	} {
 		*field = nil
 	}

@@ -156,6 +156,17 @@ func (c *Client) explain(operation string, err error) error {
 	return fmt.Errorf("%s at clickhouse: %w", operation, classify(err))
 }
 
-// list renders names as a ClickHouse array literal for a parameter of type
-// Array(String). Names come from this package and hold no quote.
-func list(names []string) string { return "['" + strings.Join(names, "','") + "']" }
+// Words renders words as the value of a parameter of type Array(String).
+func Words(words []string) string {
+	if len(words) == 0 {
+		return "[]"
+	}
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = "'" + quote.Replace(w) + "'"
+	}
+	return "[" + strings.Join(quoted, ",") + "]"
+}
+
+// quote escapes a word within an array, whose text the server parses.
+var quote = strings.NewReplacer(`\`, `\\`, `'`, `\'`)

@@ -79,7 +79,7 @@ func (c *Client) askSettings(ctx context.Context) (driver.Settings, error) {
 	var rows []struct {
 		Name string `ch:"name"`
 	}
-	if err := c.Select(ctx, &rows, settingsSQL, Arg("names", list(names))); err != nil {
+	if err := c.Select(ctx, &rows, settingsSQL, Arg("names", Words(names))); err != nil {
 		return nil, err
 	}
 	value := driver.Settings{}

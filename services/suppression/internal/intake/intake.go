@@ -96,17 +96,29 @@ type work struct {
 	rule  list.Rule
 	doubt bool // in an outage of its mailbox provider
 	edit  ledger.Edit
-	// erased is until when the person of the event is forgotten, zero where the event
-	// came later or nobody asked.
-	erased time.Time
+	// address is canonical, "" where it is not known.
+	address string
+	erased  Erasures
 }
 
-// apply makes of the event what it means for the state.
+// apply makes of the event what it means for the state. It is called while nobody
+// else changes that person, so whoever is forgotten meanwhile stays so.
 func (w *work) apply(cur schemas.Suppression) schemas.Suppression {
+	next := w.rule.Apply
 	if w.doubt {
-		return list.Forget(w.rule.Doubt(cur, &w.event, outageNote), w.erased)
+		next = func(cur schemas.Suppression, e *schemas.Event) schemas.Suppression {
+			return w.rule.Doubt(cur, e, outageNote)
+		}
 	}
-	return list.Forget(w.rule.Apply(cur, &w.event), w.erased)
+	state := next(cur, &w.event)
+	if list.Same(cur, state) {
+		return cur
+	}
+	if e, ok := w.erased.Of(cur.Hash); ok && e.Covers(w.event.Time, w.event.ReceivedAt) {
+		return list.Forget(state, e.ErasedAt) // the reason counts for ever, the address does not come back
+	}
+	state.Address = max(state.Address, w.address)
+	return state
 }
 
 // Handle applies recs and returns once their effect is durable. Its error has
@@ -223,10 +235,8 @@ func (in *Intake) edit(w *work) (ledger.Edit, error) {
 	if err != nil {
 		return ledger.Edit{}, fmt.Errorf("read recipient hash: %w", err)
 	}
-	if e, ok := in.opt.Erased.Of(hash); ok && e.Covers(w.event.Time, w.event.ReceivedAt) {
-		w.erased, canonical = e.ErasedAt, "" // the reason counts for ever, the address does not come back
-	}
-	return ledger.Edit{Key: key, Address: canonical, Apply: w.apply}, nil
+	w.address, w.erased = canonical, in.opt.Erased
+	return ledger.Edit{Key: key, Apply: w.apply}, nil
 }
 
 // write makes the changes durable. Records that the topic finally refuses are

@@ -105,7 +105,7 @@ func TestApply_ListsEveryContradictionAndChangesNone(t *testing.T) {
 	if !ok || fate.Of(err) != fate.Halt {
 		t.Fatalf("Apply = %v, want a DifferenceError with the fate halt", err)
 	}
-	// 17 topics by their partitions, 12 event topics by their retention.
+	// 18 topics by their partitions, 12 event topics by their retention.
 	if len(diff.Differences) != 30 {
 		t.Errorf("%d differences, want 30: %v", len(diff.Differences), err)
 	}

@@ -1,0 +1,240 @@
+package subject
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/erasure"
+	"github.com/mailstream/mailstream/services/internal/erasure/tables"
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+)
+
+//go:embed sql/progress.sql
+var progressSQL string
+
+const (
+	// AddressesMax bounds the people of one request: each dead letter is searched for
+	// each of them.
+	AddressesMax = 1_000
+
+	// lettersMax bounds the dead letters of one person, whose ids are in one record.
+	lettersMax = 10_000
+)
+
+// ErrTooMany says that one request cannot hold it.
+var ErrTooMany = errors.New("too many for one request")
+
+// Forget says who has to be forgotten.
+type Forget struct {
+	Addresses []string
+	// Reason is kept with the erasure, without addresses.
+	Reason string
+	// DryRun looks and changes nothing.
+	DryRun bool
+	// Wait is for how long Run waits until nothing is left in ClickHouse.
+	Wait time.Duration
+	// Progress, when not nil, is called whenever something changed.
+	Progress func(Forgotten)
+}
+
+// Forgotten is what became of a request.
+type Forgotten struct {
+	// Request is its id, "" when nothing had to be done.
+	Request string `json:"request,omitempty"`
+	People  int    `json:"people"`
+	// Before is how many of the people were forgotten before, and had nothing new.
+	Before int  `json:"already_forgotten"`
+	DryRun bool `json:"dry_run"`
+	// Rows are those found in ClickHouse, by table.
+	Rows map[string]uint64 `json:"rows"`
+	// Left is how many of them the latest look still found on disk.
+	Left       uint64     `json:"left"`
+	HiddenAt   *time.Time `json:"hidden_at,omitempty"`
+	ErasedAt   *time.Time `json:"erased_at,omitempty"`
+	VerifiedAt *time.Time `json:"verified_at,omitempty"`
+}
+
+// Run writes the erasures and waits until nothing is left in ClickHouse. It may be
+// repeated and killed at any time: people who were forgotten and have nothing new
+// are passed over, and what was written is carried out by analytics and suppression.
+func (f Forget) Run(ctx context.Context, d Deps) (Forgotten, error) {
+	people, err := d.people(f.Addresses)
+	if err != nil {
+		return Forgotten{}, err
+	}
+	if err := checkReason(f.Reason); err != nil {
+		return Forgotten{}, err
+	}
+	if len(people) > AddressesMax {
+		return Forgotten{}, fmt.Errorf("%w: %d addresses, the limit is %d", ErrTooMany, len(people), AddressesMax)
+	}
+	ledger, err := d.readLedger(ctx)
+	if err != nil {
+		return Forgotten{}, err
+	}
+	client, err := clickhouse.Open(d.ClickHouse, d.Log, telemetry.NewRegistry())
+	if err != nil {
+		return Forgotten{}, err
+	}
+	defer client.Close() // nothing is buffered in it
+	plan := &plan{now: time.Now().UTC().Truncate(time.Millisecond), ledger: ledger, people: people, letters: make([][]string, len(people))}
+	if err := plan.look(ctx, client, d.ClickHouse); err != nil {
+		return Forgotten{}, err
+	}
+	out := Forgotten{People: len(people), Before: plan.before, DryRun: f.DryRun, Rows: plan.rows}
+	erasures, err := plan.erasures(f.Reason)
+	if err != nil || f.DryRun || len(erasures) == 0 {
+		return out, err
+	}
+	out.Request = erasures[0].Request
+	if err := d.publish(ctx, erasures); err != nil {
+		return out, err
+	}
+	return out, f.await(ctx, client, &out)
+}
+
+// plan is what has to be done.
+type plan struct {
+	now     time.Time
+	ledger  *erasure.Ledger
+	people  []person
+	letters [][]string // ids of dead letters of each person that are not forgotten yet
+	rows    map[string]uint64
+	before  int
+	due     []int // which people have to be forgotten
+}
+
+// look finds who has something that is not forgotten yet.
+func (p *plan) look(ctx context.Context, client *clickhouse.Client, cfg clickhouse.Config) error {
+	found, err := tables.Find(ctx, client, cfg)
+	if err != nil {
+		return err
+	}
+	err = eachLetter(ctx, client, p.people, func(i int, d deadLetter) {
+		if !p.ledger.HasLetter(d.ID) {
+			p.letters[i] = append(p.letters[i], d.ID)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("search dead letters: %w", err)
+	}
+	p.rows = map[string]uint64{}
+	var first tables.People // of those who were never forgotten
+	first.Until = p.now
+	for i, one := range p.people {
+		known, again := p.ledger.Of(one.hashes[0])
+		if !again {
+			first.Hashes, first.Letters = append(first.Hashes, one.hashes...), append(first.Letters, p.letters[i]...)
+			p.due = append(p.due, i)
+			continue
+		}
+		rows, err := p.count(ctx, found, tables.People{Hashes: one.hashes, Letters: p.letters[i], Since: known.ErasedAt, Until: p.now})
+		if err != nil {
+			return err
+		}
+		if rows > 0 {
+			p.due = append(p.due, i)
+		} else {
+			p.before++
+		}
+	}
+	if len(first.Hashes) > 0 {
+		_, err = p.count(ctx, found, first)
+	}
+	return err
+}
+
+// count adds what is found of people, and returns how many rows that is.
+func (p *plan) count(ctx context.Context, found *tables.Tables, people tables.People) (sum uint64, err error) {
+	counts, err := found.Count(ctx, people)
+	for name, n := range counts {
+		p.rows[name] += n
+		sum += n
+	}
+	return sum, err
+}
+
+// erasures returns a record for each hash that is due.
+func (p *plan) erasures(reason string) ([]schemas.Erasure, error) {
+	var out []schemas.Erasure
+	request := uuid.NewString()
+	for _, i := range p.due {
+		for _, hash := range p.people[i].hashes {
+			known, _ := p.ledger.Of(hash)
+			letters := slices.Concat(known.DeadLetters, p.letters[i]) // the record replaces the one of before
+			if len(letters) > lettersMax {
+				return nil, fmt.Errorf("%w: %d dead letters of one person, the limit is %d", ErrTooMany, len(letters), lettersMax)
+			}
+			out = append(out, schemas.Erasure{Hash: hash, ErasedAt: p.now, Request: request, Reason: reason, DeadLetters: letters})
+		}
+	}
+	return out, nil
+}
+
+// publish makes erasures durable.
+func (d Deps) publish(ctx context.Context, erasures []schemas.Erasure) error {
+	producer, err := produce.New(d.Kafka, produce.Config{Name: "forget"}, d.Log, telemetry.NewRegistry())
+	if err != nil {
+		return err
+	}
+	topic := schemas.ErasuresTopic(d.Kafka.TopicPrefix)
+	recs := make([]*kgo.Record, len(erasures))
+	for i, e := range erasures {
+		if recs[i], err = erasure.Record(topic, e); err != nil {
+			return err
+		}
+	}
+	if err := producer.Publish(ctx, recs...); err != nil {
+		return errors.Join(fmt.Errorf("publish %d erasures: %w", len(recs), err), producer.Close(ctx))
+	}
+	return producer.Close(ctx)
+}
+
+// lookEvery spaces the looks at how far a request is.
+const lookEvery = 250 * time.Millisecond
+
+// ErrUnfinished says that a request goes on after the wait for it has ended.
+var ErrUnfinished = errors.New("the people are not erased yet: analytics goes on with it, see erasure_log")
+
+// await waits until nothing is left of the people in ClickHouse.
+func (f Forget) await(ctx context.Context, client *clickhouse.Client, out *Forgotten) error {
+	for until := time.Now().Add(f.Wait); out.ErasedAt == nil && time.Now().Before(until); {
+		var rows []struct {
+			Rows       map[string]uint64 `ch:"rows"`
+			Left       uint64            `ch:"left"`
+			HiddenAt   *time.Time        `ch:"hidden_at"`
+			ErasedAt   *time.Time        `ch:"erased_at"`
+			VerifiedAt *time.Time        `ch:"verified_at"`
+		}
+		if err := client.Select(ctx, &rows, progressSQL, clickhouse.Arg("request", out.Request)); err != nil {
+			return fmt.Errorf("look for progress: %w", err)
+		}
+		for _, r := range rows {
+			changed := out.HiddenAt == nil && r.HiddenAt != nil || r.ErasedAt != nil
+			out.Left, out.HiddenAt, out.ErasedAt, out.VerifiedAt = r.Left, r.HiddenAt, r.ErasedAt, r.VerifiedAt
+			if changed && f.Progress != nil {
+				f.Progress(*out)
+			}
+		}
+		if out.ErasedAt == nil {
+			if err := lifecycle.Sleep(ctx, lookEvery); err != nil {
+				return err
+			}
+		}
+	}
+	if out.ErasedAt == nil && f.Wait > 0 {
+		return ErrUnfinished
+	}
+	return nil
+}

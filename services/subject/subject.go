@@ -1,0 +1,142 @@
+// Package subject is what an operator does about the data of one person, the data
+// subject: forget it, and hand it out.
+//
+// It needs the rights of an operator on Kafka and ClickHouse. Addresses stay in this
+// process: what it writes and asks holds hashes and ids, never an address.
+package subject
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/erasure"
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+)
+
+// ErrAddress is what the error about an address wraps. It says why and where, and
+// holds no part of the address.
+var ErrAddress = errors.New("not an address that can be looked for")
+
+// Deps are what the work needs.
+type Deps struct {
+	Kafka      kafka.Config
+	ClickHouse clickhouse.Config
+	Hasher     *address.Hasher
+	Log        *zap.Logger
+}
+
+// person is somebody whose data are looked for.
+type person struct {
+	hashes []string // that of now, and that of before a mailbox with two domains had one
+	finder Finder
+}
+
+// people reads addresses. The error says which of them is none, from 1, and why.
+func (d Deps) people(addresses []string) ([]person, error) {
+	seen := map[string]bool{}
+	var all []person
+	var faults []error
+	for i, text := range addresses {
+		canonical, err := address.One(text)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("address %d: %w: %w", i+1, ErrAddress, err))
+			continue
+		}
+		p := person{hashes: []string{d.Hasher.Hash(canonical)}, finder: NewFinder(canonical)}
+		if former := d.Hasher.Former(canonical); former != "" {
+			p.hashes = append(p.hashes, former)
+		}
+		if !seen[p.hashes[0]] {
+			seen[p.hashes[0]] = true
+			all = append(all, p)
+		}
+	}
+	return all, errors.Join(faults...)
+}
+
+// readLedger reads all erasures there are.
+func (d Deps) readLedger(ctx context.Context) (*erasure.Ledger, error) {
+	ledger, err := erasure.New(d.Kafka, erasure.Options{}, d.Log, telemetry.NewRegistry())
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- ledger.Run(ctx) }()
+	defer func() {
+		cancel(nil)
+		<-ended
+	}()
+	select {
+	case <-ledger.CaughtUp():
+		return ledger, nil
+	case err := <-ended:
+		ended <- err
+		return nil, fmt.Errorf("read erasures: %w", errors.Join(err, ctx.Err()))
+	case <-time.After(readPatience):
+		return nil, fmt.Errorf("read erasures within %s: %w", readPatience, ledger.Fault())
+	}
+}
+
+// readPatience is how long the brokers may take to hand out the erasures, some
+// hundred bytes a person.
+const readPatience = time.Minute
+
+// deadLetter is one of the view dead_letters.
+type deadLetter struct {
+	ID         string     `ch:"id" json:"id"`
+	Time       time.Time  `ch:"time" json:"time"`
+	Service    string     `ch:"service" json:"service"`
+	Reason     string     `ch:"reason" json:"reason"`
+	Provider   string     `ch:"provider" json:"provider,omitempty"`
+	Source     string     `ch:"source" json:"source,omitempty"`
+	ReceivedAt *time.Time `ch:"received_at" json:"received_at,omitempty"`
+	Bytes      string     `ch:"bytes" json:"-"`
+}
+
+//go:embed sql/dead_letters.sql
+var deadLettersSQL string
+
+// eachLetter calls found for each dead letter that holds an address of people, once
+// a person.
+func eachLetter(ctx context.Context, client *clickhouse.Client, people []person, found func(i int, d deadLetter)) error {
+	return client.Each(ctx, deadLettersSQL, func(scan func(any) error) error {
+		var d deadLetter
+		if err := scan(&d); err != nil {
+			return fmt.Errorf("read dead letter: %w", err)
+		}
+		for i, p := range people {
+			if p.finder.In([]byte(d.Bytes)) {
+				found(i, d)
+			}
+		}
+		return nil
+	})
+}
+
+// checkReason refuses what would bring an address into the ledger.
+func checkReason(reason string) error {
+	switch {
+	case len(reason) > reasonBytesMax:
+		return fmt.Errorf("%w: it has %d bytes, the limit is %d", ErrReason, len(reason), reasonBytesMax)
+	case strings.ContainsAny(reason, "@\n\r") || strings.Contains(strings.ToLower(reason), "%40"):
+		return fmt.Errorf("%w: it is kept for ever and must hold no address and no line break; write the number of the request instead", ErrReason)
+	default:
+		return nil
+	}
+}
+
+// ErrReason is what the error about a reason wraps.
+var ErrReason = errors.New("the reason cannot be taken")
+
+// reasonBytesMax bounds a reason: the number of a ticket and a few words.
+const reasonBytesMax = 200
