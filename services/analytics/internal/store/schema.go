@@ -61,16 +61,17 @@ func (r Retention) Validate(p *config.Problems) {
 }
 
 type retentionField struct {
-	name, table string
-	value       time.Duration
+	name   string
+	value  time.Duration
+	tables []string // whose rows are kept as long
 }
 
 func (r Retention) fields() []retentionField {
 	return []retentionField{
-		{"events", "event_log", r.Events},
-		{"messages", "messages_state", r.Messages},
-		{"alerts", "alert_log", r.Alerts},
-		{"dead_letters", "dead_letter_log", r.DeadLetters},
+		{"events", r.Events, []string{"event_log", "person_log"}},
+		{"messages", r.Messages, []string{"messages_state", "campaign_state"}},
+		{"alerts", r.Alerts, []string{"alert_log"}},
+		{"dead_letters", r.DeadLetters, []string{"dead_letter_log"}},
 	}
 }
 
@@ -103,7 +104,7 @@ func setRetention(ctx context.Context, ch clickhouse.Config, r Retention, log *z
 		return fmt.Errorf("read retention: %w", err)
 	}
 	for _, t := range tables {
-		i := slices.IndexFunc(r.fields(), func(f retentionField) bool { return f.table == t.Name })
+		i := slices.IndexFunc(r.fields(), func(f retentionField) bool { return slices.Contains(f.tables, t.Name) })
 		want := int(r.fields()[i].value / day)
 		if daysKept(t.Query) == want {
 			continue

@@ -1,0 +1,76 @@
+package analyticstest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+)
+
+// TestStories_AreThoseOfEventsAndReadFewRows asks for a person, a message and a
+// campaign among 660,000 rows, and holds the answers to a plain scan of events.
+func TestStories_AreThoseOfEventsAndReadFewRows(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, statement := range strings.Split(manySQL, ";\n") {
+		w.sql(t, statement)
+	}
+	const columns = "id, type, time, source, message_id, recipient"
+	for _, tt := range []struct {
+		name, query, scan string
+		rows              int
+	}{
+		{"a person", "SELECT " + columns + " FROM person_messages WHERE recipient_hash = lower(hex(MD5('12345'))) ORDER BY ALL",
+			"SELECT " + columns + " FROM event_log FINAL WHERE recipient_hash = lower(hex(MD5('12345'))) ORDER BY ALL SETTINGS use_skip_indexes = 0", 3 * granule},
+		{"a message", "SELECT " + columns + " FROM message_story(message_id = '12345') ORDER BY ALL",
+			"SELECT " + columns + " FROM event_log FINAL WHERE message_id = '12345' ORDER BY ALL SETTINGS use_skip_indexes = 0", 12 * granule},
+		{"a funnel", "SELECT count(), countIf(delivered IS NOT NULL), countIf(first_open IS NOT NULL), countIf(first_click IS NOT NULL) FROM campaign_messages WHERE campaign = 'campaign7'",
+			"SELECT uniqExact(message_id), uniqExactIf(message_id, type = 'delivered'), uniqExactIf(message_id, type = 'opened'), uniqExactIf(message_id, type = 'clicked') FROM event_log WHERE campaign = 'campaign7'", 3 * 1500 * 4},
+	} {
+		got, read := w.readRows(t, tt.query)
+		want, scanned := w.readRows(t, tt.scan)
+		if got != want || got == "" {
+			t.Errorf("%s: got\n%s\nby a scan\n%s", tt.name, got, want)
+		}
+		if read > tt.rows {
+			t.Errorf("%s: %d rows read, want at most %d", tt.name, read, tt.rows)
+		}
+		t.Logf("%s: %d rows read, %d by a scan", tt.name, read, scanned)
+	}
+	w.sql(t, "OPTIMIZE TABLE campaign_state FINAL")
+	if _, read := w.readRows(t, "SELECT count() FROM campaign_messages WHERE campaign = 'campaign7'"); read > 3*1500 {
+		t.Errorf("the funnel of 1,500 merged messages reads %d rows", read)
+	}
+}
+
+// TestMessages_SayHowTheyEnded follows messages whose events come late, twice and in
+// any order.
+func TestMessages_SayHowTheyEnded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.analytics(t)
+	yes := true
+	deliveredThenBounced := []schemas.Event{
+		eventAt(1, schemas.Delivered, base()), eventAt(1, schemas.Bounced, base().Add(time.Hour)), eventAt(1, schemas.Opened, base().Add(2*time.Hour)),
+	}
+	opened := []schemas.Event{
+		eventAt(2, schemas.Delivered, base()), eventAt(2, schemas.Opened, base().Add(time.Minute)),
+		eventAt(2, schemas.Opened, base().Add(2*time.Minute)), eventAt(2, schemas.Clicked, base().Add(3*time.Minute)),
+	}
+	opened[1].Machine = &yes
+	opened[2].Tags, opened[2].Metadata, opened[2].Subject, opened[2].SendingIP = []string{"b", "a"}, map[string]string{"order": "7"}, "Hello", "192.0.2.1"
+	pending := []schemas.Event{eventAt(3, schemas.Processed, base())}
+	all := append(append(deliveredThenBounced, opened...), pending...)
+	w.publish(t, all...)
+	shuffle(all, 7)
+	w.publish(t, all...)
+	w.wantSQL(t, "SELECT sum(rows) FROM hour_rows", fmt.Sprint(2*len(all)))
+	w.wantSQL(t, "SELECT outcome, outcome_at, opens, opens_by_person, clicks, clicks_by_person, tags, metadata, subject, sending_ip FROM messages ORDER BY message_id",
+		"bounced\t2026-11-20 11:00:00.000\t1\t1\t0\t0\t[]\t{}\t\t\n"+
+			"delivered\t2026-11-20 10:00:00.000\t2\t1\t1\t1\t['a','b']\t{'order':'7'}\tHello\t192.0.2.1\n"+
+			"\t\\N\t0\t0\t0\t0\t[]\t{}\t\t")
+	// Days of a zone that is off by half an hour, with the campaign.
+	w.wantSQL(t, "SELECT toDate(quarter, 'Asia/Kolkata') AS day, campaign, sum(events) FROM rates_15m GROUP BY ALL", "2026-11-20\tspring\t8")
+}
