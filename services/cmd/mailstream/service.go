@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -62,31 +64,51 @@ func (e *refusedError) Error() string {
 	return strings.TrimSpace(fmt.Sprintf("the service answers %d %s: %s", e.status, e.title, e.detail))
 }
 
-// call sends body, nil for none, and reads the answer into answer, nil for none.
+// payload is a body that is sent as it is.
+type payload struct {
+	media string
+	text  []byte
+}
+
+// call sends body, nil for none, as JSON and reads the answer into answer, nil for none.
 func (s service) call(ctx context.Context, method, path string, body, answer any) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	var sent io.Reader
+	var sent *payload
 	if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {
 			return err
 		}
-		sent = bytes.NewReader(text)
+		sent = &payload{"application/json", text}
+	}
+	return s.exchange(ctx, method, path, sent, func(text []byte) error {
+		if answer == nil {
+			return nil
+		}
+		return json.Unmarshal(text, answer)
+	})
+}
+
+// exchange sends body, nil for none, and gives the answer to read.
+func (s service) exchange(ctx context.Context, method, path string, body *payload, read func([]byte) error) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	var sent io.Reader
+	if body != nil {
+		sent = bytes.NewReader(body.text)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(s.url, "/")+path, sent)
 	if err != nil {
 		return err
 	}
 	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", body.media)
 	}
 	if s.token != "" {
 		req.Header.Set("Authorization", "Bearer "+s.token)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return withoutQuery(err)
 	}
 	defer func() { _ = resp.Body.Close() }() // it was read
 	text, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
@@ -94,15 +116,26 @@ func (s service) call(ctx context.Context, method, path string, body, answer any
 		return fmt.Errorf("read answer: %w", err)
 	}
 	if resp.StatusCode < http.StatusOK || resp.StatusCode >= http.StatusMultipleChoices {
-		var problem struct{ Title, Detail string }
-		_ = json.Unmarshal(text, &problem) // what is no problem has its status
-		return &refusedError{resp.StatusCode, problem.Title, problem.Detail}
+		return refusalOf(resp.StatusCode, text)
 	}
-	if answer == nil {
-		return nil
-	}
-	if err := json.Unmarshal(text, answer); err != nil {
+	if err := read(text); err != nil {
 		return fmt.Errorf("read answer: %w", err)
 	}
 	return nil
+}
+
+// refusalOf reads a problem.
+func refusalOf(status int, text []byte) error {
+	var problem struct{ Title, Detail string }
+	_ = json.Unmarshal(text, &problem) // what is no problem has its status
+	return &refusedError{status, problem.Title, problem.Detail}
+}
+
+// withoutQuery keeps the query of a request, which may name a person, out of messages.
+func withoutQuery(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		at, _, _ := strings.Cut(u.URL, "?")
+		return fmt.Errorf("%s %q: %w", u.Op, at, u.Err)
+	}
+	return err
 }

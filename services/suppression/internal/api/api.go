@@ -25,10 +25,13 @@ import (
 
 // The paths of the API.
 const (
-	pathList   = "/v1/suppressions"
-	pathCheck  = "/v1/suppressions/check"
-	pathRemove = "/v1/suppressions/remove"
-	pathLift   = "/v1/suppressions/lift"
+	pathList    = "/v1/suppressions"
+	pathCheck   = "/v1/suppressions/check"
+	pathRemove  = "/v1/suppressions/remove"
+	pathLift    = "/v1/suppressions/lift"
+	pathImport  = "/v1/suppressions/import"
+	pathExport  = "/v1/suppressions/export"
+	pathHistory = "/v1/suppressions/history"
 )
 
 // retryAfterSeconds is the Retry-After header when Kafka or this replica is not
@@ -111,9 +114,13 @@ func New(opt Options) *API {
 		pathRemove: {http.MethodPost: a.remove},
 		pathLift:   {http.MethodPost: a.lift},
 		pathList:   {http.MethodGet: a.list, http.MethodPut: a.put},
+
+		pathImport:  {http.MethodPost: a.importFile},
+		pathExport:  {http.MethodGet: a.export},
+		pathHistory: {http.MethodGet: a.history},
 	}
 	for path, methods := range routes {
-		a.mux.HandleFunc(path, a.route(methods))
+		a.mux.HandleFunc(path, a.route(methods, path == pathImport))
 	}
 	a.mux.HandleFunc("/", httpserver.NotFound)
 	return a
@@ -125,7 +132,9 @@ func (a *API) Open(b Backend) { a.backend.Store(&b) }
 // ServeHTTP answers one request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
 
-func (a *API) route(methods map[string]func(http.ResponseWriter, *http.Request, *Backend)) http.HandlerFunc {
+// route lets a request of one of methods through. Where it is not a GET it has no
+// parameters, unless asks says so.
+func (a *API) route(methods map[string]func(http.ResponseWriter, *http.Request, *Backend), asks bool) http.HandlerFunc {
 	allow := ""
 	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut} {
 		if methods[m] != nil && allow != "" {
@@ -142,7 +151,7 @@ func (a *API) route(methods map[string]func(http.ResponseWriter, *http.Request, 
 			httpserver.Problem(w, http.StatusMethodNotAllowed, "method not allowed", "allowed: "+allow)
 			return
 		}
-		if r.Method != http.MethodGet {
+		if r.Method != http.MethodGet && !asks {
 			if _, ok := httpserver.Query(w, r); !ok {
 				return
 			}

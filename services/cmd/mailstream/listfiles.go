@@ -1,0 +1,487 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/listfile"
+)
+
+const (
+	// importPart is how many lines one call takes: it ends within seconds.
+	importPart = 10_000
+	// progressSuffix names the file beside a file that is being imported: the line to go
+	// on from.
+	progressSuffix = ".mailstream-import"
+)
+
+// errorsShown bounds the refused lines that are printed; --errors has all of them.
+const errorsShown = 20
+
+// importCommand is what `suppressions import` was asked for.
+type importCommand struct {
+	service
+	reason, note     string
+	dryRun, asJSON   bool
+	file, errorsFile string
+	progress, errors io.Writer
+
+	from    int // the line to go on from
+	numbers []int
+	part    bytes.Buffer
+	sum     importSum
+}
+
+// importSum is what became of the lines.
+type importSum struct {
+	Lines    int           `json:"lines"`
+	Accepted int           `json:"accepted"`
+	Changed  int           `json:"changed"`
+	Refused  int           `json:"refused"`
+	DryRun   bool          `json:"dry_run"`
+	First    []refusedLine `json:"first_refused,omitempty"` // errorsShown of them
+}
+
+// refusedLine is a line that was not taken.
+type refusedLine struct {
+	Line  int    `json:"line"`
+	Error string `json:"error"`
+}
+
+func (c *command) importFile() *cobra.Command {
+	i := &importCommand{service: service{url: "http://127.0.0.1:8082"}}
+	cmd := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Add the addresses of a file: CSV, JSON Lines, or a provider's export as it comes",
+		Long: `Import adds every line of a file to the list; "-" is standard input. A line that is
+refused is said with its number and reason and keeps no other from being added.
+
+CSV has a line of names: address, and any of reason, scope, stream, list, expires,
+note. Exports of SendGrid, Mailgun, Postmark, SES, SparkPost, Brevo and Mailchimp are
+known by their columns; --reason is for lines that name none.
+
+It goes in parts of 10,000 lines. Stopped, it goes on where it was when it is started
+once more: the line is kept beside the file, in FILE` + progressSuffix + `. A line that is
+added twice is on the list once.
+
+It exits with 1 when a line was refused. The bearer token of the service comes from
+the environment variable MAILSTREAM_SUPPRESSION_TOKEN.`,
+		Example: `  mailstream suppressions import bounces.csv --reason hard_bounce --note "from the old system" --dry-run
+  mailstream suppressions import bounces.csv --errors refused.ndjson`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			i.file, i.token, i.progress = args[0], c.environment(suppressionToken), c.stderr
+			if err := i.run(cmd.Context()); err != nil {
+				return err
+			}
+			return i.print(c.stdout)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&i.url, "url", i.url, "base `URL` of the suppression service")
+	f.StringVar(&i.reason, "reason", "", "`reason` of lines that name none (default manual)")
+	f.StringVar(&i.note, "note", "", "`note` of lines that have none")
+	f.BoolVar(&i.dryRun, "dry-run", false, "check every line and count, and change nothing")
+	f.StringVar(&i.errorsFile, "errors", "", "write every refused line to a new `file`, one JSON object a line")
+	f.BoolVar(&i.asJSON, "json", false, "print the sum as JSON")
+	return cmd
+}
+
+// run opens the files and goes through the lines.
+func (i *importCommand) run(ctx context.Context) (err error) {
+	i.sum.DryRun = i.dryRun
+	in := io.Reader(os.Stdin)
+	if i.file != "-" {
+		f, err := os.Open(i.file)
+		if err != nil {
+			return usagef("%w", err)
+		}
+		defer func() { _ = f.Close() }() // it was read
+		in = f
+		if i.from, err = i.left(); err != nil {
+			return err
+		}
+		if i.from > 0 {
+			fmt.Fprintf(i.progress, "mailstream: goes on at line %d, as %s says\n", i.from, i.file+progressSuffix)
+		}
+	}
+	if i.errorsFile != "" {
+		f, err := os.OpenFile(i.errorsFile, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err != nil {
+			return fmt.Errorf("--errors: %w", err)
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+		i.errors = f
+	}
+	if err := listfile.Read(in, "", func(row listfile.Row) error { return i.take(ctx, row) }); err != nil {
+		return fmt.Errorf("import %s: %w", i.file, err)
+	}
+	if err := i.send(ctx, 0); err != nil {
+		return fmt.Errorf("import %s: %w", i.file, err)
+	}
+	if i.file != "-" && !i.dryRun {
+		if err := os.Remove(i.file + progressSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// left is the line that a stopped import did not come to; 0 for none.
+func (i *importCommand) left() (int, error) {
+	if i.dryRun {
+		return 0, nil
+	}
+	text, err := os.ReadFile(i.file + progressSuffix)
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	line, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || line < 1 {
+		return 0, fmt.Errorf("%s is no number of a line: remove it to begin at the first", i.file+progressSuffix)
+	}
+	return line, nil
+}
+
+// take puts one row into the part.
+func (i *importCommand) take(ctx context.Context, row listfile.Row) error {
+	if row.Line < i.from {
+		return nil
+	}
+	if len(i.numbers) == importPart {
+		if err := i.send(ctx, row.Line); err != nil {
+			return err
+		}
+	}
+	i.sum.Lines++
+	if row.Fault != "" {
+		return i.refuse(refusedLine{row.Line, row.Fault})
+	}
+	text, err := json.Marshal(row)
+	if err != nil {
+		return err
+	}
+	i.numbers = append(i.numbers, row.Line)
+	i.part.Write(text)
+	return i.part.WriteByte('\n')
+}
+
+func (i *importCommand) refuse(r refusedLine) error {
+	i.sum.Refused++
+	if len(i.sum.First) < errorsShown {
+		i.sum.First = append(i.sum.First, r)
+	}
+	if i.errors == nil {
+		return nil
+	}
+	return json.NewEncoder(i.errors).Encode(r)
+}
+
+// send imports the part, and notes that next is the line to go on from; 0 at the end.
+func (i *importCommand) send(ctx context.Context, next int) error {
+	if len(i.numbers) == 0 {
+		return nil
+	}
+	query := url.Values{}
+	for name, value := range map[string]string{"reason": i.reason, "note": i.note} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	if i.dryRun {
+		query.Set("dry_run", "true")
+	}
+	var answer struct {
+		Accepted, Changed int
+		Refused           []refusedLine
+		RefusedTotal      int `json:"refused_total"`
+	}
+	body := payload{media: "application/x-ndjson", text: i.part.Bytes()}
+	err := i.exchange(ctx, http.MethodPost, "/v1/suppressions/import?"+query.Encode(), &body, func(text []byte) error { return json.Unmarshal(text, &answer) })
+	if err != nil {
+		return asUsage(err)
+	}
+	for _, r := range answer.Refused {
+		if r.Line < 1 || r.Line > len(i.numbers) {
+			return fmt.Errorf("the service names line %d of %d", r.Line, len(i.numbers))
+		}
+		if err := i.refuse(refusedLine{i.numbers[r.Line-1], r.Error}); err != nil {
+			return err
+		}
+	}
+	i.sum.Refused += answer.RefusedTotal - len(answer.Refused)
+	i.sum.Accepted += answer.Accepted
+	i.sum.Changed += answer.Changed
+	i.numbers = i.numbers[:0]
+	i.part.Reset()
+	fmt.Fprintf(i.progress, "mailstream: %d lines read, %d accepted, %d refused\n", i.sum.Lines, i.sum.Accepted, i.sum.Refused)
+	if next == 0 || i.file == "-" || i.dryRun {
+		return nil
+	}
+	return os.WriteFile(i.file+progressSuffix, []byte(strconv.Itoa(next)+"\n"), 0o600)
+}
+
+func (i *importCommand) print(w io.Writer) error {
+	if i.asJSON {
+		if err := json.NewEncoder(w).Encode(i.sum); err != nil {
+			return err
+		}
+	} else {
+		for _, r := range i.sum.First {
+			fmt.Fprintf(w, "line %d: %s\n", r.Line, r.Error)
+		}
+		if more := i.sum.Refused - len(i.sum.First); more > 0 {
+			fmt.Fprintf(w, "and %d more: --errors writes all of them\n", more)
+		}
+		would := ""
+		if i.dryRun {
+			would = " would be"
+		}
+		fmt.Fprintf(w, "%d lines: %d%s accepted, %d of them new, %d refused\n", i.sum.Lines, i.sum.Accepted, would, i.sum.Changed, i.sum.Refused)
+	}
+	if i.sum.Refused > 0 {
+		return fmt.Errorf("%d of %d lines were refused", i.sum.Refused, i.sum.Lines)
+	}
+	return nil
+}
+
+func (c *command) exportFile() *cobra.Command {
+	s, query := service{url: "http://127.0.0.1:8082"}, url.Values{}
+	var flags struct{ format, reason, scope, domain, source, from, to string }
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Print the active entries of the list as CSV or JSON Lines",
+		Long: `Export prints what forbids mail now, as the list is at the start. What it prints can
+be imported. It fails when it was cut off before the end.
+
+The bearer token of the service comes from the environment variable
+MAILSTREAM_SUPPRESSION_TOKEN.`,
+		Example: "  mailstream suppressions export > list.csv\n  mailstream suppressions export --reason complaint --domain example.com --format ndjson",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for name, value := range map[string]string{
+				"format": flags.format, "reason": flags.reason, "scope": flags.scope, "domain": flags.domain, "source": flags.source,
+				"added_from": flags.from, "added_to": flags.to,
+			} {
+				if cmd.Flags().Changed(strings.ReplaceAll(strings.TrimPrefix(name, "added_"), "_", "-")) {
+					query.Set(name, value)
+				}
+			}
+			s.token = c.environment(suppressionToken)
+			return asUsage(s.copy(cmd.Context(), "/v1/suppressions/export?"+query.Encode(), c.stdout))
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.url, "url", s.url, "base `URL` of the suppression service")
+	f.StringVar(&flags.format, "format", "csv", "csv or ndjson")
+	f.StringVar(&flags.reason, "reason", "", "only entries of this `reason`")
+	f.StringVar(&flags.scope, "scope", "", "only entries of this `scope`, such as list:17")
+	f.StringVar(&flags.domain, "domain", "", "only addresses of this `domain`")
+	f.StringVar(&flags.source, "source", "", "only what events of this `source` added")
+	f.StringVar(&flags.from, "from", "", "only what was added at or after this `time`, RFC 3339")
+	f.StringVar(&flags.to, "to", "", "only what was added before this `time`, RFC 3339")
+	return cmd
+}
+
+// asUsage makes what the service refuses as wrong in a request wrong on the command line.
+func asUsage(err error) error {
+	if refused, ok := errors.AsType[*refusedError](err); ok && refused.status == http.StatusBadRequest {
+		return usagef("%s", refused.detail)
+	}
+	return err
+}
+
+// copy writes the answer to out as it comes, and wants as many entries as the trailer says.
+func (s service) copy(ctx context.Context, path string, out io.Writer) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(s.url, "/")+path, nil)
+	if err != nil {
+		return err
+	}
+	if s.token != "" {
+		req.Header.Set("Authorization", "Bearer "+s.token)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }() // it was read
+	if resp.StatusCode != http.StatusOK {
+		text, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
+		return errors.Join(refusalOf(resp.StatusCode, text), err)
+	}
+	if _, err := io.Copy(out, resp.Body); err != nil {
+		return fmt.Errorf("the export was cut off: %w", err)
+	}
+	if resp.Trailer.Get("Mailstream-Entries") == "" {
+		return errors.New("the export was cut off: its end is missing")
+	}
+	return nil
+}
+
+// checkAnswer is what a check says of some addresses.
+type checkAnswer struct {
+	Suppressed []struct {
+		Address, Reason, Scope, Since string
+		Expires                       *string
+		Note                          string
+	}
+	Checked int
+	LagMS   int64 `json:"lag_ms"`
+}
+
+func (c *command) check() *cobra.Command {
+	s := service{url: "http://127.0.0.1:8082"}
+	var stream, list string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "check ADDRESS...",
+		Short: "Say which of some addresses must not be mailed",
+		Long: `Check asks as a sender does, for mail of --stream and --list. It prints a line for each
+address that must not be mailed, and exits with 0 whether there is one or not.
+
+The bearer token of the service comes from the environment variable
+MAILSTREAM_SUPPRESSION_TOKEN.`,
+		Example: "  mailstream suppressions check ana@example.com bo@example.com --stream marketing\n  mailstream suppressions check ana@example.com --json",
+		Args:    addressArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s.token = c.environment(suppressionToken)
+			var raw json.RawMessage
+			request := map[string]any{"addresses": args, "stream": stream, "list": list}
+			if err := s.call(cmd.Context(), http.MethodPost, "/v1/suppressions/check", request, &raw); err != nil {
+				return asUsage(err)
+			}
+			var answer checkAnswer
+			if err := json.Unmarshal(raw, &answer); err != nil {
+				return err
+			}
+			if asJSON {
+				fmt.Fprintf(c.stdout, "%s\n", bytes.TrimSpace(raw))
+			} else {
+				answer.print(c.stdout)
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.url, "url", s.url, "base `URL` of the suppression service")
+	f.StringVar(&stream, "stream", "", "`name` of the stream of the mail; without it every entry counts")
+	f.StringVar(&list, "list", "", "`id` of the list of the mail")
+	f.BoolVar(&asJSON, "json", false, "print the answer as JSON")
+	return cmd
+}
+
+// addressArgs wants addresses and nothing else.
+func addressArgs(cmd *cobra.Command, args []string) error {
+	for _, arg := range args {
+		if _, err := address.One(arg); err != nil {
+			return usagef("%q is %w", arg, err)
+		}
+	}
+	return cobra.MinimumNArgs(1)(cmd, args)
+}
+
+func (a checkAnswer) print(w io.Writer) {
+	for _, s := range a.Suppressed {
+		until := ""
+		if s.Expires != nil {
+			until = " until " + *s.Expires
+		}
+		fmt.Fprintf(w, "%s: %s (%s) since %s%s %s\n", s.Address, s.Reason, s.Scope, s.Since, until, s.Note)
+	}
+	fmt.Fprintf(w, "%d of %d must not be mailed\n", len(a.Suppressed), a.Checked)
+}
+
+func (c *command) explain() *cobra.Command {
+	s := service{url: "http://127.0.0.1:8082"}
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "explain ADDRESS",
+		Short: "Say why an address is on the list, since when, and what became of its entries",
+		Long: `Explain prints the last add and the last lift of every entry of an address, the
+earliest first, each with the event or request behind it. All that ever was is in
+ClickHouse: SELECT * FROM suppression_log.
+
+The bearer token of the service comes from the environment variable
+MAILSTREAM_SUPPRESSION_TOKEN.`,
+		Example: "  mailstream suppressions explain ana@example.com\n  mailstream suppressions explain ana@example.com --json",
+		Args:    cobra.MatchAll(cobra.ExactArgs(1), addressArgs),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s.token = c.environment(suppressionToken)
+			var raw json.RawMessage
+			path := "/v1/suppressions/history?" + url.Values{"address": args}.Encode()
+			if err := s.call(cmd.Context(), http.MethodGet, path, nil, &raw); err != nil {
+				return asUsage(err)
+			}
+			if asJSON {
+				_, err := fmt.Fprintf(c.stdout, "%s\n", bytes.TrimSpace(raw))
+				return err
+			}
+			return explained(c.stdout, raw)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.url, "url", s.url, "base `URL` of the suppression service")
+	f.BoolVar(&asJSON, "json", false, "print the answer as JSON")
+	return cmd
+}
+
+// explained prints an answer of the history for a person.
+func explained(w io.Writer, raw []byte) error {
+	var answer struct {
+		Address string
+		Steps   []struct {
+			At, Action, Reason, Scope, Note string
+			Active                          bool
+			Expires                         *string
+			Evidence                        struct {
+				EventID   string `json:"event_id"`
+				RequestID string `json:"request_id"`
+				Provider  string
+				Source    string
+			}
+		}
+	}
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		return err
+	}
+	active := false
+	for _, s := range answer.Steps {
+		by := "event " + s.Evidence.EventID
+		if s.Evidence.RequestID != "" {
+			by = "request " + s.Evidence.RequestID
+		}
+		if s.Evidence.Source != "" {
+			by += " of " + s.Evidence.Source
+		}
+		line := fmt.Sprintf("%s  %-6s %s (%s) by %s", s.At, s.Action, s.Reason, s.Scope, by)
+		if s.Expires != nil {
+			line += ", until " + *s.Expires
+		}
+		if s.Note != "" {
+			line += ": " + s.Note
+		}
+		fmt.Fprintln(w, line)
+		active = active || s.Active
+	}
+	says := "may be mailed"
+	if active {
+		says = "must not be mailed, as far as the scopes above reach"
+	}
+	_, err := fmt.Fprintf(w, "%s %s\n", answer.Address, says)
+	return err
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// listCommands runs `mailstream suppressions` against here.
+func listCommands(t *testing.T, here service) func(args ...string) (string, error) {
+	t.Helper()
+	return func(args ...string) (string, error) {
+		var out, progress bytes.Buffer
+		args = append([]string{"suppressions", args[0], "--url", here.url}, args[1:]...)
+		err := newRoot(process{args: args, environ: []string{"MAILSTREAM_SUPPRESSION_TOKEN=" + here.token}, stdout: &out, stderr: &progress}).ExecuteContext(t.Context())
+		return out.String(), err
+	}
+}
+
+// TestList_ImportCheckExplainExport goes from a file to the answers and back to a file.
+func TestList_ImportCheckExplainExport(t *testing.T) {
+	t.Parallel()
+	run := listCommands(t, suppressionService(t))
+	file := filepath.Join(t.TempDir(), "list.csv")
+	var text strings.Builder
+	text.WriteString("address,reason,note\n")
+	const lines = importPart + 500
+	for i := range lines - 1 {
+		fmt.Fprintf(&text, "u%d@example.com,hard_bounce,gone\n", i)
+	}
+	text.WriteString("nonsense,manual,\n")
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refusals := filepath.Join(t.TempDir(), "refused.ndjson")
+	for _, step := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"import", file, "--dry-run"}, "10500 lines: 10499 would be accepted, 10499 of them new, 1 refused\n"},
+		{[]string{"import", file, "--errors", refusals}, "10500 lines: 10499 accepted, 10499 of them new, 1 refused\n"},
+		{[]string{"import", file}, "10500 lines: 10499 accepted, 0 of them new, 1 refused\n"},
+	} {
+		out, err := run(step.args...)
+		if !strings.HasSuffix(out, step.want) || !strings.HasPrefix(out, "line 10501: address is ") || err == nil || !strings.Contains(err.Error(), "1 of 10500 lines") {
+			t.Fatalf("%v: %q, %v", step.args, out, err)
+		}
+	}
+	if line, err := os.ReadFile(refusals); err != nil || !strings.HasPrefix(string(line), `{"line":10501,`) {
+		t.Errorf("%s, %v", line, err)
+	}
+	if _, err := os.Stat(file + progressSuffix); !os.IsNotExist(err) {
+		t.Errorf("the progress is still there: %v", err)
+	}
+	if out, err := run("check", "u7@example.com", "new@example.com"); err != nil || !strings.HasPrefix(out, "u7@example.com: hard_bounce (account) since ") || !strings.HasSuffix(out, "1 of 2 must not be mailed\n") {
+		t.Errorf("check: %q, %v", out, err)
+	}
+	if _, err := run("check", "nonsense"); err == nil || !strings.Contains(err.Error(), "nonsense") {
+		t.Errorf("check of none: %v", err)
+	}
+	if out, err := run("explain", "u7@example.com"); err != nil || !strings.Contains(out, "added  hard_bounce (account) by request ") || !strings.Contains(out, ": gone\n") || !strings.Contains(out, "must not be mailed") {
+		t.Errorf("explain: %q, %v", out, err)
+	}
+	if out, err := run("explain", "new@example.com"); err != nil || out != "new@example.com may be mailed\n" {
+		t.Errorf("explain of a new one: %q, %v", out, err)
+	}
+	out, err := run("export", "--domain", "example.com")
+	if n := strings.Count(out, "@example.com"); err != nil || n != lines-1 {
+		t.Errorf("%d are exported, %v", n, err)
+	}
+	if _, err := run("export", "--scope", "galaxy"); err == nil || !strings.Contains(err.Error(), "scope must be") {
+		t.Errorf("a wrong scope: %v", err)
+	}
+}
+
+// TestImport_GoesOnWhereItStopped begins behind the lines that an import was stopped at.
+func TestImport_GoesOnWhereItStopped(t *testing.T) {
+	t.Parallel()
+	run := listCommands(t, suppressionService(t))
+	file := filepath.Join(t.TempDir(), "list.ndjson")
+	if err := os.WriteFile(file, []byte("{\"address\":\"a@example.com\"}\n{\"address\":\"b@example.com\"}\n{\"address\":\"c@example.com\"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file+progressSuffix, []byte("3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := run("import", file, "--json")
+	var sum importSum
+	if err := json.Unmarshal([]byte(out), &sum); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil || sum.Lines != 1 || sum.Changed != 1 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	if err := os.WriteFile(file+progressSuffix, []byte("nonsense\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run("import", file); err == nil || !strings.Contains(err.Error(), "remove it") {
+		t.Errorf("progress that is none: %v", err)
+	}
+	if _, err := run("import", file+".none"); err == nil {
+		t.Error("a file that is not there was imported")
+	}
+}

@@ -1,0 +1,256 @@
+package api
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+	"github.com/mailstream/mailstream/services/suppression/internal/list"
+	"github.com/mailstream/mailstream/services/suppression/internal/store"
+)
+
+const (
+	// exportStep is after how many addresses an export gets exportTime more: a long list
+	// takes longer than any other answer.
+	exportStep = 1000
+	exportTime = 30 * time.Second
+)
+
+// exported is one active entry.
+type exported struct {
+	Address  string `json:"address,omitempty"` // absent once erased
+	Hash     string `json:"recipient_hash"`
+	Reason   string `json:"reason"`
+	Scope    string `json:"scope"`
+	Since    string `json:"since"`
+	Expires  string `json:"expires,omitempty"`
+	Note     string `json:"note,omitempty"`
+	Evidence string `json:"evidence,omitempty"`
+	Provider string `json:"provider,omitempty"`
+	Source   string `json:"source,omitempty"`
+}
+
+// exportHeader names the columns of CSV, so that an import reads them.
+var exportHeader = []string{"address", "recipient_hash", "reason", "scope", "since", "expires", "note", "evidence", "provider", "source"}
+
+func (e exported) record() []string {
+	return []string{e.Address, e.Hash, e.Reason, e.Scope, e.Since, e.Expires, e.Note, e.Evidence, e.Provider, e.Source}
+}
+
+// selection is which entries are wanted; what is empty is any.
+type selection struct {
+	reason                schemas.SuppressionReason
+	scope, domain, source string
+	from, to              time.Time // added in [from, to)
+}
+
+// selected are the parameters of a selection.
+var selected = []string{"reason", "scope", "domain", "source", "added_from", "added_to"}
+
+func parseSelection(values url.Values) (s selection, err error) {
+	s.reason, s.scope = schemas.SuppressionReason(values.Get("reason")), values.Get("scope")
+	s.domain, s.source = strings.ToLower(values.Get("domain")), values.Get("source")
+	for _, name := range selected {
+		if values.Has(name) && values.Get(name) == "" {
+			return s, fmt.Errorf("%s is empty: leave it out, or say which", name)
+		}
+	}
+	if s.reason != "" && !slices.Contains(list.Reasons(), s.reason) {
+		return s, fmt.Errorf("reason must be one of %v", list.Reasons())
+	}
+	if s.scope != "" {
+		if err := list.ValidateScope(s.scope); err != nil {
+			return s, err
+		}
+	}
+	for name, at := range map[string]*time.Time{"added_from": &s.from, "added_to": &s.to} {
+		if values.Has(name) {
+			if *at, err = time.Parse(time.RFC3339, values.Get(name)); err != nil {
+				return s, fmt.Errorf("%s is no time of RFC 3339, like 2026-01-02T15:04:05Z", name)
+			}
+		}
+	}
+	if !s.to.IsZero() && !s.from.Before(s.to) {
+		return s, fmt.Errorf("added_from is not before added_to")
+	}
+	return s, nil
+}
+
+func (s selection) has(addr string, e schemas.SuppressionEntry) bool {
+	return (s.reason == "" || s.reason == e.Reason) && (s.scope == "" || s.scope == e.Scope) && (s.source == "" || s.source == e.Source) &&
+		(s.domain == "" || addr != "" && address.Domain(addr) == s.domain) &&
+		!e.AddedAt.Before(s.from) && (s.to.IsZero() || e.AddedAt.Before(s.to))
+}
+
+// export writes the active entries that are wanted, as the list was when it began. A
+// reader that is cut off has less than the last line says: an export ends with the
+// trailer Mailstream-Entries, the number of entries.
+func (a *API) export(w http.ResponseWriter, r *http.Request, b *Backend) {
+	values, ok := httpserver.Query(w, r, append([]string{"format"}, selected...)...)
+	if !ok {
+		return
+	}
+	want, err := parseSelection(values)
+	format := values.Get("format")
+	if err == nil && values.Has("format") && format != "csv" && format != "ndjson" {
+		err = fmt.Errorf("format is neither csv nor ndjson")
+	}
+	if err != nil {
+		refuse(w, err.Error())
+		return
+	}
+	media, write := ndjson(w)
+	if format != "ndjson" {
+		media, write = asCSV(w)
+	}
+	w.Header().Set("Content-Type", media)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Trailer", "Mailstream-Entries")
+	deadline := http.NewResponseController(w)
+	now, seen, written := time.Now(), 0, 0
+	var fault error
+	err = b.Reader.Scan(r.Context(), store.Key{}, func(k store.Key, s schemas.Suppression) bool {
+		if seen++; seen%exportStep == 0 {
+			_ = deadline.SetWriteDeadline(time.Now().Add(exportTime)) // a writer without one does not stall
+		}
+		for _, e := range s.Entries {
+			if !list.Active(e, now) || !want.has(s.Address, e) {
+				continue
+			}
+			if fault = write(exportedOf(k, s.Address, e)); fault != nil {
+				return false
+			}
+			written++
+		}
+		return true
+	})
+	if err != nil || fault != nil {
+		if r.Context().Err() == nil {
+			a.opt.Log.Error("list failed", telemetry.Err(err))
+		}
+		panic(http.ErrAbortHandler) // a reader must not take what is there for all
+	}
+	_ = write(exported{}) // flushes; a reader that has gone wants no end
+	w.Header().Set("Mailstream-Entries", fmt.Sprint(written))
+}
+
+func exportedOf(k store.Key, addr string, e schemas.SuppressionEntry) exported {
+	out := exported{
+		Address: addr, Hash: k.String(), Reason: string(e.Reason), Scope: e.Scope, Since: stamp(list.Since(e)),
+		Expires: stamp(e.ExpiresAt), Note: e.Note, Evidence: e.Evidence, Provider: e.Provider, Source: e.Source,
+	}
+	return out
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+// ndjson writes an object a line.
+func ndjson(w io.Writer) (media string, write func(exported) error) {
+	encoder := json.NewEncoder(w)
+	return "application/x-ndjson", func(e exported) error {
+		if e.Hash == "" {
+			return nil
+		}
+		return encoder.Encode(e)
+	}
+}
+
+// asCSV writes a line of names and one an entry.
+func asCSV(w io.Writer) (media string, write func(exported) error) {
+	c, begun := csv.NewWriter(w), false
+	return "text/csv; charset=utf-8", func(e exported) error {
+		if !begun {
+			begun = true
+			if err := c.Write(exportHeader); err != nil {
+				return err
+			}
+		}
+		if e.Hash == "" {
+			c.Flush()
+			return c.Error()
+		}
+		return c.Write(e.record())
+	}
+}
+
+// historyAnswer is what is known of one address.
+type historyAnswer struct {
+	Address string `json:"address"`
+	Hash    string `json:"recipient_hash"`
+	// Steps are the last add and the last lift of each entry, the earliest first. All
+	// that ever was is in ClickHouse, in suppression_log.
+	Steps []step `json:"steps"`
+	LagMS int64  `json:"lag_ms"`
+}
+
+// step is an add or a lift.
+type step struct {
+	At       time.Time                 `json:"at"`
+	Action   string                    `json:"action"` // added or lifted
+	Reason   schemas.SuppressionReason `json:"reason"`
+	Scope    string                    `json:"scope"`
+	Active   bool                      `json:"active"` // whether the entry forbids mail now
+	Expires  *time.Time                `json:"expires,omitempty"`
+	Evidence evidence                  `json:"evidence"`
+	Note     string                    `json:"note,omitempty"`
+}
+
+func (a *API) history(w http.ResponseWriter, r *http.Request, b *Backend) {
+	values, ok := httpserver.Query(w, r, "address")
+	if !ok {
+		return
+	}
+	who, err := a.personOf(values.Get("address"))
+	if err != nil {
+		refuse(w, "address is "+err.Error())
+		return
+	}
+	states, err := statesOf(b.Reader, []person{who})
+	if err != nil {
+		a.opt.Log.Error("history failed", telemetry.Err(err))
+		httpserver.Problem(w, http.StatusInternalServerError, "internal error", errStore.Error())
+		return
+	}
+	answer := historyAnswer{Address: values.Get("address"), Hash: who.key.String(), Steps: []step{}, LagMS: b.Follower.Lag().Milliseconds()}
+	now := time.Now()
+	for _, e := range states[0].Entries {
+		answer.Steps = append(answer.Steps, stepsOf(e, now)...)
+	}
+	slices.SortStableFunc(answer.Steps, func(a, b step) int { return a.At.Compare(b.At) })
+	w.Header().Set("Cache-Control", "no-store")
+	httpserver.JSON(w, http.StatusOK, answer)
+}
+
+func stepsOf(e schemas.SuppressionEntry, now time.Time) (steps []step) {
+	active := list.Active(e, now)
+	if !e.AddedAt.IsZero() {
+		v := viewOf(e)
+		steps = append(steps, step{At: e.AddedAt, Action: "added", Reason: e.Reason, Scope: e.Scope, Active: active, Expires: v.Expires, Evidence: v.Evidence, Note: e.Note})
+	}
+	if !e.RemovedAt.IsZero() {
+		by := evidence{Time: e.RemovedAt}
+		if id, ok := requestID(e.RemovedBy); ok {
+			by.RequestID = id
+		} else {
+			by.EventID = e.RemovedBy
+		}
+		steps = append(steps, step{At: e.RemovedAt, Action: "lifted", Reason: e.Reason, Scope: e.Scope, Active: active, Evidence: by, Note: e.RemovedNote})
+	}
+	return steps
+}
