@@ -24,7 +24,7 @@ func TestSpike_IsToldOnceWithinTwoSeconds(t *testing.T) {
 	r.send(m)
 	posts := r.slack.want(t, 1)
 	if took := posts[0].at.Sub(began); took > 2*time.Second {
-		t.Errorf("slack was told after %s, want at most 2s", took)
+		t.Errorf("slack was notified after %s, want at most 2s", took)
 	}
 	for _, want := range []string{"example.com", "acme", "70 %", "21 of 30", "7 delivered, 2 bounced", "sender 21", "reputation 21"} {
 		if !strings.Contains(posts[0].text, want) {
@@ -273,7 +273,7 @@ func TestSilence_IsOverWithNewMail(t *testing.T) {
 	})
 	r.clock.advance(time.Hour)
 	waitFor(t, "silence in the API", func() bool { return r.alerts(in, "?state=firing")[0].NoTraffic != nil })
-	r.slack.wantQuiet(t, 2) // told once an incident
+	r.slack.wantQuiet(t, 2) // one message an incident
 }
 
 func TestExpiry_OfDeliveriesCrossesTheLineToo(t *testing.T) {
@@ -297,7 +297,7 @@ func TestWithoutSlack_AlertsAreInTheAPI(t *testing.T) {
 	r.send(blocked(30, "example.com"))
 	waitFor(t, "alert", func() bool { return len(r.alerts(in, "?state=firing")) == 1 })
 	in.stop()
-	r.start() // somebody configured Slack: the incident is under way and nobody was told
+	r.start() // Slack is configured now: the incident is under way and no one was notified
 	r.slack.want(t, 1)
 	r.slack.wantQuiet(t, 1)
 }

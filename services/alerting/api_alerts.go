@@ -16,7 +16,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 )
 
-// alertsMax bounds one answer. More alerts than anybody reads are told by their
+// alertsMax bounds one answer. More alerts than a person reads are reported by their
 // number.
 const alertsMax = 1_000
 
@@ -72,7 +72,7 @@ func (a api) complete(alert *schemas.Alert) {
 	if a.controls == nil {
 		return
 	}
-	if (rule.Status{State: alert.State}).Told() {
+	if (rule.Status{State: alert.State}).Open() {
 		alert.SilencedBy = a.controls.Hides(alert, a.now())
 	}
 	if ack := a.controls.Ack(alert.Incident); ack != nil {

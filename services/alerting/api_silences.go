@@ -121,9 +121,9 @@ func (a api) open(now time.Time) (n int) {
 func (a api) wouldHaveHit(m controls.Matchers, now time.Time) int {
 	hit := map[string]bool{}
 	note := func(alert *schemas.Alert) {
-		told := alert.State != schemas.AlertPending && alert.Ended != schemas.EndLapsed
+		shown := alert.State != schemas.AlertPending && alert.Ended != schemas.EndLapsed
 		recent := alert.ResolvedAt.IsZero() || now.Sub(alert.ResolvedAt) <= previewSpan
-		if told && recent && m.Match(alert) {
+		if shown && recent && m.Match(alert) {
 			hit[alert.Incident] = true
 		}
 	}
@@ -185,7 +185,7 @@ func silenceState(s schemas.AlertSilence, now time.Time) string {
 	}
 }
 
-// removeSilence ends a silence now; what it hid and still fires is told. To end it
+// removeSilence ends a silence now; what it hid and still fires is reported. To end it
 // a second time changes nothing.
 func (a api) removeSilence(w http.ResponseWriter, r *http.Request) {
 	q, ok := httpserver.Query(w, r, "by")

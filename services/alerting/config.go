@@ -23,7 +23,7 @@ type Config struct {
 	httpserver.Config `yaml:",inline"`
 	// Tokens let callers of the API in (RFC 6750). Default none: nobody gets in.
 	Tokens []config.Secret `yaml:"tokens"`
-	// Slack is where people are told; it is the receiver called slack.
+	// Slack is where people are notified; it is the receiver called slack.
 	Slack Slack `yaml:"slack"`
 	// Receivers are further ones, up to 20, see docs/receivers. Default none.
 	Receivers []receiver.Config `yaml:"receivers"`

@@ -315,7 +315,7 @@ func TestSilences_EndByItselfAndWhatFiresIsTold(t *testing.T) {
 	r.clock.advance(11 * time.Minute)
 	posts := r.slack.want(t, 1)
 	if !strings.Contains(posts[0].text, "a.test") {
-		t.Errorf("told: %s", posts[0].text)
+		t.Errorf("notified: %s", posts[0].text)
 	}
 	r.slack.wantQuiet(t, 1)
 }

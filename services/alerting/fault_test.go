@@ -347,7 +347,7 @@ func TestInstances_ShareTheWorkAndTellOnce(t *testing.T) {
 	r := newRig(t)
 	a := r.start()
 	b := r.start()
-	waitFor(t, "shared lanes", func() bool {
+	waitFor(t, "shared sets of partitions", func() bool {
 		la, lb := a.metric(t, "mailstream_alerting_lanes"), b.metric(t, "mailstream_alerting_lanes")
 		return la > 0 && lb > 0 && la+lb == kafkatest.Partitions
 	})
@@ -359,20 +359,20 @@ func TestInstances_ShareTheWorkAndTellOnce(t *testing.T) {
 	for _, in := range []*instance{a, b} {
 		waitFor(t, "all alerts at every instance", func() bool { return len(r.alerts(in, "?state=firing")) == domains })
 	}
-	lanes := func(in *instance) func() bool {
+	sets := func(in *instance) func() bool {
 		return func() bool {
 			return in.metric(t, "mailstream_alerting_lanes") == kafkatest.Partitions && in.metric(t, "mailstream_alerting_rate_partitions") == kafkatest.Partitions
 		}
 	}
 	b.stop() // a takes back what it gave away
-	waitFor(t, "takeover", lanes(a))
+	waitFor(t, "takeover", sets(a))
 	for i := range domains { // whatever was its own all the time and whatever was not
 		r.send(blocked(40, fmt.Sprintf("late%d.test", i)))
 	}
 	r.slack.want(t, 2*domains)
 	c := r.start()
 	a.stop()
-	waitFor(t, "second takeover", lanes(c))
+	waitFor(t, "second takeover", sets(c))
 	r.slack.wantQuiet(t, 2*domains)
 	waitFor(t, "all alerts at the last instance", func() bool { return len(r.alerts(c, "?state=firing")) == 2*domains })
 }

@@ -27,7 +27,7 @@ type Play struct {
 
 // PlaySQL returns the incidents that the rules by SQL of cfg would have had in p, in
 // order of their beginning; what is stored of that time is what they see. It writes
-// nothing and tells nobody.
+// nothing and notifies no one.
 func PlaySQL(ctx context.Context, cfg Config, store clickhouse.Config, p Play, log *zap.Logger) ([]schemas.Alert, error) {
 	client, err := clickhouse.Open(store, log, prometheus.NewRegistry())
 	if err != nil {
@@ -118,11 +118,11 @@ func (g *game) step(f slow.Found, now time.Time) string {
 	return fingerprint
 }
 
-// incidents returns all that people would have been told of.
+// incidents returns all that people would have been notified of.
 func (g *game) incidents() []schemas.Alert {
 	out := g.over
 	for _, p := range g.alerts {
-		if p.status.Told() {
+		if p.status.Open() {
 			out = append(out, p.alert)
 		}
 	}

@@ -10,7 +10,7 @@ type failure struct {
 	want  string // type, kind of bounce, reason, and whether the address is done for
 }
 
-// failures are told in the words of every provider that can tell of them.
+// failures are written in the words of every provider that can report them.
 func failures() []failure {
 	return []failure{
 		{"user unknown", "550 5.1.1 <ana@example.com>: user unknown", "bounced hard invalid_recipient permanent"},
@@ -49,10 +49,10 @@ func TestProviders_TellOfOneFailureAlike(t *testing.T) {
 		t.Run(fw.Name(), func(t *testing.T) {
 			t.Parallel()
 			for _, f := range failures() {
-				words, ok := fw.Told[f.name]
+				words, ok := fw.Words[f.name]
 				if !ok {
 					if fw.Silent == "" {
-						t.Errorf("%s is not told of, and its conformance.yaml does not say why", f.name)
+						t.Errorf("%s is not written, and its conformance.yaml does not say why", f.name)
 					}
 					continue
 				}
@@ -79,14 +79,14 @@ func (fw failureWriter) wantNoOtherNames(t *testing.T) {
 	for _, f := range failures() {
 		known[f.name] = true
 	}
-	for name := range fw.Told {
+	for name := range fw.Words {
 		if !known[name] {
 			t.Errorf("%q is no failure that providers are asked for", name)
 		}
 	}
 	for name := range fw.Unlike {
-		if _, told := fw.Told[name]; !told {
-			t.Errorf("%q is unlike the others and not told of", name)
+		if _, written := fw.Words[name]; !written {
+			t.Errorf("%q is unlike the others and not written", name)
 		}
 	}
 }

@@ -72,9 +72,9 @@ func TestAnswers_AWrongPasswordIsNoReasonToDropEvents(t *testing.T) {
 		want                                           int
 	}{
 		{"none is asked for", "ses", basic, "", `Basic realm="mailstream", charset="UTF-8"`, 401},
-		{"a wrong one is told to come back", "ses", basic, "Basic aG9vazp3cm9uZw==", "", 503},
+		{"a wrong one is asked to come back", "ses", basic, "Basic aG9vazp3cm9uZw==", "", 503},
 		{"none of a provider that always gives one", "postmark", basic, "", "", 503},
-		{"no token is told to come back", "brevo", bearer, "", "", 429},
+		{"no token is asked to come back", "brevo", bearer, "", "", 429},
 		{"a wrong token too", "brevo", bearer, "Bearer wrong", "", 429},
 		{"no token of a provider that repeats", "sparkpost", bearer, "", `Bearer realm="mailstream"`, 401},
 	} {

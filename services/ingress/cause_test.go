@@ -43,7 +43,7 @@ type refuser struct {
 
 // Secrets, addresses and text that must not get into a log line or an answer.
 const (
-	wrongSecret = "wrong-secret-of-a-stranger"
+	wrongSecret = "wrong-secret-of-an-unknown-peer"
 	personal    = "ana@example.com"
 )
 
@@ -190,7 +190,7 @@ func TestRefusals_LeaveACauseForTheOperatorAndNothingForTheSender(t *testing.T) 
 	mailgun, _ := registry.Find("mailgun")
 	gun := string(providertest.Play(t, mailgun.Dialect, providertest.Happened(schemas.Delivered, "", ""), 0).Body)
 	r.serve("POST", Prefix+"tokens", gun, nil) // uses the token
-	answers := map[string]string{}             // of strangers, by status
+	answers := map[string]string{}             // of unknown peers, by status
 	for _, tt := range refusalCases(t, now) {
 		before := r.refusals()
 		w := r.serve(tt.method, tt.target, tt.body, tt.header)
@@ -208,14 +208,14 @@ func TestRefusals_LeaveACauseForTheOperatorAndNothingForTheSender(t *testing.T) 
 			t.Errorf("%s: answered %d, want %s", tt.name, w.Code, want[1])
 		}
 		if strings.Contains(w.Body.String(), want[2]) && want[2] != "malformed" {
-			t.Errorf("%s: the sender is told %s", tt.name, w.Body)
+			t.Errorf("%s: the sender gets %s", tt.name, w.Body)
 		}
 		if slices.Contains(causesOf(unauthenticated), cause(want[2])) && (want[1] == "401") {
 			answers[w.Body.String()] = tt.name
 		}
 	}
 	if len(answers) != 1 {
-		t.Errorf("strangers are answered in %d ways: %v", len(answers), answers)
+		t.Errorf("unknown peers are answered in %d ways: %v", len(answers), answers)
 	}
 }
 

@@ -45,7 +45,7 @@ func TestDocs_EveryProviderHasItsPageAndItsLineInTheTable(t *testing.T) {
 		if name == "generic" {
 			continue // tells what it is configured to
 		}
-		if diff := cmp.Diff(told(t, name), promised(string(line[2]))); diff != "" {
+		if diff := cmp.Diff(written(t, name), promised(string(line[2]))); diff != "" {
 			t.Errorf("%s tells what the table does not say, or the other way round: %s", name, diff)
 		}
 	}
@@ -66,8 +66,8 @@ func promised(cell string) []schemas.Type {
 	return types
 }
 
-// told returns the types in the provider's golden files.
-func told(t *testing.T, name string) []schemas.Type {
+// written returns the types in the provider's golden files.
+func written(t *testing.T, name string) []schemas.Type {
 	t.Helper()
 	files, err := filepath.Glob("../internal/provider/" + name + "/testdata/*.want.json")
 	if err != nil || len(files) == 0 {

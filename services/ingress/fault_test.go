@@ -88,7 +88,7 @@ func TestIngress_BrokerAwayMeans503AndEvery200IsThereAfterwards(t *testing.T) {
 	}
 }
 
-// failing answers every Publish with err until told otherwise.
+// failing answers every Publish with err until that is changed.
 type failing struct {
 	mu    sync.Mutex
 	err   error

@@ -92,10 +92,10 @@ func TestIngress_TellsAProbeFromAnEventInTheURL(t *testing.T) {
 	applyWebhooks(t, cfg, kc)
 	h := start(t, cfg, kc)
 	const sent = "?status=Sent&to=ana%40example.com&messageid=m-1"
-	head, mailjet, stranger, posted := elastic(sent), elastic(""), elastic(sent), elastic(sent)
+	head, mailjet, unknown, posted := elastic(sent), elastic(""), elastic(sent), elastic(sent)
 	head.method, posted.method = http.MethodHead, http.MethodPost
 	mailjet.path = Prefix + testSource + sent
-	stranger.path = Prefix + "elastic-email/guess" + sent
+	unknown.path = Prefix + "elastic-email/guess" + sent
 	for _, tt := range []struct {
 		name   string
 		call   call
@@ -106,7 +106,7 @@ func TestIngress_TellsAProbeFromAnEventInTheURL(t *testing.T) {
 		{"a question mark alone", elastic("?"), 200, `{"accepted":0,"dead_lettered":0}`},
 		{"HEAD", head, 200, ""},
 		{"another source", mailjet, 200, `{"accepted":0,"dead_lettered":0}`},
-		{"a stranger", stranger, 401, "missing or wrong"},
+		{"an unknown peer", unknown, 401, "missing or wrong"},
 		{"no parameter of the form", elastic("?status=%zz"), 400, "not a form"},
 		{"separators alone", elastic("?&&"), 400, "an empty form"},
 		{"without a word", elastic("?to=ana%40example.com"), 200, `{"accepted":0,"dead_lettered":1}`},

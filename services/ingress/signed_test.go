@@ -104,7 +104,7 @@ func TestIngress_AnswersWhatASignatureSays(t *testing.T) {
 		retry          bool
 	}{
 		{"handshake", "mailersend", auth.Config{SigningKeys: auth.Secrets{config.Literal("k")}}, map[string]string{"Signature": webhooksign.Hex(mailersend.PingKey, []byte(ping))}, http.StatusOK, probed, false},
-		{"stranger", "mailersend", auth.Config{SigningKeys: auth.Secrets{config.Literal("k")}}, map[string]string{"Signature": webhooksign.Hex("other", []byte(ping))}, http.StatusUnauthorized, unauthenticated, false},
+		{"another key", "mailersend", auth.Config{SigningKeys: auth.Secrets{config.Literal("k")}}, map[string]string{"Signature": webhooksign.Hex("other", []byte(ping))}, http.StatusUnauthorized, unauthenticated, false},
 		{"key set away", "postal", auth.Config{JWKSURL: jwks}, map[string]string{postal.SignatureHeader: "AAAA"}, http.StatusServiceUnavailable, unproven, true},
 		{"configuration with a fault", "sendgrid", auth.Config{SigningKeys: auth.Secrets{config.Literal("no key")}}, nil, http.StatusUnauthorized, unauthenticated, false},
 	} {

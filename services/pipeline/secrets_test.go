@@ -12,7 +12,7 @@ import (
 	"github.com/mailstream/mailstream/services/pipeline"
 )
 
-// Secrets that everybody knows or can guess are refused where strangers may try
+// Secrets that everybody knows or can guess are refused where anyone may try
 // them, in every field that is a secret, and nowhere else.
 func TestLoad_RefusesPublishedAndWeakSecretsOffThisHost(t *testing.T) {
 	t.Parallel()

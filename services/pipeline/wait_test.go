@@ -29,7 +29,7 @@ func TestInsist_WaitsForAServerThatIsNotUpYet(t *testing.T) {
 		{"there from the start", 0, time.Minute, away, true, 0},
 		{"a while later", 20 * time.Second, time.Minute, away, true, 20 * time.Second},
 		{"too late", time.Hour, time.Minute, away, false, time.Minute},
-		{"told not to wait", time.Hour, 0, away, false, 0},
+		{"asked not to wait", time.Hour, 0, away, false, 0},
 		{"waiting does not cure", time.Hour, time.Minute, fate.Wrap(fate.Halt, away), false, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

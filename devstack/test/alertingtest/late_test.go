@@ -39,7 +39,7 @@ func TestLate_IsARecordAndOneMessage(t *testing.T) {
 	a, b := s.instance(), s.instance()
 	await(t, "a record", func() bool { return len(s.alerts(b).Alerts) == 2 })
 	await(t, "a message", func() bool { return len(s.seen()) == 1 })
-	var told schemas.Alert
+	var notified schemas.Alert
 	for _, got := range s.alerts(a).Alerts {
 		if !got.Late || got.State != schemas.AlertResolved || got.Severity != schemas.SeverityInfo || got.Ended != schemas.EndRecovered ||
 			got.Since.Before(began) || got.Since.After(began.Add(2*time.Minute)) || got.ResolvedAt.After(began.Add(40*time.Minute)) {
@@ -49,11 +49,11 @@ func TestLate_IsARecordAndOneMessage(t *testing.T) {
 			t.Errorf("evidence: %+v %s", got.Counts, diff)
 		}
 		if got.InhibitedBy == "" {
-			told = got
+			notified = got
 		}
 	}
-	if told.Labels["recipient_domain"] != "a.example" {
-		t.Errorf("told of %v", told.Labels)
+	if notified.Labels["recipient_domain"] != "a.example" {
+		t.Errorf("a message about %v", notified.Labels)
 	}
 	if text := s.seen()[0]; !strings.Contains(text, "Seen late: Block rate 100 % at a.example") || !strings.Contains(text, "nobody was called") {
 		t.Errorf("message: %s", text)

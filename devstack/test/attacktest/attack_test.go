@@ -27,13 +27,13 @@ const (
 	// takenMin is the part of genuine requests that have to be taken.
 	takenMin = 0.99
 	// slowdownMax is how much slower the slowest of a hundred may get, compared
-	// with the ingress that nobody attacks, at the same time on the same machine.
+	// with the ingress that is not attacked, at the same time on the same machine.
 	// Differences below noise say nothing.
 	slowdownMax = 5
 	noise       = 10 * time.Millisecond
 )
 
-// attack is what strangers do on one connection; it is done again on a new one
+// attack is what unknown peers do on one connection; it is done again on a new one
 // when it ends.
 type attack struct {
 	name        string
@@ -192,11 +192,11 @@ func (w *world) round(t *testing.T, attacks ...attack) (slow error) {
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	var strangers, connected sync.WaitGroup
+	var attackers, connected sync.WaitGroup
 	for i, a := range attacks {
 		connected.Add(a.connections)
 		for n := range a.connections {
-			strangers.Go(func() { a.run(ctx, a.address(under.addr, i, n), sync.OnceFunc(connected.Done)) })
+			attackers.Go(func() { a.run(ctx, a.address(under.addr, i, n), sync.OnceFunc(connected.Done)) })
 		}
 	}
 	connected.Wait()
@@ -217,7 +217,7 @@ func (w *world) round(t *testing.T, attacks ...attack) (slow error) {
 	genuine.Wait()
 	peak := under.peakMemory()
 	cancel()
-	strangers.Wait()
+	attackers.Wait()
 	t.Logf("peak memory %d MiB, alone %d MiB", peak>>20, alone.peakMemory()>>20)
 	if peak > memoryLimit {
 		t.Errorf("%d MiB of memory, want at most %d", peak>>20, memoryLimit>>20)
@@ -232,13 +232,13 @@ func (w *world) round(t *testing.T, attacks ...attack) (slow error) {
 			t.Errorf("%s: %.1f %% are taken, want %g %%", hook.source, 100*got.taken(), 100*takenMin)
 		}
 		if got.p99() > slowdownMax*max(want.p99(), noise) {
-			slow = errors.Join(slow, fmt.Errorf("%s: p99 is %s, and %s where nobody attacks", hook.source, got.p99(), want.p99()))
+			slow = errors.Join(slow, fmt.Errorf("%s: p99 is %s, and %s without an attack", hook.source, got.p99(), want.p99()))
 		}
 	}
 	return slow
 }
 
-// address is where a stranger connects to, and from: 127.0.kind.peer.
+// address is where an attacker connects to, and from: 127.0.kind.peer.
 type address struct {
 	to         string
 	kind, peer int

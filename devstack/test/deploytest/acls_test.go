@@ -89,7 +89,7 @@ func environment(t *testing.T, b *apachekafka.Broker, service string) []string {
 		"MAILSTREAM_INGRESS_LISTEN=127.0.0.1:0", "MAILSTREAM_ANALYTICS_LISTEN=127.0.0.1:0",
 		"MAILSTREAM_SUPPRESSION_LISTEN=127.0.0.1:0", "MAILSTREAM_ALERTING_LISTEN=127.0.0.1:0",
 		"MAILJET_HOOK_PASSWORD=hook", "SUPPRESSION_TOKEN=token", "ALERTING_TOKEN=token",
-		"SLACK_WEBHOOK_URL=http://127.0.0.1:9/", // nobody is told in this test
+		"SLACK_WEBHOOK_URL=http://127.0.0.1:9/", // this test sends no message
 	}
 }
 

@@ -36,7 +36,7 @@ func (m mail) request(t *testing.T) string {
 }
 
 // settled returns once everything posted so far has gone through the counters:
-// a spike at a domain of its own, posted afterwards, has been told.
+// a spike at a domain of its own, posted afterwards, has been reported.
 func (w *world) settled(probe string) {
 	w.t.Helper()
 	before := len(w.stack.Slack().Messages())
@@ -45,8 +45,8 @@ func (w *world) settled(probe string) {
 	servicetest.EventuallyOr(w.t, func() bool { return len(w.stack.Slack().Messages()) > before }, func() string { return "probe message " + probe })
 }
 
-// told counts the Slack messages that name domain.
-func (w *world) told(domain string) (n int) {
+// messages counts the Slack messages that name domain.
+func (w *world) messages(domain string) (n int) {
 	for _, m := range w.stack.Slack().Messages() {
 		if strings.Contains(jsonOf(w.t, m), domain) {
 			n++
@@ -64,11 +64,11 @@ func TestAlert_SpikeIsToldOnceWithItsDiagnosis(t *testing.T) {
 		w.post(http.StatusOK, body)
 	}
 	posted := time.Now()
-	servicetest.EventuallyOr(w.t, func() bool { return w.told("spike.example") > 0 }, func() string { return "no message" })
+	servicetest.EventuallyOr(w.t, func() bool { return w.messages("spike.example") > 0 }, func() string { return "no message" })
 	t.Logf("webhook 200 -> Slack: %s", time.Since(posted).Round(time.Millisecond))
 	w.settled("probe-one.example")
-	if n := w.told("spike.example"); n != 1 {
-		t.Fatalf("told %d times, want once", n)
+	if n := w.messages("spike.example"); n != 1 {
+		t.Fatalf("%d messages, want one", n)
 	}
 	text := jsonOf(t, w.stack.Slack().Messages()[0])
 	for _, want := range []string{"spike.example", "mailjet", "80", "32", "40", "sender", "reputation"} {
@@ -110,7 +110,7 @@ func TestAlert_ResentAndRestartedIsNotToldAgain(t *testing.T) {
 	w := newWorld(t)
 	body := mail{"again.example", 30, 2, time.Now()}.request(t)
 	w.post(http.StatusOK, body)
-	servicetest.EventuallyOr(w.t, func() bool { return w.told("again.example") == 1 }, func() string { return "no message" })
+	servicetest.EventuallyOr(w.t, func() bool { return w.messages("again.example") == 1 }, func() string { return "no message" })
 	w.stop()
 	w.start()
 	if n := len(w.stack.Slack().Messages()); n != 0 {
@@ -118,8 +118,8 @@ func TestAlert_ResentAndRestartedIsNotToldAgain(t *testing.T) {
 	}
 	w.post(http.StatusOK, body)
 	w.settled("probe-three.example")
-	if n := w.told("again.example"); n != 0 {
-		t.Errorf("told again %d times", n)
+	if n := w.messages("again.example"); n != 0 {
+		t.Errorf("%d more messages", n)
 	}
 	if state := w.alerts()["recipient_domain=again.example"]; state != "firing" {
 		t.Errorf("alert is %q after the restart, want firing", state)
@@ -133,9 +133,9 @@ func TestAlert_SlackAwayForAWhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.post(http.StatusOK, mail{"late.example", 30, 0, time.Now()}.request(t))
-	servicetest.EventuallyOr(w.t, func() bool { return w.told("late.example") == 1 }, func() string { return "no message after the faults" })
+	servicetest.EventuallyOr(w.t, func() bool { return w.messages("late.example") == 1 }, func() string { return "no message after the faults" })
 	w.settled("probe-four.example")
-	if n := w.told("late.example"); n != 1 {
-		t.Errorf("told %d times, want once", n)
+	if n := w.messages("late.example"); n != 1 {
+		t.Errorf("%d messages, want one", n)
 	}
 }

@@ -149,7 +149,7 @@ alerting: {tokens: [dev], slack: {webhook_url: %q}}
 	return processes
 }
 
-// sender posts events until told to stop and keeps what was acknowledged.
+// sender posts events until it is stopped and keeps what was acknowledged.
 type sender struct {
 	ingress *process
 	mu      sync.Mutex

@@ -99,7 +99,7 @@ func TestMailjet_EveryEventBothShapesThreeTimesShuffled(t *testing.T) {
 	wantRows(t, w, all)
 	wantSuppressions(t, w)
 	if posts := w.stack.Slack().Messages(); len(posts) != 0 {
-		t.Errorf("Slack was told: %v", posts)
+		t.Errorf("Slack got: %v", posts)
 	}
 }
 

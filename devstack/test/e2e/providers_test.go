@@ -87,6 +87,6 @@ func TestProviders_OneRuleOverAll(t *testing.T) {
 		}
 		played(t, w, provider, simulate.BlockSpike)
 		domain := provider + "-spike.example"
-		servicetest.EventuallyOr(w.t, func() bool { return w.told(domain) == 1 }, func() string { return "no message about " + domain })
+		servicetest.EventuallyOr(w.t, func() bool { return w.messages(domain) == 1 }, func() string { return "no message about " + domain })
 	}
 }

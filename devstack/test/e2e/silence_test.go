@@ -71,12 +71,12 @@ func TestSilence_OutlivesAKill(t *testing.T) {
 	}, func() string { return get("/v1/alerts") })
 	again()
 	spike("loud.example")
-	servicetest.EventuallyOr(w.t, func() bool { return w.told("loud.example") == 1 }, func() string { return "no message" })
-	if n := w.told("quiet.example"); n != 0 {
+	servicetest.EventuallyOr(w.t, func() bool { return w.messages("loud.example") == 1 }, func() string { return "no message" })
+	if n := w.messages("quiet.example"); n != 0 {
 		t.Fatalf("%d messages about what is silenced", n)
 	}
 	alertsCommand(t, alerting, "unsilence", id, "--by", "ben")
-	servicetest.EventuallyOr(w.t, func() bool { return w.told("quiet.example") == 1 }, func() string { return "no message after the silence" })
+	servicetest.EventuallyOr(w.t, func() bool { return w.messages("quiet.example") == 1 }, func() string { return "no message after the silence" })
 	if list := alertsCommand(t, alerting, "list", "--label", "recipient_domain=quiet.example"); strings.Contains(list, "silenced") {
 		t.Errorf("still silenced: %s", list)
 	}

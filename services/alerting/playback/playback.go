@@ -4,7 +4,7 @@
 // beside them.
 //
 // Both step the very rule.Step of the service over the very window.Table of the
-// service; only the clock is another one. It writes nothing and calls nobody. It
+// service; only the clock is another one. It writes nothing and notifies no one. It
 // does not play what a rule cannot see: lateness of a source, faults of the
 // service, silences.
 package playback

@@ -138,7 +138,7 @@ func (p *player) step(at stateKey, now time.Time) (fired bool) {
 		p.states[at] = s
 		p.active[at.key]++
 	}
-	if s.status.Told() {
+	if s.status.Open() {
 		from := max(window.First(now, r.Window), window.PaneOf(s.status.Since))
 		in.Fresh = p.table.Sum(at.key, from).Total()
 	}

@@ -38,7 +38,7 @@ func (c *command) silence() *cobra.Command {
 		Short: "Hide the messages of alerts until a time, at most 30 days on",
 		Long: `Silence hides the messages of the alerts that all matchers match. It hides no
 incident: those are shown as before, with the silence. What still fires when it
-ends is told then. It says how many incidents of the last 7 days it would have hit;
+ends is reported then. It says how many incidents of the last 7 days it would have hit;
 with --dry-run it only says so.`,
 		Example: `  mailstream alerts silence --match source=acme --match 'recipient_domain=~.*\.example\.com' --for 2h --by ana --comment "the list is moved" --dry-run`,
 		Args:    cobra.NoArgs,
@@ -205,7 +205,7 @@ func (c *command) unsilence() *cobra.Command {
 	var by string
 	cmd := &cobra.Command{
 		Use:     "unsilence ID",
-		Short:   "End a silence now: what it hid and still fires is told",
+		Short:   "End a silence now: what it hid and still fires is reported",
 		Example: "  mailstream alerts unsilence sil-0a1b2c3d4e --by ana",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, ids []string) error {

@@ -174,7 +174,7 @@ func (c *Counter) apply() {
 		}
 		a.Done()
 	}
-	c.met.lanes.Set(float64(len(c.rounds.sets) + len(c.starts)))
+	c.met.sets.Set(float64(len(c.rounds.sets) + len(c.starts)))
 }
 
 func (c *Counter) drop(p int32) {

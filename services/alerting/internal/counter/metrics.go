@@ -25,7 +25,7 @@ type metrics struct {
 	finished  []prometheus.Counter // by outcome
 	skewed    prometheus.Counter
 	rounds    prometheus.Histogram
-	lanes     prometheus.Gauge
+	sets      prometheus.Gauge
 	age       prometheus.Gauge
 	published prometheus.Counter
 	faults    prometheus.Counter
@@ -46,7 +46,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help:    "How long it took to read all topics of a partition up to one moment.",
 			Buckets: []float64{.005, .025, .1, .25, .5, 1, 2.5, 10, 60, 300},
 		}),
-		lanes: prometheus.NewGauge(prometheus.GaugeOpts{
+		sets: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "mailstream_alerting_lanes",
 			Help: "Partition numbers this instance counts.",
 		}),
@@ -66,6 +66,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, o := range outcomes() {
 		m.finished = append(m.finished, finished.WithLabelValues(o))
 	}
-	reg.MustRegister(finished, m.skewed, m.rounds, m.lanes, m.age, m.published, m.faults)
+	reg.MustRegister(finished, m.skewed, m.rounds, m.sets, m.age, m.published, m.faults)
 	return m
 }

@@ -1,8 +1,8 @@
 // Package evaluator is the second stage of alerting: it merges the partial
 // counts of the rates topic, steps the rules over them, writes what changed to
-// the alerts topic and hands to the outboxes what people must be told.
+// the alerts topic and hands to the outboxes what people must be notified of.
 //
-// A state is written, acknowledged and seen in the log before anybody is told
+// A state is written, acknowledged and seen in the log before anyone is notified
 // of it. After a start or a takeover nothing is judged before one window of
 // rates and all states written so far are read. It counts no event itself.
 package evaluator
@@ -128,7 +128,7 @@ type Evaluator struct {
 	sweepAt                   time.Time
 	faults                    int // in a row
 	settled                   atomic.Bool
-	blind                     atomic.Bool // counts of a lane are stale
+	blind                     atomic.Bool // counts of a set of partitions are stale
 }
 
 // part is one assigned partition of the rates topic.
@@ -139,7 +139,7 @@ type part struct {
 	goal    int64           // end when it was acquired
 	moved   time.Time       // when it last read something or had nothing to read, by the machine's clock
 	alerts  map[int32]int64 // ends of the alerts topic then
-	lanes   []laneState     // by input partition
+	sets    []setState      // by input partition
 	marked  int             // number of the next mark to follow
 	doubts  map[doubt][]uint64
 	settled bool
@@ -204,7 +204,7 @@ func (e *Evaluator) loop(ctx context.Context) error {
 		}
 		e.noteSettled()
 		if len(e.parts) == 0 && len(e.starts) == 0 {
-			e.showStale(0) // somebody else's lanes
+			e.showStale(0) // another instance's sets
 			select {
 			case <-e.Wake():
 			case <-ctx.Done():
@@ -283,11 +283,11 @@ func (e *Evaluator) step(ctx context.Context) error {
 	return e.tendReceivers(ctx, now)
 }
 
-// showStale says in how many lanes counts are too old, in the partition that is
+// showStale says in how many sets of partitions counts are too old, in the partition that is
 // worst off.
-func (e *Evaluator) showStale(lanes int) {
-	e.met.stale.Set(float64(lanes))
-	e.blind.Store(lanes > 0)
+func (e *Evaluator) showStale(sets int) {
+	e.met.stale.Set(float64(sets))
+	e.blind.Store(sets > 0)
 }
 
 func (e *Evaluator) now() time.Time { return e.opt.Now() }
@@ -367,7 +367,7 @@ func (e *Evaluator) start(ctx context.Context) error {
 		add[at] = offset
 		e.parts[p] = &part{
 			number: p, table: window.NewTable(e.limit), next: offset, goal: ends[at], moved: time.Now(), alerts: alerts,
-			lanes: make([]laneState, e.opt.Kafka.Topics.Partitions), doubts: make(map[doubt][]uint64),
+			sets: make([]setState, e.opt.Kafka.Topics.Partitions), doubts: make(map[doubt][]uint64),
 			changed: make(map[window.Key]bool), active: make(map[window.Key]bool),
 		}
 	}

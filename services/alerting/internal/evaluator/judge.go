@@ -77,7 +77,7 @@ func (e *Evaluator) judge(ctx context.Context, p *part, now time.Time, tick bool
 }
 
 // draft steps one rule over one key. It returns nil when there is nothing to
-// write and nobody to tell.
+// write and no one to notify.
 func (e *Evaluator) draft(p *part, r *rule.Rule, k window.Key, now time.Time) *draft {
 	from := window.First(now, r.Window)
 	counts := p.table.Sum(k, from)
@@ -97,12 +97,12 @@ func (e *Evaluator) draft(p *part, r *rule.Rule, k window.Key, now time.Time) *d
 		return nil
 	}
 	delete(p.doubts, doubt{r, k})
-	if status.Told() {
+	if status.Open() {
 		fresh := p.table.Sum(k, max(from, window.PaneOf(status.Since)))
 		in.Fresh = fresh.Total()
 	}
 	judged := *r
-	if prev.Flapping && status.Told() {
+	if prev.Flapping && status.Open() {
 		judged = r.Damped()
 	}
 	next, event := judged.Step(status, in)
@@ -118,7 +118,7 @@ func (e *Evaluator) draft(p *part, r *rule.Rule, k window.Key, now time.Time) *d
 	if !d.write && known {
 		e.live[fingerprint] = live{version: prev.Version, status: next}
 	}
-	if !d.write && !next.Told() {
+	if !d.write && !next.Open() {
 		return nil
 	}
 	d.fill(r, counts.Wire(), counts.Rate(), now)

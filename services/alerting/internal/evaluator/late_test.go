@@ -45,7 +45,7 @@ func TestLate_CallsNobodyAndIsSaidOnce(t *testing.T) {
 	b.e.tellLate(domain)
 	a := domain.alert
 	if len(a.Notify) != 1 || a.Notify[0].Receiver != "slack" || a.Notify[0].Kind != schemas.NotifyResolved || !a.Notify[0].Facts.Late {
-		t.Errorf("told: %+v", a.Notify)
+		t.Errorf("notified: %+v", a.Notify)
 	}
 	if !a.Late || a.State != schemas.AlertResolved || a.Severity != schemas.SeverityInfo || a.Incident == "" || !a.ResolvedAt.Equal(all[0].End) {
 		t.Errorf("record: %+v", a)

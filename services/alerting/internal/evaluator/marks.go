@@ -17,11 +17,11 @@ import (
 )
 
 const (
-	// staleAfter is how old what a counter told may be. Judging older counts would
-	// find the blocks of a minute whose deliveries nobody counted yet.
+	// staleAfter is how old the report of a counter may be. Judging older counts would
+	// find the blocks of a minute whose deliveries are not counted yet.
 	staleAfter = 30 * time.Second
-	// confirmRounds is how many further rounds of every lane must find a threshold
-	// exceeded before it is believed. The counts of different lanes, and the events
+	// confirmRounds is how many further rounds of every set of partitions must find a threshold
+	// exceeded before it is believed. The counts of different sets, and the events
 	// of one webhook, arrive one after the other: half of a burst proves nothing.
 	confirmRounds = 2
 )
@@ -110,9 +110,9 @@ func (m *marks) next(n int) (mark schemas.RateMark, number int, ok bool) {
 	return m.list[number-m.first], number, true
 }
 
-// laneState is how far one lane is in one partition of rates: the counts of its
+// setState is how far one set of partitions is in one partition of rates: the counts of its
 // latest round that were merged here.
-type laneState struct {
+type setState struct {
 	asOf  time.Time
 	round uint64 // marks followed so far
 }
@@ -123,9 +123,9 @@ type doubt struct {
 	key  window.Key
 }
 
-// follow notes the marks whose counts are merged, and returns in how many lanes
-// they are too old. While one is, nothing is judged: states hold, and nobody is
-// told anything.
+// follow notes the marks whose counts are merged, and returns in how many sets
+// of partitions they are too old. While one is, nothing is judged: states hold, and no message is
+// sent.
 func (e *Evaluator) follow(p *part, now time.Time) (stale int) {
 	for {
 		mark, number, ok := e.marks.next(p.marked)
@@ -134,14 +134,14 @@ func (e *Evaluator) follow(p *part, now time.Time) (stale int) {
 		}
 		p.marked = number + 1
 		for _, i := range mark.Lanes {
-			if i >= 0 && int(i) < len(p.lanes) && mark.AsOf.After(p.lanes[i].asOf) {
-				p.lanes[i].asOf = mark.AsOf
-				p.lanes[i].round++
+			if i >= 0 && int(i) < len(p.sets) && mark.AsOf.After(p.sets[i].asOf) {
+				p.sets[i].asOf = mark.AsOf
+				p.sets[i].round++
 			}
 		}
 	}
-	for _, lane := range p.lanes {
-		if now.Sub(lane.asOf) > staleAfter {
+	for _, set := range p.sets {
+		if now.Sub(set.asOf) > staleAfter {
 			stale++
 		}
 	}
@@ -163,19 +163,19 @@ func (p *part) reached(mark schemas.RateMark) bool {
 }
 
 // confirmed says whether a threshold that is exceeded has been so for
-// confirmRounds of every lane.
+// confirmRounds of every set of partitions.
 func (p *part) confirmed(d doubt) bool {
 	since, ok := p.doubts[d]
 	if !ok {
-		since = make([]uint64, 0, len(p.lanes))
-		for _, lane := range p.lanes {
-			since = append(since, lane.round)
+		since = make([]uint64, 0, len(p.sets))
+		for _, set := range p.sets {
+			since = append(since, set.round)
 		}
 		p.doubts[d] = since
 		return false
 	}
-	for i, lane := range p.lanes {
-		if lane.round < since[i]+confirmRounds {
+	for i, set := range p.sets {
+		if set.round < since[i]+confirmRounds {
 			return false
 		}
 	}

@@ -13,15 +13,15 @@ import (
 
 const (
 	// coverage is the share of a provider's blocked messages that domains already
-	// told must account for, in percent, for the provider not to be told as well.
+	// reported must account for, in percent, for the provider not to be reported as well.
 	coverage = 80
 	// owedMax bounds the messages an alert may owe one receiver: an alert that
-	// comes and goes while the receiver is away for hours is told as far as that.
+	// comes and goes while the receiver is away for hours is reported as far as that.
 	owedMax = 16
 )
 
-// notify decides who is told of what is about to be written. A spike at one
-// domain is also one at its mailbox provider: it is told once (decision 0004).
+// notify decides who is notified of what is about to be written. A spike at one
+// domain is also one at its mailbox provider: it is reported once (decision 0004).
 func (e *Evaluator) notify(p *part, drafts []*draft, now time.Time) {
 	e.quiet(drafts, now)
 	e.mute(drafts)
@@ -31,9 +31,9 @@ func (e *Evaluator) notify(p *part, drafts []*draft, now time.Time) {
 		case d.event == rule.Resolved:
 			e.tellResolved(d)
 		case silenced(&d.alert), d.muted: // hidden, until it is over or that is
-		case e.untold(d) && d.alert.Group == slow.Group: // each key speaks for itself
+		case e.unreported(d) && d.alert.Group == slow.Group: // each key speaks for itself
 			e.tellFiring(d, nil)
-		case e.untold(d):
+		case e.unreported(d):
 			s := spike{d.alert.Rule, d.alert.Group}
 			groups[s] = append(groups[s], d)
 		case d.alert.NoTraffic != nil:
@@ -50,9 +50,9 @@ func (e *Evaluator) notify(p *part, drafts []*draft, now time.Time) {
 // spike is what belongs together: one rule over one provider and its domains.
 type spike struct{ rule, group string }
 
-// untold says whether the alert is over the threshold and nobody was told: it
+// unreported says whether the alert is over the threshold and no one was notified: it
 // began just now, or was covered by another one, or there was no receiver then.
-func (e *Evaluator) untold(d *draft) bool {
+func (e *Evaluator) unreported(d *draft) bool {
 	if d.alert.State != schemas.AlertFiring || !d.over {
 		return false
 	}
@@ -64,7 +64,7 @@ func (e *Evaluator) untold(d *draft) bool {
 	})
 }
 
-// has says whether the receiver was told, or will be, that the present incident
+// has says whether the receiver was notified, or will be, that the present incident
 // began or that its mail stopped. What was given up does not count.
 func has(a *schemas.Alert, receiver, kind string) bool {
 	return slices.ContainsFunc(a.Notify, func(n schemas.Notification) bool {
@@ -76,12 +76,12 @@ func has(a *schemas.Alert, receiver, kind string) bool {
 // be once the drafts are written.
 func (e *Evaluator) heads(s spike, drafts []*draft) []schemas.Alert {
 	head := func(a *schemas.Alert) bool {
-		return a.Rule == s.rule && a.Group == s.group && a.InhibitedBy == "" && (rule.Status{State: a.State}).Told()
+		return a.Rule == s.rule && a.Group == s.group && a.InhibitedBy == "" && (rule.Status{State: a.State}).Open()
 	}
 	out := e.book.All(head)
 	for _, d := range drafts {
 		out = slices.DeleteFunc(out, func(a schemas.Alert) bool { return a.Fingerprint == d.alert.Fingerprint })
-		if head(&d.alert) && (!e.untold(d) || silenced(&d.alert)) {
+		if head(&d.alert) && (!e.unreported(d) || silenced(&d.alert)) {
 			out = append(out, d.alert)
 		}
 	}
@@ -127,19 +127,19 @@ func (e *Evaluator) assign(p *part, candidates []*draft, heads []schemas.Alert, 
 	}
 }
 
-// explained says whether a provider's blocks are those of domains that are told.
+// explained says whether a provider's blocks are those of domains that are reported.
 func (p *part) explained(provider *draft, domains []*draft, heads []schemas.Alert, now time.Time) bool {
-	var told int64
+	var reported int64
 	for _, d := range domains {
-		told += d.alert.Counts.Blocked
+		reported += d.alert.Counts.Blocked
 	}
 	for _, a := range heads {
 		length, err := time.ParseDuration(a.Window)
 		if err == nil { // what is written of a head may be half a minute old
-			told += int64(p.table.Sum(keyOf(a.Labels), window.First(now, length)).Blocked)
+			reported += int64(p.table.Sum(keyOf(a.Labels), window.First(now, length)).Blocked)
 		}
 	}
-	return told*100 >= provider.alert.Counts.Blocked*coverage
+	return reported*100 >= provider.alert.Counts.Blocked*coverage
 }
 
 // cover notes that the message of another alert tells this one too.
@@ -148,7 +148,7 @@ func (e *Evaluator) cover(d *draft, by string) {
 		return
 	}
 	if d.alert.InhibitedBy != "" && d.event != rule.Fired {
-		if a, ok := e.book.Get(d.alert.InhibitedBy); ok && a.InhibitedBy == "" && (rule.Status{State: a.State}).Told() {
+		if a, ok := e.book.Get(d.alert.InhibitedBy); ok && a.InhibitedBy == "" && (rule.Status{State: a.State}).Open() {
 			return // the one that covers it is still there
 		}
 	}
@@ -176,7 +176,7 @@ func (e *Evaluator) tellFiring(d *draft, also []*draft) {
 }
 
 // tellNoTraffic owes the message that there is no mail to judge by, once an
-// incident, to whoever was told that it began.
+// incident, to whoever was notified that it began.
 func (e *Evaluator) tellNoTraffic(d *draft) {
 	for _, r := range e.opt.Receivers {
 		if has(&d.alert, r.Name(), schemas.NotifyFiring) && !has(&d.alert, r.Name(), schemas.NotifyNoTraffic) {
@@ -186,7 +186,7 @@ func (e *Evaluator) tellNoTraffic(d *draft) {
 	}
 }
 
-// tellResolved owes the message that it ended to whoever was told that it began.
+// tellResolved owes the message that it ended to whoever was notified that it began.
 func (e *Evaluator) tellResolved(d *draft) {
 	e.unsay(d)
 	facts := d.facts()
@@ -209,8 +209,8 @@ func (d *draft) facts() schemas.AlertFacts {
 	}
 }
 
-// owe adds a message. The end of what was told is never too much: without it the
-// beginning would be told for ever.
+// owe adds a message. The end of what was reported is never too much: without it the
+// beginning would stay for ever.
 func (e *Evaluator) owe(d *draft, receiver, kind string, facts schemas.AlertFacts) {
 	notify := slices.Clone(d.alert.Notify)
 	seq, owed := 0, 0

@@ -44,7 +44,7 @@ func newBench(t *testing.T) *bench {
 		Receivers: []*outbox.Outbox{outbox.New("slack", nobody{}, zap.NewNop(), outbox.NewMetrics(reg, "slack"))},
 	}, zap.NewNop(), reg)
 	b.p = &part{
-		table: window.NewTable(window.NewLimit(1_000)), lanes: make([]laneState, 1), doubts: make(map[doubt][]uint64),
+		table: window.NewTable(window.NewLimit(1_000)), sets: make([]setState, 1), doubts: make(map[doubt][]uint64),
 		changed: make(map[window.Key]bool), active: make(map[window.Key]bool),
 	}
 	for i := range b.e.opt.Kafka.Topics.Partitions {
@@ -68,15 +68,15 @@ func (b *bench) mail(kind window.Kind, n int, domain, provider string) {
 }
 
 // judge steps the rule over every key twice, as it takes to believe it, and
-// writes the drafts into the book. It returns who is told: "firing d.test",
+// writes the drafts into the book. It returns who is notified: "firing d.test",
 // with what else the message covers.
-func (b *bench) judge() (told []string) {
+func (b *bench) judge() (notified []string) {
 	b.t.Helper()
 	r := &b.e.opt.Rules[0]
 	b.e.findActive(b.p)
 	var drafts []*draft
 	for range confirmRounds + 1 {
-		b.p.lanes[0].round++
+		b.p.sets[0].round++
 		drafts = nil
 		keys := b.p.table.Hot()
 		for k := range b.p.active {
@@ -97,18 +97,18 @@ func (b *bench) judge() (told []string) {
 		}
 		for _, n := range d.alert.Notify {
 			if n.QueuedAt.Equal(b.now) {
-				told = append(told, fmt.Sprintf("%s %s %v", n.Kind, keyOf(d.alert.Labels).Value, n.Facts.Also))
+				notified = append(notified, fmt.Sprintf("%s %s %v", n.Kind, keyOf(d.alert.Labels).Value, n.Facts.Also))
 			}
 		}
 		b.put(&d.alert)
 	}
-	slices.Sort(told)
-	return told
+	slices.Sort(notified)
+	return notified
 }
 
-func (b *bench) want(what string, told ...string) {
+func (b *bench) want(what string, notified ...string) {
 	b.t.Helper()
-	if diff := cmp.Diff(told, b.judge()); diff != "" {
+	if diff := cmp.Diff(notified, b.judge()); diff != "" {
 		b.t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 	b.now = b.now.Add(time.Minute)

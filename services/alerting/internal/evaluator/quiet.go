@@ -16,7 +16,7 @@ import (
 // acknowledgements. It changes no state: only messages are hidden.
 func (e *Evaluator) quiet(drafts []*draft, now time.Time) {
 	for _, d := range drafts {
-		if !d.status.Told() {
+		if !d.status.Open() {
 			continue
 		}
 		if hidden := e.opt.Controls.Hides(&d.alert, now); !slices.Equal(hidden, d.alert.SilencedBy) {
@@ -63,7 +63,7 @@ func (e *Evaluator) mute(drafts []*draft) {
 	muters := e.muters(drafts)
 	for _, d := range drafts {
 		i := slices.IndexFunc(muters, func(m schemas.Alert) bool { return e.mutes(&m, &d.alert) })
-		if d.muted = i >= 0; d.muted && e.untold(d) && d.alert.InhibitedBy != muters[i].Fingerprint {
+		if d.muted = i >= 0; d.muted && e.unreported(d) && d.alert.InhibitedBy != muters[i].Fingerprint {
 			d.alert.InhibitedBy, d.write = muters[i].Fingerprint, true
 		}
 	}
@@ -74,7 +74,7 @@ func (e *Evaluator) mute(drafts []*draft) {
 func (e *Evaluator) muters(drafts []*draft) []schemas.Alert {
 	mutes := func(a *schemas.Alert) bool {
 		byRule := func(i controls.Inhibition) bool { return i.By == a.Rule }
-		return (rule.Status{State: a.State}).Told() && (a.Metric == metric.Silence || slices.ContainsFunc(e.opt.Inhibit, byRule))
+		return (rule.Status{State: a.State}).Open() && (a.Metric == metric.Silence || slices.ContainsFunc(e.opt.Inhibit, byRule))
 	}
 	out := e.book.All(mutes)
 	for _, d := range drafts {

@@ -78,7 +78,7 @@ func TestSilence_OfWhatEndsBeforeItIsNeverTold(t *testing.T) {
 	b.mail(window.Delivered, 300, "a.test", "")
 	b.want("recovering")
 	b.now = b.now.Add(6 * time.Minute)
-	b.want("over, and nobody was told that it began")
+	b.want("over, and no one was notified that it began")
 	if a := b.alert(schemas.DimensionDomain, "a.test"); a.State != schemas.AlertResolved || len(a.Notify) != 0 {
 		t.Errorf("%s with %d messages", a.State, len(a.Notify))
 	}
@@ -89,10 +89,10 @@ func TestSilence_WhoWasToldHearsTheEnd(t *testing.T) {
 	b := newBench(t)
 	b.mail(window.Blocked, 30, "a.test", "")
 	b.want("spike", "firing a.test []")
-	told := &draft{alert: b.alert(schemas.DimensionDomain, "a.test")}
-	b.sent(told)
-	told.alert.Version++
-	b.put(&told.alert)
+	notified := &draft{alert: b.alert(schemas.DimensionDomain, "a.test")}
+	b.sent(notified)
+	notified.alert.Version++
+	b.put(&notified.alert)
 	b.silence("sil-1", "recipient_domain", "a.test", time.Hour)
 	b.mail(window.Delivered, 300, "a.test", "")
 	b.want("recovering")
@@ -228,17 +228,17 @@ func (b *bench) put(a *schemas.Alert) {
 }
 
 // period lets a domain fire and recover, which takes 27 minutes unless it flaps.
-func (b *bench) period() (told []string) {
+func (b *bench) period() (notified []string) {
 	b.t.Helper()
 	b.mail(window.Blocked, 30, "a.test", "")
-	told = b.judge()
+	notified = b.judge()
 	b.now = b.now.Add(time.Minute)
 	b.mail(window.Delivered, 300, "a.test", "")
-	told = append(told, b.judge()...)
+	notified = append(notified, b.judge()...)
 	b.now = b.now.Add(6 * time.Minute)
-	told = append(told, b.judge()...)
+	notified = append(notified, b.judge()...)
 	b.now = b.now.Add(16 * time.Minute) // the window is empty
-	return told
+	return notified
 }
 
 func TestFlapping_TheThirdPeriodInAnHourIsOneIncident(t *testing.T) {
@@ -254,7 +254,7 @@ func TestFlapping_TheThirdPeriodInAnHourIsOneIncident(t *testing.T) {
 		}
 	}
 	a := b.alert(schemas.DimensionDomain, "a.test")
-	if !(rule.Status{State: a.State}).Told() {
+	if !(rule.Status{State: a.State}).Open() {
 		t.Fatalf("state %s", a.State)
 	}
 	quietSince := a.StateSince

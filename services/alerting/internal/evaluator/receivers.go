@@ -16,7 +16,7 @@ const (
 	// has them.
 	receiverGroup = "receivers"
 	// failingAfter is how long a receiver may fail by itself before the others hear of
-	// it: restarts and short outages are over by then. A refusal is told at once, for
+	// it: restarts and short outages are over by then. A refusal is reported at once, for
 	// time does not mend it.
 	failingAfter = 5 * time.Minute
 	// heldAfterEnd is how long a Holder goes on to hear of what ended.
@@ -54,7 +54,7 @@ func (e *Evaluator) receiver(name string) *outbox.Outbox {
 }
 
 // tellRepeat owes the message that the incident lasts to whoever heard of it so long
-// ago. Nothing is said once more of an incident that somebody takes care of, or that
+// ago. Nothing is said once more of an incident that a person takes care of, or that
 // cannot be judged.
 func (e *Evaluator) tellRepeat(d *draft, now time.Time) {
 	a := &d.alert
@@ -103,7 +103,7 @@ func (e *Evaluator) hold(alerts []schemas.Alert, now time.Time) {
 	for _, b := range e.opt.Receivers {
 		b.Hold(func(receiver string) []schemas.Alert {
 			return slices.DeleteFunc(slices.Clone(alerts), func(a schemas.Alert) bool {
-				return !heard(&a, receiver) || !(rule.Status{State: a.State}).Told() && now.Sub(a.ResolvedAt) > heldAfterEnd
+				return !heard(&a, receiver) || !(rule.Status{State: a.State}).Open() && now.Sub(a.ResolvedAt) > heldAfterEnd
 			})
 		})
 	}
@@ -155,7 +155,7 @@ func (e *Evaluator) judgeReceiver(all []schemas.Alert, name string, now time.Tim
 		e.quiet([]*draft{d}, now)
 		switch {
 		case silenced(&d.alert):
-		case e.untold(d): // it was silenced when it began
+		case e.unreported(d): // it was silenced when it began
 			e.tellFiring(d, nil)
 		default:
 			e.tellRepeat(d, now)
@@ -172,7 +172,7 @@ func (e *Evaluator) judgeReceiver(all []schemas.Alert, name string, now time.Tim
 			ended = schemas.EndNoTraffic
 		}
 		return e.endReceiver(a, ended, now)
-	case !failing || len(e.opt.Receivers) < 2: // without another one there is nobody to tell
+	case !failing || len(e.opt.Receivers) < 2: // without another one there is no one to notify
 		return nil
 	}
 	if !known {

@@ -105,7 +105,7 @@ func (e *Evaluator) draftsSQL(round slow.Round, now time.Time) (drafts []*draft)
 }
 
 // draftSQL steps one rule over one reading. It returns nil when there is nothing to
-// write and nobody to tell.
+// write and no one to notify.
 func (e *Evaluator) draftSQL(fingerprint string, f slow.Found) *draft {
 	r, in := &f.Rule, f.Reading
 	prev, known := e.book.Get(fingerprint)
@@ -114,7 +114,7 @@ func (e *Evaluator) draftSQL(fingerprint string, f slow.Found) *draft {
 	if !over && !status.Active() {
 		return nil
 	}
-	if prev.Flapping && status.Told() {
+	if prev.Flapping && status.Open() {
 		damped := r.Damped()
 		r = &damped
 	}
@@ -133,7 +133,7 @@ func (e *Evaluator) draftSQL(fingerprint string, f slow.Found) *draft {
 	if !d.write && known {
 		e.live[fingerprint] = live{version: prev.Version, status: next}
 	}
-	if !d.write && !next.Told() {
+	if !d.write && !next.Open() {
 		return nil
 	}
 	d.fill(r, f.Counts, in.Rate(), in.Now)

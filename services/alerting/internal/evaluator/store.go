@@ -241,7 +241,7 @@ func (e *Evaluator) tend(ctx context.Context, now time.Time) error {
 		e.offer(&a)
 		status := rule.Status{State: a.State}
 		switch {
-		case status.Told():
+		case status.Open():
 			firing++
 			if silenced(&a) {
 				hidden++

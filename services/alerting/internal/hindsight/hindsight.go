@@ -1,9 +1,9 @@
 // Package hindsight finds the spikes that the stream cannot show, because their events
 // came more than a window late: after an outage of ours, or of the provider's webhooks.
-// Nobody can mend them any more, so they are only put on record (decision 0022).
+// They are over, so they are only recorded (decision 0022).
 //
 // It reads ClickHouse, which has every event once and at its own time, and plays the
-// very rules over it. It writes nothing and tells nobody.
+// very rules over it. It writes nothing and notifies no one.
 package hindsight
 
 import (
@@ -131,7 +131,7 @@ func (e *Engine) lookAt(ctx context.Context, rules []rule.Rule, now time.Time) e
 	h := playback.Hindsight{Rules: rules, From: now, To: now, RowsMax: e.opt.RowsMax}
 	for _, l := range list {
 		h.From = earlier(h.From, time.UnixMilli(l.First))
-		if l.Provider != "" { // its domains together, as one spike is told once
+		if l.Provider != "" { // its domains together, as one spike is reported once
 			h.Providers = append(h.Providers, l.Provider)
 		} else {
 			h.Domains = append(h.Domains, l.Domain)

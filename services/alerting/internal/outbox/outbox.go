@@ -30,7 +30,7 @@ const (
 	// paceMin is the time between two messages of a receiver without terms of its
 	// own: Slack allows one a second and channel.
 	paceMin = time.Second
-	// digestMin is from how many waiting notices of one kind on they are told in
+	// digestMin is from how many waiting notices of one kind on they are sent in
 	// one message: a flood hides what it tells.
 	digestMin = 8
 	// digestMax bounds the notices of one message.
@@ -38,14 +38,14 @@ const (
 	// queueMax bounds what waits here. The rest stays with its alert and is offered
 	// again.
 	queueMax = 10_000
-	// giveUpAfter is how long after its end an incident is of use to nobody. One
+	// giveUpAfter is how long after its end an incident is of no use any more. One
 	// that lasts is never given up.
 	giveUpAfter = 24 * time.Hour
 	// noteInterval is how often one notice reports that it was not delivered: each
 	// report is a record of the alert.
 	noteInterval = time.Minute
 	// refusedDelayMin and refusedDelayMax bound the wait before a notice that was
-	// refused is tried again: somebody has to mend something first. It doubles.
+	// refused is tried again: a person has to mend something first. It doubles.
 	refusedDelayMin = time.Minute
 	refusedDelayMax = 15 * time.Minute
 	// doublingsMax bounds the shift: 2^4 minutes are beyond refusedDelayMax.
@@ -73,7 +73,7 @@ type Notice struct {
 	// Ref is where the receiver has the message about the same incident, as its
 	// Referrer returned it; "" when there is none.
 	Ref string
-	// Began are the facts of the beginning when nobody heard of that before: the
+	// Began are the facts of the beginning when no one was notified of that before: the
 	// message about the end tells it, too. Set by the outbox.
 	Began *schemas.AlertFacts
 }
@@ -133,7 +133,7 @@ type Pager interface{ Pages() bool }
 
 // Holder is a receiver that must hear of an incident as long as it lasts.
 type Holder interface {
-	// Hold says which alerts people were told of through this receiver, those that
+	// Hold says which alerts people were notified of through this receiver, those that
 	// ended lately included. It replaces what was said before and returns at once.
 	Hold(alerts []schemas.Alert)
 }
@@ -146,7 +146,7 @@ type Runner interface {
 
 // Fault is why a receiver did not take a message. The fate it is wrapped in says
 // what helps: retry, time alone; dead letter, another message, for only this one is
-// at fault; halt, somebody who mends something.
+// at fault; halt, a person who mends something.
 type Fault struct {
 	Reason     string        // one word
 	RetryAfter time.Duration // what the receiver asked to wait, 0 for nothing
@@ -199,7 +199,7 @@ func (b *Outbox) Pages() bool {
 	return ok && p.Pages()
 }
 
-// Hold passes on which alerts the receiver was told of, to one that wants to know.
+// Hold passes on which alerts the receiver was notified of, to one that wants to know.
 func (b *Outbox) Hold(alerts func(receiver string) []schemas.Alert) {
 	if h, ok := b.to.(Holder); ok {
 		h.Hold(alerts(b.name))
@@ -228,7 +228,7 @@ func (b *Outbox) signal() {
 	}
 }
 
-// Withdraw forgets the notices of partitions that are somebody else's now, and
+// Withdraw forgets the notices of partitions that are another instance's now, and
 // waits until none of them is under way. One that is being delivered finishes.
 func (b *Outbox) Withdraw(ctx context.Context, partitions []int32) {
 	for {
@@ -269,7 +269,7 @@ func (b *Outbox) Reconfigured() {
 	b.signal()
 }
 
-// Retract forgets a notice that must not be told now, so that it can be offered later.
+// Retract forgets a notice that must not be sent now, so that it can be offered later.
 // It returns false when it is too late: the attempt is under way, or over and not yet
 // noted.
 func (b *Outbox) Retract(id ID) bool {
@@ -350,7 +350,7 @@ func (b *Outbox) take() (batch []parcel, wait time.Duration) {
 }
 
 // deliver makes one attempt and returns how long to wait before the next message.
-// An attempt under way is always finished: half a try is a message nobody knows
+// An attempt under way is always finished: half a try is a message no one knows
 // of.
 func (b *Outbox) deliver(ctx context.Context, batch []parcel) (pause time.Duration) {
 	notices := make([]Notice, 0, len(batch))
@@ -403,9 +403,9 @@ func (b *Outbox) send(ctx context.Context, notices []Notice) (ref string, err er
 
 // refer tells waiting notices of the same incident where its message is. The caller
 // holds mu.
-func (b *Outbox) refer(told Notice, ref string) {
+func (b *Outbox) refer(sent Notice, ref string) {
 	for _, e := range b.queue {
-		if e.Alert.Fingerprint == told.Alert.Fingerprint && e.Facts.Incident == told.Facts.Incident {
+		if e.Alert.Fingerprint == sent.Alert.Fingerprint && e.Facts.Incident == sent.Facts.Incident {
 			e.Ref = ref
 		}
 	}
@@ -444,7 +444,7 @@ func (b *Outbox) report(e *entry, r Result, now time.Time) {
 		return
 	}
 	e.noted.answer, e.noted.at = r.Answer, now
-	// A result that nobody fetched yet is overtaken by this one.
+	// A result that is not fetched yet is overtaken by this one.
 	b.results = slices.DeleteFunc(b.results, func(old Result) bool { return old.ID == r.ID })
 	b.results = append(b.results, r)
 }

@@ -18,14 +18,14 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 )
 
-// people remember what they were told and when, and answer as ordered.
+// people remember what they were notified of and when, and answer as ordered.
 type people struct {
-	mu     sync.Mutex
-	began  time.Time
-	told   []string // "12s firing a b"
-	tries  int
-	answer func(try int, since time.Duration) error
-	hold   chan struct{} // a delivery waits for it when not nil
+	mu       sync.Mutex
+	began    time.Time
+	notified []string // "12s firing a b"
+	tries    int
+	answer   func(try int, since time.Duration) error
+	hold     chan struct{} // a delivery waits for it when not nil
 }
 
 func (p *people) Deliver(_ context.Context, notices []Notice) error {
@@ -51,14 +51,14 @@ func (p *people) Deliver(_ context.Context, notices []Notice) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.told = append(p.told, line)
+	p.notified = append(p.notified, line)
 	return nil
 }
 
 func (p *people) heard() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append([]string(nil), p.told...)
+	return append([]string(nil), p.notified...)
 }
 
 // run calls test beside a running outbox in a bubble.
@@ -90,7 +90,7 @@ func firing(fingerprint string) Notice { return notice(fingerprint, schemas.Noti
 func want(t *testing.T, p *people, lines ...string) {
 	t.Helper()
 	if diff := cmp.Diff(lines, p.heard()); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+		t.Errorf("notified (-want +got):\n%s", diff)
 	}
 }
 
@@ -137,9 +137,9 @@ func TestOutbox_InsistsThroughMinutesOfFaults(t *testing.T) {
 	run(t, p, func(t *testing.T, b *Outbox) {
 		b.Offer(firing("a"))
 		time.Sleep(15 * time.Minute)
-		told := p.heard()
-		if len(told) != 1 || !strings.HasSuffix(told[0], "firing a") {
-			t.Errorf("told: %q", told)
+		notified := p.heard()
+		if len(notified) != 1 || !strings.HasSuffix(notified[0], "firing a") {
+			t.Errorf("notified: %q", notified)
 		}
 		if p.tries < 30 || p.tries > 80 {
 			t.Errorf("%d tries in 10 minutes, want about one every 15 seconds", p.tries)
@@ -248,8 +248,8 @@ func TestOutbox_AMessageThatIsRefusedHoldsBackNoOther(t *testing.T) {
 					b.Offer(firing(f))
 				}
 				time.Sleep(2 * time.Minute)
-				if told := p.heard(); len(told) != 2 {
-					t.Errorf("told: %q", told)
+				if notified := p.heard(); len(notified) != 2 {
+					t.Errorf("notified: %q", notified)
 				}
 				cancel()
 				<-done
@@ -295,9 +295,9 @@ func TestOutbox_AnIncidentNobodyHeardOfIsToldAsOne(t *testing.T) {
 				b.Offer(end)
 				b.Offer(notice("a", schemas.NotifyFiring, 4)) // the next incident
 				time.Sleep(30 * time.Minute)
-				told := p.heard()
-				if len(told) != 2 || !strings.HasSuffix(told[0], " resolved a(unheard)") || !strings.HasSuffix(told[1], " firing a") {
-					t.Errorf("told: %q", told)
+				notified := p.heard()
+				if len(notified) != 2 || !strings.HasSuffix(notified[0], " resolved a(unheard)") || !strings.HasSuffix(notified[1], " firing a") {
+					t.Errorf("notified: %q", notified)
 				}
 				ended := 0
 				for _, r := range b.Results() {
@@ -388,8 +388,8 @@ func TestOutbox_WithdrawnNoticesAreNotDelivered(t *testing.T) {
 		time.Sleep(10 * time.Second) // theirs waits for its next try
 		b.Withdraw(t.Context(), []int32{7})
 		time.Sleep(5 * time.Minute)
-		if told := p.heard(); len(told) != 1 || told[0][len(told[0])-4:] != "mine" {
-			t.Errorf("told: %q", told)
+		if notified := p.heard(); len(notified) != 1 || notified[0][len(notified[0])-4:] != "mine" {
+			t.Errorf("notified: %q", notified)
 		}
 	})
 }
@@ -441,13 +441,13 @@ func TestOutbox_RetractsWhatIsNotUnderWay(t *testing.T) {
 			t.Error("retracted although the result is not noted")
 		}
 		time.Sleep(time.Minute)
-		if told := p.heard(); len(told) != 1 {
-			t.Errorf("told: %q", told)
+		if notified := p.heard(); len(notified) != 1 {
+			t.Errorf("notified: %q", notified)
 		}
 		b.Offer(waits) // the silence is over
 		time.Sleep(time.Minute)
-		if told := p.heard(); len(told) != 2 {
-			t.Errorf("told: %q", told)
+		if notified := p.heard(); len(notified) != 2 {
+			t.Errorf("notified: %q", notified)
 		}
 	})
 }

@@ -56,7 +56,7 @@ func (e *entry) settle(v verdict, stale bool, now time.Time) Result {
 	return r
 }
 
-// parcel is one notice as it is told, and the queued ones it stands for.
+// parcel is one notice as it is sent, and the queued ones it stands for.
 type parcel struct {
 	notice  Notice
 	entries []*entry
@@ -67,7 +67,7 @@ func (p parcel) stale(now time.Time) bool {
 	return p.notice.Kind == schemas.NotifyResolved && now.Sub(p.notice.At) > giveUpAfter
 }
 
-// next picks what is told in one message: the notice that is due for longest,
+// next picks what is sent in one message: the notice that is due for longest,
 // and with it all others of its kind when there are enough for a digest. Those of
 // one alert wait for each other, those of different alerts do not: one message
 // that a receiver chokes on holds back no other. Without any it says when to look

@@ -1,4 +1,4 @@
-// Package receiver is the list of those who can be told of incidents: one entry of
+// Package receiver is the list of those who can be notified of incidents: one entry of
 // the configuration is one receiver, each kind in a package of its own.
 package receiver
 

@@ -15,7 +15,7 @@ import (
 // Route is one entry of `alerting.routes`: all that it states must fit an incident.
 type Route struct {
 	// Receivers are names of `alerting.receivers`; slack is that of
-	// `alerting.slack.webhook_url`. Default none: nobody is told.
+	// `alerting.slack.webhook_url`. Default none: no one is notified.
 	Receivers []string `yaml:"receivers"`
 	// Rule are names of rules; receiver_failing is the built-in one of a receiver that
 	// takes no messages, not_judged that of rules without readings. Default none: any.
@@ -27,7 +27,7 @@ type Route struct {
 	// Labels are values that a label may have, such as recipient_domain: [gmail.com].
 	// Default none: any.
 	Labels map[string][]string `yaml:"labels"`
-	// Repeat is after how long the receivers are told once more that an incident lasts.
+	// Repeat is after how long the receivers are notified once more that an incident lasts.
 	// Default 0s: 1h for critical ones, else 4h. Range [5m, 7d] or 0s.
 	Repeat time.Duration `yaml:"repeat"`
 	// Continue goes on to the routes behind this one after it fitted. Default false.
@@ -107,7 +107,7 @@ type Target struct {
 
 // Targets returns who hears of a: the receivers of the first route that fits, and of
 // those behind it while routes continue. An incident that no route fits is one for
-// all receivers: to be told too much is better than to hear nothing. A receiver
+// all receivers: a message too many is better than one too few. A receiver
 // never hears of its own failure.
 func Targets(routes []Route, receivers []string, a *schemas.Alert) []Target {
 	repeat := repeatOther

@@ -1,6 +1,6 @@
 // Package rule decides when an alert begins and ends: what the configuration
 // may say about it, and one pure step function from a state and a reading to
-// the next state. It has no clock, keeps nothing, and tells nobody.
+// the next state. It has no clock, keeps nothing, and notifies no one.
 package rule
 
 import (
@@ -65,7 +65,7 @@ type Rule struct {
 	// Expect states what a feed must send, for silence; left out, it is learnt from
 	// the four weeks before.
 	Expect Expect `yaml:"expect"`
-	// For is how long the threshold must stay exceeded before anybody is told.
+	// For is how long the threshold must stay exceeded before anyone is notified.
 	// Default 0s. Range [0s, 1d].
 	For time.Duration `yaml:"for"`
 	// ResolveBelow is the rate that must be undercut for ResolveFor, at most the
@@ -75,7 +75,7 @@ type Rule struct {
 	// be exceeded, at least the threshold. Default 0: the middle of threshold and 1.
 	// Range [0, 1].
 	ResolveAbove float64 `yaml:"resolve_above"`
-	// ResolveFor is how long the rate must stay below before the end is told. Default
+	// ResolveFor is how long the rate must stay below before the end is reported. Default
 	// 5m. Range (0s, 1d].
 	ResolveFor time.Duration `yaml:"resolve_for"`
 	// ResolveVolume is how many messages since the start of the incident it takes

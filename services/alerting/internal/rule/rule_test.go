@@ -122,7 +122,7 @@ func TestStep_Stories(t *testing.T) {
 			{59 * time.Second, 20, 20, 0, pending, Nothing},
 			{time.Second, 20, 20, 0, firing, Fired},
 		}, ""},
-		{"a lapse while pending is told to nobody", held, []act{
+		{"a lapse while pending is reported to no one", held, []act{
 			{0, 20, 20, 0, pending, Moved},
 			{time.Second, 5, 20, 0, resolved, Moved},
 			{time.Second, 20, 20, 0, pending, Moved},

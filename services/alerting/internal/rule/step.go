@@ -19,8 +19,9 @@ type Status struct {
 // Active says whether there is an incident under way or about to be.
 func (s Status) Active() bool { return s.State != "" && s.State != schemas.AlertResolved }
 
-// Told says whether the incident is one people hear of: firing or recovering.
-func (s Status) Told() bool {
+// Open says whether the incident is one that people are notified of: firing or
+// recovering.
+func (s Status) Open() bool {
 	return s.State == schemas.AlertFiring || s.State == schemas.AlertRecovering
 }
 
@@ -50,7 +51,7 @@ type Event uint8
 // The events.
 const (
 	Nothing  Event = iota
-	Moved          // another state, nobody needs to be told
+	Moved          // another state, no one needs to be notified
 	Fired          // an incident began
 	Resolved       // an incident ended
 )
@@ -74,7 +75,7 @@ func (r Rule) Over(in Reading) bool {
 // NoTraffic says since when an incident has had too little mail to judge by, and
 // when it ends for that; ok is false while there is enough.
 func (r Rule) NoTraffic(s Status, in Reading) (since, ends time.Time, ok bool) {
-	if !s.Told() || in.Total >= r.ResolveVolume {
+	if !s.Open() || in.Total >= r.ResolveVolume {
 		return since, ends, false
 	}
 	return s.JudgedAt, s.JudgedAt.Add(r.StaleAfter), true

@@ -6,7 +6,7 @@
 // A message has one outcome, its latest: a refusal that comes after the delivery
 // replaces it, wherever in the window that was, and so does the delivery of what
 // was refused before. To stay a sum that repeats and takeovers cannot spoil, both
-// halves only ever grow: every outcome that was ever told is counted, and those
+// halves only ever grow: every outcome that was ever read is counted, and those
 // that a later one replaced are counted again as replaced.
 //
 // It is pure: no clock, no input or output, no goroutine; callers pass the

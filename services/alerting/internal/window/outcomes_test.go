@@ -12,7 +12,7 @@ import (
 )
 
 // TestOutcome_IsTheSameInAnyOrder plays the same events in many orders, some of
-// them twice, told in rounds of any size, and wants the same numbers.
+// them twice, counted in rounds of any size, and wants the same numbers.
 func TestOutcome_IsTheSameInAnyOrder(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {

@@ -15,7 +15,7 @@ import (
 const recordBytesMax = 48 << 10
 
 // changesKept is up to how many changes their map is used again: the first round
-// of a busy lane has a hundred times those of the next ones.
+// of a busy set of partitions has a hundred times those of the next ones.
 const changesKept = 1_000
 
 // Take returns what changed since the last call, one record or more for each
@@ -133,7 +133,7 @@ func (r *Ring) blocks(tallies []whyCount, samples []sample) []schemas.ReasonCoun
 const MarkKey = "mark"
 
 // GroupOf returns the record key of a rate: what keeps a mailbox provider and
-// its domains on one evaluator, where they can be told apart or told once.
+// its domains on one evaluator, where they can be distinguished or reported once.
 func GroupOf(rate *schemas.Rate) string {
 	if rate.Provider != "" {
 		return rate.Source + "/@" + rate.Provider

@@ -188,7 +188,7 @@ func (s *series) raise(to cell, blocks []schemas.ReasonCount, w whys) {
 	}
 }
 
-// fold adds what a report says is new. Nobody remembers the cumulative counts of
+// fold adds what a report says is new. Nothing remembers the cumulative counts of
 // series beyond the limit, so this is exact only while no counter restarts.
 func (s *series) fold(pane Pane, partition uint16, in *schemas.RatePane, w whys) {
 	c := s.cell(pane, partition|foldedBit)

@@ -260,7 +260,7 @@ func TestRoom_PeersThatHaveProvenARequestGoFirst(t *testing.T) {
 		w.crowd(w.a, 10+i, 10*kib)
 	}
 	if known.body.(*body).interrupted > 0 {
-		t.Error("strangers drove a known peer out")
+		t.Error("unknown peers drove a known peer out")
 	}
 	if _, err := w.enter(w.a, 1, 100*kib); err != nil {
 		t.Errorf("its next request: %v", err)

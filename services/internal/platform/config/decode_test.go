@@ -146,7 +146,7 @@ func TestLoad_SaysWhatIsWrongAndWhere(t *testing.T) {
 	}
 }
 
-// What follows from a fault is not told as another one.
+// What follows from a fault is not reported as another one.
 func TestLoad_TellsNoFaultTwice(t *testing.T) {
 	t.Parallel()
 	_, _, err := load(t, "a: {timeout: 0, tmeout: 15s, body: 9x}\n", "MAILSTREAM_B_TIMEOUT=15")

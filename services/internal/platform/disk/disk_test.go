@@ -27,7 +27,7 @@ func TestRoom_IsFullBelowWhatHasToStayFree(t *testing.T) {
 			t.Errorf("%d bytes free: %v", free, err)
 		}
 	}
-	r := disk.Room{BytesMin: config.MiB, Free: func(string) (uint64, error) { return 0, errors.New("not told") }}
+	r := disk.Room{BytesMin: config.MiB, Free: func(string) (uint64, error) { return 0, errors.New("not known") }}
 	if err := r.Check(); err != nil {
 		t.Errorf("room unknown: %v", err)
 	}

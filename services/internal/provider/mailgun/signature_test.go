@@ -100,7 +100,7 @@ func TestSignature_KnowsTheFormItRetired(t *testing.T) {
 		t.Errorf("its own form: %v", got)
 	}
 	if got := v.Verify(t.Context(), form(strings.Repeat("0", 64))); !got.Refuses() {
-		t.Errorf("a stranger's form: %v", got)
+		t.Errorf("a form of an unknown sender: %v", got)
 	}
 }
 

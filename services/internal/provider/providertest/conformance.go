@@ -59,9 +59,9 @@ type Failures struct {
 	NoReply string `yaml:"no_reply"`
 	// Hardest are words that sound as if the address were dead, beside any reply.
 	Hardest []string `yaml:"hardest"`
-	// Told has the words of each failure that all providers are asked for, and Silent says
+	// Words has the words of each failure that all providers are asked for, and Silent says
 	// why some are not in it.
-	Told   map[string]string `yaml:"told"`
+	Words  map[string]string `yaml:"words"`
 	Silent string            `yaml:"silent"`
 	// Unlike is what comes out otherwise than of other providers, and why it may.
 	Unlike map[string]Unlike `yaml:"unlike"`

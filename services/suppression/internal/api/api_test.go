@@ -50,7 +50,7 @@ func (l *memoryTopic) Publish(_ context.Context, recs ...*kgo.Record) error {
 	return nil
 }
 
-// follower has applied what it is told.
+// follower has applied what it has read.
 type follower struct {
 	mu      sync.Mutex
 	applied map[int32]int64

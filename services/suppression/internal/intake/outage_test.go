@@ -74,7 +74,7 @@ func TestHandle_AnOutageListsNobodyForEver(t *testing.T) {
 	// Kafka fails in the middle: the batch comes again, and nothing counts twice.
 	f.topic.fault = errors.New("no broker")
 	if err := f.Handle(t.Context(), storm); err == nil {
-		t.Fatal("the fault of the broker was not told")
+		t.Fatal("the fault of the broker was not reported")
 	}
 	f.topic.fault = nil
 	for range 2 {
@@ -156,7 +156,7 @@ func TestHandle_EachOutageIsToldOnce(t *testing.T) {
 			time.Sleep(time.Hour)
 		}
 		if n := logs.FilterMessageSnippet("bounces far more than usual").Len(); n != 2 {
-			t.Errorf("two outages are told %d times", n)
+			t.Errorf("two outages are reported %d times", n)
 		}
 	})
 }

@@ -442,7 +442,7 @@ func damageIsSaid(t *testing.T, read func(*store.Pebble, store.Key) error) {
 	select {
 	case <-p.Broken():
 	default:
-		t.Error("not told as broken")
+		t.Error("not reported as broken")
 	}
 	closeStore(t, p)
 	p = open(t, dir, "topic")

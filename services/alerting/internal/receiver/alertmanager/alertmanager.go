@@ -125,7 +125,7 @@ func (c *Client) Run(ctx context.Context) error {
 				alerts = append(alerts, c.alert(noticeOf(&batch[i])))
 			}
 			if err := c.send(ctx, alerts); err != nil && ctx.Err() == nil {
-				c.log.Warn("alertmanager was not told that incidents last", telemetry.Rows(len(alerts)), telemetry.Err(err))
+				c.log.Warn("alertmanager was not notified that incidents last", telemetry.Rows(len(alerts)), telemetry.Err(err))
 			}
 		}
 	}

@@ -144,7 +144,7 @@ func (c *Client) Fault(a Answer, f fate.Fate, reason string) error {
 }
 
 // ByStatus judges an answer whose words we do not know. A proxy in between may say
-// anything, so only what plainly asks for somebody's hand is a refusal.
+// anything, so only what plainly asks for a person's hand is a refusal.
 func ByStatus(status int) fate.Fate {
 	switch {
 	case status == http.StatusBadRequest, status == http.StatusRequestEntityTooLarge, status == http.StatusUnprocessableEntity:

@@ -152,8 +152,8 @@ func TestWatch_RightsTakenAway(t *testing.T) {
 	t.Parallel()
 	b := kafkatest.StartBroker(t)
 	strict := kafkatest.Go(t, awaited(t, b.Config, admin.WatchConfig{}).Run)
-	var told []string
-	serving := awaited(t, b.Config, admin.WatchConfig{Recreated: func(topic string) { told = append(told, topic) }})
+	var notified []string
+	serving := awaited(t, b.Config, admin.WatchConfig{Recreated: func(topic string) { notified = append(notified, topic) }})
 	going := kafkatest.Go(t, serving.Run)
 	b.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		b.KeepControl()
@@ -163,20 +163,20 @@ func TestWatch_RightsTakenAway(t *testing.T) {
 		t.Errorf("Run = %v (%s), want ErrDenied with the fate halt", err, fate.Of(err))
 	}
 	servicetest.Eventually(t, "who serves on says that it should not", func() bool { return errors.Is(serving.Fault(), kafka.ErrDenied) })
-	if err := going.End(t); err != nil || len(told) != 0 {
-		t.Errorf("Run = %v, told of %v; want to go on and no topic", err, told)
+	if err := going.End(t); err != nil || len(notified) != 0 {
+		t.Errorf("Run = %v, called for %v; want to go on and no topic", err, notified)
 	}
 }
 
 func TestWatch_TellsWhoServesOnOfATopicMadeAnew(t *testing.T) {
 	t.Parallel()
 	cfg := kafkatest.Start(t)
-	told := make(chan string, 8)
-	w := awaited(t, cfg, admin.WatchConfig{Recreated: func(topic string) { told <- topic }})
+	notified := make(chan string, 8)
+	w := awaited(t, cfg, admin.WatchConfig{Recreated: func(topic string) { notified <- topic }})
 	r := kafkatest.Go(t, w.Run)
 	kafkatest.Remake(t, cfg, kafkatest.Opened)
-	if topic := <-told; topic != kafkatest.Opened {
-		t.Errorf("told of %q, want %q", topic, kafkatest.Opened)
+	if topic := <-notified; topic != kafkatest.Opened {
+		t.Errorf("called for %q, want %q", topic, kafkatest.Opened)
 	}
 	servicetest.Eventually(t, "the fault is over", func() bool { return w.Fault() == nil })
 	if err := r.End(t); err != nil {
