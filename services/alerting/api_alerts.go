@@ -2,8 +2,6 @@ package alerting
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 )
 
@@ -49,9 +48,9 @@ func (a api) list(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	wanted, err := parseFilter(q)
-	if err != nil {
-		httpserver.Problem(w, http.StatusBadRequest, "bad request", err.Error())
+	var faults config.Problems
+	wanted := parseFilter(q, &faults)
+	if refused(w, &faults) {
 		return
 	}
 	alerts := a.book.All(wanted.takes)
@@ -89,56 +88,54 @@ type filter struct {
 	since, until time.Time
 }
 
-// parseFilter reads the parameters. One without a value is a variable that was not
-// set: to pass over it would answer everything.
-func parseFilter(q url.Values) (filter, error) {
+// parseFilter reads the parameters and reports every fault to p. One without a value is
+// a variable that was not set: to pass over it would answer everything.
+func parseFilter(q url.Values, p *config.Problems) filter {
 	f := filter{rule: q.Get("rule"), labels: map[string]string{}}
 	for _, name := range slices.Sorted(maps.Keys(q)) {
 		value := q.Get(name)
 		switch label, isLabel := strings.CutPrefix(name, labelPrefix); {
 		case value == "":
-			return f, fmt.Errorf("parameter %q is empty: leave it out for all", name)
+			p.Check(false, name, "is empty: leave it out for all")
 		case name == "state":
 			f.states = strings.Split(value, ",")
 		case name == "severity":
 			f.severities = strings.Split(value, ",")
 		case name == "source", isLabel:
-			if other, set := f.labels[label]; set && other != value {
-				return f, fmt.Errorf("source and %ssource ask for the same and differ", labelPrefix)
-			}
+			other, set := f.labels[label]
+			p.Check(!set || other == value, name, "source and %ssource ask for the same and differ", labelPrefix)
 			f.labels[label] = value
 		}
 	}
 	for _, s := range f.states {
-		switch schemas.AlertState(s) {
-		case schemas.AlertPending, schemas.AlertFiring, schemas.AlertRecovering, schemas.AlertResolved:
-		default:
-			return f, errors.New("state must be pending, firing, recovering or resolved")
-		}
+		p.Check(slices.Contains(states(), schemas.AlertState(s)), "state", "%q must be pending, firing, recovering or resolved", clip(s))
 	}
 	for _, s := range f.severities {
-		if !slices.Contains(schemas.AlertSeverities(), schemas.AlertSeverity(s)) {
-			return f, errors.New("severity must be info, warning or critical")
-		}
+		p.Check(slices.Contains(schemas.AlertSeverities(), schemas.AlertSeverity(s)), "severity", "%q must be info, warning or critical", clip(s))
 	}
-	return f, f.parseTimes(q)
+	f.parseTimes(q, p)
+	return f
 }
 
-func (f *filter) parseTimes(q url.Values) error {
+func states() []schemas.AlertState {
+	return []schemas.AlertState{schemas.AlertPending, schemas.AlertFiring, schemas.AlertRecovering, schemas.AlertResolved}
+}
+
+// shownMax bounds a word of the caller's in an answer, in bytes.
+const shownMax = 64
+
+func clip(word string) string { return word[:min(len(word), shownMax)] }
+
+func (f *filter) parseTimes(q url.Values, p *config.Problems) {
 	for name, at := range map[string]*time.Time{"since": &f.since, "until": &f.until} {
-		if !q.Has(name) {
+		if q.Get(name) == "" { // an empty one is a fault already
 			continue
 		}
 		t, err := time.Parse(time.RFC3339, q.Get(name))
-		if err != nil {
-			return fmt.Errorf("parameter %q is not a time of RFC 3339, like 2026-01-02T15:04:05Z", name)
-		}
+		p.Check(err == nil, name, "%q of %q is not a time of RFC 3339, like 2026-01-02T15:04:05Z", clip(q.Get(name)), name)
 		*at = t
 	}
-	if !f.until.IsZero() && f.until.Before(f.since) {
-		return errors.New(`"until" is before "since"`)
-	}
-	return nil
+	p.Check(f.until.IsZero() || !f.until.Before(f.since), "until", `%q of "until" is before "since", %q`, clip(q.Get("until")), clip(q.Get("since")))
 }
 
 func (f filter) takes(a *schemas.Alert) bool {

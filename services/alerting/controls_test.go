@@ -113,6 +113,8 @@ func TestAPI_SaysWhatIsWrongWithARequest(t *testing.T) {
 		{"POST", incident + "/notes", `{"by":"ana","note":"` + strings.Repeat("n", 1001) + `"}`, 400, "note: 1001 bytes, at most 1000"},
 		{"GET", "/v1/alerts?since=2026-11-02", "", 400, `\"since\" is not a time`},
 		{"GET", "/v1/alerts?severity=page", "", 400, "info, warning or critical"},
+		{"GET", "/v1/alerts?severity=page&state=open,shut&since=monday&rule=", "", 400, `rule: is empty: leave it out for all; state: \"open\" must be pending, firing, recovering or resolved; severity: \"page\" must`},
+		{"GET", "/v1/alerts?severity=page&state=open,shut&since=monday&rule=", "", 400, `severity: \"page\" must be info, warning or critical; since: \"monday\" of \"since\" is not a time`},
 		{"GET", "/v1/alerts?until=2026-11-01T00:00:00Z&since=2026-11-02T00:00:00Z", "", 400, `\"until\" is before`},
 	} {
 		w := call(mux, tt.method, tt.target, tt.body)

@@ -231,3 +231,17 @@ func TestRule_ValidateNamesEveryFault(t *testing.T) {
 		}
 	}
 }
+
+func TestRule_ANameIsText(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		"block_spike": true, "Gmail, Europa ü": true, "": false, "two\nlines": false, "bell\a": false, "\x00": false, "half \xc3": false, "\u0085": false, strings.Repeat("n", 65): false,
+	} {
+		r := Default()
+		r.Name = name
+		var p config.Problems
+		if r.Validate(&p); (p.Err() == nil) != want {
+			t.Errorf("%q: %v", name, p.Err())
+		}
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/metric"
@@ -13,7 +15,8 @@ import (
 
 // Validate reports every fault to p.
 func (r Rule) Validate(p *config.Problems) {
-	p.Check(r.Name != "" && len(r.Name) <= nameMax, "name", "%q must have 1 to %d bytes", r.Name, nameMax)
+	p.Check(r.Name != "" && len(r.Name) <= nameMax && utf8.ValidString(r.Name) && !strings.ContainsFunc(r.Name, unicode.IsControl), "name",
+		"%q must have 1 to %d bytes of text without control characters", r.Name[:min(len(r.Name), nameMax)], nameMax)
 	p.Check(slices.Contains(schemas.AlertSeverities(), r.Severity), "severity", "%q is none of %v", r.Severity, schemas.AlertSeverities())
 	r.validateKeys(p)
 	r.validateWindow(p)
