@@ -136,6 +136,54 @@ func TestLag_OnOneTopicHoldsTheOthers(t *testing.T) {
 	r.slack.want(t, 1)
 }
 
+// TestLag_OfOnePartitionIsBlindAndSaidOnce stalls one partition of one topic.
+func TestLag_OfOnePartitionIsBlindAndSaidOnce(t *testing.T) {
+	t.Parallel()
+	broker := kafkatest.StartBroker(t, kfake.NumBrokers(2))
+	r := &rig{t: t, kafka: broker.Config, slack: newWebhook(t), clock: &clock{}}
+	topic := schemas.EventTopic(r.kafka.TopicPrefix, schemas.Delivered)
+	for _, name := range allTopics(t, r) {
+		for p := range int32(kafkatest.Partitions) {
+			node := int32(0)
+			if name == topic && p == 0 {
+				node = 1
+			}
+			if err := broker.MoveTopicPartition(name, p, node); err != nil {
+				t.Fatalf("move %s: %v", name, err)
+			}
+		}
+	}
+	in := r.start()
+	var stuck atomic.Bool
+	stuck.Store(true)
+	broker.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		broker.KeepControl()
+		if broker.CurrentNode() == 1 && stuck.Load() {
+			return nil, errors.New("no answer"), true
+		}
+		return nil, nil, false
+	})
+	ready := func() int { return r.ask(in, "GET /readyz", "", nil) }
+	r.send(delivered(100, "example.com"))
+	r.clock.advance(35 * time.Second)
+	waitFor(t, "readyz to say that it is blind", func() bool { return ready() == http.StatusServiceUnavailable })
+	r.slack.wantQuiet(t, 0) // a moment is nobody's business
+	r.clock.advance(6 * time.Minute)
+	if posts := r.slack.want(t, 1); !strings.Contains(posts[0].text, "not judged") {
+		t.Errorf("told: %q", texts(posts))
+	}
+	r.clock.advance(10 * time.Minute)
+	r.slack.wantQuiet(t, 1)
+	stuck.Store(false)
+	if posts := r.slack.want(t, 2); !strings.Contains(posts[1].text, "back to normal") {
+		t.Errorf("told: %q", texts(posts))
+	}
+	waitFor(t, "readyz", func() bool { return ready() == http.StatusOK })
+	r.send(blocked(300, "a.test")) // and it judges
+	r.slack.want(t, 3)
+	r.slack.wantQuiet(t, 3)
+}
+
 func allTopics(t *testing.T, r *rig) []string {
 	t.Helper()
 	topics, err := kadm.NewClient(kafkatest.Client(t, r.kafka)).ListTopics(t.Context())

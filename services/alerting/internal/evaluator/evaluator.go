@@ -125,6 +125,7 @@ type Evaluator struct {
 	ownsSQL  atomic.Bool
 
 	tickAt, expireAt, startAt time.Time
+	blindSince                time.Time // zero while counts of no lane are too old
 	sweepAt                   time.Time
 	faults                    int // in a row
 	settled                   atomic.Bool
@@ -277,6 +278,7 @@ func (e *Evaluator) step(ctx context.Context) error {
 	if !tick {
 		return nil
 	}
+	e.sayBlind(stale, now)
 	if err := e.tend(ctx, now); err != nil {
 		return err
 	}

@@ -1,0 +1,39 @@
+package evaluator
+
+import (
+	"time"
+
+	"github.com/mailstream/mailstream/services/alerting/internal/metric"
+	"github.com/mailstream/mailstream/services/alerting/internal/rule"
+	"github.com/mailstream/mailstream/services/alerting/internal/slow"
+)
+
+// blindAfter is how long counts of a lane may be too old before people hear of it: a
+// restart of a broker or of the other instances is over by then.
+const blindAfter = 5 * time.Minute
+
+// ofStream is the value of the label all of the incident not_judged that is about the
+// rules judged from the stream; that of the rules by SQL is all.
+const ofStream = "stream"
+
+// sayBlind begins and ends the incident not_judged of the stream. It takes the way of a
+// reading by SQL, which waits for no counts; of all instances the one that owns those
+// rules tells it, and every instance knows how far all lanes are.
+func (e *Evaluator) sayBlind(stale int, now time.Time) {
+	switch {
+	case stale == 0:
+		e.blindSince = time.Time{}
+	case e.blindSince.IsZero():
+		e.blindSince = now
+	}
+	labels, gone, lanes := map[string]string{metric.All: ofStream}, int64(0), int64(e.opt.Kafka.Topics.Partitions)
+	if stale > 0 && now.Sub(e.blindSince) >= blindAfter {
+		gone = int64(stale)
+	}
+	a, _ := e.book.Get(rule.Fingerprint(rule.NotJudged().Name, labels))
+	if active := (rule.Status{State: a.State}).Active(); gone == 0 && !active || stale > 0 && gone == 0 {
+		return // also after a takeover: what is blind holds until it is known better
+	}
+	reading := rule.Reading{Now: now, Part: gone, Total: lanes, Fresh: lanes}
+	e.Take(slow.Round{Found: []slow.Found{{Rule: rule.NotJudged(), Labels: labels, Reading: reading}}})
+}
