@@ -62,6 +62,18 @@ func (e Erasure) Covers(at, received time.Time) bool {
 	return !at.IsZero() && !at.After(e.ErasedAt) || !received.IsZero() && !received.After(e.ErasedAt)
 }
 
+// Audit is one look-up of a person or one change in the console, on AuditTopic, keyed by
+// ID. It is written before it happens, and holds no address.
+type Audit struct {
+	ID     string    `json:"id"`
+	Time   time.Time `json:"time"`
+	By     string    `json:"by"`               // who signed in
+	Role   string    `json:"role"`             // viewer, support, operator or admin
+	Action string    `json:"action"`           // such as person.view or suppression.lift
+	Object string    `json:"object,omitempty"` // recipient hash, incident, silence or message
+	Note   string    `json:"note,omitempty"`   // what the person wrote, without addresses
+}
+
 // SuppressionEntry is one reason in one scope. It is active when AddedAt is set
 // and not before RemovedAt, and ExpiresAt has not passed.
 //

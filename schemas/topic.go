@@ -11,6 +11,7 @@ const (
 	controlsSuffix     = "alert_controls"
 	ratesSuffix        = "rates"
 	erasuresSuffix     = "erasures"
+	auditSuffix        = "audit"
 )
 
 // EventTopic returns the topic of events of type t, "email.bounced".
@@ -39,6 +40,10 @@ func RatesTopic(prefix string) string { return prefix + ratesSuffix }
 // ErasuresTopic returns the compacted topic of Erasure records, keyed by recipient
 // hash: who has to be forgotten. Whoever keeps events obeys it.
 func ErasuresTopic(prefix string) string { return prefix + erasuresSuffix }
+
+// AuditTopic returns the topic of Audit records: who looked at whom and who changed
+// what in the console.
+func AuditTopic(prefix string) string { return prefix + auditSuffix }
 
 // EventTopics returns the topics of all event types, in the order of Types.
 func EventTopics(prefix string) []string {

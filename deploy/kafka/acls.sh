@@ -30,7 +30,7 @@ allow topics --operation Create --operation Describe --operation DescribeConfigs
 allow topics --operation Create --operation Describe --operation DescribeConfigs --operation AlterConfigs $webhooks
 
 # Every service compares all topics with its configuration before it starts.
-for service in ingress analytics suppression alerting; do
+for service in ingress analytics suppression alerting console; do
 	allow "$service" --operation Describe --operation DescribeConfigs $everything
 done
 
@@ -50,6 +50,9 @@ done
 allow analytics --operation Write --topic "${PREFIX}dead-letter"
 allow suppression --operation Write --topic "${PREFIX}suppressions" --topic "${PREFIX}dead-letter"
 allow alerting --operation Write --topic "${PREFIX}rates" --topic "${PREFIX}alerts" --topic "${PREFIX}alert_controls"
+
+# The console writes who looked and who changed what, and reads nothing.
+allow console --operation Write --topic "${PREFIX}audit"
 
 # An operator with `mailstream forget`: reads what is known of a person, and writes
 # who has to be forgotten. No service may write that.

@@ -42,6 +42,7 @@ func documents() []document {
 		{"webhook.schema.json", "Mailstream event that is none of an email", "Event", webhookKinds},
 		{"suppression.schema.json", "Mailstream suppression", "Suppression", ""},
 		{"erasure.schema.json", "Mailstream erasure", "Erasure", ""},
+		{"audit.schema.json", "Mailstream audit entry", "Audit", ""},
 		{"alert.schema.json", "Mailstream alert", "Alert", ""},
 		{"alert-control.schema.json", "Mailstream alert control", "AlertControl", ""},
 		{"dead-letter.schema.json", "Mailstream dead letter", "DeadLetter", ""},
@@ -240,6 +241,7 @@ func topicDocs() []topicDoc {
 		topicDoc{schemas.AlertsTopic(prefix), "fingerprint", "alert.schema.json", "The state of every alert. Compacted."},
 		topicDoc{schemas.AlertControlsTopic(prefix), "silence/<id>, ack/<incident>, note/<incident>/<id> or incident/<incident>", "alert-control.schema.json", "Silences, acknowledgements and notes of people, and incidents that are over. Compacted."},
 		topicDoc{schemas.ErasuresTopic(prefix), "recipient_hash", "erasure.schema.json", "Who has to be forgotten, without addresses. Compacted. Whoever keeps events of their own obeys it."},
+		topicDoc{schemas.AuditTopic(prefix), "id", "audit.schema.json", "Who looked at whom and who changed what in the console, without addresses. Kept for ever."},
 		topicDoc{schemas.DeadLetterTopic(prefix), "id", "dead-letter.schema.json", "Items that could not be processed, with their bytes and the reason."},
 		topicDoc{schemas.RatesTopic(prefix), "source and mailbox provider", "rate.schema.json", "Partial counts on their way to the evaluator. Internal to alerting: do not build on it."},
 	)

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"go.uber.org/zap"
@@ -211,7 +212,7 @@ func (s *Stack) prepare(ctx context.Context) error {
 		if s.slack != nil {
 			extra = append(extra, "MAILSTREAM_ALERTING_SLACK_WEBHOOK_URL="+s.slack.WebhookURL())
 		}
-		for _, section := range []string{"INGRESS", "ANALYTICS", "SUPPRESSION", "ALERTING"} {
+		for _, section := range []string{"INGRESS", "ANALYTICS", "SUPPRESSION", "ALERTING", "CONSOLE"} {
 			extra = append(extra, "MAILSTREAM_"+section+"_LISTEN="+freePort, "MAILSTREAM_"+section+"_METRICS_LISTEN="+freePort)
 		}
 		if err := s.load(extra); err != nil {
@@ -230,7 +231,12 @@ func (s *Stack) service(name pipeline.Name) pipeline.Task {
 	ready := make(chan struct{})
 	return pipeline.Task{Name: string(name), Ready: ready, Run: func(ctx context.Context) error {
 		var once sync.Once
-		return pipeline.Run(ctx, s.cfg, name, s.log, func(svc pipeline.Service) {
+		cfg := s.cfg
+		if s.opt.FreePorts && name == pipeline.Console {
+			cfg.Console.Suppression.URL, cfg.Console.Alerting.URL = s.URL(pipeline.Suppression), s.URL(pipeline.Alerting)
+			cfg.Console.Ingress.MetricsURL, cfg.Ingress.Listen = s.MetricsURL(pipeline.Ingress), strings.TrimPrefix(s.URL(pipeline.Ingress), "http://")
+		}
+		return pipeline.Run(ctx, cfg, name, s.log, func(svc pipeline.Service) {
 			s.mu.Lock()
 			s.services[name] = svc
 			s.mu.Unlock()

@@ -49,6 +49,8 @@ func (c *Config) listeners(name Name) *httpserver.Config {
 		return &c.Suppression.Config
 	case Alerting:
 		return &c.Alerting.Config
+	case Console:
+		return &c.Console.Config
 	}
 	return &httpserver.Config{MetricsListen: httpserver.MetricsOff}
 }

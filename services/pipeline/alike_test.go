@@ -127,6 +127,7 @@ func TestServices_WaitAlikeForWhatTheyNeed(t *testing.T) {
 			cfg.State.Dir = t.TempDir()
 			cfg.Ingress.Listen, cfg.Analytics.Listen = "127.0.0.1:0", "127.0.0.1:0"
 			cfg.Suppression.Listen, cfg.Alerting.Listen = "127.0.0.1:0", "127.0.0.1:0"
+			cfg.Console.Listen = "127.0.0.1:0"
 			core, lines := observer.New(zapcore.WarnLevel)
 			svc, err := pipeline.New(cfg, name, zap.New(core))
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mailstream/mailstream/services/alerting"
 	"github.com/mailstream/mailstream/services/analytics"
+	"github.com/mailstream/mailstream/services/console"
 	"github.com/mailstream/mailstream/services/ingress"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
@@ -47,6 +48,8 @@ type Config struct {
 	// Providers are the accounts whose own lists can be read, at most 1,000. No service
 	// reads them: the keys are for `mailstream suppressions sync`. Default none.
 	Providers providerapi.Accounts `yaml:"providers,omitempty"`
+	// Console serves the pages for people.
+	Console console.Config `yaml:"console"`
 }
 
 // Mode says what a deployment is for.
@@ -102,6 +105,7 @@ func Default() Config {
 		Analytics:   analytics.Default(),
 		Suppression: suppression.Default(),
 		Alerting:    alerting.Default(),
+		Console:     console.Default(),
 	}
 }
 

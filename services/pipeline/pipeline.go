@@ -15,6 +15,7 @@ import (
 
 	"github.com/mailstream/mailstream/services/alerting"
 	"github.com/mailstream/mailstream/services/analytics"
+	"github.com/mailstream/mailstream/services/console"
 	"github.com/mailstream/mailstream/services/ingress"
 	"github.com/mailstream/mailstream/services/internal/address"
 	"github.com/mailstream/mailstream/services/internal/platform"
@@ -35,11 +36,12 @@ const (
 	Analytics   Name = "analytics"
 	Suppression Name = "suppression"
 	Alerting    Name = "alerting"
+	Console     Name = "console"
 )
 
 // Names returns the services in the order they start: consumers before the
-// ingress, so that the first webhook finds everybody listening.
-func Names() []Name { return []Name{Alerting, Suppression, Analytics, Ingress} }
+// ingress, so that the first webhook finds everybody listening, and the console last.
+func Names() []Name { return []Name{Alerting, Suppression, Analytics, Ingress, Console} }
 
 // Service is one running part.
 type Service interface {
@@ -72,6 +74,9 @@ func directory() []entry {
 		{Analytics, []string{"kafka", "clickhouse", "analytics"}, func(c Config, s platform.Shared) (Service, error) { return analytics.New(c.Analytics, s) }},
 		{Suppression, []string{"kafka", "privacy", "state", "suppression"}, func(c Config, s platform.Shared) (Service, error) { return suppression.New(c.Suppression, s) }},
 		{Alerting, []string{"kafka", "clickhouse", "alerting"}, func(c Config, s platform.Shared) (Service, error) { return alerting.New(c.Alerting, s) }},
+		{Console, []string{"kafka", "clickhouse", "privacy", "console"}, func(c Config, s platform.Shared) (Service, error) {
+			return console.New(c.Console, c.consoleWorld(s.Log), s)
+		}},
 		{Topics, []string{"kafka"}, nil},
 		{Migrate, []string{"clickhouse", "analytics"}, nil},
 		{Simulate, []string{"ingress"}, nil},

@@ -33,7 +33,7 @@ import (
 func strictBroker(t *testing.T) *apachekafka.Broker {
 	t.Helper()
 	users := ""
-	for _, name := range append([]string{"topics"}, "ingress", "analytics", "suppression", "alerting") {
+	for _, name := range append([]string{"topics"}, "ingress", "analytics", "suppression", "alerting", "console") {
 		users += fmt.Sprintf(" user_mailstream-%s=\"%s\"", name, password(name))
 	}
 	b, err := apachekafka.Start(t.Context(), apachekafka.Options{DataDir: t.TempDir(), Log: t.Output(), Properties: map[string]string{
@@ -187,7 +187,7 @@ func checkDenied(t *testing.T, b *apachekafka.Broker) {
 	for _, try := range []struct{ user, topic string }{
 		{"ingress", "email.suppressions"}, {"ingress", "email.alerts"}, {"suppression", "email.alert_controls"},
 		{"analytics", "webhook.shop.order"}, {"suppression", "webhook.shop.order"}, {"analytics", "email.delivered"}, {"analytics", "email.suppressions"},
-		{"alerting", "email.suppressions"}, {"analytics", "email.erasures"}, {"suppression", "email.erasures"}, {"suppression", "email.bounced"}, {"topics", "email.bounced"},
+		{"alerting", "email.suppressions"}, {"alerting", "email.audit"}, {"analytics", "email.erasures"}, {"suppression", "email.erasures"}, {"suppression", "email.bounced"}, {"topics", "email.bounced"},
 	} {
 		client, err := kgo.NewClient(kgo.SeedBrokers(b.Listener("EXTERNAL")),
 			kgo.SASL(plain.Auth{User: "mailstream-" + try.user, Pass: password(try.user)}.AsMechanism()))

@@ -51,6 +51,7 @@ func newRoot(p process) *cobra.Command {
 		{pipeline.Analytics, "Store the events of Kafka in ClickHouse"},
 		{pipeline.Suppression, "Keep the suppression list and answer checks"},
 		{pipeline.Alerting, "Watch block rates and alert Slack"},
+		{pipeline.Console, "Serve the pages where people see how their mail fares"},
 	} {
 		root.AddCommand(c.service(s.name, s.short))
 	}

@@ -133,17 +133,22 @@ type Limits struct {
 	RowsRead   int64         // before any filter but those by index
 	RowsResult int64
 	Memory     int64 // bytes
+	// ReadOnlyUser says that the user may only read, and so may not set that itself.
+	ReadOnlyUser bool
 }
 
 // SelectWithin is Select for a query that may only read, within limits.
 func (c *Client) SelectWithin(ctx context.Context, limits Limits, dest any, query string, args ...any) error {
-	return c.Select(driver.Context(ctx, driver.WithSettings(driver.Settings{
-		"readonly":           2, // nothing is written; settings may come with the query
+	settings := driver.Settings{
 		"max_execution_time": int(limits.Time.Seconds()),
 		"max_rows_to_read":   limits.RowsRead,
 		"max_result_rows":    limits.RowsResult,
 		"max_memory_usage":   limits.Memory,
-	})), dest, query, args...)
+	}
+	if !limits.ReadOnlyUser {
+		settings["readonly"] = 2 // nothing is written; settings may come with the query
+	}
+	return c.Select(driver.Context(ctx, driver.WithSettings(settings)), dest, query, args...)
 }
 
 // Arg is the value of the parameter {name:Type} of a query.

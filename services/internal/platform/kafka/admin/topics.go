@@ -54,11 +54,12 @@ type Topic struct {
 }
 
 // Topics returns how all topics have to be: the event topics in the order of
-// their types, those of webhooks, dead letters, suppressions, alerts, their controls, rates and erasures.
+// their types, those of webhooks, dead letters, suppressions, alerts, their controls, rates,
+// erasures and the audit.
 func Topics(cfg kafka.Config) []Topic {
 	c := cfg.Topics
 	events := deleting(c.Retention)
-	specs := make([]Topic, 0, len(schemas.Types())+len(cfg.Webhooks)+6)
+	specs := make([]Topic, 0, len(schemas.Types())+len(cfg.Webhooks)+7)
 	for _, name := range append(schemas.EventTopics(cfg.TopicPrefix), cfg.Webhooks...) {
 		specs = append(specs, newTopic(c, name, events))
 	}
@@ -70,6 +71,7 @@ func Topics(cfg kafka.Config) []Topic {
 		newTopic(c, schemas.AlertControlsTopic(cfg.TopicPrefix), compacting(c)),
 		newTopic(c, schemas.RatesTopic(cfg.TopicPrefix), deleting(c.RatesRetention)),
 		newTopic(c, schemas.ErasuresTopic(cfg.TopicPrefix), compacting(c)),
+		newTopic(c, schemas.AuditTopic(cfg.TopicPrefix), compacting(c)), // each key once: kept for ever
 	)
 }
 

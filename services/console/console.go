@@ -1,0 +1,148 @@
+// Package console is the page where a deliverability engineer starts the day: whether
+// all is well, where not, what became of one person's mail, and the few things to do
+// about it.
+//
+// It keeps no state: it reads ClickHouse as a user who may only read, asks the services
+// for what is now, and has them make every change. Who looked at a person and who
+// changed what is written to the audit topic first; what cannot be written there is not
+// done. A part that is away leaves a notice and the rest of the page.
+//
+// It judges nothing itself, and it is no API for senders: those are the services'.
+package console
+
+import (
+	"context"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/console/internal/audit"
+	"github.com/mailstream/mailstream/services/console/internal/auth"
+	"github.com/mailstream/mailstream/services/console/internal/history"
+	"github.com/mailstream/mailstream/services/console/internal/page"
+	"github.com/mailstream/mailstream/services/console/internal/peer"
+	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/platform"
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+)
+
+// What the configuration of the other services says; see page.
+type (
+	World    = page.World
+	Source   = page.Source
+	Rule     = page.Rule
+	Trial    = page.Trial
+	Backtest = page.Backtest
+)
+
+// Service is the console. Make it with New; Run it once.
+type Service struct {
+	cfg    Config
+	shared platform.Shared
+	world  World
+	server *httpserver.Server
+	watch  *admin.Watch
+	life   *lifecycle.Life
+}
+
+// New builds the service; it connects nowhere.
+func New(cfg Config, world World, shared platform.Shared) (*Service, error) {
+	var faults config.Problems
+	p := faults.At("console")
+	cfg.Validate(p)
+	p.Check(shared.Hasher != nil, "pepper", "needs privacy.pepper")
+	if err := faults.Err(); err != nil {
+		return nil, err
+	}
+	s := &Service{cfg: cfg, shared: shared, world: world, life: lifecycle.New(shared.Log)}
+	if err := s.life.Build(s.build); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// build makes the parts of the service.
+func (s *Service) build() error {
+	kc, log, reg := s.shared.Kafka, s.shared.Log, s.shared.Registry
+	producer, err := produce.New(kc, produce.Config{Name: "console"}, log, reg)
+	if err != nil {
+		return err
+	}
+	s.life.Closes("producer", producer.Close)
+	store := s.shared.ClickHouse
+	restricted := s.cfg.ClickHouse.Username != ""
+	if restricted {
+		store.Username, store.Password = s.cfg.ClickHouse.Username, s.cfg.ClickHouse.Password
+	}
+	client, err := clickhouse.Open(store, log, reg)
+	if err != nil {
+		return err
+	}
+	s.life.Closes("clickhouse client", func(context.Context) error { return client.Close() })
+	gate, err := auth.New(s.cfg.Auth, time.Now)
+	if err != nil {
+		return err
+	}
+	suppression, alerting, ingress := peer.New("suppression", s.cfg.Suppression), peer.New("alerting", s.cfg.Alerting), peer.NewMetrics(s.cfg.Ingress.MetricsURL)
+	s.life.ClosesPlain("connections to services", func() { suppression.Close(); alerting.Close(); ingress.Close() })
+	topic := schemas.AuditTopic(kc.TopicPrefix)
+	site, err := page.New(page.Options{
+		Gate: gate, History: history.New(client, restricted), Suppression: suppression, Alerting: alerting, Ingress: ingress,
+		World: s.world, Trail: audit.New(topic, producer, log), Hash: s.hash, Now: time.Now, Log: telemetry.Throttled(log, telemetry.ByName),
+	})
+	if err != nil {
+		return err
+	}
+	s.server, err = httpserver.New(s.cfg.Config, httpserver.Options{Name: "console", Handler: site, Ready: s.readiness, Proxies: gate.Proxies()}, log, reg)
+	if err != nil {
+		return err
+	}
+	if s.cfg.Auth.Open() {
+		log.Warn("no way to sign in is configured: everybody on this host is admin")
+	}
+	if s.watch, err = admin.NewWatch(kc, admin.WatchConfig{Name: "console", Topics: []string{topic}}, log, reg); err != nil {
+		return err
+	}
+	s.life.ClosesPlain("topic watch", s.watch.Close)
+	return nil
+}
+
+// hash returns the recipient hash of an address that a person typed.
+func (s *Service) hash(typed string) (string, error) {
+	canonical, err := address.One(typed)
+	if err != nil {
+		return "", err
+	}
+	return s.shared.Hasher.Hash(canonical), nil
+}
+
+// Ready is closed once it can serve all pages.
+func (s *Service) Ready() <-chan struct{} { return s.life.Ready() }
+
+// Addr is the host:port of its HTTP listener, "" before it listens.
+func (s *Service) Addr() string { return s.server.Addr() }
+
+// MetricsAddr returns host:port of /metrics, "" before it listens and where metrics are
+// off.
+func (s *Service) MetricsAddr() string { return s.server.MetricsAddr() }
+
+// readiness says why the console should not be asked. ClickHouse and the services may
+// be away: the pages say so.
+func (s *Service) readiness() error { return s.watch.Fault() }
+
+// Run works until ctx is done, which is no error.
+func (s *Service) Run(ctx context.Context) error { return s.life.Run(ctx, s.tasks()) }
+
+// tasks is how the service starts; it stops in reverse. Pages are served from the start:
+// only what has to be written down waits for the topic.
+func (s *Service) tasks() []lifecycle.Task {
+	return []lifecycle.Task{
+		{Name: "http", Run: s.server.Run, Ready: s.server.Ready()},
+		{Name: "topics", Start: s.watch.Await, Run: s.watch.Run},
+	}
+}

@@ -1,0 +1,197 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+)
+
+const (
+	password = "a password of the tests"
+	bearer   = "a-token-of-the-tests"
+)
+
+// gate makes one whose clock stands at now.
+func gate(t *testing.T, now *time.Time, change func(*Config)) *Gate {
+	t.Helper()
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcryptCostMin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Default()
+	cfg.Users = config.Literal("# people\nana:operator:" + string(hash) + "\nsam:support:" + string(hash) + "\n")
+	cfg.Tokens = []Token{{Name: "report", Role: "viewer", Token: config.Literal(bearer)}}
+	change(&cfg)
+	var p config.Problems
+	cfg.Validate(p.At("auth"))
+	if err := p.Err(); err != nil {
+		t.Fatal(err)
+	}
+	g, err := New(cfg, func() time.Time { return *now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func request(from string, headers ...string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "http://console.example/", nil)
+	r.RemoteAddr = from + ":1234"
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	return r
+}
+
+func TestGate_LetsInWhoProvesItAndNobodyElse(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	g := gate(t, &now, func(c *Config) {
+		c.Proxy.Networks, c.Proxy.Roles = []string{"10.1.0.0/16"}, map[string]string{"mail-ops": "operator", "all": "viewer"}
+	})
+	basic := func(name, pass string) []string {
+		r := request("192.0.2.1")
+		r.SetBasicAuth(name, pass)
+		return []string{"Authorization", r.Header.Get("Authorization")}
+	}
+	for name, tt := range map[string]struct {
+		from    string
+		headers []string
+		want    string
+	}{
+		"nothing":                 {"192.0.2.1", nil, "no: " + ErrNotSignedIn.Error()},
+		"password":                {"192.0.2.1", basic("ana", password), "ana operator"},
+		"wrong password":          {"192.0.2.2", basic("ana", "x"), "no: " + ErrWrong.Error()},
+		"unknown name":            {"192.0.2.3", basic("eve", password), "no: " + ErrWrong.Error()},
+		"token":                   {"192.0.2.1", []string{"Authorization", "Bearer " + bearer}, "report viewer"},
+		"wrong token":             {"192.0.2.4", []string{"Authorization", "Bearer x"}, "no: " + ErrWrong.Error()},
+		"proxy":                   {"10.1.2.3", []string{"X-Forwarded-User", "bo", "X-Forwarded-Groups", "all, mail-ops"}, "bo operator"},
+		"proxy, group unknown":    {"10.1.2.3", []string{"X-Forwarded-User", "bo", "X-Forwarded-Groups", "sales"}, "no: " + ErrNotSignedIn.Error()},
+		"its headers from others": {"10.2.2.3", []string{"X-Forwarded-User", "bo", "X-Forwarded-Groups", "mail-ops"}, "no: " + ErrNotSignedIn.Error()},
+		"a cookie of nobody":      {"192.0.2.1", []string{"Cookie", cookieSession + "=AAAA"}, "no: " + ErrExpired.Error()},
+	} {
+		u, err := g.User(request(tt.from, tt.headers...))
+		got := u.Name + " " + u.Role.String()
+		if err != nil {
+			got = "no: " + err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
+	}
+}
+
+func TestGate_WithoutAWayInKnowsOnlyThisHostsNames(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	g := gate(t, &now, func(c *Config) { *c = Default() })
+	for host, fine := range map[string]bool{"127.0.0.1:8088": true, "localhost:8088": true, "[::1]:8088": true, "localhost": true, "evil.example:8088": false, "127.0.0.1.evil.example": false, "": false} {
+		r := request("127.0.0.1")
+		r.Host = host
+		if _, err := g.User(r); (err == nil) != fine {
+			t.Errorf("host %q: %v, want fine %t", host, err, fine)
+		}
+	}
+}
+
+// cookieOf returns the session that a sign-in gives.
+func cookieOf(t *testing.T, g *Gate, u User) *http.Cookie {
+	t.Helper()
+	w := httptest.NewRecorder()
+	if err := g.SignIn(w, u); err != nil {
+		t.Fatal(err)
+	}
+	return w.Result().Cookies()[0]
+}
+
+func TestSession_EndsAndCannotBeChanged(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	g := gate(t, &now, func(*Config) {})
+	c := cookieOf(t, g, User{Name: "sam", Role: Support})
+	if !strings.HasPrefix(c.Name, "__Host-") || !c.Secure || !c.HttpOnly || c.Path != "/" || c.Domain != "" {
+		t.Errorf("cookie %+v is not bound to the host", c)
+	}
+	with := func(value string) error {
+		_, err := g.User(request("192.0.2.1", "Cookie", c.Name+"="+value))
+		return err
+	}
+	if err := with(c.Value); err != nil {
+		t.Fatal(err)
+	}
+	for i := range len(c.Value) {
+		changed := []byte(c.Value)
+		changed[i] ^= 1
+		if string(changed) != c.Value && with(string(changed)) == nil && i < len(c.Value)-1 {
+			t.Errorf("byte %d may be changed", i)
+		}
+	}
+	if u, err := g.User(request("192.0.2.1", "Cookie", pair(cookieOf(t, g, User{Name: "sam", Role: Admin})))); err != nil || u.Role != Support {
+		t.Errorf("a session above the role of the list: %v %v", u.Role, err)
+	}
+	if _, err := g.User(request("192.0.2.1", "Cookie", pair(cookieOf(t, g, User{Name: "gone", Role: Admin})))); !errors.Is(err, ErrExpired) {
+		t.Errorf("somebody off the list: %v", err)
+	}
+	now = now.Add(sessionLifeUsual)
+	if err := with(c.Value); !errors.Is(err, ErrExpired) {
+		t.Errorf("after its time: %v", err)
+	}
+}
+
+func TestGuesses_AreSlowedByNetworkAndName(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	g := gate(t, &now, func(*Config) {})
+	for i := range guessesMax { // one name, many networks
+		if _, err := g.Password(request(fmt.Sprintf("198.51.100.%d", i)), "ana", "wrong"); !errors.Is(err, ErrWrong) {
+			t.Fatal(err)
+		}
+	}
+	if _, err := g.Password(request("203.0.113.1"), "ana", password); !errors.Is(err, ErrTooOften) {
+		t.Errorf("the right password after %d wrong ones: %v", guessesMax, err)
+	}
+	for range guessesMax { // one network, many tokens
+		_, _ = g.User(request("192.0.2.9", "Authorization", "Bearer x")) // wrong
+	}
+	if _, err := g.User(request("192.0.2.9", "Authorization", "Bearer "+bearer)); !errors.Is(err, ErrTooOften) {
+		t.Errorf("the right token after %d wrong ones: %v", guessesMax, err)
+	}
+	now = now.Add(guessesSpan)
+	if _, err := g.Password(request("203.0.113.1"), "ana", password); err != nil {
+		t.Errorf("after the wait: %v", err)
+	}
+}
+
+func TestGuesses_AreBounded(t *testing.T) {
+	t.Parallel()
+	g := newGuesses(time.Now)
+	for i := range guessersMax + 10 {
+		g.wrong(peer(request("192.0.2.1")), fmt.Sprint(i))
+	}
+	if len(g.known) > guessersMax+2 {
+		t.Errorf("%d are remembered", len(g.known))
+	}
+}
+
+func FuzzParseUsers(f *testing.F) {
+	f.Add("ana:admin:$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy")
+	f.Add("# nobody\n\n:::")
+	f.Fuzz(func(t *testing.T, text string) {
+		users, err := parseUsers(text)
+		for name, u := range users {
+			if name == "" || u.role <= Nobody || err != nil {
+				t.Errorf("%q has role %d, %v", name, u.role, err)
+			}
+		}
+	})
+}
+
+func pair(c *http.Cookie) string { return c.Name + "=" + c.Value }

@@ -1,0 +1,184 @@
+package auth
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+)
+
+// The reasons why a request is not let in.
+var (
+	ErrNotSignedIn = errors.New("nobody is signed in")
+	ErrWrong       = errors.New("name and password do not belong together")
+	ErrTooOften    = errors.New("too many wrong passwords: wait some minutes")
+	ErrExpired     = errors.New("the session is over: sign in")
+	ErrHost        = errors.New("the console is not known by that name: open it at 127.0.0.1 or localhost")
+)
+
+// Gate says who makes a request.
+type Gate struct {
+	cfg      Config
+	users    map[string]account
+	tokens   []token
+	proxies  []netip.Prefix
+	seal     sealer
+	guesses  *guesses
+	provider *provider // nil without OIDC
+	now      func() time.Time
+	nobody   []byte // a hash to compare with, so that unknown names take as long
+}
+
+type token struct {
+	sum  [sha256.Size]byte
+	user User
+}
+
+// New builds the gate of a valid configuration; it connects nowhere.
+func New(cfg Config, now func() time.Time) (*Gate, error) {
+	users, err := parseUsers(cfg.Users.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	proxies, err := prefixes(cfg.Proxy.Networks)
+	if err != nil {
+		return nil, err
+	}
+	key := []byte(cfg.SessionKey.Reveal())
+	if len(key) == 0 {
+		key = make([]byte, sessionKeyMin)
+		_, _ = rand.Read(key) // never fails, as documented
+	}
+	seal, err := newSealer(key)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gate{cfg: cfg, users: users, proxies: proxies, seal: seal, guesses: newGuesses(now), now: now}
+	for _, t := range cfg.Tokens {
+		role, err := ParseRole(t.Role)
+		if err != nil {
+			return nil, err
+		}
+		g.tokens = append(g.tokens, token{sha256.Sum256([]byte(t.Token.Reveal())), User{Name: t.Name, Role: role}})
+	}
+	if len(users) > 0 {
+		if g.nobody, err = bcrypt.GenerateFromPassword([]byte("nobody"), bcryptCostUsual); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.OIDC.Issuer != "" {
+		g.provider = newProvider(cfg.OIDC)
+	}
+	return g, nil
+}
+
+// bcryptCostUsual is that of the hash unknown names are compared with.
+const bcryptCostUsual = 12
+
+// Proxies returns the trusted ones.
+func (g *Gate) Proxies() []netip.Prefix { return g.proxies }
+
+// HasPasswords says whether people may sign in by a form.
+func (g *Gate) HasPasswords() bool { return len(g.users) > 0 }
+
+// HasOIDC says whether people may sign in at a provider.
+func (g *Gate) HasOIDC() bool { return g.provider != nil }
+
+// User says who makes the request, or why nobody is let in.
+func (g *Gate) User(r *http.Request) (User, error) {
+	if g.cfg.Open() {
+		// Any web page may give its own name our address (DNS rebinding); the browser
+		// then takes us for that page. Its name stays in the request.
+		if !loopbackName(r.Host) {
+			return User{}, ErrHost
+		}
+		return User{Name: "local", Role: Admin}, nil
+	}
+	if u, ok := g.fromProxy(r); ok {
+		return u, nil
+	}
+	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	switch {
+	case strings.EqualFold(scheme, "Bearer"):
+		return g.bearer(r, strings.TrimSpace(given))
+	case strings.EqualFold(scheme, "Basic"):
+		name, password, _ := r.BasicAuth()
+		return g.Password(r, name, password)
+	}
+	return g.session(r)
+}
+
+// loopbackName says whether a Host header names this host.
+func loopbackName(host string) bool {
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		host = host[:i]
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// fromProxy reads the headers of a trusted proxy.
+func (g *Gate) fromProxy(r *http.Request) (User, bool) {
+	if len(g.proxies) == 0 || !httpserver.Within(peer(r), g.proxies) {
+		return User{}, false
+	}
+	name := r.Header.Get(g.cfg.Proxy.UserHeader)
+	role := highest(strings.Split(r.Header.Get(g.cfg.Proxy.GroupsHeader), ","), g.cfg.Proxy.Roles)
+	return User{Name: name, Role: role}, name != "" && role > Nobody
+}
+
+func (g *Gate) bearer(r *http.Request, given string) (User, error) {
+	if g.guesses.blocked(peer(r), "") {
+		return User{}, ErrTooOften
+	}
+	sum := sha256.Sum256([]byte(given))
+	found := -1
+	for i := range g.tokens { // all of them each time, so that no position shows
+		if subtle.ConstantTimeCompare(sum[:], g.tokens[i].sum[:]) == 1 {
+			found = i
+		}
+	}
+	if found < 0 {
+		g.guesses.wrong(peer(r), "")
+		return User{}, ErrWrong
+	}
+	return g.tokens[found].user, nil
+}
+
+// Password checks a name and a password. After some wrong ones from one network, or
+// for one name, it refuses for a while without looking.
+func (g *Gate) Password(r *http.Request, name, password string) (User, error) {
+	if g.guesses.blocked(peer(r), name) {
+		return User{}, ErrTooOften
+	}
+	known, ok := g.users[name]
+	hash := known.hash
+	if !ok {
+		hash = g.nobody
+	}
+	if err := bcrypt.CompareHashAndPassword(hash, []byte(password)); err != nil || !ok {
+		g.guesses.wrong(peer(r), name)
+		return User{}, ErrWrong
+	}
+	g.guesses.right(peer(r), name)
+	return User{Name: name, Role: known.role}, nil
+}
+
+func peer(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap().WithZone("")
+}

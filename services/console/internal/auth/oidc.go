@@ -1,0 +1,137 @@
+package auth
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+)
+
+// provider is where people sign in by OpenID Connect. It is asked for its addresses
+// and keys at the first sign-in, so that a provider that is away does not stop the
+// console.
+type provider struct {
+	cfg OIDC
+
+	mu       sync.Mutex
+	found    *oidc.Provider // guarded by mu
+	verifier *oidc.IDTokenVerifier
+}
+
+func newProvider(cfg OIDC) *provider { return &provider{cfg: cfg} }
+
+// flowLife is how long a person has to sign in at the provider.
+const flowLife = 10 * time.Minute
+
+// oidcTimeout bounds one call of the provider.
+const oidcTimeout = 10 * time.Second
+
+// flow is what the console remembers of a sign-in that is under way.
+type flow struct {
+	State    string    `json:"s"`
+	Nonce    string    `json:"n"`
+	Verifier string    `json:"v"`
+	Until    time.Time `json:"u"`
+}
+
+// discover asks the provider where its parts are; a fault is not remembered.
+func (p *provider) discover(ctx context.Context) (*oauth2.Config, *oidc.IDTokenVerifier, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.found == nil {
+		// The keys are fetched long after this request: the context must outlive it.
+		found, err := oidc.NewProvider(context.WithoutCancel(ctx), p.cfg.Issuer)
+		if err != nil {
+			return nil, nil, fmt.Errorf("ask the provider of sign-ins: %w", err)
+		}
+		p.found, p.verifier = found, found.Verifier(&oidc.Config{ClientID: p.cfg.ClientID})
+	}
+	return &oauth2.Config{
+		ClientID: p.cfg.ClientID, ClientSecret: p.cfg.ClientSecret.Reveal(), RedirectURL: p.cfg.RedirectURL,
+		Endpoint: p.found.Endpoint(), Scopes: []string{oidc.ScopeOpenID, "profile", "email", p.cfg.GroupsClaim},
+	}, p.verifier, nil
+}
+
+// client bounds each call.
+func client(ctx context.Context) context.Context {
+	return oidc.ClientContext(ctx, &http.Client{Timeout: oidcTimeout})
+}
+
+// BeginOIDC returns where the person signs in, and keeps the flow in a cookie.
+func (g *Gate) BeginOIDC(w http.ResponseWriter, r *http.Request) (string, error) {
+	at, _, err := g.provider.discover(client(r.Context()))
+	if err != nil {
+		return "", err
+	}
+	f := flow{State: randomText(), Nonce: randomText(), Verifier: oauth2.GenerateVerifier(), Until: g.now().Add(flowLife)}
+	value, err := g.seal.put(cookieFlow, f)
+	if err != nil {
+		return "", err
+	}
+	http.SetCookie(w, cookie(cookieFlow, value, int(flowLife.Seconds())))
+	return at.AuthCodeURL(f.State, oidc.Nonce(f.Nonce), oauth2.S256ChallengeOption(f.Verifier)), nil
+}
+
+var errFlow = errors.New("read the answer of the provider: it does not belong to a sign-in of this browser, or it came too late")
+
+// EndOIDC reads the answer of the provider.
+func (g *Gate) EndOIDC(w http.ResponseWriter, r *http.Request) (User, error) {
+	http.SetCookie(w, cookie(cookieFlow, "", -1))
+	c, err := r.Cookie(cookieFlow)
+	if err != nil {
+		return User{}, errFlow
+	}
+	var f flow
+	if err := g.seal.get(cookieFlow, c.Value, &f); err != nil || !g.now().Before(f.Until) ||
+		subtle.ConstantTimeCompare([]byte(f.State), []byte(r.URL.Query().Get("state"))) != 1 {
+		return User{}, errFlow
+	}
+	ctx := client(r.Context())
+	at, verifier, err := g.provider.discover(ctx)
+	if err != nil {
+		return User{}, err
+	}
+	got, err := at.Exchange(ctx, r.URL.Query().Get("code"), oauth2.VerifierOption(f.Verifier))
+	if err != nil {
+		return User{}, fmt.Errorf("exchange the code of the sign-in: %w", err)
+	}
+	raw, _ := got.Extra("id_token").(string)
+	id, err := verifier.Verify(ctx, raw)
+	if err != nil {
+		return User{}, fmt.Errorf("verify the token of the sign-in: %w", err)
+	}
+	if subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(f.Nonce)) != 1 {
+		return User{}, errFlow
+	}
+	return g.userOf(id)
+}
+
+// userOf reads name and groups of a verified token.
+func (g *Gate) userOf(id *oidc.IDToken) (User, error) {
+	var claims map[string]any
+	if err := id.Claims(&claims); err != nil {
+		return User{}, fmt.Errorf("read the token of the sign-in: %w", err)
+	}
+	var groups []string
+	list, _ := claims[g.cfg.OIDC.GroupsClaim].([]any)
+	for _, item := range list {
+		if text, ok := item.(string); ok {
+			groups = append(groups, text)
+		}
+	}
+	name, _ := claims["preferred_username"].(string)
+	if name == "" {
+		name = id.Subject
+	}
+	role := highest(groups, g.cfg.OIDC.Roles)
+	if role == Nobody {
+		return User{}, fmt.Errorf("sign in: no group of this person has a role: add one to console.auth.oidc.roles")
+	}
+	return User{Name: name, Role: role, Browser: true}, nil
+}

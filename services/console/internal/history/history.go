@@ -1,0 +1,200 @@
+// Package history answers the pages from ClickHouse: counts, events, people,
+// incidents, dead letters. It only reads, as a user who can do nothing else where one
+// is configured, and within limits of time, rows and memory for each query, so that a
+// page can slow nobody down. A result that was cut says so.
+package history
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"time"
+
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
+)
+
+//go:embed sql/*.sql
+var files embed.FS
+
+// The limits of one query; a page makes a few at once.
+const (
+	queryTimeMax   = 5 * time.Second
+	queryRowsMax   = 500_000_000
+	resultRowsMax  = 200_000
+	queryMemoryMax = 1 << 30 // bytes
+
+	// EventsMax bounds the events of a timeline, LettersMax the groups of dead letters,
+	// ValuesMax the lines of a breakdown.
+	EventsMax  = 500
+	LettersMax = 100
+	ValuesMax  = 50
+	rowsMax    = 1_000 // incidents of a page
+)
+
+// Reader asks ClickHouse.
+type Reader struct {
+	db         *clickhouse.Client
+	restricted bool
+}
+
+// New returns a reader over client. Restricted says that its user may only read, and
+// so may not even say so itself.
+func New(client *clickhouse.Client, restricted bool) *Reader { return &Reader{client, restricted} }
+
+func (r *Reader) ask(ctx context.Context, name string, into any, args ...any) error {
+	text, err := files.ReadFile("sql/" + name + ".sql")
+	if err != nil {
+		return fmt.Errorf("read query %s: %w", name, err)
+	}
+	limits := clickhouse.Limits{Time: queryTimeMax, RowsRead: queryRowsMax, RowsResult: resultRowsMax, Memory: queryMemoryMax, ReadOnlyUser: r.restricted}
+	ctx, cancel := context.WithTimeout(ctx, 2*queryTimeMax)
+	defer cancel()
+	if err := r.db.SelectWithin(ctx, limits, into, string(text), args...); err != nil {
+		return fmt.Errorf("ask for %s: %w", name, err)
+	}
+	return nil
+}
+
+// moment is a time parameter, as ClickHouse reads it.
+func moment(name string, t time.Time) any {
+	return clickhouse.Arg(name, t.UTC().Format("2006-01-02 15:04:05.000"))
+}
+
+// Span is a part of time.
+type Span struct{ From, To time.Time }
+
+// Count is how many events of a type a source had in an hour.
+type Count struct {
+	Hour   time.Time `ch:"hour"`
+	Source string    `ch:"source"`
+	Type   string    `ch:"type"`
+	Events uint64    `ch:"events"`
+}
+
+// Counts returns the counts by hour of all sources.
+func (r *Reader) Counts(ctx context.Context, s Span) (rows []Count, err error) {
+	err = r.ask(ctx, "counts", &rows, moment("from", s.From), moment("to", s.To))
+	return rows, err
+}
+
+// Seen is what was last received of a source.
+type Seen struct {
+	Source     string    `ch:"source"`
+	Provider   string    `ch:"provider"`
+	Time       time.Time `ch:"last_time"`
+	ReceivedAt time.Time `ch:"last_received"`
+	Recent     uint64    `ch:"recent"` // events of the last hour
+}
+
+// Sources returns what was last received of each source since a time.
+func (r *Reader) Sources(ctx context.Context, since time.Time) (rows []Seen, err error) {
+	err = r.ask(ctx, "sources", &rows, moment("since", since))
+	return rows, err
+}
+
+// Arrival is how the events of a source and type came in.
+type Arrival struct {
+	Type   string    `ch:"type" json:"type"`
+	Events uint64    `ch:"events" json:"events"`
+	Rows   uint64    `ch:"rows" json:"rows"` // with repeats that are not merged away yet
+	First  time.Time `ch:"first_time" json:"first"`
+	Last   time.Time `ch:"last_time" json:"last"`
+	P50    float64   `ch:"p50" json:"late_p50_seconds"`
+	P99    float64   `ch:"p99" json:"late_p99_seconds"`
+}
+
+// Repeats are the rows of events that were received before.
+func (a Arrival) Repeats() uint64 { return a.Rows - min(a.Rows, a.Events) }
+
+// Arrivals returns how the events of one source came in.
+func (r *Reader) Arrivals(ctx context.Context, source string, s Span) (rows []Arrival, err error) {
+	err = r.ask(ctx, "arrivals", &rows, clickhouse.Arg("source", source), moment("from", s.From), moment("to", s.To))
+	return rows, err
+}
+
+// Outcome is how many messages had which outcome, of a part of time or of a value.
+type Outcome struct {
+	At         time.Time `ch:"at" json:"at,omitzero"`
+	Value      string    `ch:"value" json:"value,omitempty"`
+	Delivered  uint64    `ch:"delivered" json:"delivered"`
+	Bounced    uint64    `ch:"bounced" json:"bounced"`
+	Blocked    uint64    `ch:"blocked" json:"blocked"`
+	Deferred   uint64    `ch:"deferred" json:"deferred"`
+	Complained uint64    `ch:"complained" json:"complained"`
+}
+
+// Tried is how many reached an end.
+func (o Outcome) Tried() uint64 { return o.Delivered + o.Bounced + o.Blocked }
+
+// Filter narrows what is counted; "" takes all.
+type Filter struct{ Source, MailboxProvider, Domain string }
+
+func (f Filter) args() []any {
+	return []any{clickhouse.Arg("source", f.Source), clickhouse.Arg("mailbox_provider", f.MailboxProvider), clickhouse.Arg("domain", f.Domain)}
+}
+
+// Series returns outcomes in steps of whole hours.
+func (r *Reader) Series(ctx context.Context, s Span, step time.Duration, f Filter) (rows []Outcome, err error) {
+	args := append(f.args(), moment("from", s.From), moment("to", s.To), clickhouse.Arg("step", fmt.Sprint(int(step.Seconds()))))
+	err = r.ask(ctx, "series", &rows, args...)
+	return rows, err
+}
+
+// Breakdown returns outcomes by the values of a dimension, the largest first, and
+// whether there are more than ValuesMax. Campaigns and sending IPs are counted from
+// the events, all others from the counts by hour.
+func (r *Reader) Breakdown(ctx context.Context, by string, s Span, f Filter) (rows []Outcome, cut bool, err error) {
+	name := "breakdown"
+	if by == "campaign" || by == "sending_ip" {
+		name = "breakdown_events"
+	}
+	args := append(f.args(), moment("from", s.From), moment("to", s.To), clickhouse.Arg("by", by), clickhouse.Arg("limit", fmt.Sprint(ValuesMax+1)))
+	err = r.ask(ctx, name, &rows, args...)
+	cut = len(rows) > ValuesMax
+	return rows[:min(len(rows), ValuesMax)], cut, err
+}
+
+// Minute is the mail of one minute to what an incident is about.
+type Minute struct {
+	At        time.Time `ch:"at" json:"at"`
+	Delivered uint64    `ch:"delivered" json:"delivered"`
+	Bounced   uint64    `ch:"bounced" json:"bounced"`
+	Blocked   uint64    `ch:"blocked" json:"blocked"`
+}
+
+// Minutes returns the mail around an incident by minute.
+func (r *Reader) Minutes(ctx context.Context, s Span, f Filter) (rows []Minute, err error) {
+	err = r.ask(ctx, "minutes", &rows, append(f.args(), moment("from", s.From), moment("to", s.To))...)
+	return rows, err
+}
+
+// Reply is what remote servers answered, how often.
+type Reply struct {
+	Reply  string    `ch:"reply" json:"reply"`
+	Reason string    `ch:"reason" json:"reason"`
+	Cause  string    `ch:"cause" json:"cause"`
+	Events uint64    `ch:"events" json:"events"`
+	First  time.Time `ch:"first_time" json:"first"`
+}
+
+// Replies returns the most frequent refusals.
+func (r *Reader) Replies(ctx context.Context, s Span, f Filter) (rows []Reply, err error) {
+	err = r.ask(ctx, "replies", &rows, append(f.args(), moment("from", s.From), moment("to", s.To))...)
+	return rows, err
+}
+
+// Carrier is a value whose share of the refused is beside its share of all.
+type Carrier struct {
+	Dimension string  `ch:"dimension" json:"dimension"`
+	Value     string  `ch:"value" json:"value"`
+	Refused   uint64  `ch:"refused" json:"refused"`
+	All       uint64  `ch:"all_messages" json:"all"`
+	Lift      float64 `ch:"lift" json:"lift"`
+}
+
+// Changed returns the campaigns, sending IPs, sources and causes that carry the
+// refusals: those whose share of them is twice that of the mail.
+func (r *Reader) Changed(ctx context.Context, s Span, f Filter) (rows []Carrier, err error) {
+	err = r.ask(ctx, "changed", &rows, append(f.args(), moment("from", s.From), moment("to", s.To))...)
+	return rows, err
+}

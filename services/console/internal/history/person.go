@@ -1,0 +1,172 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
+)
+
+// Event is one event of a timeline.
+type Event struct {
+	ID               string    `ch:"event_id" json:"id"`
+	Type             string    `ch:"event_type" json:"type"`
+	Time             time.Time `ch:"at" json:"time"`
+	ReceivedAt       time.Time `ch:"received" json:"received_at"`
+	Seen             uint64    `ch:"seen" json:"seen"` // how often it was received
+	Provider         string    `ch:"provider" json:"provider"`
+	Source           string    `ch:"source" json:"source"`
+	ProviderEvent    string    `ch:"provider_event" json:"provider_event,omitempty"`
+	MessageID        string    `ch:"message_id" json:"message_id,omitempty"`
+	Recipient        string    `ch:"recipient" json:"recipient,omitempty"`
+	RecipientHash    string    `ch:"recipient_hash" json:"recipient_hash,omitempty"`
+	RecipientDomain  string    `ch:"recipient_domain" json:"recipient_domain,omitempty"`
+	MailboxProvider  string    `ch:"mailbox_provider" json:"mailbox_provider,omitempty"`
+	Campaign         string    `ch:"campaign" json:"campaign,omitempty"`
+	BounceType       string    `ch:"bounce_type" json:"bounce_type,omitempty"`
+	Reason           string    `ch:"reason" json:"reason,omitempty"`
+	Cause            string    `ch:"cause" json:"cause,omitempty"`
+	Confidence       string    `ch:"confidence" json:"confidence,omitempty"`
+	Classifier       string    `ch:"classifier" json:"classifier,omitempty"`
+	Permanent        *bool     `ch:"permanent" json:"permanent,omitempty"`
+	SMTPCode         uint16    `ch:"smtp_code" json:"smtp_code,omitempty"`
+	EnhancedCode     string    `ch:"enhanced_code" json:"enhanced_code,omitempty"`
+	SMTPReply        string    `ch:"smtp_reply" json:"smtp_reply,omitempty"`
+	Blocklist        string    `ch:"blocklist" json:"blocklist,omitempty"`
+	BlocklistURL     string    `ch:"blocklist_url" json:"blocklist_url,omitempty"`
+	URL              string    `ch:"url" json:"url,omitempty"`
+	UserAgent        string    `ch:"user_agent" json:"user_agent,omitempty"`
+	Machine          *bool     `ch:"machine" json:"machine,omitempty"`
+	SendingIP        string    `ch:"sending_ip" json:"sending_ip,omitempty"`
+	FeedbackSource   string    `ch:"feedback_source" json:"feedback_source,omitempty"`
+	ReceivedAfter    float64   `json:"received_after_seconds"`
+	IncidentsCounted []string  `json:"incidents,omitempty"`
+}
+
+// Selection says whose events are wanted: those of a person, or of a message, by all
+// sources or one.
+type Selection struct{ Hash, MessageID, Source string }
+
+// Events returns the events of a selection, the latest first, each once however often
+// it was received, and whether there are more than EventsMax.
+func (r *Reader) Events(ctx context.Context, s Selection) (rows []Event, cut bool, err error) {
+	name := "person_events"
+	if s.MessageID != "" {
+		name = "message_events"
+	}
+	err = r.ask(ctx, name, &rows, clickhouse.Arg("hash", s.Hash), clickhouse.Arg("message", s.MessageID),
+		clickhouse.Arg("source", s.Source), clickhouse.Arg("limit", fmt.Sprint(EventsMax+1)))
+	cut = len(rows) > EventsMax
+	rows = rows[:min(len(rows), EventsMax)]
+	for i := range rows {
+		rows[i].ReceivedAfter = rows[i].ReceivedAt.Sub(rows[i].Time).Seconds()
+	}
+	return rows, cut, err
+}
+
+// Suppression is one entry of the list, active or not.
+type Suppression struct {
+	Hash        string     `ch:"recipient_hash" json:"recipient_hash"`
+	Scope       string     `ch:"scope" json:"scope"`
+	Reason      string     `ch:"reason" json:"reason"`
+	Active      bool       `ch:"active" json:"active"`
+	Since       *time.Time `ch:"since" json:"since,omitempty"`
+	RemovedAt   *time.Time `ch:"removed_at" json:"removed_at,omitempty"`
+	ExpiresAt   *time.Time `ch:"expires_at" json:"expires_at,omitempty"`
+	Evidence    string     `ch:"evidence" json:"evidence,omitempty"`
+	Provider    string     `ch:"provider" json:"provider,omitempty"`
+	Source      string     `ch:"source" json:"source,omitempty"`
+	Note        string     `ch:"note" json:"note,omitempty"`
+	RemovedBy   string     `ch:"removed_by" json:"removed_by,omitempty"`
+	RemovedNote string     `ch:"removed_note" json:"removed_note,omitempty"`
+}
+
+// Suppressions returns what the list says of a person.
+func (r *Reader) Suppressions(ctx context.Context, hash string) (rows []Suppression, err error) {
+	err = r.ask(ctx, "person_suppressions", &rows, clickhouse.Arg("hash", hash))
+	return rows, err
+}
+
+// Total is how many entries of the list hold, by reason.
+type Total struct {
+	Reason string `ch:"reason" json:"reason"`
+	Active uint64 `ch:"entries" json:"active"`
+	Day    uint64 `ch:"day" json:"last_day"` // of them since a day
+}
+
+// Totals counts the list.
+func (r *Reader) Totals(ctx context.Context) (rows []Total, err error) {
+	err = r.ask(ctx, "suppression_totals", &rows)
+	return rows, err
+}
+
+// Incident is one firing period of an alert.
+type Incident struct {
+	ID         string            `ch:"incident" json:"incident"`
+	Rule       string            `ch:"rule" json:"rule"`
+	Labels     map[string]string `ch:"labels" json:"labels"`
+	State      string            `ch:"state" json:"state"`
+	Value      float64           `ch:"value" json:"value"`
+	Peak       float64           `ch:"peak" json:"peak"`
+	Threshold  float64           `ch:"threshold" json:"threshold"`
+	Delivered  uint64            `ch:"delivered" json:"delivered"`
+	Bounced    uint64            `ch:"bounced" json:"bounced"`
+	Blocked    uint64            `ch:"blocked" json:"blocked"`
+	Window     string            `ch:"window" json:"window"`
+	Since      time.Time         `ch:"since" json:"since"`
+	UpdatedAt  time.Time         `ch:"updated_at" json:"updated_at"`
+	ResolvedAt *time.Time        `ch:"resolved_at" json:"resolved_at,omitempty"`
+	Ended      string            `ch:"ended" json:"ended,omitempty"`
+}
+
+// Open says whether it is not over.
+func (i Incident) Open() bool { return i.State != "resolved" }
+
+// Counted says whether an event of that time, to that domain and mailbox provider, by
+// that source, is one of those the incident is about.
+func (i Incident) Counted(e Event) bool {
+	window, err := time.ParseDuration(i.Window)
+	if err != nil {
+		return false
+	}
+	if e.Time.Before(i.Since.Add(-window)) || i.ResolvedAt != nil && e.Time.After(*i.ResolvedAt) {
+		return false
+	}
+	of := map[string]string{"source": e.Source, "recipient_domain": e.RecipientDomain, "mailbox_provider": e.MailboxProvider, "campaign": e.Campaign, "sending_ip": e.SendingIP}
+	for label, value := range i.Labels {
+		if is, known := of[label]; known && is != value {
+			return false
+		}
+	}
+	return true
+}
+
+// Incidents returns those that lasted within s, the latest first.
+func (r *Reader) Incidents(ctx context.Context, s Span) (rows []Incident, cut bool, err error) {
+	err = r.ask(ctx, "incidents", &rows, moment("from", s.From), moment("to", s.To), clickhouse.Arg("limit", fmt.Sprint(rowsMax+1)))
+	cut = len(rows) > rowsMax
+	return rows[:min(len(rows), rowsMax)], cut, err
+}
+
+// Letters are dead letters of one kind.
+type Letters struct {
+	Service  string    `ch:"service" json:"service"`
+	Reason   string    `ch:"reason" json:"reason"`
+	Provider string    `ch:"provider" json:"provider,omitempty"`
+	Source   string    `ch:"source" json:"source,omitempty"`
+	Count    uint64    `ch:"letters" json:"count"`
+	Bytes    uint64    `ch:"size" json:"bytes"`
+	First    time.Time `ch:"first_time" json:"first"`
+	Last     time.Time `ch:"last_time" json:"last"`
+	ID       string    `ch:"sample_id" json:"sample_id"`
+	Detail   string    `ch:"sample_detail" json:"detail"`
+	Sample   string    `ch:"sample" json:"sample,omitempty"`
+}
+
+// DeadLetters returns dead letters by kind, the most frequent first.
+func (r *Reader) DeadLetters(ctx context.Context, source string) (rows []Letters, cut bool, err error) {
+	err = r.ask(ctx, "dead_letters", &rows, clickhouse.Arg("source", source), clickhouse.Arg("limit", fmt.Sprint(LettersMax+1)))
+	cut = len(rows) > LettersMax
+	return rows[:min(len(rows), LettersMax)], cut, err
+}

@@ -1,0 +1,200 @@
+package page
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/mailstream/mailstream/services/console/internal/history"
+)
+
+// deliverabilityData is what became of the mail, over time and by what it is compared.
+type deliverabilityData struct {
+	Now     time.Time      `json:"now"`
+	Range   string         `json:"range"`
+	From    time.Time      `json:"from"`
+	To      time.Time      `json:"to"`
+	By      string         `json:"by"`
+	Show    string         `json:"show"`
+	Filter  history.Filter `json:"filter"`
+	Totals  []total        `json:"totals"`
+	Plot    Plot           `json:"plot"`
+	Rows    []breakdown    `json:"rows"`
+	Cut     bool           `json:"cut"`
+	Ranges  []string       `json:"-"`
+	Bys     []string       `json:"-"`
+	Shows   []string       `json:"-"`
+	Sources []Source       `json:"-"`
+}
+
+// total is one rate of the range beside that of the period before.
+type total struct {
+	Name   string `json:"name"`
+	Now    Rate   `json:"now"`
+	Before Rate   `json:"before"`
+}
+
+type breakdown struct {
+	Value string `json:"value"`
+	N     uint64 `json:"n"`
+	Rates []Rate `json:"rates"` // in the order of Shows
+}
+
+// rangeSteps are the ranges and the steps of their plots.
+func rangeSteps() map[string][2]time.Duration {
+	return map[string][2]time.Duration{
+		"24h": {day, time.Hour}, "7d": {7 * day, 3 * time.Hour}, "30d": {30 * day, 12 * time.Hour}, "90d": {90 * day, day},
+	}
+}
+
+func (d *deliverabilityData) read(v *visit) error {
+	q, err := v.only("range", "by", "show", "source", "mailbox_provider", "domain", "from", "to", "format")
+	if err != nil {
+		return err
+	}
+	d.Ranges, d.Bys = []string{"24h", "7d", "30d", "90d"}, []string{"mailbox_provider", "domain", "source", "campaign", "sending_ip"}
+	d.Shows = []string{"delivered", "bounced", "blocked", "complained", "deferred"}
+	choose := func(into *string, name, usual string, known []string) {
+		if *into = q.Get(name); *into == "" {
+			*into = usual
+		}
+		if !slices.Contains(known, *into) && err == nil {
+			err = badInput(fmt.Sprintf("%.40q is no value of %s.", *into, name), fmt.Sprintf("Choose one of %v.", known))
+		}
+	}
+	choose(&d.Range, "range", "24h", d.Ranges)
+	choose(&d.By, "by", "mailbox_provider", d.Bys)
+	choose(&d.Show, "show", "blocked", d.Shows)
+	if err != nil {
+		return err
+	}
+	d.Filter = history.Filter{Source: q.Get("source"), MailboxProvider: q.Get("mailbox_provider"), Domain: q.Get("domain")}
+	d.To, d.From = d.Now, d.Now.Add(-rangeSteps()[d.Range][0])
+	if q.Has("from") || q.Has("to") {
+		from, fromErr := time.Parse(time.RFC3339, q.Get("from"))
+		to, toErr := time.Parse(time.RFC3339, q.Get("to"))
+		switch {
+		case fromErr != nil || toErr != nil:
+			return badInput("from and to are not both times like 2026-01-02T15:04:05Z.", "Give both, or use a range.")
+		case !from.Before(to):
+			return badInput("The range ends before it begins.", "Exchange from and to.")
+		case to.Sub(from) > 400*day:
+			return badInput("The range is longer than 400 days, which is as long as events are kept.", "Choose a shorter one.")
+		}
+		d.From, d.To = from.UTC(), to.UTC()
+	}
+	if format := q.Get("format"); format != "" && format != "csv" {
+		return badInput(fmt.Sprintf("%.40q is no format.", format), "Leave it out, or ask for csv.")
+	}
+	return nil
+}
+
+// step is that of the plot.
+func (d *deliverabilityData) step() time.Duration {
+	for _, r := range d.Ranges {
+		if s := rangeSteps()[r]; d.To.Sub(d.From) <= s[0] {
+			return s[1]
+		}
+	}
+	return 7 * day
+}
+
+func (s *Site) deliverability(v *visit) (view, error) {
+	d := deliverabilityData{Now: s.Now().UTC(), Sources: s.World.Sources, Rows: []breakdown{}}
+	if err := d.read(v); err != nil {
+		return view{}, err
+	}
+	length := d.To.Sub(d.From)
+	now, before := history.Span{From: d.From, To: d.To}, history.Span{From: d.From.Add(-length), To: d.From}
+	var (
+		series, earlier, rows []history.Outcome
+		incidents             []history.Incident
+		errs                  [4]error
+	)
+	parts := parallel{}
+	parts.add(func(ctx context.Context) { series, errs[0] = s.History.Series(ctx, now, d.step(), d.Filter) })
+	parts.add(func(ctx context.Context) { earlier, errs[1] = s.History.Series(ctx, before, d.step(), d.Filter) })
+	parts.add(func(ctx context.Context) { rows, d.Cut, errs[2] = s.History.Breakdown(ctx, d.By, now, d.Filter) })
+	parts.add(func(ctx context.Context) { incidents, _, errs[3] = s.History.Incidents(ctx, now) })
+	parts.run(v.Context())
+	s.notice(v, "ClickHouse", firstOf(errs[:]...))
+	for _, o := range rows {
+		b := breakdown{Value: o.Value, N: o.Tried()}
+		for _, name := range d.Shows {
+			b.Rates = append(b.Rates, of(o).rate(name))
+		}
+		d.Rows = append(d.Rows, b)
+	}
+	for _, name := range d.Shows {
+		d.Totals = append(d.Totals, total{name, sum(series).rate(name), sum(earlier).rate(name)})
+	}
+	d.draw(series, earlier, incidents)
+	shown := view{name: "deliverability", title: "Deliverability", data: d}
+	if v.URL.Query().Get("format") == "csv" {
+		shown.csv = d.csv()
+	}
+	return shown, nil
+}
+
+func of(o history.Outcome) outcomes {
+	return outcomes{Delivered: o.Delivered, Bounced: o.Bounced, Blocked: o.Blocked, Deferred: o.Deferred, Complained: o.Complained}
+}
+
+func sum(list []history.Outcome) (all outcomes) {
+	for _, o := range list {
+		all.Delivered += o.Delivered
+		all.Bounced += o.Bounced
+		all.Blocked += o.Blocked
+		all.Deferred += o.Deferred
+		all.Complained += o.Complained
+	}
+	return all
+}
+
+// draw makes the plot of one rate, with the period before.
+func (d *deliverabilityData) draw(series, earlier []history.Outcome, incidents []history.Incident) {
+	d.Plot = Plot{ID: "rate", Caption: "Rate of " + d.Show + " mail", Percent: true, Columns: []string{d.Show, "the period before"}}
+	step, length := d.step(), d.To.Sub(d.From)
+	at := func(list []history.Outcome) map[time.Time]outcomes {
+		m := map[time.Time]outcomes{}
+		for _, o := range list {
+			m[o.At.UTC().Truncate(step)] = of(o)
+		}
+		return m
+	}
+	now, before := at(series), at(earlier)
+	value := func(o outcomes) *float64 {
+		r := o.rate(d.Show)
+		if r.Of == 0 {
+			return nil
+		}
+		v := r.Value()
+		return &v
+	}
+	for t := d.From.Truncate(step); t.Before(d.To); t = t.Add(step) {
+		o := now[t]
+		d.Plot.Rows = append(d.Plot.Rows, PlotRow{At: t, Values: []*float64{value(o), value(before[t.Add(-length).Truncate(step)])}, N: o.rate(d.Show).Of})
+	}
+	for _, in := range incidents {
+		d.Plot.Marks = append(d.Plot.Marks, PlotMark{in.Since, in.Rule + ": " + labelWords(in.Labels), in.ID})
+	}
+}
+
+// csv is the breakdown as a table.
+func (d *deliverabilityData) csv() [][]string {
+	head := []string{d.By, "n"}
+	for _, name := range d.Shows {
+		head = append(head, name, name+"_of")
+	}
+	table := [][]string{head}
+	for _, b := range d.Rows {
+		row := []string{b.Value, strconv.FormatUint(b.N, 10)}
+		for _, r := range b.Rates {
+			row = append(row, strconv.FormatUint(r.Part, 10), strconv.FormatUint(r.Of, 10))
+		}
+		table = append(table, row)
+	}
+	return table
+}

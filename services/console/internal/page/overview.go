@@ -1,0 +1,359 @@
+package page
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/console/internal/history"
+)
+
+const day = 24 * time.Hour
+
+// overviewData is the page people open first.
+type overviewData struct {
+	Now         time.Time          `json:"now"`
+	Well        bool               `json:"well"` // nothing needs a look
+	Look        []look             `json:"look,omitempty"`
+	Sources     []sourceRow        `json:"sources"`
+	Rates       []rateTile         `json:"rates"`
+	Incidents   []history.Incident `json:"incidents"`
+	DeadLetters uint64             `json:"dead_letters"`
+	LagSeconds  *float64           `json:"suppression_lag_seconds,omitempty"`
+	Webhooks    string             `json:"-"`
+	Known       bool               `json:"-"` // ClickHouse answered
+}
+
+// look is something that needs a look, and where.
+type look struct {
+	Text string `json:"text"`
+	Href string `json:"href"`
+}
+
+type sourceRow struct {
+	Source
+	State    string    `json:"state"` // receiving, quiet, never
+	Last     time.Time `json:"last_event,omitzero"`
+	LastHour uint64    `json:"last_hour"`
+	Day      Spark     `json:"hours"`
+	Outcomes outcomes  `json:"outcomes"`
+}
+
+// outcomes are counts of one day.
+type outcomes struct {
+	Delivered  uint64 `json:"delivered"`
+	Bounced    uint64 `json:"bounced"`
+	Blocked    uint64 `json:"blocked"`
+	Complained uint64 `json:"complained"`
+	Deferred   uint64 `json:"deferred"`
+}
+
+func (o *outcomes) add(kind string, n uint64) {
+	switch kind {
+	case "delivered":
+		o.Delivered += n
+	case "bounced":
+		o.Bounced += n
+	case "blocked":
+		o.Blocked += n
+	case "complained":
+		o.Complained += n
+	case "deferred":
+		o.Deferred += n
+	}
+}
+
+func (o outcomes) tried() uint64 { return o.Delivered + o.Bounced + o.Blocked }
+
+// rate returns one of the rates by its name.
+func (o outcomes) rate(name string) Rate {
+	switch name {
+	case "delivered":
+		return Rate{o.Delivered, o.tried()}
+	case "bounced":
+		return Rate{o.Bounced, o.tried()}
+	case "blocked":
+		return Rate{o.Blocked, o.tried()}
+	case "deferred":
+		return Rate{o.Deferred, o.tried() + o.Deferred}
+	}
+	return Rate{o.Complained, o.Delivered}
+}
+
+// Delivers is the rate that a row shows.
+func (o outcomes) Delivers() Rate { return o.rate("delivered") }
+
+// rateTile is a rate of today beside the median of the seven days before.
+type rateTile struct {
+	Name   string  `json:"name"`
+	Today  Rate    `json:"today"`
+	Median float64 `json:"median"`
+	Worse  bool    `json:"worse"`
+}
+
+// overview loads all parts at once; each may be away.
+func (s *Site) overview(v *visit) (view, error) {
+	if _, err := v.only(); err != nil {
+		return view{}, err
+	}
+	now := s.Now().UTC()
+	d := overviewData{Now: now, Webhooks: s.World.Webhooks, Incidents: []history.Incident{}}
+	var (
+		counts                         []history.Count
+		seen                           []history.Seen
+		letters                        []history.Letters
+		open                           []history.Incident
+		list                           struct{ Suppressed []any }
+		countsErr, seenErr, lettersErr error
+		openErr, listErr               error
+		lag                            struct {
+			LagMS float64 `json:"lag_ms"`
+		}
+	)
+	parts := parallel{}
+	parts.add(func(ctx context.Context) {
+		counts, countsErr = s.History.Counts(ctx, history.Span{From: now.Add(-8 * day), To: now.Add(time.Hour)})
+	})
+	parts.add(func(ctx context.Context) { seen, seenErr = s.History.Sources(ctx, now.Add(-2*day)) })
+	parts.add(func(ctx context.Context) { letters, _, lettersErr = s.History.DeadLetters(ctx, "") })
+	parts.add(func(ctx context.Context) { open, openErr = s.open(ctx) })
+	parts.add(func(ctx context.Context) { listErr = s.Suppression.Get(ctx, "/v1/suppressions?limit=1", &lag) })
+	parts.run(v.Context())
+	_ = list // the list itself is another page
+	d.Known = !s.notice(v, "ClickHouse", countsErr)
+	s.notice(v, "ClickHouse", firstOf(seenErr, lettersErr))
+	if s.notice(v, "The alerting service", openErr) {
+		open, _, openErr = s.History.Incidents(v.Context(), history.Span{From: now, To: now.Add(time.Hour)})
+		s.notice(v, "ClickHouse", openErr)
+	}
+	if !s.notice(v, "The suppression service", listErr) {
+		seconds := lag.LagMS / 1000
+		d.LagSeconds = &seconds
+	}
+	for _, l := range letters {
+		d.DeadLetters += l.Count
+	}
+	d.Incidents = append(d.Incidents, open...)
+	d.Sources = s.rowsOf(counts, seen, now)
+	d.Rates = tiles(counts, now)
+	d.judge(len(v.notices) > 0)
+	return view{name: "overview", title: "Overview", data: d}, nil
+}
+
+// parallel runs the parts of a page beside each other.
+type parallel []func(context.Context)
+
+func (p *parallel) add(f func(context.Context)) { *p = append(*p, f) }
+
+func (p *parallel) run(ctx context.Context) {
+	var g errgroup.Group
+	for _, f := range *p {
+		g.Go(func() error { f(ctx); return nil })
+	}
+	_ = g.Wait() // each part keeps its own error
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open returns the incidents that last, as alerting knows them now.
+func (s *Site) open(ctx context.Context) ([]history.Incident, error) {
+	var answer struct {
+		Alerts []schemas.Alert `json:"alerts"`
+	}
+	if err := s.Alerting.Get(ctx, "/v1/alerts?state=firing,recovering", &answer); err != nil {
+		return nil, err
+	}
+	var list []history.Incident
+	for i := range answer.Alerts {
+		list = append(list, incidentOf(&answer.Alerts[i]))
+	}
+	return list, nil
+}
+
+// incidentOf writes what alerting says in the form of ClickHouse.
+func incidentOf(a *schemas.Alert) history.Incident {
+	in := history.Incident{
+		ID: a.Incident, Rule: a.Rule, Labels: a.Labels, State: string(a.State), Value: a.Value, Peak: a.Peak, Threshold: a.Threshold,
+		Delivered: uint64(a.Counts.Delivered), Bounced: uint64(a.Counts.Bounced), Blocked: uint64(a.Counts.Blocked),
+		Window: a.Window, Since: a.Since, UpdatedAt: a.UpdatedAt, Ended: string(a.Ended),
+	}
+	if !a.ResolvedAt.IsZero() {
+		in.ResolvedAt = &a.ResolvedAt
+	}
+	return in
+}
+
+// rowsOf gives every configured source a row, and every other one that sent.
+func (s *Site) rowsOf(counts []history.Count, seen []history.Seen, now time.Time) []sourceRow {
+	rows := map[string]*sourceRow{}
+	row := func(name string) *sourceRow {
+		if rows[name] == nil {
+			rows[name] = &sourceRow{Source: Source{Name: name}, State: "never", Day: Spark{make([]uint64, 24)}}
+		}
+		return rows[name]
+	}
+	for _, c := range s.World.Sources {
+		row(c.Name).Provider = c.Provider
+	}
+	for _, c := range counts {
+		r := row(c.Source)
+		if r.State == "never" {
+			r.State = "quiet"
+		}
+		if back := int(now.Sub(c.Hour).Hours()); back >= 0 && back < 24 {
+			r.Day.Values[23-back] += c.Events
+			r.Outcomes.add(c.Type, c.Events)
+		}
+	}
+	for _, one := range seen {
+		r := row(one.Source)
+		r.Provider, r.Last, r.LastHour = one.Provider, one.ReceivedAt, one.Recent
+		if r.State = "quiet"; now.Sub(one.ReceivedAt) < time.Hour {
+			r.State = "receiving"
+		}
+	}
+	list := make([]sourceRow, 0, len(rows))
+	for _, r := range rows {
+		list = append(list, *r)
+	}
+	slices.SortFunc(list, func(a, b sourceRow) int {
+		if x, y := rank(a.State), rank(b.State); x != y {
+			return x - y
+		}
+		if x, y := a.Day.Sum(), b.Day.Sum(); x != y {
+			return int(min(1, max(-1, int64(y)-int64(x))))
+		}
+		if a.Name < b.Name {
+			return -1
+		}
+		return 1
+	})
+	return list
+}
+
+func rank(state string) int { return slices.Index([]string{"quiet", "receiving", "never"}, state) }
+
+// tiles are the four rates of the last 24 hours, and of the seven days before.
+func tiles(counts []history.Count, now time.Time) (list []rateTile) {
+	var days [8]outcomes // 0 is the last 24 hours
+	for _, c := range counts {
+		if back := int(now.Sub(c.Hour) / day); back >= 0 && back < len(days) {
+			days[back].add(c.Type, c.Events)
+		}
+	}
+	for _, name := range []string{"delivered", "bounced", "blocked", "complained"} {
+		t := rateTile{Name: name, Today: days[0].rate(name)}
+		var before []float64
+		for _, o := range days[1:] {
+			if r := o.rate(name); !r.Few() {
+				before = append(before, r.Value())
+			}
+		}
+		if slices.Sort(before); len(before) > 0 {
+			t.Median = before[len(before)/2]
+			t.Worse = !t.Today.Few() && worse(name, t.Today.Value(), t.Median)
+		}
+		list = append(list, t)
+	}
+	return list
+}
+
+// worse says whether a rate is so far from the usual one that a person should look:
+// half of what is lost on top of it, and more than a hundredth of the mail.
+func worse(name string, today, median float64) bool {
+	if name == "delivered" {
+		today, median = 1-today, 1-median
+	}
+	margin := 0.01
+	if name == "complained" {
+		margin = 0.001
+	}
+	return today > median*1.5 && today-median > margin
+}
+
+// judge says in one glance whether all is well.
+func (d *overviewData) judge(blind bool) {
+	for _, in := range d.Incidents {
+		if in.Open() {
+			d.Look = append(d.Look, look{in.Rule + ": " + labelWords(in.Labels), "/incidents/" + in.ID})
+		}
+	}
+	for _, r := range d.Sources {
+		if r.State == "quiet" {
+			d.Look = append(d.Look, look{"No event from " + r.Name + " for more than an hour", "/sources/" + r.Name})
+		}
+	}
+	for _, t := range d.Rates {
+		if t.Worse {
+			d.Look = append(d.Look, look{"The rate of " + t.Name + " mail is worse than usual", "/deliverability?show=" + t.Name})
+		}
+	}
+	if d.DeadLetters > 0 {
+		d.Look = append(d.Look, look{thousands(d.DeadLetters) + " dead letters wait", "/dead-letters"})
+	}
+	d.Well = len(d.Look) == 0 && !blind
+}
+
+// sourceData is one source.
+type sourceData struct {
+	Now time.Time `json:"now"`
+	sourceRow
+	Arrivals   []history.Arrival `json:"arrivals"`
+	Balance    *balance          `json:"balance,omitempty"`
+	Letters    []history.Letters `json:"dead_letters,omitempty"`
+	Plot       Plot              `json:"plot"`
+	Webhook    string            `json:"webhook"`
+	Duplicates uint64            `json:"repeats"`
+}
+
+func (s *Site) source(v *visit) (view, error) {
+	if _, err := v.only(); err != nil {
+		return view{}, err
+	}
+	now, name := s.Now().UTC(), v.PathValue("name")
+	d := sourceData{Now: now, Webhook: s.World.Webhooks + "/v1/webhooks/" + name, Arrivals: []history.Arrival{}}
+	var (
+		counts                                     []history.Count
+		seen                                       []history.Seen
+		countsErr, seenErr, arrivalErr, lettersErr error
+	)
+	span := history.Span{From: now.Add(-day), To: now.Add(time.Hour)}
+	parts := parallel{}
+	parts.add(func(ctx context.Context) {
+		counts, countsErr = s.History.Counts(ctx, history.Span{From: now.Add(-8 * day), To: now.Add(time.Hour)})
+	})
+	parts.add(func(ctx context.Context) { seen, seenErr = s.History.Sources(ctx, now.Add(-2*day)) })
+	parts.add(func(ctx context.Context) { d.Arrivals, arrivalErr = s.History.Arrivals(ctx, name, span) })
+	parts.add(func(ctx context.Context) { d.Letters, _, lettersErr = s.History.DeadLetters(ctx, name) })
+	parts.run(v.Context())
+	s.notice(v, "ClickHouse", firstOf(countsErr, seenErr, arrivalErr, lettersErr))
+	rows := s.rowsOf(counts, seen, now)
+	i := slices.IndexFunc(rows, func(r sourceRow) bool { return r.Name == name })
+	if i < 0 && (countsErr != nil || seenErr != nil) {
+		return view{}, fault{http.StatusServiceUnavailable, "This source is not known now", "It is not configured here, and ClickHouse does not answer.", "Try again in a minute."}
+	}
+	if i < 0 {
+		return view{}, notFound("No source is called " + name + ", and none of that name has sent anything for a week.")
+	}
+	d.sourceRow = rows[i]
+	for _, a := range d.Arrivals {
+		d.Duplicates += a.Rows - min(a.Rows, a.Events)
+	}
+	d.Plot = byHour(counts, name, now)
+	b, err := s.Ingress.Balance(v.Context(), name, d.Provider)
+	if !s.notice(v, "The ingress", err) {
+		d.Balance = &balance{b}
+	}
+	return view{name: "source", title: name, data: d}, nil
+}

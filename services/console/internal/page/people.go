@@ -1,0 +1,188 @@
+package page
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mailstream/mailstream/services/console/internal/auth"
+	"github.com/mailstream/mailstream/services/console/internal/history"
+)
+
+// roleWhole is who sees whole addresses; others see enough to know one they typed.
+const roleWhole = auth.Operator
+
+// searchData is the form, and what a message id was found at.
+type searchData struct {
+	Found []foundMessage `json:"found,omitempty"`
+}
+
+type foundMessage struct {
+	Source string `json:"source"`
+	ID     string `json:"id"`
+	Hash   string `json:"recipient_hash"`
+}
+
+func (s *Site) searchForm(v *visit) (view, error) {
+	if len(v.URL.Query()) > 0 {
+		return view{}, badInput("A search is no part of an address: what is searched would be in logs and histories.", "Type it into the form of this page.")
+	}
+	return view{name: "search", title: "Search", data: searchData{}}, nil
+}
+
+const queryBytesMax = 1_000 // a message id or an address
+
+var hashForm = regexp.MustCompile(`^[0-9a-f]{32,64}$`)
+
+// search finds a person by address or hash, or a message by its id. The answer leads
+// to a page whose address holds no address of a person.
+func (s *Site) search(v *visit) (view, error) {
+	query := strings.TrimSpace(v.PostForm.Get("q"))
+	if query == "" || len(query) > queryBytesMax || strings.ContainsFunc(query, func(r rune) bool { return r < ' ' }) {
+		return view{}, badInput("Nothing was searched: the field is empty, or longer than any address or message id.", "Type an address, such as ana@example.com, or the id of a message.")
+	}
+	if hashForm.MatchString(query) {
+		return view{goTo: "/people/" + query}, nil
+	}
+	hash, notAddress := s.Hash(query)
+	events, _, err := s.History.Events(v.Context(), history.Selection{MessageID: query})
+	if err != nil && notAddress != nil {
+		return view{}, fault{http.StatusServiceUnavailable, "Messages cannot be searched now", "ClickHouse does not answer.", "Try again in a minute, or search a person by address."}
+	}
+	var found []foundMessage
+	for i := range events {
+		m := foundMessage{events[i].Source, events[i].MessageID, events[i].RecipientHash}
+		if !slices.ContainsFunc(found, func(f foundMessage) bool { return f.Source == m.Source }) {
+			found = append(found, m)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return view{goTo: messagePath(found[0])}, nil
+	case len(found) > 1:
+		return view{name: "search", title: "Search", data: searchData{found}}, nil
+	case notAddress == nil:
+		return view{goTo: "/people/" + hash}, nil
+	}
+	return view{}, badInput("This is no address, and no message has that id.", "An address looks like ana@example.com. The id of a message is the one of the provider, which may differ from the Message-ID of the mail.")
+}
+
+func messagePath(m foundMessage) string {
+	return "/messages/" + url.PathEscape(m.Source) + "/" + url.PathEscape(m.ID)
+}
+
+// personData is all that is known of a person, or of one message.
+type personData struct {
+	Now          time.Time             `json:"now"`
+	Hash         string                `json:"recipient_hash,omitempty"`
+	Address      string                `json:"address,omitempty"`
+	Message      string                `json:"message_id,omitempty"`
+	Source       string                `json:"source,omitempty"`
+	Events       []history.Event       `json:"events"`
+	Cut          bool                  `json:"cut"`
+	Suppressions []history.Suppression `json:"suppressions"`
+	Known        bool                  `json:"known"` // ClickHouse answered
+}
+
+// Active says whether something suppresses the person now.
+func (d personData) Active() bool {
+	return slices.ContainsFunc(d.Suppressions, func(e history.Suppression) bool { return e.Active })
+}
+
+func (s *Site) person(v *visit) (view, error) {
+	if _, err := v.only(); err != nil {
+		return view{}, err
+	}
+	hash := v.PathValue("hash")
+	if !hashForm.MatchString(hash) {
+		return view{}, notFound("This is no recipient hash.")
+	}
+	if err := s.Trail.Note(v.Context(), Entry{By: v.user, Action: "person.view", Object: hash}); err != nil {
+		return view{}, unnoted(err)
+	}
+	d := personData{Now: s.Now().UTC(), Hash: hash}
+	return view{name: "person", title: "Person " + short(hash), data: s.story(v, d, history.Selection{Hash: hash})}, nil
+}
+
+func (s *Site) message(v *visit) (view, error) {
+	if _, err := v.only(); err != nil {
+		return view{}, err
+	}
+	d := personData{Now: s.Now().UTC(), Message: v.PathValue("id"), Source: v.PathValue("source")}
+	if err := s.Trail.Note(v.Context(), Entry{By: v.user, Action: "message.view", Object: Redact(d.Source + "/" + d.Message)}); err != nil {
+		return view{}, unnoted(err)
+	}
+	d = s.story(v, d, history.Selection{MessageID: d.Message, Source: d.Source})
+	if d.Known && len(d.Events) == 0 {
+		return view{}, notFound("No event is of a message of that id and source.")
+	}
+	return view{name: "person", title: "Message", data: d}, nil
+}
+
+// story fills the timeline.
+func (s *Site) story(v *visit, d personData, of history.Selection) personData {
+	var (
+		err, listErr, incidentsErr error
+		incidents                  []history.Incident
+	)
+	d.Events, d.Cut, err = s.History.Events(v.Context(), of)
+	d.Known = !s.notice(v, "ClickHouse", err)
+	if d.Hash == "" && len(d.Events) > 0 {
+		d.Hash = d.Events[0].RecipientHash
+	}
+	parts := parallel{}
+	if d.Hash != "" {
+		parts.add(func(ctx context.Context) { d.Suppressions, listErr = s.History.Suppressions(ctx, d.Hash) })
+	}
+	if n := len(d.Events); n > 0 {
+		span := history.Span{From: d.Events[n-1].Time, To: d.Events[0].Time.Add(day)}
+		parts.add(func(ctx context.Context) { incidents, _, incidentsErr = s.History.Incidents(ctx, span) })
+	}
+	parts.run(v.Context())
+	s.notice(v, "ClickHouse", firstOf(listErr, incidentsErr))
+	for i := range d.Events {
+		e := &d.Events[i]
+		if e.Type == "bounced" || e.Type == "blocked" || e.Type == "delivered" {
+			for _, in := range incidents {
+				if in.Counted(*e) {
+					e.IncidentsCounted = append(e.IncidentsCounted, in.ID)
+				}
+			}
+		}
+		if d.Address == "" {
+			d.Address = e.Recipient
+		}
+		if !v.user.May(roleWhole) {
+			hide(e)
+		}
+	}
+	if !v.user.May(roleWhole) {
+		d.Address = maskedOr(d.Address)
+		for i := range d.Suppressions {
+			d.Suppressions[i].Note, d.Suppressions[i].RemovedNote = Redact(d.Suppressions[i].Note), Redact(d.Suppressions[i].RemovedNote)
+		}
+	}
+	if d.Events == nil {
+		d.Events = []history.Event{}
+	}
+	return d
+}
+
+func maskedOr(address string) string {
+	if address == "" {
+		return ""
+	}
+	return masked(address)
+}
+
+// hide masks every address in an event.
+func hide(e *history.Event) {
+	e.Recipient = maskedOr(e.Recipient)
+	for _, text := range []*string{&e.SMTPReply, &e.URL, &e.UserAgent, &e.Campaign, &e.MessageID} {
+		*text = Redact(*text)
+	}
+}

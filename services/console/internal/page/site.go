@@ -1,0 +1,210 @@
+// Package page is what people see: each page loads what it shows, in one struct, which
+// a template shows to a browser and encoding/json to a program, so that both have the
+// same numbers. Pages work without JavaScript. A part that is away leaves a notice on
+// the page and everything else as it is; what needs a role refuses before it reads.
+//
+// It keeps nothing and decides nothing about mail: changes are calls of the services.
+package page
+
+import (
+	"context"
+	"embed"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/services/console/internal/auth"
+	"github.com/mailstream/mailstream/services/console/internal/history"
+	"github.com/mailstream/mailstream/services/console/internal/peer"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+//go:embed static
+var staticFiles embed.FS
+
+// Source is a configured source of the ingress.
+type Source struct {
+	Name     string `json:"name"`
+	Provider string `json:"provider"`
+}
+
+// Rule is a configured rule of alerting, in words.
+type Rule struct {
+	Name      string  `json:"name"`
+	Metric    string  `json:"metric"`
+	Severity  string  `json:"severity"`
+	By        string  `json:"by"`
+	Window    string  `json:"window"`
+	Threshold float64 `json:"threshold"`
+	MinVolume int64   `json:"min_volume"`
+	Judged    string  `json:"judged"` // stream, sql or off
+}
+
+// Trial is one rule of a back-test.
+type Trial struct {
+	Rule         string  `json:"rule"`
+	Incidents    int     `json:"incidents"`
+	PagesPerWeek float64 `json:"pages_per_week"`
+	Fired        int     `json:"fired"`
+	Both         int     `json:"both"`
+	Missed       int     `json:"missed"`
+	New          int     `json:"new"`
+}
+
+// Backtest plays history to the rules as they are.
+type Backtest func(ctx context.Context, from, to time.Time) ([]Trial, error)
+
+// World is what the configuration says of the other services.
+type World struct {
+	Sources  []Source
+	Rules    []Rule
+	Backtest Backtest // nil: not possible
+	Webhooks string   // the base URL of the ingress
+}
+
+// Trail keeps who looked at whom and who changed what.
+type Trail interface {
+	// Note keeps an entry for good before it returns.
+	Note(ctx context.Context, e Entry) error
+}
+
+// Entry is one look-up of a person or one change.
+type Entry struct {
+	By     auth.User
+	Action string // such as person.view
+	Object string // a recipient hash, an incident, a silence; no address
+	Note   string
+}
+
+// Options are the parts a site is built on.
+type Options struct {
+	Gate        *auth.Gate
+	History     *history.Reader
+	Suppression *peer.Client
+	Alerting    *peer.Client
+	Ingress     *peer.Metrics
+	World       World
+	Trail       Trail
+	// Hash gives the recipient hash of an address, or says that it is none.
+	Hash func(address string) (string, error)
+	Now  func() time.Time
+	Log  *zap.Logger
+}
+
+// Site serves the pages.
+type Site struct {
+	Options
+	templates map[string]*template.Template
+}
+
+// New returns the handler of all pages.
+func New(opt Options) (http.Handler, error) {
+	s := &Site{Options: opt}
+	var err error
+	if s.templates, err = parse(); err != nil {
+		return nil, err
+	}
+	static, err := fs.Sub(staticFiles, "static")
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /static/", cached(http.StripPrefix("/static/", http.FileServerFS(static))))
+	mux.HandleFunc("GET /login", s.loginForm)
+	mux.HandleFunc("POST /login", s.login)
+	mux.HandleFunc("POST /logout", s.logout)
+	mux.HandleFunc("GET /login/oidc", s.loginOIDC)
+	mux.HandleFunc("GET /login/oidc/callback", s.loginOIDCEnd)
+	s.pages(mux)
+	s.changes(mux)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, notFound("There is no such page.")) })
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, fault{http.StatusForbidden, "This form came from another site", "The browser says that another site sent it, so nothing was changed.", "Open the page here and try it from there. Behind a proxy, the proxy must pass on the Host header."})
+	}))
+	return headers(guard.Handler(mux)), nil
+}
+
+// pages are what is only looked at.
+func (s *Site) pages(mux *http.ServeMux) {
+	for path, p := range map[string]struct {
+		needs auth.Role
+		load  func(*visit) (view, error)
+	}{
+		"/{$}":                    {auth.Viewer, s.overview},
+		"/sources/{name}":         {auth.Viewer, s.source},
+		"/deliverability":         {auth.Viewer, s.deliverability},
+		"/incidents":              {auth.Viewer, s.incidents},
+		"/incidents/{id}":         {auth.Viewer, s.incident},
+		"/search":                 {auth.Support, s.searchForm},
+		"/people/{hash}":          {auth.Support, s.person},
+		"/messages/{source}/{id}": {auth.Support, s.message},
+		"/suppressions":           {auth.Viewer, s.suppressions},
+		"/dead-letters":           {auth.Viewer, s.deadLetters},
+		"/rules":                  {auth.Viewer, s.rules},
+	} {
+		mux.HandleFunc("GET "+path, s.visit(p.needs, p.load))
+	}
+	mux.HandleFunc("GET /suppressions/export", s.visit(auth.Admin, s.export))
+}
+
+// changes are the forms.
+func (s *Site) changes(mux *http.ServeMux) {
+	for path, p := range map[string]struct {
+		needs auth.Role
+		do    func(*visit) (view, error)
+	}{
+		"/search":                 {auth.Support, s.search},
+		"/suppressions/check":     {auth.Support, s.checkAddress},
+		"/suppressions/add":       {auth.Operator, s.addSuppression},
+		"/suppressions/lift":      {auth.Operator, s.liftSuppression},
+		"/suppressions/import":    {auth.Admin, s.importSuppressions},
+		"/incidents/{id}/ack":     {auth.Operator, s.acknowledge},
+		"/incidents/{id}/notes":   {auth.Operator, s.note},
+		"/incidents/{id}/silence": {auth.Operator, s.silence},
+		"/silences/{id}/end":      {auth.Operator, s.endSilence},
+		"/rules/backtest":         {auth.Viewer, s.backtest},
+		"/dead-letters/redrive":   {auth.Operator, s.redrive},
+		"/dead-letters/discard":   {auth.Admin, s.discard},
+	} {
+		mux.HandleFunc("POST "+path, s.visit(p.needs, p.do))
+	}
+}
+
+// policy has a page run and show only what is embedded here, be framed by nobody, and
+// send forms only here.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// headers are on every answer. No address of a page leaves as a Referer.
+func headers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// cached lets browsers keep what is embedded for an hour.
+func cached(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/") {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "public, max-age=3600")
+		next.ServeHTTP(w, r)
+	})
+}

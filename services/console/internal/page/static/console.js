@@ -1,0 +1,54 @@
+// What the pages gain with JavaScript: times in the viewer's zone, and plots that say
+// the value under the pointer. Everything is read from the page itself.
+(() => {
+  "use strict";
+  const zone = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+
+  const times = (root) => {
+    for (const t of root.querySelectorAll("time[datetime]")) t.textContent = zone.format(new Date(t.dateTime));
+  };
+
+  // A plot is drawn from the table below it, so both say the same.
+  const read = (table) => {
+    const rows = [...table.tBodies[0].rows];
+    const columns = table.tHead.rows[0].cells.length - 2;
+    const data = [rows.map((r) => Date.parse(r.querySelector("time").dateTime) / 1000)];
+    for (let i = 1; i <= columns; i++) data.push(rows.map((r) => ("v" in r.cells[i].dataset ? Number(r.cells[i].dataset.v) : null)));
+    return { data, names: [...table.tHead.rows[0].cells].slice(1, -1).map((c) => c.textContent) };
+  };
+
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  const draw = (figure) => {
+    const table = figure.querySelector("table.numbers");
+    const box = figure.querySelector(".drawing");
+    if (!table || !box || !window.uPlot) return;
+    const { data, names } = read(table);
+    if (data[0].length < 2) return;
+    const percent = figure.dataset.percent;
+    const text = (v) => (v == null ? "–" : percent ? (v * 100).toFixed(1) + " %" : v.toLocaleString());
+    const dash = [undefined, [6, 5], [2, 4]];
+    const series = names.map((name, i) => ({ label: name, stroke: colour("--s" + (i + 1)), width: 2, dash: dash[i], spanGaps: true, value: (_, v) => text(v), points: { show: false } }));
+    const limit = Number(figure.dataset.threshold);
+    if (limit) {
+      data.push(data[0].map(() => limit));
+      series.push({ label: "threshold", stroke: colour("--limit"), width: 1.5, value: (_, v) => text(v), points: { show: false } });
+    }
+    const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
+    const size = () => ({ width: Math.max(200, Math.floor(figure.clientWidth - 36)), height: 240 });
+    if (figure.uplot) figure.uplot.destroy();
+    box.textContent = "";
+    const plot = new uPlot({ ...size(), series: [{}, ...series], axes: [axis, { ...axis, size: 58, values: (_, vs) => vs.map(text) }],
+      scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } }, cursor: { drag: { x: true, y: false } } }, data, box);
+    figure.uplot = plot;
+    new ResizeObserver(() => plot.setSize(size())).observe(figure);
+  };
+
+  const all = (root) => {
+    times(root);
+    for (const f of root.querySelectorAll("figure[data-plot]")) draw(f);
+  };
+  all(document);
+  document.addEventListener("htmx:after:swap", () => times(document));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => all(document));
+})();

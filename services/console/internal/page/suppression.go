@@ -1,0 +1,243 @@
+package page
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/mailstream/mailstream/services/console/internal/history"
+	"github.com/mailstream/mailstream/services/console/internal/peer"
+)
+
+type suppressionsData struct {
+	Now     time.Time       `json:"now"`
+	Totals  []history.Total `json:"totals"`
+	Reason  string          `json:"reason,omitempty"`
+	Rows    []entry         `json:"suppressions"`
+	Next    string          `json:"next_cursor,omitempty"`
+	Checked *checked        `json:"checked,omitempty"`
+	Import  *imported       `json:"import,omitempty"`
+	Reasons []string        `json:"-"`
+}
+
+// entry is an entry of the list as the service shows it.
+type entry struct {
+	Address  string     `json:"address,omitempty"`
+	Hash     string     `json:"recipient_hash"`
+	Reason   string     `json:"reason"`
+	Scope    string     `json:"scope"`
+	Since    time.Time  `json:"since"`
+	Expires  *time.Time `json:"expires"`
+	Applies  bool       `json:"applies"`
+	Evidence struct {
+		EventID   string `json:"event_id,omitempty"`
+		RequestID string `json:"request_id,omitempty"`
+		Provider  string `json:"provider,omitempty"`
+		Source    string `json:"source,omitempty"`
+	} `json:"evidence"`
+	Note string `json:"note,omitempty"`
+}
+
+// checked is what the list says of one address.
+type checked struct {
+	Hash       string  `json:"recipient_hash"`
+	Masked     string  `json:"address"`
+	Suppressed bool    `json:"suppressed"`
+	Entries    []entry `json:"entries"`
+	Address    string  `json:"-"` // for the forms of an operator
+}
+
+// imported is what became of a file.
+type imported struct {
+	Accepted int `json:"accepted"`
+	Refused  []struct {
+		Line  int    `json:"line"`
+		Error string `json:"error"`
+	} `json:"refused"`
+	DryRun bool `json:"dry_run"`
+}
+
+// reasonNames are those of the list.
+func reasonNames() []string {
+	return []string{"hard_bounce", "soft_bounce", "complaint", "unsubscribe", "provider_suppressed", "manual"}
+}
+
+func (s *Site) suppressions(v *visit) (view, error) {
+	q, err := v.only("reason", "cursor")
+	if err != nil {
+		return view{}, err
+	}
+	d, err := s.listed(v, q)
+	return view{name: "suppressions", title: "Suppressions", data: d}, err
+}
+
+// listed loads the page of the list that q asks for.
+func (s *Site) listed(v *visit, q url.Values) (suppressionsData, error) {
+	d := suppressionsData{Now: s.Now().UTC(), Reason: q.Get("reason"), Rows: []entry{}, Reasons: reasonNames()}
+	if d.Reason != "" && !slices.Contains(d.Reasons, d.Reason) {
+		return d, badInput("There is no such reason.", "Choose one of "+strings.Join(d.Reasons, ", ")+".")
+	}
+	ask := url.Values{"limit": {"50"}}
+	for _, name := range []string{"reason", "cursor"} {
+		if q.Get(name) != "" {
+			ask.Set(name, q.Get(name))
+		}
+	}
+	var answer struct {
+		Suppressions []entry `json:"suppressions"`
+		Next         string  `json:"next_cursor"`
+	}
+	var listErr, totalsErr error
+	parts := parallel{}
+	parts.add(func(ctx context.Context) { listErr = s.Suppression.Get(ctx, "/v1/suppressions?"+ask.Encode(), &answer) })
+	parts.add(func(ctx context.Context) { d.Totals, totalsErr = s.History.Totals(ctx) })
+	parts.run(v.Context())
+	s.notice(v, "The suppression service", listErr)
+	s.notice(v, "ClickHouse", totalsErr)
+	d.Rows, d.Next = append(d.Rows, answer.Suppressions...), answer.Next
+	s.veil(v, d.Rows)
+	return d, nil
+}
+
+// veil masks the addresses of entries for those who may not see them.
+func (s *Site) veil(v *visit, rows []entry) {
+	if v.user.May(roleWhole) {
+		return
+	}
+	for i := range rows {
+		rows[i].Address, rows[i].Note = maskedOr(rows[i].Address), Redact(rows[i].Note)
+	}
+}
+
+// address reads the field of that name, which must be an address.
+func (s *Site) address(v *visit) (address, hash string, err error) {
+	address = strings.TrimSpace(v.PostForm.Get("address"))
+	hash, err = s.Hash(address)
+	if err != nil {
+		return "", "", badInput("This is no address.", "An address looks like ana@example.com; nothing was changed.")
+	}
+	return address, hash, nil
+}
+
+// checkAddress says why an address is on the list, or that it is not.
+func (s *Site) checkAddress(v *visit) (view, error) {
+	address, hash, err := s.address(v)
+	if err != nil {
+		return view{}, err
+	}
+	if err := s.Trail.Note(v.Context(), Entry{By: v.user, Action: "suppression.check", Object: hash}); err != nil {
+		return view{}, unnoted(err)
+	}
+	var answer struct {
+		Suppressed []struct {
+			entry
+			Entries []entry `json:"entries"`
+		} `json:"suppressed"`
+	}
+	body := map[string]any{"addresses": []string{address}, "explain": true}
+	if err := s.Suppression.Send(v.Context(), http.MethodPost, "/v1/suppressions/check", body, &answer); err != nil {
+		return view{}, err
+	}
+	d, err := s.listed(v, url.Values{})
+	if err != nil {
+		return view{}, err
+	}
+	d.Checked = &checked{Hash: hash, Masked: masked(address), Suppressed: len(answer.Suppressed) > 0, Entries: []entry{}, Address: address}
+	for _, one := range answer.Suppressed {
+		d.Checked.Entries = append(d.Checked.Entries, one.Entries...)
+		if len(one.Entries) == 0 {
+			d.Checked.Entries = append(d.Checked.Entries, one.entry)
+		}
+	}
+	s.veil(v, d.Checked.Entries)
+	return view{name: "suppressions", title: "Suppressions", data: d}, nil
+}
+
+func (s *Site) addSuppression(v *visit) (view, error) {
+	address, hash, err := s.address(v)
+	if err != nil {
+		return view{}, err
+	}
+	note, err := v.text("note")
+	if err != nil {
+		return view{}, err
+	}
+	body := map[string]any{"address": address, "reason": "manual", "note": signed(note, v)}
+	err = s.change(v, Entry{Action: "suppression.add", Object: hash, Note: note}, func() error {
+		return s.Suppression.Send(v.Context(), http.MethodPut, "/v1/suppressions", body, nil)
+	})
+	return view{goTo: "/suppressions?done=added"}, err
+}
+
+// signed says in a note who wrote it.
+func signed(note string, v *visit) string {
+	return strings.TrimSpace(note + " (" + v.user.Name + ")")
+}
+
+func (s *Site) liftSuppression(v *visit) (view, error) {
+	address, hash, err := s.address(v)
+	if err != nil {
+		return view{}, err
+	}
+	note, err := v.text("note")
+	if err != nil {
+		return view{}, err
+	}
+	if strings.TrimSpace(note) == "" {
+		return view{}, badInput("A lift needs a note: why may this address be mailed again?", "Write why; nothing was changed.")
+	}
+	body := map[string]any{"address": address, "note": signed(note, v), "consent": v.PostForm.Get("consent") == "yes"}
+	err = s.change(v, Entry{Action: "suppression.lift", Object: hash, Note: note}, func() error {
+		return s.Suppression.Send(v.Context(), http.MethodPost, "/v1/suppressions/remove", body, nil)
+	})
+	return view{goTo: "/suppressions?done=lifted"}, err
+}
+
+// importSuppressions passes a file of addresses on.
+func (s *Site) importSuppressions(v *visit) (view, error) {
+	file, head, err := v.FormFile("file")
+	if err != nil {
+		return view{}, badInput("No file was sent.", "Choose a CSV file with a column address.")
+	}
+	defer func() { _ = file.Close() }() // it was read
+	text, err := io.ReadAll(io.LimitReader(file, bodyBytesMax))
+	if err != nil {
+		return view{}, badInput("The file could not be read.", "Send it again.")
+	}
+	kind := "text/csv"
+	if strings.HasSuffix(head.Filename, ".ndjson") || strings.HasPrefix(strings.TrimSpace(string(text[:min(len(text), 100)])), "{") {
+		kind = "application/x-ndjson"
+	}
+	if !utf8.Valid(text) || strings.ContainsRune(string(text), 0) || !strings.Contains(string(text), "@") {
+		return view{}, badInput("This is no CSV file of addresses: it is not text, or no line has an address.", "Save the table as CSV (UTF-8) with a column address; nothing was changed.")
+	}
+	d := imported{DryRun: v.PostFormValue("dry_run") == "true"}
+	path := fmt.Sprintf("/v1/suppressions/import?dry_run=%t", d.DryRun)
+	err = s.change(v, Entry{Action: "suppression.import", Note: fmt.Sprintf("%d bytes, dry run %t", len(text), d.DryRun)}, func() error {
+		return s.Suppression.Deliver(v.Context(), path, peer.Body{Text: strings.NewReader(string(text)), Kind: kind}, &d)
+	})
+	if err != nil {
+		return view{}, err
+	}
+	page, err := s.listed(v, url.Values{})
+	page.Import = &d
+	return view{name: "suppressions", title: "Suppressions", data: page}, err
+}
+
+// export passes the whole list on.
+func (s *Site) export(v *visit) (view, error) {
+	if err := s.Trail.Note(v.Context(), Entry{By: v.user, Action: "suppression.export"}); err != nil {
+		return view{}, unnoted(err)
+	}
+	text, err := s.Suppression.Pass(v.Context(), http.MethodGet, "/v1/suppressions/export?format=csv", peer.Body{})
+	if err != nil {
+		return view{}, err
+	}
+	return view{name: "suppressions", file: text}, nil
+}

@@ -1,0 +1,283 @@
+package page
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/mailstream/mailstream/services/console/internal/auth"
+	"github.com/mailstream/mailstream/services/console/internal/peer"
+	"github.com/mailstream/mailstream/services/internal/platform/fate"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+)
+
+// bodyBytesMax bounds a form: an import of some 100,000 addresses.
+const bodyBytesMax = 8 << 20
+
+// visit is one request of somebody who may make it.
+type visit struct {
+	*http.Request
+	user    auth.User
+	notices []string
+}
+
+// view is what a page shows: Data by the template called name, or as JSON.
+type view struct {
+	name, title string
+	data        any
+	goTo        string // instead of a page: where a form leads to
+	csv         [][]string
+	file        []byte // as it is, a download
+}
+
+// frame is what the template of every page is given.
+type frame struct {
+	Title   string
+	Path    string
+	User    auth.User
+	SignOut bool
+	Notices []string
+	Done    string
+	Data    any
+}
+
+// fault is an error that is a page of its own: what is wrong and what to do now.
+type fault struct {
+	Status        int
+	Title, Detail string
+	Next          string
+}
+
+func (f fault) Error() string { return f.Title }
+
+func notFound(detail string) fault {
+	return fault{http.StatusNotFound, "Not found", detail, "Check the address, or start from the overview."}
+}
+
+func badInput(detail, next string) fault {
+	return fault{http.StatusBadRequest, "This cannot be done as it was asked", detail, next}
+}
+
+// visit lets those with a role in, loads the page and shows it.
+func (s *Site) visit(needs auth.Role, load func(*visit) (view, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		user, err := s.Gate.User(r)
+		if err != nil {
+			s.turnAway(w, r, err)
+			return
+		}
+		v := &visit{Request: r, user: user}
+		if !user.May(needs) {
+			s.fail(w, r, fault{http.StatusForbidden, "Your role does not reach here", fmt.Sprintf("This needs the role %s; you are %s.", needs, user.Role), "Ask an admin of the console for the role."})
+			return
+		}
+		if err := v.parse(w); err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		shown, err := load(v)
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		s.show(w, v, shown)
+	}
+}
+
+// parse reads query and form, each bounded.
+func (v *visit) parse(w http.ResponseWriter) error {
+	if _, err := url.ParseQuery(v.URL.RawQuery); err != nil {
+		return badInput("The part of the address after ? is not URL-encoded.", "Start from the page without it.")
+	}
+	if v.Method != http.MethodPost {
+		return nil
+	}
+	v.Body = http.MaxBytesReader(w, v.Body, bodyBytesMax)
+	kind, _, err := mime.ParseMediaType(v.Header.Get("Content-Type"))
+	if err == nil && kind == "application/json" {
+		return v.parseJSON()
+	}
+	if err == nil && kind == "multipart/form-data" {
+		err = v.ParseMultipartForm(bodyBytesMax)
+	} else {
+		err = v.ParseForm()
+	}
+	if err != nil {
+		return badInput(fmt.Sprintf("The form is not complete, or larger than %d bytes.", bodyBytesMax), "Send it in parts.")
+	}
+	return nil
+}
+
+// parseJSON takes an object of texts in place of a form.
+func (v *visit) parseJSON() error {
+	var fields map[string]string
+	if err := json.NewDecoder(v.Body).Decode(&fields); err != nil {
+		return badInput("The body is not a JSON object of texts.", "Send {\"name\":\"value\"}, or a form.")
+	}
+	v.PostForm = url.Values{}
+	for name, value := range fields {
+		v.PostForm.Set(name, value)
+	}
+	v.Form = v.PostForm
+	return nil
+}
+
+// only refuses a query with other parameters than names, and the same one twice.
+func (v *visit) only(names ...string) (url.Values, error) {
+	q := v.URL.Query()
+	for name, values := range q {
+		if !slices.Contains(append(names, "done"), name) || len(values) > 1 {
+			return nil, badInput(fmt.Sprintf("The address has a parameter %.40q, which this page does not take, or takes once.", name), "Known are: "+strings.Join(names, ", ")+".")
+		}
+	}
+	return q, nil
+}
+
+// notice says on the page that something is missing; err nil says nothing.
+func (s *Site) notice(v *visit, what string, err error) bool {
+	if err == nil {
+		return false
+	}
+	why := "it does not answer"
+	refused, isRefusal := errors.AsType[*peer.Refused](err)
+	switch {
+	case isRefusal:
+		why = strings.TrimSuffix(strings.TrimSpace(refused.Title+": "+refused.Detail), ":")
+	case strings.Contains(what, "ClickHouse") && fate.Of(err) == fate.Halt:
+		why = "it lets the console not in: check console.clickhouse"
+	case errors.Is(err, peer.ErrAway):
+	}
+	s.Log.Warn("part of a page is missing", telemetry.Name(what), telemetry.Err(err))
+	if text := what + ": " + why + "."; !slices.Contains(v.notices, text) {
+		v.notices = append(v.notices, text)
+	}
+	return true
+}
+
+// wantsJSON says whether a program asks.
+func wantsJSON(r *http.Request) bool {
+	for part := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
+		kind, _, err := mime.ParseMediaType(part)
+		if err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json")) {
+			return true
+		}
+		if err == nil && kind == "text/html" {
+			return false
+		}
+	}
+	return false
+}
+
+// show answers with the page, its twin or what the form leads to.
+func (s *Site) show(w http.ResponseWriter, v *visit, shown view) {
+	w.Header().Add("Vary", "Accept")
+	switch {
+	case shown.file != nil:
+		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+		w.Header().Set("Content-Disposition", `attachment; filename="`+shown.name+`.csv"`)
+		_, _ = w.Write(shown.file) // an error means that the client has gone
+	case shown.csv != nil:
+		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+		w.Header().Set("Content-Disposition", `attachment; filename="`+shown.name+`.csv"`)
+		out := csv.NewWriter(w)
+		_ = out.WriteAll(harmless(shown.csv)) // an error means that the client has gone
+	case wantsJSON(v.Request):
+		writeJSON(w, http.StatusOK, struct {
+			Notices []string `json:"notices,omitempty"`
+			Data    any      `json:"data"`
+			GoTo    string   `json:"go_to,omitempty"`
+		}{v.notices, shown.data, shown.goTo})
+	case shown.goTo != "":
+		http.Redirect(w, v.Request, shown.goTo, http.StatusSeeOther)
+	default:
+		s.render(w, http.StatusOK, shown.name, frame{
+			Title: shown.title, Path: v.URL.Path, User: v.user, SignOut: v.user.Browser, Notices: v.notices, Done: doneWords()[v.URL.Query().Get("done")], Data: shown.data,
+		})
+	}
+}
+
+// harmless keeps spreadsheets from running a cell that a sender wrote.
+func harmless(rows [][]string) [][]string {
+	for _, row := range rows {
+		for i, cell := range row {
+			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+				row[i] = "'" + cell
+			}
+		}
+	}
+	return rows
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // an error means that the client has gone
+}
+
+// render fills a template whole before the first byte leaves.
+func (s *Site) render(w http.ResponseWriter, status int, name string, f frame) {
+	var out bytes.Buffer
+	if err := s.templates[name].ExecuteTemplate(&out, "base", f); err != nil {
+		s.Log.Error("page was not rendered", telemetry.Name(name), telemetry.Err(err))
+		http.Error(w, "The page could not be shown; the log of the console says why.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(out.Bytes()) // an error means that the client has gone
+}
+
+// fail shows an error as a page, or as RFC 9457 to a program.
+func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
+	f, ok := errors.AsType[fault](err)
+	if !ok {
+		f = s.faultOf(err)
+	}
+	if wantsJSON(r) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(f.Status)
+		_ = json.NewEncoder(w).Encode(map[string]any{"type": "about:blank", "title": f.Title, "status": f.Status, "detail": f.Detail + " " + f.Next}) // the client may have gone
+		return
+	}
+	user, _ := s.Gate.User(r) // nobody has no role
+	s.render(w, f.Status, "error", frame{Title: f.Title, Path: "", User: user, SignOut: user.Browser, Data: f})
+}
+
+// faultOf says what an error of a change means to the person who asked for it.
+func (s *Site) faultOf(err error) fault {
+	if refused, ok := errors.AsType[*peer.Refused](err); ok {
+		status := refused.Status
+		if status < 400 || status > 499 || status == http.StatusUnauthorized || status == http.StatusForbidden {
+			status = http.StatusBadGateway
+		}
+		return fault{status, "The service refused it", strings.TrimSpace(refused.Title + ": " + refused.Detail), "Correct it and try again; nothing was changed."}
+	}
+	s.Log.Warn("request was not answered", telemetry.Err(err))
+	if errors.Is(err, peer.ErrAway) {
+		return fault{http.StatusServiceUnavailable, "A service is away", "The service that would do it does not answer, so nothing was changed.", "Try again in a minute. `mailstream healthcheck` says how it is."}
+	}
+	return fault{http.StatusServiceUnavailable, "This cannot be answered now", "A part that is needed does not answer.", "Try again in a minute; the log of the console says what is missing."}
+}
+
+// turnAway sends people to the form and programs away.
+func (s *Site) turnAway(w http.ResponseWriter, r *http.Request, err error) {
+	switch {
+	case errors.Is(err, auth.ErrHost):
+		s.fail(w, r, fault{http.StatusMisdirectedRequest, "Not known by that name", "Without a login the console answers on this host only.", "Open it at http://127.0.0.1 with its port, or configure console.auth."})
+	case errors.Is(err, auth.ErrTooOften):
+		w.Header().Set("Retry-After", "300")
+		s.fail(w, r, fault{http.StatusTooManyRequests, "Too many wrong passwords", "From here, or for this name, there were too many of them.", "Wait five minutes."})
+	case !wantsJSON(r) && r.Method == http.MethodGet && r.Header.Get("Authorization") == "":
+		http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+	default:
+		w.Header().Set("WWW-Authenticate", `Bearer realm="mailstream console"`)
+		s.fail(w, r, fault{http.StatusUnauthorized, "Sign in first", "Nobody is signed in, or the session is over.", "Sign in at /login, or send a bearer token; nothing was changed."})
+	}
+}

@@ -1,0 +1,273 @@
+package page
+
+import (
+	"fmt"
+	"html/template"
+	"io/fs"
+	"math"
+	"net/url"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mailstream/mailstream/services/console/internal/auth"
+)
+
+// parse reads every page with the frame around it.
+func parse() (map[string]*template.Template, error) {
+	shared, err := template.New("").Funcs(functions()).ParseFS(templateFiles, "templates/base.html", "templates/parts.html")
+	if err != nil {
+		return nil, fmt.Errorf("parse templates: %w", err)
+	}
+	names, err := fs.Glob(templateFiles, "templates/*.html")
+	if err != nil {
+		return nil, err
+	}
+	pages := map[string]*template.Template{}
+	for _, name := range names {
+		short := strings.TrimSuffix(path.Base(name), ".html")
+		if short == "base" || short == "parts" {
+			continue
+		}
+		copied, err := shared.Clone()
+		if err != nil {
+			return nil, err
+		}
+		if pages[short], err = copied.ParseFS(templateFiles, name); err != nil {
+			return nil, fmt.Errorf("parse template %s: %w", short, err)
+		}
+	}
+	return pages, nil
+}
+
+func functions() template.FuncMap {
+	return template.FuncMap{
+		"num":      thousands,
+		"decimal":  decimal,
+		"share":    share,
+		"when":     when,
+		"ago":      ago,
+		"span":     span,
+		"bytes":    byteSize,
+		"may":      func(u auth.User, role string) bool { r, err := auth.ParseRole(role); return err == nil && u.May(r) },
+		"segment":  url.PathEscape,
+		"short":    short,
+		"words":    func(s string) string { return strings.ReplaceAll(s, "_", " ") },
+		"at":       nav,
+		"labels":   labelWords,
+		"statusOf": statusOf,
+		"list":     func(items ...string) []string { return items },
+		"part":     func(pairs ...any) map[string]any { return dict(pairs) },
+	}
+}
+
+func dict(pairs []any) map[string]any {
+	m := map[string]any{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if name, ok := pairs[i].(string); ok {
+			m[name] = pairs[i+1]
+		}
+	}
+	return m
+}
+
+// thousands writes a whole number with separators, 12,345.
+func thousands(v any) string {
+	var text string
+	switch n := v.(type) {
+	case uint64:
+		text = strconv.FormatUint(n, 10)
+	case int64:
+		text = strconv.FormatInt(n, 10)
+	case int:
+		text = strconv.Itoa(n)
+	default:
+		return fmt.Sprint(v)
+	}
+	sign := ""
+	if strings.HasPrefix(text, "-") {
+		sign, text = "-", text[1:]
+	}
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return sign + text
+}
+
+// decimal writes a number with the digits that matter.
+func decimal(v float64) string {
+	if math.Abs(v) >= 100 {
+		return thousands(int64(math.Round(v)))
+	}
+	return strconv.FormatFloat(math.Round(v*100)/100, 'f', -1, 64)
+}
+
+// share writes a part of one as percent.
+func share(v float64) string { return strconv.FormatFloat(v*100, 'f', 1, 64) + " %" }
+
+// when writes a moment so that a browser can show it in the viewer's zone.
+func when(t any) template.HTML {
+	at, ok := moment(t)
+	if !ok {
+		return "never"
+	}
+	at = at.UTC()
+	// Both texts are made of digits here.
+	return template.HTML(`<time datetime="` + at.Format(time.RFC3339Nano) + `" title="` + at.Format("2006-01-02 15:04:05") + ` UTC">` + at.Format("2006-01-02 15:04") + ` UTC</time>`)
+}
+
+func moment(t any) (time.Time, bool) {
+	switch at := t.(type) {
+	case time.Time:
+		return at, !at.IsZero()
+	case *time.Time:
+		if at != nil {
+			return *at, !at.IsZero()
+		}
+	}
+	return time.Time{}, false
+}
+
+// ago writes how long ago a moment was.
+func ago(t any, now time.Time) string {
+	at, ok := moment(t)
+	if !ok {
+		return "never"
+	}
+	return span(now.Sub(at).Seconds()) + " ago"
+}
+
+// span writes a duration of seconds in the unit that fits.
+func span(seconds float64) string {
+	sign := ""
+	if seconds < 0 {
+		sign, seconds = "−", -seconds
+	}
+	switch {
+	case seconds < 1:
+		return sign + strconv.Itoa(int(seconds*1000)) + " ms"
+	case seconds < 120:
+		return sign + strconv.Itoa(int(seconds)) + " s"
+	case seconds < 2*3600:
+		return sign + strconv.Itoa(int(seconds/60)) + " min"
+	case seconds < 48*3600:
+		return sign + strconv.Itoa(int(seconds/3600)) + " h"
+	default:
+		return sign + strconv.Itoa(int(seconds/86400)) + " d"
+	}
+}
+
+func byteSize(n uint64) string {
+	switch {
+	case n < 1<<10:
+		return thousands(n) + " B"
+	case n < 1<<20:
+		return decimal(float64(n)/(1<<10)) + " KiB"
+	default:
+		return decimal(float64(n)/(1<<20)) + " MiB"
+	}
+}
+
+// short writes the beginning of a hash.
+func short(hash string) string {
+	const shown = 12
+	if len(hash) <= shown {
+		return hash
+	}
+	return hash[:shown] + "…"
+}
+
+// nav says whether an entry of the menu is that of the page.
+func nav(path, entry string) bool {
+	return path == entry || entry != "/" && strings.HasPrefix(path, entry+"/")
+}
+
+// labelWords says what an alert is about.
+func labelWords(labels map[string]string) string {
+	var parts []string
+	for _, name := range []string{"recipient_domain", "mailbox_provider", "campaign", "sending_ip", "tag", "source", "receiver"} {
+		if value := labels[name]; value != "" {
+			parts = append(parts, strings.ReplaceAll(name, "_", " ")+" "+value)
+		}
+	}
+	if len(parts) == 0 {
+		return "all mail"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// statusOf gives a state the class of its colour: good, bad, warn or none.
+func statusOf(state string) string {
+	switch state {
+	case "firing", "bounced", "blocked", "complained", "failed", "hard_bounce", "complaint", "critical":
+		return "bad"
+	case "pending", "recovering", "deferred", "quiet", "unsubscribed", "warning", "waiting":
+		return "warn"
+	case "resolved", "delivered", "receiving", "ok", "opened", "clicked", "subscribed":
+		return "good"
+	}
+	return "none"
+}
+
+// doneWords say what a form did; a page is asked for with the key.
+func doneWords() map[string]string {
+	return map[string]string{
+		"added": "The address is on the list.", "lifted": "The suppression was lifted.", "acknowledged": "You have acknowledged the incident.",
+		"noted": "Your note was added.", "silenced": "The silence holds.", "ended": "The silence has ended.", "imported": "The file was imported.",
+		"redriven": "The dead letters are on their way through the pipeline.", "discarded": "The dead letters were discarded.",
+	}
+}
+
+var addressForm = regexp.MustCompile(`[A-Za-z0-9._%+\-=]+@[A-Za-z0-9\-]+(\.[A-Za-z0-9\-]+)+`)
+
+// masked writes an address so that who typed it knows it and nobody learns it.
+func masked(address string) string {
+	name, domain, ok := strings.Cut(address, "@")
+	if !ok || name == "" {
+		return strings.Repeat("•", min(len(address), 5))
+	}
+	first := []rune(name)[0]
+	return string(first) + "•••@" + domain
+}
+
+// Redact masks the addresses in a text of a provider.
+func Redact(text string) string { return addressForm.ReplaceAllStringFunc(text, masked) }
+
+// Rate is a part of a whole, with how much the whole is.
+type Rate struct {
+	Part uint64 `json:"part"`
+	Of   uint64 `json:"n"`
+}
+
+// fewMax is below what a rate says little: it is grey, with its interval.
+const fewMax = 50
+
+// Value is the part of one.
+func (r Rate) Value() float64 {
+	if r.Of == 0 {
+		return 0
+	}
+	return float64(r.Part) / float64(r.Of)
+}
+
+// Few says that there is too little to judge by.
+func (r Rate) Few() bool { return r.Of < fewMax }
+
+// Interval is the Wilson interval of 95 %, for a rate of few.
+func (r Rate) Interval() string {
+	if r.Of == 0 {
+		return "nothing"
+	}
+	const z = 1.96
+	n, p := float64(r.Of), r.Value()
+	middle, half := p+z*z/(2*n), z*math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
+	low, high := (middle-half)/(1+z*z/n), (middle+half)/(1+z*z/n)
+	return fmt.Sprintf("%.0f to %.0f %%", max(0, low)*100, min(1, high)*100)
+}
+
+// MarshalJSON adds the rate itself.
+func (r Rate) MarshalJSON() ([]byte, error) {
+	return fmt.Appendf(nil, `{"part":%d,"n":%d,"rate":%s}`, r.Part, r.Of, strconv.FormatFloat(r.Value(), 'f', -1, 64)), nil
+}

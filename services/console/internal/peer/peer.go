@@ -1,0 +1,150 @@
+// Package peer calls the APIs of the other services for the console: what they say of
+// now, and every change. It keeps nothing, and it tells a service that is away from one
+// that refuses.
+package peer
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+)
+
+// Config is how to reach one service.
+type Config struct {
+	// URL is the base of its API. Default by service, on this host.
+	URL string `yaml:"url"`
+	// Token lets the console in. Default none: the service is not asked.
+	Token config.Secret `yaml:"token"`
+}
+
+// Validate reports every fault to p.
+func (c Config) Validate(p *config.Problems) {
+	u, err := url.Parse(c.URL)
+	p.Check(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.RawQuery == "",
+		"url", "%q is not http://host:port or https://host:port", c.URL)
+}
+
+const (
+	// callTimeout bounds one call: a page that waits longer says what it knows.
+	callTimeout = 5 * time.Second
+	// answerBytesMax bounds an answer: a thousand alerts with their steps.
+	answerBytesMax = 16 << 20
+)
+
+// ErrAway says that a service does not answer, or answers that it cannot now.
+var ErrAway = errors.New("the service does not answer")
+
+// Refused is an answer of a service that is no success.
+type Refused struct {
+	Status        int
+	Title, Detail string
+}
+
+// Error says what the service said.
+func (r *Refused) Error() string {
+	return strings.TrimSpace(fmt.Sprintf("the service answered %d %s: %s", r.Status, r.Title, r.Detail))
+}
+
+// Client calls one service.
+type Client struct {
+	name string
+	cfg  Config
+	http *http.Client
+}
+
+// New returns a client of the service called name; it connects on first use.
+func New(name string, cfg Config) *Client {
+	return &Client{name, cfg, &http.Client{Timeout: callTimeout, CheckRedirect: noRedirect}}
+}
+
+// noRedirect keeps the token where it is meant for.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// Configured says whether the service can be asked at all.
+func (c *Client) Configured() bool { return c.cfg.Token.IsSet() }
+
+// Close ends idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Get reads the answer of path into into.
+func (c *Client) Get(ctx context.Context, path string, into any) error {
+	return c.Send(ctx, http.MethodGet, path, nil, into)
+}
+
+// Send sends body as JSON, nil for none, and reads the answer into into, nil for none.
+func (c *Client) Send(ctx context.Context, method, path string, body, into any) error {
+	var text io.Reader
+	kind := ""
+	if body != nil {
+		encoded, err := json.Marshal(body)
+		if err != nil {
+			return fmt.Errorf("ask %s: %w", c.name, err)
+		}
+		text, kind = bytes.NewReader(encoded), "application/json"
+	}
+	answer, err := c.Pass(ctx, method, path, Body{text, kind})
+	if err != nil || into == nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		return fmt.Errorf("read answer of %s: %w", c.name, err)
+	}
+	return nil
+}
+
+// Body is what a call sends.
+type Body struct {
+	Text io.Reader
+	Kind string // the content type
+}
+
+// Pass sends a body as it is and returns the answer as it is.
+func (c *Client) Pass(ctx context.Context, method, path string, body Body) ([]byte, error) {
+	if !c.Configured() {
+		return nil, fmt.Errorf("ask %s: %w: no token is configured (console.%s.token)", c.name, ErrAway, c.name)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.cfg.URL, "/")+path, body.Text)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: the path is malformed", c.name)
+	}
+	if body.Kind != "" {
+		req.Header.Set("Content-Type", body.Kind)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.cfg.Token.Reveal())
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", c.name, ErrAway) // its own text has the path
+	}
+	defer func() { _ = resp.Body.Close() }() // it was read
+	text, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
+	switch {
+	case err != nil, resp.StatusCode == http.StatusServiceUnavailable, resp.StatusCode == http.StatusBadGateway, resp.StatusCode == http.StatusGatewayTimeout:
+		return nil, fmt.Errorf("ask %s: %w", c.name, ErrAway)
+	case resp.StatusCode >= http.StatusMultipleChoices:
+		var problem struct{ Title, Detail string }
+		_ = json.Unmarshal(text, &problem) // what is no problem has its status
+		return nil, fmt.Errorf("ask %s: %w", c.name, &Refused{resp.StatusCode, problem.Title, problem.Detail})
+	}
+	return text, nil
+}
+
+// Deliver posts a body as it is and reads the JSON answer into into.
+func (c *Client) Deliver(ctx context.Context, path string, body Body, into any) error {
+	answer, err := c.Pass(ctx, http.MethodPost, path, body)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		return fmt.Errorf("read answer of %s: %w", c.name, err)
+	}
+	return nil
+}
