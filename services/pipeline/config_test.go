@@ -90,7 +90,7 @@ func TestLoad_WhatIsCheckedIsWhatStarts(t *testing.T) {
 		{"the smallest batch", []string{"ANALYTICS_BATCH_BYTES_MAX=64KiB", "ANALYTICS_BATCH_ROWS_MAX=1"}, "", ""},
 		{"the largest batch", []string{"ANALYTICS_BATCH_BYTES_MAX=512MiB", "ANALYTICS_FLUSH_INTERVAL=30s"}, "", ""},
 		{"no token", []string{"SUPPRESSION_TOKENS="}, "suppression.tokens: ", "suppression"},
-		{"no pepper", []string{"PRIVACY_PEPPER=short"}, "privacy.pepper: has 5 bytes", "ingress suppression"},
+		{"no pepper", []string{"PRIVACY_PEPPER=short"}, "privacy.pepper: has 5 bytes", "ingress suppression console"},
 		{"a missing authority", []string{"KAFKA_TLS_ENABLED=true", "KAFKA_TLS_CA_FILE=/not/there.pem"}, "read kafka.tls.ca_file", all},
 		{"PLAIN in the open", []string{"KAFKA_SASL_MECHANISM=PLAIN", "KAFKA_SASL_USERNAME=u", "KAFKA_SASL_PASSWORD=p"}, "kafka.sasl.mechanism: PLAIN sends", all},
 		{"a producer without room", []string{"INGRESS_PRODUCER_BUFFER_BYTES_MAX=9223372036854775807"}, "ingress.producer.buffer_bytes_max", "ingress"},

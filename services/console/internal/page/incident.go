@@ -11,6 +11,7 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/console/internal/history"
 	"github.com/mailstream/mailstream/services/console/internal/peer"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
 
 type incidentsData struct {
@@ -98,6 +99,7 @@ type incidentData struct {
 	Replies  []history.Reply        `json:"replies,omitempty"`
 	Changed  []history.Carrier      `json:"changed,omitempty"`
 	Live     bool                   `json:"live"` // alerting still knows it
+	Window   string                 `json:"window"`
 }
 
 type timelineEntry struct {
@@ -128,6 +130,7 @@ func (s *Site) incident(v *visit) (view, error) {
 	if err != nil {
 		window = 15 * time.Minute
 	}
+	d.Window = config.FormatDuration(window)
 	end := d.Now
 	if in.ResolvedAt != nil {
 		end = *in.ResolvedAt
@@ -190,7 +193,7 @@ func (s *Site) findIncident(v *visit, id string, d *incidentData) error {
 // rolling draws the block rate as the rule sees it: over the window that ends at each
 // minute.
 func rolling(minutes []history.Minute, window time.Duration, threshold float64) Plot {
-	p := Plot{ID: "incident", Caption: "Block rate over " + window.String() + ", minute by minute", Percent: true, Columns: []string{"block rate"}, Threshold: &threshold}
+	p := Plot{ID: "incident", Caption: "Block rate over " + config.FormatDuration(window) + ", minute by minute", Percent: true, Columns: []string{"block rate"}, Threshold: &threshold}
 	from := 0
 	var sum history.Minute
 	for i, m := range minutes {

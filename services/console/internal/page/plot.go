@@ -94,7 +94,14 @@ type Line struct {
 	Name   string
 	Number int
 	Points string
+	Dots   []Dot // where a line would not be seen: at few values
 }
+
+// Dot is one value of the drawing.
+type Dot struct{ X, Y float64 }
+
+// dotsMax is how many values are drawn as dots, too.
+const dotsMax = 40
 
 // Lines are the series of the drawing.
 func (p Plot) Lines() (lines []Line) {
@@ -103,12 +110,18 @@ func (p Plot) Lines() (lines []Line) {
 	}
 	for i, name := range p.Columns {
 		var b strings.Builder
+		var dots []Dot
 		for _, row := range p.Rows {
 			if i < len(row.Values) && row.Values[i] != nil {
-				fmt.Fprintf(&b, "%.1f,%.1f ", p.x(row.At), p.y(*row.Values[i]))
+				x, y := p.x(row.At), p.y(*row.Values[i])
+				fmt.Fprintf(&b, "%.1f,%.1f ", x, y)
+				dots = append(dots, Dot{x, y})
 			}
 		}
-		lines = append(lines, Line{name, i + 1, strings.TrimSpace(b.String())})
+		if len(dots) > dotsMax {
+			dots = nil
+		}
+		lines = append(lines, Line{name, i + 1, strings.TrimSpace(b.String()), dots})
 	}
 	return lines
 }

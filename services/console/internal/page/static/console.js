@@ -28,7 +28,7 @@
     const percent = figure.dataset.percent;
     const text = (v) => (v == null ? "–" : percent ? (v * 100).toFixed(1) + " %" : v.toLocaleString());
     const dash = [undefined, [6, 5], [2, 4]];
-    const series = names.map((name, i) => ({ label: name, stroke: colour("--s" + (i + 1)), width: 2, dash: dash[i], spanGaps: true, value: (_, v) => text(v), points: { show: false } }));
+    const series = names.map((name, i) => ({ label: name, stroke: colour("--s" + (i + 1)), width: 2, dash: dash[i], spanGaps: true, value: (_, v) => text(v), points: { show: data[i + 1].filter((v) => v != null).length < 40, size: 5 } }));
     const limit = Number(figure.dataset.threshold);
     if (limit) {
       data.push(data[0].map(() => limit));
