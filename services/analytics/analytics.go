@@ -198,15 +198,26 @@ func (s *Service) seal(ctx context.Context) error {
 	}
 }
 
-// erase takes people who have to be forgotten out of the tables. Its faults are
-// logged and pass: the next look does what is left.
+// rawEvery spaces the looks for raw past its time, each of which reads when every
+// event was received.
+const rawEvery = 24 * time.Hour
+
+// erase takes people who have to be forgotten out of the tables, and raw past
+// its time. Its faults are logged and pass: the next look does what is left.
 func (s *Service) erase(ctx context.Context) error {
+	var looked time.Time // for raw
 	work := eraser.New(eraser.Options{Client: s.client, Config: s.shared.ClickHouse, Settle: erasure.StaleAfter + s.shared.ClickHouse.InsertTimeout})
 	for {
 		open, err := work.Pass(ctx, s.erasures.All())
 		s.met.erasing.Set(float64(open))
 		if err != nil && ctx.Err() == nil {
 			s.often.Warn("people are not forgotten yet", telemetry.Err(err))
+		}
+		if now := time.Now(); now.Sub(looked) >= rawEvery {
+			_, err := store.ExpireRaw(ctx, s.client, s.shared.ClickHouse, now.Add(-s.cfg.Retention.Raw))
+			if looked = now; err != nil && ctx.Err() == nil {
+				s.often.Warn("raw past its time is kept for another day", telemetry.Err(err))
+			}
 		}
 		if err := lifecycle.Sleep(ctx, s.cfg.EraseInterval); err != nil {
 			return err

@@ -35,6 +35,10 @@ const day = 24 * time.Hour
 type Retention struct {
 	// Events from their receipt. Default 400d. Range [1d, 7300d].
 	Events time.Duration `yaml:"events"`
+	// Raw is how long events have raw, from their receipt: it holds what no column has
+	// of a person. analytics empties it once a day, without `mailstream migrate`.
+	// Default 30d. Range [1d, 7300d].
+	Raw time.Duration `yaml:"raw"`
 	// Messages from the receipt of their latest event. Default 400d.
 	// Range [1d, 7300d].
 	Messages time.Duration `yaml:"messages"`
@@ -49,12 +53,12 @@ const retentionMax = 20 * 365 * day
 
 // DefaultRetention returns what the migrations themselves set.
 func DefaultRetention() Retention {
-	return Retention{Events: 400 * day, Messages: 400 * day, Alerts: 400 * day, DeadLetters: 90 * day}
+	return Retention{Events: 400 * day, Raw: 30 * day, Messages: 400 * day, Alerts: 400 * day, DeadLetters: 90 * day}
 }
 
 // Validate reports every fault to p.
 func (r Retention) Validate(p *config.Problems) {
-	for _, f := range r.fields() {
+	for _, f := range append(r.fields(), retentionField{name: "raw", value: r.Raw}) {
 		p.Check(f.value >= day && f.value <= retentionMax && f.value%day == 0, f.name,
 			"%s is not in whole days from 1d to %s", config.FormatDuration(f.value), config.FormatDuration(retentionMax))
 	}
