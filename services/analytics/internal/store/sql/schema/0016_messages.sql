@@ -132,4 +132,5 @@ AS SELECT
     length(arrayFilter(id -> NOT has(machine_clicks, id), s.clicks)) AS clicks_by_person,
     CAST(s.outcome.2, 'LowCardinality(String)') AS outcome,
     nullIf(s.outcome.1, toDateTime64(0, 3, 'UTC')) AS outcome_at
-FROM messages_state AS s FINAL;
+FROM messages_state AS s FINAL
+SETTINGS apply_mutations_on_fly = 1;

@@ -120,7 +120,8 @@ AS SELECT
     recipient, recipient_domain, mailbox_provider, campaign, subject, from_domain, sending_domain, template,
     bounce_type, reason, cause, confidence, permanent, smtp_code, enhanced_code, smtp_reply, blocklist, url,
     ip, user_agent, country, machine, feedback_source, list_id, sending_ip, ip_pool, origin
-FROM person_log FINAL;
+FROM person_log FINAL
+SETTINGS apply_mutations_on_fly = 1;
 
 -- message_story(message_id = '...') are the events of one message: messages says to
 -- whom it went, and person_messages has them side by side, on whatever day they came.

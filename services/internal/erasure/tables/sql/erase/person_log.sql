@@ -1,0 +1,6 @@
+-- Events by person are deleted: the hash is their key, and event_log keeps what is counted.
+ALTER TABLE person_log {{on_cluster}}
+DELETE
+WHERE recipient_hash IN {hashes:Array(String)}
+  AND least(time, received_at) <= fromUnixTimestamp64Milli({until:Int64})
+SETTINGS mutations_sync = 0
