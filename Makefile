@@ -15,8 +15,8 @@ export FUZZTIME ?= 10s
 
 # Two packages at a time: a package that starts the engine takes about 1 GiB, the
 # largest four of them. Within one, eight tests at a time whatever the number of
-# processors, since most wait.
-TEST := go test -p 2 -parallel 8 -shuffle=on -timeout 8m
+# processors, since most wait. `make check` vets everything.
+TEST := go test -vet=off -p 2 -parallel 8 -shuffle=on -timeout 8m
 
 # The longest runs first, beside each other, instead of alone at the end; what has a
 # deadline of its own then runs beside smaller ones.

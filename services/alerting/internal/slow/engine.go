@@ -341,7 +341,7 @@ func (e *Engine) round(ctx context.Context, q *query, now time.Time) (Round, err
 	}
 	if len(asked) > 0 {
 		if err := e.evidence(ctx, q, at, asked); err != nil {
-			e.failed(ctx, err) // what fires is told without it
+			e.failed(ctx, err) // what fires is reported without it
 		}
 	}
 	for _, f := range fresh {
