@@ -39,6 +39,8 @@ type Request struct {
 	// share its memory.
 	Body   []byte
 	Limits jsontext.Limits
+	// Item says that Body is made of the bytes of one item, by Reopen.
+	Item bool
 }
 
 // Answers are the HTTP statuses that make a provider do what it should. No fault

@@ -258,3 +258,8 @@ func (e *entry) bounce(it *provider.Item) {
 	it.Distinguish(kind)
 	it.Distinguish(code) // bounces in two ways in one second
 }
+
+// Enclose makes the form of one item of its bytes.
+func (Provider) Enclose(req *provider.Request, _ provider.Envelope) {
+	req.Body = provider.Form(req.Body, req.Limits)
+}

@@ -122,6 +122,11 @@ func (s slot) String() string {
 
 // Decode finds the items of a request.
 func (p *Provider) Decode(req *provider.Request, out *provider.Batch) error {
+	if req.Item { // its bytes are an object, whatever it came in
+		alone := *p
+		alone.items = nil
+		return alone.json(req.Body, req, out)
+	}
 	switch p.format {
 	case formatForm:
 		return p.form(req, out)

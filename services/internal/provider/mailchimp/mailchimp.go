@@ -149,3 +149,8 @@ func (e *entry) cleaned(it *provider.Item, reason string) {
 	it.Event.Type = schemas.Bounced
 	it.Failure.Class = reason
 }
+
+// Enclose makes the form of one item of its bytes.
+func (Provider) Enclose(req *provider.Request, _ provider.Envelope) {
+	req.Body = provider.Form(req.Body, req.Limits)
+}

@@ -269,3 +269,8 @@ func (e *entry) rejection() string {
 	}
 	return description
 }
+
+// Enclose makes the body of one item of its bytes.
+func (Provider) Enclose(req *provider.Request, _ provider.Envelope) {
+	req.Body = append(append([]byte(`{"event-data":`), req.Body...), '}')
+}

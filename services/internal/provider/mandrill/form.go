@@ -43,3 +43,8 @@ func events(body []byte, out *provider.Batch) ([]byte, error) {
 	}
 	return found, nil
 }
+
+// Enclose makes the form of one item of its bytes.
+func (Provider) Enclose(req *provider.Request, _ provider.Envelope) {
+	req.Body = provider.AppendEscaped([]byte(fieldEvents+"="), string(req.Body))
+}

@@ -180,3 +180,8 @@ func (e *entry) subscription(it *provider.Item) {
 		e.Out.Drift(provider.UnknownEvent, reason)
 	}
 }
+
+// Enclose puts the id of the event where the request had it.
+func (Provider) Enclose(req *provider.Request, was provider.Envelope) {
+	req.Header.Set("X-Pm-Webhook-Trace-Id", was.EventID)
+}

@@ -94,6 +94,7 @@ func Run(t *testing.T, p provider.Provider, s Suite) {
 	}
 	t.Run("answers", func(t *testing.T) { answers(t, p.Answers()) })
 	t.Run("the same item has the same id in any request", func(t *testing.T) { s.sameIDs(t, p, n, fixtures) })
+	t.Run("an event is made again from its bytes", func(t *testing.T) { again(t, p, n, fixtures) })
 	t.Run("errors hold nothing of the body", func(t *testing.T) { silentErrors(t, p, fixtures) })
 	t.Run("the largest batch", func(t *testing.T) { s.largest(t, p, n, fixtures) })
 }
@@ -357,5 +358,36 @@ func (s Suite) largest(t *testing.T, p provider.Provider, n *normalise.Normalise
 	}
 	if len(batch.Items()) != want {
 		t.Errorf("%d of %d items came out", len(batch.Items()), want)
+	}
+}
+
+// again asks of every event of the fixtures that its bytes alone make the same one.
+func again(t *testing.T, p provider.Provider, n *normalise.Normaliser, fixtures []fixture) {
+	t.Helper()
+	for _, f := range fixtures {
+		batch, err := decode(p, n, f.request(p))
+		if err != nil {
+			continue
+		}
+		for i := range batch.Items() {
+			it := &batch.Items()[i]
+			if it.Fault != "" {
+				continue
+			}
+			second, err := decode(p, n, provider.Reopen(p, bytes.Clone(it.Event.Raw), provider.Envelope{EventID: it.Event.ProviderEventID, Time: it.Event.Time}, limits))
+			if err != nil {
+				t.Errorf("%s: item %d: %v", f.name, i, err)
+				continue
+			}
+			found := slices.IndexFunc(second.Items(), func(other provider.Item) bool { return other.Event.ID == it.Event.ID })
+			if found < 0 {
+				t.Errorf("%s: item %d: its bytes make another event", f.name, i)
+				continue
+			}
+			first, other := schemas.AppendJSON(nil, &it.Event), schemas.AppendJSON(nil, &second.Items()[found].Event)
+			if diff := cmp.Diff(string(first), string(other)); diff != "" {
+				t.Errorf("%s: item %d differs (-first +again):\n%s", f.name, i, diff)
+			}
+		}
 	}
 }

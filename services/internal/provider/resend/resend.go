@@ -157,3 +157,8 @@ func (e *entry) pairs(it *provider.Item, f provider.FieldID) {
 		}
 	}
 }
+
+// Enclose puts the id of the event where the request had it.
+func (Provider) Enclose(req *provider.Request, was provider.Envelope) {
+	req.Header.Set("Webhook-Id", was.EventID)
+}

@@ -12,6 +12,7 @@ package ses
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/mailstream/mailstream/services/internal/jsontext"
 	"github.com/mailstream/mailstream/services/internal/provider"
@@ -310,4 +311,11 @@ func (r *record) label(it *provider.Item) {
 		}
 		it.SetMetadata(key, value)
 	}
+}
+
+// Enclose makes the message of SNS of one record.
+func (Provider) Enclose(req *provider.Request, was provider.Envelope) {
+	body := provider.AppendString([]byte(`{"Type":"Notification","MessageId":`), was.EventID)
+	body = provider.AppendString(append(body, `,"Timestamp":`...), was.Time.UTC().Format(time.RFC3339Nano))
+	req.Body = append(provider.AppendString(append(body, `,"Message":`...), string(req.Body)), '}')
 }

@@ -1,0 +1,219 @@
+// Package reparse makes events anew from the bytes that are kept of them, with the
+// present parser and classifier: the path of the ingress from decode to fingerprint.
+//
+// An event that it makes has the id that the ingress would give it today. It makes
+// none where the bytes do not lead to the event they were kept for: that one would
+// count a second time.
+package reparse
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/fingerprint"
+	"github.com/mailstream/mailstream/services/internal/jsontext"
+	"github.com/mailstream/mailstream/services/internal/normalise"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/provider"
+	"github.com/mailstream/mailstream/services/internal/provider/generic"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
+)
+
+// limits bound one item, as the ingress does whole requests at most.
+var limits = jsontext.Limits{Depth: 64, Items: 100_000, Bytes: int(16 * config.MiB)}
+
+// Fault is why bytes make no event: a word of a closed set.
+type Fault string
+
+// The faults; those of a provider package (provider.Faults) come on top.
+const (
+	NoBytes       Fault = "no_bytes"       // they are past their retention, or of a person who was erased
+	UnknownSource Fault = "unknown_source" // the source is generic and no longer configured
+	Unreadable    Fault = "unreadable"     // not of the provider's form
+	OtherEvent    Fault = "other_event"    // they make an event of another identity
+	Unproven      Fault = "unproven"       // nothing ever proved who sent them
+	Empty         Fault = "empty"          // they hold no event
+)
+
+// Error returns the word.
+func (f Fault) Error() string { return string(f) }
+
+// Source is one configured account.
+type Source struct {
+	Name, Provider string
+	Generic        *generic.Config // of the provider generic
+}
+
+// Maker makes events anew. It is safe for concurrent use.
+type Maker struct {
+	normaliser *normalise.Normaliser
+	classifier string
+	sources    map[string]provider.Provider
+}
+
+// New returns a maker that knows the sources.
+func New(hasher *address.Hasher, sources []Source) (*Maker, error) {
+	classifier, err := registry.Classifier()
+	if err != nil {
+		return nil, err
+	}
+	n, err := normalise.New(hasher, classifier)
+	if err != nil {
+		return nil, err
+	}
+	m := &Maker{normaliser: n, classifier: classifier.Version(), sources: map[string]provider.Provider{}}
+	for _, s := range sources {
+		if s.Generic != nil {
+			m.sources[s.Name] = generic.New(*s.Generic, s.Name, new(config.Problems))
+		}
+	}
+	return m, nil
+}
+
+// Classifier returns the version of the data file that judges.
+func (m *Maker) Classifier() string { return m.classifier }
+
+// Event makes was anew from its Raw. What the provider says is read anew; source,
+// provider and the time of receipt stay. Its id is another one where its type is, as
+// that of a repeat would be. The error is a Fault.
+func (m *Maker) Event(was *schemas.Event) (schemas.Event, error) {
+	if len(was.Raw) == 0 {
+		return schemas.Event{}, NoBytes
+	}
+	origin := normalise.Origin{Provider: was.Provider, Source: was.Source, ReceivedAt: was.ReceivedAt}
+	items, err := m.items(was.Raw, origin, provider.Envelope{EventID: was.ProviderEventID, Time: was.Time})
+	if err != nil {
+		return schemas.Event{}, err
+	}
+	for i := range items {
+		it := &items[i]
+		if it.Fault != "" {
+			err = Fault(it.Fault)
+			continue
+		}
+		if m.same(it, was) {
+			return it.Event, nil
+		}
+		err = OtherEvent
+	}
+	return schemas.Event{}, err
+}
+
+// same says whether it is was, but for its type.
+func (m *Maker) same(it *provider.Item, was *schemas.Event) bool {
+	if it.Event.ID == was.ID {
+		return true
+	}
+	other := *it
+	other.Event.Type, other.Word = was.Type, ""
+	other.Event.ProviderEvent = was.ProviderEvent
+	fingerprint.Set(&other, nil)
+	if other.Event.ID == was.ID {
+		return true
+	}
+	other.Word = it.Word
+	fingerprint.Set(&other, nil)
+	return other.Event.ID == was.ID
+}
+
+// unproven are the reasons of dead letters that no signature covers, and of which a
+// source that asks for none may have been told anything.
+var unproven = []provider.Fault{provider.RawDelivery, provider.RetiredForm}
+
+// Letter makes the events of a dead letter of the ingress, all or none. The error is
+// a Fault.
+func (m *Maker) Letter(d *schemas.DeadLetter) ([]schemas.Event, error) {
+	if slices.Contains(unproven, provider.Fault(d.Reason)) {
+		return nil, Unproven
+	}
+	if len(d.Bytes) == 0 {
+		return nil, NoBytes
+	}
+	origin := normalise.Origin{Provider: d.Provider, Source: d.Source, ReceivedAt: d.ReceivedAt}
+	items, err := m.items(d.Bytes, origin, provider.Envelope{})
+	if err != nil {
+		return nil, err
+	}
+	var events []schemas.Event
+	for i := range items {
+		if fault := items[i].Fault; fault != "" {
+			return nil, Fault(fault)
+		}
+		events = append(events, items[i].Event)
+	}
+	if len(events) == 0 {
+		return nil, Empty
+	}
+	return events, nil
+}
+
+// items takes raw along the path, in memory of its own.
+func (m *Maker) items(raw []byte, origin normalise.Origin, was provider.Envelope) ([]provider.Item, error) {
+	p := m.sources[origin.Source]
+	if p == nil || p.Name() != origin.Provider {
+		entry, ok := registry.Find(origin.Provider)
+		if !ok || origin.Provider == generic.Name {
+			return nil, UnknownSource
+		}
+		p = entry.Provider
+	}
+	var batch provider.Batch
+	if err := p.Decode(provider.Reopen(p, raw, was, limits), &batch); err != nil {
+		return nil, Unreadable
+	}
+	for i := range batch.Items() {
+		it := &batch.Items()[i]
+		if it.Fault != "" {
+			continue
+		}
+		if m.normaliser.Complete(it, origin); it.Fault == "" {
+			fingerprint.Set(it, nil)
+		}
+	}
+	return batch.Items(), nil
+}
+
+// Topic returns the topic of events of type t.
+func Topic(prefix string, t schemas.Type) string {
+	if slices.Contains(schemas.Types(), t) {
+		return schemas.EventTopic(prefix, t)
+	}
+	return strings.TrimSuffix(prefix, schemas.DefaultTopicPrefix) + string(t) // webhook.SOURCE.NAME
+}
+
+// Record returns the record of ev for topic, marked as a replay of the operation.
+func Record(topic string, ev *schemas.Event, operation string) *kgo.Record {
+	kind := string(ev.Type)
+	if slices.Contains(schemas.Types(), ev.Type) {
+		kind = schemas.CloudEventType(ev.Type)
+	}
+	rec := &kgo.Record{Topic: topic, Key: []byte(schemas.PartitionKey(ev)), Value: schemas.AppendJSON(nil, ev)}
+	for _, h := range [][2]string{
+		{schemas.HeaderSpecVersion, schemas.SpecVersion},
+		{schemas.HeaderID, ev.ID},
+		{schemas.HeaderSource, schemas.CloudEventSource(ev.Source)},
+		{schemas.HeaderType, kind},
+		{schemas.HeaderTime, string(schemas.AppendTime(nil, ev.Time))},
+		{schemas.HeaderContentType, schemas.ContentTypeJSON},
+		{schemas.HeaderOrigin, string(schemas.OriginReplay)},
+		{schemas.HeaderReplay, operation},
+	} {
+		rec.Headers = append(rec.Headers, kgo.RecordHeader{Key: h[0], Value: []byte(h[1])})
+	}
+	return rec
+}
+
+// FaultOf returns the word of err, which Event or Letter returned.
+func FaultOf(err error) Fault {
+	fault, ok := errors.AsType[Fault](err)
+	if !ok {
+		panic(fmt.Sprintf("no fault of this package: %v", err))
+	}
+	return fault
+}
