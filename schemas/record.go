@@ -323,6 +323,26 @@ type DeadLetter struct {
 	Origin     string    `json:"origin,omitempty"` // "topic/partition/offset" of a record
 	Bytes      []byte    `json:"bytes"`            // base64 in JSON
 	ReceivedAt time.Time `json:"received_at,omitzero"`
+
+	// State is what became of the dead letter of ID later. It is absent in the record
+	// of the dead letter itself; one that has it has no Bytes, and Time is when.
+	State     DeadLetterState `json:"state,omitempty"`
+	Operation string          `json:"operation,omitempty"` // that set State
+	Note      string          `json:"note,omitempty"`      // what a person wrote with it
+}
+
+// DeadLetterState is what became of a dead letter.
+type DeadLetterState string
+
+// The states. A dead letter without one is open.
+const (
+	DeadLetterRedriven  DeadLetterState = "redriven"  // its events are published
+	DeadLetterDiscarded DeadLetterState = "discarded" // a person has no use for it
+)
+
+// DeadLetterStates returns every state. The caller owns the slice.
+func DeadLetterStates() []DeadLetterState {
+	return []DeadLetterState{DeadLetterRedriven, DeadLetterDiscarded}
 }
 
 // Rate carries partial counts on their way to the evaluator: the value of a

@@ -194,4 +194,5 @@ const (
 	Sync          Name = "sync"
 	ForgetPeople  Name = "forget"
 	ExportSubject Name = "subject-export"
+	Replay        Name = "replay"
 )

@@ -86,6 +86,7 @@ func directory() []entry {
 		{ExportSubject, []string{"clickhouse", "privacy"}, nil},
 		{Unsubscribe, []string{"ingress"}, nil},
 		{Sync, []string{"providers"}, nil},
+		{Replay, []string{"kafka", "clickhouse", "privacy", "state", "ingress"}, nil},
 	}
 }
 

@@ -52,15 +52,17 @@ type Erased interface {
 // NewBlock returns an empty block for the topics with the prefix. What it takes in
 // of people who are erased has nothing left of them.
 func NewBlock(prefix string, erased Erased) *Block {
+	letters := newDeadLetters(erased)
 	b := &Block{events: newEvents(erased), byTopic: map[string]table{
 		schemas.SuppressionsTopic(prefix): newSuppressions(erased),
 		schemas.AlertsTopic(prefix):       newAlerts(),
-		schemas.DeadLetterTopic(prefix):   newDeadLetters(erased),
+		schemas.DeadLetterTopic(prefix):   letters,
 	}}
 	b.tables = []table{b.events}
 	for _, t := range []string{schemas.SuppressionsTopic(prefix), schemas.AlertsTopic(prefix), schemas.DeadLetterTopic(prefix)} {
 		b.tables = append(b.tables, b.byTopic[t])
 	}
+	b.tables = append(b.tables, letters.states)
 	return b
 }
 

@@ -20,6 +20,7 @@ const Service = "analytics"
 
 // deadLetters is a block of dead_letter_log.
 type deadLetters struct {
+	states                            *letterStates
 	erased                            Erased
 	id, detail, origin, bytes         *text
 	time, receivedAt                  *moments
@@ -29,6 +30,7 @@ type deadLetters struct {
 
 func newDeadLetters(erased Erased) *deadLetters {
 	d := &deadLetters{
+		states: newLetterStates(),
 		erased: erased,
 		id:     new(text), detail: new(text), origin: new(text), bytes: new(text),
 		time: new(moments), receivedAt: newMaybeMoments(),
@@ -59,10 +61,13 @@ func (d *deadLetters) append(rec *kgo.Record) error {
 	if fault, bad := errors.AsType[*Fault](err); bad {
 		dl = DeadLetter(rec, fault, rec.Timestamp)
 	}
-	if d.erased.HasLetter(dl.ID) {
-		return nil // counted as ignored
+	switch {
+	case d.erased.HasLetter(dl.ID): // counted as ignored
+	case dl.State != "":
+		d.states.add(&dl, rec)
+	default:
+		d.add(&dl)
 	}
-	d.add(&dl)
 	return nil
 }
 

@@ -1,0 +1,253 @@
+package analyticstest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/deadletters"
+	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/replay"
+)
+
+// bounceOf is a hard bounce as Mailjet reports it.
+func bounceOf(n int) string {
+	return fmt.Sprintf(`{"event":"bounce","time":%d,"MessageID":%d,"email":"ana%d@example.com","hard_bounce":true,"error_related_to":"recipient","error":"user unknown","comment":"550 5.1.1 user unknown"}`,
+		1772615730+n, 19421777835146490+n, n)
+}
+
+// history opens what w has, with a pepper of its own.
+func (w *world) history(t *testing.T) *pipeline.History {
+	t.Helper()
+	cfg, _, err := pipeline.Load(pipeline.Input{File: fmt.Appendf(nil, `
+kafka: {brokers: [%q], topics: {partitions: 4}}
+clickhouse: {url: %q, database: %q}
+privacy: {pepper: 0123456789abcdef}
+ingress: {sources: [{name: acme, provider: mailjet, auth: {basic: {username: u, password: p}}}]}
+`, w.brokers, w.engine.URL(), w.database), Name: "test", Services: []pipeline.Name{pipeline.Replay}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := pipeline.OpenHistory(cfg, logger(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+func letterOf(t *testing.T, id, reason, bytes string) *kgo.Record {
+	t.Helper()
+	at := time.Date(2026, 3, 4, 9, 20, 0, 0, time.UTC)
+	return &kgo.Record{Topic: "email.dead-letter", Key: []byte(id), Value: mustJSON(t, schemas.DeadLetter{
+		ID: id, Time: at, ReceivedAt: at, Service: "ingress", Reason: reason, Detail: "d", Provider: "mailjet", Source: "acme", Bytes: []byte(bytes),
+	})}
+}
+
+func letterID(n int) string { return fmt.Sprintf("%032x", n) }
+
+// bounced fills the table with n events by way of dead letters of an old parser.
+func (w *world) bounced(t *testing.T, h *pipeline.History, n int) {
+	t.Helper()
+	var recs []*kgo.Record
+	for i := range n {
+		recs = append(recs, letterOf(t, letterID(i), "no_type", bounceOf(i)))
+	}
+	w.produce(t, recs...)
+	w.wantSQL(t, "SELECT count() FROM dead_letters WHERE state = 'open'", fmt.Sprint(n))
+	r, err := h.Letters.Redrive(t.Context(), deadletters.Filter{Reason: "no_type"}, h.Maker, deadletters.Options{Operation: "op-1", Kafka: h.Kafka, Prefix: h.Prefix, Rate: deadletters.RateMax})
+	if err != nil || r.Passed != int64(n) || r.Events != int64(n) {
+		t.Fatalf("redriven %+v, %v", r, err)
+	}
+	w.wantSQL(t, "SELECT count() FROM events WHERE origin = 'replay'", fmt.Sprint(n))
+	w.wantSQL(t, "SELECT count(), any(operation) FROM dead_letters WHERE state = 'redriven'", fmt.Sprintf("%d\top-1", n))
+}
+
+func TestDeadLetters_LeaveTheListOnceTheyAreEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.analytics(t)
+	h := w.history(t)
+	w.produce(t,
+		letterOf(t, letterID(1), "no_type", bounceOf(1)),
+		letterOf(t, letterID(2), "no_type", `{"email":"ana@example.com"}`),
+		letterOf(t, letterID(3), "raw_delivery", bounceOf(3)),
+	)
+	w.wantSQL(t, "SELECT count() FROM dead_letters WHERE state = 'open'", "3")
+	all := deadletters.Filter{State: deadletters.StateOpen}
+	dry, err := h.Letters.Redrive(t.Context(), all, h.Maker, deadletters.Options{Operation: "dry", Prefix: h.Prefix, Rate: 1})
+	if err != nil || !dry.DryRun || dry.Passed != 1 || dry.Failed != 2 || dry.Faults["no_type"] != 1 || dry.Faults["unproven"] != 1 {
+		t.Errorf("plan %+v, %v", dry, err)
+	}
+	opt := deadletters.Options{Operation: "op-1", Kafka: h.Kafka, Prefix: h.Prefix, Rate: 100}
+	for range 2 { // the second one finds nothing that passes, or the same letter and its same event
+		if _, err := h.Letters.Redrive(t.Context(), all, h.Maker, opt); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.wantSQL(t, "SELECT id, operation FROM dead_letters WHERE state = 'redriven'", letterID(1)+"\top-1")
+	w.wantSQL(t, "SELECT count(), any(type), any(source) FROM events", "1\tbounced\tacme")
+
+	if _, err := h.Letters.Discard(t.Context(), all, " ", opt); err == nil {
+		t.Error("discarded without a note")
+	}
+	if r, err := h.Letters.Discard(t.Context(), deadletters.Filter{Reason: "raw_delivery"}, "a test", opt); err != nil || r.Passed != 1 {
+		t.Errorf("discarded %+v, %v", r, err)
+	}
+	w.wantSQL(t, "SELECT id, note FROM dead_letters WHERE state = 'discarded'", letterID(3)+"\ta test")
+	w.produce(t, letterOf(t, letterID(3), "raw_delivery", bounceOf(3)), letterOf(t, letterID(4), "no_type", "x")) // a repeat of a closed one, and a mark behind it
+	w.wantSQL(t, "SELECT groupArray(id) FROM (SELECT id FROM dead_letters WHERE state = 'open' ORDER BY id)", "['"+letterID(2)+"','"+letterID(4)+"']")
+	groups, err := h.Letters.Groups(t.Context(), all)
+	if err != nil || len(groups) != 1 || groups[0].Reason != "no_type" || groups[0].Letters != 2 {
+		t.Errorf("groups %+v, %v", groups, err)
+	}
+	shown, ok, err := h.Letters.Get(t.Context(), letterID(2), false)
+	if err != nil || !ok || strings.Contains(shown.Bytes, "ana") || !strings.Contains(shown.Bytes, "email") {
+		t.Errorf("shown %+v, %v, %v", shown, ok, err)
+	}
+	if shown, _, err = h.Letters.Get(t.Context(), letterID(2), true); err != nil || !strings.Contains(shown.Bytes, "ana@example.com") {
+		t.Errorf("raw %+v, %v", shown, err)
+	}
+}
+
+var stretch = replay.Request{From: time.Date(2026, 3, 4, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 3, 5, 0, 0, 0, 0, time.UTC)}
+
+func (w *world) replayOptions(h *pipeline.History, file string) replay.Options {
+	return replay.Options{Kafka: h.Kafka, Prefix: h.Prefix, Rate: replay.RateMax, File: file, Expand: w.cfg.ClickHouse.Expand}
+}
+
+// spoil stores the events once more with another verdict, as an old classifier gave.
+func (w *world) spoil(t *testing.T, n int) {
+	t.Helper()
+	w.sql(t, fmt.Sprintf("INSERT INTO event_log SELECT * REPLACE ('policy' AS reason, 'sender' AS cause, NULL AS permanent, 'old' AS classifier) FROM event_log FINAL ORDER BY time LIMIT %d", n))
+	w.wantSQL(t, "SELECT countIf(reason = 'policy') FROM events", fmt.Sprint(n))
+}
+
+func TestReplay_PlansThenMakesRightAndCountsOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.analytics(t)
+	h := w.history(t)
+	w.bounced(t, h, 30)
+	w.spoil(t, 10)
+	r, err := replay.New(t.Context(), stretch, h.Store, h.Maker)
+	if err != nil || r.Total() != 30 {
+		t.Fatalf("%d events, %v", r.Total(), err)
+	}
+	plan, err := r.Scan(t.Context(), nil)
+	if err != nil || plan.Events != 30 || plan.Changed != 10 || plan.Same != 20 || len(plan.Changes) != 1 ||
+		plan.Changes[0].Was.String() != "bounced policy sender" || plan.Changes[0].Is.String() != "bounced invalid_recipient recipient permanent=true" {
+		t.Fatalf("plan %s, %v", mustJSON(t, plan), err)
+	}
+	before := w.sql(t, "SELECT groupArray(id) FROM (SELECT id FROM events ORDER BY id)")
+	file := filepath.Join(t.TempDir(), "replay.json")
+	progress, err := replay.Resume(file, "op-2", stretch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if progress, err = r.Run(t.Context(), progress, w.replayOptions(h, file)); err != nil || !progress.Done || progress.Published != 30 {
+		t.Fatalf("%+v, %v", progress, err)
+	}
+	w.wantSQL(t, "SELECT count(), countIf(reason = 'invalid_recipient' AND permanent) FROM events", "30\t30")
+	if after := w.sql(t, "SELECT groupArray(id) FROM (SELECT id FROM events ORDER BY id)"); after != before {
+		t.Errorf("ids were %s, are %s", before, after)
+	}
+	w.agree(t, "after the replay")
+}
+
+// The id that an old parser, which called the bounce blocked, gave the event of
+// bounceOf(0), and the one of today.
+const (
+	idAsBlocked = "019cb821-8350-80c1-a79f-d7c8ab4cfea0"
+	idToday     = "019cb821-8350-867d-a83a-4024f16ef47e"
+)
+
+func TestReplay_MovesAnEventWhoseTypeIsAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `analytics: {listen: "127.0.0.1:0", flush_interval: 20ms, seal_interval: 1s, seal_rest: 2s}`)
+	w.analytics(t)
+	h := w.history(t)
+	at := time.Unix(1772615730, 0).UTC()
+	w.publish(t, schemas.Event{ID: idAsBlocked, Type: schemas.Blocked, Time: at, ReceivedAt: at, Provider: "mailjet", Source: "acme", ProviderEvent: "bounce", Raw: json.RawMessage(bounceOf(0))})
+	w.wantSQL(t, "SELECT count() FROM sealed_hours", "1")
+	r, err := replay.New(t.Context(), stretch, h.Store, h.Maker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "replay.json")
+	if _, err := r.Run(t.Context(), replay.Progress{Operation: "op", Request: stretch}, w.replayOptions(h, file)); err != nil {
+		t.Fatal(err)
+	}
+	w.wantSQL(t, "SELECT count(), any(type), any(toString(id)) FROM events", "1\tbounced\t"+idToday)
+	w.wantSQL(t, "SELECT sum(rows) FROM hour_rows", "3")
+	w.agree(t, "after the type changed")
+}
+
+// stumbling is a broker that goes away after some records.
+type stumbling struct {
+	replay.Publisher
+	left int
+}
+
+var errAway = errors.New("away")
+
+func (s *stumbling) Publish(ctx context.Context, recs ...*kgo.Record) error {
+	if s.left -= len(recs); s.left < 0 {
+		return errAway
+	}
+	return s.Publisher.Publish(ctx, recs...)
+}
+
+func TestReplay_GoesOnWhereItWasInterrupted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.analytics(t)
+	h := w.history(t)
+	w.sql(t, `INSERT INTO event_log (id, type, time, received_at, provider, source, provider_event, raw)
+		SELECT generateUUIDv4(), 'opened', toDateTime64('2026-03-04 09:00:00', 3, 'UTC') + toIntervalSecond(intDiv(number, 3)), now64(3), 'mailjet', 'acme', 'open', '' FROM numbers(2500)`)
+	w.bounced(t, h, 5)
+	r, err := replay.New(t.Context(), stretch, h.Store, h.Maker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "replay.json")
+	first := w.replayOptions(h, file)
+	first.Kafka = &stumbling{Publisher: h.Kafka, left: 3}
+	first.Rate = 10 // a record a call
+	_, err = r.Run(t.Context(), replay.Progress{Operation: "op", Request: stretch}, first)
+	if !errors.Is(err, errAway) {
+		t.Fatalf("ended with %v", err)
+	}
+	progress, err := replay.Resume(file, "other", stretch)
+	if err != nil || progress.Operation != "op" {
+		t.Fatalf("%+v, %v", progress, err)
+	}
+	other := stretch
+	other.Source = "acme"
+	if _, err := replay.Resume(file, "other", other); err == nil {
+		t.Error("the file of one replay was taken for another")
+	}
+	if progress, err = r.Run(t.Context(), progress, w.replayOptions(h, file)); err != nil || !progress.Done || progress.Events != 2505 || progress.Published != 5 || progress.Failed != 2500 {
+		t.Errorf("%+v, %v", progress, err)
+	}
+	w.wantSQL(t, "SELECT count() FROM events", "2505")
+	if done, err := replay.Resume(file, "next", stretch); err != nil || done.Operation != "next" {
+		t.Errorf("after the end: %+v, %v", done, err)
+	}
+	full := w.replayOptions(h, filepath.Join(t.TempDir(), "no", "such", "folder", "replay.json"))
+	if p, err := r.Run(t.Context(), replay.Progress{Operation: "op", Request: stretch}, full); err == nil || p.Published != 0 {
+		t.Errorf("published %d without a place for the position: %v", p.Published, err)
+	}
+}

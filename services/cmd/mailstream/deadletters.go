@@ -1,0 +1,331 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mailstream/mailstream/services/deadletters"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/reparse"
+	"github.com/mailstream/mailstream/services/pipeline"
+)
+
+func (c *command) deadLetters() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "dead-letters", Short: "List, show, redrive and discard what could not become events",
+		Example: `  mailstream dead-letters list
+  mailstream dead-letters redrive --reason no_type --dry-run`,
+	}
+	cmd.AddCommand(c.listLetters(), c.showLetter(), c.redrive(), c.discard())
+	return cmd
+}
+
+// letterFilter are the flags that say which dead letters.
+type letterFilter struct {
+	deadletters.Filter
+	from, to string
+}
+
+func (f *letterFilter) flags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.Service, "service", "", "only those that this `service` gave up")
+	flags.StringVar(&f.Reason, "reason", "", "only those of this `reason`")
+	flags.StringVar(&f.Provider, "provider", "", "only those of this `provider`")
+	flags.StringVar(&f.Source, "source", "", "only those of this `source`")
+	flags.StringVar(&f.from, "from", "", "`time` from which on they were given up, RFC 3339")
+	flags.StringVar(&f.to, "to", "", "`time` before which they were given up, RFC 3339")
+}
+
+// check reads the times and reports what is wrong; more reports faults of other flags.
+func (f *letterFilter) check(cmd *cobra.Command, more func(p *config.Problems)) (err error) {
+	var faults config.Problems
+	for _, name := range []string{"service", "reason", "provider", "source", "from", "to"} { // an empty word would mean all
+		faults.Check(!cmd.Flags().Changed(name) || cmd.Flag(name).Value.String() != "", name, "is empty")
+	}
+	if f.from != "" {
+		if f.From, err = parseTime("from", f.from); err != nil {
+			return err
+		}
+	}
+	if f.to != "" {
+		if f.To, err = parseTime("to", f.to); err != nil {
+			return err
+		}
+	}
+	f.Validate(&faults)
+	more(&faults)
+	return flagFault(faults.Err())
+}
+
+// history opens what is stored.
+func (c *command) history() (*pipeline.History, error) {
+	cfg, log, err := c.load(pipeline.Replay)
+	if err != nil {
+		return nil, err
+	}
+	return pipeline.OpenHistory(cfg, log)
+}
+
+func (c *command) listLetters() *cobra.Command {
+	var f letterFilter
+	var each, asJSON bool
+	var after, inState string
+	limit := 100
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List dead letters by service, reason, provider and source, or one by one",
+		Example: `  mailstream dead-letters list
+  mailstream dead-letters list --each --reason no_type --limit 20 --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.State = inState; inState == "all" {
+				f.State = ""
+			}
+			err := f.check(cmd, func(p *config.Problems) {
+				p.Check(inState != "", "state", "is empty")
+				p.Check(limit >= 1 && limit <= deadletters.ListMax, "limit", "%d is not in [1, %d]", limit, deadletters.ListMax)
+				p.Check(each || !cmd.Flags().Changed("limit") && after == "", "each", "is missing: --limit and --after go with it")
+			})
+			if err != nil {
+				return err
+			}
+			history, err := c.history()
+			if err != nil {
+				return err
+			}
+			defer func() { _ = history.Close() }() // nothing was written
+			if each {
+				letters, err := history.Letters.List(cmd.Context(), f.Filter, after, limit)
+				if err != nil {
+					return err
+				}
+				return c.printLetters(letters, asJSON)
+			}
+			groups, err := history.Letters.Groups(cmd.Context(), f.Filter)
+			if err != nil {
+				return err
+			}
+			return c.printGroups(groups, asJSON)
+		},
+	}
+	f.flags(cmd)
+	cmd.Flags().StringVar(&inState, "state", deadletters.StateOpen, "only those in this `state`: open, redriven, discarded, all")
+	cmd.Flags().BoolVar(&each, "each", false, "one by one instead of by group, in the order of their ids")
+	cmd.Flags().IntVar(&limit, "limit", limit, "how many, with --each")
+	cmd.Flags().StringVar(&after, "after", "", "only those behind this `id`, with --each: the last one of the page before")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	return cmd
+}
+
+func (c *command) table(text func(w *tabwriter.Writer)) error {
+	const gap = 2 // blanks between columns
+	w := tabwriter.NewWriter(c.stdout, 0, 0, gap, ' ', 0)
+	text(w)
+	return w.Flush()
+}
+
+func (c *command) printGroups(groups []deadletters.Group, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(c.stdout).Encode(map[string]any{"groups": groups})
+	}
+	return c.table(func(w *tabwriter.Writer) {
+		fmt.Fprintln(w, "LETTERS\tSTATE\tSERVICE\tREASON\tPROVIDER\tSOURCE\tOLDEST\tNEWEST\tDETAIL")
+		for _, g := range groups {
+			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", g.Letters, g.State, g.Service, g.Reason, g.Provider, g.Source, stamp(g.Oldest), stamp(g.Newest), g.Detail)
+		}
+	})
+}
+
+func (c *command) printLetters(letters []deadletters.Letter, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(c.stdout).Encode(map[string]any{"letters": letters})
+	}
+	return c.table(func(w *tabwriter.Writer) {
+		fmt.Fprintln(w, "ID\tTIME\tSTATE\tSERVICE\tREASON\tPROVIDER\tSOURCE\tDETAIL")
+		for _, l := range letters {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, stamp(l.Time), l.State, l.Service, l.Reason, l.Provider, l.Source, l.Detail)
+		}
+	})
+}
+
+func (c *command) showLetter() *cobra.Command {
+	var raw, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show a dead letter; its bytes without their content, unless --raw asks for them",
+		Example: `  mailstream dead-letters show 4e32795d1e666d10b9a1166ec355139a
+  mailstream dead-letters show 4e32795d1e666d10b9a1166ec355139a --raw --json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			var faults config.Problems
+			deadletters.Filter{IDs: ids}.Validate(&faults)
+			if err := faults.Err(); err != nil {
+				return usagef("ID: %q is not 32 hexadecimal digits", ids[0])
+			}
+			history, err := c.history()
+			if err != nil {
+				return err
+			}
+			defer func() { _ = history.Close() }() // nothing was written
+			letter, ok, err := history.Letters.Get(cmd.Context(), ids[0], raw)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				return fmt.Errorf("show dead letter %s: %w", ids[0], errNoLetter)
+			}
+			if asJSON {
+				return json.NewEncoder(c.stdout).Encode(letter)
+			}
+			return c.table(func(w *tabwriter.Writer) {
+				for _, line := range [][2]string{
+					{"id", letter.ID}, {"given up", stamp(letter.Time)}, {"by", letter.Service}, {"reason", letter.Reason}, {"detail", letter.Detail},
+					{"provider", letter.Provider}, {"source", letter.Source}, {"record", letter.Origin}, {"state", letter.State},
+					{"operation", letter.Operation}, {"note", letter.Note}, {"bytes", letter.Bytes},
+				} {
+					fmt.Fprintf(w, "%s\t%s\n", line[0], line[1])
+				}
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&raw, "raw", false, "the bytes as they came: they may name a person")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	return cmd
+}
+
+// lettersRun is how an operation on dead letters works.
+type lettersRun struct {
+	rate         int
+	dryRun, json bool
+	note         string // of discarded ones
+}
+
+func (r *lettersRun) flags(cmd *cobra.Command, f *letterFilter, all *bool) {
+	cmd.Flags().StringArrayVar(&f.IDs, "id", nil, "only the dead letter of this `id`; may be given several times")
+	cmd.Flags().BoolVar(all, "all", false, "all open ones: needed where nothing else says which")
+	cmd.Flags().IntVar(&r.rate, "rate", defaultLettersRate, "dead letters a second, at most")
+	cmd.Flags().BoolVar(&r.dryRun, "dry-run", false, "say what would come of it, and change nothing")
+	cmd.Flags().BoolVar(&r.json, "json", false, "print the result as JSON")
+}
+
+const defaultLettersRate = 100
+
+// check reports faults of the flags of an operation.
+func (r *lettersRun) check(cmd *cobra.Command, f *letterFilter, all bool) error {
+	return f.check(cmd, func(p *config.Problems) {
+		p.Check(r.rate >= 1 && r.rate <= deadletters.RateMax, "rate", "%d is not in [1, %d]", r.rate, deadletters.RateMax)
+		p.Check(all != f.Narrow(), "all", "is missing, or is beside flags that say which: give one of both")
+	})
+}
+
+func (c *command) redrive() *cobra.Command {
+	var f letterFilter
+	var r lettersRun
+	var all bool
+	cmd := &cobra.Command{
+		Use:   "redrive",
+		Short: "Make events of open dead letters with the present parser, and publish them",
+		Long: `Redrive takes dead letters along the present parser and classifier, and publishes
+the events, marked as a replay. Those of which events were made are no longer open;
+those that fail once more stay. It is a plan with --dry-run. An interrupted run is
+given once more: it goes on with what is still open.`,
+		Example: `  mailstream dead-letters redrive --reason no_type --source acme --dry-run
+  mailstream dead-letters redrive --id 4e32795d1e666d10b9a1166ec355139a`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := r.check(cmd, &f, all); err != nil {
+				return err
+			}
+			history, err := c.history()
+			if err != nil {
+				return err
+			}
+			defer func() { _ = history.Close() }() // every record was acknowledged, or is an error
+			return c.redriveLetters(cmd.Context(), history, f.Filter, r)
+		},
+	}
+	f.flags(cmd)
+	r.flags(cmd, &f, &all)
+	return cmd
+}
+
+func (c *command) redriveLetters(ctx context.Context, history *pipeline.History, f deadletters.Filter, r lettersRun) error {
+	result, err := history.Letters.Redrive(ctx, f, history.Maker, c.lettersOptions(history, "redrive", r))
+	return c.printResult(result, err, r.json, "redriven")
+}
+
+func (c *command) lettersOptions(history *pipeline.History, kind string, r lettersRun) deadletters.Options {
+	opt := deadletters.Options{Operation: operation(kind), Prefix: history.Prefix, Rate: r.rate}
+	if !r.dryRun {
+		opt.Kafka = history.Kafka
+	}
+	shown := time.Now()
+	opt.Progress = func(p deadletters.Result) {
+		if time.Since(shown) >= time.Second {
+			shown = time.Now()
+			fmt.Fprintf(c.stderr, "%s: %d dead letters, %d done, %d failed\n", p.Operation, p.Letters, p.Passed, p.Failed)
+		}
+	}
+	return opt
+}
+
+func (c *command) printResult(r deadletters.Result, err error, asJSON bool, done string) error {
+	if err != nil {
+		return fmt.Errorf("operation %s after %d dead letters: %w; give the same command to go on", r.Operation, r.Passed, err)
+	}
+	if asJSON {
+		return json.NewEncoder(c.stdout).Encode(r)
+	}
+	if r.DryRun {
+		done = "would be " + done
+	}
+	fmt.Fprintf(c.stdout, "%s: of %d open dead letters %d %s (%d events), %d fail\n", r.Operation, r.Letters, r.Passed, done, r.Events, r.Failed)
+	for _, fault := range slices.Sorted(keysOf(r.Faults)) {
+		fmt.Fprintf(c.stdout, "  %d %s\n", r.Faults[fault], fault)
+	}
+	return nil
+}
+
+func keysOf(m map[reparse.Fault]int64) iter.Seq[reparse.Fault] { return maps.Keys(m) }
+
+func (c *command) discard() *cobra.Command {
+	var f letterFilter
+	var r lettersRun
+	var all bool
+	cmd := &cobra.Command{
+		Use:     "discard",
+		Short:   "Close open dead letters that are of no use, with a note that says why",
+		Example: `  mailstream dead-letters discard --reason not_an_object --source acme --note "test of the provider"`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var faults config.Problems
+			deadletters.ValidateNote(r.note, &faults)
+			if err := faults.Err(); err != nil {
+				return flagFault(err)
+			}
+			if err := r.check(cmd, &f, all); err != nil {
+				return err
+			}
+			history, err := c.history()
+			if err != nil {
+				return err
+			}
+			defer func() { _ = history.Close() }() // every record was acknowledged, or is an error
+			result, err := history.Letters.Discard(cmd.Context(), f.Filter, r.note, c.lettersOptions(history, "discard", r))
+			return c.printResult(result, err, r.json, "discarded")
+		},
+	}
+	f.flags(cmd)
+	r.flags(cmd, &f, &all)
+	cmd.Flags().StringVar(&r.note, "note", "", "`why`, kept with every dead letter (required)")
+	_ = cmd.MarkFlagRequired("note") // it exists
+	return cmd
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/deadletters"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/replay"
+)
+
+// replayFlags are what `replay` was asked for.
+type replayFlags struct {
+	from, to, position, kind string
+	request                  replay.Request
+	rate                     int
+	letters, dryRun, json    bool
+}
+
+func (c *command) replay() *cobra.Command {
+	var f replayFlags
+	cmd := &cobra.Command{
+		Use:   "replay",
+		Short: "Make stored events anew with the present parser and classifier, and publish them",
+		Long: `Replay reads the bytes of events from ClickHouse, takes them along the present parser
+and classifier, and says first what would change. Then it publishes them, with the
+ids that they have, the header "origin: replay", and "mailstream-replay" with the
+name of the operation. Everything counts an id once, alerting pages nobody for them,
+and no newer decision of the suppression list is undone.
+
+What was published is kept in a file. A run that was interrupted goes on from there
+when the same command is given once more. docs/replay.md says more.`,
+		Example: `  mailstream replay --from 2026-01-02T00:00:00Z --to 2026-01-03T00:00:00Z --source acme --dry-run
+  mailstream replay --from 2026-01-02T00:00:00Z --to 2026-01-03T00:00:00Z --changed-only --rate 200
+  mailstream replay --from 2026-01-02T00:00:00Z --to 2026-01-03T00:00:00Z --dead-letters`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.runReplay(cmd, f) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.from, "from", "", "`time` of the events from which on, RFC 3339 (required)")
+	flags.StringVar(&f.to, "to", "", "`time` of the events before which, RFC 3339 (required)")
+	flags.StringVar(&f.request.Source, "source", "", "only events of this `source`")
+	flags.StringVar(&f.kind, "type", "", "only events that are stored as this `type`")
+	flags.StringVar(&f.request.Topic, "to-topic", "", "publish to this `topic` instead of those of the types; it must exist")
+	flags.BoolVar(&f.request.ChangedOnly, "changed-only", false, "publish only what is judged otherwise today")
+	flags.BoolVar(&f.letters, "dead-letters", false, "dead letters of that time instead of events: the open ones are driven anew")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would change, and publish nothing")
+	flags.IntVar(&f.rate, "rate", defaultReplayRate, "events a second, at most")
+	flags.StringVar(&f.position, "position", "", "`file` that keeps the position (default replay.json in state.dir)")
+	flags.BoolVar(&f.json, "json", false, "print plan and result as JSON, a line each")
+	for _, name := range []string{"from", "to"} {
+		_ = cmd.MarkFlagRequired(name) // it exists
+	}
+	return cmd
+}
+
+// defaultReplayRate leaves Kafka and its readers to the live mail.
+const defaultReplayRate = 500
+
+// check reads what the flags say.
+func (f *replayFlags) check(cmd *cobra.Command) (err error) {
+	if f.request.From, err = parseTime("from", f.from); err != nil {
+		return err
+	}
+	if f.request.To, err = parseTime("to", f.to); err != nil {
+		return err
+	}
+	f.request.Type = schemas.Type(f.kind)
+	var faults config.Problems
+	f.request.Validate(&faults)
+	for _, name := range []string{"source", "type", "to-topic", "position"} {
+		faults.Check(!cmd.Flags().Changed(name) || cmd.Flag(name).Value.String() != "", name, "is empty")
+	}
+	rateMax := replay.RateMax
+	if f.letters {
+		rateMax = deadletters.RateMax
+		faults.Check(f.kind == "" && f.request.Topic == "" && !f.request.ChangedOnly, "dead-letters", "goes with none of --type, --to-topic, --changed-only: dead letters have no type yet")
+	}
+	faults.Check(f.rate >= 1 && f.rate <= rateMax, "rate", "%d is not in [1, %d]", f.rate, rateMax)
+	faults.Check(!f.dryRun || f.position == "", "position", "has no meaning with --dry-run")
+	return flagFault(faults.Err())
+}
+
+func (c *command) runReplay(cmd *cobra.Command, f replayFlags) error {
+	if err := f.check(cmd); err != nil {
+		return err
+	}
+	cfg, log, err := c.load(pipeline.Replay)
+	if err != nil {
+		return err
+	}
+	history, err := pipeline.OpenHistory(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = history.Close() }() // every record was acknowledged, or is an error below
+	if f.letters {
+		filter := deadletters.Filter{Source: f.request.Source, From: f.request.From, To: f.request.To}
+		return c.redriveLetters(cmd.Context(), history, filter, lettersRun{rate: f.rate, dryRun: f.dryRun, json: f.json})
+	}
+	r, err := replay.New(cmd.Context(), f.request, history.Store, history.Maker)
+	if err != nil {
+		return err
+	}
+	if f.request.Source != "" && !cfg.HasSource(f.request.Source) && r.Total() == 0 {
+		return usagef("--source: no source %q is configured, and no event of it is stored", f.request.Source)
+	}
+	progress, err := c.position(cfg, &f)
+	if err != nil {
+		return err
+	}
+	if progress.Published == 0 || f.dryRun { // one that goes on was planned before
+		if err := c.plan(cmd.Context(), r, f.json); err != nil || f.dryRun {
+			return err
+		}
+	}
+	return c.publishReplay(cmd.Context(), r, progress, &f, history)
+}
+
+// position finds the file, and what it says of this replay.
+func (c *command) position(cfg pipeline.Config, f *replayFlags) (replay.Progress, error) {
+	if f.dryRun {
+		return replay.Progress{}, nil
+	}
+	if f.position == "" {
+		if err := os.MkdirAll(cfg.State.Dir, 0o700); err != nil {
+			return replay.Progress{}, fmt.Errorf("make state.dir: %w", err)
+		}
+		f.position = filepath.Join(cfg.State.Dir, "replay.json")
+	}
+	return replay.Resume(f.position, operation("replay"), f.request)
+}
+
+// operation returns a new name of an operation.
+func operation(kind string) string {
+	var id [6]byte
+	_, _ = rand.Read(id[:]) // never fails
+	return kind + "-" + time.Now().UTC().Format("20060102") + "-" + hex.EncodeToString(id[:])
+}
+
+func (c *command) plan(ctx context.Context, r *replay.Replay, asJSON bool) error {
+	shown := time.Now()
+	p, err := r.Scan(ctx, func(done int64) {
+		if time.Since(shown) >= time.Second {
+			shown = time.Now()
+			fmt.Fprintf(c.stderr, "plan: %d of %d events\n", done, r.Total())
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("plan: %w", err)
+	}
+	if asJSON {
+		return json.NewEncoder(c.stdout).Encode(p)
+	}
+	fmt.Fprintf(c.stdout, "%d events: %d the same, %d changed, %d that cannot be made anew; classifier %s\n", p.Events, p.Same, p.Changed, p.Failed, p.Classifier)
+	const gap = 2 // blanks between columns
+	w := tabwriter.NewWriter(c.stdout, 0, 0, gap, ' ', 0)
+	for _, change := range p.Changes {
+		fmt.Fprintf(w, "%d\t%s\t->\t%s\tsuch as %s\n", change.Events, change.Was, change.Is, change.IDs[0])
+	}
+	if p.MoreKinds > 0 {
+		fmt.Fprintf(w, "%d\tof other kinds\t\t\t\n", p.MoreKinds)
+	}
+	for _, fault := range slices.Sorted(keysOf(p.Faults)) {
+		fmt.Fprintf(w, "%d\tcannot be made anew: %s\t\t\t\n", p.Faults[fault], fault)
+	}
+	return w.Flush()
+}
+
+func (c *command) publishReplay(ctx context.Context, r *replay.Replay, progress replay.Progress, f *replayFlags, history *pipeline.History) error {
+	shown := time.Now()
+	fmt.Fprintf(c.stderr, "operation %s, position in %s\n", progress.Operation, f.position)
+	progress, err := r.Run(ctx, progress, replay.Options{
+		Kafka: history.Kafka, Prefix: history.Prefix, Rate: f.rate, File: f.position, Expand: history.Expand,
+		Progress: func(p replay.Progress) {
+			if time.Since(shown) >= time.Second {
+				shown = time.Now()
+				fmt.Fprintf(c.stderr, "%d of %d events, %d published\n", p.Events, r.Total(), p.Published)
+			}
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("replay %s after %d events: %w; give the same command to go on", progress.Operation, progress.Events, err)
+	}
+	if f.json {
+		return json.NewEncoder(c.stdout).Encode(progress)
+	}
+	_, err = fmt.Fprintf(c.stdout, "%s: %d events, %d published, %d left as they are\n", progress.Operation, progress.Events, progress.Published, progress.Failed)
+	return err
+}
+
+// errNoLetter says that an id is of no dead letter.
+var errNoLetter = errors.New("there is no dead letter of that id")

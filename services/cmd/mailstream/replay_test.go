@@ -1,0 +1,49 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestReplay_RefusesWhatItCannotDo(t *testing.T) {
+	t.Parallel()
+	const january, february = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
+	span := []string{"replay", "--from", january, "--to", february}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"replay", "--from", "yesterday", "--to", january}, `--from: "yesterday"`},
+		{[]string{"replay", "--from", february, "--to", january}, "--from: " + february + " is not before to"},
+		{[]string{"replay", "--from", "1926-01-01T00:00:00Z", "--to", january}, "--from: is more than"},
+		{[]string{"replay", "--from", january}, `"to" not set`},
+		{append(span, "--rate", "0"), "--rate: 0 is not in [1, 50000]"},
+		{append(span, "--rate", "-1"), "--rate: -1 is not in"},
+		{append(span, "--type", "bounce"), `--type: "bounce" is none of processed, delivered`},
+		{append(span, "--type", ""), "--type: is empty"},
+		{append(span, "--source", ""), "--source: is empty"},
+		{append(span, "--to-topic", "a b"), `--to-topic: "a b" is no name of a topic`},
+		{append(span, "--dead-letters", "--type", "bounced"), "--dead-letters: goes with none of"},
+		{append(span, "--dead-letters", "--rate", "501"), "--rate: 501 is not in [1, 500]"},
+		{append(span, "--dry-run", "--position", "x"), "--position: has no meaning"},
+		{append(span, "all"), "does not take"},
+		{[]string{"dead-letters"}, "wants one of"},
+		{[]string{"dead-letters", "lst"}, "did you mean list"},
+		{[]string{"dead-letters", "list", "--state", "closed"}, `--state: "closed" is none of`},
+		{[]string{"dead-letters", "list", "--limit", "5"}, "--each: is missing"},
+		{[]string{"dead-letters", "list", "--each", "--limit", "0"}, "--limit: 0 is not in"},
+		{[]string{"dead-letters", "list", "--source", ""}, "--source: is empty"},
+		{[]string{"dead-letters", "show", "abc"}, "ID:"},
+		{[]string{"dead-letters", "redrive"}, "--all: is missing"},
+		{[]string{"dead-letters", "redrive", "--all", "--source", "a"}, "--all: is missing"},
+		{[]string{"dead-letters", "redrive", "--id", "abc"}, `--id: "abc"`},
+		{[]string{"dead-letters", "redrive", "--all", "--rate", "0"}, "--rate: 0 is not in"},
+		{[]string{"dead-letters", "discard", "--all"}, `"note" not set`},
+		{[]string{"dead-letters", "discard", "--all", "--note", " "}, "--note: is empty"},
+	} {
+		code, _, faults := cli(t, c.args...)
+		if code != exitUsage || !strings.Contains(faults, c.want) {
+			t.Errorf("%q: %d %s, want %s", c.args, code, faults, c.want)
+		}
+	}
+}

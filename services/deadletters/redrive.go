@@ -1,0 +1,156 @@
+package deadletters
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/deadletter"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+	"github.com/mailstream/mailstream/services/internal/reparse"
+)
+
+// RateMax is the most dead letters a second.
+const RateMax = 500
+
+// ingress is the service whose dead letters are items of webhooks; those of all
+// others are records.
+const ingress = "ingress"
+
+// Publisher stores records: nil means that all of them are acknowledged.
+type Publisher interface {
+	Publish(ctx context.Context, recs ...*kgo.Record) error
+}
+
+// Result is what an operation did, or would do.
+type Result struct {
+	Operation string                  `json:"operation"`
+	DryRun    bool                    `json:"dry_run"`
+	Letters   int64                   `json:"letters"` // looked at
+	Passed    int64                   `json:"passed"`  // redriven or discarded
+	Events    int64                   `json:"events"`  // of those redriven
+	Failed    int64                   `json:"failed"`  // stay open
+	Faults    map[reparse.Fault]int64 `json:"faults"`  // Failed by why
+}
+
+// Options are how an operation works.
+type Options struct {
+	Operation string
+	Kafka     Publisher // nil for a dry run
+	Prefix    string    // of the topics
+	Rate      int       // dead letters a second, at most
+	Progress  func(Result)
+}
+
+// Redrive makes events of the open dead letters of f and publishes them, marked as a
+// replay, then says of each that it is redriven. What fails stays open.
+func (l *Letters) Redrive(ctx context.Context, f Filter, maker *reparse.Maker, opt Options) (Result, error) {
+	return l.operate(ctx, f, opt, func(letter *Letter, r *Result) ([]*kgo.Record, error) {
+		events, err := eventsOf(letter, maker)
+		if err != nil {
+			return nil, err
+		}
+		var recs []*kgo.Record
+		for i := range events {
+			recs = append(recs, reparse.Record(reparse.Topic(opt.Prefix, events[i].Type), &events[i], opt.Operation))
+		}
+		r.Events += int64(len(recs))
+		return append(recs, state(letter, schemas.DeadLetterRedriven, "", opt)), nil
+	})
+}
+
+// Discard says of the open dead letters of f that they are of no use, and why.
+func (l *Letters) Discard(ctx context.Context, f Filter, note string, opt Options) (Result, error) {
+	var faults config.Problems
+	ValidateNote(note, &faults)
+	if err := faults.Err(); err != nil {
+		return Result{}, err
+	}
+	return l.operate(ctx, f, opt, func(letter *Letter, _ *Result) ([]*kgo.Record, error) {
+		return []*kgo.Record{state(letter, schemas.DeadLetterDiscarded, note, opt)}, nil
+	})
+}
+
+// ValidateNote reports what is wrong with a note to p.
+func ValidateNote(note string, p *config.Problems) {
+	p.Check(strings.TrimSpace(note) != "", "note", "is empty: say why they are of no use")
+	p.Check(len(note) <= NoteBytesMax, "note", "has %d bytes, more than %d", len(note), NoteBytesMax)
+}
+
+// operate takes each open dead letter through do, whose error is a reparse.Fault, and
+// publishes what it returns.
+func (l *Letters) operate(ctx context.Context, f Filter, opt Options, do func(*Letter, *Result) ([]*kgo.Record, error)) (Result, error) {
+	r := Result{Operation: opt.Operation, DryRun: opt.Kafka == nil, Faults: map[reparse.Fault]int64{}}
+	began := time.Now()
+	err := l.each(ctx, f, func(letters []Letter) error {
+		for i := range letters {
+			r.Letters++
+			recs, err := do(&letters[i], &r)
+			if err != nil {
+				r.Failed++
+				r.Faults[reparse.FaultOf(err)]++
+				continue
+			}
+			if opt.Kafka != nil {
+				if err := publish(ctx, opt.Kafka, recs); err != nil {
+					return fmt.Errorf("publish dead letter %s: %w", letters[i].ID, err)
+				}
+				due := began.Add(time.Duration(r.Passed+1) * time.Second / time.Duration(opt.Rate))
+				if err := lifecycle.Sleep(ctx, time.Until(due)); err != nil {
+					return err
+				}
+			}
+			r.Passed++
+		}
+		if opt.Progress != nil {
+			opt.Progress(r)
+		}
+		return nil
+	})
+	return r, err
+}
+
+// publish stores the events first: a dead letter that is closed has its events.
+func publish(ctx context.Context, kafka Publisher, recs []*kgo.Record) error {
+	last := len(recs) - 1
+	if last > 0 {
+		if err := kafka.Publish(ctx, recs[:last]...); err != nil {
+			return err
+		}
+	}
+	return kafka.Publish(ctx, recs[last])
+}
+
+// eventsOf makes the events of letter. The error is a reparse.Fault.
+func eventsOf(letter *Letter, maker *reparse.Maker) ([]schemas.Event, error) {
+	if letter.Service == ingress {
+		d := schemas.DeadLetter{Reason: letter.Reason, Provider: letter.Provider, Source: letter.Source, Bytes: []byte(letter.Bytes)}
+		if letter.ReceivedAt != nil {
+			d.ReceivedAt = *letter.ReceivedAt
+		}
+		return maker.Letter(&d)
+	}
+	was, err := schemas.Decode([]byte(letter.Bytes))
+	if err != nil || was.ID == "" {
+		return nil, reparse.Unreadable
+	}
+	is, err := maker.Event(&was)
+	if err != nil {
+		return nil, err
+	}
+	return []schemas.Event{is}, nil
+}
+
+// state is the record that says what became of letter.
+func state(letter *Letter, s schemas.DeadLetterState, note string, opt Options) *kgo.Record {
+	rec := deadletter.Record(schemas.DeadLetterTopic(opt.Prefix), schemas.DeadLetter{
+		ID: letter.ID, Time: time.Now(), Service: letter.Service, Reason: letter.Reason, Provider: letter.Provider, Source: letter.Source,
+		Bytes: []byte{}, State: s, Operation: opt.Operation, Note: note,
+	}, schemas.OriginReplay)
+	return &rec
+}

@@ -1,0 +1,70 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/services/deadletters"
+	"github.com/mailstream/mailstream/services/ingress"
+	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+	"github.com/mailstream/mailstream/services/internal/reparse"
+)
+
+// History is what is stored of the past, and what makes events of it anew.
+type History struct {
+	Store   *clickhouse.Client
+	Maker   *reparse.Maker
+	Kafka   *produce.Producer
+	Letters *deadletters.Letters
+	Prefix  string // of the topics
+	// Expand fills what a statement says of the cluster: clickhouse.Config.Expand.
+	Expand func(sql string) string
+}
+
+// OpenHistory connects nowhere yet. Close it.
+func OpenHistory(cfg Config, log *zap.Logger) (*History, error) {
+	hasher, err := address.NewHasher(cfg.Privacy.Pepper)
+	if err != nil {
+		return nil, err
+	}
+	var sources []reparse.Source
+	for _, s := range cfg.Ingress.Sources {
+		sources = append(sources, reparse.Source{Name: s.Name, Provider: s.Provider, Generic: s.Generic})
+	}
+	maker, err := reparse.New(hasher, sources)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Kafka.Webhooks = cfg.Ingress.WebhookTopics(cfg.Kafka.TopicPrefix)
+	producer, err := produce.New(cfg.Kafka, produce.Config{Name: "history"}, log, telemetry.NewRegistry())
+	if err != nil {
+		return nil, err
+	}
+	store, err := clickhouse.Open(cfg.ClickHouse, log, telemetry.NewRegistry())
+	if err != nil {
+		return nil, err // the producer has not connected
+	}
+	return &History{Store: store, Maker: maker, Kafka: producer, Letters: deadletters.New(store), Prefix: cfg.Kafka.TopicPrefix, Expand: cfg.ClickHouse.Expand}, nil
+}
+
+// closeTimeout bounds the way of what is published and was not waited for: nothing.
+const closeTimeout = 5 * time.Second
+
+// Close ends the connections.
+func (h *History) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	return errors.Join(h.Store.Close(), h.Kafka.Close(ctx))
+}
+
+// HasSource says whether a source of that name is configured.
+func (c Config) HasSource(name string) bool {
+	return slices.ContainsFunc(c.Ingress.Sources, func(s ingress.Source) bool { return s.Name == name })
+}

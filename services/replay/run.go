@@ -1,0 +1,160 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+	"github.com/mailstream/mailstream/services/internal/reparse"
+)
+
+// Publisher stores records: nil means that all of them are acknowledged.
+type Publisher interface {
+	Publish(ctx context.Context, recs ...*kgo.Record) error
+}
+
+// Options are how a run publishes.
+type Options struct {
+	Kafka  Publisher
+	Prefix string // of the topics
+	Rate   int    // events a second, at most
+	// File keeps the position.
+	File string
+	// OnCluster makes a statement of one for this database: clickhouse.Config.Expand.
+	Expand func(sql string) string
+	// Progress, when not nil, is called after each page.
+	Progress func(Progress)
+}
+
+// Run publishes everything after the position of p, and keeps the position after each
+// page that Kafka has acknowledged. A page that was cut short is published once more
+// by the next run, with the same ids.
+func (r *Replay) Run(ctx context.Context, p Progress, opt Options) (Progress, error) {
+	if err := p.write(opt.File); err != nil { // before anything is done that could be done twice
+		return p, err
+	}
+	pace := pacer{rate: opt.Rate, began: time.Now()}
+	err := r.pages(ctx, p.Position, func(ctx context.Context, pairs []pair, at Position) error {
+		recs, gone := r.records(pairs, p.Operation, opt.Prefix)
+		for part := range slices.Chunk(recs, max(1, min(len(recs), opt.Rate/partsASecond))) {
+			if err := opt.Kafka.Publish(ctx, part...); err != nil {
+				return fmt.Errorf("publish events up to %s: %w", stamp(at.Time), err)
+			}
+			p.Published += int64(len(part))
+			if err := pace.wait(ctx, len(part)); err != nil {
+				return err
+			}
+		}
+		if err := r.drop(ctx, gone, opt.Expand); err != nil {
+			return err
+		}
+		for i := range pairs {
+			p.Events++
+			if pairs[i].fault != "" {
+				p.Failed++
+			}
+		}
+		p.Position = at
+		if err := p.write(opt.File); err != nil {
+			return err
+		}
+		if opt.Progress != nil {
+			opt.Progress(p)
+		}
+		return nil
+	})
+	if err != nil {
+		return p, err
+	}
+	p.Done = true
+	return p, p.write(opt.File)
+}
+
+// records returns what is published of pairs, and the stored events that are another
+// one today.
+func (r *Replay) records(pairs []pair, operation, prefix string) (recs []*kgo.Record, gone []pair) {
+	for i := range pairs {
+		one := &pairs[i]
+		if one.fault != "" || r.request.ChangedOnly && verdictOf(one.was) == verdictOf(&one.is) {
+			continue
+		}
+		topic := r.request.Topic
+		if topic == "" {
+			topic = reparse.Topic(prefix, one.is.Type)
+			if one.is.ID != one.was.ID {
+				gone = append(gone, *one)
+			}
+		}
+		recs = append(recs, reparse.Record(topic, &one.is, operation))
+	}
+	return recs, gone
+}
+
+// drop takes events off the table that have another type today: their new rows have
+// another key, so that no merge would do it. Both are acknowledged by Kafka by now.
+func (r *Replay) drop(ctx context.Context, gone []pair, expand func(string) string) error {
+	if len(gone) == 0 {
+		return nil
+	}
+	var ids []string
+	var hours []time.Time
+	from, to := gone[0].was.Time, gone[0].was.Time
+	for i := range gone {
+		was := gone[i].was
+		ids = append(ids, was.ID)
+		from, to = earliest(from, was.Time), latest(to, was.Time)
+		if hour := was.Time.UTC().Truncate(time.Hour); !slices.Contains(hours, hour) {
+			hours = append(hours, hour)
+		}
+	}
+	if err := r.store.Exec(ctx, expand(dropSQL), clickhouse.Arg("ids", texts(ids)), clickhouse.Arg("from", stamp(from)), clickhouse.Arg("to", stamp(to))); err != nil {
+		return fmt.Errorf("drop %d events of another type: %w", len(ids), err)
+	}
+	var stamps []string
+	for _, h := range hours {
+		stamps = append(stamps, h.Format("2006-01-02 15:04:05"))
+	}
+	if err := r.store.Exec(ctx, touchSQL, clickhouse.Arg("hours", texts(stamps))); err != nil {
+		return fmt.Errorf("count %d hours anew: %w", len(hours), err)
+	}
+	return nil
+}
+
+// texts renders words as a parameter of type Array: ids and times, which hold no quote.
+func texts(words []string) string {
+	out := "["
+	for i, w := range words {
+		if i > 0 {
+			out += ","
+		}
+		out += "'" + w + "'"
+	}
+	return out + "]"
+}
+
+// partsASecond is into how many parts a second of the rate is cut, so that a low rate
+// is not a burst.
+const partsASecond = 10
+
+// pacer holds an average since it began.
+type pacer struct {
+	rate  int
+	began time.Time
+	done  int
+}
+
+func (p *pacer) wait(ctx context.Context, n int) error {
+	p.done += n
+	due := p.began.Add(time.Duration(p.done) * time.Second / time.Duration(p.rate))
+	if d := time.Until(due); d > 0 {
+		return lifecycle.Sleep(ctx, d)
+	}
+	// What was slow is not made up for by a burst.
+	p.began, p.done = time.Now(), 0
+	return ctx.Err()
+}

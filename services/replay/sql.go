@@ -1,0 +1,14 @@
+package replay
+
+import _ "embed"
+
+var (
+	//go:embed sql/hours.sql
+	hoursSQL string
+	//go:embed sql/page.sql
+	pageSQL string
+	//go:embed sql/drop.sql
+	dropSQL string
+	//go:embed sql/touch.sql
+	touchSQL string
+)
