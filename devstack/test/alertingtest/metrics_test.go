@@ -70,7 +70,7 @@ func TestDimensions_SplitAndJoin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	at := now.Add(-10 * time.Minute)
-	odd := mail{source: "a", domain: "x.example", provider: "p", campaign: "it's \\ 50 % {off}\n", ip: "192.0.2.1", tags: []string{"news", "o'clock"}}
+	odd := mail{source: "a", domain: "x.example", provider: "p", campaign: "it's \\ 50 % {off}\n", ip: "192.0.2.1", tags: []string{"news", "o'clock"}, sender: "mail.example", pool: "marketing"}
 	other := odd
 	other.source = "b"
 	w.send(15, at, odd, blocked(schemas.Reputation))
@@ -80,11 +80,12 @@ func TestDimensions_SplitAndJoin(t *testing.T) {
 	w.store()
 	w.want("two sources at one domain are one spike", rule("metric: block_rate, by: [recipient_domain], together: true, threshold: 0.6, min_volume: 31"),
 		"r recipient_domain=x.example: 30/31")
+	w.want("unknown events too", rule("metric: unknown_share, by: [sending_domain, ip_pool], together: true, threshold: 0.01, match: {type: [blocked]}"))
 	w.want("each alone is too little", rule("metric: block_rate, by: [recipient_domain], threshold: 0.6, min_volume: 17"))
 	w.want("all", rule("metric: block_rate, by: [all], threshold: 0.05"), "r all=all: 30/431")
-	w.want("every dimension", rule("metric: block_rate, by: [mailbox_provider, source, campaign, sending_ip, tag], threshold: 0.95, together: false"),
+	w.want("every dimension", rule("metric: block_rate, by: [mailbox_provider, source, campaign, sending_ip, sending_domain, ip_pool, tag], threshold: 0.95, together: false"),
 		"r source=b mailbox_provider=p: 15/15", "r source=b: 15/15", "r source=b campaign="+odd.campaign+": 15/15", "r source=b sending_ip=192.0.2.1: 15/15",
-		"r source=b tag=news: 15/15", "r source=b tag=o'clock: 15/15")
+		"r source=b sending_domain=mail.example: 15/15", "r source=b ip_pool=marketing: 15/15", "r source=b tag=news: 15/15", "r source=b tag=o'clock: 15/15")
 }
 
 // An incident ends by mail that came since it began, of every kind of statement and

@@ -66,6 +66,7 @@ func (w *world) config(alert string) pipeline.Config {
 // mail is what n messages of one kind have in common.
 type mail struct {
 	source, domain, provider, campaign, ip string
+	sender, pool                           string
 	tags                                   []string
 	stream                                 string
 }
@@ -111,7 +112,7 @@ func (w *world) send(n int, at time.Time, m mail, steps ...step) {
 				"id": fmt.Sprintf("00000000-0000-8000-8000-%012x", w.n*16+i), "type": s.typ, "time": stamp(when), "received_at": stamp(when.Add(s.receivedIn)),
 				"provider": "mailjet", "source": m.source, "message_id": fmt.Sprintf("m%d", w.n), "recipient": fmt.Sprintf("r%d@%s", w.n, m.domain),
 				"recipient_hash": fmt.Sprintf("h%d", w.n), "recipient_domain": m.domain, "mailbox_provider": m.provider,
-				"campaign": m.campaign, "sending_ip": m.ip, "tags": append([]string{}, m.tags...), "bounce_type": s.bounce, "reason": s.reason, "metadata": map[string]string{},
+				"campaign": m.campaign, "sending_ip": m.ip, "sending_domain": m.sender, "ip_pool": m.pool, "tags": append([]string{}, m.tags...), "bounce_type": s.bounce, "reason": s.reason, "metadata": map[string]string{},
 			}
 			if m.stream != "" {
 				row["metadata"] = map[string]string{"stream": m.stream}
@@ -130,7 +131,7 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000"
 func (w *world) store() {
 	w.t.Helper()
 	var body bytes.Buffer
-	body.WriteString("INSERT INTO event_log (id, type, time, received_at, provider, source, message_id, recipient, recipient_hash, recipient_domain, mailbox_provider, campaign, sending_ip, tags, bounce_type, reason, metadata, cause, smtp_reply, origin) FORMAT JSONEachRow\n")
+	body.WriteString("INSERT INTO event_log (id, type, time, received_at, provider, source, message_id, recipient, recipient_hash, recipient_domain, mailbox_provider, campaign, sending_ip, sending_domain, ip_pool, tags, bounce_type, reason, metadata, cause, smtp_reply, origin) FORMAT JSONEachRow\n")
 	for _, r := range w.rows {
 		line, err := json.Marshal(r)
 		if err != nil {
@@ -184,7 +185,7 @@ func (w *world) play(from, to time.Time, every time.Duration, rules string) []sc
 func line(a schemas.Alert) string {
 	var b strings.Builder
 	b.WriteString(a.Rule)
-	for _, name := range []string{"source", "recipient_domain", "mailbox_provider", "campaign", "sending_ip", "tag", "all"} {
+	for _, name := range []string{"source", "recipient_domain", "mailbox_provider", "campaign", "sending_ip", "sending_domain", "ip_pool", "tag", "all"} {
 		if v, ok := a.Labels[name]; ok {
 			fmt.Fprintf(&b, " %s=%s", name, v)
 		}

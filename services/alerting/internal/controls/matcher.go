@@ -35,7 +35,7 @@ const (
 func Labels() []string {
 	return []string{
 		labelRule, labelMetric, labelSeverity,
-		schemas.LabelSource, schemas.DimensionDomain, schemas.DimensionProvider, metric.Campaign, metric.SendingIP, metric.Tag, metric.All, schemas.LabelReceiver,
+		schemas.LabelSource, schemas.DimensionDomain, schemas.DimensionProvider, metric.Campaign, metric.SendingIP, metric.SendingDomain, metric.IPPool, metric.Tag, metric.All, schemas.LabelReceiver,
 	}
 }
 

@@ -69,7 +69,7 @@ func (r Route) Validate(receivers []string, rules map[string]bool, p *config.Pro
 // labels are those an alert can have.
 func labels() []string {
 	return []string{
-		schemas.LabelSource, schemas.DimensionDomain, schemas.DimensionProvider, metric.Campaign, metric.SendingIP, metric.Tag, metric.All, schemas.LabelReceiver,
+		schemas.LabelSource, schemas.DimensionDomain, schemas.DimensionProvider, metric.Campaign, metric.SendingIP, metric.SendingDomain, metric.IPPool, metric.Tag, metric.All, schemas.LabelReceiver,
 	}
 }
 

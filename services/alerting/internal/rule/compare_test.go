@@ -130,7 +130,7 @@ func TestRule_ValidateNamesTheFieldAndTheBound(t *testing.T) {
 		field string
 		says  string
 	}{
-		{Rule{By: []string{"sending_domain"}}, "by[0]", "no such column"},
+		{Rule{By: []string{"from_domain"}}, "by[0]", "sending_domain, ip_pool"},
 		{Rule{By: []string{"country"}}, "by[0]", "sending_ip"},
 		{Rule{Metric: metric.Silence, By: []string{metric.Campaign}}, "by[0]", "source, all"},
 		{Rule{By: []string{metric.Source}, Together: true}, "by[0]", "together"},

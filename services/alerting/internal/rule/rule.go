@@ -34,8 +34,8 @@ type Rule struct {
 	// critical.
 	Severity schemas.AlertSeverity `yaml:"severity"`
 	// By are the dimensions; each value of each is a key of its own, per source:
-	// recipient_domain, mailbox_provider, source, campaign, sending_ip, tag; all is
-	// one key for the mail of all sources. Default [recipient_domain,
+	// recipient_domain, mailbox_provider, source, campaign, sending_ip, sending_domain,
+	// ip_pool, tag; all is one key for the mail of all sources. Default [recipient_domain,
 	// mailbox_provider].
 	By []string `yaml:"by"`
 	// Together judges the mail of all sources as one: 15 of 15 refused by one domain
@@ -139,6 +139,11 @@ func (r Rule) On() bool { return r.Enabled == nil || *r.Enabled }
 func (r Rule) FromStream() bool {
 	return r.Metric == metric.BlockRate && !r.Together && r.Match.Empty() && r.Baseline == 0 &&
 		r.Window <= metric.StreamWindowMax && !slices.ContainsFunc(r.By, func(by string) bool { return !streamed(by) })
+}
+
+// Learns says whether the rule compares with the weeks before.
+func (r Rule) Learns() bool {
+	return r.Baseline > 0 || r.Metric == metric.VolumeDrop || r.Metric == metric.Silence && r.Expect.Min == 0
 }
 
 func streamed(dimension string) bool {

@@ -41,9 +41,6 @@ func (r Rule) validateKeys(p *config.Problems) {
 	p.Check(known, "metric", "%q is none of %s", r.Metric, metric.Names())
 	for i, by := range r.By {
 		field := fmt.Sprintf("by[%d]", i)
-		if why := metric.Missing(by); why != "" {
-			p.Check(false, field, "%q cannot be judged: %s", by, why)
-		}
 		p.Check(slices.Contains(m.Dimensions, by) && !slices.Contains(r.By[:i], by), field,
 			"%q must be one of the dimensions of %s (%s), once", by, r.Metric, strings.Join(m.Dimensions, ", "))
 		p.Check(by != metric.Source || !r.Together, field, "%q cannot be beside together: true, which merges the sources", by)

@@ -190,6 +190,10 @@ func columnOf(by string) column {
 		return column{"campaign_of", "campaign"}
 	case metric.SendingIP:
 		return column{"ip_of", "sending_ip"}
+	case metric.SendingDomain:
+		return column{"sender_of", "sending_domain"}
+	case metric.IPPool:
+		return column{"pool_of", "ip_pool"}
 	case metric.Tag:
 		return column{"tags_of", "tags"}
 	default:

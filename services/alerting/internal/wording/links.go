@@ -64,7 +64,7 @@ func refusedQuery(n *outbox.Notice) string {
 		return ""
 	}
 	where := ""
-	for _, label := range []string{schemas.LabelSource, schemas.DimensionDomain, schemas.DimensionProvider, metric.Campaign, metric.SendingIP} {
+	for _, label := range []string{schemas.LabelSource, schemas.DimensionDomain, schemas.DimensionProvider, metric.Campaign, metric.SendingIP, metric.SendingDomain, metric.IPPool} {
 		if v := n.Alert.Labels[label]; v != "" {
 			where += " AND " + label + " = " + literal(Cut(v, nameMax))
 		}

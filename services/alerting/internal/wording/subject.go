@@ -61,7 +61,8 @@ func aboutReceiver(a *schemas.Alert) bool { return a.Rule == schemas.RuleReceive
 func place(labels map[string]string) (word, value string) {
 	for _, d := range []struct{ label, word string }{
 		{schemas.DimensionDomain, "Destination"}, {schemas.DimensionProvider, "Destination"},
-		{metric.Campaign, "Campaign"}, {metric.SendingIP, "Sending IP"}, {metric.Tag, "Tag"},
+		{metric.Campaign, "Campaign"}, {metric.SendingIP, "Sending IP"}, {metric.SendingDomain, "Sending domain"},
+		{metric.IPPool, "IP pool"}, {metric.Tag, "Tag"},
 		{schemas.LabelReceiver, "Receiver"}, {schemas.LabelSource, "Feed"},
 	} {
 		if v := labels[d.label]; v != "" {

@@ -12,7 +12,8 @@ FROM
     {{messages}}
 )
 ARRAY JOIN arrayFilter(tuple -> has(watched, concat(toString(tuple.1), '\0', tuple.2, '\0', tuple.3)), {{keys}}) AS tuple
-ARRAY JOIN [('source', toString(source_of)), ('campaign', toString(campaign_of)), ('sending_ip', toString(ip_of)), ('', '')] AS carrier
+ARRAY JOIN [('source', toString(source_of)), ('campaign', toString(campaign_of)), ('sending_ip', toString(ip_of)), ('sending_domain', toString(sender_of)),
+    ('ip_pool', toString(pool_of)), ('', '')] AS carrier
 GROUP BY name, carrier
 HAVING bounced + blocked + complaints + unsubscriptions + deferrals > 0 OR dimension = ''
 ORDER BY name, dimension = '' DESC, bounced + blocked + complaints + unsubscriptions + deferrals DESC, dimension, value

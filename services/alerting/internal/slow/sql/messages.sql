@@ -17,6 +17,8 @@ SELECT
     max(mailbox_provider) AS provider_of,
     max(campaign) AS campaign_of,
     max(sending_ip) AS ip_of,
+    max(sending_domain) AS sender_of,
+    max(ip_pool) AS pool_of,
     max(tags) AS tags_of,
     maxIf(mark, rank > 0) AS best,
     intDiv(bitAnd(best, 63), 16) AS outcome,
