@@ -4,7 +4,8 @@
 // beside them.
 //
 // Both step the very rule.Step of the service over the very window.Table of the
-// service; only the clock is another one. It writes nothing and notifies no one. It
+// service, and a back-test the rules by SQL over the very statements of the service;
+// only the clock is another one. It writes nothing and notifies no one. It
 // does not play what a rule cannot see: lateness of a source, faults of the
 // service, silences.
 package playback
@@ -29,9 +30,9 @@ const (
 
 // Rules are rules that passed the checks of the configuration.
 type Rules struct {
-	list []played
-	// unplayed are the names of those that are judged by SQL or not at all: only what
-	// the service judges from the stream is stepped here.
+	list []played // judged from the stream
+	sql  []played // judged by SQL
+	// unplayed are the names of those that are switched off.
 	unplayed []string
 }
 
@@ -55,13 +56,22 @@ func (p *played) title() string {
 func Of(rules []rule.Rule) Rules {
 	var out Rules
 	for _, r := range rules {
-		if r = r.WithDefaults(); r.On() && r.FromStream() {
-			out.list = append(out.list, played{Rule: r})
+		if r = r.WithDefaults(); r.On() {
+			out.add(played{Rule: r})
 		} else {
 			out.unplayed = append(out.unplayed, r.Name)
 		}
 	}
 	return out
+}
+
+// add takes a rule to those of its engine.
+func (r *Rules) add(p played) {
+	if p.FromStream() {
+		r.list = append(r.list, p)
+	} else {
+		r.sql = append(r.sql, p)
+	}
 }
 
 // ReadRules reads a file with a list `rules`, as the section `alerting` has it.

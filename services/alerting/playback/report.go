@@ -22,6 +22,9 @@ type Options struct {
 	// Exact plays each event in the order it was received instead of counts by
 	// minute: slower, and one outcome a message as in the service.
 	Exact bool
+	// Step is the time between two readings of a rule by SQL, from StepMin to StepMax; 0
+	// is StepDefault.
+	Step time.Duration
 	// Progress is called after each step of the history; it may be nil.
 	Progress func(done time.Time, messages int64)
 }
@@ -34,8 +37,12 @@ type Report struct {
 	Messages  int64      `json:"messages"` // that were played; by minute: outcomes, else events
 	Rules     []Summary  `json:"rules"`
 	Incidents []Incident `json:"incidents"`
-	// Unplayed are rules that are judged by SQL or switched off: they are left out.
+	// Step is the time between two readings of the rules by SQL, 0 when there is none.
+	StepSeconds float64 `json:"step_seconds,omitempty"`
+	// Unplayed are rules that are switched off: they are left out.
 	Unplayed []string `json:"unplayed,omitempty"`
+	// Short says of which rules the history does not reach back far enough.
+	Short []string `json:"short,omitempty"`
 	// Missed are incidents that really fired and no rule of that name would have
 	// had.
 	Missed []Fired `json:"missed"`
@@ -71,8 +78,12 @@ func Run(ctx context.Context, client *clickhouse.Client, rules Rules, opt Option
 	if !opt.From.Before(opt.To) {
 		return Report{}, fmt.Errorf("play history: from %s is not before to %s", opt.From.Format(time.RFC3339), opt.To.Format(time.RFC3339))
 	}
-	if len(rules.list) == 0 {
-		return Report{}, fmt.Errorf("play history: no rule of %q is judged from the stream", rules.unplayed)
+	if len(rules.list)+len(rules.sql) == 0 {
+		return Report{}, fmt.Errorf("play history: all rules are switched off: %q", rules.unplayed)
+	}
+	step, err := checkStep(opt.Step)
+	if err != nil {
+		return Report{}, err
 	}
 	h := &history{client: client, from: opt.From, to: opt.To, note: opt.Progress}
 	if h.note == nil {
@@ -83,8 +94,21 @@ func Run(ctx context.Context, client *clickhouse.Client, rules Rules, opt Option
 	if opt.Exact {
 		play = h.exactly
 	}
-	if err := play(ctx, p); err != nil {
-		return Report{}, fmt.Errorf("play history: %w", err)
+	if len(rules.list) > 0 {
+		if err := play(ctx, p); err != nil {
+			return Report{}, fmt.Errorf("play history: %w", err)
+		}
+	}
+	if len(rules.sql) > 0 {
+		found, err := h.bySQL(ctx, rules.sql, step)
+		if err != nil {
+			return Report{}, fmt.Errorf("play history to rules by SQL: %w", err)
+		}
+		p.done = append(p.done, found...)
+	}
+	short, err := h.short(ctx, rules)
+	if err != nil {
+		return Report{}, fmt.Errorf("read where the history begins: %w", err)
 	}
 	if opt.Exact {
 		late, err := h.late(ctx, p.rules)
@@ -97,7 +121,10 @@ func Run(ctx context.Context, client *clickhouse.Client, rules Rules, opt Option
 	if err != nil {
 		return Report{}, fmt.Errorf("read what fired: %w", err)
 	}
-	r := Report{From: opt.From, To: opt.To, Exact: opt.Exact, Messages: h.messages, Unplayed: rules.unplayed, Missed: []Fired{}}
+	r := Report{From: opt.From, To: opt.To, Exact: opt.Exact, Messages: h.messages, Unplayed: rules.unplayed, Short: short, Missed: []Fired{}}
+	if len(rules.sql) > 0 {
+		r.StepSeconds = step.Seconds()
+	}
 	r.Incidents = slices.DeleteFunc(p.done, func(in Incident) bool { // of the warm-up
 		return !in.End.IsZero() && in.End.Before(opt.From)
 	})
@@ -107,7 +134,7 @@ func Run(ctx context.Context, client *clickhouse.Client, rules Rules, opt Option
 	if r.Incidents == nil {
 		r.Incidents = []Incident{}
 	}
-	r.compare(p.rules, fired)
+	r.compare(slices.Concat(rules.list, rules.sql), fired)
 	return r, nil
 }
 
@@ -186,6 +213,9 @@ func (r *Report) Write(out io.Writer) error {
 	if r.Exact {
 		how = "events in the order received"
 	}
+	if r.StepSeconds > 0 {
+		how += ", rules by SQL read every " + seconds(r.StepSeconds)
+	}
 	fmt.Fprintf(out, "%s to %s, %d messages, %s\n\n", r.From.UTC().Format(time.RFC3339), r.To.UTC().Format(time.RFC3339), r.Messages, how)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "RULE\tINCIDENTS\tCOVERED\tPAGES/WEEK\tFIRED\tBOTH\tMISSED\tNEW\tEARLIER\tLONGEST")
@@ -206,7 +236,10 @@ func (r *Report) Write(out io.Writer) error {
 		fmt.Fprintf(w, "%s\tmissed\t%.0f %%\t\t%s\t%s\t%s\n", f.Start.UTC().Format(time.RFC3339), f.Peak*100, f.Rule, where(f.Labels), f.Incident)
 	}
 	if len(r.Unplayed) > 0 {
-		fmt.Fprintf(w, "\nnot played, as they are judged by SQL or switched off: %s\n", strings.Join(r.Unplayed, ", "))
+		fmt.Fprintf(w, "\nnot played, as they are switched off: %s\n", strings.Join(r.Unplayed, ", "))
+	}
+	for _, s := range r.Short {
+		fmt.Fprintf(w, "\ntoo little history: %s\n", s)
 	}
 	return w.Flush()
 }

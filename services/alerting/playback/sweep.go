@@ -3,6 +3,7 @@ package playback
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,21 +50,25 @@ func (r Rules) Sweep(text string) (Rules, error) {
 	if err != nil {
 		return Rules{}, fmt.Errorf("sweep %q: %w", text, err)
 	}
-	if n := len(r.list) * len(steps); n > rulesMax {
-		return Rules{}, fmt.Errorf("sweep %q: %d rules with %d values are more than %d together", text, len(r.list), len(steps), rulesMax)
+	all := slices.Concat(r.list, r.sql)
+	if n := len(all) * len(steps); n > rulesMax {
+		return Rules{}, fmt.Errorf("sweep %q: %d rules with %d values are more than %d together", text, len(all), len(steps), rulesMax)
 	}
 	out := Rules{unplayed: r.unplayed}
 	var faults config.Problems
-	for _, p := range r.list {
+	for _, p := range all {
 		for _, value := range steps {
 			v := played{Rule: p.Rule, variant: field + "=" + value}
 			if err := set(&v.Rule, value); err != nil {
 				return Rules{}, fmt.Errorf("sweep %q: value %s: %w", text, value, err)
 			}
 			v.ResolveBelow = min(v.ResolveBelow, v.Threshold)
+			if v.LowIsBad() {
+				v.ResolveAbove = max(v.ResolveAbove, v.Threshold)
+			}
 			v.StaleAfter = max(v.StaleAfter, v.Window)
 			v.Validate(faults.At(v.title()))
-			out.list = append(out.list, v)
+			out.add(v)
 		}
 	}
 	return out, faults.Err()

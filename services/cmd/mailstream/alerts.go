@@ -28,6 +28,7 @@ func (c *command) alerts() *cobra.Command {
 type backtestFlags struct {
 	rules, from, to, sweep string
 	exact, json            bool
+	step                   time.Duration
 }
 
 func (c *command) backtest() *cobra.Command {
@@ -44,6 +45,9 @@ then refused counts twice. --exact plays each event in the order it was received
 one outcome a message, as the service counts; repeats that ClickHouse has merged
 count at the time of the repeat.
 
+Rules that the service judges by SQL are read at every --step with the queries of
+the service; they see what is stored now of the time before.
+
 The rules are those of --rules, a file with a list "rules" as in the section
 alerting; without it those of the configuration. --sweep tries several values of
 one field of each rule.`,
@@ -58,6 +62,7 @@ one field of each rule.`,
 	flags.StringVar(&f.to, "to", "", "`time` before which, RFC 3339 (required)")
 	flags.StringVar(&f.sweep, "sweep", "", "`FIELD=FROM:TO:STEP`: each rule with each value, such as threshold=0.3:0.8:0.05")
 	flags.BoolVar(&f.exact, "exact", false, "play each event in the order received: slower, and as the service counts")
+	flags.DurationVar(&f.step, "step", playback.StepDefault, "`time` between two readings of each rule that is judged by SQL, 1m to 24h")
 	flags.BoolVar(&f.json, "json", false, "print the report as JSON")
 	for _, name := range []string{"from", "to"} {
 		_ = cmd.MarkFlagRequired(name) // it exists
@@ -77,7 +82,10 @@ func (f *backtestFlags) options(c *command) (opt playback.Options, err error) {
 	if !opt.From.Before(opt.To) {
 		return opt, usagef("--from: %s is not before --to %s", f.from, f.to)
 	}
-	opt.Exact = f.exact
+	if f.step < playback.StepMin || f.step > playback.StepMax {
+		return opt, usagef("--step: %s is not in [%s, %s]", f.step, playback.StepMin, playback.StepMax)
+	}
+	opt.Exact, opt.Step = f.exact, f.step
 	shown := time.Now()
 	opt.Progress = func(done time.Time, messages int64) {
 		if time.Since(shown) >= time.Second {

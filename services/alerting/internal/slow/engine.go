@@ -108,6 +108,9 @@ type Options struct {
 	Newest func() time.Time
 	// Take takes what was read.
 	Take func(Round)
+	// Bare leaves out who carries what fires and what the replies say: a back-test asks
+	// for neither.
+	Bare bool
 	// Wanted says that somebody wrote a rule that needs ClickHouse, so that missing it
 	// is a fault from the start; else it is one only once it was there.
 	Wanted bool
@@ -339,7 +342,7 @@ func (e *Engine) round(ctx context.Context, q *query, now time.Time) (Round, err
 			fresh = append(fresh, f)
 		}
 	}
-	if len(asked) > 0 {
+	if len(asked) > 0 && !e.opt.Bare {
 		if err := e.evidence(ctx, q, at, asked); err != nil {
 			e.failed(ctx, err) // what fires is reported without it
 		}
