@@ -12,6 +12,10 @@ import (
 // restart of a broker or of the other instances is over by then.
 const blindAfter = 5 * time.Minute
 
+// blindFor is how long they must have been too old by the machine's clock, too: when the
+// clock on the wall jumps, they are until the next round.
+const blindFor = 5 * time.Second
+
 // ofStream is the value of the label all of the incident not_judged that is about the
 // rules judged from the stream; that of the rules by SQL is all.
 const ofStream = "stream"
@@ -24,10 +28,10 @@ func (e *Evaluator) sayBlind(stale int, now time.Time) {
 	case stale == 0:
 		e.blindSince = time.Time{}
 	case e.blindSince.IsZero():
-		e.blindSince = now
+		e.blindSince, e.blindSeen = now, time.Now()
 	}
 	labels, gone, lanes := map[string]string{metric.All: ofStream}, int64(0), int64(e.opt.Kafka.Topics.Partitions)
-	if stale > 0 && now.Sub(e.blindSince) >= blindAfter {
+	if stale > 0 && now.Sub(e.blindSince) >= blindAfter && time.Since(e.blindSeen) >= blindFor {
 		gone = int64(stale)
 	}
 	a, _ := e.book.Get(rule.Fingerprint(rule.NotJudged().Name, labels))

@@ -126,6 +126,7 @@ type Evaluator struct {
 
 	tickAt, expireAt, startAt time.Time
 	blindSince                time.Time // zero while counts of no lane are too old
+	blindSeen                 time.Time // the same moment by the machine's clock
 	sweepAt                   time.Time
 	faults                    int // in a row
 	settled                   atomic.Bool
