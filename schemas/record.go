@@ -99,6 +99,20 @@ type SuppressionEntry struct {
 
 	RemovedBy   string `json:"removed_by,omitempty"`   // Event.ID, or "api:<id>" of the request, behind RemovedAt
 	RemovedNote string `json:"removed_note,omitempty"` // what a person wrote with RemovedAt
+
+	// Past are the adds and lifts that later ones replaced, the latest 20 of each,
+	// the latest first: with the two halves the history of the entry.
+	Past []SuppressionStep `json:"past,omitempty"`
+}
+
+// SuppressionStep is an add or a lift of a SuppressionEntry.
+type SuppressionStep struct {
+	At       time.Time `json:"at"`
+	Lift     bool      `json:"lift,omitempty"`
+	Evidence string    `json:"evidence,omitempty"` // Event.ID, or "api:<id>" of the request
+	Provider string    `json:"provider,omitempty"` // of the event
+	Source   string    `json:"source,omitempty"`   // of the event
+	Note     string    `json:"note,omitempty"`     // what a person wrote
 }
 
 // AlertState is where an alert is in its life.

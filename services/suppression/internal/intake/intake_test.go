@@ -71,7 +71,7 @@ const (
 )
 
 func newFixture(change ...func(*intake.Options)) fixture {
-	f := fixture{topic: &topic{bytesMax: 700}, store: store.NewMemory(), reg: prometheus.NewRegistry()}
+	f := fixture{topic: &topic{bytesMax: 1000}, store: store.NewMemory(), reg: prometheus.NewRegistry()}
 	book := ledger.New(ledger.Options{
 		Topic: "email.suppressions", Partitions: 1, Store: f.store, Publisher: f.topic,
 		Metrics: ledger.NewMetrics(prometheus.NewRegistry()), Log: zap.NewNop(),
@@ -115,7 +115,7 @@ func TestHandle_EveryRecordHasOneOutcome(t *testing.T) {
 		record(1, nil), record(1, nil),
 		record(2, func(e *schemas.Event) { e.Type = schemas.Delivered }),
 		record(3, func(e *schemas.Event) { e.Recipient, e.RecipientHash = "", "" }),
-		record(4, func(e *schemas.Event) { e.Source = strings.Repeat("x", 600) }), // its state is too large
+		record(4, func(e *schemas.Event) { e.Source = strings.Repeat("x", 900) }), // its state is too large
 		record(5, func(e *schemas.Event) { e.RecipientHash = "" }),
 		record(6, func(e *schemas.Event) { e.RecipientHash, e.Recipient = "", "nobody" }),
 		{Topic: "email.complained", Offset: 7, Value: []byte("rubbish")},

@@ -180,7 +180,7 @@ func TestHandle_AnAddressThatIsTooLargeHoldsUpNobody(t *testing.T) {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	large := refusal(1, now)
 	// Its record just fits as long as there is no note in it.
-	large.Value = bytes.Replace(large.Value, []byte(`"source":"acme"`), []byte(`"source":"`+strings.Repeat("x", 330)+`"`), 1)
+	large.Value = bytes.Replace(large.Value, []byte(`"source":"acme"`), []byte(`"source":"`+strings.Repeat("x", 630)+`"`), 1)
 	if err := f.Handle(t.Context(), []*kgo.Record{large}); err != nil {
 		t.Fatal(err)
 	}

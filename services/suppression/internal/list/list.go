@@ -87,6 +87,12 @@ func forgetNotes(entries []schemas.SuppressionEntry, at time.Time) {
 			if !e.RemovedAt.After(at) {
 				e.RemovedNote = ""
 			}
+			e.Past = slices.Clone(e.Past) // it may be shared
+			for j := range e.Past {
+				if !e.Past[j].At.After(at) {
+					e.Past[j].Note = ""
+				}
+			}
 		}
 	}
 }
@@ -141,6 +147,7 @@ func mergeNeighbours(in []schemas.SuppressionEntry) []schemas.SuppressionEntry {
 			out[last] = mergeEntry(out[last], e)
 			continue
 		}
+		e.Past = tidySteps(&e)
 		out = append(out, e)
 	}
 	return out
@@ -164,6 +171,7 @@ func mergeEntry(a, b schemas.SuppressionEntry) schemas.SuppressionEntry {
 	case -1:
 		out.Since = b.Since
 	}
+	out.Past = past(&out, &a, &b)
 	return out
 }
 
@@ -218,5 +226,5 @@ func mergeAddress(a, b string) string {
 func sameEntry(a, b schemas.SuppressionEntry) bool {
 	return compareKeys(a, b) == 0 && compareAdded(a, b) == 0 &&
 		a.RemovedAt.Equal(b.RemovedAt) && a.RemovedBy == b.RemovedBy && a.RemovedNote == b.RemovedNote &&
-		a.Since.Equal(b.Since)
+		a.Since.Equal(b.Since) && slices.EqualFunc(a.Past, b.Past, sameStep)
 }

@@ -163,6 +163,7 @@ func (r Rule) Apply(cur schemas.Suppression, e *schemas.Event) schemas.Suppressi
 	default:
 		delta = Added(had, at)
 		delta.Evidence, delta.Provider, delta.Source = e.ID, e.Provider, e.Source
+		delta.Past = []schemas.SuppressionStep{AddedStep(delta)} // whichever event it ends up naming
 		delta = r.withExpiry(delta, had)
 	}
 	return Merge(cur, schemas.Suppression{
@@ -188,6 +189,7 @@ func (r Rule) Doubt(cur schemas.Suppression, e *schemas.Event, why string) schem
 		AddedAt: at.Add(2 * time.Millisecond), Evidence: e.ID, Provider: e.Provider, Source: e.Source, Note: why,
 	}
 	entry.ExpiresAt = entry.AddedAt.Add(r.Probation)
+	entry.Past = []schemas.SuppressionStep{{At: at, Evidence: e.ID, Provider: e.Provider, Source: e.Source}}
 	return Merge(cur, schemas.Suppression{
 		Hash: cur.Hash, Address: cur.Address, UpdatedAt: cur.UpdatedAt, Entries: []schemas.SuppressionEntry{entry},
 	})

@@ -11,7 +11,7 @@ import (
 
 // formatVersion is that of the values and keys on disk. A store of another
 // version is emptied and rebuilt from the topic.
-const formatVersion = 1
+const formatVersion = 2
 
 // errCut says that a value ends too early or goes on too long.
 var errCut = errors.New("value has the wrong length")
@@ -51,8 +51,27 @@ func appendEntry(dst []byte, e *schemas.SuppressionEntry) []byte {
 	} {
 		dst = appendText(dst, text)
 	}
+	dst = binary.AppendUvarint(dst, uint64(len(e.Past)))
+	for i := range e.Past {
+		dst = appendStep(dst, &e.Past[i])
+	}
 	return dst
 }
+
+func appendStep(dst []byte, s *schemas.SuppressionStep) []byte {
+	var flags byte
+	if s.Lift {
+		flags |= stepLift
+	}
+	dst = appendStamp(append(dst, flags), s.At)
+	for _, text := range [...]string{s.Evidence, s.Provider, s.Source, s.Note} {
+		dst = appendText(dst, text)
+	}
+	return dst
+}
+
+// stepLift is the bit of a step's first byte that says that it is a lift.
+const stepLift = 1
 
 func appendText(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
@@ -102,6 +121,24 @@ func (d *decoder) entry(e *schemas.SuppressionEntry) {
 	e.Scope, e.Reason = d.text(), schemas.SuppressionReason(d.text())
 	e.Evidence, e.Provider, e.Source, e.Note = d.text(), d.text(), d.text(), d.text()
 	e.RemovedBy, e.RemovedNote = d.text(), d.text()
+	n := d.uvarint()
+	if n == 0 {
+		return
+	}
+	if n > uint64(len(d.rest)) { // each step takes more than a byte
+		d.cut = true
+		return
+	}
+	e.Past = make([]schemas.SuppressionStep, n)
+	for i := range e.Past {
+		d.step(&e.Past[i])
+	}
+}
+
+func (d *decoder) step(s *schemas.SuppressionStep) {
+	flags := d.byte()
+	s.Lift, s.At = flags&stepLift != 0, d.stamp()
+	s.Evidence, s.Provider, s.Source, s.Note = d.text(), d.text(), d.text(), d.text()
 }
 
 func (d *decoder) byte() byte {
