@@ -29,6 +29,7 @@ const (
 	pathCheck   = "/v1/suppressions/check"
 	pathRemove  = "/v1/suppressions/remove"
 	pathLift    = "/v1/suppressions/lift"
+	pathBulk    = "/v1/suppressions/bulk"
 	pathImport  = "/v1/suppressions/import"
 	pathExport  = "/v1/suppressions/export"
 	pathHistory = "/v1/suppressions/history"
@@ -115,6 +116,7 @@ func New(opt Options) *API {
 		pathLift:   {http.MethodPost: a.lift},
 		pathList:   {http.MethodGet: a.list, http.MethodPut: a.put},
 
+		pathBulk:    {http.MethodPost: a.bulk},
 		pathImport:  {http.MethodPost: a.importFile},
 		pathExport:  {http.MethodGet: a.export},
 		pathHistory: {http.MethodGet: a.history},

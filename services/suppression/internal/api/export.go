@@ -61,11 +61,11 @@ func parseSelection(values url.Values) (s selection, err error) {
 	s.reason, s.scope = schemas.SuppressionReason(values.Get("reason")), values.Get("scope")
 	s.domain, s.source = strings.ToLower(values.Get("domain")), values.Get("source")
 	for _, name := range selected {
-		if values.Has(name) && values.Get(name) == "" {
+		if values.Has(name) && values.Get(name) == "" && name != "reason" {
 			return s, fmt.Errorf("%s is empty: leave it out, or say which", name)
 		}
 	}
-	if s.reason != "" && !slices.Contains(list.Reasons(), s.reason) {
+	if values.Has("reason") && !slices.Contains(list.Reasons(), s.reason) {
 		return s, fmt.Errorf("reason must be one of %v", list.Reasons())
 	}
 	if s.scope != "" {
@@ -193,8 +193,8 @@ func asCSV(w io.Writer) (media string, write func(exported) error) {
 type historyAnswer struct {
 	Address string `json:"address"`
 	Hash    string `json:"recipient_hash"`
-	// Steps are the last add and the last lift of each entry, the earliest first. All
-	// that ever was is in ClickHouse, in suppression_log.
+	// Steps are the adds and lifts, the latest 20 of each for each entry, the earliest
+	// first.
 	Steps []step `json:"steps"`
 	LagMS int64  `json:"lag_ms"`
 }
@@ -205,7 +205,7 @@ type step struct {
 	Action   string                    `json:"action"` // added or lifted
 	Reason   schemas.SuppressionReason `json:"reason"`
 	Scope    string                    `json:"scope"`
-	Active   bool                      `json:"active"` // whether the entry forbids mail now
+	Active   bool                      `json:"active"` // of an add: whether it forbids mail now
 	Expires  *time.Time                `json:"expires,omitempty"`
 	Evidence evidence                  `json:"evidence"`
 	Note     string                    `json:"note,omitempty"`
@@ -237,20 +237,24 @@ func (a *API) history(w http.ResponseWriter, r *http.Request, b *Backend) {
 	httpserver.JSON(w, http.StatusOK, answer)
 }
 
+// stepsOf returns the adds and lifts of e; only the add that it has now may be active.
 func stepsOf(e schemas.SuppressionEntry, now time.Time) (steps []step) {
-	active := list.Active(e, now)
-	if !e.AddedAt.IsZero() {
-		v := viewOf(e)
-		steps = append(steps, step{At: e.AddedAt, Action: "added", Reason: e.Reason, Scope: e.Scope, Active: active, Expires: v.Expires, Evidence: v.Evidence, Note: e.Note})
-	}
-	if !e.RemovedAt.IsZero() {
-		by := evidence{Time: e.RemovedAt}
-		if id, ok := requestID(e.RemovedBy); ok {
-			by.RequestID = id
+	for _, s := range list.History(e) {
+		out := step{At: s.At, Action: "added", Reason: e.Reason, Scope: e.Scope, Note: s.Note}
+		out.Evidence = evidence{Provider: s.Provider, Source: s.Source, Time: s.At}
+		if id, ok := requestID(s.Evidence); ok {
+			out.Evidence.RequestID = id
 		} else {
-			by.EventID = e.RemovedBy
+			out.Evidence.EventID = s.Evidence
 		}
-		steps = append(steps, step{At: e.RemovedAt, Action: "lifted", Reason: e.Reason, Scope: e.Scope, Active: active, Evidence: by, Note: e.RemovedNote})
+		switch {
+		case s.Lift:
+			out.Action = "lifted"
+		case s == list.AddedStep(e):
+			out.Active, out.Expires = list.Active(e, now), viewOf(e).Expires
+		}
+		steps = append(steps, out)
 	}
+	slices.Reverse(steps)
 	return steps
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"time"
 
@@ -49,13 +48,13 @@ type listed struct {
 
 // page is a request for one page.
 type page struct {
-	from   cursor
-	limit  int
-	reason schemas.SuppressionReason // "": all
+	selection
+	start cursor
+	limit int
 }
 
 func (a *API) list(w http.ResponseWriter, r *http.Request, b *Backend) {
-	values, ok := httpserver.Query(w, r, "cursor", "limit", "reason")
+	values, ok := httpserver.Query(w, r, append([]string{"cursor", "limit"}, selected...)...)
 	if !ok {
 		return
 	}
@@ -66,7 +65,7 @@ func (a *API) list(w http.ResponseWriter, r *http.Request, b *Backend) {
 	}
 	answer := listAnswer{Suppressions: []listed{}, LagMS: b.Follower.Lag().Milliseconds()}
 	now, scanned := time.Now(), 0
-	err = b.Reader.Scan(r.Context(), p.from.key, func(k store.Key, s schemas.Suppression) bool {
+	err = b.Reader.Scan(r.Context(), p.start.key, func(k store.Key, s schemas.Suppression) bool {
 		if scanned++; scanned > scanMax {
 			answer.NextCursor = cursor{key: k}.String()
 			return false
@@ -88,7 +87,7 @@ func (a *API) list(w http.ResponseWriter, r *http.Request, b *Backend) {
 func (p page) take(answer *listAnswer, k store.Key, s schemas.Suppression, now time.Time) bool {
 	for _, e := range s.Entries {
 		here := cursor{key: k, scope: e.Scope, reason: string(e.Reason)}
-		if here.before(p.from) || !list.Active(e, now) || (p.reason != "" && p.reason != e.Reason) {
+		if here.before(p.start) || !list.Active(e, now) || !p.has(s.Address, e) {
 			continue
 		}
 		if len(answer.Suppressions) == p.limit {
@@ -107,11 +106,10 @@ func parsePage(values url.Values) (p page, err error) {
 			return p, fmt.Errorf("limit is not in [1, %d]", limitMax)
 		}
 	}
-	p.reason = schemas.SuppressionReason(values.Get("reason"))
-	if values.Has("reason") && !slices.Contains(list.Reasons(), p.reason) {
-		return p, fmt.Errorf("reason must be one of %v", list.Reasons())
+	if p.selection, err = parseSelection(values); err != nil {
+		return p, err
 	}
-	p.from, err = parseCursor(values.Get("cursor"))
+	p.start, err = parseCursor(values.Get("cursor"))
 	return p, err
 }
 
