@@ -123,7 +123,7 @@ func (m *Maker) same(it *provider.Item, was *schemas.Event) bool {
 }
 
 // unproven are the reasons of dead letters that no signature covers, and of which a
-// source that asks for none may have been told anything.
+// source that asks for none may have been sent anything.
 var unproven = []provider.Fault{provider.RawDelivery, provider.RetiredForm}
 
 // Letter makes the events of a dead letter of the ingress, all or none. The error is
