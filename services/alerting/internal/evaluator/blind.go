@@ -8,7 +8,7 @@ import (
 	"github.com/mailstream/mailstream/services/alerting/internal/slow"
 )
 
-// blindAfter is how long counts of a lane may be too old before people hear of it: a
+// blindAfter is how long counts of a set of partitions may be too old before people hear of it: a
 // restart of a broker or of the other instances is over by then.
 const blindAfter = 5 * time.Minute
 
@@ -22,7 +22,7 @@ const ofStream = "stream"
 
 // sayBlind begins and ends the incident not_judged of the stream. It takes the way of a
 // reading by SQL, which waits for no counts; of all instances the one that owns those
-// rules tells it, and every instance knows how far all lanes are.
+// rules tells it, and every instance knows how far all sets of partitions are.
 func (e *Evaluator) sayBlind(stale int, now time.Time) {
 	switch {
 	case stale == 0:
@@ -30,7 +30,7 @@ func (e *Evaluator) sayBlind(stale int, now time.Time) {
 	case e.blindSince.IsZero():
 		e.blindSince, e.blindSeen = now, time.Now()
 	}
-	labels, gone, lanes := map[string]string{metric.All: ofStream}, int64(0), int64(e.opt.Kafka.Topics.Partitions)
+	labels, gone, sets := map[string]string{metric.All: ofStream}, int64(0), int64(e.opt.Kafka.Topics.Partitions)
 	if stale > 0 && now.Sub(e.blindSince) >= blindAfter && time.Since(e.blindSeen) >= blindFor {
 		gone = int64(stale)
 	}
@@ -38,6 +38,6 @@ func (e *Evaluator) sayBlind(stale int, now time.Time) {
 	if active := (rule.Status{State: a.State}).Active(); gone == 0 && !active || stale > 0 && gone == 0 {
 		return // also after a takeover: what is blind holds until it is known better
 	}
-	reading := rule.Reading{Now: now, Part: gone, Total: lanes, Fresh: lanes}
+	reading := rule.Reading{Now: now, Part: gone, Total: sets, Fresh: sets}
 	e.Take(slow.Round{Found: []slow.Found{{Rule: rule.NotJudged(), Labels: labels, Reading: reading}}})
 }

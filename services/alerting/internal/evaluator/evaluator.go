@@ -125,7 +125,7 @@ type Evaluator struct {
 	ownsSQL  atomic.Bool
 
 	tickAt, expireAt, startAt time.Time
-	blindSince                time.Time // zero while counts of no lane are too old
+	blindSince                time.Time // zero while no counts are too old
 	blindSeen                 time.Time // the same moment by the machine's clock
 	sweepAt                   time.Time
 	faults                    int // in a row
