@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"slices"
@@ -77,8 +77,8 @@ func Slow(ctx context.Context, opt Options) (SlowReport, error) {
 	if m.front, err = m.start(); err != nil {
 		return report, err
 	}
-	defer m.front.Close()
-	cfg.ClickHouse.URL = m.front.URL
+	defer func() { _ = m.front.Close() }() // the round is over
+	cfg.ClickHouse.URL = "http://" + m.front.Addr
 	return report, report.rounds(ctx, &m, cfg, last.Add(20*time.Hour))
 }
 
@@ -159,13 +159,13 @@ func middleCost(list []SlowCost) SlowCost {
 // that the engine says it read.
 type meter struct {
 	drain *drain
-	front *httptest.Server
+	front *http.Server
 	rows  atomic.Int64
 	began time.Time
 	used  time.Duration
 }
 
-func (m *meter) start() (*httptest.Server, error) {
+func (m *meter) start() (*http.Server, error) {
 	to, err := url.Parse(m.drain.engine.URL())
 	if err != nil {
 		return nil, err
@@ -184,7 +184,13 @@ func (m *meter) start() (*httptest.Server, error) {
 		m.rows.Add(n)
 		return nil
 	}
-	return httptest.NewServer(proxy), nil
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen before the engine: %w", err)
+	}
+	front := &http.Server{Addr: listener.Addr().String(), Handler: proxy, ReadHeaderTimeout: stallMax}
+	go func() { _ = front.Serve(listener) }() // ends with Close
+	return front, nil
 }
 
 func (m *meter) reset() {

@@ -33,10 +33,15 @@ import (
 
 // What the configuration of the other services says; see page.
 type (
-	World    = page.World
-	Source   = page.Source
-	Rule     = page.Rule
-	Trial    = page.Trial
+	// World is all of it.
+	World = page.World
+	// Source is one of ingress.sources.
+	Source = page.Source
+	// Rule is one of alerting.rules.
+	Rule = page.Rule
+	// Trial is a rule to try on the past.
+	Trial = page.Trial
+	// Backtest is what came of a Trial.
 	Backtest = page.Backtest
 )
 

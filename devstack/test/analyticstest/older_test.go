@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -218,7 +219,7 @@ func unpack(t *testing.T, file, dir string) {
 	archive := tar.NewReader(zip)
 	for {
 		h, err := archive.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return
 		}
 		if err != nil || !fs.ValidPath(strings.TrimSuffix(h.Name, "/")) {

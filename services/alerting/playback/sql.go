@@ -19,10 +19,10 @@ import (
 var spanSQL string
 
 const (
-	// StepMin and StepMax bound Options.Step: the service reads no rule more often than
-	// every second and none less often than five hours; a step finer than a minute is a
-	// month of queries.
-	StepMin, StepMax = time.Minute, 24 * time.Hour
+	// StepMin bounds Options.Step from below: a finer step is a month of queries.
+	StepMin = time.Minute
+	// StepMax bounds it from above: the service reads every rule more often than that.
+	StepMax = 24 * time.Hour
 	// StepDefault is a compromise: a rule over an hour is read four times in it.
 	StepDefault = 15 * time.Minute
 	// sqlRowsMax bounds the rows that one reading may look at, as the service does by
