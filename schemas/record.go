@@ -354,11 +354,6 @@ const (
 	DeadLetterDiscarded DeadLetterState = "discarded" // a person has no use for it
 )
 
-// DeadLetterStates returns every state. The caller owns the slice.
-func DeadLetterStates() []DeadLetterState {
-	return []DeadLetterState{DeadLetterRedriven, DeadLetterDiscarded}
-}
-
 // Rate carries partial counts on their way to the evaluator: the value of a
 // record in RatesTopic, keyed by source and mailbox provider, or by source and
 // domain where there is none. Every count is cumulative for its series, pane and
