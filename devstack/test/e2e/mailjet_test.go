@@ -126,7 +126,7 @@ func wantRecords(t *testing.T, w *world, items []item) {
 		}
 		want := map[string]string{
 			"ce_specversion": "1.0", "ce_id": e.ID, "ce_source": "/mailstream/mailjet", "ce_type": "email." + string(e.Type),
-			"ce_time": e.Time.Format("2006-01-02T15:04:05.000Z"), "content-type": "application/json",
+			"ce_time": e.Time.Format("2006-01-02T15:04:05.000Z"), "content-type": "application/json", "origin": "live",
 		}
 		if diff := cmp.Diff(want, headers); diff != "" {
 			t.Errorf("headers of %s: %s", e.ID, diff)
