@@ -41,10 +41,8 @@ func (req *bulkRequest) fault(scopeErr error) string {
 		return scopeErr.Error()
 	case req.Reason != "" && !slices.Contains(list.Reasons(), schemas.SuppressionReason(req.Reason)):
 		return fmt.Sprintf("reason must be one of %v", list.Reasons())
-	case len(req.Note) > noteBytesMax:
-		return fmt.Sprintf("note is longer than %d bytes", noteBytesMax)
-	case !readable(req.Note, true):
-		return "note has control characters"
+	case noteFault(req.Note) != "":
+		return noteFault(req.Note)
 	case req.Action == "add" && req.Consent:
 		return "consent is of a lift"
 	case req.Action == "lift" && strings.TrimSpace(req.Note) == "":
@@ -102,7 +100,7 @@ func (a *API) applyAll(w http.ResponseWriter, r *http.Request, b *Backend, c bul
 	states, err := statesOf(b.Reader, c.people)
 	if err != nil {
 		a.opt.Log.Error("list failed", telemetry.Err(err))
-		httpserver.Problem(w, http.StatusInternalServerError, "internal error", "the local store could not be read")
+		unreadable(w)
 		return
 	}
 	changed := 0
@@ -131,7 +129,7 @@ func (a *API) applyAll(w http.ResponseWriter, r *http.Request, b *Backend, c bul
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), bulkTimeout)
 	defer cancel()
-	token, err := a.writeLifts(ctx, b, edits)
+	token, err := a.writeAll(ctx, b, edits)
 	if err != nil {
 		a.writeFailed(w, err)
 		return

@@ -114,7 +114,7 @@ func (a *API) check(w http.ResponseWriter, r *http.Request, b *Backend) {
 	answer, err := a.answer(b, req)
 	if err != nil {
 		a.opt.Log.Error("check failed", telemetry.Rows(len(req.Addresses)), telemetry.Err(err))
-		httpserver.Problem(w, http.StatusInternalServerError, "internal error", "the local store could not be read")
+		unreadable(w)
 		return
 	}
 	answer.LagMS, answer.Stale = lag.Milliseconds(), lag > a.opt.StaleAfter

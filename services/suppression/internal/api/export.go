@@ -1,13 +1,15 @@
 package api
 
 import (
+	"cmp"
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -109,18 +111,29 @@ func (a *API) export(w http.ResponseWriter, r *http.Request, b *Backend) {
 		refuse(w, err.Error())
 		return
 	}
-	media, write := ndjson(w)
-	if format != "ndjson" {
-		media, write = asCSV(w)
-	}
-	w.Header().Set("Content-Type", media)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Trailer", "Mailstream-Entries")
+	written, err := exportAll(r.Context(), w, b, format, want)
+	if err != nil {
+		if r.Context().Err() == nil {
+			a.opt.Log.Error("list failed", telemetry.Err(err))
+		}
+		panic(http.ErrAbortHandler) // a reader must not take what is there for all
+	}
+	w.Header().Set("Mailstream-Entries", strconv.Itoa(written))
+}
+
+// exportAll writes the entries that are wanted and returns how many.
+func exportAll(ctx context.Context, w http.ResponseWriter, b *Backend, format string, want selection) (written int, err error) {
+	out, err := exporterOf(format, w)
+	if err != nil {
+		return 0, err
+	}
 	deadline := http.NewResponseController(w)
-	now, seen, written := time.Now(), 0, 0
+	now, seen := time.Now(), 0
 	var fault error
-	err = b.Reader.Scan(r.Context(), store.Key{}, func(k store.Key, s schemas.Suppression) bool {
+	err = b.Reader.Scan(ctx, store.Key{}, func(k store.Key, s schemas.Suppression) bool {
 		if seen++; seen%exportStep == 0 {
 			_ = deadline.SetWriteDeadline(time.Now().Add(exportTime)) // a writer without one does not stall
 		}
@@ -128,29 +141,21 @@ func (a *API) export(w http.ResponseWriter, r *http.Request, b *Backend) {
 			if !list.Active(e, now) || !want.has(s.Address, e) {
 				continue
 			}
-			if fault = write(exportedOf(k, s.Address, e)); fault != nil {
+			if fault = out.write(exportedOf(k, s.Address, e)); fault != nil {
 				return false
 			}
 			written++
 		}
 		return true
 	})
-	if err != nil || fault != nil {
-		if r.Context().Err() == nil {
-			a.opt.Log.Error("list failed", telemetry.Err(err))
-		}
-		panic(http.ErrAbortHandler) // a reader must not take what is there for all
-	}
-	_ = write(exported{}) // flushes; a reader that has gone wants no end
-	w.Header().Set("Mailstream-Entries", fmt.Sprint(written))
+	return written, cmp.Or(err, fault, out.end())
 }
 
 func exportedOf(k store.Key, addr string, e schemas.SuppressionEntry) exported {
-	out := exported{
+	return exported{
 		Address: addr, Hash: k.String(), Reason: string(e.Reason), Scope: e.Scope, Since: stamp(list.Since(e)),
 		Expires: stamp(e.ExpiresAt), Note: e.Note, Evidence: e.Evidence, Provider: e.Provider, Source: e.Source,
 	}
-	return out
 }
 
 func stamp(t time.Time) string {
@@ -160,33 +165,37 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-// ndjson writes an object a line.
-func ndjson(w io.Writer) (media string, write func(exported) error) {
-	encoder := json.NewEncoder(w)
-	return "application/x-ndjson", func(e exported) error {
-		if e.Hash == "" {
-			return nil
-		}
-		return encoder.Encode(e)
-	}
+// exporter writes entries in one format.
+type exporter interface {
+	write(e exported) error
+	end() error
 }
 
-// asCSV writes a line of names and one an entry.
-func asCSV(w io.Writer) (media string, write func(exported) error) {
-	c, begun := csv.NewWriter(w), false
-	return "text/csv; charset=utf-8", func(e exported) error {
-		if !begun {
-			begun = true
-			if err := c.Write(exportHeader); err != nil {
-				return err
-			}
-		}
-		if e.Hash == "" {
-			c.Flush()
-			return c.Error()
-		}
-		return c.Write(e.record())
+// ndjson writes an object a line.
+type ndjson struct{ *json.Encoder }
+
+func (n ndjson) write(e exported) error { return n.Encode(e) }
+func (ndjson) end() error               { return nil }
+
+// commas writes a line of names and one an entry.
+type commas struct{ *csv.Writer }
+
+func (c commas) write(e exported) error { return c.Write(e.record()) }
+
+func (c commas) end() error {
+	c.Flush()
+	return c.Error()
+}
+
+// exporterOf begins an answer in a format.
+func exporterOf(format string, w http.ResponseWriter) (exporter, error) {
+	if format == "ndjson" {
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		return ndjson{json.NewEncoder(w)}, nil
 	}
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	c := commas{csv.NewWriter(w)}
+	return c, c.Write(exportHeader)
 }
 
 // historyAnswer is what is known of one address.
@@ -224,7 +233,7 @@ func (a *API) history(w http.ResponseWriter, r *http.Request, b *Backend) {
 	states, err := statesOf(b.Reader, []person{who})
 	if err != nil {
 		a.opt.Log.Error("history failed", telemetry.Err(err))
-		httpserver.Problem(w, http.StatusInternalServerError, "internal error", errStore.Error())
+		unreadable(w)
 		return
 	}
 	answer := historyAnswer{Address: values.Get("address"), Hash: who.key.String(), Steps: []step{}, LagMS: b.Follower.Lag().Milliseconds()}

@@ -24,8 +24,6 @@ const (
 	// importBytesMax bounds the body of one import: about a million lines. The command
 	// sends a longer file in parts.
 	importBytesMax = 64 << 20
-	// importWriteMax is how many lines are written at once, as a batch of events is.
-	importWriteMax = 500
 	// refusedMax bounds the lines that one answer names; all of them are counted.
 	refusedMax = 1000
 )
@@ -58,7 +56,7 @@ type importing struct {
 	id      string
 	answer  importAnswer
 	pending []planned
-	last    map[int32]ledger.Position
+	reached reached
 }
 
 // planned is a line that is to be written.
@@ -68,9 +66,6 @@ type planned struct {
 	add  addition
 }
 
-// errStore says that the local store cannot be read.
-var errStore = errors.New("the local store could not be read")
-
 // importFile adds the lines of a file. A line that is refused keeps no other from being
 // added. Sent once more, it changes nothing, so what was cut off is sent whole.
 func (a *API) importFile(w http.ResponseWriter, r *http.Request, b *Backend) {
@@ -78,7 +73,7 @@ func (a *API) importFile(w http.ResponseWriter, r *http.Request, b *Backend) {
 	if !ok {
 		return
 	}
-	i := importing{api: a, backend: b, ctx: r.Context(), id: newRequestID(), last: map[int32]ledger.Position{}}
+	i := importing{api: a, backend: b, ctx: r.Context(), id: newRequestID(), reached: reached{}}
 	i.answer.Refused = []refused{}
 	i.reason, i.note = schemas.SuppressionReason(values.Get("reason")), values.Get("note")
 	var err error
@@ -115,20 +110,14 @@ func (a *API) answerImport(w http.ResponseWriter, i *importing, err error) {
 	_, long := errors.AsType[*http.MaxBytesError](err)
 	switch {
 	case err == nil:
-		if len(i.last) > 0 && len(i.last) <= ledger.TokenPartsMax {
-			positions := make([]ledger.Position, 0, len(i.last))
-			for _, p := range i.last {
-				positions = append(positions, p)
-			}
-			i.answer.Token = i.backend.Epoch.Token(positions...)
-		}
+		i.answer.Token = i.reached.token(i.backend.Epoch)
 		httpserver.JSON(w, http.StatusOK, i.answer)
 	case long:
 		httpserver.Problem(w, http.StatusRequestEntityTooLarge, "body too large",
 			fmt.Sprintf("the limit is %d bytes: send the file in parts; %s", importBytesMax, before))
 	case errors.Is(err, errStore):
 		a.opt.Log.Error("import failed", telemetry.Err(err))
-		httpserver.Problem(w, http.StatusInternalServerError, "internal error", errStore.Error())
+		unreadable(w)
 	case errors.Is(err, errNotWritten):
 		a.opt.Metrics.writeErrors.Inc()
 		a.opt.Log.Warn("write was not acknowledged", telemetry.Err(err))
@@ -146,7 +135,7 @@ func (i *importing) take(row listfile.Row) error {
 		return nil
 	}
 	i.pending = append(i.pending, planned{person: who, line: row.Line, add: add})
-	if len(i.pending) < importWriteMax {
+	if len(i.pending) < editsMax {
 		return nil
 	}
 	return i.flush()
@@ -200,16 +189,6 @@ func (i *importing) read(row listfile.Row) (who person, add addition, fault stri
 		return who, add, "expires is not in the future"
 	}
 	return who, add, ""
-}
-
-func noteFault(note string) string {
-	switch {
-	case len(note) > noteBytesMax:
-		return fmt.Sprintf("note is longer than %d bytes", noteBytesMax)
-	case !readable(note, true):
-		return "note has control characters"
-	}
-	return ""
 }
 
 // clip shows the beginning of a word.
@@ -268,11 +247,7 @@ func (i *importing) flush() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNotWritten, err)
 	}
-	for _, r := range results {
-		if had, ok := i.last[r.At.Partition]; !ok || r.At.Offset > had.Offset {
-			i.last[r.At.Partition] = r.At
-		}
-	}
+	i.reached.note(results)
 	i.count(pending, changed, faults)
 	return nil
 }

@@ -22,8 +22,6 @@ const (
 	liftMax = 2000
 	// liftScanMax bounds the addresses one call looks at: a second of reading.
 	liftScanMax = 200_000
-	// liftWriteMax is how many of them are written at once, as a batch of events is.
-	liftWriteMax = 500
 )
 
 // liftRequest lifts what was listed within a time: what an outage, a wrong import
@@ -60,10 +58,8 @@ func (req *liftRequest) fault() string {
 		return "added_from is not before added_to"
 	case strings.TrimSpace(req.Note) == "":
 		return "note is missing: say why it is lifted"
-	case len(req.Note) > noteBytesMax:
-		return fmt.Sprintf("note is longer than %d bytes", noteBytesMax)
-	case !readable(req.Note, true):
-		return "note has control characters"
+	case noteFault(req.Note) != "":
+		return noteFault(req.Note)
 	case len(req.Source) > nameBytesMax || len(req.MailboxProvider) > nameBytesMax:
 		return fmt.Sprintf("source or mailbox_provider is longer than %d bytes", nameBytesMax)
 	case req.Reason == schemas.SuppressComplaint && !req.Consent:
@@ -104,11 +100,11 @@ func (a *API) lift(w http.ResponseWriter, r *http.Request, b *Backend) {
 		if r.Context().Err() == nil {
 			a.opt.Log.Error("list failed", telemetry.Err(err))
 		}
-		httpserver.Problem(w, http.StatusInternalServerError, "internal error", "the local store could not be read")
+		unreadable(w)
 		return
 	}
 	if !req.DryRun && len(edits) > 0 {
-		if answer.Token, err = a.writeLifts(ctx, b, edits); err != nil {
+		if answer.Token, err = a.writeAll(ctx, b, edits); err != nil {
 			a.writeFailed(w, err)
 			return
 		}
@@ -143,29 +139,4 @@ func (a *API) findLifts(ctx context.Context, b *Backend, req *liftRequest, key s
 		return true
 	})
 	return answer, edits, err
-}
-
-// writeLifts makes the edits durable and returns a token that has them all, none
-// where they are in more partitions than a token may name.
-func (a *API) writeLifts(ctx context.Context, b *Backend, edits []ledger.Edit) (token string, err error) {
-	last := map[int32]ledger.Position{}
-	for chunk := range slices.Chunk(edits, liftWriteMax) {
-		results, err := b.Writer.Write(ctx, chunk)
-		if err != nil {
-			return "", err
-		}
-		for _, r := range results {
-			if had, ok := last[r.At.Partition]; !ok || r.At.Offset > had.Offset {
-				last[r.At.Partition] = r.At
-			}
-		}
-	}
-	if len(last) > ledger.TokenPartsMax {
-		return "", nil
-	}
-	positions := make([]ledger.Position, 0, len(last))
-	for _, p := range last {
-		positions = append(positions, p)
-	}
-	return b.Epoch.Token(positions...), nil
 }

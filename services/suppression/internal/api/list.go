@@ -76,7 +76,7 @@ func (a *API) list(w http.ResponseWriter, r *http.Request, b *Backend) {
 		if r.Context().Err() == nil {
 			a.opt.Log.Error("list failed", telemetry.Err(err))
 		}
-		httpserver.Problem(w, http.StatusInternalServerError, "internal error", "the local store could not be read")
+		unreadable(w)
 		return
 	}
 	httpserver.JSON(w, http.StatusOK, answer)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -78,10 +79,8 @@ func (a *API) put(w http.ResponseWriter, r *http.Request, b *Backend) {
 		refuse(w, err.Error())
 	case !slices.Contains(list.Reasons(), reason):
 		refuse(w, fmt.Sprintf("reason must be one of %v", list.Reasons()))
-	case len(req.Note) > noteBytesMax:
-		refuse(w, fmt.Sprintf("note is longer than %d bytes", noteBytesMax))
-	case !readable(req.Note, true):
-		refuse(w, "note has control characters")
+	case noteFault(req.Note) != "":
+		refuse(w, noteFault(req.Note))
 	case !expires.IsZero() && !expires.After(now):
 		refuse(w, "expires is not in the future")
 	default:
@@ -102,10 +101,8 @@ func (a *API) remove(w http.ResponseWriter, r *http.Request, b *Backend) {
 		refuse(w, err.Error())
 	case strings.TrimSpace(req.Note) == "":
 		refuse(w, "note is missing: say why it is lifted")
-	case len(req.Note) > noteBytesMax:
-		refuse(w, fmt.Sprintf("note is longer than %d bytes", noteBytesMax))
-	case !readable(req.Note, true):
-		refuse(w, "note has control characters")
+	case noteFault(req.Note) != "":
+		refuse(w, noteFault(req.Note))
 	case reason != "" && !slices.Contains(list.Reasons(), reason):
 		refuse(w, fmt.Sprintf("reason must be one of %v", list.Reasons()))
 	default:
@@ -116,6 +113,25 @@ func (a *API) remove(w http.ResponseWriter, r *http.Request, b *Backend) {
 
 func refuse(w http.ResponseWriter, detail string) {
 	httpserver.Problem(w, http.StatusBadRequest, "bad request", detail)
+}
+
+// noteFault says what is wrong with a note, "" when nothing is.
+func noteFault(note string) string {
+	switch {
+	case len(note) > noteBytesMax:
+		return fmt.Sprintf("note is longer than %d bytes", noteBytesMax)
+	case !readable(note, true):
+		return "note has control characters"
+	}
+	return ""
+}
+
+// errStore says that the local store cannot be read.
+var errStore = errors.New("the local store could not be read")
+
+// unreadable answers while the local store cannot be read.
+func unreadable(w http.ResponseWriter) {
+	httpserver.Problem(w, http.StatusInternalServerError, "internal error", errStore.Error())
 }
 
 // errConsent says that a complaint would be lifted without consent.
@@ -208,6 +224,41 @@ func (a *API) writeFailed(w http.ResponseWriter, err error) {
 		return
 	}
 	unavailable(w, "not_acknowledged", "Kafka has not acknowledged the write; it may still be made, and a repeat is safe")
+}
+
+// editsMax is how many edits are written at once, as a batch of events is.
+const editsMax = 500
+
+// reached is how far writes got, by partition.
+type reached map[int32]ledger.Position
+
+func (r reached) note(results []ledger.Result) {
+	for _, res := range results {
+		if had, ok := r[res.At.Partition]; !ok || res.At.Offset > had.Offset {
+			r[res.At.Partition] = res.At
+		}
+	}
+}
+
+// token has all of it; "" for nothing, and for more partitions than a token may name.
+func (r reached) token(epoch ledger.Epoch) string {
+	if len(r) == 0 || len(r) > ledger.TokenPartsMax {
+		return ""
+	}
+	return epoch.Token(slices.Collect(maps.Values(r))...)
+}
+
+// writeAll makes edits durable, editsMax at a time, and returns a token that has them all.
+func (a *API) writeAll(ctx context.Context, b *Backend, edits []ledger.Edit) (token string, err error) {
+	done := reached{}
+	for chunk := range slices.Chunk(edits, editsMax) {
+		results, err := b.Writer.Write(ctx, chunk)
+		if err != nil {
+			return "", err
+		}
+		done.note(results)
+	}
+	return done.token(b.Epoch), nil
 }
 
 // entriesMax bounds the entries of one address that requests may add.
