@@ -32,9 +32,9 @@ const errorsShown = 20
 
 // importCommand is what `suppressions import` was asked for.
 type importCommand struct {
-	service
+	listCall
 	reason, note     string
-	dryRun, asJSON   bool
+	dryRun           bool
 	file, errorsFile string
 	progress, errors io.Writer
 
@@ -61,7 +61,7 @@ type refusedLine struct {
 }
 
 func (c *command) importFile() *cobra.Command {
-	i := &importCommand{service: service{url: "http://127.0.0.1:8082"}}
+	i := &importCommand{}
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Add the addresses of a file: CSV, JSON Lines, or a provider's export as it comes",
@@ -76,26 +76,24 @@ It goes in parts of 10,000 lines. Stopped, it goes on where it was when it is st
 once more: the line is kept beside the file, in FILE` + progressSuffix + `. A line that is
 added twice is on the list once.
 
-It exits with 1 when a line was refused. The bearer token of the service comes from
-the environment variable MAILSTREAM_SUPPRESSION_TOKEN.`,
+It exits with 1 when a line was refused.`,
 		Example: `  mailstream suppressions import bounces.csv --reason hard_bounce --note "from the old system" --dry-run
   mailstream suppressions import bounces.csv --errors refused.ndjson`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			i.file, i.token, i.progress = args[0], c.environment(suppressionToken), c.stderr
+			i.file, i.progress = args[0], c.stderr
 			if err := i.run(cmd.Context()); err != nil {
 				return err
 			}
 			return i.print(c.stdout)
 		},
 	}
+	i.bind(cmd, c)
 	f := cmd.Flags()
-	f.StringVar(&i.url, "url", i.url, "base `URL` of the suppression service")
 	f.StringVar(&i.reason, "reason", "", "`reason` of lines that name none (default manual)")
 	f.StringVar(&i.note, "note", "", "`note` of lines that have none")
 	f.BoolVar(&i.dryRun, "dry-run", false, "check every line and count, and change nothing")
 	f.StringVar(&i.errorsFile, "errors", "", "write every refused line to a new `file`, one JSON object a line")
-	f.BoolVar(&i.asJSON, "json", false, "print the sum as JSON")
 	return cmd
 }
 
@@ -192,6 +190,20 @@ func (i *importCommand) refuse(r refusedLine) error {
 	return json.NewEncoder(i.errors).Encode(r)
 }
 
+// importAnswer is what became of the lines of one call.
+type importAnswer struct {
+	Accepted, Changed int
+	Refused           []refusedLine
+	RefusedTotal      int `json:"refused_total"`
+}
+
+// importLines adds lines of JSON.
+func (s *listCall) importLines(ctx context.Context, query url.Values, lines []byte) (answer importAnswer, err error) {
+	body := payload{media: "application/x-ndjson", text: lines}
+	err = s.exchange(ctx, http.MethodPost, "/v1/suppressions/import?"+query.Encode(), &body, func(text []byte) error { return json.Unmarshal(text, &answer) })
+	return answer, err
+}
+
 // send imports the part, and notes that next is the line to go on from; 0 at the end.
 func (i *importCommand) send(ctx context.Context, next int) error {
 	if len(i.numbers) == 0 {
@@ -206,13 +218,7 @@ func (i *importCommand) send(ctx context.Context, next int) error {
 	if i.dryRun {
 		query.Set("dry_run", "true")
 	}
-	var answer struct {
-		Accepted, Changed int
-		Refused           []refusedLine
-		RefusedTotal      int `json:"refused_total"`
-	}
-	body := payload{media: "application/x-ndjson", text: i.part.Bytes()}
-	err := i.exchange(ctx, http.MethodPost, "/v1/suppressions/import?"+query.Encode(), &body, func(text []byte) error { return json.Unmarshal(text, &answer) })
+	answer, err := i.importLines(ctx, query, i.part.Bytes())
 	if err != nil {
 		return asUsage(err)
 	}
@@ -261,16 +267,14 @@ func (i *importCommand) print(w io.Writer) error {
 }
 
 func (c *command) exportFile() *cobra.Command {
-	s, query := service{url: "http://127.0.0.1:8082"}, url.Values{}
+	var s listCall
+	query := url.Values{}
 	var flags struct{ format, reason, scope, domain, source, from, to string }
 	cmd := &cobra.Command{
 		Use:   "export",
 		Short: "Print the active entries of the list as CSV or JSON Lines",
 		Long: `Export prints what forbids mail now, as the list is at the start. What it prints can
-be imported. It fails when it was cut off before the end.
-
-The bearer token of the service comes from the environment variable
-MAILSTREAM_SUPPRESSION_TOKEN.`,
+be imported. It fails when it was cut off before the end.`,
 		Example: "  mailstream suppressions export > list.csv\n  mailstream suppressions export --reason complaint --domain example.com --format ndjson",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -282,12 +286,15 @@ MAILSTREAM_SUPPRESSION_TOKEN.`,
 					query.Set(name, value)
 				}
 			}
-			s.token = c.environment(suppressionToken)
+			if s.asJSON {
+				query.Set("format", "ndjson")
+			}
 			return asUsage(s.copy(cmd.Context(), "/v1/suppressions/export?"+query.Encode(), c.stdout))
 		},
 	}
+	s.bind(cmd, c)
 	f := cmd.Flags()
-	f.StringVar(&s.url, "url", s.url, "base `URL` of the suppression service")
+	f.Lookup("json").Usage = "the same as --format ndjson"
 	f.StringVar(&flags.format, "format", "csv", "csv or ndjson")
 	f.StringVar(&flags.reason, "reason", "", "only entries of this `reason`")
 	f.StringVar(&flags.scope, "scope", "", "only entries of this `scope`, such as list:17")
@@ -345,21 +352,16 @@ type checkAnswer struct {
 }
 
 func (c *command) check() *cobra.Command {
-	s := service{url: "http://127.0.0.1:8082"}
+	var s listCall
 	var stream, list string
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "check ADDRESS...",
 		Short: "Say which of some addresses must not be mailed",
 		Long: `Check asks as a sender does, for mail of --stream and --list. It prints a line for each
-address that must not be mailed, and exits with 0 whether there is one or not.
-
-The bearer token of the service comes from the environment variable
-MAILSTREAM_SUPPRESSION_TOKEN.`,
+address that must not be mailed, and exits with 0 whether there is one or not.`,
 		Example: "  mailstream suppressions check ana@example.com bo@example.com --stream marketing\n  mailstream suppressions check ana@example.com --json",
 		Args:    addressArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s.token = c.environment(suppressionToken)
 			var raw json.RawMessage
 			request := map[string]any{"addresses": args, "stream": stream, "list": list}
 			if err := s.call(cmd.Context(), http.MethodPost, "/v1/suppressions/check", request, &raw); err != nil {
@@ -369,7 +371,7 @@ MAILSTREAM_SUPPRESSION_TOKEN.`,
 			if err := json.Unmarshal(raw, &answer); err != nil {
 				return err
 			}
-			if asJSON {
+			if s.asJSON {
 				fmt.Fprintf(c.stdout, "%s\n", bytes.TrimSpace(raw))
 			} else {
 				answer.print(c.stdout)
@@ -377,11 +379,10 @@ MAILSTREAM_SUPPRESSION_TOKEN.`,
 			return nil
 		},
 	}
+	s.bind(cmd, c)
 	f := cmd.Flags()
-	f.StringVar(&s.url, "url", s.url, "base `URL` of the suppression service")
 	f.StringVar(&stream, "stream", "", "`name` of the stream of the mail; without it every entry counts")
 	f.StringVar(&list, "list", "", "`id` of the list of the mail")
-	f.BoolVar(&asJSON, "json", false, "print the answer as JSON")
 	return cmd
 }
 
@@ -407,36 +408,29 @@ func (a checkAnswer) print(w io.Writer) {
 }
 
 func (c *command) explain() *cobra.Command {
-	s := service{url: "http://127.0.0.1:8082"}
-	var asJSON bool
+	var s listCall
 	cmd := &cobra.Command{
 		Use:   "explain ADDRESS",
 		Short: "Say why an address is on the list, since when, and what became of its entries",
-		Long: `Explain prints the last add and the last lift of every entry of an address, the
-earliest first, each with the event or request behind it. All that ever was is in
-ClickHouse: SELECT * FROM suppression_log.
-
-The bearer token of the service comes from the environment variable
-MAILSTREAM_SUPPRESSION_TOKEN.`,
+		Long: `Explain prints every add and lift of an address, the latest 20 of each for every reason
+and scope, each with the event or request behind it. All that ever was is in ClickHouse:
+SELECT * FROM suppression_log.`,
 		Example: "  mailstream suppressions explain ana@example.com\n  mailstream suppressions explain ana@example.com --json",
 		Args:    cobra.MatchAll(cobra.ExactArgs(1), addressArgs),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s.token = c.environment(suppressionToken)
 			var raw json.RawMessage
 			path := "/v1/suppressions/history?" + url.Values{"address": args}.Encode()
 			if err := s.call(cmd.Context(), http.MethodGet, path, nil, &raw); err != nil {
 				return asUsage(err)
 			}
-			if asJSON {
+			if s.asJSON {
 				_, err := fmt.Fprintf(c.stdout, "%s\n", bytes.TrimSpace(raw))
 				return err
 			}
 			return explained(c.stdout, raw)
 		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&s.url, "url", s.url, "base `URL` of the suppression service")
-	f.BoolVar(&asJSON, "json", false, "print the answer as JSON")
+	s.bind(cmd, c)
 	return cmd
 }
 

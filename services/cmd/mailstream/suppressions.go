@@ -12,13 +12,31 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// listCall is what the commands share that ask a running suppression service.
+type listCall struct {
+	service
+	asJSON bool
+}
+
+// bind gives cmd the flags of s, and s the token.
+func (s *listCall) bind(cmd *cobra.Command, c *command) {
+	f := cmd.Flags()
+	f.StringVar(&s.url, "url", "http://127.0.0.1:8082", "base `URL` of the suppression service")
+	f.BoolVar(&s.asJSON, "json", false, "print the result as JSON")
+	cmd.PreRun = func(*cobra.Command, []string) { s.token = c.environment(suppressionToken) }
+	cmd.Long += `
+
+The bearer token of the service comes from the environment variable
+MAILSTREAM_SUPPRESSION_TOKEN.`
+}
+
 // liftCommand is what `suppressions lift` was asked for.
 type liftCommand struct {
-	url, token                   string
-	reason, source, mailbox      string
-	from, to, note               string
-	consent, dryRun, machineText bool
-	only                         map[string]any // the filters that were given
+	listCall
+	reason, source, mailbox string
+	from, to, note          string
+	consent, dryRun         bool
+	only                    map[string]any // the filters that were given
 }
 
 func (c *command) suppressions() *cobra.Command {
@@ -29,16 +47,13 @@ func (c *command) suppressions() *cobra.Command {
 }
 
 func (c *command) lift() *cobra.Command {
-	l := liftCommand{url: "http://127.0.0.1:8082"}
+	var l liftCommand
 	cmd := &cobra.Command{
 		Use:   "lift",
 		Short: "Lift what was listed within a time: what an outage or a bad import did",
 		Long: `Lift takes entries off the list by the time and the reason they were added for,
 and by source and mailbox provider where these are given. It says how many with
---dry-run. What was lifted stays lifted when the same events are read again.
-
-The bearer token of the service comes from the environment variable
-MAILSTREAM_SUPPRESSION_TOKEN.`,
+--dry-run. What was lifted stays lifted when the same events are read again.`,
 		Example: `  mailstream suppressions lift --reason hard_bounce --mailbox-provider google \
     --from 2026-01-02T10:00:00Z --to 2026-01-02T18:00:00Z --note "outage of Gmail" --dry-run`,
 		Args: cobra.NoArgs,
@@ -54,12 +69,11 @@ MAILSTREAM_SUPPRESSION_TOKEN.`,
 					l.only[strings.ReplaceAll(flag, "-", "_")] = value
 				}
 			}
-			l.token = c.environment(suppressionToken)
 			return l.run(cmd.Context(), c.stdout, c.stderr)
 		},
 	}
+	l.bind(cmd, c)
 	f := cmd.Flags()
-	f.StringVar(&l.url, "url", l.url, "base `URL` of the suppression service")
 	f.StringVar(&l.reason, "reason", "hard_bounce", "`reason` of the entries")
 	f.StringVar(&l.from, "from", "", "`time` from which on they were added, RFC 3339 (required)")
 	f.StringVar(&l.to, "to", "", "`time` before which they were added, RFC 3339 (required)")
@@ -68,7 +82,6 @@ MAILSTREAM_SUPPRESSION_TOKEN.`,
 	f.StringVar(&l.note, "note", "", "`why`, kept with every address (required)")
 	f.BoolVar(&l.consent, "consent", false, "complaints too: the people have asked for mail again")
 	f.BoolVar(&l.dryRun, "dry-run", false, "count, and change nothing")
-	f.BoolVar(&l.machineText, "json", false, "print the result as JSON")
 	for _, name := range []string{"from", "to", "note"} {
 		_ = cmd.MarkFlagRequired(name) // it exists
 	}
@@ -90,14 +103,13 @@ func (l *liftCommand) run(ctx context.Context, out, progress io.Writer) error {
 	}
 	maps.Copy(request, l.only)
 	total := lifted{DryRun: l.dryRun}
-	suppression := service{l.url, l.token}
 	for {
 		var answer struct {
 			Matched    int    `json:"matched"`
 			Lifted     int    `json:"lifted"`
 			NextCursor string `json:"next_cursor"`
 		}
-		if err := suppression.call(ctx, http.MethodPost, "/v1/suppressions/lift", request, &answer); err != nil {
+		if err := l.call(ctx, http.MethodPost, "/v1/suppressions/lift", request, &answer); err != nil {
 			return fmt.Errorf("lift after %d entries: %w", total.Lifted, err)
 		}
 		total.Matched += answer.Matched
@@ -108,7 +120,7 @@ func (l *liftCommand) run(ctx context.Context, out, progress io.Writer) error {
 		fmt.Fprintf(progress, "%d entries so far\n", total.Matched)
 		request["cursor"] = answer.NextCursor
 	}
-	if l.machineText {
+	if l.asJSON {
 		return json.NewEncoder(out).Encode(total)
 	}
 	what := fmt.Sprintf("lifted %d entries", total.Lifted)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,7 +16,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/providerapi"
@@ -25,25 +25,23 @@ import (
 const (
 	// syncBatch is how many addresses a check asks about.
 	syncBatch = 1000
-	// syncWriters bounds the writes at once, each of which waits for Kafka.
-	syncWriters = 8
 	// syncNoteMax bounds what is kept of the provider's words, characters.
 	syncNoteMax = 300
 )
 
 // syncCommand is what `suppressions sync` was asked for.
 type syncCommand struct {
-	service
-	source       string
-	account      providerapi.Account
-	opt          providerapi.Options
-	streams      map[string]string
-	expires      time.Duration
-	apply, asked bool // asked: print as JSON
-	out          io.Writer
-	progress     io.Writer
-	batch        []providerapi.Listed
-	sum          synced
+	listCall
+	source   string
+	account  providerapi.Account
+	opt      providerapi.Options
+	streams  map[string]string
+	expires  time.Duration
+	apply    bool
+	out      io.Writer
+	progress io.Writer
+	batch    []providerapi.Listed
+	sum      synced
 }
 
 // synced is the sum.
@@ -60,7 +58,7 @@ type synced struct {
 }
 
 func (c *command) sync() *cobra.Command {
-	s := &syncCommand{service: service{url: "http://127.0.0.1:8082"}}
+	s := &syncCommand{}
 	var file string
 	cmd := &cobra.Command{
 		Use:   "sync",
@@ -69,10 +67,7 @@ func (c *command) sync() *cobra.Command {
 in the section providers) and asks the suppression service about each. Without
 --apply it changes nothing and says what differs. With it, what is missing here is
 added with the reason provider_suppressed, which ends after --expires unless a later
-sync renews it. Nothing is ever lifted here or changed at the provider.
-
-The bearer token of the service comes from the environment variable
-MAILSTREAM_SUPPRESSION_TOKEN.`,
+sync renews it. Nothing is ever lifted here or changed at the provider.`,
 		Example: `  mailstream suppressions sync --source acme-sendgrid --config /etc/mailstream/config.yaml
   mailstream suppressions sync --source acme-sendgrid --out missing.ndjson --json
   mailstream suppressions sync --source acme-sparkpost --stream non_transactional=marketing --apply`,
@@ -98,21 +93,20 @@ MAILSTREAM_SUPPRESSION_TOKEN.`,
 				s.out = buffered
 				defer func() { err = errors.Join(err, buffered.Flush(), f.Close()) }()
 			}
-			s.token, s.progress = c.environment(suppressionToken), c.stderr
+			s.progress = c.stderr
 			if err := s.run(cmd.Context()); err != nil {
 				return err
 			}
 			return s.print(c.stdout)
 		},
 	}
+	s.bind(cmd, c)
 	f := cmd.Flags()
 	f.StringVar(&s.source, "source", "", "`name` of the account in the section providers (required)")
-	f.StringVar(&s.url, "url", s.url, "base `URL` of the suppression service")
 	f.BoolVar(&s.apply, "apply", false, "add what is missing here; without it nothing changes")
 	f.DurationVar(&s.expires, "expires", 90*24*time.Hour, "how long an added entry holds; 0 is for ever")
 	f.StringToStringVar(&s.streams, "stream", nil, "our `name` of a stream, as THEIRS=OURS; one that is not named keeps its name")
 	f.StringVar(&file, "out", "", "write what is missing here to a new `file`, one JSON object a line")
-	f.BoolVar(&s.asked, "json", false, "print the sum as JSON")
 	_ = cmd.MarkFlagRequired("source") // it exists
 	return cmd
 }
@@ -184,13 +178,8 @@ func (s *syncCommand) compare(ctx context.Context) error {
 		}
 	}
 	s.sum.Missing += len(missing)
-	if err := s.write(missing); err != nil {
+	if err := s.take(ctx, missing); err != nil {
 		return err
-	}
-	if s.apply {
-		if err := s.add(ctx, missing); err != nil {
-			return err
-		}
 	}
 	fmt.Fprintf(s.progress, "mailstream: %d read, %d missing here, %d added\n", s.sum.Read, s.sum.Missing, s.sum.Added)
 	return nil
@@ -232,41 +221,37 @@ func plainLine(text string, most int) string {
 	return string(runes[:min(len(runes), most)])
 }
 
-func (s *syncCommand) write(missing []providerapi.Listed) error {
-	if s.out == nil {
-		return nil
-	}
-	encoder := json.NewEncoder(s.out)
+// take writes what is missing to --out, and adds it with --apply. What was added before
+// is there once.
+func (s *syncCommand) take(ctx context.Context, missing []providerapi.Listed) error {
+	var lines bytes.Buffer
+	encoder := json.NewEncoder(&lines)
 	for _, l := range missing {
 		if err := encoder.Encode(s.entry(l)); err != nil {
+			return err
+		}
+	}
+	if s.out != nil {
+		if _, err := s.out.Write(lines.Bytes()); err != nil {
 			return fmt.Errorf("--out: %w", err)
 		}
+	}
+	if !s.apply || len(missing) == 0 {
+		return nil
+	}
+	answer, err := s.importLines(ctx, nil, lines.Bytes())
+	if err != nil {
+		return fmt.Errorf("add %d addresses: %w", len(missing), err)
+	}
+	s.sum.Added += answer.Accepted
+	if len(answer.Refused) > 0 {
+		return fmt.Errorf("add %d addresses: %d were refused, such as: %s", len(missing), answer.RefusedTotal, answer.Refused[0].Error)
 	}
 	return nil
 }
 
-// add writes some at once. The service tells each apart, so one that was added twice is
-// there once.
-func (s *syncCommand) add(ctx context.Context, missing []providerapi.Listed) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(syncWriters)
-	done := make(chan struct{}, len(missing))
-	for _, l := range missing {
-		group.Go(func() error {
-			if err := s.call(ctx, http.MethodPut, "/v1/suppressions", s.entry(l), nil); err != nil {
-				return fmt.Errorf("add an address: %w", err)
-			}
-			done <- struct{}{}
-			return nil
-		})
-	}
-	err := group.Wait()
-	s.sum.Added += len(done)
-	return err
-}
-
 func (s *syncCommand) print(w io.Writer) error {
-	if s.asked {
+	if s.asJSON {
 		return json.NewEncoder(w).Encode(s.sum)
 	}
 	fmt.Fprintf(w, "%s at %s: %d entries", s.sum.Source, s.sum.Provider, s.sum.Read)
