@@ -101,7 +101,8 @@ func (f Forget) Run(ctx context.Context, d Deps) (Forgotten, error) {
 	if err := d.publish(ctx, erasures); err != nil {
 		return out, err
 	}
-	return out, f.await(ctx, client, &out)
+	err = f.await(ctx, client, &out) // which fills out, so before it is returned
+	return out, err
 }
 
 // plan is what has to be done.
@@ -184,16 +185,17 @@ func (p *plan) erasures(reason string) ([]schemas.Erasure, error) {
 
 // publish makes erasures durable.
 func (d Deps) publish(ctx context.Context, erasures []schemas.Erasure) error {
-	producer, err := produce.New(d.Kafka, produce.Config{Name: "forget"}, d.Log, telemetry.NewRegistry())
-	if err != nil {
-		return err
-	}
 	topic := schemas.ErasuresTopic(d.Kafka.TopicPrefix)
 	recs := make([]*kgo.Record, len(erasures))
 	for i, e := range erasures {
+		var err error
 		if recs[i], err = erasure.Record(topic, e); err != nil {
 			return err
 		}
+	}
+	producer, err := produce.New(d.Kafka, produce.Config{Name: "forget"}, d.Log, telemetry.NewRegistry())
+	if err != nil {
+		return err
 	}
 	if err := producer.Publish(ctx, recs...); err != nil {
 		return errors.Join(fmt.Errorf("publish %d erasures: %w", len(recs), err), producer.Close(ctx))

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,8 +77,8 @@ func readAddresses(name string) ([]string, error) {
 		return nil, fmt.Errorf("read addresses: %w", err)
 	}
 	var all []string
-	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
-		if line := strings.TrimSpace(lines.Text()); line != "" && !strings.HasPrefix(line, "#") {
+	for line := range strings.Lines(string(text)) { // of any length: none may be passed over
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
 			all = append(all, line)
 		}
 	}
