@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -62,7 +63,7 @@ func (s *Site) incidents(v *visit) (view, error) {
 		known, d.Cut, sqlErr = s.History.Incidents(ctx, history.Span{From: d.Now.Add(-steps[0]), To: d.Now.Add(time.Hour)})
 	})
 	parts.run(v.Context())
-	s.notice(v, "The alerting service", firstOf(openErr, quietErr))
+	s.notice(v, "The alerting service", cmp.Or(openErr, quietErr))
 	s.notice(v, "ClickHouse", sqlErr)
 	d.Open = append(d.Open, open...)
 	for _, in := range known {
@@ -149,7 +150,7 @@ func (s *Site) incident(v *visit) (view, error) {
 	parts.add(func(ctx context.Context) { d.Replies, errs[1] = s.History.Replies(ctx, around, filter) })
 	parts.add(func(ctx context.Context) { d.Changed, errs[2] = s.History.Changed(ctx, around, filter) })
 	parts.run(v.Context())
-	s.notice(v, "ClickHouse", firstOf(errs[:]...))
+	s.notice(v, "ClickHouse", cmp.Or(errs[:]...))
 	d.Plot = rolling(minutes, window, in.Threshold)
 	d.Plot.Marks = []PlotMark{{in.Since, "the incident began", in.ID}}
 	if !v.user.May(roleWhole) {

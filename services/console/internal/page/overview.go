@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -107,7 +108,6 @@ func (s *Site) overview(v *visit) (view, error) {
 		seen                           []history.Seen
 		letters                        []history.Letters
 		open                           []history.Incident
-		list                           struct{ Suppressed []any }
 		countsErr, seenErr, lettersErr error
 		openErr, listErr               error
 		lag                            struct {
@@ -123,9 +123,8 @@ func (s *Site) overview(v *visit) (view, error) {
 	parts.add(func(ctx context.Context) { open, openErr = s.open(ctx) })
 	parts.add(func(ctx context.Context) { listErr = s.Suppression.Get(ctx, "/v1/suppressions?limit=1", &lag) })
 	parts.run(v.Context())
-	_ = list // the list itself is another page
 	d.Known = !s.notice(v, "ClickHouse", countsErr)
-	s.notice(v, "ClickHouse", firstOf(seenErr, lettersErr))
+	s.notice(v, "ClickHouse", cmp.Or(seenErr, lettersErr))
 	if s.notice(v, "The alerting service", openErr) {
 		open, _, openErr = s.History.Incidents(v.Context(), history.Span{From: now, To: now.Add(time.Hour)})
 		s.notice(v, "ClickHouse", openErr)
@@ -155,15 +154,6 @@ func (p *parallel) run(ctx context.Context) {
 		g.Go(func() error { f(ctx); return nil })
 	}
 	_ = g.Wait() // each part keeps its own error
-}
-
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // open returns the incidents that last, as alerting knows them now.
@@ -337,7 +327,7 @@ func (s *Site) source(v *visit) (view, error) {
 	parts.add(func(ctx context.Context) { d.Arrivals, arrivalErr = s.History.Arrivals(ctx, name, span) })
 	parts.add(func(ctx context.Context) { d.Letters, _, lettersErr = s.History.DeadLetters(ctx, name) })
 	parts.run(v.Context())
-	s.notice(v, "ClickHouse", firstOf(countsErr, seenErr, arrivalErr, lettersErr))
+	s.notice(v, "ClickHouse", cmp.Or(countsErr, seenErr, arrivalErr, lettersErr))
 	rows := s.rowsOf(counts, seen, now)
 	i := slices.IndexFunc(rows, func(r sourceRow) bool { return r.Name == name })
 	if i < 0 && (countsErr != nil || seenErr != nil) {
@@ -348,7 +338,7 @@ func (s *Site) source(v *visit) (view, error) {
 	}
 	d.sourceRow = rows[i]
 	for _, a := range d.Arrivals {
-		d.Duplicates += a.Rows - min(a.Rows, a.Events)
+		d.Duplicates += a.Repeats()
 	}
 	d.Plot = byHour(counts, name, now)
 	b, err := s.Ingress.Balance(v.Context(), name, d.Provider)

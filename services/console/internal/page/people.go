@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -143,7 +144,7 @@ func (s *Site) story(v *visit, d personData, of history.Selection) personData {
 		parts.add(func(ctx context.Context) { incidents, _, incidentsErr = s.History.Incidents(ctx, span) })
 	}
 	parts.run(v.Context())
-	s.notice(v, "ClickHouse", firstOf(listErr, incidentsErr))
+	s.notice(v, "ClickHouse", cmp.Or(listErr, incidentsErr))
 	for i := range d.Events {
 		e := &d.Events[i]
 		if e.Type == "bounced" || e.Type == "blocked" || e.Type == "delivered" {

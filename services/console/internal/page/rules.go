@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -38,7 +39,7 @@ func (s *Site) judged(v *visit) rulesData {
 	parts.add(func(ctx context.Context) { alertsErr = s.Alerting.Get(ctx, "/v1/alerts", &answer) })
 	parts.add(func(ctx context.Context) { d.Silences, silencesErr = s.silences(ctx) })
 	parts.run(v.Context())
-	s.notice(v, "The alerting service", firstOf(alertsErr, silencesErr))
+	s.notice(v, "The alerting service", cmp.Or(alertsErr, silencesErr))
 	const shown = 50
 	for i := range answer.Alerts[:min(shown, len(answer.Alerts))] {
 		d.Readings = append(d.Readings, incidentOf(&answer.Alerts[i]))

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -201,7 +202,7 @@ func (s *Site) liftSuppression(v *visit) (view, error) {
 
 // importSuppressions passes a file of addresses on.
 func (s *Site) importSuppressions(v *visit) (view, error) {
-	file, head, err := v.FormFile("file")
+	file, _, err := v.FormFile("file")
 	if err != nil {
 		return view{}, badInput("No file was sent.", "Choose a CSV file with a column address.")
 	}
@@ -210,17 +211,13 @@ func (s *Site) importSuppressions(v *visit) (view, error) {
 	if err != nil {
 		return view{}, badInput("The file could not be read.", "Send it again.")
 	}
-	kind := "text/csv"
-	if strings.HasSuffix(head.Filename, ".ndjson") || strings.HasPrefix(strings.TrimSpace(string(text[:min(len(text), 100)])), "{") {
-		kind = "application/x-ndjson"
-	}
 	if !utf8.Valid(text) || strings.ContainsRune(string(text), 0) || !strings.Contains(string(text), "@") {
 		return view{}, badInput("This is no CSV file of addresses: it is not text, or no line has an address.", "Save the table as CSV (UTF-8) with a column address; nothing was changed.")
 	}
 	d := imported{DryRun: v.PostFormValue("dry_run") == "true"}
 	path := fmt.Sprintf("/v1/suppressions/import?dry_run=%t", d.DryRun)
 	err = s.change(v, Entry{Action: "suppression.import", Note: fmt.Sprintf("%d bytes, dry run %t", len(text), d.DryRun)}, func() error {
-		return s.Suppression.Deliver(v.Context(), path, peer.Body{Text: strings.NewReader(string(text)), Kind: kind}, &d)
+		return s.Suppression.Deliver(v.Context(), path, peer.Body{Text: bytes.NewReader(text)}, &d)
 	})
 	if err != nil {
 		return view{}, err

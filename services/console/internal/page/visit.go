@@ -151,8 +151,7 @@ func (s *Site) notice(v *visit, what string, err error) bool {
 	case isRefusal:
 		why = strings.TrimSuffix(strings.TrimSpace(refused.Title+": "+refused.Detail), ":")
 	case strings.Contains(what, "ClickHouse") && fate.Of(err) == fate.Halt:
-		why = "it lets the console not in: check console.clickhouse"
-	case errors.Is(err, peer.ErrAway):
+		why = "it does not let the console in: check console.clickhouse"
 	}
 	s.Log.Warn("part of a page is missing", telemetry.Name(what), telemetry.Err(err))
 	if text := what + ": " + why + "."; !slices.Contains(v.notices, text) {
@@ -258,6 +257,9 @@ func (s *Site) faultOf(err error) fault {
 			status = http.StatusBadGateway
 		}
 		return fault{status, "The service refused it", strings.TrimSpace(refused.Title + ": " + refused.Detail), "Correct it and try again; nothing was changed."}
+	}
+	if errors.Is(err, peer.ErrLong) {
+		return fault{http.StatusUnprocessableEntity, "This is too much for a page", "The answer is longer than the console holds.", "The commands have no such limit: mailstream suppressions export > list.csv."}
 	}
 	s.Log.Warn("request was not answered", telemetry.Err(err))
 	if errors.Is(err, peer.ErrAway) {

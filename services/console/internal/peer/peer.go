@@ -43,6 +43,9 @@ const (
 // ErrAway says that a service does not answer, or answers that it cannot now.
 var ErrAway = errors.New("the service does not answer")
 
+// ErrLong says that an answer is longer than the console holds.
+var ErrLong = errors.New("the answer is too long for a page")
+
 // Refused is an answer of a service that is no success.
 type Refused struct {
 	Status        int
@@ -125,8 +128,10 @@ func (c *Client) Pass(ctx context.Context, method, path string, body Body) ([]by
 		return nil, fmt.Errorf("ask %s: %w", c.name, ErrAway) // its own text has the path
 	}
 	defer func() { _ = resp.Body.Close() }() // it was read
-	text, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
+	text, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax+1))
 	switch {
+	case len(text) > answerBytesMax: // what is cut must not be taken for all
+		return nil, fmt.Errorf("ask %s: %w", c.name, ErrLong)
 	case err != nil, resp.StatusCode == http.StatusServiceUnavailable, resp.StatusCode == http.StatusBadGateway, resp.StatusCode == http.StatusGatewayTimeout:
 		return nil, fmt.Errorf("ask %s: %w", c.name, ErrAway)
 	case resp.StatusCode >= http.StatusMultipleChoices:
