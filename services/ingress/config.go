@@ -169,6 +169,7 @@ func (c Config) Validate(p *config.Problems) {
 		"%s is not in [1s, %s]", c.BodyRateWindow, bodyRateWindowHigh)
 	p.Check(c.RetryAfter >= time.Second && c.RetryAfter <= retryAfterHigh, "retry_after", "%s is not in [1s, %s]", c.RetryAfter, retryAfterHigh)
 	c.Unsubscribe.Validate(p.At("unsubscribe"))
+	checkSourceName(p.At("unsubscribe"), "source", c.Unsubscribe.Source)
 	c.Producer.Validate(p.At("producer"))
 }
 
@@ -193,8 +194,13 @@ func (c Config) room() room.Limits {
 	}
 }
 
+// checkSourceName reports a name that no source may have.
+func checkSourceName(p *config.Problems, field, name string) {
+	p.Check(sourceName.MatchString(name), field, "%q is not 1 to 64 of a-z, 0-9, '-', '_', '.'", name)
+}
+
 func (s Source) validate(p *config.Problems, allowNone bool) {
-	p.Check(sourceName.MatchString(s.Name), "name", "%q is not 1 to 64 of a-z, 0-9, '-', '_', '.'", s.Name)
+	checkSourceName(p, "name", s.Name)
 	_, ok := registry.Find(s.Provider)
 	p.Check(ok, "provider", "%q is not one of %s", s.Provider, strings.Join(registry.Names(), ", "))
 	s.Auth.Validate(p.At("auth"), s.Provider)

@@ -55,3 +55,14 @@ func TestUnsubscribe_IsNotThereUnlessConfigured(t *testing.T) {
 		t.Errorf("status %d", got.Status)
 	}
 }
+
+func TestUnsubscribe_ItsSourceIsOneThatMayBe(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig()
+	cfg.Unsubscribe.Source = "A B"
+	var p config.Problems
+	cfg.Validate(p.At("ingress"))
+	if err := p.Err(); err == nil || !strings.Contains(err.Error(), "ingress.unsubscribe.source") {
+		t.Errorf("error %v", err)
+	}
+}

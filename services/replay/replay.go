@@ -48,9 +48,8 @@ type Request struct {
 	ChangedOnly bool `json:"changed_only,omitempty"`
 }
 
-// Validate reports every fault to p. sources are those configured; events of others
-// may be stored, too, so that a source that is not configured must be confirmed by
-// stored events later.
+// Validate reports every fault to p. Whether there is such a source is not among them:
+// events of one that is no longer configured may be stored.
 func (r Request) Validate(p *config.Problems) {
 	p.Check(!r.From.IsZero(), "from", "is missing")
 	p.Check(!r.To.IsZero(), "to", "is missing")

@@ -25,7 +25,7 @@ type Options struct {
 	Rate   int    // events a second, at most
 	// File keeps the position.
 	File string
-	// OnCluster makes a statement of one for this database: clickhouse.Config.Expand.
+	// Expand makes a statement of one for this database: clickhouse.Config.Expand.
 	Expand func(sql string) string
 	// Progress, when not nil, is called after each page.
 	Progress func(Progress)

@@ -16,8 +16,9 @@ import (
 
 // Links is the section `alerting.links`: where messages lead to.
 type Links struct {
-	// Console is the base of a site's pages about incidents; the name of the incident
-	// is added. Mailstream has none itself. Default "": no link.
+	// Console is the base of the pages about incidents, such as those of the console,
+	// https://console.example.com/incidents; the name of the incident is added. Default
+	// "": no link.
 	Console string `yaml:"console"`
 	// Runbook is a page on what to do. Default "": no link.
 	Runbook string `yaml:"runbook"`

@@ -8,7 +8,6 @@ package unsubscribe
 
 import (
 	"net/url"
-	"regexp"
 
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
@@ -42,15 +41,13 @@ const (
 	nameLettersMax = 100
 )
 
-var sourceName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
-
 // Default returns the settings of an empty section: no links.
 func Default() Config { return Config{Source: "unsubscribe", Sender: "this sender"} }
 
 // Enabled says whether there are links.
 func (c Config) Enabled() bool { return c.PublicURL != "" }
 
-// Validate reports every fault to p.
+// Validate reports every fault to p but that of Source, whose form the ingress knows.
 func (c Config) Validate(p *config.Problems) {
 	if u, err := url.Parse(c.PublicURL); c.Enabled() {
 		p.Check(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.RawQuery == "" && u.Fragment == "" && u.User == nil,
@@ -61,7 +58,6 @@ func (c Config) Validate(p *config.Problems) {
 	for i, key := range c.SigningKeys {
 		p.Check(len(key.Reveal()) >= keyBytesMin, indexed("signing_keys", i), "has %d bytes, want at least %d", len(key.Reveal()), keyBytesMin)
 	}
-	p.Check(sourceName.MatchString(c.Source), "source", "%q is not 1 to 64 of a-z, 0-9, '-', '_', '.'", c.Source)
 	p.Check(named(c.Sender), "sender", "has %d characters, want 1 to %d", letters(c.Sender), nameLettersMax)
 	p.Check(len(c.Lists) <= listsMax, "lists", "%d are more than %d", len(c.Lists), listsMax)
 	for id, name := range c.Lists {

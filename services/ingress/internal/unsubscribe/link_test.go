@@ -94,11 +94,11 @@ func TestConfig_NamesEveryFault(t *testing.T) {
 	t.Parallel()
 	var p config.Problems
 	Config{
-		PublicURL: "hooks.example.com?x=1", Source: "A B", Sender: "", Lists: map[string]string{"weekly": ""},
+		PublicURL: "hooks.example.com?x=1", Sender: "", Lists: map[string]string{"weekly": ""},
 		SigningKeys: []config.Secret{config.Literal("short")},
 	}.Validate(&p)
 	err := p.Err()
-	for _, want := range []string{"public_url", "signing_keys[0]", "source", "sender", "lists.weekly"} {
+	for _, want := range []string{"public_url", "signing_keys[0]", "sender", "lists.weekly"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not name %s", err, want)
 		}
