@@ -132,9 +132,11 @@ const subjectBytesMax = 998
 func sender(ev *schemas.Event) {
 	ev.FromDomain = address.DomainOf(provider.Address(ev.FromDomain))
 	ev.SendingDomain = address.DomainOf(provider.Address(ev.SendingDomain))
-	for len(ev.Subject) > subjectBytesMax {
-		_, size := utf8.DecodeLastRuneInString(ev.Subject[:subjectBytesMax+1])
-		ev.Subject = ev.Subject[:subjectBytesMax+1-size]
+	if end := subjectBytesMax; len(ev.Subject) > end {
+		for end > 0 && !utf8.RuneStart(ev.Subject[end]) { // a letter is there whole or not at all
+			end--
+		}
+		ev.Subject = ev.Subject[:end]
 	}
 }
 

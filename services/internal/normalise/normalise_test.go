@@ -1,8 +1,10 @@
 package normalise
 
 import (
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/address"
@@ -157,5 +159,19 @@ func BenchmarkComplete(b *testing.B) {
 		it.Event = schemas.Event{Type: schemas.Delivered, Recipient: "ana@example.com", Time: origin.ReceivedAt,
 			SMTPReply: "sent (250 2.0.0 OK 1767225600 a1b2c3 - mx.example.com)"}
 		n.Complete(&it, origin)
+	}
+}
+
+// TestComplete_CutsASubjectBetweenLetters puts the limit inside a letter of each length.
+func TestComplete_CutsASubjectBetweenLetters(t *testing.T) {
+	t.Parallel()
+	for _, letter := range []string{"a", "é", "€", "🙂"} {
+		for before := range 4 {
+			subject := strings.Repeat("x", before) + strings.Repeat(letter, subjectBytesMax)
+			got := complete(t, schemas.Event{Type: schemas.Delivered, Recipient: "ana@example.com", Subject: subject}, "").Event.Subject
+			if !utf8.ValidString(got) || !strings.HasPrefix(subject, got) || len(got) > subjectBytesMax || len(got) <= subjectBytesMax-len(letter) {
+				t.Errorf("%d bytes before %q: %d bytes, valid: %t", before, letter, len(got), utf8.ValidString(got))
+			}
+		}
 	}
 }

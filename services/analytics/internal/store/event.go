@@ -66,7 +66,7 @@ func (e *event) complete() error {
 // to rows that are stored, and a test compares them.
 func (e *event) blank() {
 	for _, field := range []*[]byte{
-		&e.ProviderEventID, &e.MessageID, &e.Recipient, &e.RecipientHash, &e.Subject,
+		&e.ProviderEventID, &e.MessageID, &e.Recipient, &e.RecipientHash,
 		&e.Subject, &e.SMTPReply, &e.URL, &e.IP, &e.UserAgent, &e.Raw,
 	} {
 		*field = nil
