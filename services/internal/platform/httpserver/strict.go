@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -74,6 +75,17 @@ func Body(w http.ResponseWriter, r *http.Request, into any, bytesMax int64) bool
 	}
 	Problem(w, http.StatusBadRequest, badRequest, describe(err, d.InputOffset()))
 	return false
+}
+
+// Line reads one line of a body of JSON Lines into into, as Body reads a whole body.
+// fault says what is wrong with it, "" where nothing is.
+func Line(text []byte, into any) (fault string) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := readObject(d, fieldsOf(reflect.ValueOf(into).Elem())); err != nil {
+		return describe(err, d.InputOffset())
+	}
+	return ""
 }
 
 // jsonType takes what is JSON, what says nothing, and what curl -d says of every

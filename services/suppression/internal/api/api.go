@@ -27,6 +27,7 @@ import (
 const (
 	pathList    = "/v1/suppressions"
 	pathCheck   = "/v1/suppressions/check"
+	pathStream  = "/v1/suppressions/check/stream"
 	pathRemove  = "/v1/suppressions/remove"
 	pathLift    = "/v1/suppressions/lift"
 	pathBulk    = "/v1/suppressions/bulk"
@@ -112,6 +113,7 @@ func New(opt Options) *API {
 	a := &API{opt: opt, mux: http.NewServeMux(), places: newPlaces()}
 	routes := map[string]map[string]func(http.ResponseWriter, *http.Request, *Backend){
 		pathCheck:  {http.MethodPost: a.check},
+		pathStream: {http.MethodPost: a.checkStream},
 		pathRemove: {http.MethodPost: a.remove},
 		pathLift:   {http.MethodPost: a.lift},
 		pathList:   {http.MethodGet: a.list, http.MethodPut: a.put},
@@ -122,7 +124,7 @@ func New(opt Options) *API {
 		pathHistory: {http.MethodGet: a.history},
 	}
 	for path, methods := range routes {
-		a.mux.HandleFunc(path, a.route(methods, path == pathImport))
+		a.mux.HandleFunc(path, a.route(methods, path == pathImport || path == pathStream))
 	}
 	a.mux.HandleFunc("/", httpserver.NotFound)
 	return a

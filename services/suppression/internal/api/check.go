@@ -140,30 +140,48 @@ func (req checkRequest) fault() string {
 // token never claims more than the answer has.
 func (a *API) answer(b *Backend, req checkRequest) (checkAnswer, error) {
 	now := time.Now()
-	query := list.Query{
-		Stream: req.Stream, List: req.List,
-		Transactional: slices.Contains(a.opt.Transactional, req.Stream),
-	}
+	query := a.query(req.Stream, req.List)
 	out := checkAnswer{Suppressed: []suppressed{}}
 	positions := newPositions(b)
 	people := a.people(b, req.Addresses, positions, &out)
-	states, err := statesOf(b.Reader, people)
-	if err != nil {
-		return checkAnswer{}, err
-	}
-	for i, state := range states {
-		entry, ok := list.Strongest(state, query, now)
-		if !ok {
-			continue
-		}
+	err := judge(b.Reader, people, question{query, now}, func(i int, state schemas.Suppression, entry schemas.SuppressionEntry) {
 		found := suppressed{Address: people[i].asked, entryView: viewOf(entry)}
 		if req.Explain {
 			found.Entries = explain(state, query, now)
 		}
 		out.Suppressed = append(out.Suppressed, found)
+	})
+	if err != nil {
+		return checkAnswer{}, err
 	}
 	out.Token = positions.token(b.Epoch)
 	return out, nil
+}
+
+// question is which mail is meant, and when it is sent.
+type question struct {
+	list.Query
+	at time.Time
+}
+
+// judge calls listed, in the order of people, for each who must not get the mail, with
+// what is known of the person and the entry that forbids it.
+func judge(r Reader, people []person, q question, listed func(i int, state schemas.Suppression, entry schemas.SuppressionEntry)) error {
+	states, err := statesOf(r, people)
+	if err != nil {
+		return err
+	}
+	for i, state := range states {
+		if entry, ok := list.Strongest(state, q.Query, q.at); ok {
+			listed(i, state, entry)
+		}
+	}
+	return nil
+}
+
+// query is a mail of stream and list.
+func (a *API) query(stream, listID string) list.Query {
+	return list.Query{Stream: stream, List: listID, Transactional: slices.Contains(a.opt.Transactional, stream)}
 }
 
 // people reads the addresses. What is none goes to out.

@@ -17,6 +17,11 @@ const (
 	// bulkInFlightMax bounds the others: 256 MiB of bodies and addresses at worst.
 	bulkInFlightMax = 16
 
+	// streamsInFlightMax bounds the streams of checks, each of which lasts as long as its
+	// sender likes: 3 MiB of lines and answers together, and more than two processors can
+	// keep busy.
+	streamsInFlightMax = 16
+
 	// placeWait is how long a request waits for a place before it is answered 503:
 	// as long as a caller can wait for a short peak to pass.
 	placeWait = time.Second
@@ -24,18 +29,23 @@ const (
 
 // places bound the requests that are being worked on, and so the memory.
 type places struct {
-	small, bulk chan struct{} // one token a request
+	small, bulk, streams chan struct{} // one token a request
 }
 
 func newPlaces() places {
-	return places{small: make(chan struct{}, smallInFlightMax), bulk: make(chan struct{}, bulkInFlightMax)}
+	return places{
+		small: make(chan struct{}, smallInFlightMax), bulk: make(chan struct{}, bulkInFlightMax),
+		streams: make(chan struct{}, streamsInFlightMax),
+	}
 }
 
 // take waits for a place for r; ok is false when there is none in time. A body
 // of unknown length counts as bulk.
 func (p places) take(r *http.Request) (leave func(), ok bool) {
 	kind := p.bulk
-	if r.ContentLength >= 0 && r.ContentLength <= smallBytesMax {
+	if r.URL.Path == pathStream {
+		kind = p.streams
+	} else if r.ContentLength >= 0 && r.ContentLength <= smallBytesMax {
 		kind = p.small
 	}
 	select {
