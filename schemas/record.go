@@ -62,15 +62,15 @@ func (e Erasure) Covers(at, received time.Time) bool {
 	return !at.IsZero() && !at.After(e.ErasedAt) || !received.IsZero() && !received.After(e.ErasedAt)
 }
 
-// Audit is one look-up of a person or one change in the console, on AuditTopic, keyed by
-// ID. It is written before it happens, and holds no address.
+// Audit is one look-up of a person or one change, in the console, by a command or through
+// an API, on AuditTopic, keyed by ID. It is written before it happens, and holds no address.
 type Audit struct {
 	ID     string    `json:"id"`
 	Time   time.Time `json:"time"`
-	By     string    `json:"by"`               // who signed in
-	Role   string    `json:"role"`             // viewer, support, operator or admin
+	By     string    `json:"by"`               // who signed in, the user of a command's host, or what a caller of an API says
+	Role   string    `json:"role"`             // viewer, support, operator or admin; command or api
 	Action string    `json:"action"`           // such as person.view or suppression.lift
-	Object string    `json:"object,omitempty"` // recipient hash, incident, silence or message
+	Object string    `json:"object,omitempty"` // recipient hash, incident, silence, message or operation
 	Note   string    `json:"note,omitempty"`   // what the person wrote, without addresses
 }
 

@@ -42,7 +42,7 @@ func RatesTopic(prefix string) string { return prefix + ratesSuffix }
 func ErasuresTopic(prefix string) string { return prefix + erasuresSuffix }
 
 // AuditTopic returns the topic of Audit records: who looked at whom and who changed
-// what in the console.
+// what.
 func AuditTopic(prefix string) string { return prefix + auditSuffix }
 
 // EventTopics returns the topics of all event types, in the order of Types.

@@ -241,7 +241,7 @@ func topicDocs() []topicDoc {
 		topicDoc{schemas.AlertsTopic(prefix), "fingerprint", "alert.schema.json", "The state of every alert. Compacted."},
 		topicDoc{schemas.AlertControlsTopic(prefix), "silence/<id>, ack/<incident>, note/<incident>/<id> or incident/<incident>", "alert-control.schema.json", "Silences, acknowledgements and notes of people, and incidents that are over. Compacted."},
 		topicDoc{schemas.ErasuresTopic(prefix), "recipient_hash", "erasure.schema.json", "Who has to be forgotten, without addresses. Compacted. Whoever keeps events of their own obeys it."},
-		topicDoc{schemas.AuditTopic(prefix), "id", "audit.schema.json", "Who looked at whom and who changed what in the console, without addresses. Kept for ever."},
+		topicDoc{schemas.AuditTopic(prefix), "id", "audit.schema.json", "Who looked at whom and who changed what, without addresses. Kept for ever."},
 		topicDoc{schemas.DeadLetterTopic(prefix), "id", "dead-letter.schema.json", "Items that could not be processed, with their bytes and the reason."},
 		topicDoc{schemas.RatesTopic(prefix), "source and mailbox provider", "rate.schema.json", "Partial counts on their way to the evaluator. Internal to alerting: do not build on it."},
 	)

@@ -15,12 +15,12 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/console/internal/audit"
 	"github.com/mailstream/mailstream/services/console/internal/auth"
 	"github.com/mailstream/mailstream/services/console/internal/history"
 	"github.com/mailstream/mailstream/services/console/internal/page"
 	"github.com/mailstream/mailstream/services/console/internal/peer"
 	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
@@ -98,7 +98,7 @@ func (s *Service) build() error {
 	topic := schemas.AuditTopic(kc.TopicPrefix)
 	site, err := page.New(page.Options{
 		Gate: gate, History: history.New(client, restricted), Suppression: suppression, Alerting: alerting, Ingress: ingress,
-		World: s.world, Trail: audit.New(topic, producer, log), Hash: s.hash, Now: time.Now, Log: telemetry.Throttled(log, telemetry.ByName),
+		World: s.world, Trail: trail{audit.New(kc.TopicPrefix, producer, log)}, Hash: s.hash, Now: time.Now, Log: telemetry.Throttled(log, telemetry.ByName),
 	})
 	if err != nil {
 		return err
@@ -115,6 +115,13 @@ func (s *Service) build() error {
 	}
 	s.life.ClosesPlain("topic watch", s.watch.Close)
 	return nil
+}
+
+// trail writes what people do on the pages.
+type trail struct{ to *audit.Trail }
+
+func (t trail) Note(ctx context.Context, e page.Entry) error {
+	return t.to.Note(ctx, audit.Entry{By: e.By.Name, Role: e.By.Role.String(), Action: e.Action, Object: e.Object, Note: e.Note})
 }
 
 // hash returns the recipient hash of an address that a person typed.

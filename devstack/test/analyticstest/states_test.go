@@ -71,3 +71,19 @@ func TestDeadLetters_RepeatsCollapse(t *testing.T) {
 	w.wantSQL(t, "SELECT service, reason, hex(bytes) FROM dead_letters ORDER BY ALL",
 		"analytics\tnot_json\t6E6F7420612064656164206C6574746572\nanalytics\tnot_json\t7B226964223A\ningress\tnot_json\t007BFF")
 }
+
+func TestAuditLog_HasEachEntryOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.analytics(t)
+	entry := schemas.Audit{ID: "a", Time: base(), By: "ana", Role: "operator", Action: "suppression.lift", Object: "h", Note: "n"}
+	look := schemas.Audit{ID: "b", Time: base().Add(time.Second), By: "bob", Role: "support", Action: "person.view", Object: "h"}
+	for _, e := range []schemas.Audit{entry, look, entry} {
+		w.produce(t, &kgo.Record{Topic: "email.audit", Key: []byte(e.ID), Value: mustJSON(t, e)})
+	}
+	w.produce(t, &kgo.Record{Topic: "email.audit", Key: []byte("c"), Value: []byte(`{"id":"c"}`)})
+	w.wantSQL(t, "SELECT service, reason FROM dead_letters", "analytics\tmissing_field")
+	w.wantSQL(t, "SELECT by, role, action, object, note, time FROM audit_log ORDER BY time",
+		"ana\toperator\tsuppression.lift\th\tn\t2026-11-20 10:00:00.000\nbob\tsupport\tperson.view\th\t\t2026-11-20 10:00:01.000")
+	w.wantSQL(t, "SELECT by, count() FROM audit_log GROUP BY by ORDER BY by", "ana\t1\nbob\t1")
+}

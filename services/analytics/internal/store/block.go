@@ -27,7 +27,7 @@ type table interface {
 // Topics returns all topics whose records have a table, for the prefix.
 func Topics(prefix string) []string {
 	return append(schemas.EventTopics(prefix),
-		schemas.SuppressionsTopic(prefix), schemas.AlertsTopic(prefix), schemas.DeadLetterTopic(prefix))
+		schemas.SuppressionsTopic(prefix), schemas.AlertsTopic(prefix), schemas.DeadLetterTopic(prefix), schemas.AuditTopic(prefix))
 }
 
 // Block is rows of all tables on their way to ClickHouse. It is reused: Reset
@@ -57,9 +57,10 @@ func NewBlock(prefix string, erased Erased) *Block {
 		schemas.SuppressionsTopic(prefix): newSuppressions(erased),
 		schemas.AlertsTopic(prefix):       newAlerts(),
 		schemas.DeadLetterTopic(prefix):   letters,
+		schemas.AuditTopic(prefix):        newAudits(),
 	}}
 	b.tables = []table{b.events}
-	for _, t := range []string{schemas.SuppressionsTopic(prefix), schemas.AlertsTopic(prefix), schemas.DeadLetterTopic(prefix)} {
+	for _, t := range []string{schemas.SuppressionsTopic(prefix), schemas.AlertsTopic(prefix), schemas.DeadLetterTopic(prefix), schemas.AuditTopic(prefix)} {
 		b.tables = append(b.tables, b.byTopic[t])
 	}
 	b.tables = append(b.tables, letters.states)

@@ -46,6 +46,8 @@ type Retention struct {
 	Alerts time.Duration `yaml:"alerts"`
 	// DeadLetters from when they were stored. Default 90d. Range [1d, 7300d].
 	DeadLetters time.Duration `yaml:"dead_letters"`
+	// Audit entries from when they were written. Default 400d. Range [1d, 7300d].
+	Audit time.Duration `yaml:"audit"`
 }
 
 // retentionMax bounds every retention; ClickHouse's DateTime ends in 2106.
@@ -53,7 +55,7 @@ const retentionMax = 20 * 365 * day
 
 // DefaultRetention returns what the migrations themselves set.
 func DefaultRetention() Retention {
-	return Retention{Events: 400 * day, Raw: 30 * day, Messages: 400 * day, Alerts: 400 * day, DeadLetters: 90 * day}
+	return Retention{Events: 400 * day, Raw: 30 * day, Messages: 400 * day, Alerts: 400 * day, DeadLetters: 90 * day, Audit: 400 * day}
 }
 
 // Validate reports every fault to p.
@@ -76,6 +78,7 @@ func (r Retention) fields() []retentionField {
 		{"messages", r.Messages, []string{"messages_state", "campaign_state"}},
 		{"alerts", r.Alerts, []string{"alert_log"}},
 		{"dead_letters", r.DeadLetters, []string{"dead_letter_log"}},
+		{"audit", r.Audit, []string{"audit_records"}},
 	}
 }
 

@@ -338,6 +338,25 @@ func TestBlock_Alerts(t *testing.T) {
 	}
 }
 
+func TestBlock_Audits(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 20, 10, 0, 0, 5e6, time.UTC)
+	full := schemas.Audit{ID: "a", Time: at, By: "ana", Role: "operator", Action: "suppression.lift", Object: "h", Note: "n"}
+	rows := stored(t, "audit_records", record(t, "email.audit", "a", full), &kgo.Record{Topic: "email.audit", Key: []byte("a")})
+	want := []clickhousetest.Row{{"id": "a", "time": at, "by": "ana", "role": "operator", "action": "suppression.lift", "object": "h", "note": "n"}}
+	if diff := cmp.Diff(want, rows); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for reason, rec := range map[Reason]schemas.Audit{
+		MissingField: {ID: "a", Action: "x"}, OutOfRange: {ID: "a", Time: time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC), Action: "x"},
+	} {
+		fault, ok := errors.AsType[*Fault](NewBlock("email.", nil).Append(record(t, "email.audit", "a", rec)))
+		if !ok || fault.Reason != reason {
+			t.Errorf("%+v: %v, want %s", rec, fault, reason)
+		}
+	}
+}
+
 func TestBlock_DeadLettersNeverMakeDeadLetters(t *testing.T) {
 	t.Parallel()
 	good := schemas.DeadLetter{ID: "d1", Time: time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC), Service: "ingress", Reason: "not_json", Detail: "offset 3", Bytes: []byte{0, 0xff}}

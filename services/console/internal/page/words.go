@@ -7,12 +7,12 @@ import (
 	"math"
 	"net/url"
 	"path"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/mailstream/mailstream/services/console/internal/auth"
+	"github.com/mailstream/mailstream/services/internal/address"
 )
 
 // parse reads every page with the frame around it.
@@ -220,20 +220,11 @@ func doneWords() map[string]string {
 	}
 }
 
-var addressForm = regexp.MustCompile(`[A-Za-z0-9._%+\-=]+@[A-Za-z0-9\-]+(\.[A-Za-z0-9\-]+)+`)
-
-// masked writes an address so that who typed it knows it and nobody learns it.
-func masked(address string) string {
-	name, domain, ok := strings.Cut(address, "@")
-	if !ok || name == "" {
-		return strings.Repeat("•", min(len(address), 5))
-	}
-	first := []rune(name)[0]
-	return string(first) + "•••@" + domain
-}
+// masked is address.Mask; many a variable here is called address.
+func masked(text string) string { return address.Mask(text) }
 
 // Redact masks the addresses in a text of a provider.
-func Redact(text string) string { return addressForm.ReplaceAllStringFunc(text, masked) }
+func Redact(text string) string { return address.Redact(text) }
 
 // Rate is a part of a whole, with how much the whole is.
 type Rate struct {
