@@ -11,10 +11,13 @@ import (
 	"github.com/mailstream/mailstream/services/deadletters"
 	"github.com/mailstream/mailstream/services/ingress"
 	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/erasure"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/internal/reparse"
+	"github.com/mailstream/mailstream/services/replay"
 )
 
 // History is what is stored of the past, and what makes events of it anew.
@@ -26,6 +29,10 @@ type History struct {
 	Prefix  string // of the topics
 	// Expand fills what a statement says of the cluster: clickhouse.Config.Expand.
 	Expand func(sql string) string
+
+	kafka kafka.Config
+	log   *zap.Logger
+	stops []func() // end the reading of erasures
 }
 
 // OpenHistory connects nowhere yet. Close it.
@@ -51,7 +58,18 @@ func OpenHistory(cfg Config, log *zap.Logger) (*History, error) {
 	if err != nil {
 		return nil, err // the producer has not connected
 	}
-	return &History{Store: store, Maker: maker, Kafka: producer, Letters: deadletters.New(store), Prefix: cfg.Kafka.TopicPrefix, Expand: cfg.ClickHouse.Expand}, nil
+	return &History{Store: store, Maker: maker, Kafka: producer, Letters: deadletters.New(store), Prefix: cfg.Kafka.TopicPrefix, Expand: cfg.ClickHouse.Expand, kafka: cfg.Kafka, log: log}, nil
+}
+
+// Replay makes a replay of r ready: it reads who has to be forgotten, and follows that
+// until Close.
+func (h *History) Replay(ctx context.Context, r replay.Request) (*replay.Replay, error) {
+	erased, stop, err := erasure.Follow(ctx, h.kafka, h.log)
+	if err != nil {
+		return nil, err
+	}
+	h.stops = append(h.stops, stop)
+	return replay.New(ctx, r, replay.Deps{Store: h.Store, Maker: h.Maker, Erased: erased})
 }
 
 // closeTimeout bounds the way of what is published and was not waited for: nothing.
@@ -61,6 +79,9 @@ const closeTimeout = 5 * time.Second
 func (h *History) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
+	for _, stop := range h.stops {
+		stop()
+	}
 	return errors.Join(h.Store.Close(), h.Kafka.Close(ctx))
 }
 

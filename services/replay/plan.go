@@ -75,6 +75,8 @@ type Plan struct {
 	Changes    []Change                `json:"changes"`    // the most frequent first
 	MoreKinds  int64                   `json:"more_kinds"` // events of kinds of change beyond those listed
 
+	Doubts
+
 	kinds map[[2]verdict]*Change
 }
 
@@ -82,7 +84,7 @@ func newPlan(classifier string) *Plan {
 	return &Plan{Classifier: classifier, Faults: map[reparse.Fault]int64{}, Changes: []Change{}, kinds: map[[2]verdict]*Change{}}
 }
 
-func (p *Plan) add(pairs []pair) {
+func (p *Plan) count(pairs []pair) {
 	for i := range pairs {
 		one := &pairs[i]
 		p.Events++
@@ -128,9 +130,14 @@ func (p *Plan) finish() {
 // Scan makes every event anew and says what came of it. progress, when not nil, is
 // called after each page.
 func (r *Replay) Scan(ctx context.Context, progress func(done int64)) (*Plan, error) {
-	p := newPlan(r.maker.Classifier())
-	err := r.pages(ctx, Position{}, func(_ context.Context, pairs []pair, _ Position) error {
-		p.add(pairs)
+	p := newPlan(r.deps.Maker.Classifier())
+	err := r.pages(ctx, Position{}, func(ctx context.Context, pairs []pair, _ Position) error {
+		p.count(pairs)
+		found, err := r.listed(ctx, pairs)
+		if err != nil {
+			return err
+		}
+		p.add(found)
 		if progress != nil {
 			progress(p.Events)
 		}

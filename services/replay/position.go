@@ -24,12 +24,13 @@ type Progress struct {
 	Events    int64    `json:"events"`    // looked at
 	Published int64    `json:"published"` // acknowledged by Kafka
 	Failed    int64    `json:"failed"`    // left as they are
-	Done      bool     `json:"done"`
+	Doubts
+	Done bool `json:"done"`
 }
 
 // Resume returns the progress that the file at path has of the request, or that of a
 // new operation when there is no file or what it has is done. A file of another
-// request that is not done is an error.
+// request that is not done is an error. What is asked for is Request of the result.
 func Resume(path, operation string, r Request) (Progress, error) {
 	fresh := Progress{Operation: operation, Request: r}
 	text, err := os.ReadFile(path)
@@ -47,7 +48,7 @@ func Resume(path, operation string, r Request) (Progress, error) {
 		return fresh, nil
 	}
 	if p.Request.key() != r.key() {
-		return fresh, fmt.Errorf("read position %s: it is of another replay, %s, which is not done; finish that one, name another file, or remove this one", path, p.Operation)
+		return fresh, fmt.Errorf("read position %s: it is of another operation, %s, which is not done; finish that one, name another file, or remove this one", path, p.Operation)
 	}
 	return p, nil
 }
@@ -55,6 +56,9 @@ func Resume(path, operation string, r Request) (Progress, error) {
 // key is all of a request as text: times may differ in their zone.
 func (r Request) key() string {
 	r.From, r.To = r.From.UTC(), r.To.UTC()
+	if r.UntilNow {
+		r.To = time.Time{}
+	}
 	text, err := json.Marshal(r)
 	if err != nil { // texts and times of four-digit years
 		panic("encode request: " + err.Error())
@@ -64,6 +68,7 @@ func (r Request) key() string {
 
 // write keeps p at path, whole or not at all.
 func (p Progress) write(path string) error {
+	p.Listed = unnamed(p.Listed)
 	text, err := json.MarshalIndent(p, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write position: %w", err)

@@ -46,16 +46,46 @@ type Request struct {
 	Topic string `json:"topic,omitempty"`
 	// ChangedOnly leaves out what is the same today.
 	ChangedOnly bool `json:"changed_only,omitempty"`
+	// Verdicts judges anew what is stored, and changes nothing but the verdict: its
+	// bytes may be gone. ChangedOnly goes with it.
+	Verdicts bool `json:"verdicts,omitempty"`
+	// UntilNow says that To is when it was asked for: who asks once more goes on with
+	// the To of the first time.
+	UntilNow bool `json:"until_now,omitempty"`
+}
+
+// judged are the types that have a verdict.
+var judged = []schemas.Type{schemas.Deferred, schemas.Bounced, schemas.Blocked, schemas.Failed, schemas.Opened, schemas.Clicked}
+
+// types are those that are asked for, none for all.
+func (r Request) types() []string {
+	switch {
+	case r.Type != "":
+		return []string{string(r.Type)}
+	case r.Verdicts:
+		var names []string
+		for _, t := range judged {
+			names = append(names, string(t))
+		}
+		return names
+	default:
+		return nil
+	}
 }
 
 // Validate reports every fault to p. Whether there is such a source is not among them:
 // events of one that is no longer configured may be stored.
 func (r Request) Validate(p *config.Problems) {
-	p.Check(!r.From.IsZero(), "from", "is missing")
-	p.Check(!r.To.IsZero(), "to", "is missing")
-	p.Check(r.From.Before(r.To), "from", "%s is not before to %s", r.From.UTC().Format(time.RFC3339), r.To.UTC().Format(time.RFC3339))
-	p.Check(r.To.Sub(r.From) <= spanMax, "from", "is more than %d days before to", int(spanMax/(24*time.Hour)))
+	from, to := "from", "to"
+	if r.Verdicts {
+		from, to = "since", "until"
+	}
+	p.Check(!r.From.IsZero(), from, "is missing")
+	p.Check(!r.To.IsZero(), to, "is missing")
+	p.Check(r.From.Before(r.To), from, "%s is not before %s %s", r.From.UTC().Format(time.RFC3339), to, r.To.UTC().Format(time.RFC3339))
+	p.Check(r.To.Sub(r.From) <= spanMax, from, "is more than %d days before %s", int(spanMax/(24*time.Hour)), to)
 	p.Check(r.Type == "" || slices.Contains(schemas.Types(), r.Type), "type", "%q is none of %s", r.Type, typeNames())
+	p.Check(!r.Verdicts || r.Type == "" || slices.Contains(judged, r.Type), "type", "%q has no verdict: those that have are %s", r.Type, strings.Join(Request{Verdicts: true}.types(), ", "))
 	p.Check(r.Topic == "" || topicName(r.Topic), "to-topic", "%q is no name of a topic", r.Topic)
 }
 
@@ -77,45 +107,27 @@ func topicName(s string) bool {
 	return !bad && len(s) <= topicBytesMax && s != "." && s != ".."
 }
 
-// stored is one event of the table.
-type stored struct {
-	ID               string    `ch:"id"`
-	Type             string    `ch:"type"`
-	Time             time.Time `ch:"time"`
-	ReceivedAt       time.Time `ch:"received_at"`
-	Provider         string    `ch:"provider"`
-	Source           string    `ch:"source"`
-	ProviderEvent    string    `ch:"provider_event"`
-	ProviderEventID  string    `ch:"provider_event_id"`
-	BounceType       string    `ch:"bounce_type"`
-	Reason           string    `ch:"reason"`
-	Cause            string    `ch:"cause"`
-	Confidence       string    `ch:"confidence"`
-	Permanent        *bool     `ch:"permanent"`
-	Machine          *bool     `ch:"machine"`
-	Classifier       string    `ch:"classifier"`
-	Blocklist        string    `ch:"blocklist"`
-	BlocklistSubject string    `ch:"blocklist_subject"`
-	BlocklistURL     string    `ch:"blocklist_url"`
-	Raw              string    `ch:"raw"`
-}
-
-func (s *stored) event() *schemas.Event {
-	return &schemas.Event{
-		ID: s.ID, Type: schemas.Type(s.Type), Time: s.Time, ReceivedAt: s.ReceivedAt, Provider: s.Provider, Source: s.Source,
-		ProviderEvent: s.ProviderEvent, ProviderEventID: s.ProviderEventID, BounceType: schemas.BounceType(s.BounceType),
-		Reason: schemas.Reason(s.Reason), Cause: schemas.Cause(s.Cause), Confidence: schemas.Confidence(s.Confidence),
-		Permanent: s.Permanent, Machine: s.Machine, Classifier: s.Classifier,
-		Blocklist: s.Blocklist, BlocklistSubject: s.BlocklistSubject, BlocklistURL: s.BlocklistURL, Raw: []byte(s.Raw),
-	}
-}
-
 // Replay is one replay. Make it with New.
 type Replay struct {
 	request Request
-	store   *clickhouse.Client
-	maker   *reparse.Maker
+	deps    Deps
 	hours   []hour
+}
+
+// Deps are what a replay works with.
+type Deps struct {
+	Store  *clickhouse.Client
+	Maker  *reparse.Maker
+	Erased Erased
+}
+
+// Erased knows who has to be forgotten.
+type Erased interface {
+	// Covers reports whether an event of that person, which happened and was received
+	// at these Unix milliseconds, has to be forgotten.
+	Covers(hash []byte, at, received int64) bool
+	// Fault says why a person may come back through what is published now.
+	Fault() error
 }
 
 // hour is one hour with events.
@@ -125,14 +137,14 @@ type hour struct {
 }
 
 // New looks which hours have events.
-func New(ctx context.Context, r Request, store *clickhouse.Client, maker *reparse.Maker) (*Replay, error) {
+func New(ctx context.Context, r Request, d Deps) (*Replay, error) {
 	var faults config.Problems
 	r.Validate(&faults)
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
-	out := &Replay{request: r, store: store, maker: maker}
-	if err := store.Select(ctx, &out.hours, hoursSQL, r.args(r.From, r.To)...); err != nil {
+	out := &Replay{request: r, deps: d}
+	if err := d.Store.Select(ctx, &out.hours, hoursSQL, r.args(r.From, r.To)...); err != nil {
 		return nil, fmt.Errorf("look for events: %w", err)
 	}
 	return out, nil
@@ -150,7 +162,7 @@ func (r *Replay) Total() int64 {
 func (r Request) args(from, to time.Time) []any {
 	return []any{
 		clickhouse.Arg("from", stamp(from)), clickhouse.Arg("to", stamp(to)),
-		clickhouse.Arg("source", r.Source), clickhouse.Arg("type", string(r.Type)),
+		clickhouse.Arg("source", r.Source), clickhouse.Arg("types", clickhouse.Words(r.types())),
 	}
 }
 
@@ -179,11 +191,14 @@ func (r *Replay) pages(ctx context.Context, at Position, use func(context.Contex
 		for {
 			var rows []stored
 			args := append(r.request.args(from, to), clickhouse.Arg("after", after), clickhouse.Arg("limit", fmt.Sprint(pageRows)))
-			if err := r.store.Select(ctx, &rows, pageSQL, args...); err != nil {
+			if err := r.deps.Store.Select(ctx, &rows, pageSQL, args...); err != nil {
 				return fmt.Errorf("read events from %s: %w", stamp(from), err)
 			}
 			if len(rows) == 0 {
 				break
+			}
+			if err := r.deps.Erased.Fault(); err != nil {
+				return err
 			}
 			last := rows[len(rows)-1]
 			at = Position{Time: last.Time, ID: last.ID}
@@ -203,7 +218,16 @@ func (r *Replay) remake(rows []stored) []pair {
 	pairs := make([]pair, len(rows))
 	for i := range rows {
 		pairs[i].was = rows[i].event()
-		is, err := r.maker.Event(pairs[i].was)
+		was := pairs[i].was
+		if r.deps.Erased.Covers([]byte(was.RecipientHash), was.Time.UnixMilli(), was.ReceivedAt.UnixMilli()) {
+			pairs[i].fault = reparse.Erased
+			continue
+		}
+		remake := r.deps.Maker.Event
+		if r.request.Verdicts {
+			remake = r.deps.Maker.Verdict
+		}
+		is, err := remake(was)
 		if err != nil {
 			pairs[i].fault = reparse.FaultOf(err)
 			continue

@@ -53,6 +53,11 @@ func (r *Replay) Run(ctx context.Context, p Progress, opt Options) (Progress, er
 		if err := r.drop(ctx, gone, opt.Expand); err != nil {
 			return err
 		}
+		found, err := r.listed(ctx, pairs)
+		if err != nil {
+			return err
+		}
+		p.add(found)
 		for i := range pairs {
 			p.Events++
 			if pairs[i].fault != "" {
@@ -80,7 +85,7 @@ func (r *Replay) Run(ctx context.Context, p Progress, opt Options) (Progress, er
 func (r *Replay) records(pairs []pair, operation, prefix string) (recs []*kgo.Record, gone []pair) {
 	for i := range pairs {
 		one := &pairs[i]
-		if one.fault != "" || r.request.ChangedOnly && verdictOf(one.was) == verdictOf(&one.is) {
+		if one.fault != "" || (r.request.ChangedOnly || r.request.Verdicts) && verdictOf(one.was) == verdictOf(&one.is) {
 			continue
 		}
 		topic := r.request.Topic
@@ -112,14 +117,14 @@ func (r *Replay) drop(ctx context.Context, gone []pair, expand func(string) stri
 			hours = append(hours, hour)
 		}
 	}
-	if err := r.store.Exec(ctx, expand(dropSQL), clickhouse.Arg("ids", texts(ids)), clickhouse.Arg("from", stamp(from)), clickhouse.Arg("to", stamp(to))); err != nil {
+	if err := r.deps.Store.Exec(ctx, expand(dropSQL), clickhouse.Arg("ids", texts(ids)), clickhouse.Arg("from", stamp(from)), clickhouse.Arg("to", stamp(to))); err != nil {
 		return fmt.Errorf("drop %d events of another type: %w", len(ids), err)
 	}
 	var stamps []string
 	for _, h := range hours {
 		stamps = append(stamps, h.Format("2006-01-02 15:04:05"))
 	}
-	if err := r.store.Exec(ctx, touchSQL, clickhouse.Arg("hours", texts(stamps))); err != nil {
+	if err := r.deps.Store.Exec(ctx, touchSQL, clickhouse.Arg("hours", texts(stamps))); err != nil {
 		return fmt.Errorf("count %d hours anew: %w", len(hours), err)
 	}
 	return nil

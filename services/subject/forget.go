@@ -79,10 +79,11 @@ func (f Forget) Run(ctx context.Context, d Deps) (Forgotten, error) {
 	if len(people) > AddressesMax {
 		return Forgotten{}, fmt.Errorf("%w: %d addresses, the limit is %d", ErrTooMany, len(people), AddressesMax)
 	}
-	ledger, err := d.readLedger(ctx)
+	ledger, stop, err := erasure.Follow(ctx, d.Kafka, d.Log)
 	if err != nil {
 		return Forgotten{}, err
 	}
+	defer stop()
 	client, err := clickhouse.Open(d.ClickHouse, d.Log, telemetry.NewRegistry())
 	if err != nil {
 		return Forgotten{}, err

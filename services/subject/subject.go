@@ -16,10 +16,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/services/internal/address"
-	"github.com/mailstream/mailstream/services/internal/erasure"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
-	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
 
 // ErrAddress is what the error about an address wraps. It says why and where, and
@@ -62,34 +60,6 @@ func (d Deps) people(addresses []string) ([]person, error) {
 	}
 	return all, errors.Join(faults...)
 }
-
-// readLedger reads all erasures there are.
-func (d Deps) readLedger(ctx context.Context) (*erasure.Ledger, error) {
-	ledger, err := erasure.New(d.Kafka, erasure.Options{}, d.Log, telemetry.NewRegistry())
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- ledger.Run(ctx) }()
-	defer func() {
-		cancel(nil)
-		<-ended
-	}()
-	select {
-	case <-ledger.CaughtUp():
-		return ledger, nil
-	case err := <-ended:
-		ended <- err
-		return nil, fmt.Errorf("read erasures: %w", errors.Join(err, ctx.Err()))
-	case <-time.After(readPatience):
-		return nil, fmt.Errorf("read erasures within %s: %w", readPatience, ledger.Fault())
-	}
-}
-
-// readPatience is how long the brokers may take to hand out the erasures, some
-// hundred bytes a person.
-const readPatience = time.Minute
 
 // deadLetter is one of the view dead_letters.
 type deadLetter struct {

@@ -142,7 +142,7 @@ func TestReplay_PlansThenMakesRightAndCountsOnce(t *testing.T) {
 	h := w.history(t)
 	w.bounced(t, h, 30)
 	w.spoil(t, 10)
-	r, err := replay.New(t.Context(), stretch, h.Store, h.Maker)
+	r, err := h.Replay(t.Context(), stretch)
 	if err != nil || r.Total() != 30 {
 		t.Fatalf("%d events, %v", r.Total(), err)
 	}
@@ -182,7 +182,7 @@ func TestReplay_MovesAnEventWhoseTypeIsAnother(t *testing.T) {
 	at := time.Unix(1772615730, 0).UTC()
 	w.publish(t, schemas.Event{ID: idAsBlocked, Type: schemas.Blocked, Time: at, ReceivedAt: at, Provider: "mailjet", Source: "acme", ProviderEvent: "bounce", Raw: json.RawMessage(bounceOf(0))})
 	w.wantSQL(t, "SELECT count() FROM sealed_hours", "1")
-	r, err := replay.New(t.Context(), stretch, h.Store, h.Maker)
+	r, err := h.Replay(t.Context(), stretch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func TestReplay_GoesOnWhereItWasInterrupted(t *testing.T) {
 	w.sql(t, `INSERT INTO event_log (id, type, time, received_at, provider, source, provider_event, raw)
 		SELECT generateUUIDv4(), 'opened', toDateTime64('2026-03-04 09:00:00', 3, 'UTC') + toIntervalSecond(intDiv(number, 3)), now64(3), 'mailjet', 'acme', 'open', '' FROM numbers(2500)`)
 	w.bounced(t, h, 5)
-	r, err := replay.New(t.Context(), stretch, h.Store, h.Maker)
+	r, err := h.Replay(t.Context(), stretch)
 	if err != nil {
 		t.Fatal(err)
 	}

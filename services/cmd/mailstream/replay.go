@@ -30,6 +30,14 @@ type replayFlags struct {
 	letters, dryRun, json    bool
 }
 
+// name is that of the command, of its operations and of the file of its position.
+func (f *replayFlags) name() string {
+	if f.request.Verdicts {
+		return "reclassify"
+	}
+	return "replay"
+}
+
 func (c *command) replay() *cobra.Command {
 	var f replayFlags
 	cmd := &cobra.Command{
@@ -47,7 +55,12 @@ when the same command is given once more. docs/replay.md says more.`,
   mailstream replay --from 2026-01-02T00:00:00Z --to 2026-01-03T00:00:00Z --changed-only --rate 200
   mailstream replay --from 2026-01-02T00:00:00Z --to 2026-01-03T00:00:00Z --dead-letters`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.runReplay(cmd, f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(cmd); err != nil {
+				return err
+			}
+			return c.runReplay(cmd, f)
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.from, "from", "", "`time` of the events from which on, RFC 3339 (required)")
@@ -57,14 +70,20 @@ when the same command is given once more. docs/replay.md says more.`,
 	flags.StringVar(&f.request.Topic, "to-topic", "", "publish to this `topic` instead of those of the types; it must exist")
 	flags.BoolVar(&f.request.ChangedOnly, "changed-only", false, "publish only what is judged otherwise today")
 	flags.BoolVar(&f.letters, "dead-letters", false, "dead letters of that time instead of events: the open ones are driven anew")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would change, and publish nothing")
-	flags.IntVar(&f.rate, "rate", defaultReplayRate, "events a second, at most")
-	flags.StringVar(&f.position, "position", "", "`file` that keeps the position (default replay.json in state.dir)")
-	flags.BoolVar(&f.json, "json", false, "print plan and result as JSON, a line each")
+	f.runFlags(cmd)
 	for _, name := range []string{"from", "to"} {
 		_ = cmd.MarkFlagRequired(name) // it exists
 	}
 	return cmd
+}
+
+// runFlags are those of how it is done.
+func (f *replayFlags) runFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would change, and publish nothing")
+	flags.IntVar(&f.rate, "rate", defaultReplayRate, "events a second, at most")
+	flags.StringVar(&f.position, "position", "", "`file` that keeps the position (default "+f.name()+".json in state.dir)")
+	flags.BoolVar(&f.json, "json", false, "print plan and result as JSON, a line each")
 }
 
 // defaultReplayRate leaves Kafka and its readers to the live mail.
@@ -82,7 +101,9 @@ func (f *replayFlags) check(cmd *cobra.Command) (err error) {
 	var faults config.Problems
 	f.request.Validate(&faults)
 	for _, name := range []string{"source", "type", "to-topic", "position"} {
-		faults.Check(!cmd.Flags().Changed(name) || cmd.Flag(name).Value.String() != "", name, "is empty")
+		if flag := cmd.Flag(name); flag != nil {
+			faults.Check(!flag.Changed || flag.Value.String() != "", name, "is empty")
+		}
 	}
 	rateMax := replay.RateMax
 	if f.letters {
@@ -95,9 +116,6 @@ func (f *replayFlags) check(cmd *cobra.Command) (err error) {
 }
 
 func (c *command) runReplay(cmd *cobra.Command, f replayFlags) error {
-	if err := f.check(cmd); err != nil {
-		return err
-	}
 	cfg, log, err := c.load(pipeline.Replay)
 	if err != nil {
 		return err
@@ -111,18 +129,18 @@ func (c *command) runReplay(cmd *cobra.Command, f replayFlags) error {
 		filter := deadletters.Filter{Source: f.request.Source, From: f.request.From, To: f.request.To}
 		return c.redriveLetters(cmd.Context(), history, filter, lettersRun{rate: f.rate, dryRun: f.dryRun, json: f.json})
 	}
-	r, err := replay.New(cmd.Context(), f.request, history.Store, history.Maker)
+	progress, err := c.position(cfg, &f)
+	if err != nil {
+		return err
+	}
+	r, err := history.Replay(cmd.Context(), progress.Request)
 	if err != nil {
 		return err
 	}
 	if f.request.Source != "" && !cfg.HasSource(f.request.Source) && r.Total() == 0 {
 		return usagef("--source: no source %q is configured, and no event of it is stored", f.request.Source)
 	}
-	progress, err := c.position(cfg, &f)
-	if err != nil {
-		return err
-	}
-	if progress.Published == 0 || f.dryRun { // one that goes on was planned before
+	if progress.Events == 0 || f.dryRun { // one that goes on was planned before
 		if err := c.plan(cmd.Context(), r, f.json); err != nil || f.dryRun {
 			return err
 		}
@@ -133,15 +151,15 @@ func (c *command) runReplay(cmd *cobra.Command, f replayFlags) error {
 // position finds the file, and what it says of this replay.
 func (c *command) position(cfg pipeline.Config, f *replayFlags) (replay.Progress, error) {
 	if f.dryRun {
-		return replay.Progress{}, nil
+		return replay.Progress{Request: f.request}, nil
 	}
 	if f.position == "" {
 		if err := os.MkdirAll(cfg.State.Dir, 0o700); err != nil {
 			return replay.Progress{}, fmt.Errorf("make state.dir: %w", err)
 		}
-		f.position = filepath.Join(cfg.State.Dir, "replay.json")
+		f.position = filepath.Join(cfg.State.Dir, f.name()+".json")
 	}
-	return replay.Resume(f.position, operation("replay"), f.request)
+	return replay.Resume(f.position, operation(f.name()), f.request)
 }
 
 // operation returns a new name of an operation.
@@ -177,7 +195,27 @@ func (c *command) plan(ctx context.Context, r *replay.Replay, asJSON bool) error
 	for _, fault := range slices.Sorted(keysOf(p.Faults)) {
 		fmt.Fprintf(w, "%d\tcannot be made anew: %s\t\t\t\n", p.Faults[fault], fault)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return c.printListed(p.Doubts)
+}
+
+// printListed shows entries of the suppression list that a person may want to lift.
+func (c *command) printListed(d replay.Doubts) error {
+	if len(d.Listed) == 0 {
+		return nil
+	}
+	fmt.Fprintf(c.stdout, "%d entries of the suppression list rest on a bounce that was no fault of the address. They stay: look at them, and lift with POST /v1/suppressions/remove\n", int64(len(d.Listed))+d.MoreListed)
+	return c.table(func(w *tabwriter.Writer) {
+		for _, e := range d.Listed {
+			since := ""
+			if e.Since != nil {
+				since = stamp(*e.Since)
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Hash, e.Address, e.Scope, e.Reason, since, e.Event, e.Is)
+		}
+	})
 }
 
 func (c *command) publishReplay(ctx context.Context, r *replay.Replay, progress replay.Progress, f *replayFlags, history *pipeline.History) error {
@@ -193,13 +231,16 @@ func (c *command) publishReplay(ctx context.Context, r *replay.Replay, progress 
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("replay %s after %d events: %w; give the same command to go on", progress.Operation, progress.Events, err)
+		return fmt.Errorf("%s after %d events: %w; give the same command to go on", progress.Operation, progress.Events, err)
+	}
+	if progress.Listed, err = r.StillListed(ctx, progress.Listed); err != nil {
+		return err
 	}
 	if f.json {
 		return json.NewEncoder(c.stdout).Encode(progress)
 	}
-	_, err = fmt.Fprintf(c.stdout, "%s: %d events, %d published, %d left as they are\n", progress.Operation, progress.Events, progress.Published, progress.Failed)
-	return err
+	fmt.Fprintf(c.stdout, "%s: %d events, %d published, %d left as they are\n", progress.Operation, progress.Events, progress.Published, progress.Failed)
+	return c.printListed(progress.Doubts)
 }
 
 // errNoLetter says that an id is of no dead letter.

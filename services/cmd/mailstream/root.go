@@ -55,7 +55,7 @@ func newRoot(p process) *cobra.Command {
 	} {
 		root.AddCommand(c.service(s.name, s.short))
 	}
-	root.AddCommand(c.topics(), c.migrate(), c.simulate(), c.suppressions(), c.alerts(), c.classify(), c.replay(), c.deadLetters(), c.forget(), c.subjectExport(), c.unsubscribeLink(), healthcheck())
+	root.AddCommand(c.topics(), c.migrate(), c.simulate(), c.suppressions(), c.alerts(), c.classify(), c.replay(), c.reclassify(), c.deadLetters(), c.forget(), c.subjectExport(), c.unsubscribeLink(), healthcheck())
 	root.SetHelpCommand(help())
 	completion(root)
 	strict(root)

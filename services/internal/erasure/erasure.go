@@ -25,6 +25,7 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
 
 // StaleAfter is how old what a ledger knows may be before Fault says so: a few
@@ -72,6 +73,35 @@ func New(cfg kafka.Config, opt Options, log *zap.Logger, reg prometheus.Register
 // Run reads and follows the topic until ctx is done. A record that cannot be read
 // stops the reading until the topic is mended, and Fault says where it is.
 func (l *Ledger) Run(ctx context.Context) error { return l.tail.Run(ctx, l.apply) }
+
+// readPatience is how long the brokers may take to hand out the erasures, some
+// hundred bytes a person.
+const readPatience = time.Minute
+
+// Follow returns a ledger that has read all there is and follows it until stop is
+// called. It is for commands; a service has Run among its tasks.
+func Follow(ctx context.Context, cfg kafka.Config, log *zap.Logger) (l *Ledger, stop func(), err error) {
+	l, err = New(cfg, Options{}, log, telemetry.NewRegistry())
+	if err != nil {
+		return nil, nil, err
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx)) // until stop, whatever becomes of ctx
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run(run) }()
+	wait, done := context.WithTimeout(ctx, readPatience)
+	defer done()
+	select {
+	case <-l.CaughtUp():
+		return l, func() { cancel(); <-ended }, nil
+	case err = <-ended:
+		cancel()
+	case <-wait.Done():
+		err = errors.Join(ctx.Err(), l.Fault())
+		cancel()
+		<-ended
+	}
+	return nil, nil, fmt.Errorf("read erasures: %w", err)
+}
 
 // CaughtUp is closed once all that the topic had is known.
 func (l *Ledger) CaughtUp() <-chan struct{} { return l.tail.CaughtUp() }

@@ -160,13 +160,64 @@ func (n *Normaliser) verdict(it *provider.Item) {
 	in := it.Failure
 	in.Provider, in.Reply, in.SMTPCode, in.Enhanced = ev.Provider, ev.SMTPReply, ev.SMTPCode, ev.EnhancedCode
 	v := n.classifier.Classify(in)
-	ev.Reason, ev.Cause, ev.Confidence, ev.Permanent = v.Reason, v.Cause, v.Confidence, v.Permanent
-	ev.Blocklist, ev.BlocklistSubject, ev.BlocklistURL = v.Listing.Slug, v.Listing.Subject, v.Listing.URL()
-	ev.Classifier = n.classifier.Version()
+	apply(ev, v)
+	ev.Permanent, ev.Classifier = v.Permanent, n.classifier.Version()
 	if ev.Type == schemas.Bounced && ev.BounceType == "" {
 		ev.BounceType = schemas.Soft
 		if v.Dead() {
 			ev.BounceType = schemas.Hard
 		}
 	}
+}
+
+// Rejudge judges ev anew from what is stored of it: the reply and the codes, or the
+// user agent. It is for events whose bytes are gone, so that the provider's own class
+// of the failure is unknown. It reports false, and leaves ev as it is, where that class
+// may have decided: what the reply alone says is taken only where it is certain.
+func (n *Normaliser) Rejudge(ev *schemas.Event) bool {
+	switch ev.Type {
+	case schemas.Opened, schemas.Clicked:
+		if ev.Machine == nil {
+			ev.Machine = n.machines.Judge(ev.UserAgent)
+		}
+		return true
+	case schemas.Deferred, schemas.Bounced, schemas.Blocked, schemas.Failed:
+	default:
+		return true
+	}
+	if ev.Classifier == n.classifier.Version() {
+		return true
+	}
+	in := classify.Input{Provider: ev.Provider, Reply: ev.SMTPReply, SMTPCode: ev.SMTPCode, Enhanced: ev.EnhancedCode}
+	v := n.classifier.Classify(in)
+	if ev.SMTPReply == "" || ev.Cause == schemas.CauseProvider || v.Confidence != schemas.Certain {
+		return false
+	}
+	ev.Permanent = n.permanence(ev, in, v)
+	apply(ev, v)
+	ev.Classifier = n.classifier.Version()
+	return true
+}
+
+// permanence is Permanent of v for ev, of which it may be forgotten whether the provider
+// called the failure passing. Where that decides and nothing stored tells it, what is
+// stored of the same reason stays, and of another reason it is unknown.
+func (n *Normaliser) permanence(ev *schemas.Event, in classify.Input, v classify.Verdict) *bool {
+	firm := ev.BounceType == schemas.Hard || ev.Permanent != nil && *ev.Permanent
+	in.Soft = true
+	soft := n.classifier.Classify(in).Permanent
+	switch {
+	case firm || v.Permanent != nil && soft != nil && *v.Permanent == *soft:
+		return v.Permanent
+	case v.Reason == ev.Reason:
+		return ev.Permanent
+	default:
+		return nil
+	}
+}
+
+// apply writes what v says of the reason; Permanent is the caller's.
+func apply(ev *schemas.Event, v classify.Verdict) {
+	ev.Reason, ev.Cause, ev.Confidence = v.Reason, v.Cause, v.Confidence
+	ev.Blocklist, ev.BlocklistSubject, ev.BlocklistURL = v.Listing.Slug, v.Listing.Subject, v.Listing.URL()
 }

@@ -39,6 +39,9 @@ const (
 	OtherEvent    Fault = "other_event"    // they make an event of another identity
 	Unproven      Fault = "unproven"       // nothing ever proved who sent them
 	Empty         Fault = "empty"          // they hold no event
+	OtherType     Fault = "other_type"     // their type is another one today, which a replay makes right
+	Unsure        Fault = "unsure"         // the bytes are gone, and the reply alone leaves a doubt
+	Erased        Fault = "erased"         // of a person who has to be forgotten
 )
 
 // Error returns the word.
@@ -103,6 +106,29 @@ func (m *Maker) Event(was *schemas.Event) (schemas.Event, error) {
 		err = OtherEvent
 	}
 	return schemas.Event{}, err
+}
+
+// Verdict judges was anew: from its bytes where they are kept, else from its stored
+// reply, codes and user agent. Everything but the verdict stays as it is stored. The
+// error is a Fault.
+func (m *Maker) Verdict(was *schemas.Event) (schemas.Event, error) {
+	is := *was
+	today, err := m.Event(was)
+	switch fault := Fault(""); {
+	case errors.As(err, &fault) && (fault == NoBytes || fault == UnknownSource):
+		if !m.normaliser.Rejudge(&is) {
+			return schemas.Event{}, Unsure
+		}
+		return is, nil
+	case err != nil:
+		return schemas.Event{}, err
+	case today.Type != was.Type:
+		return schemas.Event{}, OtherType
+	}
+	is.BounceType, is.Reason, is.Cause, is.Confidence, is.Permanent = today.BounceType, today.Reason, today.Cause, today.Confidence, today.Permanent
+	is.Blocklist, is.BlocklistSubject, is.BlocklistURL = today.Blocklist, today.BlocklistSubject, today.BlocklistURL
+	is.Classifier, is.Machine = today.Classifier, today.Machine
+	return is, nil
 }
 
 // same says whether it is was, but for its type.

@@ -158,3 +158,69 @@ func FuzzMaker(f *testing.F) {
 		}
 	})
 }
+
+// Without its bytes an event is judged by its reply, where that is certain and the
+// provider's own class cannot have decided; with them, its type and what a parser reads
+// stay as they are stored.
+func TestMaker_JudgesWhatIsStored(t *testing.T) {
+	t.Parallel()
+	m := newMaker(t)
+	yes, no := true, false
+	now := first(t, m)
+	stored := func(change func(*schemas.Event)) *schemas.Event {
+		e := now
+		e.Raw, e.Classifier = nil, "old"
+		change(&e)
+		return &e
+	}
+	const listed = "550 5.7.1 Service unavailable, client host [192.0.2.1] blocked using Spamhaus"
+	for _, tt := range []struct {
+		name      string
+		was       *schemas.Event
+		reason    schemas.Reason
+		permanent *bool
+		fault     reparse.Fault
+	}{
+		{"a fault of the sender", stored(func(e *schemas.Event) { e.SMTPReply, e.SMTPCode, e.EnhancedCode = listed, 0, "" }), schemas.Blocklist, &no, ""},
+		{"a dead address that was taken for a policy", stored(func(e *schemas.Event) { e.Reason, e.Permanent = schemas.Policy, &no }), schemas.InvalidRecipient, &yes, ""},
+		{"the same, where the provider may go on trying", stored(func(e *schemas.Event) {
+			e.Type, e.BounceType, e.Reason, e.Permanent = schemas.Deferred, "", schemas.Policy, &no
+		}), schemas.InvalidRecipient, nil, ""},
+		{"the same reason, where the provider may go on trying", stored(func(e *schemas.Event) { e.Type, e.BounceType, e.Permanent = schemas.Deferred, "", &no }), schemas.InvalidRecipient, &no, ""},
+		{"of the provider's own word", stored(func(e *schemas.Event) { e.Cause = schemas.CauseProvider }), "", nil, reparse.Unsure},
+		{"without a reply", stored(func(e *schemas.Event) { e.SMTPReply, e.SMTPCode, e.EnhancedCode = "", 0, "" }), "", nil, reparse.Unsure},
+		{"a word that says little", stored(func(e *schemas.Event) { e.SMTPReply, e.SMTPCode, e.EnhancedCode = "blocked", 0, "" }), "", nil, reparse.Unsure},
+		{"of this classifier", stored(func(e *schemas.Event) { e.Classifier, e.Reason = m.Classifier(), schemas.Policy }), schemas.Policy, &yes, ""},
+		{"with its bytes", stored(func(e *schemas.Event) { e.Raw, e.Reason, e.Permanent = now.Raw, schemas.Policy, nil }), schemas.InvalidRecipient, &yes, ""},
+		{"of another type today", stored(func(e *schemas.Event) {
+			e.Raw, e.Type, e.ID = now.Raw, schemas.Blocked, reparse.IDAs(m, &now, schemas.Blocked)
+		}), "", nil, reparse.OtherType},
+		{"of other bytes", stored(func(e *schemas.Event) { e.Raw, e.ID = now.Raw, "0193486f-5a00-8abc-9def-0123456789ab" }), "", nil, reparse.OtherEvent},
+	} {
+		got, err := m.Verdict(tt.was)
+		if tt.fault != "" {
+			if err == nil || reparse.FaultOf(err) != tt.fault {
+				t.Errorf("%s: %v, want %s", tt.name, err, tt.fault)
+			}
+			continue
+		}
+		if err != nil || got.Reason != tt.reason || got.Cause != schemas.CauseOf(tt.reason) && tt.was.Classifier == "old" || !cmp.Equal(got.Permanent, tt.permanent) {
+			t.Errorf("%s: %s %s %v, %v", tt.name, got.Reason, got.Cause, got.Permanent, err)
+		}
+		for _, e := range []*schemas.Event{&got, tt.was} { // nothing but the verdict
+			e.BounceType, e.Reason, e.Cause, e.Confidence, e.Permanent, e.Classifier = "", "", "", "", nil, ""
+			e.Blocklist, e.BlocklistSubject, e.BlocklistURL = "", "", ""
+		}
+		if diff := cmp.Diff(*tt.was, got); diff != "" {
+			t.Errorf("%s: %s", tt.name, diff)
+		}
+	}
+	open := schemas.Event{Type: schemas.Opened, UserAgent: "Mimecast Link Protection"}
+	if got, err := m.Verdict(&open); err != nil || got.Machine == nil || !*got.Machine {
+		t.Errorf("an open of a scanner: %v, %v", got.Machine, err)
+	}
+	open.UserAgent, open.Machine = "Mozilla/5.0 (X11) Firefox", &yes // by the provider's word
+	if got, err := m.Verdict(&open); err != nil || got.Machine == nil || !*got.Machine {
+		t.Errorf("an open that the provider called a machine's: %v, %v", got.Machine, err)
+	}
+}

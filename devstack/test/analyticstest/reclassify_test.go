@@ -1,0 +1,205 @@
+package analyticstest
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/replay"
+	"github.com/mailstream/mailstream/services/servicetest"
+)
+
+var reclassified = replay.Request{From: stretch.From, To: stretch.To, Verdicts: true}
+
+// judged is a bounce of the past as a classifier of before took it, whose bytes are
+// past their retention.
+func judged(n int, reply string) schemas.Event {
+	e := eventAt(n, schemas.Bounced, time.Date(2026, 3, 4, 9, 0, n, 0, time.UTC))
+	yes := true
+	e.BounceType, e.Reason, e.Cause, e.Confidence, e.Permanent = schemas.Hard, schemas.InvalidRecipient, schemas.CauseRecipient, schemas.Certain, &yes
+	e.Classifier, e.SMTPReply, e.Raw = "old", reply, nil
+	return e
+}
+
+const (
+	ofSender    = "550 5.7.1 Service unavailable, client host [192.0.2.1] blocked using Spamhaus"
+	ofRecipient = "550 5.1.1 user unknown"
+)
+
+func (w *world) reclassify(t *testing.T, h *pipeline.History) (*replay.Replay, *replay.Plan) {
+	t.Helper()
+	r, err := h.Replay(t.Context(), reclassified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := r.Scan(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, plan
+}
+
+// listing is a record of the list that rests on events.
+func listing(t *testing.T, events ...schemas.Event) (recs []*kgo.Record) {
+	t.Helper()
+	for _, e := range events {
+		recs = append(recs, &kgo.Record{Topic: "email.suppressions", Key: []byte(e.RecipientHash), Value: mustJSON(t, schemas.Suppression{
+			Hash: e.RecipientHash, Address: e.Recipient, UpdatedAt: e.Time,
+			Entries: []schemas.SuppressionEntry{{Scope: schemas.ScopeAccount, Reason: schemas.SuppressHardBounce, AddedAt: e.Time, Since: e.Time, Evidence: e.ID}},
+		})})
+	}
+	return recs
+}
+
+// What was taken for a dead address and is a fault of the sender today is corrected in
+// events, rates and sealed hours; nothing else is written; who was listed for it is
+// named and stays listed.
+func TestReclassify_CorrectsWhatChangedAndListsWhomItListed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `analytics: {listen: "127.0.0.1:0", flush_interval: 20ms, seal_interval: 1s, seal_rest: 2s}`)
+	w.analytics(t)
+	h := w.history(t)
+	wrong, right, doubtful := judged(1, ofSender), judged(2, ofRecipient), judged(3, "5.0.0 no")
+	prefetch := eventAt(4, schemas.Opened, wrong.Time)
+	prefetch.UserAgent, prefetch.Raw = "Mimecast Link Protection", nil
+	delivered := eventAt(5, schemas.Delivered, wrong.Time)
+	w.publish(t, wrong, right, doubtful, prefetch, delivered)
+	w.produce(t, listing(t, wrong, right)...)
+	w.wantSQL(t, "SELECT (SELECT count() FROM sealed_hours), (SELECT count() FROM suppressions WHERE active)", "1\t2")
+
+	r, plan := w.reclassify(t, h)
+	if plan.Events != 4 || plan.Changed != 2 || plan.Same != 1 || plan.Faults["unsure"] != 1 || len(plan.Changes) != 2 {
+		t.Fatalf("plan %s", mustJSON(t, plan))
+	}
+	if len(plan.Listed) != 1 || plan.Listed[0].Event != wrong.ID || plan.Listed[0].Hash != wrong.RecipientHash || plan.Listed[0].Is.Reason != schemas.Blocklist {
+		t.Errorf("listed %s", mustJSON(t, plan.Listed))
+	}
+	file := filepath.Join(t.TempDir(), "reclassify.json")
+	progress, err := r.Run(t.Context(), replay.Progress{Operation: "reclassify-1", Request: reclassified}, w.replayOptions(h, file))
+	if err != nil || progress.Published != 2 || !progress.Done {
+		t.Fatalf("%+v, %v", progress, err)
+	}
+	w.wantSQL(t, "SELECT count(), countIf(origin = 'replay') FROM events", "5\t2")
+	w.wantSQL(t, "SELECT reason, cause, permanent, machine FROM events WHERE id = '"+wrong.ID+"'", "blocklist\tsender\tfalse\t\\N")
+	w.wantSQL(t, "SELECT machine FROM events WHERE id = '"+prefetch.ID+"'", "true")
+	w.wantSQL(t, "SELECT recipient, message_id, smtp_reply FROM events WHERE id = '"+wrong.ID+"'", wrong.Recipient+"\t"+wrong.MessageID+"\t"+ofSender)
+	w.wantSQL(t, "SELECT cause, sum(events) FROM rates_1h WHERE type = 'bounced' GROUP BY cause ORDER BY cause", "recipient\t2\nsender\t1")
+	w.wantSQL(t, "SELECT count() FROM sealed_hours", "1") // counted anew
+	w.wantSQL(t, "SELECT cause, sum(events) FROM rates_1h WHERE type = 'bounced' GROUP BY cause ORDER BY cause", "recipient\t2\nsender\t1")
+	w.agree(t, "after the hour was sealed once more")
+	w.wantSQL(t, "SELECT count() FROM suppressions WHERE active", "2")
+
+	if named, err := r.StillListed(t.Context(), progress.Listed); err != nil || len(named) != 1 || named[0].Address != wrong.Recipient {
+		t.Errorf("still listed %+v, %v", named, err)
+	}
+	if kept, err := replay.Resume(file, "next", replay.Request{}); err != nil || kept.Operation != "next" {
+		t.Errorf("%+v, %v", kept, err)
+	}
+	if _, plan = w.reclassify(t, h); plan.Changed != 0 || len(plan.Listed) != 1 {
+		t.Errorf("a second run would change something, or lists no more: %s", mustJSON(t, plan))
+	}
+}
+
+// wantMarked looks for the two headers by which alerting passes over a record.
+func (w *world) wantMarked(t *testing.T, topic, operation string, records int) {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(w.brokers), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), servicetest.Patience)
+	defer cancel()
+	for seen := 0; seen < records; {
+		fetches := cl.PollFetches(ctx)
+		if err := fetches.Err0(); err != nil {
+			t.Fatalf("%d of %d marked records: %v", seen, records, err)
+		}
+		fetches.EachRecord(func(rec *kgo.Record) {
+			headers := map[string]string{}
+			for _, h := range rec.Headers {
+				headers[h.Key] = string(h.Value)
+			}
+			if headers[schemas.HeaderOrigin] == string(schemas.OriginReplay) && headers[schemas.HeaderReplay] == operation {
+				seen++
+			}
+		})
+	}
+}
+
+// A run that was killed goes on with the time it began with, names whom it found
+// before, and writes no address to its file.
+func TestReclassify_GoesOnWhereItWasKilled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.analytics(t)
+	h := w.history(t)
+	const mails = 1200 // more than a page
+	var events []schemas.Event
+	for n := range mails {
+		events = append(events, judged(n, ofSender))
+	}
+	w.publish(t, events...)
+	w.produce(t, listing(t, events[3])...)
+	w.wantSQL(t, "SELECT (SELECT count() FROM events), (SELECT count() FROM suppressions)", "1200\t1")
+	request := reclassified
+	request.UntilNow = true
+	r, err := h.Replay(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "reclassify.json")
+	opt := w.replayOptions(h, file)
+	opt.Kafka = &stumbling{Publisher: h.Kafka, left: 1100}
+	opt.Rate = 1000
+	if _, err := r.Run(t.Context(), replay.Progress{Operation: "reclassify-1", Request: request}, opt); !errors.Is(err, errAway) {
+		t.Fatalf("ended with %v", err)
+	}
+	later := request
+	later.To = later.To.Add(time.Hour)
+	progress, err := replay.Resume(file, "other", later)
+	if err != nil || progress.Operation != "reclassify-1" || !progress.Request.To.Equal(request.To) || progress.Events != 1000 ||
+		len(progress.Listed) != 1 || progress.Listed[0].Address != "" {
+		t.Fatalf("%+v, %v", progress, err)
+	}
+	if progress, err = r.Run(t.Context(), progress, w.replayOptions(h, file)); err != nil || progress.Events != mails || progress.Published != mails {
+		t.Fatalf("%+v, %v", progress, err)
+	}
+	w.wantSQL(t, "SELECT count(), countIf(cause = 'sender') FROM events", "1200\t1200")
+	w.wantMarked(t, "email.bounced", "reclassify-1", mails)
+}
+
+// ledger says of everybody that they have to be forgotten.
+type ledger struct{ fault error }
+
+func (ledger) Covers([]byte, int64, int64) bool { return true }
+func (l ledger) Fault() error                   { return l.fault }
+
+// A person who was forgotten while the tables still have them is not written to Kafka
+// once more, and nobody is while it is unknown who was.
+func TestReplay_WritesNobodyWhoWasForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.analytics(t)
+	h := w.history(t)
+	w.publish(t, judged(1, ofSender))
+	w.wantSQL(t, "SELECT count() FROM events", "1")
+	for _, known := range []ledger{{}, {errAway}} {
+		for _, request := range []replay.Request{stretch, reclassified} {
+			r, err := replay.New(t.Context(), request, replay.Deps{Store: h.Store, Maker: h.Maker, Erased: known})
+			if err != nil {
+				t.Fatal(err)
+			}
+			progress, err := r.Run(t.Context(), replay.Progress{}, w.replayOptions(h, filepath.Join(t.TempDir(), "replay.json")))
+			if progress.Published != 0 || !errors.Is(err, known.fault) {
+				t.Errorf("published %d, %v, want %v", progress.Published, err, known.fault)
+			}
+		}
+	}
+}
