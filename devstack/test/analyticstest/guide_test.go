@@ -22,9 +22,11 @@ const guidePath = "../../../docs/sql.md"
 // columnsHeading begins the part of the guide that is the engine's.
 const columnsHeading = "## Views and columns\n"
 
-func readGuide(t *testing.T) string {
+func readGuide(t *testing.T) string { t.Helper(); return readFile(t, guidePath) }
+
+func readFile(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(guidePath)
+	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,10 +96,13 @@ func seedStatements() []string {
 	)
 }
 
-// lineQueries are those of the guide, and all views and columns.
+// lineQueries are those of the guide and the cookbook, and all views and columns.
 func lineQueries(t *testing.T) []string {
 	queries := []string{"SELECT table, name, type, comment FROM system.columns WHERE database = currentDatabase() AND table IN ('" + strings.Join(contractViews(), "', '") + "') ORDER BY table, position"}
 	for _, q := range guideQuery.FindAllStringSubmatch(readGuide(t), -1) {
+		queries = append(queries, strings.TrimSpace(q[1]))
+	}
+	for _, q := range guideQuery.FindAllStringSubmatch(readFile(t, cookbookPath), -1) {
 		queries = append(queries, strings.TrimSpace(q[1]))
 	}
 	for _, view := range contractViews() {

@@ -1,0 +1,99 @@
+package analyticstest
+
+import (
+	_ "embed"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/mailstream/mailstream/services/servicetest"
+)
+
+// cookbookSQL makes the events of cookbook.
+//
+//go:embed sql/cookbook.sql
+var cookbookSQL string
+
+const cookbookPath = "../../../docs/cookbook.md"
+
+// recipe is a question of the cookbook: its number, its query and what the document
+// says that it reads.
+var recipe = regexp.MustCompile("(?s)\n### (\\d+)\\. [^\n]*\n.*?```sql\n(.*?)```\n\nRows read: ([0-9,]+)\n")
+
+// TestCookbook_AnswersAndReadsWhatItSays asks every query of the cookbook and holds
+// the answer to one that Go worked out, and the rows read to those that the document
+// states; -update writes those.
+func TestCookbook_AnswersAndReadsWhatItSays(t *testing.T) {
+	t.Parallel()
+	w := cookbookWorld(t)
+	text := readFile(t, cookbookPath)
+	recipes := recipe.FindAllStringSubmatch(text, -1)
+	answers := cookbookAnswers(cookbookMail())
+	if len(recipes) != len(answers) || strings.Count(text, "```sql") != len(recipes) {
+		t.Fatalf("%d questions, %d answers, %d queries", len(recipes), len(answers), strings.Count(text, "```sql"))
+	}
+	changed := text
+	for i, r := range recipes {
+		t.Run(r[1], func(t *testing.T) {
+			if r[1] != strconv.Itoa(i+1) {
+				t.Errorf("question %s is the %dth", r[1], i+1)
+			}
+			got, read := w.readRows(t, r[2])
+			if want := answers[i]; got != want || want == "" {
+				t.Errorf("%s\ngot\n%s\nwant\n%s", r[2], got, want)
+			}
+			stated, truth := "Rows read: "+r[3]+"\n", "Rows read: "+thousands(read)+"\n"
+			if stated != truth && !*update {
+				t.Errorf("it reads %d rows, the document says %s; run go test ./devstack/test/analyticstest -run Cookbook -update", read, r[3])
+			}
+			changed = strings.Replace(changed, r[0], strings.Replace(r[0], stated, truth, 1), 1)
+		})
+	}
+	if all := "the whole table has " + thousands(cookbookRows(t, w)) + " rows"; !strings.Contains(changed, all) {
+		t.Errorf("the document does not say that %s", all)
+	}
+	if *update {
+		if err := os.WriteFile(cookbookPath, []byte(changed), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func cookbookRows(t *testing.T, w *world) int {
+	t.Helper()
+	rows, err := strconv.Atoi(w.sql(t, "SELECT count() FROM event_log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+// thousands writes n with commas.
+func thousands(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// cookbookWorld has the events of the cookbook in tables that nothing merges, and the
+// counts of all hours sealed.
+func cookbookWorld(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t, `analytics: {listen: "127.0.0.1:0", seal_interval: 1s, seal_rest: 2s}`)
+	for _, table := range strings.Fields(w.sql(t, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'")) {
+		w.sql(t, "SYSTEM STOP MERGES "+table)
+	}
+	for _, statement := range strings.Split(cookbookSQL, ";\n") {
+		w.sql(t, statement)
+	}
+	_, stop := w.analytics(t)
+	servicetest.Eventually(t, "past hours are sealed", func() bool {
+		return w.sql(t, "SELECT (SELECT count() FROM sealed_hours) = (SELECT uniqExact(hour) FROM hour_rows)") == "1"
+	})
+	stop()
+	return w
+}
