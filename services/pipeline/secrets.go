@@ -105,9 +105,9 @@ func (c Config) secretBytes(path string) int {
 }
 
 // inHeader says whether the secret at path comes in one line of a request, or goes
-// out in one. Signing keys do not.
+// out in one. Signing keys do not, and the users of the console are a line each.
 func inHeader(path string) bool {
-	return !strings.Contains(path, ".signing_keys") && !strings.HasPrefix(path, "privacy.")
+	return !strings.Contains(path, ".signing_keys") && !strings.HasPrefix(path, "privacy.") && path != "console.auth.users" && path != "console.auth.session_key"
 }
 
 func (c Config) remoteKafka() bool {

@@ -2,6 +2,8 @@ package pipeline_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -80,6 +82,20 @@ func TestLoad_RefusesPublishedAndWeakSecretsOffThisHost(t *testing.T) {
 				t.Errorf("on this host: %v", err)
 			}
 		})
+	}
+}
+
+// The users of the console are a file with a line each.
+func TestLoad_TakesTheUsersOfTheConsoleFromAFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "users")
+	const hash = "$2b$10$rizgzLFhTB5CuAu2xyGPcutb1c/TtJSOPUntS7s14wMFozuoY8z9m"
+	if err := os.WriteFile(file, []byte("# people\nana:admin:"+hash+"\nben:viewer:"+hash+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in := pipeline.Input{File: []byte("console: {listen: '0.0.0.0:8088', auth: {users: 'file:" + file + "'}}\n"), Name: "c.yaml", Base: strong(t), Services: []pipeline.Name{pipeline.Console}}
+	if _, _, err := pipeline.Load(in); err != nil {
+		t.Error(err)
 	}
 }
 
