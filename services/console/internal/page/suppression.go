@@ -217,7 +217,7 @@ func (s *Site) importSuppressions(v *visit) (view, error) {
 	d := imported{DryRun: v.PostFormValue("dry_run") == "true"}
 	path := fmt.Sprintf("/v1/suppressions/import?dry_run=%t", d.DryRun)
 	err = s.change(v, Entry{Action: "suppression.import", Note: fmt.Sprintf("%d bytes, dry run %t", len(text), d.DryRun)}, func() error {
-		return s.Suppression.Deliver(v.Context(), path, peer.Body{Text: bytes.NewReader(text)}, &d)
+		return s.Suppression.Deliver(v.Context(), path, peer.Body{Text: bytes.NewReader(text), File: true}, &d)
 	})
 	if err != nil {
 		return view{}, err
@@ -232,7 +232,7 @@ func (s *Site) export(v *visit) (view, error) {
 	if err := s.Trail.Note(v.Context(), Entry{By: v.user, Action: "suppression.export"}); err != nil {
 		return view{}, unnoted(err)
 	}
-	text, err := s.Suppression.Pass(v.Context(), http.MethodGet, "/v1/suppressions/export?format=csv", peer.Body{})
+	text, err := s.Suppression.Pass(v.Context(), http.MethodGet, "/v1/suppressions/export?format=csv", peer.Body{File: true})
 	if err != nil {
 		return view{}, err
 	}

@@ -262,6 +262,9 @@ func (s *Site) faultOf(err error) fault {
 		return fault{http.StatusUnprocessableEntity, "This is too much for a page", "The answer is longer than the console holds.", "The commands have no such limit: mailstream suppressions export > list.csv."}
 	}
 	s.Log.Warn("request was not answered", telemetry.Err(err))
+	if errors.Is(err, peer.ErrUnsure) {
+		return fault{http.StatusServiceUnavailable, "No answer came", "The change was sent to the service that makes it, and no answer came: it may have been made or not.", "Look at the page whether it was, then try again."}
+	}
 	if errors.Is(err, peer.ErrAway) {
 		return fault{http.StatusServiceUnavailable, "A service is away", "The service that would do it does not answer, so nothing was changed.", "Try again in a minute. `mailstream healthcheck` says how it is."}
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -36,12 +37,17 @@ func (c Config) Validate(p *config.Problems) {
 const (
 	// callTimeout bounds one call: a page that waits longer says what it knows.
 	callTimeout = 5 * time.Second
+	// fileTimeout bounds one call that carries a list, of some 100,000 addresses.
+	fileTimeout = time.Minute
 	// answerBytesMax bounds an answer: a thousand alerts with their steps.
 	answerBytesMax = 16 << 20
 )
 
 // ErrAway says that a service does not answer, or answers that it cannot now.
 var ErrAway = errors.New("the service does not answer")
+
+// ErrUnsure says that a change was sent and no answer came: it may have been made.
+var ErrUnsure = errors.New("no answer came to a change that was sent")
 
 // ErrLong says that an answer is longer than the console holds.
 var ErrLong = errors.New("the answer is too long for a page")
@@ -66,7 +72,7 @@ type Client struct {
 
 // New returns a client of the service called name; it connects on first use.
 func New(name string, cfg Config) *Client {
-	return &Client{name, cfg, &http.Client{Timeout: callTimeout, CheckRedirect: noRedirect}}
+	return &Client{name, cfg, &http.Client{CheckRedirect: noRedirect}}
 }
 
 // noRedirect keeps the token where it is meant for.
@@ -94,7 +100,7 @@ func (c *Client) Send(ctx context.Context, method, path string, body, into any) 
 		}
 		text, kind = bytes.NewReader(encoded), "application/json"
 	}
-	answer, err := c.Pass(ctx, method, path, Body{text, kind})
+	answer, err := c.Pass(ctx, method, path, Body{Text: text, Kind: kind})
 	if err != nil || into == nil {
 		return err
 	}
@@ -108,6 +114,15 @@ func (c *Client) Send(ctx context.Context, method, path string, body, into any) 
 type Body struct {
 	Text io.Reader
 	Kind string // the content type
+	File bool   // it, or its answer, is a list of addresses, which takes longer
+}
+
+// timeout bounds a call with this body.
+func (b Body) timeout() time.Duration {
+	if b.File {
+		return fileTimeout
+	}
+	return callTimeout
 }
 
 // Pass sends a body as it is and returns the answer as it is.
@@ -115,6 +130,8 @@ func (c *Client) Pass(ctx context.Context, method, path string, body Body) ([]by
 	if !c.Configured() {
 		return nil, fmt.Errorf("ask %s: %w: no token is configured (console.%s.token)", c.name, ErrAway, c.name)
 	}
+	ctx, cancel := context.WithTimeout(ctx, body.timeout())
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.cfg.URL, "/")+path, body.Text)
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: the path is malformed", c.name)
@@ -125,14 +142,16 @@ func (c *Client) Pass(ctx context.Context, method, path string, body Body) ([]by
 	req.Header.Set("Authorization", "Bearer "+c.cfg.Token.Reveal())
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", c.name, ErrAway) // its own text has the path
+		return nil, fmt.Errorf("ask %s: %w", c.name, silent(method, err)) // its own text has the path
 	}
 	defer func() { _ = resp.Body.Close() }() // it was read
 	text, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax+1))
 	switch {
 	case len(text) > answerBytesMax: // what is cut must not be taken for all
 		return nil, fmt.Errorf("ask %s: %w", c.name, ErrLong)
-	case err != nil, resp.StatusCode == http.StatusServiceUnavailable, resp.StatusCode == http.StatusBadGateway, resp.StatusCode == http.StatusGatewayTimeout:
+	case err != nil:
+		return nil, fmt.Errorf("ask %s: %w", c.name, silent(method, err))
+	case resp.StatusCode == http.StatusServiceUnavailable, resp.StatusCode == http.StatusBadGateway, resp.StatusCode == http.StatusGatewayTimeout:
 		return nil, fmt.Errorf("ask %s: %w", c.name, ErrAway)
 	case resp.StatusCode >= http.StatusMultipleChoices:
 		var problem struct{ Title, Detail string }
@@ -140,6 +159,15 @@ func (c *Client) Pass(ctx context.Context, method, path string, body Body) ([]by
 		return nil, fmt.Errorf("ask %s: %w", c.name, &Refused{resp.StatusCode, problem.Title, problem.Detail})
 	}
 	return text, nil
+}
+
+// silent says what it means that no whole answer came: a change that was sent may have
+// been made all the same.
+func silent(method string, err error) error {
+	if refused, ok := errors.AsType[*net.OpError](err); method == http.MethodGet || ok && refused.Op == "dial" {
+		return ErrAway
+	}
+	return ErrUnsure
 }
 
 // Deliver posts a body as it is and reads the JSON answer into into.

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -32,5 +33,31 @@ func TestPass_RefusesWhatIsLongerThanItHolds(t *testing.T) {
 	}
 	if _, err := c.Pass(t.Context(), http.MethodGet, "/longer", Body{}); !errors.Is(err, ErrLong) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A change that was sent may have been made, whatever became of the answer; one that was
+// not sent was not.
+func TestSend_TellsAServiceThatIsAwayFromAnAnswerThatIsLost(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // the change is there
+		panic(http.ErrAbortHandler)        // and the connection ends
+	}))
+	away := httptest.NewServer(http.NotFoundHandler())
+	away.Close()
+	defer server.Close()
+	for _, tc := range []struct {
+		url, method string
+		want        error
+	}{
+		{server.URL, http.MethodPut, ErrUnsure}, {server.URL, http.MethodDelete, ErrUnsure}, {server.URL, http.MethodGet, ErrAway},
+		{away.URL, http.MethodPut, ErrAway}, {away.URL, http.MethodGet, ErrAway},
+	} {
+		c := New("suppression", Config{URL: tc.url, Token: config.Literal("token-of-the-tests")})
+		if err := c.Send(t.Context(), tc.method, "/v1/suppressions", map[string]string{"address": "ana@example.com"}, nil); !errors.Is(err, tc.want) {
+			t.Errorf("%s: error %v, want %v", tc.method, err, tc.want)
+		}
+		c.Close()
 	}
 }
