@@ -121,8 +121,9 @@ func New(opt Options) (http.Handler, error) {
 	mux.HandleFunc("POST /logout", s.logout)
 	mux.HandleFunc("GET /login/oidc", s.loginOIDC)
 	mux.HandleFunc("GET /login/oidc/callback", s.loginOIDCEnd)
-	s.pages(mux)
-	s.changes(mux)
+	for pattern, r := range s.routes() {
+		mux.HandleFunc(pattern, s.visit(r.needs, r.serve))
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, notFound("There is no such page.")) })
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -131,49 +132,41 @@ func New(opt Options) (http.Handler, error) {
 	return headers(guard.Handler(mux)), nil
 }
 
-// pages are what is only looked at.
-func (s *Site) pages(mux *http.ServeMux) {
-	for path, p := range map[string]struct {
-		needs auth.Role
-		load  func(*visit) (view, error)
-	}{
-		"/{$}":                    {auth.Viewer, s.overview},
-		"/sources/{name}":         {auth.Viewer, s.source},
-		"/deliverability":         {auth.Viewer, s.deliverability},
-		"/incidents":              {auth.Viewer, s.incidents},
-		"/incidents/{id}":         {auth.Viewer, s.incident},
-		"/search":                 {auth.Support, s.searchForm},
-		"/people/{hash}":          {auth.Support, s.person},
-		"/messages/{source}/{id}": {auth.Support, s.message},
-		"/suppressions":           {auth.Viewer, s.suppressions},
-		"/dead-letters":           {auth.Viewer, s.deadLetters},
-		"/rules":                  {auth.Viewer, s.rules},
-	} {
-		mux.HandleFunc("GET "+path, s.visit(p.needs, p.load))
-	}
-	mux.HandleFunc("GET /suppressions/export", s.visit(auth.Admin, s.export))
+// route is a page or a form, and the role it needs.
+type route struct {
+	needs auth.Role
+	serve func(*visit) (view, error)
 }
 
-// changes are the forms.
-func (s *Site) changes(mux *http.ServeMux) {
-	for path, p := range map[string]struct {
-		needs auth.Role
-		do    func(*visit) (view, error)
-	}{
-		"/search":                 {auth.Support, s.search},
-		"/suppressions/check":     {auth.Support, s.checkAddress},
-		"/suppressions/add":       {auth.Operator, s.addSuppression},
-		"/suppressions/lift":      {auth.Operator, s.liftSuppression},
-		"/suppressions/import":    {auth.Admin, s.importSuppressions},
-		"/incidents/{id}/ack":     {auth.Operator, s.acknowledge},
-		"/incidents/{id}/notes":   {auth.Operator, s.note},
-		"/incidents/{id}/silence": {auth.Operator, s.silence},
-		"/silences/{id}/end":      {auth.Operator, s.endSilence},
-		"/rules/backtest":         {auth.Viewer, s.backtest},
-		"/dead-letters/redrive":   {auth.Operator, s.redrive},
-		"/dead-letters/discard":   {auth.Admin, s.discard},
-	} {
-		mux.HandleFunc("POST "+path, s.visit(p.needs, p.do))
+// routes are all pages and forms, by method and path.
+func (s *Site) routes() map[string]route {
+	return map[string]route{
+		// What is only looked at.
+		"GET /{$}":                    {auth.Viewer, s.overview},
+		"GET /sources/{name}":         {auth.Viewer, s.source},
+		"GET /deliverability":         {auth.Viewer, s.deliverability},
+		"GET /incidents":              {auth.Viewer, s.incidents},
+		"GET /incidents/{id}":         {auth.Viewer, s.incident},
+		"GET /search":                 {auth.Support, s.searchForm},
+		"GET /people/{hash}":          {auth.Support, s.person},
+		"GET /messages/{source}/{id}": {auth.Support, s.message},
+		"GET /suppressions":           {auth.Viewer, s.suppressions},
+		"GET /suppressions/export":    {auth.Admin, s.export},
+		"GET /dead-letters":           {auth.Viewer, s.deadLetters},
+		"GET /rules":                  {auth.Viewer, s.rules},
+		// The forms.
+		"POST /search":                 {auth.Support, s.search},
+		"POST /suppressions/check":     {auth.Support, s.checkAddress},
+		"POST /suppressions/add":       {auth.Operator, s.addSuppression},
+		"POST /suppressions/lift":      {auth.Operator, s.liftSuppression},
+		"POST /suppressions/import":    {auth.Admin, s.importSuppressions},
+		"POST /incidents/{id}/ack":     {auth.Operator, s.acknowledge},
+		"POST /incidents/{id}/notes":   {auth.Operator, s.note},
+		"POST /incidents/{id}/silence": {auth.Operator, s.silence},
+		"POST /silences/{id}/end":      {auth.Operator, s.endSilence},
+		"POST /rules/backtest":         {auth.Viewer, s.backtest},
+		"POST /dead-letters/redrive":   {auth.Operator, s.redrive},
+		"POST /dead-letters/discard":   {auth.Admin, s.discard},
 	}
 }
 

@@ -1,0 +1,436 @@
+package page
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/services/console/internal/auth"
+	"github.com/mailstream/mailstream/services/console/internal/history"
+	"github.com/mailstream/mailstream/services/console/internal/peer"
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+)
+
+// desk is a console without ClickHouse, and what it asked of the services.
+type desk struct {
+	handler http.Handler
+	routes  map[string]route
+	now     time.Time
+
+	mu      sync.Mutex
+	calls   []string // method and path of what was asked; guarded by mu
+	notes   []Entry  // guarded by mu
+	answer  int      // of the services, 0 for 200
+	noTrail bool     // Kafka is away
+}
+
+// Note keeps an entry.
+func (d *desk) Note(_ context.Context, e Entry) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.noTrail {
+		return errors.New("kafka does not take the entry")
+	}
+	d.notes = append(d.notes, e)
+	return nil
+}
+
+// changed returns the calls that change something.
+func (d *desk) changed() (list []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, call := range d.calls {
+		if !strings.HasPrefix(call, "GET ") && call != "POST /v1/suppressions/check" {
+			list = append(list, call)
+		}
+	}
+	return list
+}
+
+// ServeHTTP is all services.
+func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body) // only that it was asked matters
+	d.mu.Lock()
+	d.calls = append(d.calls, r.Method+" "+r.URL.Path)
+	status := d.answer
+	d.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	if status == 0 {
+		status = http.StatusOK
+	}
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, `{"alerts":[],"silences":[],"suppressions":[],"suppressed":[],"lag_ms":5}`) // the client may have gone
+}
+
+const tokenOf = "-token-of-the-tests" // behind the name of the role
+
+func newDesk(tb testing.TB) *desk {
+	tb.Helper()
+	d := &desk{now: time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC)}
+	services := httptest.NewServer(d)
+	tb.Cleanup(services.Close)
+	reached := peer.Config{URL: services.URL, Token: config.Literal("secret-of-the-services")}
+	store := clickhouse.Default()
+	store.URL = "http://127.0.0.1:1" // nobody listens there
+	db, err := clickhouse.Open(store, zap.NewNop(), prometheus.NewRegistry())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = db.Close() }) // it has no connection
+	cfg := auth.Default()
+	for _, role := range []string{"viewer", "support", "operator", "admin"} {
+		cfg.Tokens = append(cfg.Tokens, auth.Token{Name: role, Role: role, Token: config.Literal(role + tokenOf)})
+	}
+	gate, err := auth.New(cfg, func() time.Time { return d.now })
+	if err != nil {
+		tb.Fatal(err)
+	}
+	options := Options{
+		Gate: gate, History: history.New(db, false), Suppression: peer.New("suppression", reached), Alerting: peer.New("alerting", reached), Ingress: peer.NewMetrics(""),
+		World: World{Sources: []Source{{"shop", "sendgrid"}}}, Trail: d, Now: func() time.Time { return d.now }, Log: zap.NewNop(),
+		Hash: func(address string) (string, error) {
+			if !strings.Contains(address, "@") {
+				return "", errors.New("no address")
+			}
+			return strings.Repeat("a1", 16), nil
+		},
+	}
+	if d.handler, err = New(options); err != nil {
+		tb.Fatal(err)
+	}
+	d.routes = (&Site{Options: options}).routes()
+	return d
+}
+
+// ask makes a request as one of the roles, "" for nobody.
+func (d *desk) ask(r *http.Request, role string) *httptest.ResponseRecorder {
+	if role != "" {
+		r.Header.Set("Authorization", "Bearer "+role+tokenOf)
+	}
+	w := httptest.NewRecorder()
+	d.handler.ServeHTTP(w, r)
+	return w
+}
+
+func form(path string, fields ...string) *http.Request {
+	values := url.Values{}
+	for i := 0; i < len(fields); i += 2 {
+		values.Set(fields[i], fields[i+1])
+	}
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(values.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	return r
+}
+
+func upload(t *testing.T, text string) *http.Request {
+	t.Helper()
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	part, err := w.CreateFormFile("file", "list.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(part, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodPost, "/suppressions/import", &body)
+	r.Header.Set("Content-Type", w.FormDataContentType())
+	return r
+}
+
+// An address of each pattern that a route has.
+func addressOf(pattern string) (method, target string) {
+	method, target, _ = strings.Cut(pattern, " ")
+	return method, strings.NewReplacer("{$}", "", "{name}", "shop", "{id}", "inc-1", "{hash}", strings.Repeat("a1", 16), "{source}", "shop").Replace(target)
+}
+
+// TestRoutes_AnswerNobodyWhoseRoleDoesNotReach tries each page and form as each role
+// below the one it needs, and as nobody: nothing is asked of a service, or written down.
+func TestRoutes_AnswerNobodyWhoseRoleDoesNotReach(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for pattern, r := range d.routes {
+		method, target := addressOf(pattern)
+		if w := d.ask(httptest.NewRequest(method, target, nil), ""); w.Code != http.StatusUnauthorized && w.Code != http.StatusSeeOther {
+			t.Errorf("%s answers nobody with %d", pattern, w.Code)
+		}
+		for role := auth.Viewer; role < r.needs; role++ {
+			w := d.ask(httptest.NewRequest(method, target, nil), role.String())
+			if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "Your role does not reach here") {
+				t.Errorf("%s answers %s with %d", pattern, role, w.Code)
+			}
+		}
+	}
+	if d.mu.Lock(); len(d.calls)+len(d.notes) > 0 {
+		t.Errorf("asked %v, noted %v", d.calls, d.notes)
+	}
+	d.mu.Unlock()
+}
+
+// TestForms_OfOtherSitesChangeNothing sends every form as a browser does for a page of
+// another site.
+func TestForms_OfOtherSitesChangeNothing(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for pattern := range d.routes {
+		method, target := addressOf(pattern)
+		if method != http.MethodPost {
+			continue
+		}
+		for _, header := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}} {
+			r := form(target, "address", "ana@example.com", "note", "x", "comment", "x", "for", "1h")
+			r.Header.Del("Sec-Fetch-Site")
+			r.Header.Set(header[0], header[1])
+			if w := d.ask(r, "admin"); w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "another site") {
+				t.Errorf("%s with %v is answered %d", pattern, header, w.Code)
+			}
+		}
+	}
+	if changed := d.changed(); len(changed) > 0 {
+		t.Errorf("changed %v", changed)
+	}
+}
+
+// TestInput_ThatIsWrongIsAPageAndChangesNothing has each answer say what is wrong and
+// what to do.
+func TestInput_ThatIsWrongIsAPageAndChangesNothing(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 2000)
+	for _, tc := range []struct {
+		name   string
+		r      *http.Request
+		status int
+		says   string
+	}{
+		{"page", httptest.NewRequest(http.MethodGet, "/no-such-page", nil), 404, "There is no such page"},
+		{"method", httptest.NewRequest(http.MethodPut, "/rules", nil), 404, "There is no such page"},
+		{"query that is none", httptest.NewRequest(http.MethodGet, "/rules?%zz", nil), 400, "not URL-encoded"},
+		{"parameter", httptest.NewRequest(http.MethodGet, "/?a=b", nil), 400, "has a parameter"},
+		{"parameter twice", httptest.NewRequest(http.MethodGet, "/incidents?range=7d&range=30d", nil), 400, "takes once"},
+		{"range", httptest.NewRequest(http.MethodGet, "/deliverability?range=1y", nil), 400, "is no value of range"},
+		{"range of incidents", httptest.NewRequest(http.MethodGet, "/incidents?range=x", nil), 400, "no such range"},
+		{"range that ends before it begins", httptest.NewRequest(http.MethodGet, "/deliverability?from=2026-03-02T00:00:00Z&to=2026-03-01T00:00:00Z", nil), 400, "ends before it begins"},
+		{"range that is empty", httptest.NewRequest(http.MethodGet, "/deliverability?from=2026-03-02T00:00:00Z&to=2026-03-02T00:00:00Z", nil), 400, "ends before it begins"},
+		{"half a range", httptest.NewRequest(http.MethodGet, "/deliverability?from=2026-03-02T00:00:00Z", nil), 400, "not both times"},
+		{"range beyond all events", httptest.NewRequest(http.MethodGet, "/deliverability?from=1970-01-01T00:00:00Z&to=2026-03-02T00:00:00Z", nil), 400, "longer than 400 days"},
+		{"format", httptest.NewRequest(http.MethodGet, "/deliverability?format=xls", nil), 400, "is no format"},
+		{"search in the address", httptest.NewRequest(http.MethodGet, "/search?q=ana@example.com", nil), 400, "no part of an address"},
+		{"person that is no hash", httptest.NewRequest(http.MethodGet, "/people/ana@example.com", nil), 404, "no recipient hash"},
+		{"nothing to search", form("/search", "q", "  "), 400, "Nothing was searched"},
+		{"search of a book", form("/search", "q", long), 400, "Nothing was searched"},
+		{"reason", httptest.NewRequest(http.MethodGet, "/suppressions?reason=boredom", nil), 400, "no such reason"},
+		{"check of no address", form("/suppressions/check", "address", "ana"), 400, "This is no address"},
+		{"add of no address", form("/suppressions/add", "address", "ana"), 400, "This is no address"},
+		{"lift of no address", form("/suppressions/lift", "address", ""), 400, "This is no address"},
+		{"lift without a note", form("/suppressions/lift", "address", "ana@example.com", "note", " "), 400, "A lift needs a note"},
+		{"note of a book", form("/suppressions/add", "address", "ana@example.com", "note", long), 400, "longer than 1,000 bytes"},
+		{"silence without an end", form("/incidents/inc-1/silence", "comment", "x"), 400, "between a minute and 30 days"},
+		{"silence for ever", form("/incidents/inc-1/silence", "comment", "x", "for", "9000h"), 400, "between a minute and 30 days"},
+		{"silence that ends before it begins", form("/incidents/inc-1/silence", "comment", "x", "for", "-1h"), 400, "between a minute and 30 days"},
+		{"upload without a file", form("/suppressions/import"), 400, "No file was sent"},
+		{"upload of a picture", upload(t, "\x89PNG\r\n\x1a\n\x00\x00"), 400, "no CSV file of addresses"},
+		{"upload of a text", upload(t, "dear all,\nplease stop"), 400, "no CSV file of addresses"},
+		{"upload of nothing", upload(t, ""), 400, "no CSV file of addresses"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			w := d.ask(tc.r, "admin")
+			if text := w.Body.String(); w.Code != tc.status || !strings.Contains(text, tc.says) || !strings.Contains(text, "What now?") {
+				t.Errorf("%d, want %d and %q: %s", w.Code, tc.status, tc.says, text[strings.Index(text, "<main"):])
+			}
+			if changed := d.changed(); len(changed) > 0 || len(d.notes) > 0 {
+				t.Errorf("changed %v, noted %v", changed, d.notes)
+			}
+		})
+	}
+}
+
+// TestPages_WithoutClickHouseAnswer200 has each page say that a part is missing.
+func TestPages_WithoutClickHouseAnswer200(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for pattern := range d.routes {
+		method, target := addressOf(pattern)
+		if method != http.MethodGet || pattern == "GET /suppressions/export" || strings.HasPrefix(pattern, "GET /incidents/{id}") || pattern == "GET /search" || pattern == "GET /rules" {
+			continue
+		}
+		w := d.ask(httptest.NewRequest(method, target, nil), "admin")
+		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "ClickHouse: it does not answer") {
+			t.Errorf("%s answers %d without ClickHouse: %.200s", pattern, w.Code, w.Body)
+		}
+	}
+}
+
+// TestChanges_AreNotDoneWithoutTheirNote has Kafka away.
+func TestChanges_AreNotDoneWithoutTheirNote(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.noTrail = true
+	for _, r := range []*http.Request{
+		form("/suppressions/check", "address", "ana@example.com"), form("/suppressions/add", "address", "ana@example.com"), form("/suppressions/lift", "address", "ana@example.com", "note", "x"),
+		form("/incidents/inc-1/ack"), form("/incidents/inc-1/notes", "note", "x"), form("/silences/sil-1/end"), upload(t, "address\nana@example.com\n"),
+		httptest.NewRequest(http.MethodGet, "/people/"+strings.Repeat("a1", 16), nil), httptest.NewRequest(http.MethodGet, "/messages/shop/1", nil), httptest.NewRequest(http.MethodGet, "/suppressions/export", nil),
+	} {
+		if w := d.ask(r, "admin"); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "cannot be noted now") {
+			t.Errorf("%s is answered %d", r.URL, w.Code)
+		}
+	}
+	if changed := d.changed(); len(changed) > 0 {
+		t.Errorf("changed %v", changed)
+	}
+}
+
+// TestChanges_AreNotedWithTheirAuthor looks at what is kept of each.
+func TestChanges_AreNotedWithTheirAuthor(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for _, tc := range []struct {
+		r            *http.Request
+		action, call string
+	}{
+		{form("/suppressions/add", "address", "ana@example.com", "note", "x"), "suppression.add", "PUT /v1/suppressions"},
+		{form("/suppressions/lift", "address", "ana@example.com", "note", "x"), "suppression.lift", "POST /v1/suppressions/remove"},
+		{form("/incidents/inc-1/ack", "note", "x"), "incident.ack", "POST /v1/incidents/inc-1/ack"},
+		{form("/incidents/inc-1/notes", "note", "x"), "incident.notes", "POST /v1/incidents/inc-1/notes"},
+		{form("/silences/sil-1/end"), "silence.end", "DELETE /v1/silences/sil-1"},
+	} {
+		before := len(d.changed())
+		if w := d.ask(tc.r, "operator"); w.Code != http.StatusSeeOther {
+			t.Errorf("%s is answered %d: %s", tc.r.URL, w.Code, w.Body)
+			continue
+		}
+		last := d.notes[len(d.notes)-1]
+		if calls := d.changed()[before:]; len(calls) != 1 || calls[0] != tc.call || last.Action != tc.action || last.By.Name != "operator" || strings.Contains(last.Object, "@") {
+			t.Errorf("%s: calls %v, note %+v", tc.r.URL, calls, last)
+		}
+	}
+}
+
+// TestAnswers_KeepOtherPagesOut looks at the headers of every answer.
+func TestAnswers_KeepOtherPagesOut(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for _, target := range []string{"/", "/login", "/static/console.js", "/no-such-page", "/search", "/deliverability?format=csv"} {
+		h := d.ask(httptest.NewRequest(http.MethodGet, target, nil), "admin").Header()
+		policy := h.Get("Content-Security-Policy")
+		if strings.Contains(policy, "unsafe") || !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") || !strings.Contains(policy, "form-action 'self'") || !strings.Contains(policy, "base-uri 'none'") {
+			t.Errorf("%s has the policy %q", target, policy)
+		}
+		for name, want := range map[string]string{"X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin"} {
+			if h.Get(name) != want {
+				t.Errorf("%s has %s %q", target, name, h.Get(name))
+			}
+		}
+	}
+}
+
+const scriptBytesMax = 40_000 // as they are sent, so that a slow line has a page at once
+
+// TestStatic_ScriptsAreSmall holds all of JavaScript to its budget.
+func TestStatic_ScriptsAreSmall(t *testing.T) {
+	t.Parallel()
+	entries, err := staticFiles.ReadDir("static")
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, e := range entries {
+		if path.Ext(e.Name()) != ".js" {
+			continue
+		}
+		text, err := staticFiles.ReadFile("static/" + e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		if _, err := z.Write(text); err != nil {
+			t.Fatal(err)
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		total += packed.Len()
+	}
+	if total > scriptBytesMax || total == 0 {
+		t.Errorf("JavaScript is %d bytes packed, want at most %d", total, scriptBytesMax)
+	}
+}
+
+// TestTemplates_HaveNoScriptOrStyleOfTheirOwn is what lets the policy forbid them.
+func TestTemplates_HaveNoScriptOrStyleOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	inline := regexp.MustCompile(`<style|\sstyle=|\son[a-z]+=|<script>|javascript:`)
+	entries, err := templateFiles.ReadDir("templates")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		text, err := templateFiles.ReadFile("templates/" + e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := inline.FindString(string(text)); found != "" {
+			t.Errorf("%s has %q", e.Name(), found)
+		}
+	}
+}
+
+// FuzzRequests asks for any path and query: no answer is a fault of ours, and none can
+// run a script.
+func FuzzRequests(f *testing.F) {
+	for _, target := range []string{"/", "/sources/%2e%2e", "/people/" + strings.Repeat("f", 32), "/messages/a%2Fb/%00", "/incidents/..%2f", "/deliverability?by=%3Cscript%3E", "/suppressions?cursor=%27", "/login?next=//evil.example", "/static/../site.go", "/dead-letters?source=%F0%9F%98%80"} {
+		f.Add(target, "admin", false)
+		f.Add(target, "viewer", true)
+	}
+	d := newDesk(f)
+	f.Fuzz(func(t *testing.T, target, role string, post bool) {
+		u, err := url.ParseRequestURI(target)
+		if err != nil || u.Host != "" {
+			t.Skip("no path")
+		}
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		if post {
+			r = form("/", "q", target, "address", target, "note", target, "comment", target, "for", target)
+		}
+		r.URL, r.RequestURI = u, target
+		if role != "" && role != "viewer" && role != "support" && role != "operator" {
+			role = "admin"
+		}
+		w := d.ask(r, role)
+		if w.Code >= 500 && w.Code != http.StatusServiceUnavailable && w.Code != http.StatusNotImplemented {
+			t.Errorf("%s is answered %d: %s", target, w.Code, w.Body)
+		}
+		if to := w.Header().Get("Location"); to != "" && (!strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.HasPrefix(to, `/\`)) {
+			t.Errorf("%s leads to %s", target, to)
+		}
+		if w.Header().Get("Content-Security-Policy") == "" {
+			t.Errorf("%s is answered without a policy", target)
+		}
+		if kind := w.Header().Get("Content-Type"); strings.HasPrefix(kind, "application/") && strings.Contains(kind, "json") && !json.Valid(w.Body.Bytes()) {
+			t.Errorf("%s is answered with JSON that is none", target)
+		}
+	})
+}
