@@ -29,6 +29,9 @@ func newProvider(cfg OIDC) *provider { return &provider{cfg: cfg} }
 // flowLife is how long a person has to sign in at the provider.
 const flowLife = 10 * time.Minute
 
+// claimName is what the person is called (OpenID Connect Core, 5.1).
+const claimName = "preferred_username"
+
 // oidcTimeout bounds one call of the provider.
 const oidcTimeout = 10 * time.Second
 
@@ -109,25 +112,56 @@ func (g *Gate) EndOIDC(w http.ResponseWriter, r *http.Request) (User, error) {
 	if subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(f.Nonce)) != 1 {
 		return User{}, errFlow
 	}
-	return g.userOf(id)
-}
-
-// userOf reads name and groups of a verified token.
-func (g *Gate) userOf(id *oidc.IDToken) (User, error) {
-	var claims map[string]any
+	claims := map[string]any{}
 	if err := id.Claims(&claims); err != nil {
 		return User{}, fmt.Errorf("read the token of the sign-in: %w", err)
 	}
-	var groups []string
-	list, _ := claims[g.cfg.OIDC.GroupsClaim].([]any)
-	for _, item := range list {
-		if text, ok := item.(string); ok {
-			groups = append(groups, text)
+	if claims[g.cfg.OIDC.GroupsClaim] == nil || claims[claimName] == nil {
+		if err := g.provider.ask(ctx, oauth2.StaticTokenSource(got), id.Subject, &claims); err != nil {
+			return User{}, err
 		}
 	}
-	name, _ := claims["preferred_username"].(string)
+	return g.userOf(id.Subject, claims)
+}
+
+// ask adds what the provider says of a person only when it is asked (OpenID Connect
+// Core, 5.3): many keep the token short.
+func (p *provider) ask(ctx context.Context, token oauth2.TokenSource, subject string, claims *map[string]any) error {
+	p.mu.Lock()
+	found := p.found
+	p.mu.Unlock()
+	if found.UserInfoEndpoint() == "" {
+		return nil
+	}
+	info, err := found.UserInfo(ctx, token)
+	if err != nil {
+		return fmt.Errorf("ask the provider about the person: %w", err)
+	}
+	if info.Subject != subject {
+		return fmt.Errorf("ask the provider about the person: it answers about another one")
+	}
+	if err := info.Claims(claims); err != nil {
+		return fmt.Errorf("read what the provider says of the person: %w", err)
+	}
+	return nil
+}
+
+// userOf reads name and groups of verified claims.
+func (g *Gate) userOf(subject string, claims map[string]any) (User, error) {
+	var groups []string
+	switch list := claims[g.cfg.OIDC.GroupsClaim].(type) {
+	case string: // a provider may write one group so
+		groups = []string{list}
+	case []any:
+		for _, item := range list {
+			if text, ok := item.(string); ok {
+				groups = append(groups, text)
+			}
+		}
+	}
+	name, _ := claims[claimName].(string)
 	if name == "" {
-		name = id.Subject
+		name = subject
 	}
 	role := highest(groups, g.cfg.OIDC.Roles)
 	if role == Nobody {

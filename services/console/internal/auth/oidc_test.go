@@ -1,0 +1,220 @@
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zitadel/oidc/v3/example/server/storage"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+)
+
+// staff is what the provider knows of people: those of the library's example, with
+// groups.
+type staff struct {
+	*storage.Storage
+	groups  any
+	inToken bool // the groups are in the token of the sign-in, too
+}
+
+func (s *staff) SetUserinfoFromRequest(ctx context.Context, info *oidc.UserInfo, token op.IDTokenRequest, scopes []string) error {
+	if s.inToken && s.groups != nil {
+		info.AppendClaims("groups", s.groups)
+	}
+	return s.Storage.SetUserinfoFromRequest(ctx, info, token, scopes)
+}
+
+func (s *staff) SetUserinfoFromToken(ctx context.Context, info *oidc.UserInfo, tokenID, subject, origin string) error {
+	if s.groups != nil {
+		info.AppendClaims("groups", s.groups)
+	}
+	return s.Storage.SetUserinfoFromToken(ctx, info, tokenID, subject, origin)
+}
+
+// organisation is a provider of OpenID Connect, a real one, and a console that signs
+// people in there.
+type organisation struct {
+	staff   *staff
+	console *httptest.Server
+	asked   url.Values // of the latest sign-in
+	now     time.Time
+}
+
+func newOrganisation(t *testing.T) *organisation {
+	t.Helper()
+	o := &organisation{now: time.Now()}
+	provider := httptest.NewUnstartedServer(nil)
+	issuer := "http://" + provider.Listener.Addr().String()
+	var gate *Gate
+	mux := http.NewServeMux()
+	mux.HandleFunc("/login/oidc", func(w http.ResponseWriter, r *http.Request) {
+		to, err := gate.BeginOIDC(w, r)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		http.Redirect(w, r, to, http.StatusSeeOther)
+	})
+	mux.HandleFunc("/login/oidc/callback", func(w http.ResponseWriter, r *http.Request) {
+		user, err := gate.EndOIDC(w, r)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusForbidden)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(user) // the client may have gone
+	})
+	o.console = httptest.NewTLSServer(mux)
+	t.Cleanup(o.console.Close)
+	back := o.console.URL + "/login/oidc/callback"
+	o.staff = &staff{Storage: storage.NewStorageWithClients(storage.NewUserStore(issuer), map[string]*storage.Client{"console": storage.WebClient("console", "secret-of-the-console", back)})}
+	real, err := op.NewProvider(&op.Config{CryptoKey: sha256.Sum256([]byte("key")), CryptoKeyId: "key", CodeMethodS256: true, AuthMethodPost: true},
+		o.staff, op.StaticIssuer(issuer), op.WithAllowInsecure(), op.WithLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The page of the provider where people type their password: this one knows it.
+	page := op.NewIssuerInterceptor(real.IssuerFromRequest).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.FormValue("authRequestID")
+		if err := o.staff.CheckUsernamePassword("test-user2", "verysecure", id); err != nil {
+			http.Error(w, err.Error(), http.StatusForbidden)
+			return
+		}
+		http.Redirect(w, r, op.AuthCallbackURL(real)(r.Context(), id), http.StatusFound)
+	})
+	provider.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/login/username":
+			page(w, r)
+			return
+		case "/authorize":
+			o.asked = r.URL.Query()
+		}
+		real.ServeHTTP(w, r)
+	})
+	provider.Start()
+	t.Cleanup(provider.Close)
+	cfg := Default()
+	cfg.OIDC = OIDC{Issuer: issuer, ClientID: "console", ClientSecret: config.Literal("secret-of-the-console"), RedirectURL: back, GroupsClaim: "groups",
+		Roles: map[string]string{"mail-ops": "operator", "everybody": "viewer"}}
+	if gate, err = New(cfg, func() time.Time { return o.now }); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// browser is one with cookies of its own.
+func (o *organisation) browser(t *testing.T) *http.Client {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := o.console.Client()
+	return &http.Client{Transport: c.Transport, Jar: jar}
+}
+
+// get opens a page and returns its status and text, following redirects.
+func get(t *testing.T, c *http.Client, url string) (int, string) {
+	t.Helper()
+	resp, err := c.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
+}
+
+func TestOIDC_SignsInWithTheRoleOfTheGroup(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		groups any
+		status int
+		says   string
+	}{
+		{"the highest of several", []string{"everybody", "mail-ops", "golf"}, 200, `"Role":"operator"`},
+		{"one", []string{"everybody"}, 200, `"Role":"viewer"`},
+		{"one that is no list", "mail-ops", 200, `"Role":"operator"`},
+		{"none with a role", []string{"golf"}, 403, "no group of this person has a role"},
+		{"none", nil, 403, "no group of this person has a role"},
+		{"a number", 7, 403, "no group of this person has a role"},
+	} {
+		for _, inToken := range []bool{true, false} {
+			t.Run(tc.name, func(t *testing.T) {
+				t.Parallel()
+				o := newOrganisation(t)
+				o.staff.groups, o.staff.inToken = tc.groups, inToken
+				status, text := get(t, o.browser(t), o.console.URL+"/login/oidc")
+				if status != tc.status || !strings.Contains(text, tc.says) || status == 200 && !strings.Contains(text, `"Name":"test-user2"`) {
+					t.Errorf("in the token %t: %d %s", inToken, status, text)
+				}
+				if o.asked.Get("code_challenge_method") != "S256" || len(o.asked.Get("code_challenge")) != 43 || o.asked.Get("response_type") != "code" || len(o.asked.Get("nonce")) < 20 || len(o.asked.Get("state")) < 20 {
+					t.Errorf("the provider was asked with %v", o.asked)
+				}
+			})
+		}
+	}
+}
+
+// TestOIDC_AnswersOfAnotherSignInAreRefused has a code come to a browser that did not
+// ask for it, come twice, with another state, and too late.
+func TestOIDC_AnswersOfAnotherSignInAreRefused(t *testing.T) {
+	t.Parallel()
+	o := newOrganisation(t)
+	o.staff.groups = []string{"mail-ops"}
+	answer := func(c *http.Client) string {
+		t.Helper()
+		stopped := *c
+		var at string
+		stopped.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
+			if at = r.URL.String(); strings.HasPrefix(at, o.console.URL) {
+				return http.ErrUseLastResponse
+			}
+			return nil
+		}
+		if status, text := get(t, &stopped, o.console.URL+"/login/oidc"); status != http.StatusFound {
+			t.Fatalf("the provider answered %d %s", status, text)
+		}
+		return at
+	}
+	refused := func(what string, c *http.Client, at string) {
+		t.Helper()
+		if status, text := get(t, c, at); status != http.StatusForbidden {
+			t.Errorf("%s is answered %d %s", what, status, text)
+		}
+	}
+	victim, thief := o.browser(t), o.browser(t)
+	at := answer(victim)
+	refused("a stolen answer", thief, at)
+	answer(thief)
+	refused("a stolen answer in a sign-in of the thief", thief, at)
+	refused("another state", victim, strings.Replace(at, "state=", "state=x", 1))
+
+	mine := o.browser(t)
+	at = answer(mine)
+	if status, text := get(t, mine, at); status != http.StatusOK {
+		t.Errorf("the answer is answered %d %s", status, text)
+	}
+	refused("the same answer twice", mine, at)
+
+	late := o.browser(t)
+	at = answer(late)
+	o.now = o.now.Add(flowLife)
+	refused("an answer that comes too late", late, at)
+}
