@@ -22,7 +22,7 @@ TEST := go test -vet=off -p 2 -parallel 8 -shuffle=on -timeout 8m
 # deadline of its own then runs beside smaller ones.
 LONGEST := ./devstack/test/e2e ./devstack/test/analyticstest
 
-.PHONY: help dev quick check test test-kafka test-sql race fuzz bench lint gen check-alone image clean
+.PHONY: help dev quick check test test-browser test-kafka test-sql race fuzz bench lint gen check-alone image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -59,6 +59,10 @@ test: ## every test that needs neither Docker nor a JVM
 	$(TEST) $$(go list $(LONGEST) $(PACKAGES) | grep -v /attacktest)
 	$(TEST) ./devstack/test/attacktest # compares times, so nothing runs beside it
 
+test-browser: ## the pages of the console in a real Chromium, which has to be installed; PICTURES=folder for pictures of them
+	@go run ./devstack/cmd/fetch
+	$(TEST) -parallel 4 -count=1 -tags browser ./devstack/test/browsertest
+
 test-kafka: ## end to end on Apache Kafka; KAFKA_BROKERS=host:port for one that runs
 	@go run ./devstack/cmd/fetch
 	$(TEST) -p 1 -v -timeout 20m -tags kafka ./devstack/test/e2e/... ./devstack/apachekafka/... ./devstack/test/deploytest/...
@@ -93,12 +97,12 @@ lint: ## gofmt, go vet, golangci-lint, deadcode, actionlint
 	@unformatted=$$(gofmt -s -l $(MODULES)); test -z "$$unformatted" || { echo "run gofmt -s -w on:"; echo "$$unformatted"; exit 1; }
 	@echo '== go vet'
 	@go vet $(PACKAGES)
-	@go vet -tags kafka,sql ./devstack/...
+	@go vet -tags kafka,sql,browser ./devstack/...
 	@echo '== golangci-lint (the first build takes some minutes)' # a separate module, see docs/decisions/0017
 	@linter=$$(cd devstack/lint && GOWORK=off go tool -n golangci-lint); "$$linter" run --show-stats=false $(PACKAGES)
 	@echo '== deadcode'
 	@deadcode=$$(cd devstack/lint && GOWORK=off go tool -n deadcode); \
-	found=$$("$$deadcode" -tags kafka,sql -test $(PACKAGES)); \
+	found=$$("$$deadcode" -tags kafka,sql,browser -test $(PACKAGES)); \
 	dead=$$(grep -v '_test\.go:' <<< "$$found" || true); test -z "$$dead" || { echo "nothing calls these, not even a test:"; echo "$$dead"; exit 1; }
 	@echo '== actionlint' # without programs that may be installed or not
 	@actionlint=$$(cd devstack/lint && GOWORK=off go tool -n actionlint); "$$actionlint" -shellcheck= -pyflakes= .github/workflows/*.yml

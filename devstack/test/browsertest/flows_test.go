@@ -1,0 +1,265 @@
+//go:build browser
+
+package browsertest
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/mailstream/mailstream/services/pipeline"
+)
+
+// TestSearch_LeadsToTheTimeline is the way of support: an address that a customer
+// says, what became of the mail, one message of it.
+func TestSearch_LeadsToTheTimeline(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	b := open(t, w.url()).visit("/", 200).press(`nav a[href="/search"]`, 200)
+	b.fill("#q", ana).press(".big-search button", 200)
+	b.wants("Suppressed", "complaint", "Greylisted, try again in 5 minutes", "250 2.0.0 OK queued as 9F31C", "seen 2 times", "machine", "https://shop.example.com/orders/7781", "campaign order", "from 198.51.100.7")
+	if at := b.where(); at != w.url()+"/people/"+w.sql(t, "SELECT any(recipient_hash) FROM events WHERE recipient = '"+ana+"'")[0] {
+		t.Errorf("the address of the page is %s", at)
+	}
+	b.press(`.timeline a[href^="/messages/"]`, 200).wants("Message", "story-1", ana)
+}
+
+// TestMessage_IsFoundByItsID goes from a message to its person.
+func TestMessage_IsFoundByItsID(t *testing.T) {
+	t.Parallel()
+	b := open(t, shop(t).url()).visit("/search", 200).fill("#q", "story-1").press(".big-search button", 200)
+	b.wants("Message", ana).press(`.head a[href^="/people/"]`, 200).wants(ana, "Timeline")
+}
+
+func TestSuppression_IsLiftedWithANote(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	b := open(t, w.url()).visit("/suppressions", 200)
+	b.fill(`form[action="/suppressions/check"] input[name=address]`, gone).press(`form[action="/suppressions/check"] button`, 200)
+	b.wants(gone+" is suppressed", "hard bounce")
+	b.fill(`form[action="/suppressions/lift"] input[name=note]`, "has a new mailbox").press(`form[action="/suppressions/lift"] button`, 200)
+	b.wants("The suppression was lifted")
+	w.suppressed(t, gone, false)
+	w.wantSQL(t, "SELECT active, removed_note FROM suppressions WHERE address = '"+gone+"'", "false\thas a new mailbox (local)")
+	b.fill(`form[action="/suppressions/check"] input[name=address]`, gone).press(`form[action="/suppressions/check"] button`, 200)
+	b.wants(gone+" is not suppressed").press(`#checked a[href^="/people/"]`, 200).wants("Not suppressed", "has a new mailbox")
+}
+
+func TestSuppression_IsAdded(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	b := open(t, w.url()).visit("/suppressions", 200)
+	b.fill(`form[action="/suppressions/add"] input[name=address]`, "added@list.example").fill(`form[action="/suppressions/add"] input[name=note]`, "asked by letter")
+	b.press(`form[action="/suppressions/add"] button`, 200).wants("The address is on the list")
+	w.suppressed(t, "added@list.example", true)
+	w.wantSQL(t, "SELECT reason, note FROM suppressions WHERE address = 'added@list.example'", "manual\tasked by letter (local)")
+}
+
+// TestSuppression_FilesComeAndGo imports a file, at first only to see what would
+// happen, and exports the list.
+func TestSuppression_FilesComeAndGo(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	file := filepath.Join(t.TempDir(), "list.csv")
+	if err := os.WriteFile(file, []byte("address,reason,note\nfile-one@list.example,manual,from the old system\nnot an address,manual,\nfile-two@list.example,unsubscribe,\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	form := `form[action="/suppressions/import"]`
+	b := open(t, w.url()).visit("/suppressions", 200)
+	b.do(chromedp.SetUploadFiles(chromedp.CSS(form+" input[type=file]"), []string{file}))
+	b.press(form+" button", 200).wants("Dry run: nothing was changed", "2 lines are fine", "1 were refused", "line 3")
+	w.suppressed(t, "file-one@list.example", false)
+	b.do(chromedp.SetUploadFiles(chromedp.CSS(form+" input[type=file]"), []string{file}), chromedp.Click(chromedp.CSS(form+" input[type=checkbox]")))
+	b.press(form+" button", 200).wants("Imported", "2 lines are fine")
+	w.suppressed(t, "file-one@list.example", true)
+	w.suppressed(t, "file-two@list.example", true)
+	text := eval[string](b, `fetch("/suppressions/export").then(r => r.text())`)
+	if !strings.Contains(text, "file-one@list.example") || !strings.HasPrefix(text, "address") {
+		t.Errorf("the export is %.300s", text)
+	}
+}
+
+func TestIncident_IsAcknowledged(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	path := w.incident(t, domainAck)
+	b := open(t, w.url()).visit("/incidents", 200).press(fmt.Sprintf(`a[href="%s"]`, path), 200)
+	b.wants(domainAck, "75.0 %", "reputation of its sender")
+	b.fill(`form[action$="/ack"] input`, "ana looks at it").press(`form[action$="/ack"] button`, 200)
+	b.wants("You have acknowledged the incident", "Acknowledged by local", "ana looks at it")
+}
+
+func TestIncident_TakesANote(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	b := open(t, w.url()).visit(w.incident(t, domainNote), 200)
+	b.fill(`form[action$="/notes"] input`, "their postmaster was asked").press(`form[action$="/notes"] button`, 200)
+	b.wants("Your note was added", "their postmaster was asked")
+}
+
+// TestIncident_IsSilencedAndHeardAgain makes a silence and ends it.
+func TestIncident_IsSilencedAndHeardAgain(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	path := w.incident(t, domainHush)
+	b := open(t, w.url()).visit(path, 200)
+	b.fill(`form[action$="/silence"] input`, "a warm-up is under way").press(`form[action$="/silence"] button`, 200)
+	b.wants("The silence holds", "Silenced by local", "a warm-up is under way")
+	b.visit("/incidents", 200).wants("a warm-up is under way", "recipient_domain = "+domainHush)
+	b.press(`form[action^="/silences/"] button`, 200).wants("The silence has ended", "No silence holds")
+}
+
+// TestDeadLetters_AreShownWithWhatToDo reads what could not be used.
+func TestDeadLetters_AreShownWithWhatToDo(t *testing.T) {
+	t.Parallel()
+	b := open(t, shop(t).url()).visit("/dead-letters", 200)
+	b.wants("no type", "no identity", "newsletter", "mailstream dead-letters redrive")
+	b.unfold().wants("someone@letters.example", "another@letters.example")
+}
+
+func TestRules_AreTriedOnThePast(t *testing.T) {
+	t.Parallel()
+	b := open(t, shop(t).url()).visit("/rules", 200).wants("Judged")
+	b.press(`form[action="/rules/backtest"] button`, 200).wants("messages a week", "really fired")
+}
+
+// TestDeliverability_AnswersByGetAndAsCSV narrows the rates by the form.
+func TestDeliverability_AnswersByGetAndAsCSV(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	b := open(t, w.url()).visit("/deliverability", 200)
+	b.do(chromedp.SendKeys(chromedp.CSS("select[name=range]"), "7d"), chromedp.SendKeys(chromedp.CSS("select[name=by]"), "campaign"), chromedp.SendKeys(chromedp.CSS("select[name=source]"), "shop"))
+	b.press(".filters button", 200).wants("By campaign", "order", "parcel", "review").lacks("weekly news")
+	csv := eval[string](b, `fetch(document.querySelector("a.button[href*=csv]").href).then(r => r.text())`)
+	if !strings.HasPrefix(csv, "campaign,n,delivered") || !strings.Contains(csv, "\norder,") {
+		t.Errorf("the CSV is %.200s", csv)
+	}
+}
+
+// TestScript_IsNotNeeded goes from a search to a lift without any.
+func TestScript_IsNotNeeded(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	for _, address := range []string{"plain@list.example"} {
+		status, text := w.call(t, w.stack.URL(pipeline.Suppression)+"/v1/suppressions", `{"address":"`+address+`","reason":"manual"}`, func(r *http.Request) {
+			r.Method = http.MethodPut
+			r.Header.Set("Authorization", "Bearer dev")
+		})
+		if status >= 300 {
+			t.Fatalf("add answered %d %s", status, text)
+		}
+		w.suppressed(t, address, true)
+	}
+	b := open(t, w.url()).noScript().visit("/", 200).wants("Sources", "shop", "UTC")
+	b.press(`nav a[href="/search"]`, 200).fill("#q", ana).press(".big-search button", 200).wants("Timeline", "Greylisted")
+	b.press(`nav a[href="/deliverability"]`, 200).wants("Rate of blocked mail", "The numbers as a table")
+	b.press(`nav a[href="/suppressions"]`, 200).fill(`form[action="/suppressions/check"] input[name=address]`, "plain@list.example").press(`form[action="/suppressions/check"] button`, 200)
+	b.fill(`form[action="/suppressions/lift"] input[name=note]`, "no script").press(`form[action="/suppressions/lift"] button`, 200).wants("lifted")
+	w.suppressed(t, "plain@list.example", false)
+}
+
+// TestKeyboard_IsEnough lifts a suppression by keys alone.
+func TestKeyboard_IsEnough(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	b := open(t, w.url()).visit("/", 200)
+	b.keys("\t")
+	if got := eval[string](b, "document.activeElement.textContent"); got != "Skip to the content" {
+		t.Errorf("the first stop is %q", got)
+	}
+	b.tabTo(`nav a[href="/suppressions"]`).enter()
+	b.tabTo(`form[action="/suppressions/check"] input[name=address]`).keys(keys)
+	b.enter().wants(keys + " is suppressed")
+	b.tabTo(`form[action="/suppressions/lift"] input[name=note]`).keys("by keyboard")
+	b.enter().wants("The suppression was lifted")
+	w.suppressed(t, keys, false)
+}
+
+// keys presses the keys.
+func (b *tab) keys(keys string) *tab {
+	b.t.Helper()
+	b.do(chromedp.KeyEvent(keys))
+	return b
+}
+
+// enter presses Enter and waits for the page it leads to.
+func (b *tab) enter() *tab {
+	b.t.Helper()
+	b.load(chromedp.KeyEvent("\r"))
+	return b
+}
+
+// tabTo goes on to an element by the key Tab, which shows where it is.
+func (b *tab) tabTo(selector string) *tab {
+	b.t.Helper()
+	const stops = 60
+	for range stops {
+		b.keys("\t")
+		if eval[bool](b, fmt.Sprintf("document.activeElement.matches(%q)", selector)) {
+			if eval[string](b, "getComputedStyle(document.activeElement).outlineStyle") == "none" {
+				b.t.Errorf("%s does not show that it has the focus", selector)
+			}
+			return b
+		}
+	}
+	b.t.Fatalf("%s is not reached by Tab at %s", selector, b.where())
+	return b
+}
+
+// TestClickHouseAway_PagesSayWhatIsKnown reads all pages while SQL is away.
+func TestClickHouseAway_PagesSayWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	url := w.console(t, "MAILSTREAM_CLICKHOUSE_URL=http://127.0.0.1:1")
+	b := open(t, url)
+	hash := w.sql(t, "SELECT any(recipient_hash) FROM events WHERE recipient = '"+ana+"'")[0]
+	for _, path := range []string{"/", "/sources/shop", "/deliverability", "/incidents", w.incident(t, domainShow), "/people/" + hash, "/suppressions", "/dead-letters"} {
+		b.visit(path, 200).wants("ClickHouse")
+	}
+	b.visit("/", 200).wants(domainShow, "shop").lacks("All is well")
+	b.visit("/rules", 200).wants("Judged")
+	b.visit("/search", 200).fill("#q", ana).press(".big-search button", 200).wants("ClickHouse")
+}
+
+// TestServicesAway_PagesSayWhatIsKnown reads the pages while the services are away;
+// nothing can be changed.
+func TestServicesAway_PagesSayWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	url := w.console(t, "MAILSTREAM_CONSOLE_SUPPRESSION_URL=http://127.0.0.1:1", "MAILSTREAM_CONSOLE_ALERTING_URL=http://127.0.0.1:1", "MAILSTREAM_CONSOLE_INGRESS_METRICS_URL=http://127.0.0.1:1/metrics")
+	b := open(t, url)
+	b.visit("/", 200).wants("The alerting service", "The suppression service", domainShow, "newsletter").lacks("All is well")
+	b.visit("/sources/shop", 200).wants("The ingress", "Events by hour")
+	b.visit("/incidents", 200).wants("The alerting service", domainShow)
+	b.visit(w.incident(t, domainShow), 200).wants("The alerting service", domainShow, "What changed")
+	b.visit("/suppressions", 200).wants("The suppression service", "hard bounce")
+	b.fill(`form[action="/suppressions/add"] input[name=address]`, "late@list.example").press(`form[action="/suppressions/add"] button`, http.StatusServiceUnavailable)
+	b.wants("A service is away", "nothing was changed")
+}
+
+// TestNothing_SaysWhatToDoNext reads the pages of a stack that has received nothing.
+func TestNothing_SaysWhatToDoNext(t *testing.T) {
+	t.Parallel()
+	w := nothing(t)
+	b := open(t, w.url())
+	b.visit("/", 200).wants("shop", "never")
+	b.visit("/sources/shop", 200).wants("No event yet", "curl", "/v1/webhooks/shop")
+	b.visit("/deliverability", 200).wants("No mail in this time")
+	b.visit("/incidents", 200).wants("No incident is open")
+	b.visit("/suppressions", 200).wants("No entry")
+	b.visit("/dead-letters", 200).wants("No dead letter")
+	b.visit("/rules", 200).wants("No alert is known")
+	b.visit("/search", 200).fill("#q", "nobody@example.com").press(".big-search button", 200).wants("No event is known of this person")
+	source := axe(t)
+	for _, path := range []string{"/", "/sources/shop", "/deliverability", "/suppressions", "/dead-letters", "/incidents"} {
+		b.visit(path, 200)
+		for _, f := range findings(b, source) {
+			t.Errorf("%s: %s: %v", path, f.Help, f.Nodes)
+		}
+	}
+}

@@ -1,0 +1,108 @@
+//go:build browser
+
+package browsertest
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// line is what a plot shows, a moment and its values.
+type line struct {
+	At     int64      `json:"at"`
+	Values []*float64 `json:"values"`
+}
+
+// drawn are the numbers that the script has drawn, and written those of the table below.
+const (
+	drawn   = `(() => { const d = document.querySelector("figure[data-plot]").uplot.data; return d[0].map((at, i) => ({at, values: d.slice(1).map(s => s[i] ?? null)})) })()`
+	written = `[...document.querySelector("figure table.numbers").tBodies[0].rows].map(r => ({at: Date.parse(r.querySelector("time").dateTime) / 1000, values: [...r.cells].slice(1, -1).map(c => "v" in c.dataset ? Number(c.dataset.v) : null)}))`
+)
+
+// same fails where two lines differ; beyond the values of want, more may be drawn.
+func same(t *testing.T, what string, got, want []line) {
+	t.Helper()
+	if len(got) != len(want) || len(want) == 0 {
+		t.Fatalf("%s has %d moments, want %d", what, len(got), len(want))
+	}
+	for i := range want {
+		if got[i].At != want[i].At {
+			t.Fatalf("%s: moment %d is %d, want %d", what, i, got[i].At, want[i].At)
+		}
+		for j, v := range want[i].Values {
+			g := got[i].Values[j]
+			if (g == nil) != (v == nil) || v != nil && math.Abs(*g-*v) > 1e-9 {
+				t.Errorf("%s: value %d of %d is %s, want %s", what, j, want[i].At, number(g), number(v))
+			}
+		}
+	}
+}
+
+func number(v *float64) string {
+	if v == nil {
+		return "none"
+	}
+	return strconv.FormatFloat(*v, 'g', -1, 64)
+}
+
+// answer reads rows of a moment and a number, which may be NULL, by moment.
+func answer(t *testing.T, rows []string) map[int64]*float64 {
+	t.Helper()
+	m := map[int64]*float64{}
+	for _, row := range rows {
+		at, value, _ := strings.Cut(row, "\t")
+		second, err := strconv.ParseInt(at, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if value == `\N` {
+			continue
+		}
+		v, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m[second] = &v
+	}
+	return m
+}
+
+// TestPlots_ShowWhatSQLSays compares what is drawn with the table below it and with
+// queries of their own.
+func TestPlots_ShowWhatSQLSays(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	for _, tc := range []struct{ path, query string }{
+		{"/deliverability?range=7d&show=bounced&source=shop", `SELECT toUnixTimestamp(toStartOfInterval(time, INTERVAL 3 HOUR, 'UTC')) AS at, if(count() = 0, NULL, countIf(type = 'bounced') / count())
+			FROM events WHERE source = 'shop' AND type IN ('delivered', 'bounced', 'blocked') AND time >= toStartOfHour(now() - INTERVAL 7 DAY) GROUP BY at`},
+		{"/deliverability?show=blocked", `SELECT toUnixTimestamp(toStartOfHour(time)) AS at, if(count() = 0, NULL, countIf(type = 'blocked') / count())
+			FROM events WHERE type IN ('delivered', 'bounced', 'blocked') AND time >= toStartOfHour(now() - INTERVAL 1 DAY) GROUP BY at`},
+		{"/deliverability?show=complained&source=newsletter", `SELECT toUnixTimestamp(toStartOfHour(time)) AS at, if(countIf(type = 'delivered') = 0, NULL, countIf(type = 'complained') / countIf(type = 'delivered'))
+			FROM events WHERE source = 'newsletter' AND time >= toStartOfHour(now() - INTERVAL 1 DAY) GROUP BY at`},
+		{"/sources/receipts", `SELECT toUnixTimestamp(toStartOfHour(time)) AS at, count() FROM events WHERE source = 'receipts' AND time >= toStartOfHour(now() - INTERVAL 23 HOUR) GROUP BY at`},
+	} {
+		t.Run(tc.path, func(t *testing.T) {
+			t.Parallel()
+			b := open(t, w.url()).visit(tc.path, 200)
+			table := eval[[]line](b, written)
+			same(t, "the drawing", eval[[]line](b, drawn), table)
+			sql := answer(t, w.sql(t, tc.query))
+			seen := 0
+			for _, row := range table {
+				want, got := sql[row.At], row.Values[0]
+				if want != nil {
+					seen++
+				}
+				if zero := want == nil && got != nil && *got == 0; !zero && ((got == nil) != (want == nil) || got != nil && math.Abs(*got-*want) > 1e-9) {
+					t.Errorf("%d: the page says %s, SQL says %s", row.At, number(got), number(want))
+				}
+			}
+			if seen < 12 {
+				t.Errorf("SQL has %d moments of the page, %s", seen, fmt.Sprint(sql))
+			}
+		})
+	}
+}
