@@ -8,7 +8,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/reparse"
 )
@@ -40,7 +39,10 @@ func (r *Replay) Run(ctx context.Context, p Progress, opt Options) (Progress, er
 	}
 	pace := pacer{rate: opt.Rate, began: time.Now()}
 	err := r.pages(ctx, p.Position, func(ctx context.Context, pairs []pair, at Position) error {
-		recs, gone := r.records(pairs, p.Operation, opt.Prefix)
+		recs, moved, gone := r.records(pairs, p.Operation, opt.Prefix)
+		if err := r.retract(ctx, moved, opt.Expand); err != nil {
+			return err
+		}
 		for part := range slices.Chunk(recs, max(1, min(len(recs), opt.Rate/partsASecond))) {
 			if err := opt.Kafka.Publish(ctx, part...); err != nil {
 				return fmt.Errorf("publish events up to %s: %w", stamp(at.Time), err)
@@ -80,9 +82,9 @@ func (r *Replay) Run(ctx context.Context, p Progress, opt Options) (Progress, er
 	return p, p.write(opt.File)
 }
 
-// records returns what is published of pairs, and the stored events that are another
-// one today.
-func (r *Replay) records(pairs []pair, operation, prefix string) (recs []*kgo.Record, gone []pair) {
+// records returns what is published of pairs, the stored events that count otherwise in
+// their messages today, and those of them that are another event.
+func (r *Replay) records(pairs []pair, operation, prefix string) (recs []*kgo.Record, moved, gone []pair) {
 	for i := range pairs {
 		one := &pairs[i]
 		if one.fault != "" || (r.request.ChangedOnly || r.request.Verdicts) && verdictOf(one.was) == verdictOf(&one.is) {
@@ -94,52 +96,13 @@ func (r *Replay) records(pairs []pair, operation, prefix string) (recs []*kgo.Re
 			if one.is.ID != one.was.ID {
 				gone = append(gone, *one)
 			}
+			if one.is.ID != one.was.ID || tri(one.is.Machine) != tri(one.was.Machine) {
+				moved = append(moved, *one)
+			}
 		}
 		recs = append(recs, reparse.Record(topic, &one.is, operation))
 	}
-	return recs, gone
-}
-
-// drop takes events off the table that have another type today: their new rows have
-// another key, so that no merge would do it. Both are acknowledged by Kafka by now.
-func (r *Replay) drop(ctx context.Context, gone []pair, expand func(string) string) error {
-	if len(gone) == 0 {
-		return nil
-	}
-	var ids []string
-	var hours []time.Time
-	from, to := gone[0].was.Time, gone[0].was.Time
-	for i := range gone {
-		was := gone[i].was
-		ids = append(ids, was.ID)
-		from, to = earliest(from, was.Time), latest(to, was.Time)
-		if hour := was.Time.UTC().Truncate(time.Hour); !slices.Contains(hours, hour) {
-			hours = append(hours, hour)
-		}
-	}
-	if err := r.deps.Store.Exec(ctx, expand(dropSQL), clickhouse.Arg("ids", texts(ids)), clickhouse.Arg("from", stamp(from)), clickhouse.Arg("to", stamp(to))); err != nil {
-		return fmt.Errorf("drop %d events of another type: %w", len(ids), err)
-	}
-	var stamps []string
-	for _, h := range hours {
-		stamps = append(stamps, h.Format("2006-01-02 15:04:05"))
-	}
-	if err := r.deps.Store.Exec(ctx, touchSQL, clickhouse.Arg("hours", texts(stamps))); err != nil {
-		return fmt.Errorf("count %d hours anew: %w", len(hours), err)
-	}
-	return nil
-}
-
-// texts renders words as a parameter of type Array: ids and times, which hold no quote.
-func texts(words []string) string {
-	out := "["
-	for i, w := range words {
-		if i > 0 {
-			out += ","
-		}
-		out += "'" + w + "'"
-	}
-	return out + "]"
+	return recs, moved, gone
 }
 
 // partsASecond is into how many parts a second of the rate is cut, so that a low rate

@@ -180,8 +180,17 @@ func TestReplay_MovesAnEventWhoseTypeIsAnother(t *testing.T) {
 	w.analytics(t)
 	h := w.history(t)
 	at := time.Unix(1772615730, 0).UTC()
-	w.publish(t, schemas.Event{ID: idAsBlocked, Type: schemas.Blocked, Time: at, ReceivedAt: at, Provider: "mailjet", Source: "acme", ProviderEvent: "bounce", Raw: json.RawMessage(bounceOf(0))})
-	w.wantSQL(t, "SELECT count() FROM sealed_hours", "1")
+	was := schemas.Event{ID: idAsBlocked, Type: schemas.Blocked, Time: at, ReceivedAt: at, Provider: "mailjet", Source: "acme", ProviderEvent: "bounce", Campaign: "spring", Raw: json.RawMessage(bounceOf(0))}
+	today, err := h.Maker.Event(&was)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was.MessageID, was.Recipient, was.RecipientHash = today.MessageID, today.Recipient, today.RecipientHash
+	other := was // of the same message, and no part of the replay
+	other.ID, other.Type, other.Time, other.Raw = "019cb813-5668-8003-8000-000000000001", schemas.Opened, at.Add(30*time.Hour), nil
+	w.publish(t, was, other)
+	w.wantSQL(t, "SELECT count() FROM sealed_hours", "2")
+	w.wantSQL(t, "SELECT outcome, isNotNull(blocked), opens FROM messages", "blocked\t1\t1")
 	r, err := h.Replay(t.Context(), stretch)
 	if err != nil {
 		t.Fatal(err)
@@ -190,8 +199,11 @@ func TestReplay_MovesAnEventWhoseTypeIsAnother(t *testing.T) {
 	if _, err := r.Run(t.Context(), replay.Progress{Operation: "op", Request: stretch}, w.replayOptions(h, file)); err != nil {
 		t.Fatal(err)
 	}
-	w.wantSQL(t, "SELECT count(), any(type), any(toString(id)) FROM events", "1\tbounced\t"+idToday)
-	w.wantSQL(t, "SELECT sum(rows) FROM hour_rows", "3")
+	w.wantSQL(t, "SELECT count(), any(type), any(toString(id)) FROM events WHERE type != 'opened'", "1\tbounced\t"+idToday)
+	w.wantSQL(t, "SELECT sum(rows) FROM hour_rows", "4")
+	w.wantSQL(t, "SELECT outcome, isNotNull(blocked), isNotNull(bounced), opens FROM messages", "bounced\t0\t1\t1")
+	w.wantSQL(t, "SELECT outcome, isNotNull(blocked), isNotNull(first_open) FROM campaign_messages WHERE campaign = 'spring'", "\t0\t1") // the bytes name no campaign
+	w.wantSQL(t, "SELECT arraySort(groupArray(toString(type))) FROM person_messages", "['bounced','opened']")
 	w.agree(t, "after the type changed")
 }
 

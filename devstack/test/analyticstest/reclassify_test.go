@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -200,6 +201,64 @@ func TestReplay_WritesNobodyWhoWasForgotten(t *testing.T) {
 			if progress.Published != 0 || !errors.Is(err, known.fault) {
 				t.Errorf("published %d, %v, want %v", progress.Published, err, known.fault)
 			}
+		}
+	}
+}
+
+// An open that is a machine's today is no open by a person in what is counted by
+// message, and nothing else of the message changes.
+func TestReclassify_CorrectsWhatIsCountedByMessage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.analytics(t)
+	h := w.history(t)
+	var events []schemas.Event
+	for n := range 5 {
+		at := time.Date(2026, 3, 4, 9, 0, n, 0, time.UTC)
+		delivered, open, click := eventAt(n, schemas.Delivered, at), eventAt(n, schemas.Opened, at.Add(time.Minute)), eventAt(n, schemas.Clicked, at.Add(25*time.Hour))
+		open.UserAgent, open.Raw = "Firefox", nil
+		if n < 3 {
+			open.UserAgent = "Mimecast Link Protection"
+		}
+		for _, e := range []*schemas.Event{&delivered, &open, &click} {
+			e.Tags, e.Metadata, e.Subject, e.SendingIP = []string{"a", "b"}, map[string]string{"k": "v"}, "s", "192.0.2.1"
+			events = append(events, *e)
+		}
+	}
+	w.publish(t, events...)
+	w.wantSQL(t, "SELECT count() FROM events", "15")
+	state := func() string {
+		return w.sql(t, "SELECT * EXCEPT (first_open_by_person, opens_by_person) FROM messages ORDER BY ALL") +
+			w.sql(t, "SELECT * EXCEPT first_open_by_person FROM campaign_messages ORDER BY ALL")
+	}
+	const byPeople = "SELECT countIf(isNotNull(first_open_by_person)), sum(opens_by_person), (SELECT countIf(isNotNull(first_open_by_person)) FROM campaign_messages) FROM messages"
+	w.wantSQL(t, byPeople, "5\t5\t5")
+	before := state()
+	r, plan := w.reclassify(t, h)
+	if plan.Changed != 3 {
+		t.Fatalf("plan %s", mustJSON(t, plan))
+	}
+	if _, err := r.Run(t.Context(), replay.Progress{Request: reclassified}, w.replayOptions(h, filepath.Join(t.TempDir(), "p.json"))); err != nil {
+		t.Fatal(err)
+	}
+	w.wantSQL(t, "SELECT countIf(machine) FROM events", "3")
+	w.wantSQL(t, byPeople, "2\t2\t2")
+	if after := state(); after != before {
+		t.Errorf("messages were\n%s\nare\n%s", before, after)
+	}
+}
+
+// Whatever is filled from events has to follow when an event of before is another one
+// today: a new one has its statement beside these.
+func TestReplay_KnowsAllThatIsFilledFromEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	known := map[string]string{
+		"messages_fill": "retract", "campaign_state_fill": "retract", "person_log_fill": "drop", "hour_rows_fill": "touch",
+	}
+	for _, view := range strings.Fields(w.sql(t, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'MaterializedView' AND as_select LIKE '%event_log%'")) {
+		if known[view] == "" {
+			t.Errorf("%s is filled from event_log: say in services/replay what becomes of its rows when an event is another one today", view)
 		}
 	}
 }

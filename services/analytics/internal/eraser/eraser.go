@@ -86,10 +86,14 @@ func (e *Eraser) Pass(ctx context.Context, erased []schemas.Erasure) (int, error
 	if err != nil {
 		return len(open), err
 	}
+	masked, err := unmask(ctx, found, unfinished)
+	if err != nil {
+		return len(open), err
+	}
 	for _, id := range slices.Sorted(maps.Keys(open)) {
 		if r := open[id]; r.noted.VerifiedAt != nil {
 			e.over[id] = true
-		} else if err := e.work(ctx, r, found, unfinished); err != nil {
+		} else if err := e.work(ctx, r, found, onDisk{unfinished, masked}); err != nil {
 			return len(open), fmt.Errorf("erase request %s: %w", id, err)
 		}
 		if e.over[id] {
@@ -98,6 +102,27 @@ func (e *Eraser) Pass(ctx context.Context, erased []schemas.Erasure) (int, error
 		}
 	}
 	return len(open), nil
+}
+
+// onDisk is what a statement has done and the disk has not, by table.
+type onDisk struct{ unfinished, masked map[string]uint64 }
+
+// unmask takes rows off the disk that were deleted by others, such as a replay: they
+// may be of anybody. It returns the tables that have any.
+func unmask(ctx context.Context, found *tables.Tables, unfinished map[string]uint64) (map[string]uint64, error) {
+	masked, err := found.Masked(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(masked)) {
+		if unfinished[name] > 0 {
+			continue
+		}
+		if err := found.Unmask(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	return masked, nil
 }
 
 // open gathers the people of each request that is not over.
@@ -136,7 +161,7 @@ func (e *Eraser) recall(ctx context.Context, open map[string]*request) error {
 }
 
 // work does for r what is to do now, and notes it where something changed.
-func (e *Eraser) work(ctx context.Context, r *request, found *tables.Tables, unfinished map[string]uint64) error {
+func (e *Eraser) work(ctx context.Context, r *request, found *tables.Tables, disk onDisk) error {
 	began := time.Now()
 	counts, err := found.Count(ctx, r.people)
 	if err != nil {
@@ -153,7 +178,7 @@ func (e *Eraser) work(ctx context.Context, r *request, found *tables.Tables, unf
 	}
 	for _, name := range found.Names() {
 		left += counts[name]
-		if counts[name] == 0 || given[name] && unfinished[name] > 0 {
+		if counts[name] == 0 || given[name] && disk.unfinished[name] > 0 {
 			continue
 		}
 		if err := found.Erase(ctx, name, r.people); err != nil {
@@ -162,6 +187,7 @@ func (e *Eraser) work(ctx context.Context, r *request, found *tables.Tables, unf
 		given[name] = true
 		rows[name] = max(rows[name], counts[name])
 	}
+	left += uint64(len(disk.masked)) // at least as many rows, of whomever
 	now := time.Now()
 	if r.noted.HiddenAt == nil {
 		r.noted.HiddenAt = &now

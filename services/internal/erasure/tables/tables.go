@@ -24,6 +24,9 @@ var files embed.FS
 //go:embed sql/unfinished.sql
 var unfinishedSQL string
 
+//go:embed sql/masked.sql
+var maskedSQL string
+
 //go:embed sql/present.sql
 var presentSQL string
 
@@ -113,6 +116,24 @@ func (t *Tables) Unfinished(ctx context.Context) (map[string]uint64, error) {
 		return nil, fmt.Errorf("look for unfinished changes: %w", err)
 	}
 	return unfinished, nil
+}
+
+// Masked returns in how many parts of each table rows are deleted and still on disk:
+// no statement finds them, neither one that looks nor one that erases.
+func (t *Tables) Masked(ctx context.Context) (map[string]uint64, error) {
+	masked, err := byTable(ctx, t.client, maskedSQL, clickhouse.Arg("tables", clickhouse.Words(t.names)))
+	if err != nil {
+		return nil, fmt.Errorf("look for deleted rows: %w", err)
+	}
+	return masked, nil
+}
+
+// Unmask has ClickHouse take the deleted rows of a table off the disk.
+func (t *Tables) Unmask(ctx context.Context, name string) error {
+	if err := t.client.Exec(ctx, t.config.Expand(text("unmask", name))); err != nil {
+		return fmt.Errorf("take deleted rows out of %s: %w", name, err)
+	}
+	return nil
 }
 
 // beforeAll is before every time that a column holds.
