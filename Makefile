@@ -6,7 +6,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-MODULES  := schemas services devstack devstack/engine examples
+MODULES  := schemas client services devstack devstack/engine examples
 PACKAGES := $(MODULES:%=./%/...)
 
 export DATA_DIR ?= .mailstream

@@ -60,6 +60,8 @@ type CheckReport struct {
 	Single, Bulk               Load // the service; Events are addresses
 	ReferenceSingle, Reference Load // the map, one address and Bulk of them
 	BulkListed                 Load // the service, every address on the list: the worst case
+
+	Filter, ReferenceFilter float64 // addresses/s of a send over one connection, with the client of senders
 }
 
 func (o CheckOptions) withDefaults() CheckOptions {
@@ -128,14 +130,15 @@ func Check(ctx context.Context, opt CheckOptions) (report CheckReport, err error
 			return report, errors.Join(err, stop())
 		}
 	}
-	if err := stop(); err != nil {
+	report.Filter, err = opt.filter(ctx, "service, a send", addr)
+	if err := errors.Join(err, stop()); err != nil {
 		return report, err
 	}
-	return report, opt.reference(&report)
+	return report, opt.reference(ctx, &report)
 }
 
 // reference measures the bare handler.
-func (o CheckOptions) reference(report *CheckReport) error {
+func (o CheckOptions) reference(ctx context.Context, report *CheckReport) error {
 	known := make(map[string]struct{}, o.Entries)
 	for i := range o.Entries {
 		known[checkAddress(i)] = struct{}{}
@@ -144,13 +147,19 @@ func (o CheckOptions) reference(report *CheckReport) error {
 	if err != nil {
 		return fmt.Errorf("listen for the reference: %w", err)
 	}
-	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answerFromMap(w, r, known) })}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/v1/suppressions/check", func(w http.ResponseWriter, r *http.Request) { answerFromMap(w, r, known) })
+	mux.HandleFunc("/v1/suppressions/check/stream", func(w http.ResponseWriter, r *http.Request) { streamFromMap(w, r, known) })
+	srv := &http.Server{Handler: mux}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
 	addr := ln.Addr().String()
 	report.ReferenceSingle, err = o.ask("map, one address", addr, 1, o.ListedPercent)
 	if err == nil {
 		report.Reference, err = o.ask("map, bulk", addr, o.Bulk, o.ListedPercent)
+	}
+	if err == nil {
+		report.ReferenceFilter, err = o.filter(ctx, "map, a send", addr)
 	}
 	err = errors.Join(err, srv.Close())
 	<-served

@@ -13,6 +13,9 @@ func TestCheck_MeasuresAListThatAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if got.Filter <= 0 || got.ReferenceFilter <= 0 {
+		t.Errorf("a send: %.0f/s, of the map %.0f/s", got.Filter, got.ReferenceFilter)
+	}
 	for name, load := range map[string]bench.Load{
 		"single": got.Single, "bulk": got.Bulk, "all listed": got.BulkListed, "map": got.ReferenceSingle, "map bulk": got.Reference,
 	} {

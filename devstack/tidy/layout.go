@@ -13,7 +13,7 @@ import (
 // counted; bin is what the Makefile builds and git ignores.
 func rootEntries() []string {
 	return []string{
-		"schemas", "services", "devstack", "examples", "deploy", "docs",
+		"schemas", "client", "services", "devstack", "examples", "deploy", "docs",
 		"compose.production.yaml", "compose.yaml", "go.work", "go.work.sum", "Makefile", "README.md",
 		"ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "SECURITY.md", "bin",
 	}

@@ -28,6 +28,7 @@ const (
 	drainRatioMin   = 2.0
 	checkSingleMax  = 2 * time.Millisecond
 	checkBulkMax    = 20 * time.Millisecond
+	filterRateMin   = 200_000.0
 	rowMax          = 2 * time.Second
 	suppressedMax   = 100 * time.Millisecond
 	slackMax        = 2 * time.Second
@@ -112,6 +113,7 @@ func check(ctx context.Context, o options) ([]row, error) {
 		{"check one" + size + ", p99", span(r.Single.P99), span(r.ReferenceSingle.P99) + " a map", times(ratio(r.Single, r.ReferenceSingle)), "<= " + checkSingleMax.String(), r.Single.P99 <= checkSingleMax},
 		{"check 1,000" + size + ", p99", span(r.Bulk.P99), span(r.Reference.P99) + " a map", times(ratio(r.Bulk, r.Reference)), "<= " + checkBulkMax.String(), r.Bulk.P99 <= checkBulkMax},
 		{"check 1,000, all listed, p99", span(r.BulkListed.P99), span(r.Reference.P99) + " a map", times(ratio(r.BulkListed, r.Reference)), "<= " + checkBulkMax.String(), r.BulkListed.P99 <= checkBulkMax},
+		{"check a send of 1 M" + size, rate(r.Filter, "addresses"), rate(r.ReferenceFilter, "addresses") + " a map", times(r.Filter / r.ReferenceFilter), fmt.Sprintf(">= %.0f/s", filterRateMin), r.Filter >= filterRateMin},
 	}, nil
 }
 

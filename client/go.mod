@@ -1,0 +1,3 @@
+module github.com/mailstream/mailstream/client
+
+go 1.26.0
