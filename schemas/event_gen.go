@@ -278,7 +278,7 @@ func (v *EventView) copyTo(e *Event) (ok bool) {
 	e.Cause = Cause(v.Cause)
 	e.Confidence = Confidence(v.Confidence)
 	e.Classifier = string(v.Classifier)
-	e.Permanent = v.Permanent.pointer()
+	e.Permanent = v.Permanent.Pointer()
 	e.SMTPCode = v.SMTPCode
 	e.EnhancedCode = string(v.EnhancedCode)
 	e.SMTPReply = string(v.SMTPReply)
@@ -289,7 +289,7 @@ func (v *EventView) copyTo(e *Event) (ok bool) {
 	e.IP = string(v.IP)
 	e.UserAgent = string(v.UserAgent)
 	e.Country = string(v.Country)
-	e.Machine = v.Machine.pointer()
+	e.Machine = v.Machine.Pointer()
 	e.FeedbackSource = string(v.FeedbackSource)
 	e.ListID = string(v.ListID)
 	e.SendingIP = string(v.SendingIP)

@@ -67,7 +67,8 @@ func (e *FieldError) Unwrap() error { return e.Err }
 // OptionalBool is a boolean that may be unknown.
 type OptionalBool struct{ Value, Known bool }
 
-func (b OptionalBool) pointer() *bool {
+// Pointer returns nil for what is unknown.
+func (b OptionalBool) Pointer() *bool {
 	if !b.Known {
 		return nil
 	}

@@ -38,9 +38,26 @@ type Suppression struct {
 	// ErasedAt is until when the person is forgotten: of two records the one with
 	// the later says what the address is. Absent when nobody asked for it.
 	ErasedAt  time.Time          `json:"erased_at,omitzero"`
-	Entries   []SuppressionEntry `json:"entries"`    // in order of Scope, then Reason; no pair twice
+	Entries   []SuppressionEntry `json:"entries"`    // in order of Scope, Reason, Rule; none of these three twice
 	UpdatedAt time.Time          `json:"updated_at"` // when this record was written
+	// SoftBounces are the recent ones that count, the earliest first: of the latest 16 days,
+	// the latest 10 messages of a reason and day, the latest two of a message, and none from
+	// before the entry of RuleSoftBounces was lifted last.
+	SoftBounces []SoftBounce `json:"soft_bounces,omitempty"`
 }
+
+// SoftBounce is a message that could not be delivered for a reason that may pass.
+type SoftBounce struct {
+	At       time.Time `json:"at"`
+	Reason   Reason    `json:"reason"`
+	Message  string    `json:"message"`            // hash of Event.Source and Event.MessageID
+	Evidence string    `json:"evidence"`           // Event.ID
+	Provider string    `json:"provider,omitempty"` // of the event
+	Source   string    `json:"source,omitempty"`   // of the event
+}
+
+// RuleSoftBounces is the Rule of the entry that follows from Suppression.SoftBounces.
+const RuleSoftBounces = "soft_bounces"
 
 // Erasure says that a person has to be forgotten: the value of a record in
 // ErasuresTopic, keyed by Hash. It covers what happened, or was received, until
@@ -84,6 +101,10 @@ type Audit struct {
 type SuppressionEntry struct {
 	Scope  string            `json:"scope"` // ScopeAccount, "stream:<name>" or "list:<id>"
 	Reason SuppressionReason `json:"reason"`
+	// Rule is what made the half with AddedAt from all that is known of the address, such
+	// as RuleSoftBounces; it is made anew with each change. Absent: an event or a request
+	// added the entry.
+	Rule string `json:"rule,omitempty"`
 	// AddedAt is the latest event time that added it; zero (absent) when it was only removed.
 	AddedAt   time.Time `json:"added_at,omitzero"`
 	RemovedAt time.Time `json:"removed_at,omitzero"` // latest event time that lifted it

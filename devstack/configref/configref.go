@@ -58,7 +58,7 @@ func Read(root string, cfg pipeline.Config) ([]Entry, error) {
 var (
 	defaultForm  = regexp.MustCompile(`\bDefault ("[^"]*"|\[[^\]]*\]|[^\s.,:;]+(?:[.:,][^\s.,:;]+)*)(?: \([^)]*\))?[.:;]`)
 	requiredForm = regexp.MustCompile(`\bRequired\b`)
-	variousForm  = regexp.MustCompile(`\bDefault (by (?:service|provider))\b`)
+	variousForm  = regexp.MustCompile(`\bDefault (by (?:service|provider|reason))\b`)
 	rangeForm    = regexp.MustCompile(`\bRange ([\[(])([^,\])]+), ([^\])]+)([\])])(?: or ([^\s.]+))?`)
 )
 

@@ -61,7 +61,7 @@ func TestDefaults_AreThoseOfTheCode(t *testing.T) {
 		}
 		switch {
 		case e.Kind == "" || said == "by provider":
-		case said == "by service":
+		case said == "by service", said == "by reason":
 			if e.Value == "" {
 				t.Errorf("%s has no default", e.Path)
 			}

@@ -122,7 +122,7 @@ func (r Range) String() string {
 
 var (
 	// inColumns matches the parts of a comment that have their own column.
-	inColumns = regexp.MustCompile(`\s*\b(?:Default ("[^"]*"|\[[^\]]*\]|[^\s.,:;]+(?:[.:,][^\s.,:;]+)*)\.|Default by service\.|Range [\[(][^,\])]+, [^\])]+[\])](?: or [^\s.]+)?\.|Required\.)`)
+	inColumns = regexp.MustCompile(`\s*\b(?:Default ("[^"]*"|\[[^\]]*\]|[^\s.,:;]+(?:[.:,][^\s.,:;]+)*)\.|Default by (?:service|reason)\.|Range [\[(][^,\])]+, [^\])]+[\])](?: or [^\s.]+)?\.|Required\.)`)
 )
 
 func sentence(e Entry) string { return strings.TrimSpace(inColumns.ReplaceAllString(e.Comment, "")) }

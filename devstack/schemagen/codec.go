@@ -33,7 +33,7 @@ func (s *source) codecOf(f field) (codec, error) {
 		case "string":
 			return codec{bytesView, "appendField(dst, KEY, e.FIELD)", "text", "e.FIELD = string(v.FIELD)", ""}, nil
 		case "*bool":
-			return codec{"OptionalBool", "appendBool(dst, KEY, e.FIELD)", "boolean", "e.FIELD = v.FIELD.pointer()", "OptionalBool{}"}, nil
+			return codec{"OptionalBool", "appendBool(dst, KEY, e.FIELD)", "boolean", "e.FIELD = v.FIELD.Pointer()", "OptionalBool{}"}, nil
 		case "int":
 			return codec{"int", "appendInt(dst, KEY, e.FIELD)", "integer", "e.FIELD = v.FIELD", ""}, nil
 		case "[]string":

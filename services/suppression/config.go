@@ -28,6 +28,13 @@ type Config struct {
 	// makes its probation permanent. A broken server answers one campaign with the
 	// same wrong code all day. Default 1d. Range [1h, 30d].
 	SecondStrikeAfter time.Duration `yaml:"second_strike_after"`
+	// SoftBounces says from when on soft bounces list an address.
+	SoftBounces SoftBounces `yaml:"soft_bounces"`
+	// ProviderSuppressedFor is how long an address is listed after a provider did not try
+	// a message because its own list has the address; another such message renews it.
+	// Providers keep theirs for ever or for weeks (SES 14 days at most), so it is asked
+	// once a quarter. Default 90d. Range [1d, 365d].
+	ProviderSuppressedFor time.Duration `yaml:"provider_suppressed_for"`
 	// OutageBounceRate is the share of certain hard bounces among all that a mailbox
 	// provider took or refused within 15m from which on, if it is also 5 times the
 	// usual one and 3 times that of all others, new bounces are put on probation.
@@ -68,6 +75,8 @@ func Default() Config {
 		Config:                httpserver.Default("127.0.0.1:8082"),
 		LikelyBounceProbation: 7 * 24 * time.Hour,
 		SecondStrikeAfter:     24 * time.Hour,
+		SoftBounces:           defaultSoftBounces(),
+		ProviderSuppressedFor: 90 * 24 * time.Hour,
 		OutageBounceRate:      0.1,
 		TransactionalStreams:  []string{"transactional"},
 		TokenWait:             250 * time.Millisecond,
@@ -77,7 +86,9 @@ func Default() Config {
 }
 
 func (c Config) probations() list.Probations {
-	return list.Probations{Certain: c.HardBounceProbation, Likely: c.LikelyBounceProbation, SecondStrikeAfter: c.SecondStrikeAfter}
+	return list.Probations{
+		Certain: c.HardBounceProbation, Likely: c.LikelyBounceProbation, SecondStrikeAfter: c.SecondStrikeAfter, Provider: c.ProviderSuppressedFor,
+	}
 }
 
 // Validate reports every fault to p.
@@ -97,6 +108,9 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(c.LikelyBounceProbation >= probationMin && c.LikelyBounceProbation <= probationMax,
 		"likely_bounce_probation", "%s is not in [%s, %s]", c.LikelyBounceProbation, probationMin, probationMax)
 	p.Check(c.SecondStrikeAfter >= strikeMin && c.SecondStrikeAfter <= strikeMax, "second_strike_after", "%s is not in [%s, %s]", c.SecondStrikeAfter, strikeMin, strikeMax)
+	c.SoftBounces.validate(p.At("soft_bounces"))
+	p.Check(c.ProviderSuppressedFor >= probationMin && c.ProviderSuppressedFor <= probationMax,
+		"provider_suppressed_for", "%s is not in [%s, %s]", c.ProviderSuppressedFor, probationMin, probationMax)
 	p.Check(c.OutageBounceRate >= outageRateMin && c.OutageBounceRate <= 1, "outage_bounce_rate", "%g is not in [%g, 1]", c.OutageBounceRate, outageRateMin)
 	p.Check(len(c.TransactionalStreams) <= streamsMax, "transactional_streams", "%d are more than %d", len(c.TransactionalStreams), streamsMax)
 	for _, s := range c.TransactionalStreams {

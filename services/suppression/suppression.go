@@ -44,6 +44,7 @@ type Service struct {
 	shared   platform.Shared
 	topic    string
 	rules    list.Rules
+	ladder   list.Ladder
 	api      *api.API
 	server   *httpserver.Server
 	producer *produce.Producer
@@ -75,11 +76,12 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, shared: shared,
-		topic: schemas.SuppressionsTopic(shared.Kafka.TopicPrefix),
-		rules: list.DefaultRules(cfg.probations()),
-		room:  disk.Room{Dir: shared.StateDir, BytesMin: store.RoomBytesMin},
-		often: telemetry.Throttled(shared.Log),
-		life:  lifecycle.New(shared.Log),
+		topic:  schemas.SuppressionsTopic(shared.Kafka.TopicPrefix),
+		rules:  list.DefaultRules(cfg.probations(), cfg.SoftBounces.ladder()),
+		ladder: cfg.SoftBounces.ladder(),
+		room:   disk.Room{Dir: shared.StateDir, BytesMin: store.RoomBytesMin},
+		often:  telemetry.Throttled(shared.Log),
+		life:   lifecycle.New(shared.Log),
 	}
 	if err := s.life.Build(s.build); err != nil {
 		return nil, err
@@ -132,9 +134,11 @@ func (s *Service) serve() error {
 }
 
 // events returns the topics that the rules are about.
-func (s *Service) events() []string {
+func (s *Service) events() []string { return s.topicsOf(s.rules.Types()) }
+
+func (s *Service) topicsOf(types []schemas.Type) []string {
 	var topics []string
-	for _, t := range s.rules.Types() {
+	for _, t := range types {
 		topics = append(topics, schemas.EventTopic(s.shared.Kafka.TopicPrefix, t))
 	}
 	return topics

@@ -44,7 +44,8 @@ var openBackoff = lifecycle.Backoff{Min: time.Second, Max: 30 * time.Second}
 func (s *Service) openStore(ctx context.Context) error {
 	err := openBackoff.Retry(ctx, func(ctx context.Context) (err error) {
 		s.store, err = store.Open(ctx, store.Options{
-			Dir: s.shared.StateDir, Topic: s.watch.ID(s.topic), CacheBytes: int64(s.cfg.CacheBytes), Room: s.room, Log: s.shared.Log,
+			Dir: s.shared.StateDir, Topic: s.watch.ID(s.topic), CacheBytes: int64(s.cfg.CacheBytes), Room: s.room,
+			Settle: s.ladder.Settle, Log: s.shared.Log,
 		})
 		if !errors.Is(err, disk.ErrFull) {
 			return fate.Wrap(fate.Halt, err)
@@ -87,14 +88,15 @@ func (s *Service) beginList(ctx context.Context) error {
 	}
 	s.ledger = ledger.New(ledger.Options{
 		Topic: s.topic, Partitions: kc.Topics.Partitions, Applied: s.store.Applied(),
-		Store: s.store, Publisher: s.producer, Hash: s.shared.Hasher.Hash, Former: s.shared.Hasher.Former,
+		Store: s.store, Settle: s.ladder.Settle, Publisher: s.producer, Hash: s.shared.Hasher.Hash, Former: s.shared.Hasher.Former,
 		Metrics: ledger.NewMetrics(reg), Log: log,
 	})
 	s.intake = intake.New(intake.Options{
 		Rules: s.rules, Writer: s.ledger, Publisher: s.producer,
 		DeadLetters: schemas.DeadLetterTopic(kc.TopicPrefix),
 		Delivered:   schemas.EventTopic(kc.TopicPrefix, schemas.Delivered),
-		OutageRate:  s.cfg.OutageBounceRate, OutageProbation: s.cfg.LikelyBounceProbation,
+		Healing:     s.topicsOf(s.rules.Healing()), Known: s.store.Known,
+		OutageRate: s.cfg.OutageBounceRate, OutageProbation: s.cfg.LikelyBounceProbation,
 		Erased: s.erasures, Hash: s.shared.Hasher.Hash, Former: s.shared.Hasher.Former,
 		Metrics: intake.NewMetrics(reg), Log: log,
 	})
@@ -166,9 +168,6 @@ const batchRecordsMax = 500
 func (s *Service) consume(ctx context.Context) error {
 	topics := s.events()
 	owner := topics[0] // who has a partition of this topic repairs that of the list
-	if s.cfg.OutageBounceRate < 1 {
-		topics = append(topics, schemas.EventTopic(s.shared.Kafka.TopicPrefix, schemas.Delivered))
-	}
 	consumer, err := group.New(s.shared.Kafka, group.Config{
 		Group: s.shared.Kafka.Group("suppression"), Topics: topics, BatchRecordsMax: batchRecordsMax,
 		Together: true, // the intake compares bounces with deliveries

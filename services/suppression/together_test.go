@@ -62,7 +62,7 @@ func assigned(tb testing.TB, adm *kadm.Client, group string) (out []map[string][
 		}
 		out = append(out, topics)
 	}
-	if total != 5*kafkatest.Partitions { // a cooperative group is stable between two steps, too
+	if total != 9*kafkatest.Partitions { // a cooperative group is stable between two steps, too
 		return nil
 	}
 	return out

@@ -89,7 +89,7 @@ func newFixture(tb testing.TB) *fixture {
 	}
 	core, logs := observer.New(zap.DebugLevel)
 	f := &fixture{
-		tb: tb, store: store.NewMemory(), logs: logs, hasher: hasher,
+		tb: tb, store: store.NewMemory(nil), logs: logs, hasher: hasher,
 		topic:    &memoryTopic{ends: map[int32]int64{}},
 		follower: &follower{applied: map[int32]int64{0: 0, 1: 0, 2: 0, 3: 0}, lag: 7 * time.Millisecond},
 	}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,8 +55,12 @@ type Options struct {
 	Publisher Publisher
 	// DeadLetters is the topic of records that could not be used.
 	DeadLetters string
-	// Delivered is the topic whose records are only counted, by mailbox provider.
+	// Delivered is the topic whose records are counted, by mailbox provider.
 	Delivered string
+	// Healing are the topics of events that only end what bounces made.
+	Healing []string
+	// Known reports whether anything may be known of a person, from memory.
+	Known func(store.Key) bool
 	// OutageRate and OutageProbation say from which share of bounces on a mailbox
 	// provider is doubted, and for how long its bounces list then.
 	OutageRate      float64
@@ -73,11 +78,13 @@ type Options struct {
 
 // Intake handles batches of event records.
 type Intake struct {
-	opt Options
+	opt    Options
+	reader schemas.Reader // of Handle
 
 	mu     sync.Mutex
 	owned  map[int32]bool       // guarded by mu
 	watch  *outage.Watch        // guarded by mu
+	heals  heals                // guarded by mu
 	logged map[string]time.Time // when the outage of a mailbox provider began that is in the log, guarded by mu
 }
 
@@ -99,6 +106,7 @@ type work struct {
 	// address is canonical, "" where it is not known.
 	address string
 	erased  Erasures
+	seen    func() list.Heals // when the person was reached last
 }
 
 // apply makes of the event what it means for the state. It is called while nobody
@@ -110,7 +118,11 @@ func (w *work) apply(cur schemas.Suppression) schemas.Suppression {
 			return w.rule.Doubt(cur, e, outageNote)
 		}
 	}
-	state := next(cur, &w.event)
+	seen := w.seen()
+	if w.rule.Do == list.Count && seen.Ended(&w.event) {
+		return seen.Apply(cur)
+	}
+	state := seen.Apply(next(cur, &w.event))
 	if list.Same(cur, state) {
 		return cur
 	}
@@ -133,8 +145,6 @@ func (in *Intake) Handle(ctx context.Context, recs []*kgo.Record) error {
 	for _, rec := range recs {
 		if rec.Topic == in.opt.Delivered {
 			in.taken(rec)
-			ignored++
-			continue
 		}
 		w, err := in.read(rec)
 		switch {
@@ -190,6 +200,9 @@ var errNoTime = errors.New("event has no time")
 
 // read returns nil when no rule is about the record.
 func (in *Intake) read(rec *kgo.Record) (*work, error) {
+	if slices.Contains(in.opt.Healing, rec.Topic) {
+		return in.heal(rec), nil
+	}
 	event, err := schemas.Decode(rec.Value)
 	if err != nil {
 		return nil, err
@@ -203,6 +216,9 @@ func (in *Intake) read(rec *kgo.Record) (*work, error) {
 	}
 	if event.Time.IsZero() && event.ReceivedAt.IsZero() {
 		return nil, errNoTime
+	}
+	if rule.Do == list.End { // on a topic of another type
+		return in.heal(rec), nil
 	}
 	w := &work{rec: rec, event: event, rule: rule}
 	in.judge(w)
@@ -236,6 +252,7 @@ func (in *Intake) edit(w *work) (ledger.Edit, error) {
 		return ledger.Edit{}, fmt.Errorf("read recipient hash: %w", err)
 	}
 	w.address, w.erased = canonical, in.opt.Erased
+	w.seen = func() list.Heals { return in.seen(key) }
 	return ledger.Edit{Key: key, Apply: w.apply}, nil
 }
 

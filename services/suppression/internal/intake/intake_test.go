@@ -70,15 +70,22 @@ const (
 	formerHash = "ffeeddccbbaa99887766554433221100"
 )
 
+// ladder lists for 14 days after two full mailboxes on two days.
+var ladder = list.Ladder{
+	Thresholds: map[schemas.Reason]list.Threshold{schemas.MailboxFull: {Messages: 2, Days: 2}},
+	Within:     336 * time.Hour, Steps: []time.Duration{336 * time.Hour, 720 * time.Hour},
+}
+
 func newFixture(change ...func(*intake.Options)) fixture {
-	f := fixture{topic: &topic{bytesMax: 1000}, store: store.NewMemory(), reg: prometheus.NewRegistry()}
+	f := fixture{topic: &topic{bytesMax: 1000}, store: store.NewMemory(ladder.Settle), reg: prometheus.NewRegistry()}
 	book := ledger.New(ledger.Options{
-		Topic: "email.suppressions", Partitions: 1, Store: f.store, Publisher: f.topic,
+		Topic: "email.suppressions", Partitions: 1, Store: f.store, Settle: ladder.Settle, Publisher: f.topic,
 		Metrics: ledger.NewMetrics(prometheus.NewRegistry()), Log: zap.NewNop(),
 	})
 	opt := intake.Options{
-		Rules: list.DefaultRules(list.Probations{Likely: 168 * time.Hour, SecondStrikeAfter: 24 * time.Hour}), Writer: book, Publisher: f.topic, DeadLetters: "email.dead-letter",
-		Delivered: "email.delivered", OutageRate: 0.1, OutageProbation: 168 * time.Hour,
+		Rules: list.DefaultRules(list.Probations{Likely: 168 * time.Hour, SecondStrikeAfter: 24 * time.Hour, Provider: 90 * 24 * time.Hour}, ladder), Writer: book, Publisher: f.topic, DeadLetters: "email.dead-letter",
+		Delivered: "email.delivered", Healing: []string{"email.delivered", "email.opened", "email.clicked"}, Known: f.store.Known,
+		OutageRate: 0.1, OutageProbation: 168 * time.Hour,
 		Erased: erased{},
 		Hash:   func(string) string { return goodHash },
 		Former: func(canonical string) string {
@@ -95,6 +102,9 @@ func newFixture(change ...func(*intake.Options)) fixture {
 	f.Intake = intake.New(opt)
 	return f
 }
+
+// roomy takes records of any length.
+func roomy(o *intake.Options) { o.Publisher.(*topic).bytesMax = 1 << 20 }
 
 // record is a complaint of the n-th person.
 func record(n int, change func(*schemas.Event)) *kgo.Record {

@@ -3,6 +3,7 @@ package intake
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/suppression/internal/list"
 )
 
@@ -33,7 +34,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"outcome"}),
 		changes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mailstream_suppression_changes_total",
-			Help: "Changes of the list made by events, by action and reason. Look at it when hard_bounce jumps: a provider may be lying.",
+			Help: "Changes of the list made by events, by action and reason: count keeps a soft bounce, heal ends what bounces of any reason made. Look at it when hard_bounce jumps: a provider may be lying.",
 		}, []string{"action", "reason"}),
 		strange: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "mailstream_suppression_strange_hashes_total",
@@ -56,6 +57,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			m.changes.WithLabelValues(string(action), string(reason))
 		}
 	}
+	m.changes.WithLabelValues(string(list.Count), string(schemas.SuppressSoftBounce))
+	m.changes.WithLabelValues(string(list.End), "")
 	return m
 }
 

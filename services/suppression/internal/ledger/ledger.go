@@ -54,6 +54,8 @@ type Options struct {
 	Applied   map[int32]int64
 	Store     Store
 	Publisher Publisher
+	// Settle is applied to each state that is changed; nil leaves it.
+	Settle store.Settle
 	// Hash gives the recipient hash of a canonical address.
 	Hash func(canonical string) string
 	// Former gives the hash that a mailbox with two domains had before, "" for
@@ -157,6 +159,9 @@ func (l *Ledger) plan(edits []Edit, results []Result) ([]store.Update, error) {
 		}
 		cur := planned[at].State
 		next := e.Apply(cur)
+		if l.opt.Settle != nil {
+			next = l.opt.Settle(next)
+		}
 		if list.Same(cur, next) {
 			continue
 		}

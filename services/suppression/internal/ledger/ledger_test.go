@@ -54,7 +54,7 @@ func (l *topic) all() []*kgo.Record {
 }
 
 func newLedger() (*ledger.Ledger, *store.Memory, *topic) {
-	s, l := store.NewMemory(), &topic{}
+	s, l := store.NewMemory(nil), &topic{}
 	return ledger.New(ledger.Options{
 		Topic: "t", Partitions: 1, Store: s, Publisher: l, Hash: func(string) string { return "" },
 		Metrics: ledger.NewMetrics(prometheus.NewRegistry()), Log: zap.NewNop(),

@@ -18,8 +18,9 @@ import (
 
 // Merge returns the least state that holds all of a and b, two states of one
 // address. Neither is changed; the result may share strings with both, never
-// the entries' array. Entries come out ordered by scope, then reason. Of two
-// erasures the later says what is known of the person.
+// the entries' array. Entries come out ordered by scope, reason and rule. Of two
+// erasures the later says what is known of the person. What a rule made of all that is
+// known is only right after Ladder.Settle.
 func Merge(a, b schemas.Suppression) schemas.Suppression {
 	out := schemas.Suppression{
 		Hash:      max(a.Hash, b.Hash),
@@ -39,6 +40,7 @@ func Merge(a, b schemas.Suppression) schemas.Suppression {
 	case -1:
 		out.Address = b.Address
 	}
+	out.SoftBounces = mergeSoft(a.SoftBounces, b.SoftBounces, healedAt(out.Entries))
 	forgetNotes(out.Entries, out.ErasedAt)
 	return out
 }
@@ -54,7 +56,10 @@ func Tidy(s schemas.Suppression) schemas.Suppression {
 		}
 	}
 	s.UpdatedAt, s.ErasedAt = Stamp(s.UpdatedAt), Stamp(s.ErasedAt)
-	s.Entries = entries
+	s.Entries, s.SoftBounces = entries, slices.Clone(s.SoftBounces)
+	for i := range s.SoftBounces {
+		s.SoftBounces[i].At = Stamp(s.SoftBounces[i].At)
+	}
 	return Merge(s, schemas.Suppression{})
 }
 
@@ -62,7 +67,35 @@ func Tidy(s schemas.Suppression) schemas.Suppression {
 // written does not count.
 func Same(a, b schemas.Suppression) bool {
 	return a.Hash == b.Hash && a.Address == b.Address && a.ErasedAt.Equal(b.ErasedAt) &&
-		slices.EqualFunc(a.Entries, b.Entries, sameEntry)
+		slices.EqualFunc(a.Entries, b.Entries, sameEntry) && slices.EqualFunc(a.SoftBounces, b.SoftBounces, sameSoft)
+}
+
+// SameFacts is Same but for what a rule made of the rest: a replica with other
+// thresholds knows no more than we do.
+func SameFacts(a, b schemas.Suppression) bool {
+	a.Entries, b.Entries = facts(a.Entries), facts(b.Entries)
+	return Same(a, b)
+}
+
+// facts returns entries without what a rule made.
+func facts(entries []schemas.SuppressionEntry) []schemas.SuppressionEntry {
+	made := func(e schemas.SuppressionEntry) bool { return e.Rule != "" }
+	if !slices.ContainsFunc(entries, made) {
+		return entries
+	}
+	var out []schemas.SuppressionEntry
+	for _, e := range entries {
+		if made(e) {
+			e = schemas.SuppressionEntry{
+				Scope: e.Scope, Reason: e.Reason, Rule: e.Rule,
+				RemovedAt: e.RemovedAt, RemovedBy: e.RemovedBy, RemovedNote: e.RemovedNote,
+			}
+		}
+		if !made(e) || !e.RemovedAt.IsZero() {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // Forget returns cur without the address and what people wrote until at. Hash and
@@ -97,11 +130,11 @@ func forgetNotes(entries []schemas.SuppressionEntry, at time.Time) {
 	}
 }
 
-// Find returns the entry of s for the pair, the zero entry of that pair when
-// there is none.
+// Find returns the entry of s for the pair that no rule made, the zero entry of that
+// pair when there is none.
 func Find(s schemas.Suppression, scope string, reason schemas.SuppressionReason) schemas.SuppressionEntry {
 	for i := range s.Entries {
-		if s.Entries[i].Scope == scope && s.Entries[i].Reason == reason {
+		if s.Entries[i].Scope == scope && s.Entries[i].Reason == reason && s.Entries[i].Rule == "" {
 			return s.Entries[i]
 		}
 	}
@@ -136,7 +169,7 @@ func added(e schemas.SuppressionEntry) bool {
 }
 
 func compareKeys(a, b schemas.SuppressionEntry) int {
-	return cmp.Or(strings.Compare(a.Scope, b.Scope), strings.Compare(string(a.Reason), string(b.Reason)))
+	return cmp.Or(strings.Compare(a.Scope, b.Scope), strings.Compare(string(a.Reason), string(b.Reason)), strings.Compare(a.Rule, b.Rule))
 }
 
 // mergeNeighbours joins runs of one key in a sorted slice, in place.

@@ -28,6 +28,17 @@ func randomState(r *rand.Rand) schemas.Suppression {
 	if r.IntN(3) == 0 {
 		s = list.Merge(s, schemas.Suppression{Hash: hash, ErasedAt: at(r.IntN(4))})
 	}
+	for range r.IntN(9) {
+		s = list.Merge(s, schemas.Suppression{Hash: hash, SoftBounces: []schemas.SoftBounce{{
+			At: at(r.IntN(3)*720 + r.IntN(6)), Reason: []schemas.Reason{schemas.MailboxFull, schemas.Timeout}[r.IntN(2)],
+			Message: []string{"1", "2", "3"}[r.IntN(3)], Evidence: []string{"x", "y"}[r.IntN(2)],
+		}}})
+	}
+	if r.IntN(3) == 0 {
+		s = list.Merge(s, schemas.Suppression{Hash: hash, Entries: []schemas.SuppressionEntry{{
+			Scope: schemas.ScopeAccount, Reason: schemas.SuppressSoftBounce, Rule: schemas.RuleSoftBounces, RemovedAt: at(r.IntN(3) * 720), RemovedBy: "x",
+		}}})
+	}
 	for range r.IntN(4) {
 		e := schemas.SuppressionEntry{
 			Scope:  []string{schemas.ScopeAccount, "list:1", "stream:news"}[r.IntN(3)],

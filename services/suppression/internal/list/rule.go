@@ -1,6 +1,7 @@
 package list
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,8 @@ type Action string
 const (
 	Suppress Action = "suppress" // add, or re-add later
 	Lift     Action = "lift"     // end it at the event's time
+	Count    Action = "count"    // keep it as a soft bounce: Ladder.Settle makes the entry
+	End      Action = "heal"     // end what bounces made: Heals.Apply
 )
 
 // Breadth is how a rule finds the scope of its entry.
@@ -31,9 +34,10 @@ type Proof int
 
 // The proofs.
 const (
-	NoProof Proof = iota // what the event is says it all
-	Certain              // address or domain are said to be dead, and that is no guess
-	Likely               // something hints at it, and nothing is against it
+	NoProof  Proof = iota // what the event is says it all
+	Certain               // address or domain are said to be dead, and that is no guess
+	Likely                // something hints at it, and nothing is against it
+	Reasoned              // its reason is no guess
 )
 
 // Rule is one row of the table: which events, and what they do to which entry.
@@ -41,6 +45,7 @@ type Rule struct {
 	On     schemas.Type
 	Bounce schemas.BounceType // "": any
 	Proof  Proof
+	Only   []schemas.Reason // nil: any
 	Unless []schemas.Reason // events with one of these reasons are not meant
 
 	Do     Action
@@ -65,19 +70,23 @@ const entriesMax = 1000
 type Rules []Rule
 
 // notTheAddress are the reasons of a hard bounce that say nothing about the
-// address: the sender, the text, the network or a full mailbox was at fault, or
-// the provider did not try for a reason that has its own event.
+// address: the sender, the text, the network or a full mailbox was at fault.
 var notTheAddress = [...]schemas.Reason{
 	schemas.Blocklist, schemas.Reputation, schemas.Authentication, schemas.SenderAddress, schemas.RelayDenied,
 	schemas.ProtocolError, schemas.Policy, schemas.RateLimited,
 	schemas.SpamContent, schemas.MessageTooLarge, schemas.TemplateError,
 	schemas.Greylisted, schemas.Timeout, schemas.Loop, schemas.SystemError, schemas.MailboxFull,
-	schemas.SuppressedComplaint, schemas.SuppressedUnsubscribe,
+}
+
+// ofTheProvider are the reasons of what a provider did not try, because its own list
+// has the address.
+var ofTheProvider = [...]schemas.Reason{
+	schemas.SuppressedBounce, schemas.SuppressedComplaint, schemas.SuppressedUnsubscribe,
 }
 
 // ofTheAddress are the reasons that say that the address is dead.
 var ofTheAddress = [...]schemas.Reason{
-	schemas.InvalidRecipient, schemas.MailboxInactive, schemas.DomainNotFound, schemas.SuppressedBounce,
+	schemas.InvalidRecipient, schemas.MailboxInactive, schemas.DomainNotFound,
 }
 
 // Probations are how long one hard bounce suppresses.
@@ -85,12 +94,16 @@ type Probations struct {
 	Certain           time.Duration // of a bounce that is certain; zero: for ever
 	Likely            time.Duration // of one that is likely; not zero
 	SecondStrikeAfter time.Duration // how far apart two bounces are two
+	Provider          time.Duration // of a message that a provider did not try; not zero
 }
 
+// neverForGood is the SecondStrikeAfter of what a repeat only prolongs.
+const neverForGood = math.MaxInt64
+
 // DefaultRules returns the table. No address is listed for ever on a guess: a
-// likely bounce lists it for a while, and one without a known reason not at all.
-// A block, a soft bounce and a delivery have no row: they change nothing.
-func DefaultRules(p Probations) Rules {
+// likely bounce lists it for a while, and one without a known reason not at all. A
+// block has no row unless the provider's own list was the reason.
+func DefaultRules(p Probations, l Ladder) Rules {
 	bounce := Rule{
 		On: schemas.Bounced, Bounce: schemas.Hard, Unless: slices.Clone(notTheAddress[:]),
 		Do: Suppress, Reason: schemas.SuppressHardBounce, Scope: WholeAccount, SecondStrikeAfter: p.SecondStrikeAfter,
@@ -98,13 +111,36 @@ func DefaultRules(p Probations) Rules {
 	certain, likely := bounce, bounce
 	certain.Proof, certain.Probation = Certain, p.Certain
 	likely.Proof, likely.Probation = Likely, p.Likely
-	return Rules{
+	dropped := Rule{
+		Only: slices.Clone(ofTheProvider[:]), Do: Suppress, Reason: schemas.SuppressProvider, Scope: WholeAccount,
+		Probation: p.Provider, SecondStrikeAfter: neverForGood,
+	}
+	var drops Rules
+	for _, dropped.On = range []schemas.Type{schemas.Bounced, schemas.Blocked, schemas.Failed} {
+		drops = append(drops, dropped)
+	}
+	return append(drops,
 		certain,
 		likely,
-		{On: schemas.Complained, Do: Suppress, Reason: schemas.SuppressComplaint, Scope: WholeAccount},
-		{On: schemas.Unsubscribed, Do: Suppress, Reason: schemas.SuppressUnsubscribe, Scope: OfTheMail},
-		{On: schemas.Subscribed, Do: Lift, Reason: schemas.SuppressUnsubscribe, Scope: OfTheMail},
+		Rule{On: schemas.Bounced, Proof: Reasoned, Only: l.reasons(), Do: Count, Reason: schemas.SuppressSoftBounce, Scope: WholeAccount},
+		Rule{On: schemas.Complained, Do: Suppress, Reason: schemas.SuppressComplaint, Scope: WholeAccount},
+		Rule{On: schemas.Unsubscribed, Do: Suppress, Reason: schemas.SuppressUnsubscribe, Scope: OfTheMail},
+		Rule{On: schemas.Subscribed, Do: Lift, Reason: schemas.SuppressUnsubscribe, Scope: OfTheMail},
+		Rule{On: schemas.Delivered, Do: End},
+		Rule{On: schemas.Opened, Do: End},
+		Rule{On: schemas.Clicked, Do: End},
+	)
+}
+
+// Healing returns the event types that do nothing but end what bounces made.
+func (r Rules) Healing() []schemas.Type {
+	var out []schemas.Type
+	for _, rule := range r {
+		if rule.Do == End {
+			out = append(out, rule.On)
+		}
 	}
+	return out
 }
 
 // Types returns the event types that some rule is about, each once.
@@ -129,7 +165,8 @@ func (r Rules) Match(e *schemas.Event) (Rule, bool) {
 }
 
 func (r Rule) matches(e *schemas.Event) bool {
-	return r.On == e.Type && (r.Bounce == "" || r.Bounce == e.BounceType) && !slices.Contains(r.Unless, e.Reason) && r.Proof.given(e)
+	return r.On == e.Type && (r.Bounce == "" || r.Bounce == e.BounceType) &&
+		(r.Only == nil || slices.Contains(r.Only, e.Reason)) && !slices.Contains(r.Unless, e.Reason) && r.Proof.given(e)
 }
 
 // given reports whether e proves as much. Hard is the provider's word for having
@@ -144,6 +181,8 @@ func (p Proof) given(e *schemas.Event) bool {
 	case Likely:
 		alive := e.Permanent != nil && !*e.Permanent
 		return !alive && e.Confidence != schemas.Unknown && (dead || slices.Contains(ofTheAddress[:], e.Reason))
+	case Reasoned:
+		return e.Confidence != schemas.Unknown
 	default:
 		return true
 	}
@@ -153,6 +192,13 @@ func (p Proof) given(e *schemas.Event) bool {
 // is Merge with what the rule makes of e, so an event that is already in cur,
 // or older than a newer decision, changes nothing that matters.
 func (r Rule) Apply(cur schemas.Suppression, e *schemas.Event) schemas.Suppression {
+	switch r.Do {
+	case Count:
+		return Merge(cur, schemas.Suppression{Hash: cur.Hash, Address: cur.Address, UpdatedAt: cur.UpdatedAt, SoftBounces: []schemas.SoftBounce{softOf(e)}})
+	case End:
+		h, _ := HealOf(e)
+		return h.Apply(cur)
+	}
 	at := eventTime(e)
 	had := Find(cur, r.scope(cur, e), r.Reason)
 	var delta schemas.SuppressionEntry
@@ -207,7 +253,7 @@ func doubted(e schemas.SuppressionEntry) bool {
 // Added returns what has to be merged into had, the present entry of that key,
 // to say that it was added at at. The caller fills in the evidence.
 func Added(had schemas.SuppressionEntry, at time.Time) schemas.SuppressionEntry {
-	delta := schemas.SuppressionEntry{Scope: had.Scope, Reason: had.Reason, AddedAt: Stamp(at)}
+	delta := schemas.SuppressionEntry{Scope: had.Scope, Reason: had.Reason, Rule: had.Rule, AddedAt: Stamp(at)}
 	if delta.AddedAt.Before(had.RemovedAt) {
 		return delta
 	}
@@ -222,7 +268,7 @@ func Added(had schemas.SuppressionEntry, at time.Time) schemas.SuppressionEntry 
 // Lifted returns what has to be merged into had, the present entry of that key,
 // to say that it was lifted at at. The caller fills in who did it.
 func Lifted(had schemas.SuppressionEntry, at time.Time) schemas.SuppressionEntry {
-	delta := schemas.SuppressionEntry{Scope: had.Scope, Reason: had.Reason, RemovedAt: Stamp(at)}
+	delta := schemas.SuppressionEntry{Scope: had.Scope, Reason: had.Reason, Rule: had.Rule, RemovedAt: Stamp(at)}
 	if delta.RemovedAt.Before(had.RemovedAt) || had.AddedAt.Before(delta.RemovedAt) {
 		return delta // an older lift, or nothing newer than this one to keep
 	}

@@ -19,7 +19,7 @@ func apply(rules list.Rules, events []schemas.Event) schemas.Suppression {
 	state := schemas.Suppression{Hash: hash}
 	for i := range events {
 		if rule, ok := rules.Match(&events[i]); ok {
-			state = rule.Apply(state, &events[i])
+			state = ladder.Settle(rule.Apply(state, &events[i]))
 		}
 	}
 	return state
@@ -68,10 +68,22 @@ func likely(e *schemas.Event) {
 	sure(schemas.Likely)(e)
 }
 
-const week = 7 * 24 * time.Hour
+const (
+	day  = 24 * time.Hour
+	week = 7 * day
+)
+
+// ladder is that of the defaults of the configuration.
+var ladder = list.Ladder{
+	Thresholds: map[schemas.Reason]list.Threshold{
+		schemas.MailboxFull: {Messages: 5, Days: 3}, schemas.MailboxInactive: {Messages: 3, Days: 3},
+		schemas.Greylisted: {Messages: 10, Days: 5}, schemas.Timeout: {Messages: 5, Days: 5},
+	},
+	Within: 14 * day, Steps: []time.Duration{14 * day, 30 * day, 90 * day},
+}
 
 // rules is the table with the defaults of the configuration.
-var rules = list.DefaultRules(list.Probations{Likely: week, SecondStrikeAfter: 24 * time.Hour})
+var rules = list.DefaultRules(list.Probations{Likely: week, SecondStrikeAfter: day, Provider: 90 * day}, ladder)
 
 func listID(id string) func(*schemas.Event) { return func(e *schemas.Event) { e.ListID = id } }
 
@@ -116,8 +128,11 @@ func TestDefaultRules_EachKindOfEvent(t *testing.T) {
 		{"unsubscribe without a list", event(schemas.Unsubscribed, 1), "account unsubscribe"},
 		{"subscribe", event(schemas.Subscribed, 1, listID("17")), ""},
 		{"block", event(schemas.Blocked, 1, bounce("", schemas.InvalidRecipient)), ""},
-		{"block because it bounced before", event(schemas.Blocked, 1, bounce("", schemas.SuppressedBounce)), ""},
+		{"block because it bounced before", event(schemas.Blocked, 1, bounce("", schemas.SuppressedBounce)), "account provider_suppressed until"},
+		{"bounce because it complained before", event(schemas.Bounced, 1, bounce(schemas.Hard, schemas.SuppressedComplaint), permanent(true), sure(schemas.Certain)), "account provider_suppressed until"},
+		{"failure because it unsubscribed before", event(schemas.Failed, 1, bounce("", schemas.SuppressedUnsubscribe)), "account provider_suppressed until"},
 		{"delivery", event(schemas.Delivered, 1), ""},
+		{"failure of the template", event(schemas.Failed, 1, bounce("", schemas.TemplateError)), ""},
 		{"deferral", event(schemas.Deferred, 1), ""},
 		{"open", event(schemas.Opened, 1), ""},
 	}
@@ -153,7 +168,7 @@ func TestApply_HistoryIsHarmless(t *testing.T) {
 	for _, probation := range []time.Duration{0, 30 * 24 * time.Hour} {
 		// One probation for both: of two bounces in one moment with different ones only
 		// the evidence may differ.
-		rules := list.DefaultRules(list.Probations{Certain: probation, Likely: cmp.Or(probation, week), SecondStrikeAfter: 24 * time.Hour})
+		rules := list.DefaultRules(list.Probations{Certain: probation, Likely: cmp.Or(probation, week), SecondStrikeAfter: day, Provider: 90 * day}, ladder)
 		r := rand.New(rand.NewPCG(5, uint64(probation)))
 		for range rounds {
 			events := make([]schemas.Event, 1+r.IntN(7))
@@ -246,7 +261,7 @@ func TestApply_Probation(t *testing.T) {
 	const day = 24 * 60
 	hard := func(minute int) schemas.Event { return event(schemas.Bounced, minute, dead) }
 	hint := func(minute int) schemas.Event { return event(schemas.Bounced, minute, likely) }
-	patient := list.DefaultRules(list.Probations{Certain: month, Likely: week, SecondStrikeAfter: 24 * time.Hour})
+	patient := list.DefaultRules(list.Probations{Certain: month, Likely: week, SecondStrikeAfter: 24 * time.Hour, Provider: week}, ladder)
 	tests := []struct {
 		name    string
 		rules   list.Rules

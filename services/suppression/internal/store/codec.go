@@ -11,7 +11,7 @@ import (
 
 // formatVersion is that of the values and keys on disk. A store of another
 // version is emptied and rebuilt from the topic.
-const formatVersion = 2
+const formatVersion = 3
 
 // errCut says that a value ends too early or goes on too long.
 var errCut = errors.New("value has the wrong length")
@@ -24,6 +24,10 @@ func appendState(dst []byte, s schemas.Suppression) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(s.Entries)))
 	for i := range s.Entries {
 		dst = appendEntry(dst, &s.Entries[i])
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(s.SoftBounces)))
+	for i := range s.SoftBounces {
+		dst = appendSoft(dst, &s.SoftBounces[i])
 	}
 	if !s.ErasedAt.IsZero() { // last, so that all others are as before there was one
 		dst = appendStamp(dst, s.ErasedAt)
@@ -47,13 +51,21 @@ func appendEntry(dst []byte, e *schemas.SuppressionEntry) []byte {
 		}
 	}
 	for _, text := range [...]string{
-		e.Scope, string(e.Reason), e.Evidence, e.Provider, e.Source, e.Note, e.RemovedBy, e.RemovedNote,
+		e.Scope, string(e.Reason), e.Rule, e.Evidence, e.Provider, e.Source, e.Note, e.RemovedBy, e.RemovedNote,
 	} {
 		dst = appendText(dst, text)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(e.Past)))
 	for i := range e.Past {
 		dst = appendStep(dst, &e.Past[i])
+	}
+	return dst
+}
+
+func appendSoft(dst []byte, b *schemas.SoftBounce) []byte {
+	dst = appendStamp(dst, b.At)
+	for _, text := range [...]string{string(b.Reason), b.Message, b.Evidence, b.Provider, b.Source} {
+		dst = appendText(dst, text)
 	}
 	return dst
 }
@@ -96,6 +108,7 @@ func decodeState(k Key, b []byte) (schemas.Suppression, error) {
 	for i := range s.Entries {
 		d.entry(&s.Entries[i])
 	}
+	d.soft(&s)
 	if d.rest != "" {
 		s.ErasedAt = d.stamp()
 	}
@@ -118,7 +131,7 @@ func (d *decoder) entry(e *schemas.SuppressionEntry) {
 			*t = d.stamp()
 		}
 	}
-	e.Scope, e.Reason = d.text(), schemas.SuppressionReason(d.text())
+	e.Scope, e.Reason, e.Rule = d.text(), schemas.SuppressionReason(d.text()), d.text()
 	e.Evidence, e.Provider, e.Source, e.Note = d.text(), d.text(), d.text(), d.text()
 	e.RemovedBy, e.RemovedNote = d.text(), d.text()
 	n := d.uvarint()
@@ -132,6 +145,23 @@ func (d *decoder) entry(e *schemas.SuppressionEntry) {
 	e.Past = make([]schemas.SuppressionStep, n)
 	for i := range e.Past {
 		d.step(&e.Past[i])
+	}
+}
+
+func (d *decoder) soft(s *schemas.Suppression) {
+	n := d.uvarint()
+	if n == 0 {
+		return
+	}
+	if n > uint64(len(d.rest)) { // each takes more than a byte
+		d.cut = true
+		return
+	}
+	s.SoftBounces = make([]schemas.SoftBounce, n)
+	for i := range s.SoftBounces {
+		b := &s.SoftBounces[i]
+		b.At, b.Reason, b.Message = d.stamp(), schemas.Reason(d.text()), d.text()
+		b.Evidence, b.Provider, b.Source = d.text(), d.text(), d.text()
 	}
 }
 

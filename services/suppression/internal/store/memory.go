@@ -16,11 +16,19 @@ type Memory struct {
 	mu      sync.RWMutex
 	rows    map[Key]row
 	applied map[int32]int64
+	settle  Settle
 }
 
-// NewMemory returns an empty store.
-func NewMemory() *Memory {
-	return &Memory{rows: map[Key]row{}, applied: map[int32]int64{}}
+// NewMemory returns an empty store; settle may be nil.
+func NewMemory(settle Settle) *Memory {
+	return &Memory{rows: map[Key]row{}, applied: map[int32]int64{}, settle: settle}
+}
+
+// Known reports whether anything may be known of k.
+func (m *Memory) Known(k Key) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.rows[k].found
 }
 
 // Get returns the state of k; ok is false when nothing is known.
@@ -48,7 +56,7 @@ func (m *Memory) Merge(b Batch) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, u := range b.Updates {
-		if next, _ := m.rows[u.Key].apply(u); next.found {
+		if next, _ := m.rows[u.Key].apply(u, m.settle); next.found {
 			m.rows[u.Key] = next
 		} else {
 			delete(m.rows, u.Key)

@@ -53,7 +53,9 @@ type Options struct {
 	// Room is asked before each write: Pebble ends the process when the system
 	// refuses one. Its Dir is that of the store. A zero one always has room.
 	Room disk.Room
-	Log  *zap.Logger
+	// Settle is applied to each state that is merged.
+	Settle Settle
+	Log    *zap.Logger
 }
 
 // RoomBytesMin is what has to stay free: the write-ahead log, two tables of
@@ -163,7 +165,7 @@ func openFolder(ctx context.Context, dir string, opt Options) (*Pebble, error) {
 		return nil, fmt.Errorf("open local store: %w", err)
 	}
 	p := &Pebble{
-		db: db, room: opt.Room, log: opt.Log, alarm: alarm,
+		db: db, room: opt.Room, made: opt.Settle, log: opt.Log, alarm: alarm,
 		grow: make(chan struct{}, 1), behind: map[Key]struct{}{}, applied: map[int32]int64{},
 	}
 	if err := p.load(ctx, opt.Topic); err != nil {

@@ -42,6 +42,8 @@ type Pebble struct {
 	room disk.Room
 	log  *zap.Logger
 
+	made Settle // what the rules make of a state
+
 	// filter is the one in use; next, while a larger one is being filled, gets
 	// every new key too.
 	filter, next atomic.Pointer[filter]
@@ -54,6 +56,9 @@ type Pebble struct {
 	behind  map[Key]struct{}
 	applied map[int32]int64
 }
+
+// Known reports whether anything may be known of k, from memory: false is certain.
+func (p *Pebble) Known(k Key) bool { return p.filter.Load().has(k) }
 
 // Get returns the state of k; ok is false when nothing is known.
 func (p *Pebble) Get(k Key) (state schemas.Suppression, ok bool, err error) {
@@ -289,7 +294,7 @@ func (w *writing) update(u Update) error {
 	if err != nil {
 		return err
 	}
-	next, changed := r.apply(u)
+	next, changed := r.apply(u, w.store.made)
 	w.rows[u.Key] = next
 	switch {
 	case next.found && !r.found:

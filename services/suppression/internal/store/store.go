@@ -98,17 +98,23 @@ type row struct {
 	behind bool
 }
 
+// Settle makes of a merged state what the rules say of it: list.Ladder. Nil leaves it.
+type Settle func(schemas.Suppression) schemas.Suppression
+
 // apply returns what u makes of r and what of it changed.
-func (r row) apply(u Update) (next row, stateChanged bool) {
+func (r row) apply(u Update, settle Settle) (next row, stateChanged bool) {
 	if u.Purge {
 		return row{}, r.found
 	}
 	next = row{state: list.Merge(r.state, u.State), found: true, behind: r.behind}
 	next.state.Hash = u.Key.String()
+	if settle != nil {
+		next.state = settle(next.state)
+	}
 	if u.FromTopic {
 		topic := u.State
 		topic.Hash = next.state.Hash
-		next.behind = !list.Same(next.state, topic)
+		next.behind = !list.SameFacts(next.state, topic)
 	}
 	return next, !r.found || !list.Same(r.state, next.state)
 }

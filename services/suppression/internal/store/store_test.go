@@ -102,7 +102,7 @@ func want(tb testing.TB, s reader, k store.Key, want schemas.Suppression) {
 func TestStore_Conformance(t *testing.T) {
 	t.Parallel()
 	subjects := map[string]func(t *testing.T) subject{
-		"memory": func(*testing.T) subject { return store.NewMemory() },
+		"memory": func(*testing.T) subject { return store.NewMemory(nil) },
 		"pebble": func(t *testing.T) subject {
 			p := open(t, t.TempDir(), "topic")
 			t.Cleanup(func() { closeStore(t, p) })
