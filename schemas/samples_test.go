@@ -58,6 +58,8 @@ func TestSamples_AreWhatTheGoTypesWrite(t *testing.T) {
 				value = decodeStrictly(t, text, Erasure{})
 			case "audit":
 				value = decodeStrictly(t, text, Audit{})
+			case "operation":
+				value = decodeStrictly(t, text, Operation{})
 			case "dead-letter":
 				value = decodeStrictly(t, text, DeadLetter{})
 			case "alert":
@@ -93,7 +95,7 @@ func TestSamples_AreWhatTheGoTypesWrite(t *testing.T) {
 func TestFields_AreOnlyAdded(t *testing.T) {
 	const path = "testdata/fields.txt"
 	now := map[string]string{}
-	for _, v := range []any{Event{}, Suppression{}, Alert{}, AlertControl{}, Erasure{}, Audit{}, DeadLetter{}, Rate{}} {
+	for _, v := range []any{Event{}, Suppression{}, Alert{}, AlertControl{}, Erasure{}, Audit{}, DeadLetter{}, Operation{}, Rate{}} {
 		collect(reflect.TypeOf(v), now)
 	}
 	known, err := os.ReadFile(path)

@@ -12,6 +12,7 @@ const (
 	ratesSuffix        = "rates"
 	erasuresSuffix     = "erasures"
 	auditSuffix        = "audit"
+	operationsSuffix   = "operations"
 )
 
 // EventTopic returns the topic of events of type t, "email.bounced".
@@ -44,6 +45,10 @@ func ErasuresTopic(prefix string) string { return prefix + erasuresSuffix }
 // AuditTopic returns the topic of Audit records: who looked at whom and who changed
 // what.
 func AuditTopic(prefix string) string { return prefix + auditSuffix }
+
+// OperationsTopic returns the compacted topic of Operation records, keyed by their id:
+// work on dead letters, how far it is, and who asked to stop it.
+func OperationsTopic(prefix string) string { return prefix + operationsSuffix }
 
 // EventTopics returns the topics of all event types, in the order of Types.
 func EventTopics(prefix string) []string {

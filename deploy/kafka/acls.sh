@@ -13,6 +13,7 @@ set -eu
 PREFIX=${PREFIX:-email.}                    # kafka.topic_prefix
 KAFKA_ACLS=${KAFKA_ACLS:-kafka-acls.sh}     # of the Kafka distribution
 COMMAND_CONFIG=${COMMAND_CONFIG:-/dev/null} # properties with the administrator's credentials
+DEAD_LETTERS=${DEAD_LETTERS:-yes}           # no, where analytics.tokens is not set: nobody redrives over HTTP
 
 allow() { # user, then what kafka-acls.sh takes
 	user=$1
@@ -48,16 +49,20 @@ for service in analytics suppression alerting; do
 	allow "$service" --operation Read --group "mailstream-$service"
 done
 allow analytics --operation Write --topic "${PREFIX}dead-letter"
-allow suppression --operation Write --topic "${PREFIX}suppressions" --topic "${PREFIX}dead-letter"
-allow alerting --operation Write --topic "${PREFIX}rates" --topic "${PREFIX}alerts" --topic "${PREFIX}alert_controls"
+if [ "$DEAD_LETTERS" = yes ]; then # events of what people redrive
+	allow analytics --operation Write --topic "${PREFIX}operations" --topic "${PREFIX}audit" $topics
+fi
+allow suppression --operation Write --topic "${PREFIX}suppressions" --topic "${PREFIX}dead-letter" --topic "${PREFIX}audit"
+allow alerting --operation Write --topic "${PREFIX}rates" --topic "${PREFIX}alerts" --topic "${PREFIX}alert_controls" --topic "${PREFIX}audit"
 
 # The console writes who looked and who changed what, and reads nothing.
 allow console --operation Write --topic "${PREFIX}audit"
 
-# An operator with `mailstream forget`: reads what is known of a person, and writes
-# who has to be forgotten. No service may write that.
+# An operator with `mailstream forget`, `subject-export`, `replay` and `dead-letters`:
+# reads what is known of a person, and writes who has to be forgotten, which no service
+# may, events once more, what became of dead letters, and who did it.
 allow operator --operation Describe --operation DescribeConfigs --operation Read $everything
-allow operator --operation Write --topic "${PREFIX}erasures"
+allow operator --operation Write --topic "${PREFIX}erasures" --topic "${PREFIX}operations" --topic "${PREFIX}audit" $topics
 
 # The consumer of another team is one line, with its group name:
 #   allow-principal User:team-clicks --operation Read --topic email.clicked --group team-clicks

@@ -46,6 +46,7 @@ func documents() []document {
 		{"alert.schema.json", "Mailstream alert", "Alert", ""},
 		{"alert-control.schema.json", "Mailstream alert control", "AlertControl", ""},
 		{"dead-letter.schema.json", "Mailstream dead letter", "DeadLetter", ""},
+		{"operation.schema.json", "Mailstream operation", "Operation", ""},
 		{"rate.schema.json", "Mailstream rate", "Rate", ""},
 	}
 }
@@ -243,6 +244,7 @@ func topicDocs() []topicDoc {
 		topicDoc{schemas.ErasuresTopic(prefix), "recipient_hash", "erasure.schema.json", "Who has to be forgotten, without addresses. Compacted. Whoever keeps events of their own obeys it."},
 		topicDoc{schemas.AuditTopic(prefix), "id", "audit.schema.json", "Who looked at whom and who changed what, without addresses. Kept for ever."},
 		topicDoc{schemas.DeadLetterTopic(prefix), "id", "dead-letter.schema.json", "Items that could not be processed, with their bytes and the reason."},
+		topicDoc{schemas.OperationsTopic(prefix), "id", "operation.schema.json", "Work on dead letters that a person asked for, and how far it is. Compacted."},
 		topicDoc{schemas.RatesTopic(prefix), "source and mailbox provider", "rate.schema.json", "Partial counts on their way to the evaluator. Internal to alerting: do not build on it."},
 	)
 }

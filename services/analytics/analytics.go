@@ -6,13 +6,15 @@
 // Kafka its dead letter, and that a record stored again, by a redelivery, a
 // resend of the provider or a second analytics, changes no answer. It keeps no
 // state and may be killed at any time. While ClickHouse is away it holds what it
-// has and reads no further. It answers no queries and serves no data itself.
+// has and reads no further. It answers no queries; over HTTP it serves dead letters alone
+// (package deadletters), to who has a token.
 package analytics
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,6 +22,8 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/analytics/internal/eraser"
 	"github.com/mailstream/mailstream/services/analytics/internal/store"
+	"github.com/mailstream/mailstream/services/deadletters"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/erasure"
 	"github.com/mailstream/mailstream/services/internal/platform"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
@@ -31,6 +35,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+	"github.com/mailstream/mailstream/services/internal/reparse"
 )
 
 // Service reads all topics and fills all tables. Make it with New.
@@ -42,6 +47,8 @@ type Service struct {
 	producer *produce.Producer
 	watch    *admin.Watch
 	erasures *erasure.Ledger
+	sources  []reparse.Source
+	desk     *deadletters.Desk // nil without tokens
 	server   *httpserver.Server
 	path     *path
 	met      *metrics
@@ -49,14 +56,17 @@ type Service struct {
 	life     *lifecycle.Life
 }
 
-// New builds the service without connecting anywhere.
-func New(cfg Config, shared platform.Shared) (*Service, error) {
+// New builds the service without connecting anywhere. Dead letters of the given sources
+// can become events.
+func New(cfg Config, sources []reparse.Source, shared platform.Shared) (*Service, error) {
 	var faults config.Problems
-	cfg.Validate(faults.At("analytics"))
+	p := faults.At("analytics")
+	cfg.Validate(p)
+	p.Check(len(cfg.Tokens) == 0 || shared.Hasher != nil, "tokens", "needs privacy.pepper: redriven dead letters become events of people")
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: cfg, shared: shared, often: telemetry.Throttled(shared.Log), life: lifecycle.New(shared.Log)}
+	s := &Service{cfg: cfg, sources: sources, shared: shared, often: telemetry.Throttled(shared.Log), life: lifecycle.New(shared.Log)}
 	if err := s.life.Build(s.build); err != nil {
 		return nil, err
 	}
@@ -68,9 +78,6 @@ func (s *Service) build() error {
 	kc, log, reg := s.shared.Kafka, s.shared.Log, s.shared.Registry
 	var err error
 	if s.met, err = newMetrics(reg); err != nil {
-		return err
-	}
-	if s.server, err = httpserver.New(s.cfg.Config, httpserver.Options{Name: "analytics", Ready: s.notReady}, log, reg); err != nil {
 		return err
 	}
 	if s.consumer, err = group.New(kc, s.cfg.consumer(kc), log, reg); err != nil {
@@ -87,9 +94,14 @@ func (s *Service) build() error {
 	if s.erasures, err = erasure.New(kc, erasure.Options{}, log, reg); err != nil {
 		return err
 	}
-	if s.watch, err = admin.NewWatch(kc, admin.WatchConfig{
-		Name: "analytics", Topics: append(store.Topics(kc.TopicPrefix), schemas.ErasuresTopic(kc.TopicPrefix)), AnyPartitions: true,
-	}, log, reg); err != nil {
+	api, err := s.letters()
+	if err != nil {
+		return err
+	}
+	if s.server, err = httpserver.New(s.cfg.Config, httpserver.Options{Name: "analytics", Handler: api, Ready: s.notReady}, log, reg); err != nil {
+		return err
+	}
+	if s.watch, err = admin.NewWatch(kc, admin.WatchConfig{Name: "analytics", Topics: s.topics(), AnyPartitions: true}, log, reg); err != nil {
 		return err
 	}
 	s.life.ClosesPlain("topic watch", s.watch.Close)
@@ -103,6 +115,47 @@ func (s *Service) build() error {
 		log:      s.often,
 	})
 	return nil
+}
+
+// letters makes the desk of dead letters, where a token lets anybody use it, and returns
+// its API.
+func (s *Service) letters() (http.Handler, error) {
+	if len(s.cfg.Tokens) == 0 {
+		return http.HandlerFunc(deadletters.Closed), nil
+	}
+	kc, log := s.shared.Kafka, s.shared.Log
+	maker, err := reparse.New(s.shared.Hasher, s.sources)
+	if err != nil {
+		return nil, err
+	}
+	book, err := deadletters.NewBook(kc, s.producer, log, s.shared.Registry)
+	if err != nil {
+		return nil, err
+	}
+	s.desk = deadletters.NewDesk(deadletters.Parts{
+		Book: book, Letters: deadletters.New(s.client), Maker: maker, Kafka: s.producer,
+		Trail: audit.New(kc.TopicPrefix, s.producer, log), Prefix: kc.TopicPrefix, Log: log,
+	})
+	return deadletters.NewAPI(s.desk, s.cfg.Tokens, log), nil
+}
+
+// topics are those that the service cannot do without.
+func (s *Service) topics() []string {
+	prefix := s.shared.Kafka.TopicPrefix
+	list := append(store.Topics(prefix), schemas.ErasuresTopic(prefix))
+	if s.desk != nil {
+		list = append(list, schemas.OperationsTopic(prefix))
+	}
+	return list
+}
+
+// operations does what people ask for of dead letters.
+func (s *Service) operations(ctx context.Context) error {
+	if s.desk == nil {
+		<-ctx.Done()
+		return nil
+	}
+	return s.desk.Run(ctx)
 }
 
 // fetchBytesMax bounds what is read ahead, compressed: about the largest batch
@@ -165,6 +218,7 @@ func (s *Service) tasks() []lifecycle.Task {
 		{Name: "consumer", Run: func(ctx context.Context) error { return s.consumer.Run(ctx, s.path.handle) }},
 		{Name: "seal", Run: s.seal},
 		{Name: "erase", Run: s.erase},
+		{Name: "operations", Run: s.operations},
 	}
 }
 

@@ -269,7 +269,7 @@ func TestService_EndsWhenItMayNotIn(t *testing.T) {
 	w.server.Fail(func(clickhousetest.Request) clickhousetest.Fault { return clickhousetest.Fault{Code: 516} })
 	cfg := analytics.Default()
 	cfg.Listen = "127.0.0.1:0"
-	svc, err := analytics.New(cfg, platform.Shared{Kafka: w.broker.Config, ClickHouse: ch, Log: kafkatest.Silent(), Registry: prometheus.NewRegistry()})
+	svc, err := analytics.New(cfg, nil, platform.Shared{Kafka: w.broker.Config, ClickHouse: ch, Log: kafkatest.Silent(), Registry: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +290,7 @@ func TestService_SaysThatItsPortIsTaken(t *testing.T) {
 	defer ln.Close()
 	cfg := analytics.Default()
 	cfg.Listen = ln.Addr().String()
-	svc, err := analytics.New(cfg, platform.Shared{Kafka: w.broker.Config, ClickHouse: w.server.Config(), Log: kafkatest.Silent(), Registry: prometheus.NewRegistry()})
+	svc, err := analytics.New(cfg, nil, platform.Shared{Kafka: w.broker.Config, ClickHouse: w.server.Config(), Log: kafkatest.Silent(), Registry: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -348,7 +348,7 @@ func TestNew_NamesEveryFault(t *testing.T) {
 	t.Parallel()
 	cfg := analytics.Default()
 	cfg.FlushInterval, cfg.Decoders, cfg.Retention.Events = 0, 100, 90*time.Minute
-	_, err := analytics.New(cfg, platform.Shared{Registry: prometheus.NewRegistry()})
+	_, err := analytics.New(cfg, nil, platform.Shared{Registry: prometheus.NewRegistry()})
 	for _, want := range []string{"analytics.flush_interval: 0s", "analytics.decoders: 100", "analytics.retention.events: 1h30m is"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q in it", err, want)

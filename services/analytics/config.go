@@ -1,6 +1,7 @@
 package analytics
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/mailstream/mailstream/services/analytics/internal/store"
@@ -11,6 +12,10 @@ import (
 // Config is the section `analytics`.
 type Config struct {
 	httpserver.Config `yaml:",inline"`
+	// Tokens are the bearer tokens of /v1/dead-letters; several at once for rotation.
+	// With one, the service needs privacy.pepper, reads the names and mappings of
+	// ingress.sources, and writes events. Default none: it refuses every call.
+	Tokens []config.Secret `yaml:"tokens"`
 	// FlushInterval is how long a batch that is not full waits for more events: the
 	// larger, the fewer parts ClickHouse has to merge, and the later a row is seen.
 	// Range [10ms, 30s]. Default 500ms.
@@ -76,6 +81,9 @@ func Default() Config {
 // Validate reports every fault to p.
 func (c Config) Validate(p *config.Problems) {
 	c.Config.Validate(p)
+	for i, t := range c.Tokens {
+		p.Check(t.IsSet(), fmt.Sprintf("tokens[%d]", i), "is empty")
+	}
 	p.Check(c.FlushInterval >= flushIntervalMin && c.FlushInterval <= flushIntervalMax,
 		"flush_interval", "%s is not in [%s, %s]", c.FlushInterval, flushIntervalMin, flushIntervalMax)
 	p.Check(c.BatchRowsMax >= 1 && c.BatchRowsMax <= batchRowsMax, "batch_rows_max", "%d is not in [1, %d]", c.BatchRowsMax, batchRowsMax)

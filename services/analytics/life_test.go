@@ -27,7 +27,7 @@ func shared() platform.Shared {
 
 func TestTasks_AreTheListOfTheArchitecture(t *testing.T) {
 	t.Parallel()
-	s, err := New(Default(), shared())
+	s, err := New(Default(), nil, shared())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestNew_LeavesNothingWhenAPartFails(t *testing.T) {
 	lifecycletest.HalfBuilt(t, func(reg *prometheus.Registry) (*lifecycle.Life, error) {
 		sh := shared()
 		sh.Registry = reg
-		s, err := New(Default(), sh)
+		s, err := New(Default(), nil, sh)
 		if s == nil {
 			return nil, err
 		}
@@ -88,7 +88,7 @@ func stress(t *testing.T, away string) {
 		e := schemas.Event{ID: "0193486f-5a00-8abc-9def-000000000001", Type: schemas.Delivered, Time: at, ReceivedAt: at, Provider: "mailjet", Source: "acme"}
 		kafkatest.Produce(t, b.Config, &kgo.Record{Topic: "email.delivered", Value: schemas.AppendJSON(nil, &e)}, &kgo.Record{Topic: "email.delivered", Value: []byte("{")})
 		sh.Registry = prometheus.NewRegistry()
-		s, err := New(cfg, sh)
+		s, err := New(cfg, nil, sh)
 		if err != nil {
 			t.Fatal(err)
 		}

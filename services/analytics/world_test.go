@@ -55,7 +55,7 @@ func (w *world) start(t *testing.T, change ...func(*analytics.Config)) (stop fun
 	ch := w.server.Config()
 	ch.InsertTimeout = 2 * time.Second
 	w.reg = prometheus.NewRegistry()
-	svc, err := analytics.New(cfg, platform.Shared{Kafka: w.broker.Config, ClickHouse: ch, Log: kafkatest.Silent(), Registry: w.reg})
+	svc, err := analytics.New(cfg, nil, platform.Shared{Kafka: w.broker.Config, ClickHouse: ch, Log: kafkatest.Silent(), Registry: w.reg})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,9 +2,11 @@
 // of it with the present parser, or closes it with a note.
 //
 // ClickHouse answers what there is, in the view dead_letters; what became of a dead
-// letter is a record in Kafka beside it, which analytics stores. So nothing here has a
-// state of its own, and an operation that was cut short is repeated without harm:
-// events have the ids they had, and who is no longer open is passed over.
+// letter is a record in Kafka beside it, which analytics stores. Work on many of them is
+// an operation, which Kafka knows, too: any process sees how far it is and may ask to
+// stop it. An operation that was cut short is started once more without harm: events
+// have the ids they had, and what is no longer open is passed over. It decides nothing
+// by itself: a person asks for every operation.
 package deadletters
 
 import (
@@ -15,8 +17,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 )
 
 var (
@@ -24,6 +28,8 @@ var (
 	groupsSQL string
 	//go:embed sql/letters.sql
 	lettersSQL string
+	//go:embed sql/closed.sql
+	closedSQL string
 )
 
 const (
@@ -45,16 +51,7 @@ const (
 const StateOpen = "open"
 
 // Filter is which dead letters; an empty field means all.
-type Filter struct {
-	IDs      []string  `json:"ids,omitempty"`
-	Service  string    `json:"service,omitempty"`
-	Reason   string    `json:"reason,omitempty"`
-	Provider string    `json:"provider,omitempty"`
-	Source   string    `json:"source,omitempty"`
-	State    string    `json:"state,omitempty"`
-	From     time.Time `json:"from,omitzero"` // when it was given up, inclusive
-	To       time.Time `json:"to,omitzero"`   // exclusive
-}
+type Filter schemas.DeadLetterFilter
 
 // Narrow says whether f names anything: a filter that does not means everything.
 func (f Filter) Narrow() bool {
@@ -177,6 +174,41 @@ func (l *Letters) Get(ctx context.Context, id string, raw bool) (Letter, bool, e
 		letters[0].Bytes = Redact([]byte(letters[0].Bytes))
 	}
 	return letters[0], true, nil
+}
+
+// Count returns how many dead letters f selects.
+func (l *Letters) Count(ctx context.Context, f Filter) (n int64, err error) {
+	groups, err := l.Groups(ctx, f)
+	for _, g := range groups {
+		n += int64(g.Letters)
+	}
+	return n, err
+}
+
+// settlePoll and settleMax space and bound the wait for ClickHouse after an operation.
+const (
+	settlePoll = 100 * time.Millisecond
+	settleMax  = 15 * time.Second
+)
+
+// settle waits until ClickHouse shows that the operation closed n dead letters, so that
+// the next operation does not find them open; but not for ever, since analytics may be
+// behind, and a repeat does no harm.
+func (l *Letters) settle(ctx context.Context, operation string, n int64) error {
+	for until := time.Now().Add(settleMax); ; {
+		var rows []struct {
+			Closed uint64 `ch:"closed"`
+		}
+		if err := l.store.Select(ctx, &rows, closedSQL, clickhouse.Arg("operation", operation)); err != nil {
+			return fmt.Errorf("read what operation %s closed: %w", operation, err)
+		}
+		if len(rows) > 0 && int64(rows[0].Closed) >= n || time.Now().After(until) {
+			return nil
+		}
+		if err := lifecycle.Sleep(ctx, settlePoll); err != nil {
+			return err
+		}
+	}
 }
 
 // each gives use all open ones of f, page by page.

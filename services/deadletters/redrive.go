@@ -2,6 +2,7 @@ package deadletters
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -36,6 +37,8 @@ type Result struct {
 	Events    int64                   `json:"events"`  // of those redriven
 	Failed    int64                   `json:"failed"`  // stay open
 	Faults    map[reparse.Fault]int64 `json:"faults"`  // Failed by why
+	// Cut says that a plan has not looked at all of them.
+	Cut bool `json:"cut,omitempty"`
 }
 
 // Options are how an operation works.
@@ -44,6 +47,7 @@ type Options struct {
 	Kafka     Publisher // nil for a dry run
 	Prefix    string    // of the topics
 	Rate      int       // dead letters a second, at most
+	Most      int64     // that a dry run looks at; 0 for all
 	Progress  func(Result)
 }
 
@@ -82,37 +86,60 @@ func ValidateNote(note string, p *config.Problems) {
 	p.Check(len(note) <= NoteBytesMax, "note", "has %d bytes, more than %d", len(note), NoteBytesMax)
 }
 
+// errEnough ends a dry run.
+var errEnough = errors.New("a dry run has looked at as many as it may")
+
 // operate takes each open dead letter through do, whose error is a reparse.Fault, and
-// publishes what it returns.
+// publishes what it returns. It returns once ClickHouse shows it.
 func (l *Letters) operate(ctx context.Context, f Filter, opt Options, do func(*Letter, *Result) ([]*kgo.Record, error)) (Result, error) {
 	r := Result{Operation: opt.Operation, DryRun: opt.Kafka == nil, Faults: map[reparse.Fault]int64{}}
 	began := time.Now()
 	err := l.each(ctx, f, func(letters []Letter) error {
 		for i := range letters {
+			if r.DryRun && opt.Most > 0 && r.Letters >= opt.Most {
+				return errEnough
+			}
 			r.Letters++
 			recs, err := do(&letters[i], &r)
 			if err != nil {
 				r.Failed++
 				r.Faults[reparse.FaultOf(err)]++
+			} else if err := publishUnless(ctx, &letters[i], recs, opt); err != nil {
+				return err
+			} else {
+				r.Passed++
+			}
+			if opt.Progress != nil {
+				opt.Progress(r)
+			}
+			if r.DryRun {
 				continue
 			}
-			if opt.Kafka != nil {
-				if err := publish(ctx, opt.Kafka, recs); err != nil {
-					return fmt.Errorf("publish dead letter %s: %w", letters[i].ID, err)
-				}
-				due := began.Add(time.Duration(r.Passed+1) * time.Second / time.Duration(opt.Rate))
-				if err := lifecycle.Sleep(ctx, time.Until(due)); err != nil {
-					return err
-				}
+			due := began.Add(time.Duration(r.Letters) * time.Second / time.Duration(opt.Rate))
+			if err := lifecycle.Sleep(ctx, time.Until(due)); err != nil {
+				return err
 			}
-			r.Passed++
-		}
-		if opt.Progress != nil {
-			opt.Progress(r)
 		}
 		return nil
 	})
+	if r.Cut = errors.Is(err, errEnough); r.Cut {
+		err = nil
+	}
+	if err == nil && !r.DryRun && r.Passed > 0 {
+		err = l.settle(ctx, opt.Operation, r.Passed)
+	}
 	return r, err
+}
+
+// publishUnless publishes what closes letter, unless it is a dry run.
+func publishUnless(ctx context.Context, letter *Letter, recs []*kgo.Record, opt Options) error {
+	if opt.Kafka == nil {
+		return nil
+	}
+	if err := publish(ctx, opt.Kafka, recs); err != nil {
+		return fmt.Errorf("publish dead letter %s: %w", letter.ID, err)
+	}
+	return nil
 }
 
 // publish stores the events first: a dead letter that is closed has its events.

@@ -11,6 +11,7 @@ import (
 	"github.com/mailstream/mailstream/services/deadletters"
 	"github.com/mailstream/mailstream/services/ingress"
 	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/erasure"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
@@ -27,6 +28,8 @@ type History struct {
 	Kafka   *produce.Producer
 	Letters *deadletters.Letters
 	Prefix  string // of the topics
+	Desk    *deadletters.Desk
+	Trail   *audit.Trail
 	// Expand fills what a statement says of the cluster: clickhouse.Config.Expand.
 	Expand func(sql string) string
 
@@ -41,11 +44,7 @@ func OpenHistory(cfg Config, log *zap.Logger) (*History, error) {
 	if err != nil {
 		return nil, err
 	}
-	var sources []reparse.Source
-	for _, s := range cfg.Ingress.Sources {
-		sources = append(sources, reparse.Source{Name: s.Name, Provider: s.Provider, Generic: s.Generic})
-	}
-	maker, err := reparse.New(hasher, sources)
+	maker, err := reparse.New(hasher, cfg.reparseSources())
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +57,14 @@ func OpenHistory(cfg Config, log *zap.Logger) (*History, error) {
 	if err != nil {
 		return nil, err // the producer has not connected
 	}
-	return &History{Store: store, Maker: maker, Kafka: producer, Letters: deadletters.New(store), Prefix: cfg.Kafka.TopicPrefix, Expand: cfg.ClickHouse.Expand, kafka: cfg.Kafka, log: log}, nil
+	book, err := deadletters.NewBook(cfg.Kafka, producer, log, telemetry.NewRegistry())
+	if err != nil {
+		return nil, err
+	}
+	h := &History{Store: store, Maker: maker, Kafka: producer, Letters: deadletters.New(store), Prefix: cfg.Kafka.TopicPrefix, Expand: cfg.ClickHouse.Expand, kafka: cfg.Kafka, log: log}
+	h.Trail = audit.New(h.Prefix, producer, log)
+	h.Desk = deadletters.NewDesk(deadletters.Parts{Book: book, Letters: h.Letters, Maker: maker, Kafka: producer, Trail: h.Trail, Prefix: h.Prefix, Log: log})
+	return h, nil
 }
 
 // Replay makes a replay of r ready: it reads who has to be forgotten, and follows that
@@ -70,6 +76,14 @@ func (h *History) Replay(ctx context.Context, r replay.Request) (*replay.Replay,
 	}
 	h.stops = append(h.stops, stop)
 	return replay.New(ctx, r, replay.Deps{Store: h.Store, Maker: h.Maker, Erased: erased})
+}
+
+// reparseSources are what is known of the accounts whose events can be made anew.
+func (c Config) reparseSources() (list []reparse.Source) {
+	for _, s := range c.Ingress.Sources {
+		list = append(list, reparse.Source{Name: s.Name, Provider: s.Provider, Generic: s.Generic})
+	}
+	return list
 }
 
 // closeTimeout bounds the way of what is published and was not waited for: nothing.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/mailstream/mailstream/services/alerting"
@@ -156,6 +157,7 @@ func Load(in Input) (cfg Config, unused []string, err error) {
 	}
 	unused, err = config.Load(&cfg, Default(), config.Source{
 		File: in.File, Name: in.Name, Environ: in.Environ, ReadFile: os.ReadFile, Sections: sections(in.Services),
+		More: func() []string { return cfg.more(in.Services) },
 		Across: func(p *config.Problems) {
 			cfg.across(p, in.Services)
 			cfg.checkAnalyst(p, in)
@@ -181,6 +183,14 @@ func sections(names []Name) []string {
 		}
 	}
 	return list
+}
+
+// more lists what the named services read only because of how they are configured.
+func (c Config) more(names []Name) []string {
+	if slices.Contains(names, Analytics) && len(c.Analytics.Tokens) > 0 {
+		return []string{"privacy"}
+	}
+	return nil
 }
 
 // Names of things that are configured but are no long-running service.

@@ -71,7 +71,9 @@ type entry struct {
 func directory() []entry {
 	return []entry{
 		{Ingress, []string{"kafka", "privacy", "ingress"}, func(c Config, s platform.Shared) (Service, error) { return ingress.New(c.Ingress, s) }},
-		{Analytics, []string{"kafka", "clickhouse", "analytics"}, func(c Config, s platform.Shared) (Service, error) { return analytics.New(c.Analytics, s) }},
+		{Analytics, []string{"kafka", "clickhouse", "analytics"}, func(c Config, s platform.Shared) (Service, error) {
+			return analytics.New(c.Analytics, c.reparseSources(), s)
+		}},
 		{Suppression, []string{"kafka", "privacy", "state", "suppression"}, func(c Config, s platform.Shared) (Service, error) { return suppression.New(c.Suppression, s) }},
 		{Alerting, []string{"kafka", "clickhouse", "alerting"}, func(c Config, s platform.Shared) (Service, error) { return alerting.New(c.Alerting, s) }},
 		{Console, []string{"kafka", "clickhouse", "privacy", "console"}, func(c Config, s platform.Shared) (Service, error) {

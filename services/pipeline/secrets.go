@@ -24,7 +24,7 @@ const (
 // to guess, where attackers may try them: at a service that listens beyond this
 // host, or at a server that is not on it. In development they are allowed.
 func (c Config) checkSecrets(p *config.Problems, names []Name) {
-	used, known := sections(names), publishedSecrets()
+	used, known := append(sections(names), c.more(names)...), publishedSecrets()
 	config.WalkSecrets(c, func(path string, s config.Secret) {
 		section, _, _ := strings.Cut(path, ".")
 		if !slices.Contains(used, section) {

@@ -98,7 +98,7 @@ func load(t *testing.T, b *apachekafka.Broker, name pipeline.Name) pipeline.Conf
 	config, _, err := pipeline.Load(pipeline.Input{
 		File: []byte("ingress: {sources: [{name: mailjet, provider: mailjet, auth: {basic: {username: hook, password: env:MAILJET_HOOK_PASSWORD}}}," +
 			" {name: shop, provider: generic, auth: {bearer: shop}, generic: {type: /topic, otherwise: 'webhook:order'}}]}\n" +
-			"suppression: {tokens: [env:SUPPRESSION_TOKEN]}\nalerting: {tokens: [env:ALERTING_TOKEN], slack: {webhook_url: env:SLACK_WEBHOOK_URL}}\n"),
+			"analytics: {tokens: [env:ALERTING_TOKEN]}\nsuppression: {tokens: [env:SUPPRESSION_TOKEN]}\nalerting: {tokens: [env:ALERTING_TOKEN], slack: {webhook_url: env:SLACK_WEBHOOK_URL}}\n"),
 		Environ: environment(t, b, string(name)), Services: []pipeline.Name{name},
 	})
 	if err != nil {
@@ -186,8 +186,8 @@ func checkDenied(t *testing.T, b *apachekafka.Broker) {
 	t.Helper()
 	for _, try := range []struct{ user, topic string }{
 		{"ingress", "email.suppressions"}, {"ingress", "email.alerts"}, {"suppression", "email.alert_controls"},
-		{"analytics", "webhook.shop.order"}, {"suppression", "webhook.shop.order"}, {"analytics", "email.delivered"}, {"analytics", "email.suppressions"},
-		{"alerting", "email.suppressions"}, {"alerting", "email.audit"}, {"analytics", "email.erasures"}, {"suppression", "email.erasures"}, {"suppression", "email.bounced"}, {"topics", "email.bounced"},
+		{"analytics", "webhook.shop.order"}, {"suppression", "webhook.shop.order"}, {"analytics", "email.suppressions"},
+		{"alerting", "email.suppressions"}, {"alerting", "email.operations"}, {"ingress", "email.audit"}, {"analytics", "email.erasures"}, {"suppression", "email.erasures"}, {"suppression", "email.bounced"}, {"topics", "email.bounced"},
 	} {
 		client, err := kgo.NewClient(kgo.SeedBrokers(b.Listener("EXTERNAL")),
 			kgo.SASL(plain.Auth{User: "mailstream-" + try.user, Pass: password(try.user)}.AsMechanism()))

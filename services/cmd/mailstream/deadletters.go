@@ -8,11 +8,12 @@ import (
 	"maps"
 	"slices"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/deadletters"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/reparse"
 	"github.com/mailstream/mailstream/services/pipeline"
@@ -201,88 +202,85 @@ func (c *command) showLetter() *cobra.Command {
 	return cmd
 }
 
-// lettersRun is how an operation on dead letters works.
-type lettersRun struct {
-	rate         int
-	dryRun, json bool
-	note         string // of discarded ones
-}
+// lettersRun is how an operation on dead letters is shown.
+type lettersRun struct{ dryRun, json bool }
 
-func (r *lettersRun) flags(cmd *cobra.Command, f *letterFilter, all *bool) {
-	cmd.Flags().StringArrayVar(&f.IDs, "id", nil, "only the dead letter of this `id`; may be given several times")
-	cmd.Flags().BoolVar(all, "all", false, "all open ones: needed where nothing else says which")
-	cmd.Flags().IntVar(&r.rate, "rate", defaultLettersRate, "dead letters a second, at most")
-	cmd.Flags().BoolVar(&r.dryRun, "dry-run", false, "say what would come of it, and change nothing")
-	cmd.Flags().BoolVar(&r.json, "json", false, "print the result as JSON")
-}
-
-const defaultLettersRate = 100
-
-// check reports faults of the flags of an operation.
-func (r *lettersRun) check(cmd *cobra.Command, f *letterFilter, all bool) error {
-	return f.check(cmd, func(p *config.Problems) {
-		p.Check(r.rate >= 1 && r.rate <= deadletters.RateMax, "rate", "%d is not in [1, %d]", r.rate, deadletters.RateMax)
-		p.Check(all != f.Narrow(), "all", "is missing, or is beside flags that say which: give one of both")
-	})
-}
-
-func (c *command) redrive() *cobra.Command {
+// lettersOperation is the command of one kind of operation on dead letters.
+func (c *command) lettersOperation(kind string, cmd *cobra.Command) *cobra.Command {
 	var f letterFilter
 	var r lettersRun
-	var all bool
-	cmd := &cobra.Command{
-		Use:   "redrive",
-		Short: "Make events of open dead letters with the present parser, and publish them",
-		Long: `Redrive takes dead letters along the present parser and classifier, and publishes
-the events, marked as a replay. Those of which events were made are no longer open;
-those that fail once more stay. It is a plan with --dry-run. An interrupted run is
-given once more: it goes on with what is still open.`,
-		Example: `  mailstream dead-letters redrive --reason no_type --source acme --dry-run
-  mailstream dead-letters redrive --id 4e32795d1e666d10b9a1166ec355139a`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := r.check(cmd, &f, all); err != nil {
-				return err
-			}
-			history, err := c.history()
-			if err != nil {
-				return err
-			}
-			defer func() { _ = history.Close() }() // every record was acknowledged, or is an error
-			return c.redriveLetters(cmd.Context(), history, f.Filter, r)
-		},
+	asked := deadletters.Request{Kind: kind, By: c.who(), Role: audit.RoleCommand}
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		err := f.check(cmd, func(p *config.Problems) {
+			asked.Filter = f.Filter
+			asked.Validate(p)
+		})
+		if err != nil {
+			return err
+		}
+		history, err := c.history()
+		if err != nil {
+			return err
+		}
+		defer func() { _ = history.Close() }() // every record was acknowledged, or is an error
+		return c.operate(cmd.Context(), history, asked, r)
 	}
 	f.flags(cmd)
-	r.flags(cmd, &f, &all)
+	cmd.Flags().StringArrayVar(&f.IDs, "id", nil, "only the dead letter of this `id`; may be given several times")
+	cmd.Flags().BoolVar(&asked.All, "all", false, "all open ones: needed where nothing else says which")
+	cmd.Flags().IntVar(&asked.Rate, "rate", deadletters.RateDefault, "dead letters a second, at most")
+	cmd.Flags().StringVar(&asked.Note, "note", "", "`why`, kept with every dead letter that is closed")
+	cmd.Flags().BoolVar(&r.dryRun, "dry-run", false, "say what would come of it, and change nothing")
+	cmd.Flags().BoolVar(&r.json, "json", false, "print the result as JSON")
 	return cmd
 }
 
-func (c *command) redriveLetters(ctx context.Context, history *pipeline.History, f deadletters.Filter, r lettersRun) error {
-	result, err := history.Letters.Redrive(ctx, f, history.Maker, c.lettersOptions(history, "redrive", r))
-	return c.printResult(result, err, r.json, "redriven")
-}
-
-func (c *command) lettersOptions(history *pipeline.History, kind string, r lettersRun) deadletters.Options {
-	opt := deadletters.Options{Operation: operation(kind), Prefix: history.Prefix, Rate: r.rate}
-	if !r.dryRun {
-		opt.Kafka = history.Kafka
-	}
-	shown := time.Now()
-	opt.Progress = func(p deadletters.Result) {
-		if time.Since(shown) >= time.Second {
-			shown = time.Now()
-			fmt.Fprintf(c.stderr, "%s: %d dead letters, %d done, %d failed\n", p.Operation, p.Letters, p.Passed, p.Failed)
+// operate does what is asked and prints what came of it.
+func (c *command) operate(ctx context.Context, history *pipeline.History, asked deadletters.Request, r lettersRun) error {
+	if r.dryRun {
+		result, err := history.Desk.Plan(ctx, asked, 0)
+		if err != nil {
+			return fmt.Errorf("plan: %w", err)
 		}
+		return c.printResult(asked.Kind, result, r.json)
 	}
-	return opt
+	op, err := history.Desk.Perform(ctx, asked, func(op schemas.Operation) {
+		fmt.Fprintf(c.stderr, "%s: %d of %d dead letters, %d done, %d failed\n", op.ID, op.Letters, op.Found, op.Passed, op.Failed)
+	})
+	if err != nil && op.ID != "" {
+		return fmt.Errorf("operation %s after %d dead letters: %w; give the same command to go on", op.ID, op.Passed, err)
+	}
+	if err != nil {
+		return err
+	}
+	if op.State != schemas.OperationDone {
+		return fmt.Errorf("operation %s after %d dead letters: %w", op.ID, op.Passed, &endError{op})
+	}
+	result := deadletters.Result{Operation: op.ID, Letters: op.Letters, Passed: op.Passed, Events: op.Events, Failed: op.Failed, Faults: map[reparse.Fault]int64{}}
+	for fault, n := range op.Faults {
+		result.Faults[reparse.Fault(fault)] = n
+	}
+	return c.printResult(asked.Kind, result, r.json)
 }
 
-func (c *command) printResult(r deadletters.Result, err error, asJSON bool, done string) error {
-	if err != nil {
-		return fmt.Errorf("operation %s after %d dead letters: %w; give the same command to go on", r.Operation, r.Passed, err)
+// endError is an end of an operation before all was done.
+type endError struct{ op schemas.Operation }
+
+func (e *endError) Error() string {
+	if e.op.StopBy != "" {
+		return "stopped by " + e.op.StopBy
 	}
+	return string(e.op.State) + ": " + e.op.Error
+}
+
+func (c *command) printResult(kind string, r deadletters.Result, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(c.stdout).Encode(r)
+	}
+	done := "redriven"
+	if kind == schemas.OperationDiscard {
+		done = "discarded"
 	}
 	if r.DryRun {
 		done = "would be " + done
@@ -296,36 +294,25 @@ func (c *command) printResult(r deadletters.Result, err error, asJSON bool, done
 
 func keysOf(m map[reparse.Fault]int64) iter.Seq[reparse.Fault] { return maps.Keys(m) }
 
+func (c *command) redrive() *cobra.Command {
+	return c.lettersOperation(schemas.OperationRedrive, &cobra.Command{
+		Use:   "redrive",
+		Short: "Make events of open dead letters with the present parser, and publish them",
+		Long: `Redrive takes dead letters along the present parser and classifier, and publishes
+the events, marked as a replay. Those of which events were made are no longer open;
+those that fail once more stay. It is a plan with --dry-run. An interrupted run is
+given once more: it goes on with what is still open. One operation runs at a time.`,
+		Example: `  mailstream dead-letters redrive --reason no_type --source acme --dry-run
+  mailstream dead-letters redrive --id 4e32795d1e666d10b9a1166ec355139a`,
+	})
+}
+
 func (c *command) discard() *cobra.Command {
-	var f letterFilter
-	var r lettersRun
-	var all bool
-	cmd := &cobra.Command{
+	cmd := c.lettersOperation(schemas.OperationDiscard, &cobra.Command{
 		Use:     "discard",
 		Short:   "Close open dead letters that are of no use, with a note that says why",
 		Example: `  mailstream dead-letters discard --reason not_an_object --source acme --note "test of the provider"`,
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var faults config.Problems
-			deadletters.ValidateNote(r.note, &faults)
-			if err := faults.Err(); err != nil {
-				return flagFault(err)
-			}
-			if err := r.check(cmd, &f, all); err != nil {
-				return err
-			}
-			history, err := c.history()
-			if err != nil {
-				return err
-			}
-			defer func() { _ = history.Close() }() // every record was acknowledged, or is an error
-			result, err := history.Letters.Discard(cmd.Context(), f.Filter, r.note, c.lettersOptions(history, "discard", r))
-			return c.printResult(result, err, r.json, "discarded")
-		},
-	}
-	f.flags(cmd)
-	r.flags(cmd, &f, &all)
-	cmd.Flags().StringVar(&r.note, "note", "", "`why`, kept with every dead letter (required)")
+	})
 	_ = cmd.MarkFlagRequired("note") // it exists
 	return cmd
 }

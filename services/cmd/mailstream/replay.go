@@ -17,6 +17,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/deadletters"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/pipeline"
 	"github.com/mailstream/mailstream/services/replay"
@@ -127,7 +128,8 @@ func (c *command) runReplay(cmd *cobra.Command, f replayFlags) error {
 	defer func() { _ = history.Close() }() // every record was acknowledged, or is an error below
 	if f.letters {
 		filter := deadletters.Filter{Source: f.request.Source, From: f.request.From, To: f.request.To}
-		return c.redriveLetters(cmd.Context(), history, filter, lettersRun{rate: f.rate, dryRun: f.dryRun, json: f.json})
+		asked := deadletters.Request{Kind: schemas.OperationRedrive, Filter: filter, Rate: f.rate, By: c.who(), Role: audit.RoleCommand, Note: "replay --dead-letters"}
+		return c.operate(cmd.Context(), history, asked, lettersRun{dryRun: f.dryRun, json: f.json})
 	}
 	progress, err := c.position(cfg, &f)
 	if err != nil {

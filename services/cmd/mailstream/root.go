@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/user"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,6 +61,18 @@ func newRoot(p process) *cobra.Command {
 	completion(root)
 	strict(root)
 	return root
+}
+
+// who says who gives the command, for the audit: the user of this host.
+func (c *command) who() string {
+	name, host := "unknown", "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		host = h
+	}
+	return name + " on " + host
 }
 
 // load reads the configuration that the named services need.

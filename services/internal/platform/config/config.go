@@ -43,6 +43,9 @@ type Source struct {
 	// only they are validated, so that one file serves services that do not share
 	// their secrets. Nil means all.
 	Sections []string
+	// More returns sections that are used because of what the file and the environment
+	// say, beside Sections; nil has none. Secrets are not resolved yet.
+	More func() []string
 	// Across reports faults that take more than one section to see; nil has none.
 	// It is called after the sections have validated themselves.
 	Across func(p *Problems)
@@ -65,6 +68,9 @@ func Load(dst, fresh any, src Source) (unused []string, err error) {
 	}
 	env := environment(src.Environ)
 	overlay(root, "", env, d)
+	if src.Sections != nil && src.More != nil {
+		src.Sections = slices.Concat(src.Sections, src.More())
+	}
 	p := &Problems{findings: d.findings}
 	for i := range root.NumField() {
 		name := fieldName(root.Type().Field(i))

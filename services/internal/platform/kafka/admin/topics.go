@@ -55,11 +55,11 @@ type Topic struct {
 
 // Topics returns how all topics have to be: the event topics in the order of
 // their types, those of webhooks, dead letters, suppressions, alerts, their controls, rates,
-// erasures and the audit.
+// erasures, the audit and operations.
 func Topics(cfg kafka.Config) []Topic {
 	c := cfg.Topics
 	events := deleting(c.Retention)
-	specs := make([]Topic, 0, len(schemas.Types())+len(cfg.Webhooks)+7)
+	specs := make([]Topic, 0, len(schemas.Types())+len(cfg.Webhooks)+8)
 	for _, name := range append(schemas.EventTopics(cfg.TopicPrefix), cfg.Webhooks...) {
 		specs = append(specs, newTopic(c, name, events))
 	}
@@ -72,6 +72,7 @@ func Topics(cfg kafka.Config) []Topic {
 		newTopic(c, schemas.RatesTopic(cfg.TopicPrefix), deleting(c.RatesRetention)),
 		newTopic(c, schemas.ErasuresTopic(cfg.TopicPrefix), compacting(c)),
 		newTopic(c, schemas.AuditTopic(cfg.TopicPrefix), compacting(c)), // each key once: kept for ever
+		newTopic(c, schemas.OperationsTopic(cfg.TopicPrefix), compacting(c)),
 	)
 }
 

@@ -1,0 +1,345 @@
+package deadletters
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/audit"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
+	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+	"github.com/mailstream/mailstream/services/internal/reparse"
+)
+
+const (
+	// RateDefault leaves Kafka and its readers to the live mail.
+	RateDefault = 100
+	// byBytesMax bounds a name.
+	byBytesMax = 100
+	// progressEvery spaces the records of a running operation; each is some 500 bytes.
+	progressEvery = time.Second
+	// lastWordTimeout bounds the last record of an operation whose process ends.
+	lastWordTimeout = 3 * time.Second
+)
+
+// Request asks for an operation.
+type Request struct {
+	Kind   string // schemas.OperationRedrive or schemas.OperationDiscard
+	Filter Filter
+	All    bool   // needed where Filter says nothing
+	Rate   int    // dead letters a second, at most
+	By     string // who asks
+	Role   string // of who asks, for the audit
+	Note   string // why; needed to discard
+}
+
+// Validate reports every fault to p.
+func (r Request) Validate(p *config.Problems) {
+	r.Filter.Validate(p)
+	p.Check(r.Filter.State == "" || r.Filter.State == StateOpen, "state", "%q: only open ones are worked on", r.Filter.State)
+	p.Check(r.Rate >= 1 && r.Rate <= RateMax, "rate", "%d is not in [1, %d]", r.Rate, RateMax)
+	p.Check(r.All != r.Filter.Narrow(), "all", "is missing, or is beside what says which: give one of both")
+	p.Check(strings.TrimSpace(r.By) != "", "by", "is empty: say who asks for it")
+	p.Check(len(r.By) <= byBytesMax && plainText(r.By), "by", "has more than %d bytes, or is no plain text", byBytesMax)
+	p.Check(utf8.ValidString(r.Note), "note", "is not UTF-8")
+	if r.Kind == schemas.OperationDiscard {
+		ValidateNote(r.Note, p)
+	} else {
+		p.Check(len(r.Note) <= NoteBytesMax, "note", "has %d bytes, more than %d", len(r.Note), NoteBytesMax)
+	}
+}
+
+func plainText(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
+}
+
+// BusyError says that another operation runs.
+type BusyError struct{ Operation schemas.Operation }
+
+// Error names the operation.
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("operation %s of %s runs: wait for its end, or stop it", e.Operation.ID, e.Operation.By)
+}
+
+// ErrUnknown says that there is no operation of an id.
+var ErrUnknown = errors.New("there is no operation of this id")
+
+// ErrReading says that the operations are not known yet.
+var ErrReading = errors.New("the operations are still being read")
+
+// errStopped ends an operation that a person asked to stop.
+var errStopped = errors.New("asked to stop")
+
+// Desk starts operations on dead letters, does them one after the other, and stops
+// them. Run works; the other methods are safe for concurrent use at any time.
+type Desk struct {
+	*Book
+	Letters *Letters
+	parts   Parts
+
+	starting sync.Mutex             // one at a time
+	work     chan schemas.Operation // what Run has to do: one at most
+}
+
+// Parts are what a Desk is made of.
+type Parts struct {
+	Book    *Book
+	Letters *Letters
+	Maker   *reparse.Maker
+	Kafka   Publisher
+	Trail   *audit.Trail
+	Prefix  string // of the topics
+	Log     *zap.Logger
+}
+
+// NewDesk returns a desk that does nothing before Run.
+func NewDesk(p Parts) *Desk {
+	return &Desk{Book: p.Book, Letters: p.Letters, parts: p, work: make(chan schemas.Operation, 1)}
+}
+
+// Run follows the operations of all processes and does those that Start takes here,
+// until ctx is done. One that is under way then is cut.
+func (d *Desk) Run(ctx context.Context) error {
+	g, all := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.Book.Run(all) })
+	g.Go(func() error {
+		for {
+			select {
+			case <-all.Done():
+				return nil
+			case op := <-d.work:
+				d.do(all, op)
+			}
+		}
+	})
+	return g.Wait()
+}
+
+// Plan says what a valid request would do to the first most dead letters.
+func (d *Desk) Plan(ctx context.Context, r Request, most int64) (Result, error) {
+	return d.operate(ctx, r.Kind, r.Filter, r.Note, Options{Operation: "plan", Prefix: d.parts.Prefix, Rate: RateMax, Most: most})
+}
+
+// Start begins the work of a valid request and returns before it is done. It writes the
+// audit first. A *BusyError says that another operation runs, of any process.
+func (d *Desk) Start(ctx context.Context, r Request) (schemas.Operation, error) {
+	d.starting.Lock()
+	defer d.starting.Unlock()
+	select {
+	case <-d.CaughtUp():
+	default:
+		return schemas.Operation{}, ErrReading
+	}
+	if other, runs := d.running(); runs {
+		return schemas.Operation{}, &BusyError{other}
+	}
+	r.Filter.State = StateOpen
+	found, err := d.Letters.Count(ctx, r.Filter)
+	if err != nil {
+		return schemas.Operation{}, err
+	}
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	op := schemas.Operation{
+		ID: newOperation(r.Kind, now), Kind: r.Kind, State: schemas.OperationRunning, Filter: schemas.DeadLetterFilter(r.Filter), Rate: r.Rate,
+		By: address.Redact(r.By), Note: address.Redact(r.Note), StartedAt: now, UpdatedAt: now, Found: found,
+	}
+	if err := d.parts.Trail.Note(ctx, audit.Entry{By: r.By, Role: r.Role, Action: "dead_letters." + r.Kind, Object: op.ID, Note: r.Note}); err != nil {
+		return schemas.Operation{}, err
+	}
+	if err := d.write(ctx, op); err != nil {
+		return schemas.Operation{}, err
+	}
+	if err := d.await(ctx, op.ID, func(_ schemas.Operation, known bool) bool { return known }); err != nil {
+		return schemas.Operation{}, err
+	}
+	if first, _ := d.running(); first.ID != op.ID && first.ID != "" { // another process began at the same moment
+		op.State, op.Error = schemas.OperationFailed, "another operation runs"
+		return schemas.Operation{}, errors.Join(&BusyError{first}, d.write(ctx, op))
+	}
+	d.forgetOld(ctx)
+	select {
+	case d.work <- op:
+		return op, nil
+	case <-ctx.Done(): // Run does not work: what is not done counts as cut after a minute
+		return op, context.Cause(ctx)
+	}
+}
+
+// newOperation returns a name of its own.
+func newOperation(kind string, at time.Time) string {
+	var id [6]byte
+	_, _ = rand.Read(id[:]) // never fails, as documented
+	return kind + "-" + at.Format("20060102") + "-" + hex.EncodeToString(id[:])
+}
+
+// Stop asks whoever does the operation to stop, and returns it as it is now. To ask
+// a second time, or for one that has ended, changes nothing.
+func (d *Desk) Stop(ctx context.Context, id string, who audit.Entry) (schemas.Operation, error) {
+	op, ok := d.Get(id)
+	if !ok {
+		return op, ErrUnknown
+	}
+	if op.State != schemas.OperationRunning || op.StopBy != "" {
+		return op, nil
+	}
+	who.Action, who.Object = "dead_letters.stop", id
+	if err := d.parts.Trail.Note(ctx, who); err != nil {
+		return op, err
+	}
+	op.StopBy = address.Redact(who.By)
+	if err := d.write(ctx, op); err != nil {
+		return op, err
+	}
+	err := d.await(ctx, id, func(op schemas.Operation, _ bool) bool { return op.StopBy != "" })
+	op, _ = d.Get(id)
+	return op, err
+}
+
+// Ended returns once the operation has ended, as far as its last record says.
+func (d *Desk) Ended(ctx context.Context, id string) (schemas.Operation, error) {
+	err := d.await(ctx, id, func(op schemas.Operation, known bool) bool { return known && op.State != schemas.OperationRunning })
+	op, _ := d.Get(id)
+	return op, err
+}
+
+// readingMax bounds the wait of a command for what is known of operations.
+const readingMax = 30 * time.Second
+
+// Perform does the work of a valid request in a process of its own, which has no Run,
+// and returns at its end. progress is given how far it is once a second.
+func (d *Desk) Perform(ctx context.Context, r Request, progress func(schemas.Operation)) (op schemas.Operation, err error) {
+	run, cancel := context.WithCancel(ctx)
+	defer cancel()
+	g, all := errgroup.WithContext(run)
+	g.Go(func() error { return d.Run(all) })
+	g.Go(func() error {
+		defer cancel()
+		select {
+		case <-d.CaughtUp():
+		case <-time.After(readingMax):
+			return ErrReading
+		case <-all.Done():
+			return context.Cause(all)
+		}
+		if op, err = d.Start(all, r); err != nil {
+			return err
+		}
+		for all.Err() == nil {
+			tick, cancelTick := context.WithTimeout(all, progressEvery)
+			op, err = d.Ended(tick, op.ID)
+			if cancelTick(); err == nil {
+				return nil
+			}
+			progress(op)
+		}
+		return context.Cause(all)
+	})
+	if failed := g.Wait(); failed != nil {
+		err = failed
+	}
+	return op, err
+}
+
+// do does op to its end and writes how far it came.
+func (d *Desk) do(ctx context.Context, op schemas.Operation) {
+	work, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var g sync.WaitGroup
+	g.Go(func() {
+		err := d.await(work, op.ID, func(op schemas.Operation, _ bool) bool { return op.StopBy != "" })
+		if err == nil {
+			cancel(errStopped)
+		}
+	})
+	w := progress{desk: d, op: op}
+	g.Go(func() { w.write(work) })
+	result, err := d.operate(work, op.Kind, Filter(op.Filter), op.Note, Options{
+		Operation: op.ID, Kafka: d.parts.Kafka, Prefix: d.parts.Prefix, Rate: op.Rate, Progress: w.set,
+	})
+	stopped := errors.Is(context.Cause(work), errStopped)
+	cancel(nil)
+	g.Wait()
+	op = counted(op, result)
+	switch {
+	case err == nil:
+		op.State = schemas.OperationDone
+	case stopped:
+		op.State = schemas.OperationStopped
+	case ctx.Err() != nil:
+		op.State, op.Error = schemas.OperationCut, "the process that did it was stopped: start it once more for the rest"
+	default:
+		op.State, op.Error = schemas.OperationFailed, "ClickHouse or Kafka did not answer: start it once more for the rest"
+		d.parts.Log.Warn("operation on dead letters failed", telemetry.Name(op.ID), telemetry.Err(err))
+	}
+	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), lastWordTimeout)
+	defer cancelLast()
+	if err := d.write(last, op); err != nil { // it counts as cut after a minute
+		d.parts.Log.Warn("end of an operation was not written", telemetry.Name(op.ID), telemetry.Err(err))
+	}
+}
+
+// operate does the work of one kind.
+func (d *Desk) operate(ctx context.Context, kind string, f Filter, note string, opt Options) (Result, error) {
+	if kind == schemas.OperationDiscard {
+		return d.Letters.Discard(ctx, f, note, opt)
+	}
+	return d.Letters.Redrive(ctx, f, d.parts.Maker, opt)
+}
+
+// counted returns op with what r counts.
+func counted(op schemas.Operation, r Result) schemas.Operation {
+	op.UpdatedAt = time.Now().UTC().Truncate(time.Millisecond)
+	op.Letters, op.Passed, op.Events, op.Failed = r.Letters, r.Passed, r.Events, r.Failed
+	op.Faults = map[string]int64{}
+	for fault, n := range r.Faults {
+		op.Faults[string(fault)] = n
+	}
+	return op
+}
+
+// progress writes how far an operation is, beside the work.
+type progress struct {
+	desk *Desk
+	mu   sync.Mutex
+	op   schemas.Operation // guarded by mu
+}
+
+func (p *progress) set(r Result) {
+	r.Faults = maps.Clone(r.Faults)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.op = counted(p.op, r)
+}
+
+// write writes the progress once it changed, and at least each beat, until ctx is done.
+func (p *progress) write(ctx context.Context) {
+	var last schemas.Operation
+	for lifecycle.Sleep(ctx, progressEvery) == nil {
+		p.mu.Lock()
+		op := p.op
+		p.mu.Unlock()
+		now := time.Now().UTC()
+		if op.Letters == last.Letters && now.Sub(last.UpdatedAt) < beat {
+			continue
+		}
+		op.UpdatedAt = now.Truncate(time.Millisecond)
+		if err := p.desk.Book.write(ctx, op); err != nil && ctx.Err() == nil {
+			p.desk.parts.Log.Warn("progress of an operation was not written", telemetry.Name(op.ID), telemetry.Err(err))
+		}
+		last = op
+	}
+}
