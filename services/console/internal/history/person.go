@@ -24,6 +24,8 @@ type Event struct {
 	RecipientDomain  string    `ch:"recipient_domain" json:"recipient_domain,omitempty"`
 	MailboxProvider  string    `ch:"mailbox_provider" json:"mailbox_provider,omitempty"`
 	Campaign         string    `ch:"campaign" json:"campaign,omitempty"`
+	Subject          string    `ch:"subject" json:"subject,omitempty"`
+	Template         string    `ch:"template" json:"template,omitempty"`
 	BounceType       string    `ch:"bounce_type" json:"bounce_type,omitempty"`
 	Reason           string    `ch:"reason" json:"reason,omitempty"`
 	Cause            string    `ch:"cause" json:"cause,omitempty"`
@@ -39,6 +41,8 @@ type Event struct {
 	UserAgent        string    `ch:"user_agent" json:"user_agent,omitempty"`
 	Machine          *bool     `ch:"machine" json:"machine,omitempty"`
 	SendingIP        string    `ch:"sending_ip" json:"sending_ip,omitempty"`
+	IPPool           string    `ch:"ip_pool" json:"ip_pool,omitempty"`
+	Origin           string    `ch:"origin" json:"origin,omitempty"`
 	FeedbackSource   string    `ch:"feedback_source" json:"feedback_source,omitempty"`
 	ReceivedAfter    float64   `json:"received_after_seconds"`
 	IncidentsCounted []string  `json:"incidents,omitempty"`

@@ -183,7 +183,7 @@ func maskedOr(address string) string {
 // hide masks every address in an event.
 func hide(e *history.Event) {
 	e.Recipient = maskedOr(e.Recipient)
-	for _, text := range []*string{&e.SMTPReply, &e.URL, &e.UserAgent, &e.Campaign, &e.MessageID} {
+	for _, text := range []*string{&e.SMTPReply, &e.URL, &e.UserAgent, &e.Campaign, &e.MessageID, &e.Subject, &e.Template, &e.BlocklistURL} {
 		*text = Redact(*text)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,6 +59,10 @@ func functions() template.FuncMap {
 		"at":       nav,
 		"labels":   labelWords,
 		"statusOf": statusOf,
+		"yes":      func(b *bool) bool { return b != nil && *b },
+		"no":       func(b *bool) bool { return b != nil && !*b },
+		"reply":    reply,
+		"rateOf":   func(part, of uint64) Rate { return Rate{part, of} },
 		"list":     func(items ...string) []string { return items },
 		"part":     func(pairs ...any) map[string]any { return dict(pairs) },
 	}
@@ -71,6 +76,19 @@ func dict(pairs []any) map[string]any {
 		}
 	}
 	return m
+}
+
+// reply writes what a remote server answered, with the codes that its text lacks.
+func reply(code uint16, enhanced, text string) string {
+	words := strings.Fields(text)
+	var before []string
+	if code > 0 && !slices.ContainsFunc(words[:min(1, len(words))], func(w string) bool { return strings.HasPrefix(w, strconv.Itoa(int(code))) }) {
+		before = append(before, strconv.Itoa(int(code)))
+	}
+	if enhanced != "" && !strings.Contains(text, enhanced) {
+		before = append(before, enhanced)
+	}
+	return strings.TrimSpace(strings.Join(append(before, text), " "))
 }
 
 // thousands writes a whole number with separators, 12,345.

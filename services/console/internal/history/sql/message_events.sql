@@ -1,16 +1,28 @@
--- The timeline of one message: each event once, with how often it was received. Repeats that
--- merges have removed are no longer counted. Found by the index of message_id.
+-- The timeline of one message: each event once, by the view that hides who is forgotten at
+-- once, with how often it was received. Repeats that merges have removed are no longer
+-- counted. Reads the blocks of the people it went to, then the days of its events.
 SELECT
-    toString(l.id) AS event_id, any(l.type) AS event_type, min(l.time) AS at, min(l.received_at) AS received, count() AS seen,
-    any(l.provider) AS provider, any(l.source) AS source, any(l.provider_event) AS provider_event, any(l.message_id) AS message_id,
-    any(l.recipient) AS recipient, any(l.recipient_hash) AS recipient_hash, any(l.recipient_domain) AS recipient_domain,
-    any(l.mailbox_provider) AS mailbox_provider, any(l.campaign) AS campaign, any(l.bounce_type) AS bounce_type,
-    argMax(l.reason, l.received_at) AS reason, argMax(l.cause, l.received_at) AS cause, argMax(l.confidence, l.received_at) AS confidence,
-    argMax(l.classifier, l.received_at) AS classifier, argMax(l.permanent, l.received_at) AS permanent, any(l.smtp_code) AS smtp_code,
-    any(l.enhanced_code) AS enhanced_code, any(l.smtp_reply) AS smtp_reply, any(l.blocklist) AS blocklist, any(l.blocklist_url) AS blocklist_url,
-    any(l.url) AS url, any(l.user_agent) AS user_agent, any(l.machine) AS machine, any(l.sending_ip) AS sending_ip, any(l.feedback_source) AS feedback_source
-FROM event_log AS l
-WHERE l.message_id = {message:String} AND ({source:String} = '' OR l.source = {source:String})
-GROUP BY l.id
+    toString(p.id) AS event_id, p.type AS event_type, p.time AS at, c.first_received AS received, c.seen AS seen,
+    p.provider AS provider, p.source AS source, p.provider_event AS provider_event, p.message_id AS message_id,
+    p.recipient AS recipient, p.recipient_hash AS recipient_hash, p.recipient_domain AS recipient_domain,
+    p.mailbox_provider AS mailbox_provider, p.campaign AS campaign, p.subject AS subject, p.template AS template,
+    p.bounce_type AS bounce_type, p.reason AS reason, p.cause AS cause, p.confidence AS confidence, c.classifier AS classifier,
+    p.permanent AS permanent, p.smtp_code AS smtp_code, p.enhanced_code AS enhanced_code, p.smtp_reply AS smtp_reply,
+    p.blocklist AS blocklist, c.blocklist_url AS blocklist_url, p.url AS url, p.user_agent AS user_agent, p.machine AS machine,
+    p.sending_ip AS sending_ip, p.ip_pool AS ip_pool, p.feedback_source AS feedback_source, p.origin AS origin
+FROM
+(
+    SELECT *
+    FROM message_story(message_id = {message:String})
+    WHERE {source:String} = '' OR source = {source:String}
+    ORDER BY time DESC, id
+    LIMIT {limit:UInt32}
+) AS p
+LEFT JOIN
+(
+    SELECT id, count() AS seen, min(received_at) AS first_received, argMax(classifier, received_at) AS classifier, any(blocklist_url) AS blocklist_url
+    FROM event_log
+    WHERE message_id = {message:String} AND toDate(time) IN (SELECT day FROM message_story(message_id = {message:String}))
+    GROUP BY id
+) AS c ON p.id = c.id
 ORDER BY at DESC, event_id
-LIMIT {limit:UInt32}

@@ -4,6 +4,9 @@
   "use strict";
   const zone = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
 
+  const dayOnly = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+  const hourOnly = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+
   const times = (root) => {
     for (const t of root.querySelectorAll("time[datetime]")) t.textContent = zone.format(new Date(t.dateTime));
   };
@@ -34,11 +37,16 @@
       data.push(data[0].map(() => limit));
       series.push({ label: "threshold", stroke: colour("--limit"), width: 1.5, value: (_, v) => text(v), points: { show: false } });
     }
+    // The axis of time in the viewer's zone and language: the day at its beginning, else the hour.
+    const moment = (at, step) => {
+      const date = new Date(at * 1000);
+      return step >= 86400 || (date.getHours() === 0 && date.getMinutes() === 0) ? dayOnly.format(date) : hourOnly.format(date);
+    };
     const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
     const size = () => ({ width: Math.max(200, Math.floor(figure.clientWidth - 36)), height: 240 });
     if (figure.uplot) figure.uplot.destroy();
     box.textContent = "";
-    const plot = new uPlot({ ...size(), series: [{}, ...series], axes: [axis, { ...axis, size: 58, values: (_, vs) => vs.map(text) }],
+    const plot = new uPlot({ ...size(), series: [{ label: "at", value: (_, v) => (v == null ? "–" : zone.format(new Date(v * 1000))) }, ...series], axes: [{ ...axis, values: (_, at, __, ___, step) => at.map((one) => moment(one, step)) }, { ...axis, size: 58, values: (_, vs) => vs.map(text) }],
       scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } }, cursor: { drag: { x: true, y: false } } }, data, box);
     figure.uplot = plot;
     new ResizeObserver(() => plot.setSize(size())).observe(figure);

@@ -1,0 +1,65 @@
+package page
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/mailstream/mailstream/services/console/internal/auth"
+	"github.com/mailstream/mailstream/services/console/internal/history"
+)
+
+func TestReply_HasEachCodeOnce(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		code           uint16
+		enhanced, text string
+		want           string
+	}{
+		{550, "5.1.1", "550 5.1.1 no such user", "550 5.1.1 no such user"},
+		{550, "5.1.1", "no such user", "550 5.1.1 no such user"},
+		{550, "", "550-5.1.1 no such user", "550-5.1.1 no such user"},
+		{451, "4.7.1", "451 try again", "4.7.1 451 try again"},
+		{250, "", "", "250"},
+		{0, "", "", ""},
+	} {
+		if got := reply(tc.code, tc.enhanced, tc.text); got != tc.want {
+			t.Errorf("%q, want %q", got, tc.want)
+		}
+	}
+}
+
+// TestPerson_TellsNoFromUnknown has an event that says no, one that says yes and one that
+// says nothing.
+func TestPerson_TellsNoFromUnknown(t *testing.T) {
+	t.Parallel()
+	pages, err := parse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	yes, no := true, false
+	for _, tc := range []struct {
+		said       *bool
+		want, lack []string
+	}{
+		{&yes, []string{">machine<", "· permanent"}, []string{">person<", "may pass"}},
+		{&no, []string{">person<", "· may pass"}, []string{">machine<", "· permanent"}},
+		{nil, nil, []string{">machine<", ">person<", "· permanent", "may pass"}},
+	} {
+		var out bytes.Buffer
+		d := personData{Known: true, Events: []history.Event{{Type: "opened", Reason: "greylisted", Machine: tc.said, Permanent: tc.said}}}
+		if err := pages["person"].ExecuteTemplate(&out, "base", frame{Data: d, User: auth.User{Role: auth.Admin}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range tc.want {
+			if !strings.Contains(out.String(), text) {
+				t.Errorf("no %q", text)
+			}
+		}
+		for _, text := range tc.lack {
+			if strings.Contains(out.String(), text) {
+				t.Errorf("%q is there", text)
+			}
+		}
+	}
+}
