@@ -22,7 +22,8 @@ func TestSearch_LeadsToTheTimeline(t *testing.T) {
 	w := shop(t)
 	b := open(t, w.url()).visit("/", 200).press(`nav a[href="/search"]`, 200)
 	b.fill("#q", ana).press(".big-search button", 200)
-	b.wants("Suppressed", "complaint", "Greylisted, try again in 5 minutes", "250 2.0.0 OK queued as 9F31C", "seen 2 times", "machine", "https://shop.example.com/orders/7781", "campaign order", "from 198.51.100.7")
+	b.wants("Suppressed", "complaint", "Greylisted, try again in 5 minutes", "250 2.0.0 OK queued as 9F31C", "seen 2 times", "machine", "https://shop.example.com/orders/7781", "campaign order", "from 198.51.100.7", "template d-order", "pool transactional")
+	b.lacks("451 4.7.1 451")
 	if at := b.where(); at != w.url()+"/people/"+w.sql(t, "SELECT any(recipient_hash) FROM events WHERE recipient = '"+ana+"'")[0] {
 		t.Errorf("the address of the page is %s", at)
 	}
@@ -89,7 +90,7 @@ func TestIncident_IsAcknowledged(t *testing.T) {
 	w := shop(t)
 	path := w.incident(t, domainAck)
 	b := open(t, w.url()).visit("/incidents", 200).press(fmt.Sprintf(`a[href="%s"]`, path), 200)
-	b.wants(domainAck, "75.0 %", "reputation of its sender")
+	b.wants(domainAck, "75.0 %", "reputation of its sender", "a week before", "spring sale")
 	b.fill(`form[action$="/ack"] input`, "ana looks at it").press(`form[action$="/ack"] button`, 200)
 	b.wants("You have acknowledged the incident", "Acknowledged by local", "ana looks at it")
 }

@@ -35,11 +35,14 @@ const (
 type Reader struct {
 	db         *clickhouse.Client
 	restricted bool
+	answers    *answers
 }
 
 // New returns a reader over client. Restricted says that its user may only read, and
 // so may not even say so itself.
-func New(client *clickhouse.Client, restricted bool) *Reader { return &Reader{client, restricted} }
+func New(client *clickhouse.Client, restricted bool) *Reader {
+	return &Reader{client, restricted, newAnswers()}
+}
 
 func (r *Reader) ask(ctx context.Context, name string, into any, args ...any) error {
 	text, err := files.ReadFile("sql/" + name + ".sql")
@@ -71,10 +74,13 @@ type Count struct {
 	Events uint64    `ch:"events"`
 }
 
-// Counts returns the counts by hour of all sources.
-func (r *Reader) Counts(ctx context.Context, s Span) (rows []Count, err error) {
-	err = r.ask(ctx, "counts", &rows, moment("from", s.From), moment("to", s.To))
-	return rows, err
+// Counts returns the counts by hour of a source, of all with "".
+func (r *Reader) Counts(ctx context.Context, s Span, source string) ([]Count, error) {
+	s = s.rounded()
+	return shared(ctx, r.answers, fmt.Sprint("counts", s, source), func(ctx context.Context) (rows []Count, err error) {
+		err = r.ask(ctx, "counts", &rows, moment("from", s.From), moment("to", s.To), clickhouse.Arg("source", source))
+		return rows, err
+	})
 }
 
 // Seen is what was last received of a source.
@@ -83,13 +89,16 @@ type Seen struct {
 	Provider   string    `ch:"provider"`
 	Time       time.Time `ch:"last_time"`
 	ReceivedAt time.Time `ch:"last_received"`
-	Recent     uint64    `ch:"recent"` // events of the last hour
+	Recent     uint64    `ch:"recent"` // events of the last hour; above some 10,000 within a percent
 }
 
-// Sources returns what was last received of each source since a time.
-func (r *Reader) Sources(ctx context.Context, since time.Time) (rows []Seen, err error) {
-	err = r.ask(ctx, "sources", &rows, moment("since", since))
-	return rows, err
+// Sources returns what was last received since a time of a source, of each with "".
+func (r *Reader) Sources(ctx context.Context, since time.Time, source string) ([]Seen, error) {
+	since = since.Truncate(sharedLife)
+	return shared(ctx, r.answers, fmt.Sprint("sources", since, source), func(ctx context.Context) (rows []Seen, err error) {
+		err = r.ask(ctx, "sources", &rows, moment("since", since), clickhouse.Arg("source", source))
+		return rows, err
+	})
 }
 
 // Arrival is how the events of a source and type came in.
@@ -107,9 +116,12 @@ type Arrival struct {
 func (a Arrival) Repeats() uint64 { return a.Rows - min(a.Rows, a.Events) }
 
 // Arrivals returns how the events of one source came in.
-func (r *Reader) Arrivals(ctx context.Context, source string, s Span) (rows []Arrival, err error) {
-	err = r.ask(ctx, "arrivals", &rows, clickhouse.Arg("source", source), moment("from", s.From), moment("to", s.To))
-	return rows, err
+func (r *Reader) Arrivals(ctx context.Context, source string, s Span) ([]Arrival, error) {
+	s = s.rounded()
+	return shared(ctx, r.answers, fmt.Sprint("arrivals", s, source), func(ctx context.Context) (rows []Arrival, err error) {
+		err = r.ask(ctx, "arrivals", &rows, clickhouse.Arg("source", source), moment("from", s.From), moment("to", s.To))
+		return rows, err
+	})
 }
 
 // Outcome is how many messages had which outcome, of a part of time or of a value.
@@ -134,10 +146,13 @@ func (f Filter) args() []any {
 }
 
 // Series returns outcomes in steps of whole hours.
-func (r *Reader) Series(ctx context.Context, s Span, step time.Duration, f Filter) (rows []Outcome, err error) {
-	args := append(f.args(), moment("from", s.From), moment("to", s.To), clickhouse.Arg("step", fmt.Sprint(int(step.Seconds()))))
-	err = r.ask(ctx, "series", &rows, args...)
-	return rows, err
+func (r *Reader) Series(ctx context.Context, s Span, step time.Duration, f Filter) ([]Outcome, error) {
+	s = s.rounded()
+	return shared(ctx, r.answers, fmt.Sprint("series", s, step, f), func(ctx context.Context) (rows []Outcome, err error) {
+		args := append(f.args(), moment("from", s.From), moment("to", s.To), clickhouse.Arg("step", fmt.Sprint(int(step.Seconds()))))
+		err = r.ask(ctx, "series", &rows, args...)
+		return rows, err
+	})
 }
 
 // Breakdown returns outcomes by the values of a dimension, the largest first, and
@@ -148,8 +163,12 @@ func (r *Reader) Breakdown(ctx context.Context, by string, s Span, f Filter) (ro
 	if by == "campaign" || by == "sending_ip" {
 		name = "breakdown_events"
 	}
-	args := append(f.args(), moment("from", s.From), moment("to", s.To), clickhouse.Arg("by", by), clickhouse.Arg("limit", fmt.Sprint(ValuesMax+1)))
-	err = r.ask(ctx, name, &rows, args...)
+	s = s.rounded()
+	rows, err = shared(ctx, r.answers, fmt.Sprint("breakdown", by, s, f), func(ctx context.Context) (rows []Outcome, err error) {
+		args := append(f.args(), moment("from", s.From), moment("to", s.To), clickhouse.Arg("by", by), clickhouse.Arg("limit", fmt.Sprint(ValuesMax+1)))
+		err = r.ask(ctx, name, &rows, args...)
+		return rows, err
+	})
 	cut = len(rows) > ValuesMax
 	return rows[:min(len(rows), ValuesMax)], cut, err
 }
@@ -185,15 +204,17 @@ func (r *Reader) Replies(ctx context.Context, s Span, f Filter) (rows []Reply, e
 
 // Carrier is a value whose share of the refused is beside its share of all.
 type Carrier struct {
-	Dimension string  `ch:"dimension" json:"dimension"`
-	Value     string  `ch:"value" json:"value"`
-	Refused   uint64  `ch:"refused" json:"refused"`
-	All       uint64  `ch:"all_messages" json:"all"`
-	Lift      float64 `ch:"lift" json:"lift"`
+	Dimension     string  `ch:"dimension" json:"dimension"`
+	Value         string  `ch:"value" json:"value"`
+	Refused       uint64  `ch:"refused" json:"refused"`
+	All           uint64  `ch:"all_messages" json:"all"`
+	RefusedBefore uint64  `ch:"refused_before" json:"refused_week_before"` // in the same hours a week before
+	AllBefore     uint64  `ch:"all_before" json:"all_week_before"`
+	Lift          float64 `ch:"lift" json:"lift"`
 }
 
-// Changed returns the campaigns, sending IPs, sources and causes that carry the
-// refusals: those whose share of them is twice that of the mail.
+// Changed returns the campaigns, templates, sending IPs, pools and sources by how much
+// more of the refusals than of the mail they carry, beside the same hours a week before.
 func (r *Reader) Changed(ctx context.Context, s Span, f Filter) (rows []Carrier, err error) {
 	err = r.ask(ctx, "changed", &rows, append(f.args(), moment("from", s.From), moment("to", s.To))...)
 	return rows, err

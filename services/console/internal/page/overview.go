@@ -116,9 +116,9 @@ func (s *Site) overview(v *visit) (view, error) {
 	)
 	parts := parallel{}
 	parts.add(func(ctx context.Context) {
-		counts, countsErr = s.History.Counts(ctx, history.Span{From: now.Add(-8 * day), To: now.Add(time.Hour)})
+		counts, countsErr = s.History.Counts(ctx, history.Span{From: now.Add(-8 * day), To: now.Add(time.Hour)}, "")
 	})
-	parts.add(func(ctx context.Context) { seen, seenErr = s.History.Sources(ctx, now.Add(-2*day)) })
+	parts.add(func(ctx context.Context) { seen, seenErr = s.History.Sources(ctx, now.Add(-2*day), "") })
 	parts.add(func(ctx context.Context) { letters, _, lettersErr = s.History.DeadLetters(ctx, "") })
 	parts.add(func(ctx context.Context) { open, openErr = s.open(ctx) })
 	parts.add(func(ctx context.Context) { listErr = s.Suppression.Get(ctx, "/v1/suppressions?limit=1", &lag) })
@@ -321,9 +321,9 @@ func (s *Site) source(v *visit) (view, error) {
 	span := history.Span{From: now.Add(-day), To: now.Add(time.Hour)}
 	parts := parallel{}
 	parts.add(func(ctx context.Context) {
-		counts, countsErr = s.History.Counts(ctx, history.Span{From: now.Add(-8 * day), To: now.Add(time.Hour)})
+		counts, countsErr = s.History.Counts(ctx, history.Span{From: now.Add(-8 * day), To: now.Add(time.Hour)}, name)
 	})
-	parts.add(func(ctx context.Context) { seen, seenErr = s.History.Sources(ctx, now.Add(-2*day)) })
+	parts.add(func(ctx context.Context) { seen, seenErr = s.History.Sources(ctx, now.Add(-2*day), name) })
 	parts.add(func(ctx context.Context) { d.Arrivals, arrivalErr = s.History.Arrivals(ctx, name, span) })
 	parts.add(func(ctx context.Context) { d.Letters, _, lettersErr = s.History.DeadLetters(ctx, name) })
 	parts.run(v.Context())

@@ -2,8 +2,7 @@
 -- on the days asked for.
 SELECT
     type, uniqExact(id) AS events, count() AS rows, min(time) AS first_time, max(time) AS last_time,
-    quantileExact(0.5)(toFloat64(received_at) - toFloat64(time)) AS p50,
-    quantileExact(0.99)(toFloat64(received_at) - toFloat64(time)) AS p99
+    toFloat64(quantileTDigest(0.5)(toFloat64(received_at) - toFloat64(time))) AS p50, toFloat64(quantileTDigest(0.99)(toFloat64(received_at) - toFloat64(time))) AS p99
 FROM event_log
 WHERE source = {source:String} AND time >= {from:DateTime64(3, 'UTC')} AND time < {to:DateTime64(3, 'UTC')}
 GROUP BY type
