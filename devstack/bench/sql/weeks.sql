@@ -6,7 +6,7 @@ SELECT
     toUUID(concat(leftPad(lower(hex({{day}})), 8, '0'), '-', leftPad(lower(hex(kind)), 4, '0'), '-8000-8000-', leftPad(lower(hex(number)), 12, '0'))),
     kind = 1 ? 'complained' : (hard ? 'bounced' : (refused ? 'blocked' : 'delivered')) AS type,
     toDateTime64('{{from}}', 3, 'UTC') + second + kind * 60 AS time, time + 1, 'sendgrid', ['acme', 'beta', 'gamma'][number % 3 + 1],
-    concat('{{day}}', '-', toString(number)), hex(sipHash128(number, {{day}})),
+    concat('{{day}}', '-', toString(number)), lower(hex(sipHash128(number, {{day}}))),
     large > 0 ? ['gmail.com', 'outlook.com', 'yahoo.com', 'gmx.net', 'orange.fr'][large] : concat('d', toString(dice % 2000), '.example'),
     large > 0 ? ['google', 'microsoft', 'yahoo', 'gmx', 'orange'][large] : '', concat('news-', toString({{day}} * 3 + number % 6)), concat('192.0.2.', toString(number % 8)),
     type = 'bounced' ? 'hard' : '', type = 'bounced' ? 'recipient' : (type = 'blocked' ? 'sender' : ''), type = 'bounced' ? 'invalid_recipient' : (type = 'blocked' ? 'reputation' : '')

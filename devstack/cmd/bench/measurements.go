@@ -34,6 +34,8 @@ const (
 	slackMax        = 2 * time.Second
 	backtestMax     = time.Minute
 	slowMax         = 5 * time.Second
+	pageMax         = 300 * time.Millisecond
+	viewersCostMax  = 1.10
 )
 
 func measurements() []measurement {
@@ -44,6 +46,7 @@ func measurements() []measurement {
 		{"alerting", "events counted from the topics beside a plain reader with a map, and a spike until Slack has it", alerting},
 		{"backtest", "30 days of mail played to 50 rules beside a query that only reads the counts", backtest},
 		{"slow", "a round of 50 rules by SQL over five weeks beside one pass over the same events", slow},
+		{"console", "pages over 20 million events while 2,000/s arrive beside a query that counts a day, and inserts with 20 viewers beside those without", console},
 		{"check", "suppression checks beside a handler with a Go map", check},
 	}
 }
@@ -144,4 +147,16 @@ func slow(ctx context.Context, o options) ([]row, error) {
 		return row{what, c.String(), r.Reference.String() + " one pass", times(c.Took.Seconds() / r.Reference.Took.Seconds()), "<= " + slowMax.String(), c.Took <= slowMax}
 	}
 	return []row{line("first", r.First), line("next", r.Next)}, nil
+}
+
+func console(ctx context.Context, o options) ([]row, error) {
+	r, err := bench.Console(ctx, bench.ConsoleOptions{Progress: o.progress})
+	if err != nil {
+		return nil, err
+	}
+	what := fmt.Sprintf("console page, %.0f M events, %.0f events/s, p95", float64(r.Events)/1e6, r.Rate)
+	return []row{
+		{what, span(r.P95), span(r.Reference) + " counting a day", times(r.P95.Seconds() / r.Reference.Seconds()), "<= " + pageMax.String(), r.P95 <= pageMax},
+		{"insert with 20 viewers, mean", span(r.Watched), span(r.Alone) + " without", times(r.Cost()), fmt.Sprintf("<= %.2fx", viewersCostMax), r.Cost() <= viewersCostMax},
+	}, nil
 }

@@ -1,0 +1,309 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/mailstream/mailstream/devstack/stack"
+	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/simulate"
+)
+
+const (
+	consoleDays    = 30
+	consoleKept    = 0.64 // of the numbers of weeks.sql, which thins out nights and weekends
+	consoleViewers = 20
+	// consolePace spaces the pages of one viewer, so that each is asked for after the
+	// console's answers of the last time are old.
+	consolePace = 700 * time.Millisecond
+	// consoleSpan is how long inserts are watched, without viewers and with them.
+	consoleSpan = 30 * time.Second
+	// consoleSealing is how long the counts of the past hours may take to become final.
+	consoleSealing = 10 * time.Minute
+)
+
+// ConsoleOptions shape one run of Console. The zero value of a field takes its default.
+type ConsoleOptions struct {
+	// Events that are there before. Default 20,000,000.
+	Events int
+	// Rate of the traffic meanwhile, events a second. Default 2,000.
+	Rate float64
+	// Rounds is how often each page is opened. Default 10.
+	Rounds int
+	// Progress, when not nil, is called with each step as it ends.
+	Progress func(line string)
+}
+
+// ConsoleReport is how long pages take while events arrive, and what pages cost those.
+type ConsoleReport struct {
+	Events    int
+	Rate      float64                  // events a second that were accepted meanwhile
+	Page      Spread                   // all pages
+	P95       time.Duration            // of all pages
+	Slowest   map[string]time.Duration // the p95 of each page
+	Reference time.Duration            // one query that counts all events of a day
+	Alone     time.Duration            // an insert without viewers, the mean
+	Watched   time.Duration            // an insert with 20 viewers, the mean
+}
+
+// Cost is how much longer an insert takes with viewers.
+func (r ConsoleReport) Cost() float64 { return r.Watched.Seconds() / r.Alone.Seconds() }
+
+func (o ConsoleOptions) withDefaults() ConsoleOptions {
+	if o.Events == 0 {
+		o.Events = 20_000_000
+	}
+	if o.Rate == 0 {
+		o.Rate = 2000
+	}
+	if o.Rounds == 0 {
+		o.Rounds = 10
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	return o
+}
+
+// Console fills the tables of a whole stack, has events arrive, and opens the pages: one
+// viewer for the time a page takes, 20 for what that costs the inserts. The calling
+// program must be able to be the engine's child.
+func Console(ctx context.Context, opt ConsoleOptions) (report ConsoleReport, err error) {
+	opt = opt.withDefaults()
+	dir, err := os.MkdirTemp("", "mailstream-console-")
+	if err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	s, err := stack.New(stack.Options{DataDir: dir, FreePorts: true, Log: zap.NewNop(), Progress: opt.Progress,
+		Environ: []string{"MAILSTREAM_ANALYTICS_SEAL_INTERVAL=1s", "MAILSTREAM_ANALYTICS_SEAL_REST=5s"}})
+	if err != nil {
+		return report, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	defer func() { cancel(); err = errors.Join(err, <-done) }()
+	select {
+	case <-s.Ready():
+	case err := <-done:
+		done <- nil
+		return report, err
+	}
+	d := desk{prober: &prober{stack: s, next: probeFirstID}, opt: opt}
+	if report.Events, err = d.fill(ctx); err != nil {
+		return report, err
+	}
+	return report, d.measure(ctx, &report)
+}
+
+// desk is a stack whose pages are opened.
+type desk struct {
+	*prober
+	opt   ConsoleOptions
+	pages []string
+}
+
+// statement runs one of the files on the engine.
+func (d *desk) statement(ctx context.Context, file string, words ...string) (string, error) {
+	text, err := drainSQL.ReadFile(path.Join("sql", file+".sql"))
+	if err != nil {
+		return "", fmt.Errorf("open statement: %w", err)
+	}
+	answer, err := d.call(ctx, d.stack.ClickHouse()+"/?"+url.Values{"database": {"mailstream"}}.Encode(), strings.NewReplacer(words...).Replace(string(text)))
+	return strings.TrimSpace(answer), err
+}
+
+// fill writes the events, and waits until the counts of their hours are final.
+func (d *desk) fill(ctx context.Context) (int, error) {
+	first := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -consoleDays)
+	numbers := int(float64(d.opt.Events) / consoleDays / consoleKept)
+	for day := range consoleDays {
+		if _, err := d.statement(ctx, "weeks", "{{day}}", strconv.Itoa(day), "{{from}}", first.AddDate(0, 0, day).Format(clickHouseTime), "{{events}}", strconv.Itoa(numbers)); err != nil {
+			return 0, err
+		}
+	}
+	d.opt.Progress("the events are there")
+	deadline := time.Now().Add(consoleSealing)
+	for {
+		open, err := d.statement(ctx, "console_open")
+		if err != nil {
+			return 0, err
+		}
+		if open == "0" {
+			break
+		}
+		if time.Now().After(deadline) {
+			return 0, fmt.Errorf("wait for final counts: %s hours have none", open)
+		}
+		time.Sleep(time.Second)
+	}
+	d.opt.Progress("their counts are final")
+	person, err := d.statement(ctx, "console_person")
+	if err != nil {
+		return 0, err
+	}
+	d.pages = []string{
+		"/", "/sources/mailjet", "/sources/acme", "/deliverability", "/deliverability?range=7d&by=domain", "/deliverability?range=30d&by=source", "/deliverability?by=campaign",
+		"/incidents", "/people/" + person, "/suppressions", "/dead-letters", "/rules",
+	}
+	count, err := d.statement(ctx, "drained_rows")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(count)
+}
+
+// measure opens pages and watches inserts while events arrive.
+func (d *desk) measure(ctx context.Context, r *ConsoleReport) error {
+	load, stopLoad := context.WithCancel(ctx)
+	defer stopLoad()
+	var summary simulate.Summary
+	ended := make(chan error, 1)
+	go func() {
+		var err error
+		summary, err = simulate.Run(load, d.traffic(LatencyOptions{Rate: d.opt.Rate}.withDefaults()), io.Discard)
+		ended <- err
+	}()
+	err := d.open(ctx, r)
+	if err == nil {
+		r.Alone, err = d.inserts(ctx)
+	}
+	if err == nil {
+		viewers, leave := context.WithCancel(ctx)
+		var all sync.WaitGroup
+		for i := range consoleViewers {
+			all.Go(func() { d.view(viewers, i) })
+		}
+		r.Watched, err = d.inserts(ctx)
+		leave()
+		all.Wait()
+	}
+	stopLoad()
+	err = errors.Join(err, <-ended)
+	r.Rate = float64(summary.Accepted) / summary.Took.Seconds()
+	d.opt.Progress(fmt.Sprintf("pages p50 %s, p95 %s; an insert %s, with %d viewers %s", r.Page.P50, r.P95, r.Alone, consoleViewers, r.Watched))
+	return err
+}
+
+// open opens each page some times, as one viewer.
+func (d *desk) open(ctx context.Context, r *ConsoleReport) error {
+	var all []time.Duration
+	each := map[string][]time.Duration{}
+	for range d.opt.Rounds {
+		for _, page := range d.pages {
+			began := time.Now()
+			if err := d.page(ctx, page); err != nil {
+				return err
+			}
+			took := time.Since(began)
+			all, each[page] = append(all, took), append(each[page], took)
+			time.Sleep(max(0, consolePace-took))
+		}
+	}
+	var reference []time.Duration
+	for range d.opt.Rounds {
+		began := time.Now()
+		if _, err := d.statement(ctx, "console_scan"); err != nil {
+			return err
+		}
+		reference = append(reference, time.Since(began))
+	}
+	r.Page, r.P95, r.Reference = spreadOf(all), p95(all), spreadOf(reference).P50
+	r.Slowest = map[string]time.Duration{}
+	for page, list := range each {
+		r.Slowest[page] = p95(list)
+		d.opt.Progress(fmt.Sprintf("%-40.40s p95 %s", page, r.Slowest[page].Round(time.Millisecond)))
+	}
+	return nil
+}
+
+func p95(list []time.Duration) time.Duration {
+	slices.Sort(list)
+	return list[len(list)*95/100]
+}
+
+// view opens pages until ctx is done, as a viewer who stays.
+func (d *desk) view(ctx context.Context, viewer int) {
+	for i := viewer; ctx.Err() == nil; i++ {
+		if d.page(ctx, d.pages[i%len(d.pages)]) != nil {
+			return // it is the end, or the numbers say it
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(2 * consolePace):
+		}
+	}
+}
+
+func (d *desk) page(ctx context.Context, page string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.stack.URL(pipeline.Console)+page, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }() // read to its end below
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && (resp.StatusCode != http.StatusOK || strings.Contains(string(text), "Not all is shown")) {
+		err = fmt.Errorf("open page %s: %d, or a part is missing", page, resp.StatusCode)
+	}
+	return err
+}
+
+// inserts returns the mean time of the inserts within some seconds.
+func (d *desk) inserts(ctx context.Context) (time.Duration, error) {
+	sum, count, err := d.inserted(ctx)
+	if err != nil {
+		return 0, err
+	}
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-time.After(consoleSpan):
+	}
+	sumThen, countThen, err := d.inserted(ctx)
+	if err != nil || countThen == count {
+		return 0, errors.Join(err, errors.New("watch inserts: there was none"))
+	}
+	return time.Duration((sumThen - sum) / (countThen - count) * float64(time.Second)), nil
+}
+
+// inserted reads how long all inserts of analytics took, and how many there were.
+func (d *desk) inserted(ctx context.Context) (sum, count float64, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.stack.MetricsURL(pipeline.Analytics), nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { _ = resp.Body.Close() }() // read to its end below
+	text, err := io.ReadAll(resp.Body)
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch {
+		case strings.HasPrefix(name, "mailstream_clickhouse_insert_duration_seconds_sum"):
+			sum, err = strconv.ParseFloat(value, 64)
+		case strings.HasPrefix(name, "mailstream_clickhouse_insert_duration_seconds_count"):
+			count, err = strconv.ParseFloat(value, 64)
+		}
+	}
+	return sum, count, err
+}
