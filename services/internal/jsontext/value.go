@@ -50,9 +50,10 @@ func (v Value) Kind() Kind {
 // keeps every digit. It is false for null, arrays and objects. The string shares
 // v's memory unless it had escapes.
 func (v Value) Text() (string, bool) {
-	switch v.Kind() {
-	case String:
+	if len(v) > 0 && v[0] == '"' { // what nearly all values are
 		return v.content(), true
+	}
+	switch v.Kind() {
 	case Number, Bool:
 		return view(v), true
 	default:

@@ -199,5 +199,5 @@ func (b *Batch) Reset() {
 	}
 	clear(b.values)
 	clear(b.drift)
-	b.items, b.drift = b.items[:0], b.drift[:0]
+	b.items, b.drift, b.values = b.items[:0], b.drift[:0], b.values[:0]
 }

@@ -39,12 +39,12 @@ type Fields struct {
 // Fields returns the fields of the next object, all absent. They use memory of the
 // batch, so those of the object before are gone.
 func (b *Batch) Fields(names Names) Fields {
+	clear(b.values) // what is beyond its length is clear already
 	if cap(b.values) < len(names) {
 		b.values = make([]jsontext.Value, len(names))
 	}
-	b.values = b.values[:cap(b.values)]
-	clear(b.values)
-	return Fields{Out: b, names: names, values: b.values[:len(names)]}
+	b.values = b.values[:len(names)]
+	return Fields{Out: b, names: names, values: b.values}
 }
 
 // Read takes the members of an object and notes those that are not documented.
@@ -84,6 +84,9 @@ func (f *Fields) Text(field FieldID) string {
 	v := f.values[field]
 	if len(v) == 0 {
 		return "" // most fields of most events
+	}
+	if text, ok := v.Text(); ok {
+		return text
 	}
 	return f.Out.Text(v, f.names[field])
 }

@@ -89,6 +89,27 @@ func TestFields_OfAnObjectHaveNothingOfTheOneBefore(t *testing.T) {
 	}
 }
 
+func TestFields_OfProvidersThatShareABatchAreTheirOwn(t *testing.T) {
+	t.Parallel()
+	var b provider.Batch
+	for range 2 {
+		long := read(t, &b, `{"event":"sent","to":"a","tags":"t"}`)
+		if long.Text(fieldEvent) != "sent" || long.Has(fieldMeta) {
+			t.Errorf("event %q, meta %q", long.Value(fieldEvent), long.Value(fieldMeta))
+		}
+		if short := b.Fields(names()[:1]); short.Has(fieldEvent) {
+			t.Errorf("event %q of the object before", short.Value(fieldEvent))
+		}
+		whole := b.Fields(names())
+		for field := range provider.FieldID(len(names())) {
+			if whole.Has(field) {
+				t.Errorf("field %d is %q of the object before", field, whole.Value(field))
+			}
+		}
+		b.Reset()
+	}
+}
+
 // What a package writes about its fields: the constants, their names, and the keys
 // of each in a switch.
 var (
