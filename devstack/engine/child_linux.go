@@ -205,7 +205,9 @@ func writeConfig(dir string) (string, error) {
 		return "", fmt.Errorf("read engine configuration: %w", err)
 	}
 	var out bytes.Buffer
+	path := filepath.Join(dir, configName)
 	err = parsed.Execute(&out, map[string]any{
+		"Path":            path,
 		"UserFiles":       filepath.Join(dir, "user_files"),
 		"ServerMemoryMax": serverMemoryMax,
 		"MarkCacheMax":    markCacheMax,
@@ -213,7 +215,6 @@ func writeConfig(dir string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("write engine configuration: %w", err)
 	}
-	path := filepath.Join(dir, configName)
 	if err := os.WriteFile(path, out.Bytes(), 0o600); err != nil {
 		return "", fmt.Errorf("write engine configuration: %w", err)
 	}

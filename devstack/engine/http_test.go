@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -283,6 +285,53 @@ func TestHTTP_ChecksWhoAsks(t *testing.T) {
 				t.Errorf("answer %d %q, want %d %q", got.status, got.body, tt.status, tt.body)
 			}
 		})
+	}
+}
+
+// The reader gets at tables and at nothing else of the machine or the network.
+func TestHTTP_LetsTheReaderReachTablesAlone(t *testing.T) {
+	e, database := enginetest.Start(t), enginetest.Database(t)
+	secret := filepath.Join(t.TempDir(), "secret.txt")
+	if err := os.WriteFile(secret, []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		"CREATE TABLE %s.t (a Int8) ENGINE = MergeTree ORDER BY a", "INSERT INTO %s.t VALUES (7)", "CREATE VIEW %s.v AS SELECT a FROM %[1]s.t",
+		"CREATE VIEW %s.f AS SELECT line FROM file('" + secret + "', LineAsString)",
+	} {
+		enginetest.Exec(t, e, fmt.Sprintf(statement, database))
+	}
+	as := func(user, statement string) reply {
+		return do(t, e.URL(), call{params: url.Values{"user": {user}, "database": {database}, "session_id": {"reach"}}, body: statement})
+	}
+	of := func(format string) string { return fmt.Sprintf(format, secret) }
+	for _, statement := range []string{
+		of("SELECT * FROM file('%s', LineAsString)"), of("DESCRIBE file('%s')"), of("SELECT * FROM loop(file('%s', LineAsString)) LIMIT 1"),
+		of("SELECT * FROM default.`%s`"), of("SELECT * FROM filesystem('%s')"), "SELECT * FROM f",
+		of("SELECT file('%s')"), of("SELECT `file`('%s')"), of("SELECT \"f\\x69le\"('%s')"), of("SELECT file\u00a0/* ( */ -- x\n('%s')"),
+		of("SELECT 1 AS a$t$, file('%s'), 2 AS b$t$"), of("SELECT \u2018--\u2019, file('%s')"), of("SELECT \u201cfile\u201d('%s')"),
+		of("EXPLAIN SELECT file('%s')"),
+		"SELECT * FROM url('" + e.URL() + "/ping', LineAsString)", "SELECT * FROM s3('" + e.URL() + "/bucket/x', LineAsString)",
+		"SELECT * FROM remote('127.0.0.1:1', system.one)", "SELECT * FROM mysql('127.0.0.1:1', 'a', 'b', 'c', 'd')",
+		"SELECT * FROM sqlite('x.db', 't')",
+	} {
+		as("reader", "SET ROLE ALL") // which a session does not keep for the reader
+		if got := as("reader", statement); !strings.HasPrefix(got.body, "Code: 497. DB::Exception: ") {
+			t.Errorf("reader: %s: %d %q, want 497", statement, got.status, got.body)
+		}
+	}
+	for statement, want := range map[string]string{
+		"SELECT a FROM t": "7", "SELECT a FROM v": "7", "SELECT count() FROM numbers(3)": "3", "SELECT a FROM view(SELECT a FROM t)": "7",
+		"SELECT 'a file of (7)'": "a file of (7)", "SELECT 7 AS file": "7", "SELECT name FROM system.databases WHERE name = 'system'": "system",
+	} {
+		if got := as("reader", statement); strings.TrimSpace(got.body) != want {
+			t.Errorf("reader: %s: %d %q, want %s", statement, got.status, got.body, want)
+		}
+	}
+	for _, statement := range []string{"SELECT * FROM f", of("SELECT file('%s')"), "SELECT * FROM url('" + e.URL() + "/ping', LineAsString)"} {
+		if got := as("default", statement); got.status != http.StatusOK {
+			t.Errorf("default: %s: %d %q", statement, got.status, got.body)
+		}
 	}
 }
 

@@ -21,6 +21,7 @@ const (
 	codeSessionNotFound       = 372
 	codeSessionIsLocked       = 373
 	codeInvalidSessionTimeout = 374
+	codeAccessDenied          = 497
 	codeAuthenticationFailed  = 516
 	codeUnknownException      = 1002
 )
@@ -36,6 +37,7 @@ var codeNames = map[int]string{
 	codeSessionNotFound:       "SESSION_NOT_FOUND",
 	codeSessionIsLocked:       "SESSION_IS_LOCKED",
 	codeInvalidSessionTimeout: "INVALID_SESSION_TIMEOUT",
+	codeAccessDenied:          "ACCESS_DENIED",
 	codeAuthenticationFailed:  "AUTHENTICATION_FAILED",
 	codeUnknownException:      "UNKNOWN_EXCEPTION",
 }

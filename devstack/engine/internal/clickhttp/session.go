@@ -5,6 +5,7 @@ package clickhttp
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -68,6 +69,11 @@ func (s *session) prepare(q *request, kept *httpSession) error {
 	if err := s.do(setStatement(settings)); err != nil {
 		return err
 	}
+	if q.user.ReadOnly { // last, so that no statement of its session takes the role back
+		if err := s.do("SET ROLE NONE"); err != nil {
+			return err
+		}
+	}
 	if readOnly == "0" {
 		return nil
 	}
@@ -86,6 +92,16 @@ func readOnlyLevel(q *request) string {
 	}
 	return "0"
 }
+
+// fileCall is how a call of the function file may be written: bare or quoted, with
+// escapes in the quotes, and with blanks and comments before the parenthesis.
+var fileCall = regexp.MustCompile(`(?is)(\bfile\b|\\[^\n"\x60]*["\x60\x{201D}])(/\*.*?\*/|--[^\n]*\n|#[^\n]*\n|\W)*?\(`)
+
+// readsFile says whether a statement may call the function file. The engine asks
+// for no grant there, as it does for table functions. The bytes are searched and not
+// the tokens: whatever reads tokens differently from the engine could be deceived. A
+// text that only looks like a call is refused too.
+func readsFile(statement []byte) bool { return fileCall.Match(statement) }
 
 // setStatement sets every setting, in the order of their names.
 func setStatement(settings map[string]string) string {
