@@ -34,7 +34,6 @@ func newRoot(p process) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "mailstream",
 		Short:         "Webhooks of email providers into Kafka, ClickHouse, a suppression list and alerts",
-		Version:       pipeline.Version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Example: `  mailstream ingress --config /etc/mailstream/config.yaml
@@ -60,6 +59,7 @@ func newRoot(p process) *cobra.Command {
 	root.SetHelpCommand(help())
 	completion(root)
 	strict(root)
+	version(root)
 	return root
 }
 

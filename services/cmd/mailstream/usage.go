@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/pipeline"
 )
 
 // The exit codes.
@@ -123,6 +124,20 @@ func words(cmd *cobra.Command) []string {
 		}
 	}
 	return out
+}
+
+// version gives root the flag --version. Cobra's own prints before it looks at the
+// words behind it, so that a mistyped command would be taken for done.
+func version(root *cobra.Command) {
+	asked := root.Flags().BoolP("version", "v", false, "version for "+root.Name())
+	otherwise := root.RunE
+	root.RunE = func(cmd *cobra.Command, given []string) error {
+		if !*asked || len(given) > 0 {
+			return otherwise(cmd, given)
+		}
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s version %s\n", cmd.Name(), pipeline.Version())
+		return err
+	}
 }
 
 // help is cobra's help command, but for a word that is no command.
