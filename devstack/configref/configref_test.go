@@ -122,7 +122,7 @@ func TestRanges_AreThoseOfTheCode(t *testing.T) {
 // boundByAnother says whether fault names a field that the comment gives as a
 // further bound.
 func boundByAnother(e Entry, fault string) bool {
-	for _, m := range regexp.MustCompile("below\\s+`([a-z_.]+)`").FindAllStringSubmatch(e.Comment, -1) {
+	for _, m := range regexp.MustCompile("(?:below|above)\\s+`([a-z_.]+)`").FindAllStringSubmatch(e.Comment, -1) {
 		if strings.Contains(fault, " "+m[1]+" ") {
 			return true
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/services/analytics/internal/store"
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 )
@@ -33,9 +34,9 @@ type Config struct {
 	// SealInterval is how often the service looks for past hours whose counts can
 	// be sealed (made final). Range [1s, 1h]. Default 1m.
 	SealInterval time.Duration `yaml:"seal_interval"`
-	// SealRest is for how long an hour must have had no new row. It must exceed the
-	// time an insert may take to reach every table and replica. Range [2s, 24h].
-	// Default 10m.
+	// SealRest is for how long an hour must have had no new row. It must be above
+	// `clickhouse.insert_timeout`, within which an insert may still reach some of the
+	// tables. Range [2s, 24h]. Default 10m.
 	SealRest time.Duration `yaml:"seal_rest"`
 	// EraseInterval is how often the service looks for people who have to be forgotten,
 	// and for what is left of them. They are hidden within this time and a few
@@ -96,4 +97,12 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(c.EraseInterval >= eraseIntervalMin && c.EraseInterval <= eraseIntervalMax,
 		"erase_interval", "%s is not in [%s, %s]", c.EraseInterval, eraseIntervalMin, eraseIntervalMax)
 	c.Retention.Validate(p.At("retention"))
+}
+
+// ValidateBeside reports to p, a collector of the whole file, what shows only
+// beside the section `clickhouse`: no hour may be sealed while an insert is on its
+// way to its tables.
+func (c Config) ValidateBeside(ch clickhouse.Config, p *config.Problems) {
+	p.Check(c.SealRest > ch.InsertTimeout, "analytics.seal_rest", "%s is not above clickhouse.insert_timeout %s: an hour could be sealed before an insert has reached all tables",
+		config.FormatDuration(c.SealRest), config.FormatDuration(ch.InsertTimeout))
 }

@@ -23,6 +23,8 @@ func (c Config) across(p *config.Problems, names []Name) {
 		switch name {
 		case Ingress:
 			c.Ingress.ValidateBeside(c.Kafka, p)
+		case Analytics:
+			c.Analytics.ValidateBeside(c.ClickHouse, p)
 		case Alerting:
 			c.Alerting.ValidateBeside(c.Kafka, p)
 		}

@@ -99,6 +99,21 @@ func TestLoad_TakesTheUsersOfTheConsoleFromAFile(t *testing.T) {
 	}
 }
 
+// A fault of one field hides none of its neighbour: PLAIN without TLS and the
+// password of the example are named at once.
+func TestLoad_NamesAPublishedPasswordBesidePlainWithoutTLS(t *testing.T) {
+	t.Parallel()
+	const text = "kafka: {brokers: [kafka.example.com:9092], sasl: {mechanism: PLAIN, username: u, password: REPLACE-ME}}\n"
+	for _, services := range [][]pipeline.Name{nil, {pipeline.Topics}, {pipeline.Analytics}} {
+		_, _, err := pipeline.Load(pipeline.Input{File: []byte(text), Name: "c.yaml", Base: strong(t), Services: services})
+		for _, want := range []string{"kafka.sasl.mechanism: PLAIN sends the password", "kafka.sasl.password: is published"} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v: %v, want %q", services, err, want)
+			}
+		}
+	}
+}
+
 // strong is a configuration whose every secret is one of its own.
 func strong(t *testing.T) *pipeline.Config {
 	t.Helper()

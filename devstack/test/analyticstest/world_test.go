@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
@@ -83,6 +84,10 @@ func (w *world) startBroker(t *testing.T) {
 	t.Cleanup(w.client.Close)
 }
 
+// shortRest is refused in a file, because an insert may take longer. A test does not
+// wait that long for an hour to be sealed.
+const shortRest = ", seal_rest: 2s"
+
 func (w *world) config(t *testing.T, url string, extra ...string) pipeline.Config {
 	t.Helper()
 	text := append([]string{
@@ -96,9 +101,13 @@ func (w *world) config(t *testing.T, url string, extra ...string) pipeline.Confi
 	if strings.Contains(strings.Join(extra, "\n"), "privacy:") {
 		services = append(services, pipeline.ForgetPeople)
 	}
-	cfg, _, err := pipeline.Load(pipeline.Input{File: []byte(strings.Join(text, "\n")), Name: "test", Services: services})
+	file := strings.Join(text, "\n")
+	cfg, _, err := pipeline.Load(pipeline.Input{File: []byte(strings.Replace(file, shortRest, "", 1)), Name: "test", Services: services})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if strings.Contains(file, shortRest) {
+		cfg.Analytics.SealRest = 2 * time.Second
 	}
 	return cfg
 }
