@@ -117,7 +117,7 @@ func (r *rig) after(recs []*kgo.Record, kind schemas.Type) (out []*kgo.Record) {
 		}
 		out = append(out, &kgo.Record{
 			Topic: schemas.EventTopic(r.kafka.TopicPrefix, kind), Key: []byte(schemas.PartitionKey(&e)),
-			Value: schemas.AppendJSON(nil, &e), Timestamp: r.clock.now(),
+			Value: schemas.AppendJSON(nil, &e), Timestamp: r.clock.Now(),
 		})
 	}
 	return out
@@ -129,7 +129,7 @@ func TestOutcome_ARefusalAfterTheDeliveryReplacesIt(t *testing.T) {
 	in := r.start()
 	accepted := r.records(delivered(30, "example.com"))
 	r.produce(accepted)
-	r.clock.advance(2 * time.Minute)
+	r.clock.Advance(2 * time.Minute)
 	refused := r.after(accepted, schemas.Blocked)
 	r.produce(refused)
 	if posts := r.slack.want(t, 1); !strings.Contains(posts[0].text, "Block rate 100 %") || !strings.Contains(posts[0].text, "30 of 30 blocked") {
@@ -143,7 +143,7 @@ func TestOutcome_ARefusalAfterTheDeliveryReplacesIt(t *testing.T) {
 	}
 	in.stop() // whoever takes over counts the same, though it reads the topics in another order
 	in = r.start()
-	r.clock.advance(time.Minute)
+	r.clock.Advance(time.Minute)
 	r.produce(r.after(refused[:20], schemas.Delivered)) // and a later try is taken
 	waitFor(t, "deliveries", func() bool {
 		a := r.alerts(in, "")
@@ -173,7 +173,7 @@ func TestProvider_SpikeOfOneDomainIsToldOnce(t *testing.T) {
 	ok.provider = "google"
 	r.send(ok)
 	waitFor(t, "recovery of both", func() bool { return len(r.alerts(in, "?state=recovering")) == 2 })
-	r.clock.advance(5*time.Minute + time.Second)
+	r.clock.Advance(5*time.Minute + time.Second)
 	r.slack.want(t, 2)
 	waitFor(t, "end of both", func() bool { return len(r.alerts(in, "?state=resolved")) == 2 })
 	r.slack.wantQuiet(t, 2)
@@ -206,12 +206,12 @@ func TestRecovery_IsToldOnce(t *testing.T) {
 	in := r.start()
 	r.send(blocked(30, "example.com"))
 	r.slack.want(t, 1)
-	r.clock.advance(2 * time.Minute)
+	r.clock.Advance(2 * time.Minute)
 	r.send(delivered(90, "example.com"))
 	waitFor(t, "recovery", func() bool { return len(r.alerts(in, "?state=recovering")) == 1 })
-	r.clock.advance(4 * time.Minute)
+	r.clock.Advance(4 * time.Minute)
 	r.slack.wantQuiet(t, 1)
-	r.clock.advance(time.Minute + time.Second)
+	r.clock.Advance(time.Minute + time.Second)
 	posts := r.slack.want(t, 2)
 	for _, want := range []string{"back to normal at example.com", "peak 100 %", "lasted 7 min"} {
 		if !strings.Contains(posts[1].text, want) {
@@ -219,7 +219,7 @@ func TestRecovery_IsToldOnce(t *testing.T) {
 		}
 	}
 	r.slack.wantQuiet(t, 2)
-	r.clock.advance(20 * time.Minute)
+	r.clock.Advance(20 * time.Minute)
 	r.send(blocked(30, "example.com"))
 	if posts := r.slack.want(t, 3); !strings.Contains(posts[2].text, "Block rate 100 %") {
 		t.Errorf("the next incident: %s", posts[2].text)
@@ -232,8 +232,8 @@ func TestSilence_IsNoRecoveryUntilItIsStale(t *testing.T) {
 	in := r.start()
 	r.send(blocked(30, "example.com"))
 	r.slack.want(t, 1)
-	judged := r.clock.now()
-	r.clock.advance(time.Hour)
+	judged := r.clock.Now()
+	r.clock.Advance(time.Hour)
 	posts := r.slack.want(t, 2)
 	if !strings.Contains(posts[1].text, "Too little mail") || !strings.Contains(posts[1].text, "no messages in 15 minutes") {
 		t.Errorf("text: %s", posts[1].text)
@@ -248,7 +248,7 @@ func TestSilence_IsNoRecoveryUntilItIsStale(t *testing.T) {
 	}
 	r.send(delivered(5, "example.com")) // still too little, and no second message
 	r.slack.wantQuiet(t, 2)
-	r.clock.advance(time.Hour + time.Minute)
+	r.clock.Advance(time.Hour + time.Minute)
 	if posts := r.slack.want(t, 3); !strings.Contains(posts[2].text, "No more traffic") || !strings.Contains(posts[2].text, "Too little mail since") {
 		t.Errorf("text: %s", posts[2].text)
 	}
@@ -263,15 +263,15 @@ func TestSilence_IsOverWithNewMail(t *testing.T) {
 	in := r.start()
 	r.send(blocked(30, "example.com"))
 	r.slack.want(t, 1)
-	r.clock.advance(time.Hour)
+	r.clock.Advance(time.Hour)
 	r.slack.want(t, 2)
 	r.send(blocked(30, "example.com"))
-	r.clock.advance(time.Minute)
+	r.clock.Advance(time.Minute)
 	waitFor(t, "mail in the API", func() bool {
 		alerts := r.alerts(in, "?state=firing")
 		return len(alerts) == 1 && alerts[0].NoTraffic == nil && alerts[0].Counts.Blocked == 30
 	})
-	r.clock.advance(time.Hour)
+	r.clock.Advance(time.Hour)
 	waitFor(t, "silence in the API", func() bool { return r.alerts(in, "?state=firing")[0].NoTraffic != nil })
 	r.slack.wantQuiet(t, 2) // one message an incident
 }
@@ -284,7 +284,7 @@ func TestExpiry_OfDeliveriesCrossesTheLineToo(t *testing.T) {
 	before.age = 10 * time.Minute
 	r.send(before, blocked(25, "example.com"))
 	r.slack.wantQuiet(t, 0)
-	r.clock.advance(6 * time.Minute) // the deliveries leave the window
+	r.clock.Advance(6 * time.Minute) // the deliveries leave the window
 	if posts := r.slack.want(t, 1); !strings.Contains(posts[0].text, "25 of 25") {
 		t.Errorf("text: %s", posts[0].text)
 	}

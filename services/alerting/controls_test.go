@@ -261,7 +261,7 @@ func (r *rig) ask(in *instance, call, body string, answer any) int {
 func (r *rig) silence(in *instance, label, value string) string {
 	r.t.Helper()
 	var added silenceAnswer
-	body := fmt.Sprintf(`{"matchers":[{"label":%q,"op":"=","value":%q}],"until":%q,"by":"ana","comment":"known"}`, label, value, r.clock.now().Add(2*time.Hour).Format(time.RFC3339))
+	body := fmt.Sprintf(`{"matchers":[{"label":%q,"op":"=","value":%q}],"until":%q,"by":"ana","comment":"known"}`, label, value, r.clock.Now().Add(2*time.Hour).Format(time.RFC3339))
 	if status := r.ask(in, "POST /v1/silences", body, &added); status != http.StatusCreated || added.ID == "" {
 		r.t.Fatalf("silence: %d %+v", status, added)
 	}
@@ -307,14 +307,14 @@ func TestSilences_EndByItselfAndWhatFiresIsTold(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	in := r.start(func(c *Config) { c.Rules[0].Window = time.Hour })
-	body := fmt.Sprintf(`{"matchers":[{"label":"recipient_domain","op":"=~","value":"a[.]test"}],"until":%q,"by":"ana","comment":"known"}`, r.clock.now().Add(10*time.Minute).Format(time.RFC3339))
+	body := fmt.Sprintf(`{"matchers":[{"label":"recipient_domain","op":"=~","value":"a[.]test"}],"until":%q,"by":"ana","comment":"known"}`, r.clock.Now().Add(10*time.Minute).Format(time.RFC3339))
 	if status := r.ask(in, "POST /v1/silences", body, nil); status != http.StatusCreated {
 		t.Fatalf("silence: %d", status)
 	}
 	r.send(blocked(30, "a.test"))
 	waitFor(t, "alert", func() bool { return len(r.alerts(in, "?state=firing")) == 1 })
 	r.slack.wantQuiet(t, 0)
-	r.clock.advance(11 * time.Minute)
+	r.clock.Advance(11 * time.Minute)
 	posts := r.slack.want(t, 1)
 	if !strings.Contains(posts[0].text, "a.test") {
 		t.Errorf("notified: %s", posts[0].text)
@@ -341,13 +341,13 @@ func TestIncident_ItsTimelineOutlivesItsRecord(t *testing.T) {
 	}
 	r.send(delivered(300, "a.test"))
 	waitFor(t, "recovery", func() bool { return len(r.alerts(in, "?state=recovering")) == 1 })
-	r.clock.advance(6 * time.Minute)
+	r.clock.Advance(6 * time.Minute)
 	r.slack.want(t, 2)
 	waitFor(t, "mark of the last message", func() bool {
 		a := r.alerts(in, "?state=resolved")
 		return len(a) == 1 && !slices.ContainsFunc(a[0].Notify, schemas.Notification.Owed)
 	})
-	r.clock.advance(time.Hour)
+	r.clock.Advance(time.Hour)
 	r.send(blocked(30, "a.test")) // the next incident takes the record
 	r.slack.want(t, 3)
 	in.stop()
@@ -372,7 +372,7 @@ func TestIncident_ItsTimelineOutlivesItsRecord(t *testing.T) {
 		t.Errorf("record: %s %s", got.Alert.Incident, got.Alert.State)
 	}
 	var dry silenceAnswer
-	body := fmt.Sprintf(`{"matchers":[{"label":"recipient_domain","op":"=","value":"a.test"}],"until":%q,"by":"ana","comment":"x"}`, r.clock.now().Add(time.Hour).Format(time.RFC3339))
+	body := fmt.Sprintf(`{"matchers":[{"label":"recipient_domain","op":"=","value":"a.test"}],"until":%q,"by":"ana","comment":"x"}`, r.clock.Now().Add(time.Hour).Format(time.RFC3339))
 	if status := r.ask(in, "POST /v1/silences?"+url.Values{"dry_run": {"true"}}.Encode(), body, &dry); status != http.StatusOK || dry.WouldHaveHit != 2 || dry.ID != "" {
 		t.Errorf("preview: %d %+v, want both incidents", status, dry)
 	}
@@ -417,7 +417,7 @@ func TestSilences_HoldWhatIsOwedAlready(t *testing.T) {
 				return len(a) == 1 && len(a[0].Notify) == 1 && a[0].Notify[0].Attempts > 0
 			})
 			die("before")
-			body := fmt.Sprintf(`{"matchers":[{"label":"recipient_domain","op":"=","value":"a.test"}],"until":%q,"by":"ana","comment":"known"}`, r.clock.now().Add(30*time.Minute).Format(time.RFC3339))
+			body := fmt.Sprintf(`{"matchers":[{"label":"recipient_domain","op":"=","value":"a.test"}],"until":%q,"by":"ana","comment":"known"}`, r.clock.Now().Add(30*time.Minute).Format(time.RFC3339))
 			if status := r.ask(in, "POST /v1/silences", body, nil); status != http.StatusCreated {
 				t.Fatalf("silence: %d", status)
 			}
@@ -426,16 +426,16 @@ func TestSilences_HoldWhatIsOwedAlready(t *testing.T) {
 			die("during")
 			r.slack.wantQuiet(t, 0)
 			if tt.ends {
-				r.clock.advance(time.Minute)
+				r.clock.Advance(time.Minute)
 				r.send(delivered(300, "a.test"))
 				waitFor(t, "recovery", func() bool { return len(r.alerts(in, "?state=recovering")) == 1 })
-				r.clock.advance(6 * time.Minute)
+				r.clock.Advance(6 * time.Minute)
 				waitFor(t, "the end", func() bool { return len(r.alerts(in, "?state=resolved")) == 1 })
 				if n := r.alerts(in, "")[0].Notify; len(n) != 1 || n[0].Failed != "silenced" {
 					t.Errorf("messages of what ended under the silence: %+v", n)
 				}
 			}
-			r.clock.advance(31 * time.Minute)
+			r.clock.Advance(31 * time.Minute)
 			die("after")
 			r.slack.want(t, tt.want)
 			r.slack.wantQuiet(t, tt.want)

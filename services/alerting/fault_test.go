@@ -19,6 +19,7 @@ import (
 	"github.com/mailstream/mailstream/services/alerting/internal/book"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 func TestRestart_BeforeTheLineIsCrossedLosesNothing(t *testing.T) {
@@ -56,7 +57,7 @@ func TestRestart_WhileFiringTellsNothingTwice(t *testing.T) {
 	in = r.start()
 	waitFor(t, "recovery", func() bool { return len(r.alerts(in, "?state=recovering")) == 1 })
 	in.stop()
-	r.clock.advance(6 * time.Minute)
+	r.clock.Advance(6 * time.Minute)
 	r.start()
 	r.slack.want(t, 2)
 	r.slack.wantQuiet(t, 2)
@@ -71,7 +72,7 @@ func TestRestart_WithAStaleViewJudgesNothing(t *testing.T) {
 	r.send(early, blocked(25, "example.com"))
 	r.slack.wantQuiet(t, 0)
 	in.stop()
-	r.clock.advance(6 * time.Minute)
+	r.clock.Advance(6 * time.Minute)
 	// What was counted before the stop is 25 of 25 by now. The truth is another.
 	r.send(delivered(100, "example.com"))
 	r.start()
@@ -83,7 +84,7 @@ func TestRestart_WithAStaleViewJudgesNothing(t *testing.T) {
 func TestLag_OnOneTopicHoldsTheOthers(t *testing.T) {
 	t.Parallel()
 	broker := kafkatest.StartBroker(t, kfake.NumBrokers(2))
-	r := &rig{t: t, kafka: broker.Config, slack: newWebhook(t), clock: &clock{}}
+	r := &rig{t: t, kafka: broker.Config, slack: newWebhook(t), clock: &servicetest.Clock{}}
 	topic := schemas.EventTopic(r.kafka.TopicPrefix, schemas.Delivered)
 	for _, spec := range allTopics(t, r) {
 		for p := range int32(kafkatest.Partitions) {
@@ -140,7 +141,7 @@ func TestLag_OnOneTopicHoldsTheOthers(t *testing.T) {
 func TestLag_OfOnePartitionIsBlindAndSaidOnce(t *testing.T) {
 	t.Parallel()
 	broker := kafkatest.StartBroker(t, kfake.NumBrokers(2))
-	r := &rig{t: t, kafka: broker.Config, slack: newWebhook(t), clock: &clock{}}
+	r := &rig{t: t, kafka: broker.Config, slack: newWebhook(t), clock: &servicetest.Clock{}}
 	topic := schemas.EventTopic(r.kafka.TopicPrefix, schemas.Delivered)
 	for _, name := range allTopics(t, r) {
 		for p := range int32(kafkatest.Partitions) {
@@ -165,14 +166,14 @@ func TestLag_OfOnePartitionIsBlindAndSaidOnce(t *testing.T) {
 	})
 	ready := func() int { return r.ask(in, "GET /readyz", "", nil) }
 	r.send(delivered(100, "example.com"))
-	r.clock.advance(35 * time.Second)
+	r.clock.Advance(35 * time.Second)
 	waitFor(t, "readyz to say that it is blind", func() bool { return ready() == http.StatusServiceUnavailable })
 	r.slack.wantQuiet(t, 0) // a moment is nobody's business
-	r.clock.advance(6 * time.Minute)
+	r.clock.Advance(6 * time.Minute)
 	if posts := r.slack.want(t, 1); !strings.Contains(posts[0].text, "not judged") {
 		t.Errorf("told: %q", texts(posts))
 	}
-	r.clock.advance(10 * time.Minute)
+	r.clock.Advance(10 * time.Minute)
 	r.slack.wantQuiet(t, 1)
 	stuck.Store(false)
 	if posts := r.slack.want(t, 2); !strings.Contains(posts[1].text, "back to normal") {
@@ -251,10 +252,10 @@ func TestSlack_AwayUntilTheIncidentIsOverHearsOfItOnce(t *testing.T) {
 			in := r.start()
 			r.send(blocked(30, "example.com"))
 			waitFor(t, "alert", func() bool { return len(r.alerts(in, "?state=firing")) == 1 })
-			r.clock.advance(time.Minute)
+			r.clock.Advance(time.Minute)
 			r.send(delivered(300, "example.com"))
 			waitFor(t, "recovery", func() bool { return len(r.alerts(in, "?state=recovering")) == 1 })
-			r.clock.advance(6 * time.Minute)
+			r.clock.Advance(6 * time.Minute)
 			waitFor(t, "end", func() bool { return len(r.alerts(in, "?state=resolved")) == 1 })
 			in.stop() // what is owed survives us
 			away.Store(false)
@@ -316,10 +317,10 @@ func TestSlack_ARefusalIsShownAndEndsWithANewWebhook(t *testing.T) {
 			if posts := r.slack.want(t, 1); !strings.Contains(posts[0].text, "30 of 30 blocked") {
 				t.Errorf("posts: %q", texts(posts))
 			}
-			r.clock.advance(time.Minute)
+			r.clock.Advance(time.Minute)
 			r.send(delivered(300, "example.com"))
 			waitFor(t, "recovery", func() bool { return len(r.alerts(in, "?state=recovering")) == 1 })
-			r.clock.advance(6 * time.Minute)
+			r.clock.Advance(6 * time.Minute)
 			if posts := r.slack.want(t, 2); !strings.Contains(posts[1].text, "back to normal") {
 				t.Errorf("posts: %q", texts(posts))
 			}

@@ -131,35 +131,17 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 	servicetest.Eventually(t, what, ok)
 }
 
-// clock is a wall clock that tests can put forward.
-type clock struct {
-	mu    sync.Mutex
-	ahead time.Duration
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return time.Now().Add(c.ahead)
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ahead += d
-}
-
 // rig is a broker, a webhook and services on them.
 type rig struct {
 	t     *testing.T
 	kafka kafka.Config
 	slack *webhook
-	clock *clock
+	clock *servicetest.Clock
 	next  int // numbers events
 }
 
 func newRig(t *testing.T) *rig {
-	return &rig{t: t, kafka: kafkatest.Start(t), slack: newWebhook(t), clock: &clock{}}
+	return &rig{t: t, kafka: kafkatest.Start(t), slack: newWebhook(t), clock: &servicetest.Clock{}}
 }
 
 // instance is a running service.
@@ -194,7 +176,7 @@ func (r *rig) launch(change ...func(*Config)) *instance {
 	in := &instance{reg: prometheus.NewRegistry()}
 	log := zaptest.NewLogger(r.t, zaptest.Level(zap.WarnLevel))
 	var err error
-	in.Service, err = newService(cfg, platform.Shared{Kafka: r.kafka, Log: log, Registry: in.reg}, options{now: r.clock.now})
+	in.Service, err = newService(cfg, platform.Shared{Kafka: r.kafka, Log: log, Registry: in.reg}, options{now: r.clock.Now})
 	if err != nil {
 		r.t.Fatalf("make service: %v", err)
 	}
@@ -261,9 +243,9 @@ func (r *rig) records(m mail) []*kgo.Record {
 	for range m.n {
 		r.next++
 		hash := fmt.Sprintf("%032x", r.next)
-		at := r.clock.now().Add(-m.age)
+		at := r.clock.Now().Add(-m.age)
 		e := schemas.Event{
-			ID: fmt.Sprintf("00000000-0000-8000-8000-%012d", r.next), Type: m.kind, Time: at, ReceivedAt: r.clock.now(),
+			ID: fmt.Sprintf("00000000-0000-8000-8000-%012d", r.next), Type: m.kind, Time: at, ReceivedAt: r.clock.Now(),
 			Provider: "mailjet", Source: m.source, MessageID: fmt.Sprint("m", r.next), Recipient: fmt.Sprintf("person%d@%s", r.next, m.domain),
 			RecipientDomain: m.domain, RecipientHash: hash, MailboxProvider: m.provider,
 			Reason: m.reason, Cause: schemas.CauseOf(m.reason), SMTPReply: m.reply,
@@ -274,7 +256,7 @@ func (r *rig) records(m mail) []*kgo.Record {
 		}
 		recs = append(recs, &kgo.Record{
 			Topic: schemas.EventTopic(r.kafka.TopicPrefix, m.kind), Key: []byte(schemas.PartitionKey(&e)),
-			Value: schemas.AppendJSON(nil, &e), Headers: m.headers, Timestamp: r.clock.now(),
+			Value: schemas.AppendJSON(nil, &e), Headers: m.headers, Timestamp: r.clock.Now(),
 		})
 	}
 	return recs

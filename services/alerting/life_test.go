@@ -15,6 +15,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle/lifecycletest"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 func buildLife(kc kafka.Config, reg *prometheus.Registry, opt options, change func(*Config)) (*Service, error) {
@@ -55,7 +56,7 @@ func TestService_LeavesNothingWhereverItEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := kafkatest.StartVirtual(t)
 		client := &http.Client{Transport: &http.Transport{DialContext: b.Network.DialContext}}
-		r := &rig{t: t, kafka: b.Config, clock: &clock{}}
+		r := &rig{t: t, kafka: b.Config, clock: &servicetest.Clock{}}
 		lifecycletest.Stress(t, 1, func() lifecycletest.Service {
 			r.send(delivered(20, "example.com"), blocked(5, "example.com"))
 			s, err := buildLife(b.Config, prometheus.NewRegistry(), options{transport: client.Transport}, func(c *Config) { c.ListenFunc = b.Network.Listen })

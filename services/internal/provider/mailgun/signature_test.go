@@ -11,6 +11,7 @@ import (
 
 	"github.com/mailstream/mailstream/services/internal/webhookverify"
 	"github.com/mailstream/mailstream/services/internal/webhookverify/verifytest"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 const (
@@ -106,8 +107,8 @@ func TestSignature_KnowsTheFormItRetired(t *testing.T) {
 
 func TestSignature_TokenProvesOnlyTheEventsItCameWith(t *testing.T) {
 	t.Parallel()
-	now := time.Unix(1767225600, 0)
-	v := verifytest.Verifier(t, scheme(), webhookverify.Settings{Keys: []string{mailgunKey}}, webhookverify.Options{Clock: func() time.Time { return now }})
+	clock := servicetest.Fixed(time.Unix(1767225600, 0))
+	v := verifytest.Verifier(t, scheme(), webhookverify.Settings{Keys: []string{mailgunKey}}, webhookverify.Options{Clock: clock.Now})
 	verify := func(body string, want webhookverify.Verdict) {
 		t.Helper()
 		if got := v.Verify(t.Context(), verifytest.Request(body)); verifytest.Class(got) != want {
@@ -116,11 +117,11 @@ func TestSignature_TokenProvesOnlyTheEventsItCameWith(t *testing.T) {
 	}
 	verify(mailgunBody("delivered"), webhookverify.Genuine)
 	verify(mailgunBody("complained"), webhookverify.Refused)
-	now = now.Add(8 * time.Hour) // the last retry
+	clock.Advance(8 * time.Hour) // the last retry
 	verify(mailgunBody("delivered"), webhookverify.Genuine)
 	verify(`{"event-data":{"event":"delivered"},"signature":{"token":"`+mailgunToken+`","timestamp":1767225600,"signature":"`+strings.ToUpper(mailgunMAC)+`"}}`, webhookverify.Genuine)
 	verify(mailgunBody("complained"), webhookverify.Refused)
-	now = now.Add(time.Hour + time.Second)
+	clock.Advance(time.Hour + time.Second)
 	verify(mailgunBody("delivered"), webhookverify.Refused)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
 	"github.com/mailstream/mailstream/services/internal/webhookverify"
 	"github.com/mailstream/mailstream/services/internal/webhookverify/verifytest"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 const (
@@ -94,8 +95,8 @@ func TestPostal_FollowsTheRotationOfTheKeySet(t *testing.T) {
 	t.Parallel()
 	w := verifytest.NewWorld(t)
 	old, next := newKey(t), newKey(t)
-	now := time.Unix(1772615730, 0)
-	v := verifytest.Verifier(t, scheme(), webhookverify.Settings{JWKSURL: jwksURL}, webhookverify.Options{Clock: func() time.Time { return now }, Client: w.Client})
+	clock := servicetest.Fixed(time.Unix(1772615730, 0))
+	v := verifytest.Verifier(t, scheme(), webhookverify.Settings{JWKSURL: jwksURL}, webhookverify.Options{Clock: clock.Now, Client: w.Client})
 	verify := func(what, kid string, key *rsa.PrivateKey, want webhookverify.Verdict) {
 		t.Helper()
 		signature, err := signature(key, []byte(postalBody))
@@ -120,7 +121,7 @@ func TestPostal_FollowsTheRotationOfTheKeySet(t *testing.T) {
 	set(jwk("a", &old.PublicKey))
 	verify("a moment later", "a", old, webhookverify.Unsure)
 	fetched(0)
-	now = now.Add(keySetPause)
+	clock.Advance(keySetPause)
 	verify("first key", "a", old, webhookverify.Genuine)
 	fetched(1)
 	verify("again", "a", old, webhookverify.Genuine)
@@ -131,23 +132,23 @@ func TestPostal_FollowsTheRotationOfTheKeySet(t *testing.T) {
 	fetched(0)
 	verify("unknown key id", "b", next, webhookverify.Refused)
 	fetched(0)
-	now = now.Add(keySetPause)
+	clock.Advance(keySetPause)
 	set(jwk("a", &old.PublicKey), jwk("b", &next.PublicKey))
 	verify("rotated", "b", next, webhookverify.Genuine)
 	fetched(1)
 	verify("the one before", "a", old, webhookverify.Genuine)
 	fetched(0)
-	now = now.Add(keySetAge)
+	clock.Advance(keySetAge)
 	set(jwk("b", &next.PublicKey))
 	verify("taken out", "a", old, webhookverify.Refused)
 	fetched(1)
 	for _, page := range []string{`<html>`, `{"status":"maintenance"}`} {
-		now = now.Add(keySetAge)
+		clock.Advance(keySetAge)
 		w.Text("postal.example.com/.well-known/jwks.json", page)
 		verify("while the set is away behind "+page, "b", next, webhookverify.Genuine)
 		fetched(1)
 	}
-	now = now.Add(keySetAge)
+	clock.Advance(keySetAge)
 	set()
 	verify("all taken out", "b", next, webhookverify.Refused)
 	fetched(1)

@@ -26,6 +26,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
 	"github.com/mailstream/mailstream/services/internal/webhookverify"
 	"github.com/mailstream/mailstream/services/internal/webhookverify/verifytest"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 const (
@@ -250,8 +251,8 @@ func TestSNS_AsksForAnotherTryWhenTheCertificateCannotBeHad(t *testing.T) {
 			if tt.answer != nil {
 				w.Answer(snsHostName+snsPath, tt.answer)
 			}
-			now := snsClock()
-			v := verifytest.Verifier(t, scheme(), snsSettings(), webhookverify.Options{Clock: func() time.Time { return now }, Client: w.Client})
+			clock := servicetest.Fixed(snsClock())
+			v := verifytest.Verifier(t, scheme(), snsSettings(), webhookverify.Options{Clock: clock.Now, Client: w.Client})
 			for range 5 { // the miss is remembered
 				if got := v.Verify(t.Context(), w.message(nil)); got != webhookverify.Unsure {
 					t.Errorf("verdict %d", got)
@@ -261,12 +262,12 @@ func TestSNS_AsksForAnotherTryWhenTheCertificateCannotBeHad(t *testing.T) {
 				t.Errorf("asked for %v", asked)
 			}
 			w.Text(snsHostName+snsPath, w.certificate)
-			now = now.Add(20 * time.Second)
+			clock.Advance(20 * time.Second)
 			if got := v.Verify(t.Context(), w.message(nil)); got != webhookverify.Genuine {
 				t.Errorf("at the first retry of SNS: verdict %d", got)
 			}
 			w.Answer(snsHostName+snsPath, func(rw http.ResponseWriter) { rw.WriteHeader(http.StatusInternalServerError) })
-			now = now.Add(2 * certificateAge)
+			clock.Advance(2 * certificateAge)
 			if got := v.Verify(t.Context(), w.message(nil)); got != webhookverify.Genuine {
 				t.Errorf("with an old certificate: verdict %d", got)
 			}
