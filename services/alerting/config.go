@@ -170,20 +170,23 @@ func (s SQL) validate(p *config.Problems) {
 
 // sqlRules returns the rules that are judged by SQL, and whether somebody wrote one.
 func (c Config) sqlRules() (rules []rule.Rule, written bool) {
-	names := make(map[string]bool)
 	for _, r := range c.rules() {
-		names[r.Name] = true
 		if r.On() && !r.FromStream() {
 			rules, written = append(rules, r), true
 		}
 	}
-	for _, r := range rule.BuiltIn() {
-		if slices.Contains(c.SQL.BuiltIn, r.Name) && !names[r.Name] {
-			rules = append(rules, r)
-		}
-	}
-	return rules, written
+	return append(rules, c.builtIn()...), written
 }
+
+// builtIn returns the rules that are judged by SQL without being written down.
+func (c Config) builtIn() []rule.Rule {
+	return slices.DeleteFunc(rule.BuiltIn(), func(r rule.Rule) bool {
+		return !slices.Contains(c.SQL.BuiltIn, r.Name) || slices.ContainsFunc(c.Rules, func(own rule.Rule) bool { return own.Name == r.Name })
+	})
+}
+
+// AllRules returns the rules as they are written down, and those that are built in.
+func (c Config) AllRules() []rule.Rule { return slices.Concat(c.Rules, c.builtIn()) }
 
 // validateReceivers reports to p what is wrong with receivers, routes and links; rules
 // are the names of all rules, those of the service itself included.

@@ -39,6 +39,7 @@ type history struct {
 	client *clickhouse.Client
 	from   time.Time // of the incidents; counts are read from one window before
 	to     time.Time
+	exact  bool
 	note   func(done time.Time, messages int64)
 
 	messages int64

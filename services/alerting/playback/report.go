@@ -85,7 +85,7 @@ func Run(ctx context.Context, client *clickhouse.Client, rules Rules, opt Option
 	if err != nil {
 		return Report{}, err
 	}
-	h := &history{client: client, from: opt.From, to: opt.To, note: opt.Progress}
+	h := &history{client: client, from: opt.From, to: opt.To, exact: opt.Exact, note: opt.Progress}
 	if h.note == nil {
 		h.note = func(time.Time, int64) {}
 	}

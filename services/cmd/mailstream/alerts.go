@@ -57,7 +57,7 @@ one field of each rule.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.runBacktest(cmd, f) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.rules, "rules", "", "`file` with the rules; without it those of the configuration")
+	flags.StringVar(&f.rules, "rules", "", "`file` with the rules; without it those of the configuration; with --sweep only those that are written there")
 	flags.StringVar(&f.from, "from", "", "`time` from which on, RFC 3339 (required)")
 	flags.StringVar(&f.to, "to", "", "`time` before which, RFC 3339 (required)")
 	flags.StringVar(&f.sweep, "sweep", "", "`FIELD=FROM:TO:STEP`: each rule with each value, such as threshold=0.3:0.8:0.05")
@@ -106,6 +106,9 @@ func (c *command) runBacktest(cmd *cobra.Command, f backtestFlags) error {
 		return err
 	}
 	rules := cfg.Rules()
+	if f.sweep != "" { // one value is for rules that somebody chose, not for all metrics
+		rules = cfg.WrittenRules()
+	}
 	if f.rules != "" {
 		text, err := os.ReadFile(f.rules)
 		if err != nil {

@@ -296,12 +296,7 @@ func (e *Engine) ReadAll(ctx context.Context, now time.Time) (rounds []Round, er
 // round reads one query and makes readings of its rules.
 func (e *Engine) round(ctx context.Context, q *query, now time.Time) (Round, error) {
 	active := e.opt.Active()
-	var out Round
-	for _, s := range q.splits {
-		for _, r := range s.rules {
-			out.Read = append(out.Read, Scope{r.Name, s.by})
-		}
-	}
+	out := Round{Read: q.scopes()}
 	if q.kind == silence {
 		found, err := e.silent(ctx, q, now, active)
 		out.Found = found
@@ -323,10 +318,7 @@ func (e *Engine) round(ctx context.Context, q *query, now time.Time) (Round, err
 		return out, err
 	}
 	e.met.overflow.Add(float64(beyond))
-	underWay := make(map[string]bool, len(active))
-	for i := range active {
-		underWay[active[i].Fingerprint] = true
-	}
+	underWay := fingerprints(active)
 	var fresh []*Found
 	asked := map[string][]*Found{} // by the name of the key
 	for _, got := range list {
@@ -351,6 +343,25 @@ func (e *Engine) round(ctx context.Context, q *query, now time.Time) (Round, err
 		out.Found = append(out.Found, *f)
 	}
 	return out, nil
+}
+
+// scopes returns the rules of q in their dimensions.
+func (q *query) scopes() (out []Scope) {
+	for _, s := range q.splits {
+		for _, r := range s.rules {
+			out = append(out, Scope{r.Name, s.by})
+		}
+	}
+	return out
+}
+
+// fingerprints returns those of alerts.
+func fingerprints(alerts []schemas.Alert) map[string]bool {
+	out := make(map[string]bool, len(alerts))
+	for i := range alerts {
+		out[alerts[i].Fingerprint] = true
+	}
+	return out
 }
 
 // judge makes the readings of one row, by each rule of its split.

@@ -10,8 +10,10 @@ import (
 
 // played is one alert in memory.
 type played struct {
-	alert  schemas.Alert
-	status rule.Status
+	alert   schemas.Alert
+	status  rule.Status
+	periods []time.Time // when it began to fire within the last hour
+	flaps   bool
 }
 
 // Game steps rules over rounds without Kafka: it keeps their alerts in memory and notifies
@@ -57,9 +59,14 @@ func (g *Game) step(f Found, now time.Time) string {
 		g.alerts[fingerprint] = p
 	}
 	f.Reading.Now = now
-	status, event := f.Rule.Step(p.status, f.Reading)
+	judged := f.Rule
+	if p.flaps {
+		judged = judged.Damped()
+	}
+	status, event := judged.Step(p.status, f.Reading)
 	p.status = status
 	if event == rule.Fired {
+		p.periods, p.flaps = rule.Periods(p.periods, now)
 		p.alert = schemas.Alert{
 			Fingerprint: fingerprint, Rule: f.Rule.Name, Metric: f.Rule.Metric, Severity: f.Rule.Severity, Labels: f.Labels,
 			Incident: rule.Incident(fingerprint, status.Since), Since: status.Since, Value: f.Reading.Rate(), Counts: f.Counts, Causes: f.Causes,
@@ -70,7 +77,7 @@ func (g *Game) step(f Found, now time.Time) string {
 	p.alert.State, p.alert.Peak, p.alert.Ended, p.alert.UpdatedAt = status.State, status.Peak, status.Ended, now
 	p.alert.Since, p.alert.Fingerprint, p.alert.Rule, p.alert.Labels = status.Since, fingerprint, f.Rule.Name, f.Labels
 	if event == rule.Resolved {
-		p.alert.ResolvedAt = now
+		p.alert.ResolvedAt, p.flaps = now, false
 		g.over = append(g.over, p.alert)
 	}
 	return fingerprint

@@ -48,6 +48,18 @@ var carriersSQL string
 //go:embed sql/reasons.sql
 var reasonsSQL string
 
+//go:embed sql/history_messages.sql
+var historyMessagesSQL string
+
+//go:embed sql/history_events.sql
+var historyEventsSQL string
+
+//go:embed sql/history_late.sql
+var historyLateSQL string
+
+//go:embed sql/history_heard.sql
+var historyHeardSQL string
+
 // kind is which statement reads a metric.
 type kind uint8
 

@@ -38,7 +38,11 @@ func (e *Engine) silent(ctx context.Context, q *query, now time.Time, active []s
 	if err != nil {
 		return nil, err
 	}
-	var out []Found
+	return q.silent(feeds, now, active), nil
+}
+
+// silent judges the rules of q over the feeds.
+func (q *query) silent(feeds map[string]*feed, now time.Time, active []schemas.Alert) (out []Found) {
 	for _, r := range q.rules() {
 		under := func(labels map[string]string) bool {
 			print := rule.Fingerprint(r.Name, labels)
@@ -50,7 +54,7 @@ func (e *Engine) silent(ctx context.Context, q *query, now time.Time, active []s
 		}
 		out = append(out, found...)
 	}
-	return out, nil
+	return out
 }
 
 // silentOf judges one rule over the feeds. A key that is fine and has no incident
@@ -74,13 +78,13 @@ func silentOf(r rule.Rule, feeds map[string]*feed, now time.Time, under func(map
 		}
 	}
 	all := map[string]string{metric.All: metric.All}
-	allSilent := (expecting > 1 || slices.Equal(r.By, []string{metric.All})) && everything.silent >= float64(r.MinVolume)
+	allSilent := (expecting > 1 || slices.Equal(r.By, []string{metric.All})) && everything.over(r, now)
 	if allSilent || under(all) {
 		out = append(out, everything.found(r, all, now))
 	}
 	for name, f := range feeds {
 		labels := map[string]string{metric.Source: name}
-		if under(labels) || f.over(r) && !allSilent && !under(all) {
+		if under(labels) || f.over(r, now) && !allSilent && !under(all) {
 			out = append(out, f.found(r, labels, now))
 		}
 	}
@@ -95,13 +99,20 @@ func (f *feed) expected(r rule.Rule, hours rule.Hours, from, to time.Time) float
 	return f.usual.sum(from, to)
 }
 
-func (f *feed) over(r rule.Rule) bool { return f.silent >= float64(r.MinVolume) }
+// pauseMax is how long a feed may pause where it was learnt what it sends, however much
+// that is: mail is sent in bursts, on a holiday less, and ClickHouse may be minutes behind.
+const pauseMax = 2 * behindMax
+
+// over says whether the feed has been silent for too long.
+func (f *feed) over(r rule.Rule, now time.Time) bool {
+	return f.silent >= float64(r.MinVolume) && (r.Expect.Min > 0 || now.Sub(f.last) >= pauseMax)
+}
 
 // found is the reading: all that was expected is missing, or something came. An end
 // is believed from the first event on.
 func (f *feed) found(r rule.Rule, labels map[string]string, now time.Time) Found {
 	in := rule.Reading{Now: now}
-	if f.over(r) {
+	if f.over(r, now) {
 		in.Part, in.Total = int64(f.silent), int64(f.silent)
 	} else if f.fresh > 0 {
 		in.Total = max(f.fresh, r.ResolveVolume)
@@ -113,15 +124,20 @@ func (f *feed) found(r rule.Rule, labels map[string]string, now time.Time) Found
 // heard reads when the sources were last heard in a span, and what they sent since
 // the latest incident of q began.
 func (e *Engine) heard(ctx context.Context, q *query, at span, active []schemas.Alert) (list []lastRow, err error) {
-	since, rules := int64(0), q.rules()
+	args := append(append(at.args(), matchArgs(q.match)...), clickhouse.Arg("since", decimal(q.since(active))), clickhouse.Arg("limit", decimal(keysMax)))
+	err = e.read(ctx, &list, q.statement(lastSQL), args...)
+	return list, err
+}
+
+// since returns when the latest incident of q began, in Unix milliseconds.
+func (q *query) since(active []schemas.Alert) (since int64) {
+	rules := q.rules()
 	for i := range active {
 		if slices.ContainsFunc(rules, func(r rule.Rule) bool { return r.Name == active[i].Rule }) {
 			since = max(since, active[i].Since.UnixMilli())
 		}
 	}
-	args := append(append(at.args(), matchArgs(q.match)...), clickhouse.Arg("since", decimal(since)), clickhouse.Arg("limit", decimal(keysMax)))
-	err = e.read(ctx, &list, q.statement(lastSQL), args...)
-	return list, err
+	return since
 }
 
 // lagKnown is how many windows, and at least a day, a source is known after it was
@@ -130,15 +146,27 @@ const lagKnown = 2
 
 // lagging reads how long ago each source was heard, against the window.
 func (e *Engine) lagging(ctx context.Context, q *query, now time.Time, active []schemas.Alert) ([]row, error) {
-	list, err := e.heard(ctx, q, span{now.Add(-max(lagKnown*q.window, 24*time.Hour)), now}, active)
-	if err != nil || len(list) == 0 {
-		return nil, err
+	list, err := e.heard(ctx, q, span{now.Add(-q.known()), now}, active)
+	return q.lags(list, now), err
+}
+
+// known is how long a source that was heard is known.
+func (q *query) known() time.Duration {
+	if q.kind == lag {
+		return max(lagKnown*q.window, 24*time.Hour)
+	}
+	return q.window
+}
+
+// lags are the rows of metric.Lag.
+func (q *query) lags(list []lastRow, now time.Time) (out []row) {
+	if len(list) == 0 {
+		return nil
 	}
 	all := lastRow{Source: metric.All}
 	for _, r := range list {
 		all.Last, all.Fresh = max(all.Last, r.Last), all.Fresh+r.Fresh
 	}
-	var out []row
 	of := func(i int, r lastRow) {
 		total := int64(q.window / time.Second)
 		part := min(int64(now.Sub(time.UnixMilli(r.Last))/time.Second), total)
@@ -153,7 +181,7 @@ func (e *Engine) lagging(ctx context.Context, q *query, now time.Time, active []
 			of(i, r)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // feeds reads when every source was last heard and what it used to send.

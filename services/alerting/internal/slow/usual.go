@@ -51,15 +51,23 @@ func (e *Engine) learn(ctx context.Context, q *query, at span) error {
 	}
 	q.usual = baseline{at.to, map[string]map[string]float64{}}
 	for name, keys := range seen {
-		q.usual.rates[name] = map[string]float64{}
 		for key, rates := range keys {
-			if len(rates) >= weeksMin {
-				slices.Sort(rates)
-				q.usual.rates[name][key] = (rates[(len(rates)-1)/2] + rates[len(rates)/2]) / 2
-			}
+			q.usual.put(name, key, rates)
 		}
 	}
 	return nil
+}
+
+// put notes the usual rate of a key: the median of the weeks before, if there are enough.
+func (b baseline) put(name, key string, rates []float64) {
+	if len(rates) < weeksMin {
+		return
+	}
+	if b.rates[name] == nil {
+		b.rates[name] = map[string]float64{}
+	}
+	slices.Sort(rates)
+	b.rates[name][key] = (rates[(len(rates)-1)/2] + rates[len(rates)/2]) / 2
 }
 
 // weekly are the rates of the weeks before, by metric and key.
