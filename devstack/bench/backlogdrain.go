@@ -287,11 +287,15 @@ func (d *drain) number(ctx context.Context, r run, file string) (int, error) {
 // ask runs the statement of a file, with its variables replaced, and returns the
 // answer as text.
 func (d *drain) ask(ctx context.Context, database, file string, variables ...string) (string, error) {
+	return askSQL(ctx, d.engine.URL(), database, file, variables...)
+}
+
+// askSQL does that at a server.
+func askSQL(ctx context.Context, to, database, file string, variables ...string) (string, error) {
 	text, err := drainSQL.ReadFile(path.Join("sql", file+".sql"))
 	if err != nil {
 		return "", fmt.Errorf("open statement: %w", err)
 	}
-	to := d.engine.URL()
 	if database != "" {
 		to += "/?" + url.Values{"database": {database}}.Encode()
 	}

@@ -24,15 +24,23 @@ const (
 
 // BacktestReport is the medians over the rounds.
 type BacktestReport struct {
-	Messages  int64
-	Incidents int           // of all rules together
-	Took      time.Duration // to play the history to all rules
-	Reference time.Duration // to read the same counts and throw them away
+	Stream BacktestCost // rules that are judged from the stream
+	SQL    BacktestCost // rules that are judged by SQL
 }
 
-// Backtest plays 30 days of mail to 50 variants of the built-in rule, beside a
-// query that only reads the same counts. The calling program must be able to be
-// the engine's child.
+// BacktestCost is what it took to play the history to all rules of one engine.
+type BacktestCost struct {
+	Messages  int64
+	Incidents int // of all rules together
+	Took, CPU time.Duration
+	// Reference is the time to read the same counts and throw them away; for rules by SQL, to
+	// count all events once.
+	Reference time.Duration
+}
+
+// Backtest plays 30 days of mail to 50 variants of the built-in rule, and to 50 rules by
+// SQL, each beside a query that only reads. The calling program must be able to be the
+// engine's child.
 func Backtest(ctx context.Context, opt Options) (BacktestReport, error) {
 	opt = opt.withDefaults()
 	d, stop, err := newDrain(ctx, opt)
@@ -40,20 +48,30 @@ func Backtest(ctx context.Context, opt Options) (BacktestReport, error) {
 		return BacktestReport{}, err
 	}
 	defer stop()
+	var report BacktestReport
+	if report.Stream, err = d.backtestStream(ctx); err != nil {
+		return report, err
+	}
+	report.SQL, err = d.backtestSQL(ctx)
+	return report, err
+}
+
+// backtestStream plays variants of the built-in rule.
+func (d *drain) backtestStream(ctx context.Context) (cost BacktestCost, err error) {
 	const database = "history"
 	cfg, err := d.config(database)
-	if err != nil {
-		return BacktestReport{}, err
+	if err == nil {
+		err = pipeline.MigrateTables(ctx, cfg, zap.NewNop())
 	}
-	if err := pipeline.MigrateTables(ctx, cfg, zap.NewNop()); err != nil {
-		return BacktestReport{}, err
+	if err != nil {
+		return cost, err
 	}
 	to := time.Now().UTC().Truncate(24 * time.Hour)
 	from := to.AddDate(0, 0, -backtestDays)
 	for day := range backtestDays {
 		if _, err := d.ask(ctx, database, "history", "{{day}}", fmt.Sprint(day), "{{from}}", from.AddDate(0, 0, day).Format(clickHouseTime),
 			"{{events}}", fmt.Sprint(backtestDayEvents)); err != nil {
-			return BacktestReport{}, err
+			return cost, err
 		}
 	}
 	rules, err := playback.ReadRules("the benchmark's rules", []byte("rules: [{name: block_spike, min_volume: 5, resolve_below: 0.2}]"))
@@ -61,30 +79,56 @@ func Backtest(ctx context.Context, opt Options) (BacktestReport, error) {
 		rules, err = rules.Sweep(fmt.Sprintf("threshold=0.25:%.2f:0.01", 0.25+0.01*(backtestRules-1)))
 	}
 	if err != nil {
-		return BacktestReport{}, err
+		return cost, err
 	}
-	var report BacktestReport
-	var took, reference []time.Duration
-	for round := range opt.Rounds {
+	cost, err = d.backtest(ctx, cfg, rules, playback.Options{From: from, To: to}, "history_scan")
+	if want := backtestDays * backtestRules; err == nil && cost.Incidents < want { // a spike a day, seen by each rule
+		return cost, fmt.Errorf("play history: %d incidents, want at least %d", cost.Incidents, want)
+	}
+	return cost, err
+}
+
+// backtestSQL plays the rules of Slow.
+func (d *drain) backtestSQL(ctx context.Context) (cost BacktestCost, err error) {
+	const database = "history_sql"
+	cfg, err := d.config(database)
+	if err == nil {
+		err = pipeline.MigrateTables(ctx, cfg, zap.NewNop())
+	}
+	if err != nil {
+		return cost, err
+	}
+	last, err := d.weeks(ctx, database)
+	if err != nil {
+		return cost, err
+	}
+	rules, err := playback.ReadRules("the benchmark's rules", []byte("rules:\n"+slowRuleLines()))
+	if err != nil {
+		return cost, err
+	}
+	to := last.AddDate(0, 0, 1)
+	return d.backtest(ctx, cfg, rules, playback.Options{From: to.AddDate(0, 0, -backtestDays), To: to}, "weeks_scan")
+}
+
+// backtest plays rounds and takes the median.
+func (d *drain) backtest(ctx context.Context, cfg pipeline.Config, rules playback.Rules, opt playback.Options, scan string) (BacktestCost, error) {
+	var costs []BacktestCost
+	for round := range d.opt.Rounds {
 		start := time.Now()
-		if _, err := d.ask(ctx, database, "history_scan", "{{from}}", from.Format(clickHouseTime), "{{to}}", to.Format(clickHouseTime)); err != nil {
-			return BacktestReport{}, err
+		if _, err := d.ask(ctx, cfg.ClickHouse.Database, scan, "{{from}}", opt.From.Format(clickHouseTime), "{{to}}", opt.To.Format(clickHouseTime)); err != nil {
+			return BacktestCost{}, err
 		}
-		reference = append(reference, time.Since(start))
-		start = time.Now()
-		played, err := pipeline.PlayHistory(ctx, cfg, rules, playback.Options{From: from, To: to}, zap.NewNop())
+		c := BacktestCost{Reference: time.Since(start)}
+		start, used := time.Now(), d.processorTime()
+		played, err := pipeline.PlayHistory(ctx, cfg, rules, opt, zap.NewNop())
 		if err != nil {
-			return BacktestReport{}, err
+			return c, err
 		}
-		took = append(took, time.Since(start))
-		report.Messages, report.Incidents = played.Messages, len(played.Incidents)
-		opt.Progress(fmt.Sprintf("round %d/%d: played in %s, read in %s", round+1, opt.Rounds, took[round].Round(time.Millisecond), reference[round].Round(time.Millisecond)))
+		c.Took, c.CPU, c.Messages, c.Incidents = time.Since(start), d.processorTime()-used, played.Messages, len(played.Incidents)
+		d.opt.Progress(fmt.Sprintf("round %d/%d: %d incidents played in %s (%s of processor), read in %s", round+1, d.opt.Rounds, c.Incidents,
+			c.Took.Round(time.Millisecond), c.CPU.Round(time.Millisecond), c.Reference.Round(time.Millisecond)))
+		costs = append(costs, c)
 	}
-	slices.Sort(took)
-	slices.Sort(reference)
-	report.Took, report.Reference = took[len(took)/2], reference[len(reference)/2]
-	if want := backtestDays * backtestRules; report.Incidents < want { // a spike a day, seen by each rule
-		return report, fmt.Errorf("play history: %d incidents, want at least %d", report.Incidents, want)
-	}
-	return report, nil
+	slices.SortFunc(costs, func(a, b BacktestCost) int { return int(a.Took - b.Took) })
+	return costs[len(costs)/2], nil
 }

@@ -62,12 +62,9 @@ func Slow(ctx context.Context, opt Options) (SlowReport, error) {
 	if err != nil {
 		return report, err
 	}
-	last := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -1)
-	for day := range slowDays {
-		from := last.AddDate(0, 0, day+1-slowDays).Format(clickHouseTime)
-		if _, err := d.ask(ctx, database, "weeks", "{{day}}", strconv.Itoa(day), "{{from}}", from, "{{events}}", strconv.Itoa(slowDayEvents)); err != nil {
-			return report, err
-		}
+	last, err := d.weeks(ctx, database)
+	if err != nil {
+		return report, err
 	}
 	report.Events, err = d.number(ctx, run{name: database}, "drained_rows")
 	if err != nil {
@@ -82,6 +79,18 @@ func Slow(ctx context.Context, opt Options) (SlowReport, error) {
 	return report, report.rounds(ctx, &m, cfg, last.Add(20*time.Hour))
 }
 
+// weeks writes five weeks of mail and returns when the last day of them begins.
+func (d *drain) weeks(ctx context.Context, database string) (last time.Time, err error) {
+	last = time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -1)
+	for day := range slowDays {
+		from := last.AddDate(0, 0, day+1-slowDays).Format(clickHouseTime)
+		if _, err := d.ask(ctx, database, "weeks", "{{day}}", strconv.Itoa(day), "{{from}}", from, "{{events}}", strconv.Itoa(slowDayEvents)); err != nil {
+			return last, err
+		}
+	}
+	return last, nil
+}
+
 // slowScopes are what the rules split by and over which window: what a team has.
 func slowScopes() []string {
 	return []string{
@@ -89,8 +98,8 @@ func slowScopes() []string {
 	}
 }
 
-// slowConfig is a configuration with 50 rules.
-func slowConfig() (alerting.Config, error) {
+// slowRuleLines are 50 rules, a line each.
+func slowRuleLines() string {
 	var rules strings.Builder
 	n := 0
 	for _, name := range []string{
@@ -101,12 +110,17 @@ func slowConfig() (alerting.Config, error) {
 			fmt.Fprintf(&rules, "  - {name: r%d, metric: %s, %s, stale_after: 7d}\n", n, name, scope)
 		}
 	}
-	if n != slowRules {
-		return alerting.Config{}, fmt.Errorf("make rules: %d instead of %d", n, slowRules)
-	}
+	return rules.String()
+}
+
+// slowConfig is a configuration with 50 rules.
+func slowConfig() (alerting.Config, error) {
 	cfg, _, err := pipeline.Load(pipeline.Input{
-		File: []byte("alerting:\n  tokens: [a-token-of-benchmarks]\n  sql: {built_in: []}\n  rules:\n" + rules.String()), Name: "benchmark", Services: []pipeline.Name{pipeline.Alerting},
+		File: []byte("alerting:\n  tokens: [a-token-of-benchmarks]\n  sql: {built_in: []}\n  rules:\n" + slowRuleLines()), Name: "benchmark", Services: []pipeline.Name{pipeline.Alerting},
 	})
+	if err == nil && len(cfg.Alerting.Rules) != slowRules {
+		err = fmt.Errorf("make rules: %d instead of %d", len(cfg.Alerting.Rules), slowRules)
+	}
 	return cfg.Alerting, err
 }
 

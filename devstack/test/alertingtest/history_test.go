@@ -23,7 +23,7 @@ func TestBacktest_CountsByCellsWhatTheStatementsCount(t *testing.T) {
 	for at := day.AddDate(0, 0, -29); at.Before(day.AddDate(0, 0, -1)); at = at.Add(2 * time.Hour) {
 		w.sendAny(random, at, 0.1)
 	}
-	for at := day.AddDate(0, 0, -1); at.Before(day.Add(24 * time.Hour)); at = at.Add(7 * time.Minute) {
+	for at := day.AddDate(0, 0, -1); at.Before(day.Add(16 * time.Hour)); at = at.Add(10 * time.Minute) {
 		w.sendAny(random, at, 0.1+0.8*random.Float64()*random.Float64())
 	}
 	from, to := stamp(day.Add(9*time.Hour)), stamp(day.Add(13*time.Hour)) // nothing happened and nothing came
@@ -55,7 +55,7 @@ rules:
 	}
 	var reports [2]playback.Report
 	for i := range reports {
-		reports[i], err = pipeline.PlayHistory(t.Context(), w.config(""), rules, playback.Options{From: day, To: day.Add(16 * time.Hour), Step: time.Hour, Exact: i == 0}, logger(t))
+		reports[i], err = pipeline.PlayHistory(t.Context(), w.config(""), rules, playback.Options{From: day.Add(8 * time.Hour), To: day.Add(15 * time.Hour), Step: time.Hour, Exact: i == 0}, logger(t))
 		if err != nil {
 			t.Fatal(err)
 		}

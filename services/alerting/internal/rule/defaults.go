@@ -29,7 +29,7 @@ func BuiltIn() []Rule {
 		{Name: "complaint_warning", Severity: schemas.SeverityWarning, Metric: metric.ComplaintRate, Threshold: 0.001},
 		{Name: "complaint_critical", Metric: metric.ComplaintRate, Threshold: 0.003},
 		{Name: "hard_bounce_warning", Severity: schemas.SeverityWarning, Metric: metric.HardBounceRate, Threshold: 0.05},
-		{Name: "hard_bounce_critical", Metric: metric.HardBounceRate, Threshold: 0.10},
+		{Name: "hard_bounce_critical", Metric: metric.HardBounceRate, Threshold: 0.10, Confidence: 0.95},
 	}
 	for i := range rules {
 		rules[i] = rules[i].WithDefaults()
