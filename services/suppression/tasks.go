@@ -133,7 +133,8 @@ func (s *Service) openAPI(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	s.api.Open(api.Backend{Reader: s.store, Writer: s.ledger, Follower: s.tail, Epoch: ledger.NewEpoch(s.watch.ID(s.topic))})
+	changes := ledger.Changes{Kafka: s.shared.Kafka, Topic: s.topic, Registry: s.shared.Registry, Log: s.shared.Log}
+	s.api.Open(api.Backend{Reader: s.store, Writer: s.ledger, Follower: s.tail, Changes: changes, Epoch: ledger.NewEpoch(s.watch.ID(s.topic))})
 	s.shared.Log.Info("list has been read", telemetry.Rows(int(s.store.Len())), telemetry.Duration(time.Since(began)))
 	return nil
 }

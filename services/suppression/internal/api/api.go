@@ -74,6 +74,7 @@ type Backend struct {
 	Reader   Reader
 	Writer   Writer
 	Follower Follower
+	Changes  Changes
 	Epoch    ledger.Epoch
 }
 

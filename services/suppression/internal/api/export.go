@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -54,6 +55,7 @@ type selection struct {
 	reason                schemas.SuppressionReason
 	scope, domain, source string
 	from, to              time.Time // added in [from, to)
+	since                 string    // a token; what has changed since
 }
 
 // selected are the parameters of a selection.
@@ -98,7 +100,7 @@ func (s selection) has(addr string, e schemas.SuppressionEntry) bool {
 // reader that is cut off has less than the last line says: an export ends with the
 // trailer Mailstream-Entries, the number of entries.
 func (a *API) export(w http.ResponseWriter, r *http.Request, b *Backend) {
-	values, ok := httpserver.Query(w, r, append([]string{"format"}, selected...)...)
+	values, ok := httpserver.Query(w, r, append([]string{"format", "since_token"}, selected...)...)
 	if !ok {
 		return
 	}
@@ -107,13 +109,26 @@ func (a *API) export(w http.ResponseWriter, r *http.Request, b *Backend) {
 	if err == nil && values.Has("format") && format != "csv" && format != "ndjson" {
 		err = fmt.Errorf("format is neither csv nor ndjson")
 	}
+	want.since = values.Get("since_token")
+	switch {
+	case err != nil:
+	case len(want.since) > tokenBytesMax:
+		err = fmt.Errorf("since_token is longer than %d bytes", tokenBytesMax)
+	case values.Has("since_token") && format == "csv":
+		err = errors.New("format is csv, but changes since a token are ndjson: an address that has left the list has no line in CSV")
+	}
 	if err != nil {
 		refuse(w, err.Error())
 		return
 	}
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Trailer", "Mailstream-Entries")
+	if values.Has("since_token") {
+		a.exportChanges(w, r, b, want)
+		return
+	}
+	if token := tokenOf(b.Epoch, b.Follower.Applied()); token != "" { // before the scan, so that nothing is missed
+		w.Header().Set(exportToken, token)
+	}
+	exportHeaders(w, "")
 	written, err := exportAll(r.Context(), w, b, format, want)
 	if err != nil {
 		if r.Context().Err() == nil {

@@ -10,6 +10,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -28,6 +29,9 @@ type Key [KeyBytes]byte
 
 // String returns the recipient hash.
 func (k Key) String() string { return hex.EncodeToString(k[:]) }
+
+// Compare orders keys as a store does.
+func (k Key) Compare(other Key) int { return bytes.Compare(k[:], other[:]) }
 
 // Next returns the key after k in order; ok is false when k is the last.
 func (k Key) Next() (next Key, ok bool) {
