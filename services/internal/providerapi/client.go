@@ -258,7 +258,7 @@ func pages(page func(n int) (more bool, err error)) error {
 
 // stamp reads a time in one of the forms of providers; zero for none of them.
 func stamp(text string) time.Time {
-	for _, layout := range []string{time.RFC3339Nano, time.RFC1123, time.RFC1123Z, "2006-01-02 15:04:05", "2006-01-02T15:04:05"} {
+	for _, layout := range []string{time.RFC3339Nano, time.RFC1123, time.RFC1123Z, "2006-01-02 15:04:05", "2006-01-02 15:04:05.999999999Z07", "2006-01-02T15:04:05"} {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t.UTC()
 		}

@@ -45,7 +45,7 @@ type Account struct {
 	// Source is the name of the account's source, and of the account here. Required.
 	Source string `yaml:"source"`
 	// Provider is whose account it is: brevo, mailersend, mailgun, mailjet, mandrill,
-	// postmark, sendgrid, ses, sparkpost. Required.
+	// postmark, resend, sendgrid, ses, sparkpost. Required.
 	Provider string `yaml:"provider"`
 	// Key is the API key: of mailjet the key and of ses the access key id. It needs the
 	// right to read suppressions alone. Required.
@@ -142,6 +142,7 @@ func readers() map[string]reader {
 		"mailjet":    {url: "https://api.mailjet.com", secret: true, read: mailjet},
 		"mandrill":   {url: "https://mandrillapp.com", read: mandrill},
 		"postmark":   {url: "https://api.postmarkapp.com", streams: true, read: postmark},
+		"resend":     {url: "https://api.resend.com", read: resend},
 		"sendgrid":   {url: "https://api.sendgrid.com", read: sendgrid},
 		"ses":        {url: "https://email.%s.amazonaws.com", secret: true, region: true, read: ses},
 		"sparkpost":  {url: "https://api.sparkpost.com", read: sparkpost},

@@ -170,6 +170,27 @@ func standIns() map[string]standIn {
 			},
 			want: map[providerapi.Kind]int{providerapi.Bounce: 41, providerapi.Complaint: 41, providerapi.Unsubscribe: 41, providerapi.Manual: 82},
 		},
+		"resend": {
+			account: providerapi.Account{Provider: "resend"}, key: bearer, entries: 205,
+			answer: func(_ string, r *http.Request, entries int) (any, int) {
+				q, from := r.URL.Query(), 0
+				if q.Has("after") {
+					last, err := strconv.Atoi(strings.TrimPrefix(q.Get("after"), "id-"))
+					if err != nil {
+						return nil, 422
+					}
+					from = last + 1
+				}
+				if r.URL.Path != "/suppressions" || q.Get("limit") != "100" {
+					return nil, 422
+				}
+				to := min(from+100, entries)
+				return object{"object": "list", "has_more": to < entries, "data": each(from, to, func(i int) any {
+					return object{"id": fmt.Sprintf("id-%d", i), "email": addr("r", i), "origin": []string{"bounce", "complaint", "manual"}[i%3], "created_at": "2026-03-04 09:15:30.123456+00"}
+				})}, 200
+			},
+			want: map[providerapi.Kind]int{providerapi.Bounce: 69, providerapi.Complaint: 68, providerapi.Manual: 68},
+		},
 		"sparkpost": {
 			account: providerapi.Account{Provider: "sparkpost"}, entries: 25,
 			key: func(r *http.Request, _ []byte) bool { return r.Header.Get("Authorization") == rightKey },
