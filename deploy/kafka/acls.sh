@@ -52,8 +52,8 @@ allow analytics --operation Write --topic "${PREFIX}dead-letter"
 if [ "$DEAD_LETTERS" = yes ]; then # events of what people redrive
 	allow analytics --operation Write --topic "${PREFIX}operations" --topic "${PREFIX}audit" $topics
 fi
-allow suppression --operation Write --topic "${PREFIX}suppressions" --topic "${PREFIX}dead-letter" --topic "${PREFIX}audit"
-allow alerting --operation Write --topic "${PREFIX}rates" --topic "${PREFIX}alerts" --topic "${PREFIX}alert_controls" --topic "${PREFIX}audit"
+allow suppression --operation Write --topic "${PREFIX}suppressions" --topic "${PREFIX}dead-letter"
+allow alerting --operation Write --topic "${PREFIX}rates" --topic "${PREFIX}alerts" --topic "${PREFIX}alert_controls"
 
 # The console writes who looked and who changed what, and reads nothing.
 allow console --operation Write --topic "${PREFIX}audit"

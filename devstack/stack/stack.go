@@ -233,7 +233,7 @@ func (s *Stack) service(name pipeline.Name) pipeline.Task {
 		var once sync.Once
 		cfg := s.cfg
 		if s.opt.FreePorts && name == pipeline.Console {
-			cfg.Console.Suppression.URL, cfg.Console.Alerting.URL = s.URL(pipeline.Suppression), s.URL(pipeline.Alerting)
+			cfg.Console.Suppression.URL, cfg.Console.Alerting.URL, cfg.Console.Analytics.URL = s.URL(pipeline.Suppression), s.URL(pipeline.Alerting), s.URL(pipeline.Analytics)
 			cfg.Console.Ingress.MetricsURL, cfg.Ingress.Listen = s.MetricsURL(pipeline.Ingress), strings.TrimPrefix(s.URL(pipeline.Ingress), "http://")
 		}
 		return pipeline.Run(ctx, cfg, name, s.log, func(svc pipeline.Service) {

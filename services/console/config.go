@@ -23,6 +23,9 @@ type Config struct {
 	Suppression peer.Config `yaml:"suppression"`
 	// Alerting is the API of alerts, at http://127.0.0.1:8083 unless set.
 	Alerting peer.Config `yaml:"alerting"`
+	// Analytics is the API of dead letters, at http://127.0.0.1:8081 unless set; its
+	// token is one of analytics.tokens.
+	Analytics peer.Config `yaml:"analytics"`
 	// Ingress is where the numbers of the ingress are.
 	Ingress Ingress `yaml:"ingress"`
 }
@@ -51,6 +54,7 @@ func Default() Config {
 		Auth:        auth.Default(),
 		Suppression: peer.Config{URL: "http://127.0.0.1:8082"},
 		Alerting:    peer.Config{URL: "http://127.0.0.1:8083"},
+		Analytics:   peer.Config{URL: "http://127.0.0.1:8081"},
 		Ingress:     Ingress{MetricsURL: "http://127.0.0.1:9080/metrics"},
 	}
 }
@@ -62,6 +66,7 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(!c.Auth.Open() || loopback(c.Listen), "auth", "has no way in, and listen %s is not on this host: everybody who reaches it would be admin. Set users, tokens, proxy or oidc", c.Listen)
 	c.Suppression.Validate(p.At("suppression"))
 	c.Alerting.Validate(p.At("alerting"))
+	c.Analytics.Validate(p.At("analytics"))
 	p.Check(c.ClickHouse.Username != "" || !c.ClickHouse.Password.IsSet(), "clickhouse.username", "is empty although there is a password")
 	u, err := url.Parse(c.Ingress.MetricsURL)
 	p.Check(c.Ingress.MetricsURL == "" || err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "",

@@ -94,10 +94,11 @@ func (s *Service) build() error {
 		return err
 	}
 	suppression, alerting, ingress := peer.New("suppression", s.cfg.Suppression), peer.New("alerting", s.cfg.Alerting), peer.NewMetrics(s.cfg.Ingress.MetricsURL)
-	s.life.ClosesPlain("connections to services", func() { suppression.Close(); alerting.Close(); ingress.Close() })
+	analytics := peer.New("analytics", s.cfg.Analytics)
+	s.life.ClosesPlain("connections to services", func() { suppression.Close(); alerting.Close(); analytics.Close(); ingress.Close() })
 	topic := schemas.AuditTopic(kc.TopicPrefix)
 	site, err := page.New(page.Options{
-		Gate: gate, History: history.New(client, restricted), Suppression: suppression, Alerting: alerting, Ingress: ingress,
+		Gate: gate, History: history.New(client, restricted), Suppression: suppression, Alerting: alerting, Analytics: analytics, Ingress: ingress,
 		World: s.world, Trail: trail{audit.New(kc.TopicPrefix, producer, log)}, Hash: s.hash, Now: time.Now, Log: telemetry.Throttled(log, telemetry.ByName),
 	})
 	if err != nil {

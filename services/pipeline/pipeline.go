@@ -85,7 +85,7 @@ func directory() []entry {
 		{Backtest, []string{"clickhouse", "alerting"}, nil},
 		{TestReceiver, []string{"alerting"}, nil},
 		{ForgetPeople, []string{"kafka", "clickhouse", "privacy"}, nil},
-		{ExportSubject, []string{"clickhouse", "privacy"}, nil},
+		{ExportSubject, []string{"kafka", "clickhouse", "privacy"}, nil},
 		{Unsubscribe, []string{"ingress"}, nil},
 		{Sync, []string{"providers"}, nil},
 		{Replay, []string{"kafka", "clickhouse", "privacy", "state", "ingress"}, nil},

@@ -130,7 +130,7 @@ func stopWorlds() error {
 func (w *world) console(t *testing.T, environ ...string) string {
 	t.Helper()
 	base := w.stack.Config()
-	base.Console.Suppression.URL, base.Console.Alerting.URL = w.stack.URL(pipeline.Suppression), w.stack.URL(pipeline.Alerting)
+	base.Console.Suppression.URL, base.Console.Alerting.URL, base.Console.Analytics.URL = w.stack.URL(pipeline.Suppression), w.stack.URL(pipeline.Alerting), w.stack.URL(pipeline.Analytics)
 	base.Console.Ingress.MetricsURL = w.stack.MetricsURL(pipeline.Ingress)
 	base.Console.Listen, base.Console.MetricsListen = "127.0.0.1:0", "off"
 	cfg, _, err := pipeline.Load(pipeline.Input{Environ: environ, Base: &base})

@@ -176,6 +176,11 @@ func (c *command) showLetter() *cobra.Command {
 				return err
 			}
 			defer func() { _ = history.Close() }() // nothing was written
+			if raw {
+				if err := history.Trail.Note(cmd.Context(), audit.Entry{By: c.who(), Role: audit.RoleCommand, Action: "dead_letters.raw", Object: ids[0]}); err != nil {
+					return err
+				}
+			}
 			letter, ok, err := history.Letters.Get(cmd.Context(), ids[0], raw)
 			if err != nil {
 				return err

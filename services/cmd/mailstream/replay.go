@@ -222,6 +222,10 @@ func (c *command) printListed(d replay.Doubts) error {
 
 func (c *command) publishReplay(ctx context.Context, r *replay.Replay, progress replay.Progress, f *replayFlags, history *pipeline.History) error {
 	shown := time.Now()
+	entry := audit.Entry{By: c.who(), Role: audit.RoleCommand, Action: "events." + f.name(), Object: progress.Operation}
+	if err := history.Trail.Note(ctx, entry); err != nil {
+		return err
+	}
 	fmt.Fprintf(c.stderr, "operation %s, position in %s\n", progress.Operation, f.position)
 	progress, err := r.Run(ctx, progress, replay.Options{
 		Kafka: history.Kafka, Prefix: history.Prefix, Rate: f.rate, File: f.position, Expand: history.Expand,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/pipeline"
 	"github.com/mailstream/mailstream/services/subject"
 )
@@ -52,6 +53,13 @@ out by analytics, or run it again. docs/erasure.md has the deadlines.`,
 			}
 			if !asJSON {
 				f.Progress = func(now subject.Forgotten) { fmt.Fprintln(c.stderr, progress(now)) }
+			}
+			entry := audit.Entry{By: c.who(), Role: audit.RoleCommand, Action: "person.forget", Note: f.Reason}
+			if f.DryRun {
+				entry.Action = "person.count"
+			}
+			if err := pipeline.NotePeople(cmd.Context(), cfg, entry, f.Addresses...); err != nil {
+				return fmt.Errorf("forget: %w", err)
 			}
 			done, err := pipeline.Forget(cmd.Context(), cfg, f, log)
 			if errors.Is(err, subject.ErrAddress) || errors.Is(err, subject.ErrReason) || errors.Is(err, subject.ErrTooMany) {
@@ -133,6 +141,10 @@ has index.html, which a person can read, and the same as JSON lines.`,
 			cfg, log, err := c.load(pipeline.ExportSubject)
 			if err != nil {
 				return err
+			}
+			entry := audit.Entry{By: c.who(), Role: audit.RoleCommand, Action: "person.export"}
+			if err := pipeline.NotePeople(cmd.Context(), cfg, entry, address); err != nil {
+				return fmt.Errorf("subject-export: %w", err)
 			}
 			// Beside the target first, so that a run that fails leaves nothing that looks whole.
 			file, err := os.CreateTemp(filepath.Dir(out), ".subject-export-*")

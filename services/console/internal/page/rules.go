@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
-	"github.com/mailstream/mailstream/services/console/internal/auth"
 	"github.com/mailstream/mailstream/services/console/internal/history"
 )
 
@@ -67,43 +66,4 @@ func (s *Site) backtest(v *visit) (view, error) {
 	}
 	d.Trials = trials
 	return view{name: "rules", title: "Rules", data: d}, nil
-}
-
-type lettersData struct {
-	Now     time.Time         `json:"now"`
-	Source  string            `json:"source,omitempty"`
-	Groups  []history.Letters `json:"groups"`
-	Cut     bool              `json:"cut"`
-	Samples bool              `json:"samples"` // the reader's role may see them
-	Known   bool              `json:"-"`
-}
-
-func (s *Site) deadLetters(v *visit) (view, error) {
-	q, err := v.only("source")
-	if err != nil {
-		return view{}, err
-	}
-	d := lettersData{Now: s.Now().UTC(), Source: q.Get("source"), Samples: v.user.May(auth.Support), Groups: []history.Letters{}}
-	groups, cut, err := s.History.DeadLetters(v.Context(), d.Source)
-	d.Known = !s.notice(v, "ClickHouse", err)
-	d.Groups, d.Cut = append(d.Groups, groups...), cut
-	for i := range d.Groups {
-		switch {
-		case !d.Samples:
-			d.Groups[i].Sample = ""
-		case !v.user.May(roleWhole):
-			d.Groups[i].Sample = Redact(d.Groups[i].Sample)
-		}
-		d.Groups[i].Detail = Redact(d.Groups[i].Detail)
-	}
-	return view{name: "deadletters", title: "Dead letters", data: d}, nil
-}
-
-// redrive and discard wait for the service that does it.
-func (s *Site) redrive(*visit) (view, error) { return view{}, byCommand("redrive") }
-
-func (s *Site) discard(*visit) (view, error) { return view{}, byCommand("discard") }
-
-func byCommand(word string) error {
-	return fault{http.StatusNotImplemented, "This is done by a command", "The console cannot do it: it holds no key of the ingress.", "Run `mailstream dead-letters " + word + "` on a host that may."}
 }

@@ -88,6 +88,7 @@ type Options struct {
 	History     *history.Reader
 	Suppression *peer.Client
 	Alerting    *peer.Client
+	Analytics   *peer.Client // for dead letters
 	Ingress     *peer.Metrics
 	World       World
 	Trail       Trail
@@ -155,18 +156,19 @@ func (s *Site) routes() map[string]route {
 		"GET /dead-letters":           {auth.Viewer, s.deadLetters},
 		"GET /rules":                  {auth.Viewer, s.rules},
 		// The forms.
-		"POST /search":                 {auth.Support, s.search},
-		"POST /suppressions/check":     {auth.Support, s.checkAddress},
-		"POST /suppressions/add":       {auth.Operator, s.addSuppression},
-		"POST /suppressions/lift":      {auth.Operator, s.liftSuppression},
-		"POST /suppressions/import":    {auth.Admin, s.importSuppressions},
-		"POST /incidents/{id}/ack":     {auth.Operator, s.acknowledge},
-		"POST /incidents/{id}/notes":   {auth.Operator, s.note},
-		"POST /incidents/{id}/silence": {auth.Operator, s.silence},
-		"POST /silences/{id}/end":      {auth.Operator, s.endSilence},
-		"POST /rules/backtest":         {auth.Viewer, s.backtest},
-		"POST /dead-letters/redrive":   {auth.Operator, s.redrive},
-		"POST /dead-letters/discard":   {auth.Admin, s.discard},
+		"POST /search":                            {auth.Support, s.search},
+		"POST /suppressions/check":                {auth.Support, s.checkAddress},
+		"POST /suppressions/add":                  {auth.Operator, s.addSuppression},
+		"POST /suppressions/lift":                 {auth.Operator, s.liftSuppression},
+		"POST /suppressions/import":               {auth.Admin, s.importSuppressions},
+		"POST /incidents/{id}/ack":                {auth.Operator, s.acknowledge},
+		"POST /incidents/{id}/notes":              {auth.Operator, s.note},
+		"POST /incidents/{id}/silence":            {auth.Operator, s.silence},
+		"POST /silences/{id}/end":                 {auth.Operator, s.endSilence},
+		"POST /rules/backtest":                    {auth.Viewer, s.backtest},
+		"POST /dead-letters/redrive":              {auth.Operator, s.redrive},
+		"POST /dead-letters/operations/{id}/stop": {auth.Operator, s.stopOperation},
+		"POST /dead-letters/discard":              {auth.Admin, s.discard},
 	}
 }
 

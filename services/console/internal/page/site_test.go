@@ -103,7 +103,7 @@ func newDesk(tb testing.TB) *desk {
 		tb.Fatal(err)
 	}
 	options := Options{
-		Gate: gate, History: history.New(db, false), Suppression: peer.New("suppression", reached), Alerting: peer.New("alerting", reached), Ingress: peer.NewMetrics(""),
+		Gate: gate, History: history.New(db, false), Suppression: peer.New("suppression", reached), Alerting: peer.New("alerting", reached), Analytics: peer.New("analytics", reached), Ingress: peer.NewMetrics(""),
 		World: World{Sources: []Source{{"shop", "sendgrid"}}}, Trail: d, Now: func() time.Time { return d.now }, Log: zap.NewNop(),
 		Hash: func(address string) (string, error) {
 			if !strings.Contains(address, "@") {

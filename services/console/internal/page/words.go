@@ -234,7 +234,7 @@ func doneWords() map[string]string {
 	return map[string]string{
 		"added": "The address is on the list.", "lifted": "The suppression was lifted.", "acknowledged": "You have acknowledged the incident.",
 		"noted": "Your note was added.", "silenced": "The silence holds.", "ended": "The silence has ended.", "imported": "The file was imported.",
-		"redriven": "The dead letters are on their way through the pipeline.", "discarded": "The dead letters were discarded.",
+		"redriven": "The dead letters are on their way through the pipeline.", "discarded": "The dead letters are being discarded.", "stopped": "The operation stops.",
 	}
 }
 

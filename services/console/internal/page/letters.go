@@ -1,0 +1,148 @@
+package page
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/console/internal/auth"
+	"github.com/mailstream/mailstream/services/console/internal/history"
+)
+
+type lettersData struct {
+	Now     time.Time         `json:"now"`
+	Source  string            `json:"source,omitempty"`
+	Groups  []history.Letters `json:"groups"`
+	Cut     bool              `json:"cut"`
+	Samples bool              `json:"samples"` // the reader's role may see them
+	Known   bool              `json:"-"`
+	// Operations are the latest ones, of the console and of commands.
+	Operations []schemas.Operation `json:"operations"`
+	Can        bool                `json:"can_operate"` // analytics takes operations
+	Plan       *lettersPlan        `json:"plan,omitempty"`
+}
+
+// Running says whether an operation is under way.
+func (d lettersData) Running() bool {
+	for _, op := range d.Operations {
+		if op.State == schemas.OperationRunning {
+			return true
+		}
+	}
+	return false
+}
+
+// lettersPlan is what an operation would do.
+type lettersPlan struct {
+	Kind    string           `json:"kind"`
+	Letters int64            `json:"letters"`
+	Passed  int64            `json:"passed"`
+	Events  int64            `json:"events"`
+	Failed  int64            `json:"failed"`
+	Faults  map[string]int64 `json:"faults"`
+	Cut     bool             `json:"cut"`
+}
+
+// operationsShown is how many operations the page has.
+const operationsShown = 10
+
+func (s *Site) deadLetters(v *visit) (view, error) {
+	q, err := v.only("source")
+	if err != nil {
+		return view{}, err
+	}
+	return view{name: "deadletters", title: "Dead letters", data: s.letters(v, q.Get("source"))}, nil
+}
+
+// letters loads the page.
+func (s *Site) letters(v *visit, source string) lettersData {
+	d := lettersData{Now: s.Now().UTC(), Source: source, Samples: v.user.May(auth.Support), Groups: []history.Letters{}, Operations: []schemas.Operation{}, Can: s.Analytics.Configured()}
+	var (
+		groups                 []history.Letters
+		answer                 struct{ Operations []schemas.Operation }
+		groupsErr, operateErrs error
+	)
+	parts := parallel{}
+	parts.add(func(ctx context.Context) { groups, d.Cut, groupsErr = s.History.DeadLetters(ctx, d.Source) })
+	if d.Can {
+		parts.add(func(ctx context.Context) {
+			operateErrs = s.Analytics.Get(ctx, "/v1/dead-letters/operations", &answer)
+		})
+	}
+	parts.run(v.Context())
+	d.Known = !s.notice(v, "ClickHouse", groupsErr)
+	s.notice(v, "The analytics service", operateErrs)
+	d.Groups = append(d.Groups, groups...)
+	d.Operations = append(d.Operations, answer.Operations[:min(len(answer.Operations), operationsShown)]...)
+	for i := range d.Groups {
+		switch {
+		case !d.Samples:
+			d.Groups[i].Sample = ""
+		case !v.user.May(roleWhole):
+			d.Groups[i].Sample = Redact(d.Groups[i].Sample)
+		}
+		d.Groups[i].Detail = Redact(d.Groups[i].Detail)
+	}
+	return d
+}
+
+// redrive has analytics make events of the dead letters of one kind.
+func (s *Site) redrive(v *visit) (view, error) {
+	return s.operate(v, schemas.OperationRedrive, "redriven")
+}
+
+// discard has analytics close the dead letters of one kind.
+func (s *Site) discard(v *visit) (view, error) {
+	return s.operate(v, schemas.OperationDiscard, "discarded")
+}
+
+// operate begins an operation on the dead letters of one kind, or says what it would do.
+func (s *Site) operate(v *visit, kind, done string) (view, error) {
+	note, err := v.text("note")
+	if err != nil {
+		return view{}, err
+	}
+	reason, service := v.PostForm.Get("reason"), v.PostForm.Get("service")
+	if reason == "" || service == "" {
+		return view{}, badInput("It is not said which dead letters.", "Send service and reason, as the forms of the page do; nothing was changed.")
+	}
+	if kind == schemas.OperationDiscard && note == "" {
+		return view{}, badInput("To discard needs a note: why are they of no use?", "Write why; nothing was changed.")
+	}
+	if !s.Analytics.Configured() {
+		return view{}, fault{http.StatusServiceUnavailable, "This is done by a command", "No token lets the console in at analytics (console.analytics.token).", "Run `mailstream dead-letters " + kind + "` on a host that may; nothing was changed."}
+	}
+	dry := v.PostForm.Get("dry_run") == "true"
+	body := map[string]any{
+		"service": service, "reason": reason, "provider": v.PostForm.Get("provider"), "source": v.PostForm.Get("source"),
+		"by": cmp.Or(v.user.Name, "console"), "note": note, "dry_run": dry,
+	}
+	path := "/v1/dead-letters/" + kind
+	if dry {
+		plan := lettersPlan{Kind: kind}
+		if err := s.Analytics.Send(v.Context(), http.MethodPost, path, body, &plan); err != nil {
+			return view{}, err
+		}
+		d := s.letters(v, "")
+		d.Plan = &plan
+		return view{name: "deadletters", title: "Dead letters", data: d}, nil
+	}
+	var op schemas.Operation
+	err = s.change(v, Entry{Action: "dead_letters." + kind, Object: service + "/" + reason, Note: note}, func() error {
+		return s.Analytics.Send(v.Context(), http.MethodPost, path, body, &op)
+	})
+	return view{goTo: "/dead-letters?done=" + done, data: op}, err
+}
+
+// stopOperation has whoever does an operation stop.
+func (s *Site) stopOperation(v *visit) (view, error) {
+	id := v.PathValue("id")
+	err := s.change(v, Entry{Action: "dead_letters.stop", Object: id}, func() error {
+		body := map[string]any{"by": cmp.Or(v.user.Name, "console")}
+		return s.Analytics.Send(v.Context(), http.MethodPost, "/v1/dead-letters/operations/"+url.PathEscape(id)+"/stop", body, nil)
+	})
+	return view{goTo: "/dead-letters?done=stopped"}, err
+}
