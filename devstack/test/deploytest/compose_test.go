@@ -24,7 +24,7 @@ const root = "../../.."
 var oneShots = []string{"topics", "migrate"}
 
 // ours are the services of our own image that stay, with their ports.
-var ours = map[string]string{"ingress": "8080", "analytics": "8081", "suppression": "8082", "alerting": "8083"}
+var ours = map[string]string{"ingress": "8080", "analytics": "8081", "suppression": "8082", "alerting": "8083", "console": "8088"}
 
 // metricsPort is where the metrics of the service at port are.
 func metricsPort(port string) string { return strings.Replace(port, "8", "9", 1) }
@@ -79,6 +79,7 @@ func TestCompose_StartsInOrder(t *testing.T) {
 		"analytics":   {"topics": done, "migrate": done},
 		"suppression": {"topics": done},
 		"alerting":    {"topics": done},
+		"console":     {"topics": done, "migrate": done},
 		"slack":       {},
 	}
 	got := map[string]map[string]string{}
@@ -101,6 +102,7 @@ func TestCompose_PublishesOnlyWhatAPersonUsesAndOnlyToThisHost(t *testing.T) {
 		"ingress":     {"127.0.0.1:8080:8080"},
 		"suppression": {"127.0.0.1:8082:8082"},
 		"alerting":    {"127.0.0.1:8083:8083"},
+		"console":     {"127.0.0.1:8088:8088"},
 	}
 	want["slack"] = []string{"127.0.0.1:8089:8089"}
 	for _, env := range []map[string]string{nil, {"INGRESS_BIND": "0.0.0.0"}} {
@@ -140,7 +142,7 @@ const published = "dev-only-change-me"
 // secretNames are the variables that production wants set by a person.
 func secretNames() []string {
 	return []string{
-		"ALERTING_TOKEN", "CLICKHOUSE_ANALYST_PASSWORD", "CLICKHOUSE_PASSWORD", "MAILJET_HOOK_PASSWORD",
+		"ALERTING_TOKEN", "ANALYTICS_TOKEN", "CLICKHOUSE_ANALYST_PASSWORD", "CLICKHOUSE_PASSWORD", "CONSOLE_USERS", "MAILJET_HOOK_PASSWORD",
 		"MAILSTREAM_PEPPER", "SLACK_WEBHOOK_URL", "SUPPRESSION_TOKEN",
 	}
 }
@@ -152,6 +154,7 @@ func filled(t *testing.T) map[string]string {
 	for _, name := range secretNames() {
 		env[name] = "1f0c9d7e5b3a2846" + strings.ToLower(name)
 	}
+	env["CONSOLE_USERS"] = "ana:admin:$2b$10$eP11iO00qNK/QDYxHh8ETeOE5yvoKezReopp2SaQYTYy8aMtccgOq"
 	env["SLACK_WEBHOOK_URL"] = "https://hooks.slack.com/services/T/B/x"
 	return env
 }
