@@ -61,7 +61,7 @@ test: ## every test that needs neither Docker nor a JVM
 
 test-browser: ## the pages of the console in a real Chromium, which has to be installed; PICTURES=folder for pictures of them
 	@go run ./devstack/cmd/fetch
-	$(TEST) -parallel 4 -count=1 -tags browser ./devstack/test/browsertest
+	@export PICTURES="$${PICTURES:+$$(realpath -m "$$PICTURES")}"; $(TEST) -parallel 4 -count=1 -tags browser ./devstack/test/browsertest
 
 test-kafka: ## end to end on Apache Kafka; KAFKA_BROKERS=host:port for one that runs
 	@go run ./devstack/cmd/fetch

@@ -22,9 +22,9 @@ const (
 	gone       = "gone@lift.example"      // hard bounce, to be lifted
 	keys       = "keys@lift.example"      // hard bounce, to be lifted by keyboard
 	mallory    = "mallory@script.example" // every field of whose mail is a script
-	domainAck  = "ack.example"
-	domainHush = "hush.example"
-	domainNote = "note.example"
+	domainAck  = "laposte.example"
+	domainHush = "seznam.example"
+	domainNote = "libero.example"
 	domainShow = "web.de" // for the pictures
 )
 

@@ -46,7 +46,7 @@
     const size = () => ({ width: Math.max(200, Math.floor(figure.clientWidth - 36)), height: 240 });
     if (figure.uplot) figure.uplot.destroy();
     box.textContent = "";
-    const plot = new uPlot({ ...size(), series: [{ label: "at", value: (_, v) => (v == null ? "–" : zone.format(new Date(v * 1000))) }, ...series], axes: [{ ...axis, values: (_, at, __, ___, step) => at.map((one) => moment(one, step)) }, { ...axis, size: 58, values: (_, vs) => vs.map(text) }],
+    const plot = new uPlot({ ...size(), series: [{ label: "at", value: (_, v) => (v == null ? "–" : zone.format(new Date(v * 1000))) }, ...series], axes: [{ ...axis, space: 90, incrs: [60, 120, 300, 600, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800, 2419200], values: (_, at, __, ___, step) => at.map((one) => moment(one, step)) }, { ...axis, size: 58, values: (_, vs) => vs.map(text) }],
       scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } }, cursor: { drag: { x: true, y: false } } }, data, box);
     figure.uplot = plot;
     new ResizeObserver(() => plot.setSize(size())).observe(figure);
