@@ -136,7 +136,7 @@ func (s *Service) build(opt options) error {
 	s.controls = &controls.Store{Set: controls.NewSet(s.cfg.Maintenance), Topic: topic, Publisher: s.producer, Log: s.said}
 	s.receivers(opt)
 	if len(s.cfg.Tokens) == 0 {
-		s.log.Warn("no token is configured: the alerts api lets nobody in")
+		s.log.Warn("no token is configured, so the alerts api refuses every request: set alerting.tokens")
 	}
 	if err := s.stages(opt); err != nil {
 		return err

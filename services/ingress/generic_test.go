@@ -73,7 +73,7 @@ func mac(parts ...string) []byte {
 
 // recipe is a signed sample and where its events go.
 type recipe struct {
-	source string // and what stands behind it in the path
+	source string // and what follows it in the path
 	body   string
 	header map[string]string
 	topics []string // one an event

@@ -130,7 +130,7 @@ func TestIngress_TellsAProbeFromAnEventInTheURL(t *testing.T) {
 	}
 }
 
-// TestIngress_KeepsNoSecretOfTheURL takes an event whose secret stands among its
+// TestIngress_KeepsNoSecretOfTheURL takes an event whose secret is among its
 // parameters.
 func TestIngress_KeepsNoSecretOfTheURL(t *testing.T) {
 	t.Parallel()

@@ -160,7 +160,7 @@ func TestLoad_RefusesTwoListenersAtOnePlaceOfOneProcess(t *testing.T) {
 	}
 }
 
-// Units are taken alike wherever a duration or a size stands.
+// Units are taken alike wherever there is a duration or a size.
 func TestLoad_TakesDaysAndUnitsEverywhere(t *testing.T) {
 	t.Parallel()
 	in := pipeline.Input{File: fmt.Appendf(nil, base, "state"), Environ: environment("MAILSTREAM_KAFKA_TOPICS_RETENTION=7d", "MAILSTREAM_ANALYTICS_RETENTION_EVENTS=1w",

@@ -77,7 +77,7 @@ func (c *Classifier) readLists(text []byte) error {
 			}
 			c.lists = append(c.lists, entry)
 		} else if l.Name != "" || l.Page != "" {
-			return fmt.Errorf("%s stands there twice with a name or page", l.Slug)
+			return fmt.Errorf("%s is listed twice with a name or page", l.Slug)
 		}
 		r := rule{level: sure, list: int16(at)}
 		if l.Level != "" {

@@ -16,7 +16,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/webhooksign"
 )
 
-// at is a clock that stands at a Unix second.
+// at is a clock fixed at a Unix second.
 func at(seconds int64) func() time.Time {
 	return func() time.Time { return time.Unix(seconds, 0) }
 }

@@ -394,7 +394,7 @@ func (p *part) knowsAlerts(applied map[int32]int64) bool {
 	return true
 }
 
-// unstick reads with a new connection when a partition stands still although a
+// unstick reads with a new connection when a partition makes no progress although a
 // mark says that there is more.
 func (e *Evaluator) unstick() error {
 	stuck := false

@@ -19,7 +19,7 @@ const (
 	bearer   = "a-token-of-the-tests"
 )
 
-// gate makes one whose clock stands at now.
+// gate makes one whose clock shows now.
 func gate(t *testing.T, now *time.Time, change func(*Config)) *Gate {
 	t.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcryptCostMin)

@@ -47,7 +47,7 @@ type Answers struct {
 }
 
 // Failures is what a provider calls a failure. It is called in words, separated by "|",
-// each of which stands in a field of its own.
+// each of which is in a field of its own.
 type Failures struct {
 	// Request is the template of a request about one failure; see Failure for what is in
 	// it. It has the functions json and query, which write a text as JSON and as a part
