@@ -23,7 +23,7 @@ import (
 )
 
 // forget runs `forget` on w.
-func (w *world) forget(t *testing.T, f subject.Forget) subject.Forgotten {
+func (w *world) forget(t testing.TB, f subject.Forget) subject.Forgotten {
 	t.Helper()
 	f.Wait = servicetest.Patience
 	done, err := pipeline.Forget(t.Context(), w.cfg, f, logger(t))
@@ -38,12 +38,22 @@ func resident(n int) string { return fmt.Sprintf("resident.%d@example.com", n) }
 
 // settle fills w with what n people leave: events of every type that matters, a row
 // on the list, and dead letters in several encodings.
-func (w *world) settle(t *testing.T, hash func(string) string, people int) {
+func (w *world) settle(t testing.TB, hash func(string) string, people int) {
+	t.Helper()
+	w.settleAs(t, hash, people, resident)
+	servicetest.Eventually(t, "all rows", func() bool {
+		got, err := w.ask("SELECT (SELECT count() FROM events), (SELECT count() FROM suppressions), (SELECT count() FROM dead_letters)")
+		return err == nil && got == fmt.Sprintf("%d\t%d\t%d", 4*people, people, people)
+	})
+}
+
+// settleAs publishes what settle does of people with these addresses.
+func (w *world) settleAs(t testing.TB, hash func(string) string, people int, addressOf func(int) string) {
 	t.Helper()
 	var events []schemas.Event
 	var recs []*kgo.Record
 	for n := range people {
-		address := resident(n)
+		address := addressOf(n)
 		for i, typ := range []schemas.Type{schemas.Delivered, schemas.Opened, schemas.Clicked, schemas.Bounced} {
 			at := time.Date(2026, 11, 18+n%3, 10+i, n%60, 0, 0, time.UTC)
 			events = append(events, schemas.Event{
@@ -72,20 +82,16 @@ func (w *world) settle(t *testing.T, hash func(string) string, people int) {
 	}
 	w.publish(t, events...)
 	w.produce(t, recs...)
-	servicetest.Eventually(t, "all rows", func() bool {
-		got, err := w.ask("SELECT (SELECT count() FROM events), (SELECT count() FROM suppressions), (SELECT count() FROM dead_letters)")
-		return err == nil && got == fmt.Sprintf("%d\t%d\t%d", 4*people, people, people)
-	})
 }
 
 // rates is every count there is.
-func (w *world) rates(t *testing.T) string {
+func (w *world) rates(t testing.TB) string {
 	t.Helper()
 	return w.sql(t, "SELECT * FROM rates_1h ORDER BY ALL") + w.sql(t, "SELECT * FROM rates_1m ORDER BY ALL")
 }
 
 // hasher gives the recipient hash of an address, as the services do.
-func hasher(t *testing.T, cfg pipeline.Config) func(string) string {
+func hasher(t testing.TB, cfg pipeline.Config) func(string) string {
 	t.Helper()
 	hash, err := pipeline.Hasher(cfg)
 	if err != nil {
@@ -94,7 +100,7 @@ func hasher(t *testing.T, cfg pipeline.Config) func(string) string {
 	return hash
 }
 
-func forgetWorld(t *testing.T) (w *world, hash func(string) string) {
+func forgetWorld(t testing.TB) (w *world, hash func(string) string) {
 	t.Helper()
 	w = newWorld(t, `analytics: {listen: "127.0.0.1:0", flush_interval: 50ms, erase_interval: 1s, seal_interval: 1s, seal_rest: 2s}`,
 		`privacy: {pepper: 0123456789abcdef0123456789abcdef}`)
@@ -163,7 +169,7 @@ func TestForget_LeavesNoTraceAndEveryRate(t *testing.T) {
 }
 
 // isForgotten looks for the first gone of people in every table.
-func (w *world) isForgotten(t *testing.T, gone, people int) {
+func (w *world) isForgotten(t testing.TB, gone, people int) {
 	t.Helper()
 	w.wantSQL(t, "SELECT count() FROM events", fmt.Sprint(4*people))
 	w.wantSQL(t, "SELECT count() FROM messages", fmt.Sprint(people-gone))

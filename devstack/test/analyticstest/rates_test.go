@@ -21,7 +21,7 @@ const (
 )
 
 // agree checks that the rates are the counts of events.
-func (w *world) agree(t *testing.T, when string) {
+func (w *world) agree(t testing.TB, when string) {
 	t.Helper()
 	want := w.sql(t, perHourFromEvents)
 	for name, query := range map[string]string{"rates_1h": perHourFromRates, "rates_1m": perHourFromMinutes} {

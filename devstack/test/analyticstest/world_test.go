@@ -56,10 +56,17 @@ type world struct {
 
 // newWorld starts a broker, makes the topics and migrates a fresh database.
 // Lines of extra replace sections of the configuration.
-func newWorld(t *testing.T, extra ...string) *world {
+func newWorld(t testing.TB, extra ...string) *world {
 	t.Helper()
 	w := &world{engine: enginetest.Start(t), database: enginetest.Database(t)}
 	w.startBroker(t)
+	w.prepare(t, extra...)
+	return w
+}
+
+// prepare makes the topics of w and its tables.
+func (w *world) prepare(t testing.TB, extra ...string) {
+	t.Helper()
 	w.cfg = w.config(t, w.engine.URL(), extra...)
 	if err := pipeline.ApplyTopics(t.Context(), w.cfg, logger(t)); err != nil {
 		t.Fatal(err)
@@ -67,12 +74,11 @@ func newWorld(t *testing.T, extra ...string) *world {
 	if err := pipeline.MigrateTables(t.Context(), w.cfg, logger(t)); err != nil {
 		t.Fatal(err)
 	}
-	return w
 }
 
-func logger(t *testing.T) *zap.Logger { return zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)) }
+func logger(t testing.TB) *zap.Logger { return zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)) }
 
-func (w *world) startBroker(t *testing.T) {
+func (w *world) startBroker(t testing.TB) {
 	t.Helper()
 	b := broker.New(broker.Config{Listen: "127.0.0.1:0", DataDir: filepath.Join(t.TempDir(), "kafka")}, zap.NewNop())
 	servicetest.Start(t, b)
@@ -88,7 +94,7 @@ func (w *world) startBroker(t *testing.T) {
 // wait that long for an hour to be sealed.
 const shortRest = ", seal_rest: 2s"
 
-func (w *world) config(t *testing.T, url string, extra ...string) pipeline.Config {
+func (w *world) config(t testing.TB, url string, extra ...string) pipeline.Config {
 	t.Helper()
 	text := append([]string{
 		fmt.Sprintf("kafka: {brokers: [%q], topics: {partitions: 4}}", w.brokers),
@@ -113,7 +119,7 @@ func (w *world) config(t *testing.T, url string, extra ...string) pipeline.Confi
 }
 
 // analytics runs the service until the test ends or stop is called.
-func (w *world) analytics(t *testing.T) (svc pipeline.Service, stop func()) {
+func (w *world) analytics(t testing.TB) (svc pipeline.Service, stop func()) {
 	t.Helper()
 	svc, err := pipeline.New(w.cfg, pipeline.Analytics, logger(t))
 	if err != nil {
@@ -123,7 +129,7 @@ func (w *world) analytics(t *testing.T) (svc pipeline.Service, stop func()) {
 }
 
 // stopper is for a test that ends what it runs before it ends itself.
-func stopper(t *testing.T, r *servicetest.Running) (stop func()) {
+func stopper(t testing.TB, r *servicetest.Running) (stop func()) {
 	return func() {
 		t.Helper()
 		if err := r.Stop(); err != nil {
@@ -134,7 +140,7 @@ func stopper(t *testing.T, r *servicetest.Running) (stop func()) {
 
 // publish writes events, each to the topic of its type, and waits for the
 // acknowledgement of all.
-func (w *world) publish(t *testing.T, events ...schemas.Event) {
+func (w *world) publish(t testing.TB, events ...schemas.Event) {
 	t.Helper()
 	recs := make([]*kgo.Record, len(events))
 	for i := range events {
@@ -151,7 +157,7 @@ func record(e *schemas.Event) *kgo.Record {
 	}
 }
 
-func (w *world) produce(t *testing.T, recs ...*kgo.Record) {
+func (w *world) produce(t testing.TB, recs ...*kgo.Record) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), servicetest.Patience)
 	defer cancel()
@@ -161,7 +167,7 @@ func (w *world) produce(t *testing.T, recs ...*kgo.Record) {
 }
 
 // sql asks and returns the answer as TabSeparated without the last line feed.
-func (w *world) sql(t *testing.T, query string) string {
+func (w *world) sql(t testing.TB, query string) string {
 	t.Helper()
 	got, err := w.ask(query)
 	if err != nil {
@@ -198,7 +204,7 @@ func (w *world) askAs(user, query, readonly string) (string, error) {
 }
 
 // wantSQL waits until query gives want.
-func (w *world) wantSQL(t *testing.T, query, want string) {
+func (w *world) wantSQL(t testing.TB, query, want string) {
 	t.Helper()
 	var got string
 	servicetest.EventuallyOr(t, func() bool { got = w.sql(t, query); return got == want }, func() string {
@@ -206,7 +212,7 @@ func (w *world) wantSQL(t *testing.T, query, want string) {
 	})
 }
 
-func mustJSON(t *testing.T, v any) []byte {
+func mustJSON(t testing.TB, v any) []byte {
 	t.Helper()
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -216,7 +222,7 @@ func mustJSON(t *testing.T, v any) []byte {
 }
 
 // insertNative posts body as the data of an insert and returns the status.
-func (w *world) insertNative(t *testing.T, statement string, body []byte) int {
+func (w *world) insertNative(t testing.TB, statement string, body []byte) int {
 	t.Helper()
 	to := w.engine.URL() + "/?" + url.Values{"database": {w.database}, "query": {statement}}.Encode()
 	res, err := http.Post(to, "application/octet-stream", strings.NewReader(string(body)))
