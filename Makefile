@@ -88,6 +88,8 @@ bench: ## the numbers of the budget table, each beside its reference
 	@go test -run '^$$' -bench '^BenchmarkDecode$$' ./services/internal/provider/... | grep '^Benchmark'
 	@echo 'classifier: a reply against a budget of 2 us and no allocation, then its rates on the corpora'
 	@go test -run '^$$' -bench '^Benchmark(Classify|Rates)$$' ./services/internal/classify | grep -E '^(BenchmarkClassify|rates)'
+	@echo 'forgetting: a hundred people among a million events, until no file has any form of their addresses'
+	@go test -run '^$$' -bench '^BenchmarkForget$$' -benchtime 1x ./devstack/test/analyticstest | grep '^Benchmark'
 	@mkdir -p bin
 	@go build -o bin/ ./devstack/cmd/bench
 	@exec bin/bench

@@ -48,6 +48,7 @@ func TestReplay_RefusesWhatItCannotDo(t *testing.T) {
 		{[]string{"dead-letters", "redrive", "--all", "--rate", "0"}, "--rate: 0 is not in"},
 		{[]string{"dead-letters", "discard", "--all"}, `"note" not set`},
 		{[]string{"dead-letters", "discard", "--all", "--note", " "}, "--note: is empty"},
+		{[]string{"dead-letters", "discard", "--all", "--note", "ana@example.com asked"}, "--note: has an @"},
 	} {
 		code, _, faults := cli(t, c.args...)
 		if code != exitUsage || !strings.Contains(faults, c.want) {
