@@ -75,7 +75,7 @@ func (h *History) Replay(ctx context.Context, r replay.Request) (*replay.Replay,
 		return nil, err
 	}
 	h.stops = append(h.stops, stop)
-	return replay.New(ctx, r, replay.Deps{Store: h.Store, Maker: h.Maker, Erased: erased})
+	return replay.New(ctx, r, replay.Deps{Store: h.Store, Maker: h.Maker, Erased: erased, Kafka: h.kafka, Log: h.log})
 }
 
 // reparseSources are what is known of the accounts whose events can be made anew.

@@ -67,7 +67,8 @@ type Change struct {
 // Plan says what a replay would do.
 type Plan struct {
 	Classifier string                  `json:"classifier"`
-	Events     int64                   `json:"events"`     // stored
+	Ranges     []Range                 `json:"ranges"`     // where the events are read from
+	Events     int64                   `json:"events"`     // stored; a repeat that a topic has counts, too
 	Same       int64                   `json:"same"`       // of these, as today
 	Changed    int64                   `json:"changed"`    // of another verdict today
 	Failed     int64                   `json:"failed"`     // cannot be made anew, and are left as they are
@@ -131,7 +132,8 @@ func (p *Plan) finish() {
 // called after each page.
 func (r *Replay) Scan(ctx context.Context, progress func(done int64)) (*Plan, error) {
 	p := newPlan(r.deps.Maker.Classifier())
-	err := r.pages(ctx, Position{}, func(ctx context.Context, pairs []pair, _ Position) error {
+	p.Ranges = r.Ranges()
+	err := r.pages(ctx, "", Position{}, func(ctx context.Context, pairs []pair, _ Position) error {
 		p.count(pairs)
 		found, err := r.listed(ctx, pairs)
 		if err != nil {

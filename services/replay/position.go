@@ -10,10 +10,12 @@ import (
 	"time"
 )
 
-// Position is the last event that was published, in the order of time and id.
+// Position is how far a run is: the last event of the tables that was published, in the
+// order of time and id, then the next offset of each partition, TOPIC/PARTITION.
 type Position struct {
-	Time time.Time `json:"time"`
-	ID   string    `json:"id"`
+	Time    time.Time        `json:"time"`
+	ID      string           `json:"id"`
+	Offsets map[string]int64 `json:"offsets,omitempty"`
 }
 
 // Progress is how far a run is: the content of its file.
@@ -21,9 +23,11 @@ type Progress struct {
 	Operation string   `json:"operation"`
 	Request   Request  `json:"request"`
 	Position  Position `json:"position"`
-	Events    int64    `json:"events"`    // looked at
-	Published int64    `json:"published"` // acknowledged by Kafka
-	Failed    int64    `json:"failed"`    // left as they are
+	// Border is from when on the topics are read. It stays for the whole run.
+	Border    time.Time `json:"border,omitzero"`
+	Events    int64     `json:"events"`    // looked at
+	Published int64     `json:"published"` // acknowledged by Kafka
+	Failed    int64     `json:"failed"`    // left as they are
 	Doubts
 	Done bool `json:"done"`
 }

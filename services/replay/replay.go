@@ -14,9 +14,12 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/reparse"
 )
 
@@ -112,6 +115,7 @@ type Replay struct {
 	request Request
 	deps    Deps
 	hours   []hour
+	border  time.Time // events before it are read from ClickHouse, later ones from the topics
 }
 
 // Deps are what a replay works with.
@@ -119,6 +123,9 @@ type Deps struct {
 	Store  *clickhouse.Client
 	Maker  *reparse.Maker
 	Erased Erased
+	// Kafka has the topics; without brokers all is read from ClickHouse.
+	Kafka kafka.Config
+	Log   *zap.Logger
 }
 
 // Erased knows who has to be forgotten.
@@ -146,6 +153,9 @@ func New(ctx context.Context, r Request, d Deps) (*Replay, error) {
 	out := &Replay{request: r, deps: d}
 	if err := d.Store.Select(ctx, &out.hours, hoursSQL, r.args(r.From, r.To)...); err != nil {
 		return nil, fmt.Errorf("look for events: %w", err)
+	}
+	if err := out.findBorder(ctx); err != nil {
+		return nil, err
 	}
 	return out, nil
 }
@@ -176,12 +186,12 @@ type pair struct {
 	fault reparse.Fault // "" where is is an event
 }
 
-// pages reads everything after the position at, and gives it to use in its order,
-// page by page.
-func (r *Replay) pages(ctx context.Context, at Position, use func(context.Context, []pair, Position) error) error {
+// pages reads everything after the position at, and gives it to use page by page: from
+// the tables in the order of time and id, then from the topics.
+func (r *Replay) pages(ctx context.Context, operation string, at Position, use func(context.Context, []pair, Position) error) error {
 	for _, h := range r.hours {
-		from, to := latest(h.Start, r.request.From), earliest(h.Start.Add(time.Hour), r.request.To)
-		if !at.Time.Before(to) {
+		from, to := latest(h.Start, r.request.From), earliest(h.Start.Add(time.Hour), r.border)
+		if !at.Time.Before(to) || !from.Before(to) {
 			continue
 		}
 		after := ""
@@ -197,12 +207,13 @@ func (r *Replay) pages(ctx context.Context, at Position, use func(context.Contex
 			if len(rows) == 0 {
 				break
 			}
-			if err := r.deps.Erased.Fault(); err != nil {
-				return err
+			events := make([]*schemas.Event, len(rows))
+			for i := range rows {
+				events[i] = rows[i].event()
 			}
 			last := rows[len(rows)-1]
-			at = Position{Time: last.Time, ID: last.ID}
-			if err := use(ctx, r.remake(rows), at); err != nil {
+			at.Time, at.ID = last.Time, last.ID
+			if err := r.page(ctx, events, at, use); err != nil {
 				return err
 			}
 			if len(rows) < pageRows {
@@ -211,21 +222,27 @@ func (r *Replay) pages(ctx context.Context, at Position, use func(context.Contex
 			from, after = at.Time, at.ID
 		}
 	}
-	return nil
+	if !r.border.Before(r.request.To) {
+		return nil
+	}
+	return r.fromTopics(ctx, operation, at, use)
 }
 
-func (r *Replay) remake(rows []stored) []pair {
-	pairs := make([]pair, len(rows))
-	for i := range rows {
-		pairs[i].was = rows[i].event()
-		was := pairs[i].was
+// page makes events anew and gives them to use, none of a person who has to be forgotten.
+func (r *Replay) page(ctx context.Context, events []*schemas.Event, at Position, use func(context.Context, []pair, Position) error) error {
+	if err := r.deps.Erased.Fault(); err != nil {
+		return err
+	}
+	remake := r.deps.Maker.Event
+	if r.request.Verdicts {
+		remake = r.deps.Maker.Verdict
+	}
+	pairs := make([]pair, len(events))
+	for i, was := range events {
+		pairs[i].was = was
 		if r.deps.Erased.Covers([]byte(was.RecipientHash), was.Time.UnixMilli(), was.ReceivedAt.UnixMilli()) {
 			pairs[i].fault = reparse.Erased
 			continue
-		}
-		remake := r.deps.Maker.Event
-		if r.request.Verdicts {
-			remake = r.deps.Maker.Verdict
 		}
 		is, err := remake(was)
 		if err != nil {
@@ -234,7 +251,7 @@ func (r *Replay) remake(rows []stored) []pair {
 		}
 		pairs[i].is = is
 	}
-	return pairs
+	return use(ctx, pairs, at)
 }
 
 func latest(a, b time.Time) time.Time {

@@ -34,11 +34,15 @@ type Options struct {
 // page that Kafka has acknowledged. A page that was cut short is published once more
 // by the next run, with the same ids.
 func (r *Replay) Run(ctx context.Context, p Progress, opt Options) (Progress, error) {
+	if p.Border.IsZero() {
+		p.Border = r.border
+	}
+	r.border = p.Border
 	if err := p.write(opt.File); err != nil { // before anything is done that could be done twice
 		return p, err
 	}
 	pace := pacer{rate: opt.Rate, began: time.Now()}
-	err := r.pages(ctx, p.Position, func(ctx context.Context, pairs []pair, at Position) error {
+	err := r.pages(ctx, p.Operation, p.Position, func(ctx context.Context, pairs []pair, at Position) error {
 		recs, moved, gone := r.records(pairs, p.Operation, opt.Prefix)
 		if err := r.retract(ctx, moved, opt.Expand); err != nil {
 			return err

@@ -9,6 +9,8 @@ var (
 	pageSQL string
 	//go:embed sql/drop.sql
 	dropSQL string
+	//go:embed sql/gone.sql
+	goneSQL string
 	//go:embed sql/listed.sql
 	listedSQL string
 	//go:embed sql/touch.sql

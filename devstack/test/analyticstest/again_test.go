@@ -128,11 +128,68 @@ func (w *world) replayOptions(h *pipeline.History, file string) replay.Options {
 	return replay.Options{Kafka: h.Kafka, Prefix: h.Prefix, Rate: replay.RateMax, File: file, Expand: w.cfg.ClickHouse.Expand}
 }
 
-// spoil stores the events once more with another verdict, as an old classifier gave.
+// spoil stores the events once more with another verdict, as an old classifier gave,
+// and as if their records were past the retention of the topics.
 func (w *world) spoil(t *testing.T, n int) {
 	t.Helper()
-	w.sql(t, fmt.Sprintf("INSERT INTO event_log SELECT * REPLACE ('policy' AS reason, 'sender' AS cause, NULL AS permanent, 'old' AS classifier) FROM event_log FINAL ORDER BY time LIMIT %d", n))
+	w.sql(t, fmt.Sprintf("INSERT INTO event_log SELECT * REPLACE ('policy' AS reason, 'sender' AS cause, NULL AS permanent, 'old' AS classifier, '' AS kafka_topic) FROM event_log FINAL ORDER BY time LIMIT %d", n))
 	w.wantSQL(t, "SELECT countIf(reason = 'policy') FROM events", fmt.Sprint(n))
+}
+
+// What the topics still have is read from there, what they have lost from the tables,
+// each once; what a run publishes is no part of it, also after a kill.
+func TestReplay_ReadsTheTopicsAndWhatTheyHaveLostFromTheTables(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.analytics(t)
+	h := w.history(t)
+	w.bounced(t, h, 30)
+	w.sql(t, "INSERT INTO event_log SELECT * REPLACE (time - toIntervalHour(5) AS time, generateUUIDv4() AS id, '' AS raw, '' AS kafka_topic) FROM event_log FINAL") // of before
+	other := letterOf(t, letterID(99), "no_type", strings.ReplaceAll(bounceOf(99), "1772615829", "1772515829"))                                                      // the day before
+	w.produce(t, other)
+	w.wantSQL(t, "SELECT count() FROM dead_letters WHERE state = 'open'", "1")
+	if r, err := h.Letters.Redrive(t.Context(), deadletters.Filter{Reason: "no_type"}, h.Maker, deadletters.Options{Operation: "op-9", Kafka: h.Kafka, Prefix: h.Prefix, Rate: 100}); err != nil || r.Events != 1 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	w.wantSQL(t, "SELECT count() FROM events", "61")
+	r, err := h.Replay(t.Context(), stretch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	border := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
+	if ranges := r.Ranges(); len(ranges) != 2 || ranges[0].Store != "clickhouse" || !ranges[0].To.Equal(border) || ranges[1].Store != "kafka" || !ranges[1].To.Equal(stretch.To) {
+		t.Fatalf("ranges %s", mustJSON(t, r.Ranges()))
+	}
+	plan, err := r.Scan(t.Context(), nil)
+	if err != nil || plan.Events != 60 || plan.Same != 30 || plan.Faults["no_bytes"] != 30 {
+		t.Fatalf("plan %s, %v", mustJSON(t, plan), err)
+	}
+	file := filepath.Join(t.TempDir(), "replay.json")
+	first := w.replayOptions(h, file)
+	first.Kafka = &stumbling{Publisher: h.Kafka, left: 7}
+	first.Rate = 10 // a record a call
+	if _, err := r.Run(t.Context(), replay.Progress{Operation: "op", Request: stretch}, first); !errors.Is(err, errAway) {
+		t.Fatalf("ended with %v", err)
+	}
+	w.wantSQL(t, "SELECT countIf(kafka_offset > 0) > 0 FROM event_log", "1")
+	progress, err := replay.Resume(file, "other", stretch)
+	if err != nil || !progress.Border.Equal(border) {
+		t.Fatalf("%+v, %v", progress, err)
+	}
+	if r, err = h.Replay(t.Context(), stretch); err != nil { // as after a kill
+		t.Fatal(err)
+	}
+	if progress, err = r.Run(t.Context(), progress, w.replayOptions(h, file)); err != nil || !progress.Done || progress.Published != 30 || progress.Failed != 30 {
+		t.Errorf("%+v, %v", progress, err)
+	}
+	w.wantSQL(t, "SELECT count() FROM events", "61")
+	w.agree(t, "after the replay")
+	w.client.Close()
+	gone := progress
+	gone.Position.Offsets, gone.Done = map[string]int64{"email.bounced/0": -1}, false
+	if _, err := r.Run(t.Context(), gone, w.replayOptions(h, file)); !errors.Is(err, replay.ErrExpired) {
+		t.Errorf("went on where the topic has lost what was next: %v", err)
+	}
 }
 
 func TestReplay_PlansThenMakesRightAndCountsOnce(t *testing.T) {

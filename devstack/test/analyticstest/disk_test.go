@@ -135,10 +135,13 @@ func newOnDisk(t testing.TB) *onDisk {
 // fill stores as many events of others beside those who are forgotten.
 func (d *onDisk) fill(t testing.TB, events int) {
 	t.Helper()
-	d.sql(t, fmt.Sprintf(`INSERT INTO event_log (id, type, time, received_at, provider, source, message_id, recipient, recipient_domain, recipient_hash, campaign, raw)
-		SELECT generateUUIDv4(), ['delivered', 'opened', 'bounced'][number %% 3 + 1], toDateTime64('2026-11-18 00:00:00', 3, 'UTC') + toIntervalMillisecond(number * 200), now64(3), 'mailjet', 'acme',
-			toString(number), concat('kept', toString(number), '@example.com'), 'example.com', lower(hex(sipHash128(number))), 'spring', concat('{"email":"kept', toString(number), '@example.com"}')
-		FROM numbers(%d) SETTINGS max_partitions_per_insert_block = 1000`, events))
+	const chunk = 50_000 // of one insert, for the memory of a query
+	for from := 0; from < events; from += chunk {
+		d.sql(t, fmt.Sprintf(`INSERT INTO event_log (id, type, time, received_at, provider, source, message_id, recipient, recipient_domain, recipient_hash, campaign, raw)
+			SELECT generateUUIDv4(), ['delivered', 'opened', 'bounced'][number %% 3 + 1], toDateTime64('2026-11-18 00:00:00', 3, 'UTC') + toIntervalMillisecond(number * 200), now64(3), 'mailjet', 'acme',
+				toString(number), concat('kept', toString(number), '@example.com'), 'example.com', lower(hex(sipHash128(number))), 'spring', concat('{"email":"kept', toString(number), '@example.com"}')
+			FROM numbers(%d, %d)`, from, min(chunk, events-from)))
+	}
 }
 
 // expire has the broker do what its configuration promises, at once.

@@ -243,6 +243,7 @@ func TestReclassify_CorrectsWhatIsCountedByMessage(t *testing.T) {
 	}
 	w.wantSQL(t, "SELECT countIf(machine) FROM events", "3")
 	w.wantSQL(t, byPeople, "2\t2\t2")
+	w.wantSQL(t, "SELECT sum(opens) FROM messages", "5") // a row is in event_log before it is in what is filled from it
 	if after := state(); after != before {
 		t.Errorf("messages were\n%s\nare\n%s", before, after)
 	}

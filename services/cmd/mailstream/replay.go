@@ -44,8 +44,8 @@ func (c *command) replay() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay",
 		Short: "Make stored events anew with the present parser and classifier, and publish them",
-		Long: `Replay reads the bytes of events from ClickHouse, takes them along the present parser
-and classifier, and says first what would change. Then it publishes them, with the
+		Long: `Replay reads the bytes of events, from the topics as far as they have all of a time
+and else from ClickHouse, takes them along the present parser and classifier, and says first what would change. Then it publishes them, with the
 ids that they have, the header "origin: replay", and "mailstream-replay" with the
 name of the operation. Everything counts an id once, alerting pages nobody for them,
 and no newer decision of the suppression list is undone.
@@ -186,6 +186,9 @@ func (c *command) plan(ctx context.Context, r *replay.Replay, asJSON bool) error
 		return json.NewEncoder(c.stdout).Encode(p)
 	}
 	fmt.Fprintf(c.stdout, "%d events: %d the same, %d changed, %d that cannot be made anew; classifier %s\n", p.Events, p.Same, p.Changed, p.Failed, p.Classifier)
+	for _, one := range p.Ranges {
+		fmt.Fprintf(c.stdout, "from %s to %s: read from %s\n", stamp(one.From), stamp(one.To), one.Store)
+	}
 	const gap = 2 // blanks between columns
 	w := tabwriter.NewWriter(c.stdout, 0, 0, gap, ' ', 0)
 	for _, change := range p.Changes {
