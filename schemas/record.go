@@ -17,6 +17,10 @@ const (
 	SuppressManual      SuppressionReason = "manual"
 )
 
+// MailboxProviderPrefix starts a Suppression.Address that stands for all mailboxes of a
+// mailbox provider: "mailbox_provider:google".
+const MailboxProviderPrefix = "mailbox_provider:"
+
 // ScopeAccount is the scope of an entry that holds for every stream. An
 // unsubscribe from the account does not reach transactional streams.
 const ScopeAccount = "account"
@@ -25,6 +29,7 @@ const ScopeAccount = "account"
 const (
 	ScopeStreamPrefix = "stream:" // mail of one stream, "stream:marketing"
 	ScopeListPrefix   = "list:"   // mail to one list, "list:17", by the provider's list id
+	ScopeSourcePrefix = "source:" // mail that goes out by one source, "source:acme-mailjet"
 )
 
 // Suppression is all that is known of one address: the value of a record in
@@ -33,7 +38,8 @@ const (
 // reordering converge; the newest record of a key holds everything.
 type Suppression struct {
 	Hash string `json:"recipient_hash"`
-	// Address is canonical; absent once erased.
+	// Address is canonical; absent once erased. It may stand for many: "*@example.com",
+	// "*@*.example.com" for what is below, MailboxProviderPrefix and a name.
 	Address string `json:"address,omitempty"`
 	// ErasedAt is until when the person is forgotten: of two records the one with
 	// the later says what the address is. Absent when nobody asked for it.
@@ -99,7 +105,7 @@ type Audit struct {
 // lifted it last (RemovedAt, RemovedBy, RemovedNote). A merge takes each half
 // from the entry with the later stamp.
 type SuppressionEntry struct {
-	Scope  string            `json:"scope"` // ScopeAccount, "stream:<name>" or "list:<id>"
+	Scope  string            `json:"scope"` // ScopeAccount, "stream:<name>", "list:<id>" or "source:<name>"
 	Reason SuppressionReason `json:"reason"`
 	// Rule is what made the half with AddedAt from all that is known of the address, such
 	// as RuleSoftBounces; it is made anew with each change. Absent: an event or a request

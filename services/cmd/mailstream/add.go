@@ -12,11 +12,14 @@ func (c *command) add() *cobra.Command {
 	var s listCall
 	values := map[string]*string{}
 	cmd := &cobra.Command{
-		Use:     "add ADDRESS...",
-		Short:   "Add addresses to the list, all or none",
-		Long:    `Add puts addresses on the list. One that cannot be used refuses all of them.`,
-		Example: `  mailstream suppressions add ana@example.com bo@example.com --note "asked by phone" --expires 2030-01-01`,
-		Args:    addressArgs,
+		Use:   "add ADDRESS...",
+		Short: "Add addresses to the list, all or none",
+		Long: `Add puts addresses on the list. One that cannot be used refuses all of them. A domain is
+"*@example.com", what is below it "*@*.example.com", and a whole mailbox provider
+mailbox_provider:google.`,
+		Example: `  mailstream suppressions add ana@example.com bo@example.com --note "asked by phone" --expires 2030-01-01
+  mailstream suppressions add mailbox_provider:gmx --scope stream:marketing --expires 2030-01-01 --note "gmx blocks us"`,
+		Args: subjectArgs,
 		RunE: func(cmd *cobra.Command, addresses []string) error {
 			request := map[string]any{"action": "add", "addresses": addresses}
 			for name, value := range values {

@@ -34,6 +34,7 @@ MAILSTREAM_SUPPRESSION_TOKEN.`
 type liftCommand struct {
 	listCall
 	reason, source, mailbox string
+	scope                   string
 	from, to, note          string
 	consent, dryRun         bool
 	only                    map[string]any // the filters that were given
@@ -49,15 +50,33 @@ func (c *command) suppressions() *cobra.Command {
 func (c *command) lift() *cobra.Command {
 	var l liftCommand
 	cmd := &cobra.Command{
-		Use:   "lift",
-		Short: "Lift what was listed within a time: what an outage or a bad import did",
-		Long: `Lift takes entries off the list by the time and the reason they were added for,
+		Use:   "lift [ADDRESS...]",
+		Short: "Lift addresses, or what was listed within a time: what an outage or a bad import did",
+		Long: `With addresses, lift takes these off the list: all their entries, or those of --reason
+and --scope. "*@example.com" and mailbox_provider:google are what add takes.
+
+Without, it takes entries off the list by the time and the reason they were added for,
 and by source and mailbox provider where these are given. It says how many with
 --dry-run. What was lifted stays lifted when the same events are read again.`,
-		Example: `  mailstream suppressions lift --reason hard_bounce --mailbox-provider google \
+		Example: `  mailstream suppressions lift ana@example.com --note "asked for it by phone"
+  mailstream suppressions lift --reason hard_bounce --mailbox-provider google \
     --from 2026-01-02T10:00:00Z --to 2026-01-02T18:00:00Z --note "outage of Gmail" --dry-run`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return subjectArgs(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, addresses []string) error {
+			if len(addresses) > 0 {
+				return l.these(cmd, addresses, c.stdout)
+			}
+			if cmd.Flags().Changed("scope") {
+				return usagef("--scope is for the addresses that are named")
+			}
+			if l.from == "" || l.to == "" {
+				return usagef(`name addresses, or say when it was listed with both flags "from", "to"`)
+			}
 			for flag, at := range map[string]string{"from": l.from, "to": l.to} {
 				if _, err := parseTime(flag, at); err != nil {
 					return err
@@ -74,18 +93,44 @@ and by source and mailbox provider where these are given. It says how many with
 	}
 	l.bind(cmd, c)
 	f := cmd.Flags()
-	f.StringVar(&l.reason, "reason", "hard_bounce", "`reason` of the entries")
-	f.StringVar(&l.from, "from", "", "`time` from which on they were added, RFC 3339 (required)")
-	f.StringVar(&l.to, "to", "", "`time` before which they were added, RFC 3339 (required)")
+	f.StringVar(&l.reason, "reason", "hard_bounce", "`reason` of the entries; of addresses any")
+	f.StringVar(&l.scope, "scope", "", "`scope` of the entries, such as list:17; only with addresses")
+	f.StringVar(&l.from, "from", "", "`time` from which on they were added, RFC 3339 (required without addresses)")
+	f.StringVar(&l.to, "to", "", "`time` before which they were added, RFC 3339 (required without addresses)")
 	f.StringVar(&l.source, "source", "", "only what events of this `source` added")
 	f.StringVar(&l.mailbox, "mailbox-provider", "", "only addresses of this mailbox `provider`, such as google")
 	f.StringVar(&l.note, "note", "", "`why`, kept with every address (required)")
 	f.BoolVar(&l.consent, "consent", false, "complaints too: the people have asked for mail again")
 	f.BoolVar(&l.dryRun, "dry-run", false, "count, and change nothing")
-	for _, name := range []string{"from", "to", "note"} {
-		_ = cmd.MarkFlagRequired(name) // it exists
-	}
+	_ = cmd.MarkFlagRequired("note") // it exists
 	return cmd
+}
+
+// these lifts addresses, all or none.
+func (l *liftCommand) these(cmd *cobra.Command, addresses []string, out io.Writer) error {
+	for _, name := range []string{"from", "to", "source", "mailbox-provider", "dry-run"} {
+		if cmd.Flags().Changed(name) {
+			return usagef("--%s is for what was listed within a time: leave it out, or the addresses", name)
+		}
+	}
+	request := map[string]any{"action": "lift", "addresses": addresses, "note": l.note, "consent": l.consent}
+	for name, value := range map[string]string{"reason": l.reason, "scope": l.scope} {
+		if cmd.Flags().Changed(name) { // an empty word is sent, and refused
+			request[name] = value
+		}
+	}
+	var answer struct {
+		Token   string `json:"token"`
+		Changed int    `json:"changed"`
+	}
+	if err := l.call(cmd.Context(), http.MethodPost, "/v1/suppressions/bulk", request, &answer); err != nil {
+		return asUsage(err)
+	}
+	if l.asJSON {
+		return json.NewEncoder(out).Encode(answer)
+	}
+	_, err := fmt.Fprintf(out, "lifted %d entries\n", answer.Changed)
+	return err
 }
 
 // lifted is the sum of the answers.

@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestLift_AsksUntilAllWasLookedAt plays a service that answers in three parts.
@@ -48,8 +50,42 @@ func TestLift_AsksUntilAllWasLookedAt(t *testing.T) {
 	if source, sent := asked[0]["source"]; !sent || source != "" {
 		t.Errorf("an empty --source asked %v", asked[0])
 	}
-	args = args[:2]
+	args = append(args[:2], "--note", "outage", "--to", "2026-01-02T18:00:00Z")
 	if _, err := run(); err == nil || !strings.Contains(err.Error(), `"from"`) {
 		t.Errorf("without the time: %v", err)
+	}
+}
+
+func TestLift_OfAddresses(t *testing.T) {
+	t.Parallel()
+	var asked map[string]any
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil || r.URL.Path != "/v1/suppressions/bulk" {
+			http.Error(w, `{"title":"bad request"}`, http.StatusBadRequest)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"token": "t", "changed": 2}) // the test reads it
+	}))
+	defer server.Close()
+	run := func(args ...string) (string, error) {
+		var out bytes.Buffer
+		err := newRoot(process{args: append([]string{"suppressions", "lift", "--url", server.URL}, args...), stdout: &out, stderr: &out}).ExecuteContext(t.Context())
+		return out.String(), err
+	}
+	out, err := run("ana@example.com", "*@example.com", "mailbox_provider:google", "--note", "asked", "--reason", "manual")
+	want := map[string]any{"action": "lift", "addresses": []any{"ana@example.com", "*@example.com", "mailbox_provider:google"}, "note": "asked", "reason": "manual", "consent": false}
+	if diff := cmp.Diff(want, asked); err != nil || out != "lifted 2 entries\n" || diff != "" {
+		t.Errorf("%q, %v, asked (-want +got):\n%s", out, err, diff)
+	}
+	if _, err := run("ana@example.com", "--note", "asked"); err != nil || asked["reason"] != "manual" && asked["reason"] != nil {
+		t.Errorf("%v, asked %v", err, asked)
+	}
+	for _, args := range [][]string{
+		{"ana", "--note", "x"}, {"*@com", "--note", "x"}, {"ana@example.com"}, {"ana@example.com", "--note", "x", "--dry-run"},
+		{"ana@example.com", "--note", "x", "--from", "2026-01-02T10:00:00Z"}, {"--note", "x", "--scope", "account", "--from", "2026-01-02T10:00:00Z", "--to", "2026-01-02T11:00:00Z"},
+	} {
+		if _, err := run(args...); err == nil {
+			t.Errorf("%v is taken", args)
+		}
 	}
 }

@@ -50,6 +50,8 @@ type Reader interface {
 	// Scan calls yield with the states from key from on, in key order, until yield
 	// says no.
 	Scan(ctx context.Context, from store.Key, yield func(store.Key, schemas.Suppression) bool) error
+	// Patterns returns what stands for many addresses, by its address.
+	Patterns() map[string]schemas.Suppression
 }
 
 // Writer makes edits durable, in order: package ledger.

@@ -69,7 +69,7 @@ func (a *API) bulk(w http.ResponseWriter, r *http.Request, b *Backend) {
 	}
 	people := make([]person, len(req.Addresses))
 	for i, text := range req.Addresses {
-		if people[i], err = a.personOf(text); err != nil {
+		if people[i], err = a.subjectOf(b.Reader, text); err != nil {
 			refuse(w, fmt.Sprintf("addresses[%d] is %s; nothing is changed", i, err))
 			return
 		}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/address"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
@@ -19,12 +21,13 @@ import (
 // the answer has none rather than a long one.
 const checkTokenPartitionsMax = 16
 
-// checkRequest asks who of Addresses must not get mail of Stream (and List). A
-// stream or list that is left out means any: then every entry counts.
+// checkRequest asks who of Addresses must not get mail of Stream, List and Source. What
+// is left out of these means any: then every entry counts.
 type checkRequest struct {
 	Addresses []string `json:"addresses"`
 	Stream    string   `json:"stream"`
 	List      string   `json:"list"`
+	Source    string   `json:"source"`
 	// MinToken is what a write or a check answered with; the answer is from a state
 	// at least as new.
 	MinToken string `json:"min_token"`
@@ -70,6 +73,11 @@ type entryView struct {
 	Expires  *time.Time                `json:"expires"` // null: never
 	Evidence evidence                  `json:"evidence"`
 	Note     string                    `json:"note,omitempty"`
+	// Matched is what stands for the address, such as *@example.com; absent where the
+	// address itself has the entry.
+	Matched string `json:"matched,omitempty"`
+	// Advice says what has to be done elsewhere too before mail arrives again.
+	Advice string `json:"advice,omitempty"`
 }
 
 // evidence is the event, or the request, that added an entry last.
@@ -93,6 +101,10 @@ func viewOf(e schemas.SuppressionEntry) entryView {
 		v.Evidence.RequestID = id
 	} else {
 		v.Evidence.EventID = e.Evidence
+	}
+	if e.Reason == schemas.SuppressProvider {
+		at := cmp.Or(e.Source, e.Provider, "the provider")
+		v.Advice = "the suppression list of " + at + " has the address: lift it there too, or mail by it is dropped and the entry comes back"
 	}
 	return v
 }
@@ -130,6 +142,8 @@ func (req checkRequest) fault() string {
 		return fmt.Sprintf("addresses has %d entries, the limit is %d", len(req.Addresses), addressesMax)
 	case len(req.Stream) > nameBytesMax:
 		return fmt.Sprintf("stream is longer than %d bytes", nameBytesMax)
+	case len(req.Source) > nameBytesMax:
+		return fmt.Sprintf("source is longer than %d bytes", nameBytesMax)
 	case len(req.MinToken) > tokenBytesMax:
 		return fmt.Sprintf("min_token is longer than %d bytes", tokenBytesMax)
 	}
@@ -140,14 +154,14 @@ func (req checkRequest) fault() string {
 // token never claims more than the answer has.
 func (a *API) answer(b *Backend, req checkRequest) (checkAnswer, error) {
 	now := time.Now()
-	query := a.query(req.Stream, req.List)
+	query := a.query(req)
 	out := checkAnswer{Suppressed: []suppressed{}}
 	positions := newPositions(b)
 	people := a.people(b, req.Addresses, positions, &out)
-	err := judge(b.Reader, people, question{query, now}, func(i int, state schemas.Suppression, entry schemas.SuppressionEntry) {
-		found := suppressed{Address: people[i].asked, entryView: viewOf(entry)}
+	err := a.judge(b.Reader, people, question{query, now}, func(i int, states []schemas.Suppression, entry entryView) {
+		found := suppressed{Address: people[i].asked, entryView: entry}
 		if req.Explain {
-			found.Entries = explain(state, query, now)
+			found.Entries = explain(states, query, now)
 		}
 		out.Suppressed = append(out.Suppressed, found)
 	})
@@ -165,23 +179,52 @@ type question struct {
 }
 
 // judge calls listed, in the order of people, for each who must not get the mail, with
-// what is known of the person and the entry that forbids it.
-func judge(r Reader, people []person, q question, listed func(i int, state schemas.Suppression, entry schemas.SuppressionEntry)) error {
+// what is known of the person and of what stands for it, and the entry that forbids it.
+func (a *API) judge(r Reader, people []person, q question, listed func(i int, states []schemas.Suppression, entry entryView)) error {
 	states, err := statesOf(r, people)
 	if err != nil {
 		return err
 	}
-	for i, state := range states {
-		if entry, ok := list.Strongest(state, q.Query, q.at); ok {
-			listed(i, state, entry)
+	patterns := r.Patterns()
+	for i := range states {
+		all := states[i : i+1 : i+1]
+		if len(patterns) > 0 {
+			all = a.withPatterns(all, people[i].canonical, patterns)
+		}
+		if of, entry, ok := list.Strongest(q.Query, q.at, all...); ok {
+			listed(i, all, matchedView(all, of, entry))
 		}
 	}
 	return nil
 }
 
-// query is a mail of stream and list.
-func (a *API) query(stream, listID string) list.Query {
-	return list.Query{Stream: stream, List: listID, Transactional: slices.Contains(a.opt.Transactional, stream)}
+// withPatterns appends what stands for an address, the narrowest first.
+func (a *API) withPatterns(states []schemas.Suppression, canonical string, patterns map[string]schemas.Suppression) []schemas.Suppression {
+	names := address.Patterns(canonical)
+	if name := a.opt.MailboxProvider(address.Domain(canonical)); name != "" {
+		names = append(names, schemas.MailboxProviderPrefix+name)
+	}
+	for _, name := range names {
+		if s, ok := patterns[name]; ok {
+			states = append(states, s)
+		}
+	}
+	return states
+}
+
+// matchedView shows an entry of the of-th of states, the first of which is that of the
+// address itself.
+func matchedView(states []schemas.Suppression, of int, e schemas.SuppressionEntry) entryView {
+	v := viewOf(e)
+	if of > 0 {
+		v.Matched = states[of].Address
+	}
+	return v
+}
+
+// query is the mail that is asked about.
+func (a *API) query(req checkRequest) list.Query {
+	return list.Query{Stream: req.Stream, List: req.List, Source: req.Source, Transactional: slices.Contains(a.opt.Transactional, req.Stream)}
 }
 
 // people reads the addresses. What is none goes to out.
@@ -205,11 +248,13 @@ func (a *API) people(b *Backend, addresses []string, positions *positions, out *
 	return people
 }
 
-func explain(state schemas.Suppression, query list.Query, now time.Time) []explained {
+func explain(states []schemas.Suppression, query list.Query, now time.Time) []explained {
 	var out []explained
-	for _, e := range state.Entries {
-		if list.Active(e, now) {
-			out = append(out, explained{entryView: viewOf(e), Applies: query.Covers(e)})
+	for of := range states {
+		for _, e := range states[of].Entries {
+			if list.Active(e, now) {
+				out = append(out, explained{entryView: matchedView(states, of, e), Applies: query.Covers(e)})
+			}
 		}
 	}
 	return out

@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"unicode"
 
@@ -79,6 +80,35 @@ type person struct {
 	key       store.Key
 	former    store.Key
 	hasFormer bool
+}
+
+// patternsMax bounds what stands for many addresses: it is in memory, some hundred bytes
+// each.
+const patternsMax = 10_000
+
+// subjectOf reads an address as written, or what stands for many: *@example.com,
+// *@*.example.com, mailbox_provider:google.
+func (a *API) subjectOf(r Reader, text string) (p person, err error) {
+	name, provider := strings.CutPrefix(text, schemas.MailboxProviderPrefix)
+	switch {
+	case provider && !a.opt.KnownMailboxProvider(name):
+		return p, fmt.Errorf("not a mailbox provider of the table of domains: %q would match no address; use one such as google", clip(name))
+	case provider:
+		p.canonical = text
+	case address.IsPattern(text):
+		if p.canonical, err = address.Pattern(text); err != nil {
+			return p, err
+		}
+	default:
+		return a.personOf(text)
+	}
+	all := r.Patterns()
+	if _, there := all[p.canonical]; !there && len(all) >= patternsMax {
+		return p, fmt.Errorf("one pattern too many: there are %d, the limit", len(all))
+	}
+	p.asked = text
+	p.key, err = store.ParseKey(a.opt.Hash(p.canonical))
+	return p, err
 }
 
 // personOf reads an address as written.

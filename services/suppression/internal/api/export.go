@@ -233,6 +233,7 @@ type step struct {
 	Expires  *time.Time                `json:"expires,omitempty"`
 	Evidence evidence                  `json:"evidence"`
 	Note     string                    `json:"note,omitempty"`
+	Matched  string                    `json:"matched,omitempty"` // what stands for the address, such as *@example.com
 }
 
 func (a *API) history(w http.ResponseWriter, r *http.Request, b *Backend) {
@@ -240,7 +241,7 @@ func (a *API) history(w http.ResponseWriter, r *http.Request, b *Backend) {
 	if !ok {
 		return
 	}
-	who, err := a.personOf(values.Get("address"))
+	who, err := a.subjectOf(b.Reader, values.Get("address"))
 	if err != nil {
 		refuse(w, "address is "+err.Error())
 		return
@@ -253,8 +254,18 @@ func (a *API) history(w http.ResponseWriter, r *http.Request, b *Backend) {
 	}
 	answer := historyAnswer{Address: values.Get("address"), Hash: who.key.String(), Steps: []step{}, LagMS: b.Follower.Lag().Milliseconds()}
 	now := time.Now()
-	for _, e := range states[0].Entries {
-		answer.Steps = append(answer.Steps, stepsOf(e, now)...)
+	for of, s := range a.withPatterns(states[:1:1], who.canonical, b.Reader.Patterns()) {
+		if of > 0 && s.Address == who.canonical {
+			continue // it was asked about itself
+		}
+		for _, e := range s.Entries {
+			for _, step := range stepsOf(e, now) {
+				if of > 0 {
+					step.Matched = s.Address
+				}
+				answer.Steps = append(answer.Steps, step)
+			}
+		}
 	}
 	slices.SortStableFunc(answer.Steps, func(a, b step) int { return a.At.Compare(b.At) })
 	w.Header().Set("Cache-Control", "no-store")

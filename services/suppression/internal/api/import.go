@@ -153,7 +153,7 @@ func (i *importing) read(row listfile.Row) (who person, add addition, fault stri
 	if row.Fault != "" {
 		return who, add, row.Fault
 	}
-	who, err := i.api.personOf(row.Address)
+	who, err := i.api.subjectOf(i.backend.Reader, row.Address)
 	if err != nil {
 		return who, add, "address is " + err.Error()
 	}

@@ -47,7 +47,7 @@ func TestAPI_ImportNamesEveryBadLineAndTakesTheRest(t *testing.T) {
 		"cy@example.com,manual,galaxy,,\n" + // 5
 		"di@example.com,unsubscribe,list:17,2100-01-01,\n" + // 6
 		"ed@example.com,manual,,2001-01-01,\n" + // 7
-		"\"*@example.com\",manual,,,\n" // 8
+		"\"*@com\",manual,,,\n" // 8
 	f := newFixture(t)
 	for _, step := range []struct {
 		query   string

@@ -110,14 +110,14 @@ func (a *API) checkStream(w http.ResponseWriter, r *http.Request, b *Backend) {
 // newStream reads the parameters. It writes the answer and returns false where they
 // cannot be used.
 func (a *API) newStream(w http.ResponseWriter, r *http.Request, b *Backend) (*stream, bool) {
-	values, ok := httpserver.Query(w, r, "stream", "list", "min_token", "suppressed_only")
+	values, ok := httpserver.Query(w, r, "stream", "list", "source", "min_token", "suppressed_only")
 	if !ok {
 		return nil, false
 	}
 	s := &stream{api: a, backend: b, out: w, in: bufio.NewReaderSize(r.Body, streamBufferBytes)}
-	req := checkRequest{Addresses: []string{}, Stream: values.Get("stream"), List: values.Get("list"), MinToken: values.Get("min_token")}
+	req := checkRequest{Addresses: []string{}, Stream: values.Get("stream"), List: values.Get("list"), Source: values.Get("source"), MinToken: values.Get("min_token")}
 	fault := req.fault()
-	for _, name := range []string{"stream", "list", "min_token"} {
+	for _, name := range []string{"stream", "list", "source", "min_token"} {
 		if values.Has(name) && values.Get(name) == "" {
 			fault = name + " is empty: leave it out, or say which"
 		}
@@ -135,7 +135,7 @@ func (a *API) newStream(w http.ResponseWriter, r *http.Request, b *Backend) (*st
 		refuse(w, fault)
 		return nil, false
 	}
-	s.mail.Query = a.query(req.Stream, req.List)
+	s.mail.Query = a.query(req)
 	return s, a.await(w, r, b, req.MinToken)
 }
 
@@ -256,8 +256,8 @@ func (s *stream) answer() error {
 	began, lag := time.Now(), s.backend.Follower.Lag()
 	s.mail.at, s.sum.lag = began, max(s.sum.lag, lag)
 	stale := lag > s.api.opt.StaleAfter
-	listed := make(map[int]schemas.SuppressionEntry)
-	err := judge(s.backend.Reader, s.people, s.mail, func(i int, _ schemas.Suppression, entry schemas.SuppressionEntry) { listed[i] = entry })
+	listed := make(map[int]entryView)
+	err := s.api.judge(s.backend.Reader, s.people, s.mail, func(i int, _ []schemas.Suppression, entry entryView) { listed[i] = entry })
 	if err != nil {
 		return fmt.Errorf("%w: %w", errStore, err)
 	}
@@ -270,7 +270,7 @@ func (s *stream) answer() error {
 			continue
 		}
 		if entry, ok := listed[person]; ok {
-			s.write(streamListed{Address: s.people[person].asked, Suppressed: true, Stale: stale, entryView: viewOf(entry)})
+			s.write(streamListed{Address: s.people[person].asked, Suppressed: true, Stale: stale, entryView: entry})
 		} else if !s.quiet {
 			s.answers = appendAllowed(s.answers, s.people[person].asked, stale)
 		}

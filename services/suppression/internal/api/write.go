@@ -147,7 +147,7 @@ type change struct {
 
 // edit makes c durable and answers with its token.
 func (a *API) edit(w http.ResponseWriter, r *http.Request, b *Backend, c change) {
-	who, err := a.personOf(c.address)
+	who, err := a.subjectOf(b.Reader, c.address)
 	if err != nil {
 		refuse(w, "address is "+err.Error())
 		return

@@ -173,13 +173,17 @@ func TestStrongest_NamesWhatForbidsTheMail(t *testing.T) {
 		{"another stream", []schemas.SuppressionEntry{entry("stream:news", schemas.SuppressManual)}, marketing, ""},
 		{"stream not said", []schemas.SuppressionEntry{entry("stream:news", schemas.SuppressManual)}, list.Query{}, schemas.SuppressManual},
 		{"a scope of a later version", []schemas.SuppressionEntry{entry("tenant:x", schemas.SuppressManual)}, marketing, schemas.SuppressManual},
+		{"another source", []schemas.SuppressionEntry{entry("source:a", schemas.SuppressManual)}, list.Query{Source: "b"}, ""},
+		{"that source", []schemas.SuppressionEntry{entry("source:a", schemas.SuppressManual)}, list.Query{Source: "a"}, schemas.SuppressManual},
+		{"source not said", []schemas.SuppressionEntry{entry("source:a", schemas.SuppressManual)}, marketing, schemas.SuppressManual},
+		{"unsubscribed from a source, transactional", []schemas.SuppressionEntry{entry("source:a", schemas.SuppressUnsubscribe)}, transactional, ""},
 		{"the hardest reason is named", []schemas.SuppressionEntry{accountUnsub, bounce, complaint}, marketing, schemas.SuppressComplaint},
 		{"nothing known", nil, marketing, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			e, ok := list.Strongest(schemas.Suppression{Entries: tt.entries}, tt.query, at(9))
+			_, e, ok := list.Strongest(tt.query, at(9), schemas.Suppression{Entries: tt.entries})
 			if e.Reason != tt.want || ok != (tt.want != "") {
 				t.Errorf("Strongest = %q, %v; want %q", e.Reason, ok, tt.want)
 			}
@@ -200,6 +204,8 @@ func TestValidateScope(t *testing.T) {
 		{"account", "account", true},
 		{"stream", "stream:marketing", true},
 		{"list", "list:17", true},
+		{"source", "source:acme", true},
+		{"nameless source", "source:", false},
 		{"empty", "", false},
 		{"unknown word", "everything", false},
 		{"nameless stream", "stream:", false},

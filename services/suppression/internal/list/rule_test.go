@@ -247,7 +247,7 @@ func TestApply_OutOfOrder(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, got := list.Strongest(apply(rules, tt.events), list.Query{Stream: "marketing"}, at(9))
+			_, _, got := list.Strongest(list.Query{Stream: "marketing"}, at(9), apply(rules, tt.events))
 			if got != tt.want {
 				t.Errorf("suppressed = %v, want %v", got, tt.want)
 			}
@@ -313,7 +313,7 @@ func TestApply_EntriesStayBounded(t *testing.T) {
 	if n := len(state.Entries); n > 1001 {
 		t.Errorf("%d entries, want at most 1001", n)
 	}
-	if _, ok := list.Strongest(state, list.Query{Stream: "marketing", List: "1099"}, at(2000)); !ok {
+	if _, _, ok := list.Strongest(list.Query{Stream: "marketing", List: "1099"}, at(2000), state); !ok {
 		t.Error("the list past the bound is not suppressed")
 	}
 }

@@ -25,12 +25,15 @@ func StreamScope(stream string) string { return schemas.ScopeStreamPrefix + boun
 // ListScope returns the scope of mail to one list, by the provider's id for it.
 func ListScope(list string) string { return schemas.ScopeListPrefix + boundName(list) }
 
+// SourceScope returns the scope of mail that goes out by one source.
+func SourceScope(source string) string { return schemas.ScopeSourcePrefix + boundName(source) }
+
 // ValidateScope reports what is wrong with a scope that a caller wrote.
 func ValidateScope(scope string) error {
 	if scope == schemas.ScopeAccount {
 		return nil
 	}
-	for _, prefix := range []string{schemas.ScopeStreamPrefix, schemas.ScopeListPrefix} {
+	for _, prefix := range []string{schemas.ScopeStreamPrefix, schemas.ScopeListPrefix, schemas.ScopeSourcePrefix} {
 		name, ok := strings.CutPrefix(scope, prefix)
 		switch {
 		case !ok:
@@ -42,15 +45,16 @@ func ValidateScope(scope string) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("scope must be %q, %q or %q",
-		schemas.ScopeAccount, schemas.ScopeStreamPrefix+"<name>", schemas.ScopeListPrefix+"<id>")
+	return fmt.Errorf("scope must be %q, %q, %q or %q",
+		schemas.ScopeAccount, schemas.ScopeStreamPrefix+"<name>", schemas.ScopeListPrefix+"<id>", schemas.ScopeSourcePrefix+"<name>")
 }
 
-// Query is what a sender is about to send. An empty Stream or List means that
+// Query is what a sender is about to send. An empty Stream, List or Source means that
 // the sender did not say, and then every entry that might be meant counts.
 type Query struct {
 	Stream string // "marketing"
 	List   string // the provider's list id
+	Source string // the account that it goes out by
 	// Transactional says that Stream carries mail a person needs whatever they
 	// unsubscribed from: receipts, password resets.
 	Transactional bool
@@ -68,6 +72,9 @@ func (q Query) Covers(e schemas.SuppressionEntry) bool {
 	if name, ok := strings.CutPrefix(e.Scope, schemas.ScopeStreamPrefix); ok {
 		return q.Stream == "" || name == boundName(q.Stream)
 	}
+	if name, ok := strings.CutPrefix(e.Scope, schemas.ScopeSourcePrefix); ok {
+		return (q.Source == "" || name == boundName(q.Source)) && (!q.Transactional || e.Reason != schemas.SuppressUnsubscribe)
+	}
 	name, ok := strings.CutPrefix(e.Scope, schemas.ScopeListPrefix)
 	switch {
 	case !ok: // a scope of a later version: the careful answer
@@ -79,23 +86,19 @@ func (q Query) Covers(e schemas.SuppressionEntry) bool {
 	}
 }
 
-// Strongest returns the entry of s to name when one is asked why q must not be
-// sent at now: the hardest reason, then the widest scope. ok is false when q
-// may be sent.
-func Strongest(s schemas.Suppression, q Query, now time.Time) (e schemas.SuppressionEntry, ok bool) {
-	best := -1
-	for i := range s.Entries {
-		if !Active(s.Entries[i], now) || !q.Covers(s.Entries[i]) {
-			continue
-		}
-		if best < 0 || rank(s.Entries[i].Reason) < rank(s.Entries[best].Reason) {
-			best = i
+// Strongest returns the entry to name when one is asked why q must not be sent at now
+// to somebody of whom states are: the hardest reason, then the first state, then the
+// widest scope. ok is false when q may be sent.
+func Strongest(q Query, now time.Time, states ...schemas.Suppression) (of int, e schemas.SuppressionEntry, ok bool) {
+	for i := range states {
+		entries := states[i].Entries
+		for j := range entries {
+			if Active(entries[j], now) && q.Covers(entries[j]) && (!ok || rank(entries[j].Reason) < rank(e.Reason)) {
+				of, e, ok = i, entries[j], true
+			}
 		}
 	}
-	if best < 0 {
-		return schemas.SuppressionEntry{}, false
-	}
-	return s.Entries[best], true
+	return of, e, ok
 }
 
 // reasons lists every reason from the hardest to lift to the easiest.

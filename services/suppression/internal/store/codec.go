@@ -118,6 +118,18 @@ func decodeState(k Key, b []byte) (schemas.Suppression, error) {
 	return s, nil
 }
 
+// ofPattern says that a value is the state of what isPattern says, without decoding it.
+func ofPattern(value []byte) bool {
+	d := decoder{rest: string(value[:min(len(value), patternHeadBytes)])}
+	version := d.byte()
+	d.uvarint()
+	return version == formatVersion && !d.cut && isPattern(schemas.Suppression{Address: d.rest})
+}
+
+// patternHeadBytes is enough of a value to see that: version, length, and the beginning
+// of the address.
+const patternHeadBytes = 1 + binary.MaxVarintLen64 + len(schemas.MailboxProviderPrefix)
+
 // decoder reads from the front of rest; cut is set, and stays, when it ran out.
 type decoder struct {
 	rest string

@@ -17,12 +17,17 @@ type Memory struct {
 	rows    map[Key]row
 	applied map[int32]int64
 	settle  Settle
+
+	patterns patterns
 }
 
 // NewMemory returns an empty store; settle may be nil.
 func NewMemory(settle Settle) *Memory {
 	return &Memory{rows: map[Key]row{}, applied: map[int32]int64{}, settle: settle}
 }
+
+// Patterns returns what stands for many addresses, by its address. It is not to be changed.
+func (m *Memory) Patterns() map[string]schemas.Suppression { return m.patterns.all() }
 
 // Known reports whether anything may be known of k.
 func (m *Memory) Known(k Key) bool {
@@ -58,7 +63,11 @@ func (m *Memory) Merge(b Batch) error {
 	for _, u := range b.Updates {
 		if next, _ := m.rows[u.Key].apply(u, m.settle); next.found {
 			m.rows[u.Key] = next
+			if isPattern(next.state) {
+				m.patterns.put(next.state)
+			}
 		} else {
+			m.patterns.drop(u.Key)
 			delete(m.rows, u.Key)
 		}
 	}

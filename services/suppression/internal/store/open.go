@@ -186,10 +186,17 @@ func (p *Pebble) load(ctx context.Context, topic string) error {
 	capacity, _ := binary.Varint(known) // 0 for an empty store
 	f := newFilter(capacity + capacity/4)
 	var n int64
-	err = p.iterate(ctx, Key{}, func(k Key, _ []byte) (bool, error) {
+	err = p.iterate(ctx, Key{}, func(k Key, value []byte) (bool, error) {
 		f.add(k)
 		n++
-		return true, nil
+		if !ofPattern(value) {
+			return true, nil
+		}
+		state, err := decodeState(k, value)
+		if err == nil {
+			p.patterns.put(state)
+		}
+		return true, err
 	})
 	if err != nil {
 		return err

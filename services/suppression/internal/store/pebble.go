@@ -52,10 +52,16 @@ type Pebble struct {
 
 	alarm *alarm
 
+	patterns patterns
+
 	mu      sync.Mutex // held by the one who merges
 	behind  map[Key]struct{}
 	applied map[int32]int64
 }
+
+// Patterns returns what stands for many addresses, by its address, from memory. It is not
+// to be changed.
+func (p *Pebble) Patterns() map[string]schemas.Suppression { return p.patterns.all() }
 
 // Known reports whether anything may be known of k, from memory: false is certain.
 func (p *Pebble) Known(k Key) bool { return p.filter.Load().has(k) }
@@ -262,6 +268,11 @@ func (p *Pebble) remember(k Key) {
 // settle takes over in memory what w has committed. The caller holds mu.
 func (p *Pebble) settle(w *writing, applied map[int32]int64) {
 	for k, r := range w.rows {
+		if isPattern(r.state) {
+			p.patterns.put(r.state)
+		} else if !r.found && len(p.patterns.all()) > 0 {
+			p.patterns.drop(k)
+		}
 		switch {
 		case !r.behind:
 			delete(p.behind, k)

@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -452,6 +454,30 @@ func TestPebble_WritesNothingToAFullDisk(t *testing.T) {
 	}
 	if got := p.Applied()[0]; got != 2 {
 		t.Errorf("the position is %d, want 2", got)
+	}
+	closeStore(t, p)
+}
+
+func TestPebble_HasPatternsInMemoryAlsoAfterARestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := open(t, dir, "a")
+	for i, address := range []string{"*@example.com", "a@example.com", "mailbox_provider:google", ""} {
+		s := state(key(i), entry("account", 1))
+		s.Address = address
+		merge(t, p, store.Batch{Updates: []store.Update{{Key: key(i), State: s}}})
+	}
+	for _, when := range []string{"at once", "after a restart"} {
+		got := slices.Sorted(maps.Keys(p.Patterns()))
+		if diff := cmp.Diff([]string{"*@example.com", "mailbox_provider:google"}, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
+		closeStore(t, p)
+		p = open(t, dir, "a")
+	}
+	merge(t, p, store.Batch{Updates: []store.Update{{Key: key(0), Purge: true}}})
+	if got := slices.Sorted(maps.Keys(p.Patterns())); len(got) != 1 {
+		t.Errorf("after a purge: %v", got)
 	}
 	closeStore(t, p)
 }
