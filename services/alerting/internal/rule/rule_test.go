@@ -216,7 +216,7 @@ func TestRule_DefaultIsValidAndCompletesItself(t *testing.T) {
 func TestRule_ValidateNamesEveryFault(t *testing.T) {
 	t.Parallel()
 	r := Rule{
-		Metric: "opens", By: []string{"campaign"}, Window: time.Second, Threshold: 1.5, MinVolume: -1,
+		Metric: "opens", By: []string{"weekday"}, Window: time.Second, Threshold: 1.5, MinVolume: -1,
 		For: -1, ResolveBelow: 2, ResolveFor: -1, ResolveVolume: -1, StaleAfter: 1,
 	}
 	var p config.Problems

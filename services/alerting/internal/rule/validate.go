@@ -39,6 +39,9 @@ func (r Rule) Validate(p *config.Problems) {
 func (r Rule) validateKeys(p *config.Problems) {
 	m, known := metric.Find(r.Metric)
 	p.Check(known, "metric", "%q is none of %s", r.Metric, metric.Names())
+	if !known { // what the default dimensions are is not its fault
+		m, _ = metric.Find(metric.BlockRate)
+	}
 	for i, by := range r.By {
 		field := fmt.Sprintf("by[%d]", i)
 		p.Check(slices.Contains(m.Dimensions, by) && !slices.Contains(r.By[:i], by), field,
