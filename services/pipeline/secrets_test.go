@@ -99,6 +99,22 @@ func TestLoad_TakesTheUsersOfTheConsoleFromAFile(t *testing.T) {
 	}
 }
 
+// Whoever changes only the name of an example user would let in everybody who knows the
+// published password, and a line that is not filled in is no user.
+func TestLoad_RefusesAPublishedUserOfTheConsole(t *testing.T) {
+	t.Parallel()
+	for user, want := range map[string]string{
+		"ana:admin:REPLACE-ME": "line 1 has no bcrypt hash",
+		"dev-only-change-me:admin:$2b$10$rizgzLFhTB5CuAu2xyGPcutb1c/TtJSOPUntS7s14wMFozuoY8z9m": "is published",
+		"ana:admin:$2b$10$eP11iO00qNK/QDYxHh8ETeOE5yvoKezReopp2SaQYTYy8aMtccgOq":                "is published",
+	} {
+		in := pipeline.Input{File: []byte("console: {listen: '0.0.0.0:8088', auth: {users: '" + user + "'}}\n"), Name: "c.yaml", Base: strong(t), Services: []pipeline.Name{pipeline.Console}}
+		if _, _, err := pipeline.Load(in); err == nil || !strings.Contains(err.Error(), "console.auth.users: "+want) {
+			t.Errorf("%s: %v, want %s", user, err, want)
+		}
+	}
+}
+
 // A fault of one field hides none of its neighbour: PLAIN without TLS and the
 // password of the example are named at once.
 func TestLoad_NamesAPublishedPasswordBesidePlainWithoutTLS(t *testing.T) {

@@ -147,6 +147,9 @@ func secretNames() []string {
 	}
 }
 
+// consoleUsers are a user as an operator makes one, with a hash that is in no example.
+const consoleUsers = "ana:admin:$2b$10$rizgzLFhTB5CuAu2xyGPcutb1c/TtJSOPUntS7s14wMFozuoY8z9m"
+
 // filled is .env.example with every secret set.
 func filled(t *testing.T) map[string]string {
 	t.Helper()
@@ -154,7 +157,7 @@ func filled(t *testing.T) map[string]string {
 	for _, name := range secretNames() {
 		env[name] = "1f0c9d7e5b3a2846" + strings.ToLower(name)
 	}
-	env["CONSOLE_USERS"] = "ana:admin:$2b$10$eP11iO00qNK/QDYxHh8ETeOE5yvoKezReopp2SaQYTYy8aMtccgOq"
+	env["CONSOLE_USERS"] = consoleUsers
 	env["SLACK_WEBHOOK_URL"] = "https://hooks.slack.com/services/T/B/x"
 	return env
 }

@@ -153,8 +153,11 @@ func TestKubernetes_ConfigurationIsValidWithTheSecretsThatAreMounted(t *testing.
 				for _, item := range v.Secret.Items {
 					value := secret.StringData[item.Key]
 					value = strings.ReplaceAll(value, "REPLACE-ME", "4f9d0e2b7c6a1835d0e2b7c6")
-					if item.Key == "slack-webhook-url" {
+					switch item.Key {
+					case "slack-webhook-url":
 						value = "https://hooks.slack.com/services/" + value
+					case "console-users":
+						value = consoleUsers
 					}
 					if err := os.WriteFile(filepath.Join(dir, item.Path), []byte(value), 0o600); err != nil {
 						t.Fatal(err)

@@ -66,6 +66,7 @@ func exampleSecrets(t *testing.T, folder string) map[string]string {
 	for key, value := range values {
 		values[key] = strings.ReplaceAll(value, "REPLACE-ME", "4f9d0e2b7c6a1835d0e2b7c6")
 	}
+	values["console-users"] = consoleUsers
 	values["slack-webhook-url"] = "https://hooks.slack.com/services/T/B/x"
 	return values
 }

@@ -15,7 +15,7 @@ import (
 // the console listens on this host only.
 type Config struct {
 	// Users are who signs in with a password, a line each: name:role:bcrypt, such as
-	// ana:operator:$2y$12$... (`htpasswd -nB ana` makes the hash). In a file:
+	// ana:operator:$2y$12$... (`htpasswd -nBC 12 ana` makes the hash). In a file:
 	// file:/run/secrets/console-users. Default none.
 	Users config.Secret `yaml:"users"`
 	// Tokens let programs in (RFC 6750), up to 100. Default none.
