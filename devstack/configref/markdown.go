@@ -22,7 +22,7 @@ Every field of the one YAML file, from the comments in the code; tests hold each
 - **Durations** have the units ns, us, ms, s, m, h, d (24 h) and w: ` + "`500ms`, `1h30m`, `14d`" + `. **Sizes** have B, KiB, MiB, GiB, or KB, MB, GB for thousands.
 - **Lists** of single values may be one value alone. Anchors, aliases and merge keys work; top-level keys that begin with ` + "`x-`" + ` are left alone to hold them.
 - **Check** with ` + "`mailstream ingress --config FILE --check-config`" + `, a command a service: it does what a start does up to the first connection, prints the result, or lists every fault with its place.
-- **A change takes effect with a restart** of the services that read the field (rolling, one at a time); nothing is reloaded while a program runs. Where more is needed the last column says so.
+- **A change takes effect with a restart** of the services that read the field (rolling, one at a time). Only secrets of receivers that are files (` + "`alerting.slack`, `alerting.receivers`" + `) are read while the program runs, every 5 s. Where more is needed the last column says so.
 `
 
 // effects say what a change needs beside a restart, by path; the longest path
