@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -65,7 +64,7 @@ func (r *Replay) findBorder(ctx context.Context) error {
 	lister := r.lister()
 	defer lister.Close()
 	starts, err := lister.Starts(ctx, r.topics()...)
-	if errors.Is(err, kerr.UnknownTopicOrPartition) {
+	if errors.Is(err, kafka.ErrUnknownTopic) {
 		return nil
 	}
 	ends, more := lister.Ends(ctx, r.topics()...)

@@ -155,7 +155,8 @@ func (d *onDisk) expire(t testing.TB) {
 	var expiring []string
 	for _, topic := range configs {
 		for _, c := range topic.Configs {
-			if days := map[bool]time.Duration{true: 30, false: 14}[topic.Name == "email.dead-letter"]; c.Key == "retention.ms" && c.MaybeValue() != fmt.Sprint((days*24*time.Hour).Milliseconds()) {
+			days := map[bool]int64{true: 30, false: 14}[topic.Name == "email.dead-letter"]
+			if c.Key == "retention.ms" && c.MaybeValue() != fmt.Sprint(days*(24*time.Hour).Milliseconds()) {
 				t.Errorf("%s is kept %s ms, want %d days", topic.Name, c.MaybeValue(), days)
 			}
 		}

@@ -42,16 +42,21 @@ const retryAfterSeconds = "2"
 
 // Reader answers from this replica: package store.
 type Reader interface {
-	// Get returns the state of k; ok is false when nothing is known.
-	Get(k store.Key) (state schemas.Suppression, ok bool, err error)
-	// GetAll returns what is known of each of keys, in their order; the state of one that
-	// is unknown has no hash.
-	GetAll(keys []store.Key) ([]schemas.Suppression, error)
+	Lookup
 	// Scan calls yield with the states from key from on, in key order, until yield
 	// says no.
 	Scan(ctx context.Context, from store.Key, yield func(store.Key, schemas.Suppression) bool) error
 	// Patterns returns what stands for many addresses, by its address.
 	Patterns() map[string]schemas.Suppression
+}
+
+// Lookup answers for keys that are known.
+type Lookup interface {
+	// Get returns the state of k; ok is false when nothing is known.
+	Get(k store.Key) (state schemas.Suppression, ok bool, err error)
+	// GetAll returns what is known of each of keys, in their order; the state of one that
+	// is unknown has no hash.
+	GetAll(keys []store.Key) ([]schemas.Suppression, error)
 }
 
 // Writer makes edits durable, in order: package ledger.
