@@ -140,7 +140,7 @@ func TestTopics_AddedPartitionsLoseNothingAndAreTold(t *testing.T) {
 	}
 	defer client.Close()
 	const added = 4
-	if _, err := kadm.NewClient(client).CreatePartitions(t.Context(), added, w.prefix+"opened"); err != nil {
+	if _, err := kadm.NewClient(client).CreatePartitions(t.Context(), added, w.prefix+"other"); err != nil {
 		t.Fatal(err)
 	}
 	w.wantReady(http.StatusServiceUnavailable, pipeline.Ingress, pipeline.Analytics)
@@ -148,13 +148,13 @@ func TestTopics_AddedPartitionsLoseNothingAndAreTold(t *testing.T) {
 	before, n := w.stack.Config().Kafka.Topics.Partitions, 0
 	servicetest.EventuallyOr(w.t, func() bool { // until the producer knows the new ones
 		n++
-		w.insist(fmt.Sprintf(`{"event":"open","time":%d,"MessageID":%d,"email":"reader-%d@example.net"}`, time.Now().Unix(), messageID+n, n))
-		for _, r := range w.records(w.prefix + "opened") {
+		w.insist(fmt.Sprintf(`{"event":"teleported","time":%d,"MessageID":%d,"email":"reader-%d@example.net"}`, time.Now().Unix(), messageID+n, n))
+		for _, r := range w.records(w.prefix + "other") {
 			if r.Partition >= before {
 				return true
 			}
 		}
 		return false
 	}, func() string { return "nothing is written to the new partitions" })
-	w.wantSQL("SELECT uniqExact(message_id) FROM events WHERE type = 'opened'", fmt.Sprint(n))
+	w.wantSQL("SELECT uniqExact(message_id) FROM events WHERE type = 'other'", fmt.Sprint(n))
 }

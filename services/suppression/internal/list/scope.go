@@ -25,9 +25,6 @@ func StreamScope(stream string) string { return schemas.ScopeStreamPrefix + boun
 // ListScope returns the scope of mail to one list, by the provider's id for it.
 func ListScope(list string) string { return schemas.ScopeListPrefix + boundName(list) }
 
-// SourceScope returns the scope of mail that goes out by one source.
-func SourceScope(source string) string { return schemas.ScopeSourcePrefix + boundName(source) }
-
 // ValidateScope reports what is wrong with a scope that a caller wrote.
 func ValidateScope(scope string) error {
 	if scope == schemas.ScopeAccount {
