@@ -68,8 +68,9 @@ func search(t testing.TB, dir string) (found []string) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
+		unpacked := decompressed(text)
 		for _, form := range forms {
-			if bytes.Contains(text, form) || bytes.Contains(decompressed(text), form) {
+			if bytes.Contains(text, form) || bytes.Contains(unpacked, form) {
 				found = append(found, fmt.Sprintf("%s in %s", form, path))
 			}
 		}
