@@ -134,7 +134,8 @@ func (s *Service) letters() (http.Handler, error) {
 	}
 	s.desk = deadletters.NewDesk(deadletters.Parts{
 		Book: book, Letters: deadletters.New(s.client), Maker: maker, Kafka: s.producer,
-		Trail: audit.New(kc.TopicPrefix, s.producer, log), Prefix: kc.TopicPrefix, Log: log,
+		Erased: func(context.Context) (deadletters.Erased, func(), error) { return s.erasures, func() {}, nil },
+		Trail:  audit.New(kc.TopicPrefix, s.producer, log), Prefix: kc.TopicPrefix, Log: log,
 	})
 	return deadletters.NewAPI(s.desk, s.cfg.Tokens, log), nil
 }

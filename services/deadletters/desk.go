@@ -100,10 +100,12 @@ type Parts struct {
 	Book    *Book
 	Letters *Letters
 	Maker   *reparse.Maker
-	Kafka   Publisher
-	Trail   *audit.Trail
-	Prefix  string // of the topics
-	Log     *zap.Logger
+	// Erased returns who has to be forgotten, for one operation, and what ends that.
+	Erased func(context.Context) (erased Erased, stop func(), err error)
+	Kafka  Publisher
+	Trail  *audit.Trail
+	Prefix string // of the topics
+	Log    *zap.Logger
 }
 
 // NewDesk returns a desk that does nothing before Run.
@@ -297,7 +299,12 @@ func (d *Desk) operate(ctx context.Context, kind string, f Filter, note string, 
 	if kind == schemas.OperationDiscard {
 		return d.Letters.Discard(ctx, f, note, opt)
 	}
-	return d.Letters.Redrive(ctx, f, d.parts.Maker, opt)
+	erased, stop, err := d.parts.Erased(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	defer stop()
+	return d.Letters.Redrive(ctx, f, Source{Maker: d.parts.Maker, Erased: erased}, opt)
 }
 
 // counted returns op with what r counts.

@@ -28,6 +28,17 @@ type Publisher interface {
 	Publish(ctx context.Context, recs ...*kgo.Record) error
 }
 
+// Erased knows who has to be forgotten.
+type Erased interface {
+	// Covers reports whether an event of that person, which happened and was received
+	// at these Unix milliseconds, has to be forgotten.
+	Covers(hash []byte, at, received int64) bool
+	// HasLetter reports whether the dead letter of that id has to be forgotten.
+	HasLetter(id string) bool
+	// Fault says why a person may come back through what is published now.
+	Fault() error
+}
+
 // Result is what an operation did, or would do.
 type Result struct {
 	Operation string                  `json:"operation"`
@@ -41,6 +52,12 @@ type Result struct {
 	Cut bool `json:"cut,omitempty"`
 }
 
+// Source makes events of dead letters, but not of those who have to be forgotten.
+type Source struct {
+	Maker  *reparse.Maker
+	Erased Erased
+}
+
 // Options are how an operation works.
 type Options struct {
 	Operation string
@@ -52,15 +69,25 @@ type Options struct {
 }
 
 // Redrive makes events of the open dead letters of f and publishes them, marked as a
-// replay, then says of each that it is redriven. What fails stays open.
-func (l *Letters) Redrive(ctx context.Context, f Filter, maker *reparse.Maker, opt Options) (Result, error) {
+// replay, then says of each that it is redriven. What fails, or is of a person who has to
+// be forgotten, stays open; while erased cannot tell that, nothing is published.
+func (l *Letters) Redrive(ctx context.Context, f Filter, from Source, opt Options) (Result, error) {
 	return l.operate(ctx, f, opt, func(letter *Letter, r *Result) ([]*kgo.Record, error) {
-		events, err := eventsOf(letter, maker)
+		if err := from.Erased.Fault(); err != nil {
+			return nil, fmt.Errorf("redrive: %w", err)
+		}
+		events, err := eventsOf(letter, from.Maker)
 		if err != nil {
 			return nil, err
 		}
+		if from.Erased.HasLetter(letter.ID) {
+			return nil, reparse.Erased
+		}
 		var recs []*kgo.Record
 		for i := range events {
+			if e := &events[i]; from.Erased.Covers([]byte(e.RecipientHash), e.Time.UnixMilli(), e.ReceivedAt.UnixMilli()) {
+				return nil, reparse.Erased
+			}
 			recs = append(recs, reparse.Record(reparse.Topic(opt.Prefix, events[i].Type), &events[i], opt.Operation))
 		}
 		r.Events += int64(len(recs))
@@ -90,8 +117,8 @@ func ValidateNote(note string, p *config.Problems) {
 // errEnough ends a dry run.
 var errEnough = errors.New("a dry run has looked at as many as it may")
 
-// operate takes each open dead letter through do, whose error is a reparse.Fault, and
-// publishes what it returns. It returns once ClickHouse shows it.
+// operate takes each open dead letter through do and publishes what it returns; an error
+// that is no reparse.Fault ends the operation. It returns once ClickHouse shows it.
 func (l *Letters) operate(ctx context.Context, f Filter, opt Options, do func(*Letter, *Result) ([]*kgo.Record, error)) (Result, error) {
 	r := Result{Operation: opt.Operation, DryRun: opt.Kafka == nil, Faults: map[reparse.Fault]int64{}}
 	began := time.Now()
@@ -102,12 +129,17 @@ func (l *Letters) operate(ctx context.Context, f Filter, opt Options, do func(*L
 			}
 			r.Letters++
 			recs, err := do(&letters[i], &r)
-			if err != nil {
+			fault, failed := errors.AsType[reparse.Fault](err)
+			if err == nil {
+				err = publishUnless(ctx, &letters[i], recs, opt)
+			}
+			switch {
+			case failed:
 				r.Failed++
-				r.Faults[reparse.FaultOf(err)]++
-			} else if err := publishUnless(ctx, &letters[i], recs, opt); err != nil {
+				r.Faults[fault]++
+			case err != nil:
 				return err
-			} else {
+			default:
 				r.Passed++
 			}
 			if opt.Progress != nil {

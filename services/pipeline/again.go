@@ -63,8 +63,13 @@ func OpenHistory(cfg Config, log *zap.Logger) (*History, error) {
 	}
 	h := &History{Store: store, Maker: maker, Kafka: producer, Letters: deadletters.New(store), Prefix: cfg.Kafka.TopicPrefix, Expand: cfg.ClickHouse.Expand, kafka: cfg.Kafka, log: log}
 	h.Trail = audit.New(h.Prefix, producer, log)
-	h.Desk = deadletters.NewDesk(deadletters.Parts{Book: book, Letters: h.Letters, Maker: maker, Kafka: producer, Trail: h.Trail, Prefix: h.Prefix, Log: log})
+	h.Desk = deadletters.NewDesk(deadletters.Parts{Book: book, Letters: h.Letters, Maker: maker, Erased: h.erased, Kafka: producer, Trail: h.Trail, Prefix: h.Prefix, Log: log})
 	return h, nil
+}
+
+// erased reads who has to be forgotten, and follows that until stop is called.
+func (h *History) erased(ctx context.Context) (deadletters.Erased, func(), error) {
+	return erasure.Follow(ctx, h.kafka, h.log)
 }
 
 // Replay makes a replay of r ready: it reads who has to be forgotten, and follows that

@@ -67,7 +67,7 @@ func (w *world) bounced(t *testing.T, h *pipeline.History, n int) {
 	}
 	w.produce(t, recs...)
 	w.wantSQL(t, "SELECT count() FROM dead_letters WHERE state = 'open'", fmt.Sprint(n))
-	r, err := h.Letters.Redrive(t.Context(), deadletters.Filter{Reason: "no_type"}, h.Maker, deadletters.Options{Operation: "op-1", Kafka: h.Kafka, Prefix: h.Prefix, Rate: deadletters.RateMax})
+	r, err := h.Letters.Redrive(t.Context(), deadletters.Filter{Reason: "no_type"}, anybody(h), deadletters.Options{Operation: "op-1", Kafka: h.Kafka, Prefix: h.Prefix, Rate: deadletters.RateMax})
 	if err != nil || r.Passed != int64(n) || r.Events != int64(n) {
 		t.Fatalf("redriven %+v, %v", r, err)
 	}
@@ -87,13 +87,13 @@ func TestDeadLetters_LeaveTheListOnceTheyAreEvents(t *testing.T) {
 	)
 	w.wantSQL(t, "SELECT count() FROM dead_letters WHERE state = 'open'", "3")
 	all := deadletters.Filter{State: deadletters.StateOpen}
-	dry, err := h.Letters.Redrive(t.Context(), all, h.Maker, deadletters.Options{Operation: "dry", Prefix: h.Prefix, Rate: 1})
+	dry, err := h.Letters.Redrive(t.Context(), all, anybody(h), deadletters.Options{Operation: "dry", Prefix: h.Prefix, Rate: 1})
 	if err != nil || !dry.DryRun || dry.Passed != 1 || dry.Failed != 2 || dry.Faults["no_type"] != 1 || dry.Faults["unproven"] != 1 {
 		t.Errorf("plan %+v, %v", dry, err)
 	}
 	opt := deadletters.Options{Operation: "op-1", Kafka: h.Kafka, Prefix: h.Prefix, Rate: 100}
 	for range 2 { // the second one finds nothing that passes, or the same letter and its same event
-		if _, err := h.Letters.Redrive(t.Context(), all, h.Maker, opt); err != nil {
+		if _, err := h.Letters.Redrive(t.Context(), all, anybody(h), opt); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -148,7 +148,7 @@ func TestReplay_ReadsTheTopicsAndWhatTheyHaveLostFromTheTables(t *testing.T) {
 	other := letterOf(t, letterID(99), "no_type", strings.ReplaceAll(bounceOf(99), "1772615829", "1772515829"))                                                      // the day before
 	w.produce(t, other)
 	w.wantSQL(t, "SELECT count() FROM dead_letters WHERE state = 'open'", "1")
-	if r, err := h.Letters.Redrive(t.Context(), deadletters.Filter{Reason: "no_type"}, h.Maker, deadletters.Options{Operation: "op-9", Kafka: h.Kafka, Prefix: h.Prefix, Rate: 100}); err != nil || r.Events != 1 {
+	if r, err := h.Letters.Redrive(t.Context(), deadletters.Filter{Reason: "no_type"}, anybody(h), deadletters.Options{Operation: "op-9", Kafka: h.Kafka, Prefix: h.Prefix, Rate: 100}); err != nil || r.Events != 1 {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	w.wantSQL(t, "SELECT count() FROM events", "61")

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/deadletters"
 	"github.com/mailstream/mailstream/services/pipeline"
 	"github.com/mailstream/mailstream/services/replay"
 	"github.com/mailstream/mailstream/services/servicetest"
@@ -180,7 +181,40 @@ func TestReclassify_GoesOnWhereItWasKilled(t *testing.T) {
 type ledger struct{ fault error }
 
 func (ledger) Covers([]byte, int64, int64) bool { return true }
+func (ledger) HasLetter(string) bool            { return false }
 func (l ledger) Fault() error                   { return l.fault }
+
+// nobodyErased says of nobody that they have to be forgotten.
+type nobodyErased struct{}
+
+func (nobodyErased) Covers([]byte, int64, int64) bool { return false }
+func (nobodyErased) HasLetter(string) bool            { return false }
+func (nobodyErased) Fault() error                     { return nil }
+
+// anybody makes events of the dead letters of all people.
+func anybody(h *pipeline.History) deadletters.Source {
+	return deadletters.Source{Maker: h.Maker, Erased: nobodyErased{}}
+}
+
+// A dead letter of a person who was forgotten stays open, and none is redriven while it
+// is unknown who was.
+func TestRedrive_WritesNobodyWhoWasForgotten(t *testing.T) {
+	t.Parallel()
+	w := newDesk(t)
+	w.analytics(t)
+	h := w.history(t)
+	w.lettersOf(t, 2)
+	for _, known := range []ledger{{}, {errAway}} {
+		opt := deadletters.Options{Operation: "op-1", Kafka: h.Kafka, Prefix: h.Prefix, Rate: deadletters.RateMax}
+		got, err := h.Letters.Redrive(t.Context(), deadletters.Filter{}, deadletters.Source{Maker: h.Maker, Erased: known}, opt)
+		if got.Passed != 0 || !errors.Is(err, known.fault) || err == nil && got.Faults["erased"] != 2 {
+			t.Errorf("%+v, %v, want %v", got, err, known.fault)
+		}
+	}
+	if n := w.published(t); n != 0 {
+		t.Errorf("%d records were published", n)
+	}
+}
 
 // A person who was forgotten while the tables still have them is not written to Kafka
 // once more, and nobody is while it is unknown who was.
