@@ -127,10 +127,25 @@ func newOnDisk(t testing.TB) *onDisk {
 	d.prepare(t, `analytics: {listen: "127.0.0.1:0", flush_interval: 50ms, erase_interval: 1s}`, `privacy: {pepper: 0123456789abcdef0123456789abcdef}`)
 	path := d.sql(t, "SELECT data_paths[1] FROM system.tables WHERE database = currentDatabase() AND name = 'event_log'")
 	d.tables, _, _ = strings.Cut(path, "/store/")
-	for table := range strings.FieldsSeq(d.sql(t, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'")) {
+	for _, table := range d.mergeTrees(t) {
 		d.sql(t, "ALTER TABLE "+table+" MODIFY SETTING old_parts_lifetime = 1") // 8 minutes by default
 	}
 	return d
+}
+
+// clean has the engine look for parts that are to be deleted: of a table that is idle it
+// does so after minutes.
+func (d *onDisk) clean(t testing.TB) {
+	t.Helper()
+	for _, table := range d.mergeTrees(t) {
+		d.sql(t, "SYSTEM START MERGES "+table)
+	}
+}
+
+// mergeTrees are the tables that have parts.
+func (d *onDisk) mergeTrees(t testing.TB) []string {
+	t.Helper()
+	return strings.Fields(d.sql(t, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"))
 }
 
 // fill stores as many events of others beside those who are forgotten.
@@ -209,7 +224,7 @@ func forgetOnDisk(t testing.TB, events int) {
 	}
 	stop()
 	d.wantSQL(t, "SELECT count() FROM events", fmt.Sprint(events+4*rosterOf)) // the one that was deleted is back, without the person
-	servicetest.EventuallyOr(t, func() bool { return len(search(t, d.tables)) == 0 }, func() string {
+	servicetest.EventuallyOr(t, func() bool { d.clean(t); return len(search(t, d.tables)) == 0 }, func() string {
 		return fmt.Sprintf("left on disk: %q", search(t, d.tables))
 	})
 

@@ -409,7 +409,7 @@ func FuzzRequests(f *testing.F) {
 	f.Fuzz(func(t *testing.T, target, role string, post bool) {
 		u, err := url.ParseRequestURI(target)
 		if err != nil || u.Host != "" {
-			t.Skip("no path")
+			return // a server hands on nothing of this kind
 		}
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		if post {
@@ -420,7 +420,7 @@ func FuzzRequests(f *testing.F) {
 			role = "admin"
 		}
 		w := d.ask(r, role)
-		if w.Code >= 500 && w.Code != http.StatusServiceUnavailable && w.Code != http.StatusNotImplemented {
+		if w.Code >= 500 && w.Code != http.StatusServiceUnavailable {
 			t.Errorf("%s is answered %d: %s", target, w.Code, w.Body)
 		}
 		if to := w.Header().Get("Location"); to != "" && (!strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.HasPrefix(to, `/\`)) {
