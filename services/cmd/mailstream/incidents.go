@@ -35,8 +35,9 @@ func (a *alertingCall) flags(cmd *cobra.Command) {
 // ask calls the service. What it refuses as wrong in the request is wrong on the
 // command line.
 func (a *alertingCall) ask(cmd *cobra.Command, c *command, call request) error {
+	a.variable = alertingToken
 	if a.token == "" {
-		a.token = c.environment(alertingToken)
+		a.token = c.environment(a.variable)
 	}
 	err := a.call(cmd.Context(), call.method, call.path, call.body, call.answer)
 	if refused, ok := errors.AsType[*refusedError](err); ok && refused.status == http.StatusBadRequest {

@@ -328,7 +328,7 @@ func (s service) copy(ctx context.Context, path string, out io.Writer) error {
 	defer func() { _ = resp.Body.Close() }() // it was read
 	if resp.StatusCode != http.StatusOK {
 		text, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
-		return errors.Join(refusalOf(resp.StatusCode, text), err)
+		return errors.Join(s.refusalOf(resp.StatusCode, text), err)
 	}
 	if _, err := io.Copy(out, resp.Body); err != nil {
 		return fmt.Errorf("the export was cut off: %w", err)

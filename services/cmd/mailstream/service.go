@@ -52,16 +52,20 @@ func (c *command) settings(names []pipeline.Name) []string {
 }
 
 // service is a running service of ours and what lets us in.
-type service struct{ url, token string }
+type service struct {
+	url, token string
+	variable   string // of the environment, that holds the token
+}
 
 // refusedError is an answer of a service that is no success.
 type refusedError struct {
 	status        int
 	title, detail string
+	advice        string // "" for none
 }
 
 func (e *refusedError) Error() string {
-	return strings.TrimSpace(fmt.Sprintf("the service answers %d %s: %s", e.status, e.title, e.detail))
+	return strings.TrimSpace(fmt.Sprintf("the service answers %d %s: %s", e.status, e.title, e.detail)) + e.advice
 }
 
 // payload is a body that is sent as it is.
@@ -116,7 +120,7 @@ func (s service) exchange(ctx context.Context, method, path string, body *payloa
 		return fmt.Errorf("read answer: %w", err)
 	}
 	if resp.StatusCode < http.StatusOK || resp.StatusCode >= http.StatusMultipleChoices {
-		return refusalOf(resp.StatusCode, text)
+		return s.refusalOf(resp.StatusCode, text)
 	}
 	if err := read(text); err != nil {
 		return fmt.Errorf("read answer: %w", err)
@@ -125,10 +129,14 @@ func (s service) exchange(ctx context.Context, method, path string, body *payloa
 }
 
 // refusalOf reads a problem.
-func refusalOf(status int, text []byte) error {
+func (s service) refusalOf(status int, text []byte) error {
 	var problem struct{ Title, Detail string }
 	_ = json.Unmarshal(text, &problem) // what is no problem has its status
-	return &refusedError{status, problem.Title, problem.Detail}
+	refused := &refusedError{status: status, title: problem.Title, detail: problem.Detail}
+	if status == http.StatusUnauthorized {
+		refused.advice = "; set " + s.variable + " to one of its tokens"
+	}
+	return refused
 }
 
 // withoutQuery keeps the query of a request, which may name a person, out of messages.

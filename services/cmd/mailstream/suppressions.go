@@ -23,7 +23,8 @@ func (s *listCall) bind(cmd *cobra.Command, c *command) {
 	f := cmd.Flags()
 	f.StringVar(&s.url, "url", "http://127.0.0.1:8082", "base `URL` of the suppression service")
 	f.BoolVar(&s.asJSON, "json", false, "print the result as JSON")
-	cmd.PreRun = func(*cobra.Command, []string) { s.token = c.environment(suppressionToken) }
+	s.variable = suppressionToken
+	cmd.PreRun = func(*cobra.Command, []string) { s.token = c.environment(s.variable) }
 	cmd.Long += `
 
 The bearer token of the service comes from the environment variable

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -53,6 +54,26 @@ func TestLift_AsksUntilAllWasLookedAt(t *testing.T) {
 	args = append(args[:2], "--note", "outage", "--to", "2026-01-02T18:00:00Z")
 	if _, err := run(); err == nil || !strings.Contains(err.Error(), `"from"`) {
 		t.Errorf("without the time: %v", err)
+	}
+}
+
+// A token that is missing is the first thing a newcomer meets: the message names the
+// variable that it belongs in.
+func TestCommands_SayWhereTheTokenBelongs(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, `{"title":"unauthorized","detail":"a valid bearer token is required"}`, http.StatusUnauthorized)
+	}))
+	defer server.Close()
+	for line, variable := range map[string]string{
+		"suppressions explain a@example.com": "MAILSTREAM_SUPPRESSION_TOKEN",
+		"suppressions export":                "MAILSTREAM_SUPPRESSION_TOKEN",
+		"alerts list":                        "MAILSTREAM_ALERTING_TOKEN",
+	} {
+		root := newRoot(process{args: append(strings.Fields(line), "--url", server.URL), stdout: io.Discard, stderr: io.Discard})
+		if err := root.ExecuteContext(t.Context()); err == nil || !strings.HasSuffix(err.Error(), "; set "+variable+" to one of its tokens") {
+			t.Errorf("%s: %v", line, err)
+		}
 	}
 }
 
