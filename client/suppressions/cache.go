@@ -16,7 +16,11 @@ type cache struct {
 }
 
 // question is what a verdict answers.
-type question struct{ stream, list, address string }
+type question struct{ stream, list, source, address string }
+
+func questionOf(mail Mail, address string) question {
+	return question{mail.Stream, mail.List, mail.Source, address}
+}
 
 type kept struct {
 	verdict Verdict
@@ -29,7 +33,7 @@ func newCache(keep time.Duration, most int) *cache {
 
 // get returns a verdict that is still to be used.
 func (c *cache) get(mail Mail, address string) (Verdict, bool) {
-	q, now := question{mail.Stream, mail.List, address}, time.Now()
+	q, now := questionOf(mail, address), time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	found, ok := c.young[q]
@@ -51,5 +55,5 @@ func (c *cache) put(mail Mail, v Verdict) {
 	if len(c.young) >= c.half {
 		c.young, c.old = make(map[question]kept, c.half), c.young
 	}
-	c.young[question{mail.Stream, mail.List, v.Address}] = kept{v, time.Now().Add(c.keep)}
+	c.young[questionOf(mail, v.Address)] = kept{v, time.Now().Add(c.keep)}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"time"
+	"unicode/utf8"
 )
 
 // batchMax is how many addresses the service takes in one check.
@@ -20,18 +21,28 @@ type entry struct {
 	Expires *time.Time `json:"expires"`
 }
 
-func (e entry) verdict() Verdict {
-	v := Verdict{Address: e.Address, Suppressed: true, Reason: e.Reason, Scope: e.Scope, Note: e.Note, Since: e.Since}
+// verdict is on address, as it was asked about.
+func (e entry) verdict(address string) Verdict {
+	v := Verdict{Address: address, Suppressed: true, Reason: e.Reason, Scope: e.Scope, Note: e.Note, Since: e.Since}
 	if e.Expires != nil {
 		v.Expires = *e.Expires
 	}
 	return v
 }
 
+// sent is address as JSON carries it: with U+FFFD for each byte that is not UTF-8.
+func sent(address string) string {
+	if utf8.ValidString(address) {
+		return address
+	}
+	return string([]rune(address))
+}
+
 type checkRequest struct {
 	Addresses []string `json:"addresses"`
 	Stream    string   `json:"stream,omitempty"`
 	List      string   `json:"list,omitempty"`
+	Source    string   `json:"source,omitempty"`
 	MinToken  string   `json:"min_token,omitempty"`
 }
 
@@ -70,7 +81,7 @@ func (c *Client) Check(ctx context.Context, mail Mail, addresses ...string) ([]V
 
 // ask fills in the verdicts of the addresses at part.
 func (c *Client) ask(ctx context.Context, mail Mail, part []int, addresses []string, out []Verdict) error {
-	req := checkRequest{Stream: mail.Stream, List: mail.List, MinToken: mail.MinToken}
+	req := checkRequest{Stream: mail.Stream, List: mail.List, Source: mail.Source, MinToken: mail.MinToken}
 	for _, i := range part {
 		req.Addresses = append(req.Addresses, addresses[i])
 	}
@@ -113,8 +124,8 @@ func (a *checkAnswer) verdicts(asked []string) ([]Verdict, error) {
 		case len(invalid) > 0 && invalid[0].Index == i:
 			v.Suppressed, v.Fault = true, invalid[0].Error
 			invalid = invalid[1:]
-		case len(listed) > 0 && listed[0].Address == address:
-			v = listed[0].verdict()
+		case len(listed) > 0 && listed[0].Address == sent(address):
+			v = listed[0].verdict(address)
 			listed = listed[1:]
 		}
 		v.Stale = a.Stale

@@ -115,6 +115,7 @@ func New(cfg Config) (*Client, error) {
 type Mail struct {
 	Stream string // such as "marketing"
 	List   string // the id of the mailing list
+	Source string // the account at a provider that it goes out by
 	// MinToken is what a write was answered with: answers have at least that. They are
 	// never kept ones.
 	MinToken string
@@ -172,12 +173,13 @@ const (
 	faultBytesMax = 16 << 10
 )
 
-// pause waits before attempt is repeated. It returns err when there is no repetition.
+// pause waits before attempt is repeated; attempt 0 is one that got somewhere, and is not
+// counted. It returns err when there is no repetition.
 func (c *Client) pause(ctx context.Context, attempt int, err error) error {
 	if attempt >= c.cfg.Attempts || !passing(err) || ctx.Err() != nil {
 		return err
 	}
-	wait := pauseMin << (attempt - 1)
+	wait := pauseMin << max(0, attempt-1)
 	wait = wait/2 + rand.N(wait/2) // else all senders come back at the same moment
 	if answer, ok := errors.AsType[*Error](err); ok && answer.after > wait {
 		wait = answer.after

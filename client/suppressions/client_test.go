@@ -77,6 +77,7 @@ func TestCheck_AVerdictOnEachInOrder(t *testing.T) {
 		ask = append(ask, fmt.Sprintf("%s%d@example.com", []string{"u", "gone"}[i%2], i))
 	}
 	ask[20_001] = "nonsense"
+	ask[20_003], ask[20_004] = "J\xfcrgen <gone@example.com>", "J\xfcrgen <u@example.com>" // no UTF-8
 	got, err := c.Check(t.Context(), suppressions.Mail{Stream: "marketing"}, ask...)
 	if err != nil || len(got) != len(ask) {
 		t.Fatal(len(got), err)

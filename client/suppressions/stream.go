@@ -18,21 +18,25 @@ const (
 	// chunkMax is how many addresses are handed over at once, as many as the service
 	// looks up at once.
 	chunkMax = 1000
-	// chunksInFlight bounds the addresses that were sent and not answered, 32,000: what
-	// is sent once more after a fault, and enough to keep both ends busy.
+	// chunksInFlight bounds the addresses that were sent and not answered, with the chunk
+	// that is being answered 33,000: what is sent once more after a fault, and enough to
+	// keep both ends busy.
 	chunksInFlight = 32
 	// lineBytesMax bounds a line of the answer: an entry with its note.
 	lineBytesMax = 64 << 10
 )
 
+// errSilent says that the service did not answer in time.
+var errSilent = errors.New("suppressions: the service went silent")
+
 // errCut says that an answer ended before every line was answered.
 var errCut = errors.New("suppressions: the stream was cut off")
 
 // Stream asks about addresses over one connection and yields a verdict on each, in their
-// order. It reads ahead at most 34,000 addresses of the sequence, which it calls in a
+// order. It reads ahead at most 35,000 addresses of the sequence, which it calls in a
 // goroutine of its own; the loop ends after that goroutine, so the sequence must return
-// when its yield says no, and must not wait for ever. No address waits for a later one. A stream that is cut off goes on with
-// a new one. After an error, which ends the loop, nothing is known of the rest.
+// when its yield says no, and must not wait for ever. No address waits for a later one. A
+// stream that is cut off goes on with a new one. After an error, which ends the loop, nothing is known of the rest.
 func (c *Client) Stream(ctx context.Context, mail Mail, addresses iter.Seq[string]) iter.Seq2[Verdict, error] {
 	return func(yield func(Verdict, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -52,7 +56,7 @@ func (c *Client) Stream(ctx context.Context, mail Mail, addresses iter.Seq[strin
 
 func streamPath(mail Mail) string {
 	query := url.Values{}
-	for name, value := range map[string]string{"stream": mail.Stream, "list": mail.List, "min_token": mail.MinToken} {
+	for name, value := range map[string]string{"stream": mail.Stream, "list": mail.List, "source": mail.Source, "min_token": mail.MinToken} {
 		if value != "" {
 			query.Set(name, value)
 		}
@@ -88,7 +92,7 @@ func (s *streaming) run(ctx context.Context) error {
 			return nil
 		}
 		if s.answered > before {
-			attempt = 1
+			attempt = 0
 		}
 		if err = s.client.pause(ctx, attempt, err); err == nil {
 			continue
@@ -106,7 +110,7 @@ func (s *streaming) run(ctx context.Context) error {
 // session is one connection. It ends without an error when all is answered, or when the
 // loop wants no more.
 func (s *streaming) session(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	body, in := io.Pipe()
 	out := &sending{owed: s.owed, queue: s.queue, body: in, sent: make(chan []string, chunksInFlight)}
 	s.owed = nil
@@ -115,8 +119,11 @@ func (s *streaming) session(ctx context.Context) error {
 		defer close(ended)
 		out.run(ctx)
 	}()
-	err := s.receive(ctx, cancel, out, body)
-	cancel()
+	err := s.receive(ctx, func() { cancel(errSilent) }, out, body)
+	if errors.Is(context.Cause(ctx), errSilent) && err != nil {
+		err = errSilent
+	}
+	cancel(nil)
 	_ = body.Close() // a write that waits ends
 	<-ended
 	for chunk := range out.sent {
@@ -128,8 +135,8 @@ func (s *streaming) session(ctx context.Context) error {
 
 // receive sends the request and yields the answers. What of a chunk is not answered is
 // in s.owed.
-func (s *streaming) receive(ctx context.Context, cancel func(), out *sending, body io.Reader) error {
-	watch := time.AfterFunc(s.client.cfg.Timeout, cancel)
+func (s *streaming) receive(ctx context.Context, silent func(), out *sending, body io.Reader) error {
+	watch := time.AfterFunc(s.client.cfg.Timeout, silent)
 	defer watch.Stop()
 	resp, err := s.client.post(ctx, s.path, "application/x-ndjson", body)
 	if err != nil {
@@ -214,12 +221,12 @@ func verdictOf(line []byte, address string) (Verdict, error) {
 	switch {
 	case answer.Error != "":
 		return Verdict{Address: address, Suppressed: true, Fault: answer.Error}, nil
-	case answer.Suppressed == nil || answer.Address != address:
+	case answer.Suppressed == nil || answer.Address != sent(address):
 		return Verdict{}, errors.New("the answer is about another address")
 	case !*answer.Suppressed:
 		return Verdict{Address: address, Stale: answer.Stale}, nil
 	}
-	v := answer.verdict()
+	v := answer.verdict(address)
 	v.Stale = answer.Stale
 	return v, nil
 }
@@ -301,6 +308,9 @@ func newQueue() *queue {
 // fill puts addresses until there are no more or ctx is done.
 func (q *queue) fill(ctx context.Context, addresses iter.Seq[string]) {
 	for a := range addresses {
+		if ctx.Err() != nil {
+			return // not closed: what was read is not all
+		}
 		q.mu.Lock()
 		q.chunk = append(q.chunk, a)
 		n := len(q.chunk)

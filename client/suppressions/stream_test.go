@@ -2,6 +2,7 @@ package suppressions_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,6 +80,7 @@ func TestStream_AVerdictOnEachWhateverIsCutOff(t *testing.T) {
 				})
 				ask := addresses(10_000)
 				ask[7], ask[9_998], ask[4000] = "nonsense", "", "Jürgen \"<&>\" <j@example.com>"
+				ask[4001], ask[4002] = "J\xfcrgen <gone@example.com>", "J\xfcrgen <j@example.com>" // no UTF-8
 				i, failed := 0, 0
 				for i < len(ask) {
 					for v, err := range c.Stream(t.Context(), suppressions.Mail{}, slices.Values(ask[i:])) {
@@ -148,6 +150,46 @@ func TestStream_TheLoopMayEnd(t *testing.T) {
 	}
 }
 
+// TestStream_AsksForNoMoreOnceItEnded is with a sequence that takes its time.
+func TestStream_AsksForNoMoreOnceItEnded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, asked := client(t, suppressions.Config{}, streamed(nil)), 0
+		for range c.Stream(t.Context(), suppressions.Mail{}, func(yield func(string) bool) {
+			for _, a := range addresses(1000) {
+				if asked++; !yield(a) {
+					return
+				}
+				time.Sleep(time.Second)
+			}
+		}) {
+			break
+		}
+		if asked > 2 {
+			t.Errorf("%d addresses were read for one verdict", asked)
+		}
+	})
+}
+
+// TestStream_OneThatGetsSomewhereGoesOn: attempts count those that got nowhere.
+func TestStream_OneThatGetsSomewhereGoesOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := client(t, suppressions.Config{Attempts: 1}, streamed(func(n int) bool { return n > 100 }))
+		i, ask := 0, addresses(1000)
+		for v, err := range c.Stream(t.Context(), suppressions.Mail{}, slices.Values(ask)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			verify(t, i, v, ask)
+			i++
+		}
+		if i != len(ask) {
+			t.Errorf("%d verdicts", i)
+		}
+	})
+}
+
 func TestStream_DoesWhatThePolicySays(t *testing.T) {
 	t.Parallel()
 	for _, policy := range []suppressions.Policy{suppressions.FailWithError, suppressions.FailOpen, suppressions.FailClosed} {
@@ -187,6 +229,9 @@ func TestStream_DoesWhatThePolicySays(t *testing.T) {
 					}
 					if want := policy == suppressions.FailWithError; (fault != nil) != want || (i == 0) != want || !want && i != len(ask) {
 						t.Errorf("%d verdicts, %v", i, fault)
+					}
+					if errors.Is(fault, context.Canceled) {
+						t.Errorf("a service that is silent is taken for a sender who stops: %v", fault)
 					}
 					if took := time.Since(began); took > 2*time.Minute {
 						t.Errorf("took %s", took)

@@ -26,6 +26,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it, even while it waits for a line
 	p := program{in: os.Stdin, out: os.Stdout, errors: os.Stderr, token: os.Getenv("MAILSTREAM_SUPPRESSION_TOKEN")}
 	if err := p.run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "filter:", err)
