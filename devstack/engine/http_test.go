@@ -311,6 +311,9 @@ func TestHTTP_LetsTheReaderReachTablesAlone(t *testing.T) {
 		of("SELECT file('%s')"), of("SELECT `file`('%s')"), of("SELECT \"f\\x69le\"('%s')"), of("SELECT file\u00a0/* ( */ -- x\n('%s')"),
 		of("SELECT 1 AS a$t$, file('%s'), 2 AS b$t$"), of("SELECT \u2018--\u2019, file('%s')"), of("SELECT \u201cfile\u201d('%s')"),
 		of("EXPLAIN SELECT file('%s')"),
+		of("SELECT * APPLY(file) FROM (SELECT '%s' AS p)"), of("SELECT * APPLY `f\\x69le` FROM (SELECT '%s' AS p)"),
+		of("SELECT 1 SETTINGS additional_result_filter = '\\x66ile(\\'%s\\') != \\'\\''"),
+		of("SELECT 1 SETTINGS \"additional\\x5fresult_filter\" = '\\x66ile(\\'%s\\') != \\'\\''"),
 		"SELECT * FROM url('" + e.URL() + "/ping', LineAsString)", "SELECT * FROM s3('" + e.URL() + "/bucket/x', LineAsString)",
 		"SELECT * FROM remote('127.0.0.1:1', system.one)", "SELECT * FROM mysql('127.0.0.1:1', 'a', 'b', 'c', 'd')",
 		"SELECT * FROM sqlite('x.db', 't')",
@@ -320,9 +323,15 @@ func TestHTTP_LetsTheReaderReachTablesAlone(t *testing.T) {
 			t.Errorf("reader: %s: %d %q, want 497", statement, got.status, got.body)
 		}
 	}
+	for _, setting := range []string{"additional_result_filter", "additional_table_filters"} {
+		got := do(t, e.URL(), call{params: url.Values{"user": {"reader"}, setting: {of("file('%s') != ''")}}, body: "SELECT 1"})
+		if !strings.HasPrefix(got.body, "Code: 497. DB::Exception: ") {
+			t.Errorf("reader: setting %s: %d %q, want 497", setting, got.status, got.body)
+		}
+	}
 	for statement, want := range map[string]string{
 		"SELECT a FROM t": "7", "SELECT a FROM v": "7", "SELECT count() FROM numbers(3)": "3", "SELECT a FROM view(SELECT a FROM t)": "7",
-		"SELECT 'a file of (7)'": "a file of (7)", "SELECT 7 AS file": "7", "SELECT name FROM system.databases WHERE name = 'system'": "system",
+		"SELECT 'a file of (7)'": "a file of (7)", "SELECT 7 AS file": "7", "SELECT \"a\" AS \"b c\" FROM (SELECT 7 AS a WHERE '\\n' != '') SETTINGS max_threads = 1": "7", "SELECT name FROM system.databases WHERE name = 'system'": "system",
 	} {
 		if got := as("reader", statement); strings.TrimSpace(got.body) != want {
 			t.Errorf("reader: %s: %d %q, want %s", statement, got.status, got.body, want)

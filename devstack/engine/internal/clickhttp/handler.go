@@ -180,7 +180,7 @@ func (h *Handler) run(ctx context.Context, q *request, a *answer) error {
 	if err := kept.allows(q.statement.Text); err != nil {
 		return err
 	}
-	if q.user.ReadOnly && readsFile(q.statement.Text) {
+	if q.user.ReadOnly && readsFile(q) {
 		return exception(codeAccessDenied, "%s: Not enough privileges. The function file reads files of the machine", q.user.name)
 	}
 	wait := time.NewTimer(queueWaitMax)

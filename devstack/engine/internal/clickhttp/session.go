@@ -97,11 +97,22 @@ func readOnlyLevel(q *request) string {
 // escapes in the quotes, and with blanks and comments before the parenthesis.
 var fileCall = regexp.MustCompile(`(?is)(\bfile\b|\\[^\n"\x60]*["\x60\x{201D}])(/\*.*?\*/|--[^\n]*\n|#[^\n]*\n|\W)*?\(`)
 
-// readsFile says whether a statement may call the function file. The engine asks
-// for no grant there, as it does for table functions. The bytes are searched and not
-// the tokens: whatever reads tokens differently from the engine could be deceived. A
-// text that only looks like a call is refused too.
-func readsFile(statement []byte) bool { return fileCall.Match(statement) }
+// fileApplied is how a statement may name the function file without calling it, and how
+// it may name a setting whose value is an expression.
+var fileApplied = regexp.MustCompile(`(?is)\bapply\b.*(\bfile\b|\\)|\badditional_(result_filter|table_filters)\b|\bset(tings)?\b.*["\x60][^"\x60]*\\`)
+
+// readsFile says whether a request may call the function file. The engine asks for no
+// grant there, as it does for table functions. The bytes are searched and not the
+// tokens: whatever reads tokens differently from the engine could be deceived. A text
+// that only looks like a call is refused too.
+func readsFile(q *request) bool {
+	for name := range q.settings {
+		if strings.HasPrefix(name, "additional_") {
+			return true
+		}
+	}
+	return fileCall.Match(q.statement.Text) || fileApplied.Match(q.statement.Text)
+}
 
 // setStatement sets every setting, in the order of their names.
 func setStatement(settings map[string]string) string {
