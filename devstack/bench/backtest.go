@@ -22,7 +22,7 @@ const (
 	clickHouseTime = "2006-01-02 15:04:05"
 )
 
-// BacktestReport is the medians over the rounds.
+// BacktestReport is the rounds that took the median time.
 type BacktestReport struct {
 	Stream BacktestCost // rules that are judged from the stream
 	SQL    BacktestCost // rules that are judged by SQL

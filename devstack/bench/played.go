@@ -19,7 +19,8 @@ const (
 	playedLearnt, playedDays = 28, 42
 	// playedDayEvents are those of a weekday without its quiet hours.
 	playedDayEvents = 20_000
-	// playedStep is the time between two readings of a rule by SQL, as in the service.
+	// playedStep is the time between two readings of a rule by SQL, as the service reads
+	// one over a day.
 	playedStep = 5 * time.Minute
 )
 

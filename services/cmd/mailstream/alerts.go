@@ -45,8 +45,8 @@ then refused counts twice. --exact plays each event in the order it was received
 one outcome a message, as the service counts; repeats that ClickHouse has merged
 count at the time of the repeat.
 
-Rules that the service judges by SQL are read at every --step with the queries of
-the service; they see what is stored now of the time before.
+Rules that the service judges by SQL are judged at every --step by what is stored
+now of the time before; --exact asks the queries of the service for that.
 
 The rules are those of --rules, a file with a list "rules" as in the section
 alerting; without it those of the configuration. --sweep tries several values of
@@ -61,7 +61,7 @@ one field of each rule.`,
 	flags.StringVar(&f.from, "from", "", "`time` from which on, RFC 3339 (required)")
 	flags.StringVar(&f.to, "to", "", "`time` before which, RFC 3339 (required)")
 	flags.StringVar(&f.sweep, "sweep", "", "`FIELD=FROM:TO:STEP`: each rule with each value, such as threshold=0.3:0.8:0.05")
-	flags.BoolVar(&f.exact, "exact", false, "play each event in the order received: slower, and as the service counts")
+	flags.BoolVar(&f.exact, "exact", false, "play each event in the order received, and rules by SQL with the queries of the service: slower, and as the service counts")
 	flags.DurationVar(&f.step, "step", playback.StepDefault, "`time` between two readings of each rule that is judged by SQL, 1m to 24h")
 	flags.BoolVar(&f.json, "json", false, "print the report as JSON")
 	for _, name := range []string{"from", "to"} {

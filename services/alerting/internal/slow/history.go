@@ -52,9 +52,12 @@ func NewHistory(opt Options, streamer Streamer, steps Steps) *History {
 	return &History{Steps: steps, rules: opt.Rules, literal: e.literal, streamer: streamer}
 }
 
-// Fits says whether the windows and the step are made of cells that are long enough.
+// Fits says whether the windows and the step are made of cells that are long enough, and
+// weeks of steps where rules compare with them.
 func (h *History) Fits() bool {
-	return !slices.ContainsFunc(plan(h.rules, h.Step), func(q *query) bool { return h.cell(q) < cellMin })
+	return !slices.ContainsFunc(plan(h.rules, h.Step), func(q *query) bool {
+		return h.cell(q) < cellMin || q.looksBack() > 0 && week%h.Step != 0
+	})
 }
 
 // cell returns the longest time that the window, the step and, where it compares with
@@ -290,6 +293,9 @@ func (t *track) remember(step int) {
 		if t.q.kind == volume {
 			t.keep(s, t.q.rules()[0].Metric, step, float64(s.sum[allEvents]))
 			continue
+		}
+		for _, past := range s.past { // of four weeks ago, and of nothing now
+			*past.at(step) = math.NaN()
 		}
 		got := s.sum.counted()
 		for _, r := range t.q.splits[s.split].rules {
