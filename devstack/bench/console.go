@@ -12,10 +12,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mailstream/mailstream/devstack/stack"
 	"github.com/mailstream/mailstream/services/pipeline"
@@ -183,14 +183,14 @@ func (d *desk) measure(ctx context.Context, r *ConsoleReport) error {
 		r.Alone, err = d.inserts(ctx)
 	}
 	if err == nil {
-		viewers, leave := context.WithCancel(ctx)
-		var all sync.WaitGroup
+		stay, leave := context.WithCancel(ctx)
+		viewers, all := errgroup.WithContext(stay)
 		for i := range consoleViewers {
-			all.Go(func() { d.view(viewers, i) })
+			viewers.Go(func() error { return d.view(all, i) })
 		}
-		r.Watched, err = d.inserts(ctx)
+		r.Watched, err = d.inserts(all)
 		leave()
-		all.Wait()
+		err = errors.Join(viewers.Wait(), err)
 	}
 	stopLoad()
 	err = errors.Join(err, <-ended)
@@ -236,17 +236,19 @@ func p95(list []time.Duration) time.Duration {
 	return list[len(list)*95/100]
 }
 
-// view opens pages until ctx is done, as a viewer who stays.
-func (d *desk) view(ctx context.Context, viewer int) {
+// view opens pages until ctx is done, as a viewer who stays. A page that fails is an
+// error: viewers who left would make inserts look cheap.
+func (d *desk) view(ctx context.Context, viewer int) error {
 	for i := viewer; ctx.Err() == nil; i++ {
-		if d.page(ctx, d.pages[i%len(d.pages)]) != nil {
-			return // it is the end, or the numbers say it
+		if err := d.page(ctx, d.pages[i%len(d.pages)]); err != nil && ctx.Err() == nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(2 * consolePace):
 		}
 	}
+	return nil
 }
 
 func (d *desk) page(ctx context.Context, page string) error {

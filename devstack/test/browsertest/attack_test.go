@@ -95,6 +95,9 @@ func TestOtherSites_CanDoNothing(t *testing.T) {
 	w.suppressed(t, "crossed@list.example", false)
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !slices.ContainsFunc(b.faults, func(fault string) bool { return strings.Contains(fault, "frame") }) {
+		t.Error("the browser framed our page")
+	}
 	for _, fault := range b.faults {
 		if !strings.Contains(fault, "frame") {
 			t.Errorf("the browser says: %s", fault)

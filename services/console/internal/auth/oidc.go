@@ -117,7 +117,8 @@ func (g *Gate) EndOIDC(w http.ResponseWriter, r *http.Request) (User, error) {
 		return User{}, fmt.Errorf("read the token of the sign-in: %w", err)
 	}
 	if claims[g.cfg.OIDC.GroupsClaim] == nil || claims[claimName] == nil {
-		if err := g.provider.ask(ctx, oauth2.StaticTokenSource(got), id.Subject, &claims); err != nil {
+		err := g.provider.ask(ctx, oauth2.StaticTokenSource(got), id.Subject, &claims)
+		if err != nil && claims[g.cfg.OIDC.GroupsClaim] == nil { // without a name the subject is it
 			return User{}, err
 		}
 	}

@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -13,7 +14,7 @@ const (
 	// sharedLife is how long an answer serves everybody who asks the same: pages are
 	// looked at by many, and refresh themselves every 20 s.
 	sharedLife = 5 * time.Second
-	// sharedMax bounds the answers that are kept, each at most some thousand rows.
+	// sharedMax bounds the answers that are kept, each for sharedLife.
 	sharedMax = 64
 )
 
@@ -63,10 +64,12 @@ func shared[T any](ctx context.Context, a *answers, key string, load func(contex
 func (a *answers) keep(key string, rows any) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	now := a.now()
+	maps.DeleteFunc(a.kept, func(_ string, old answer) bool { return !now.Before(old.until) }) // they would never serve again
 	if len(a.kept) >= sharedMax {
 		clear(a.kept)
 	}
-	a.kept[key] = answer{rows, a.now().Add(sharedLife)}
+	a.kept[key] = answer{rows, now.Add(sharedLife)}
 }
 
 // rounded names a span so that all who ask within some seconds ask the same.

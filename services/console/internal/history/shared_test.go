@@ -57,6 +57,24 @@ func TestShared_AsksOnceForAllWhoWait(t *testing.T) {
 	})
 }
 
+// Spans are part of what is asked, so that answers of some seconds ago are never asked
+// for once more: their rows must not stay.
+func TestShared_ForgetsWhatIsOld(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := newAnswers()
+		for i := range 10 {
+			if _, err := shared(t.Context(), a, fmt.Sprint(i), func(context.Context) ([]int, error) { return nil, nil }); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(sharedLife)
+		}
+		if n := len(a.kept); n != 1 {
+			t.Errorf("%d answers are kept, want the latest", n)
+		}
+	})
+}
+
 func TestShared_KeepsABoundedNumber(t *testing.T) {
 	t.Parallel()
 	a := newAnswers()

@@ -123,7 +123,7 @@ func (s *Site) operate(v *visit, kind, done string) (view, error) {
 	path := "/v1/dead-letters/" + kind
 	if dry {
 		plan := lettersPlan{Kind: kind}
-		if err := s.Analytics.Send(v.Context(), http.MethodPost, path, body, &plan); err != nil {
+		if err := s.Analytics.Ask(v.Context(), path, body, &plan); err != nil {
 			return view{}, err
 		}
 		d := s.letters(v, "")

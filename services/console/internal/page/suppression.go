@@ -142,7 +142,7 @@ func (s *Site) checkAddress(v *visit) (view, error) {
 		} `json:"suppressed"`
 	}
 	body := map[string]any{"addresses": []string{address}, "explain": true}
-	if err := s.Suppression.Send(v.Context(), http.MethodPost, "/v1/suppressions/check", body, &answer); err != nil {
+	if err := s.Suppression.Ask(v.Context(), "/v1/suppressions/check", body, &answer); err != nil {
 		return view{}, err
 	}
 	d, err := s.listed(v, url.Values{})
@@ -217,7 +217,7 @@ func (s *Site) importSuppressions(v *visit) (view, error) {
 	d := imported{DryRun: v.PostFormValue("dry_run") == "true"}
 	path := fmt.Sprintf("/v1/suppressions/import?dry_run=%t", d.DryRun)
 	err = s.change(v, Entry{Action: "suppression.import", Note: fmt.Sprintf("%d bytes, dry run %t", len(text), d.DryRun)}, func() error {
-		return s.Suppression.Deliver(v.Context(), path, peer.Body{Text: bytes.NewReader(text), File: true}, &d)
+		return s.Suppression.Deliver(v.Context(), path, peer.Body{Text: bytes.NewReader(text), File: true, Looks: d.DryRun}, &d)
 	})
 	if err != nil {
 		return view{}, err

@@ -10,10 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/mailstream/mailstream/services/internal/platform/config"
@@ -37,6 +38,8 @@ func (c Config) Validate(p *config.Problems) {
 const (
 	// callTimeout bounds one call: a page that waits longer says what it knows.
 	callTimeout = 5 * time.Second
+	// lookTimeout bounds one call that only looks: analytics plans for up to 20 s.
+	lookTimeout = 25 * time.Second
 	// fileTimeout bounds one call that carries a list, of some 100,000 addresses.
 	fileTimeout = time.Minute
 	// answerBytesMax bounds an answer: a thousand alerts with their steps.
@@ -89,21 +92,39 @@ func (c *Client) Get(ctx context.Context, path string, into any) error {
 	return c.Send(ctx, http.MethodGet, path, nil, into)
 }
 
+// Ask posts body as JSON to what only looks, and reads the answer into into.
+func (c *Client) Ask(ctx context.Context, path string, body, into any) error {
+	sent, err := jsonBody(body)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", c.name, err)
+	}
+	sent.Looks = true
+	return c.Deliver(ctx, path, sent, into)
+}
+
 // Send sends body as JSON, nil for none, and reads the answer into into, nil for none.
 func (c *Client) Send(ctx context.Context, method, path string, body, into any) error {
-	var text io.Reader
-	kind := ""
-	if body != nil {
-		encoded, err := json.Marshal(body)
-		if err != nil {
-			return fmt.Errorf("ask %s: %w", c.name, err)
-		}
-		text, kind = bytes.NewReader(encoded), "application/json"
+	sent, err := jsonBody(body)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", c.name, err)
 	}
-	answer, err := c.Pass(ctx, method, path, Body{Text: text, Kind: kind})
+	answer, err := c.Pass(ctx, method, path, sent)
 	if err != nil || into == nil {
 		return err
 	}
+	return c.read(answer, into)
+}
+
+// jsonBody is v as JSON, nothing for nil.
+func jsonBody(v any) (Body, error) {
+	if v == nil {
+		return Body{}, nil
+	}
+	text, err := json.Marshal(v)
+	return Body{Text: bytes.NewReader(text), Kind: "application/json"}, err
+}
+
+func (c *Client) read(answer []byte, into any) error {
 	if err := json.Unmarshal(answer, into); err != nil {
 		return fmt.Errorf("read answer of %s: %w", c.name, err)
 	}
@@ -115,12 +136,17 @@ type Body struct {
 	Text io.Reader
 	Kind string // the content type
 	File bool   // it, or its answer, is a list of addresses, which takes longer
+	// Looks says that the call changes nothing: it is a question, or a dry run.
+	Looks bool
 }
 
 // timeout bounds a call with this body.
 func (b Body) timeout() time.Duration {
-	if b.File {
+	switch {
+	case b.File:
 		return fileTimeout
+	case b.Looks:
+		return lookTimeout
 	}
 	return callTimeout
 }
@@ -140,9 +166,15 @@ func (c *Client) Pass(ctx context.Context, method, path string, body Body) ([]by
 		req.Header.Set("Content-Type", body.Kind)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.cfg.Token.Reveal())
+	var connected atomic.Bool
+	req = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}))
 	resp, err := c.http.Do(req)
+	silent := ErrUnsure
+	if body.Looks || method == http.MethodGet || !connected.Load() {
+		silent = ErrAway
+	}
 	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", c.name, silent(method, err)) // its own text has the path
+		return nil, fmt.Errorf("ask %s: %w", c.name, silent) // its own text has the path
 	}
 	defer func() { _ = resp.Body.Close() }() // it was read
 	text, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax+1))
@@ -150,7 +182,7 @@ func (c *Client) Pass(ctx context.Context, method, path string, body Body) ([]by
 	case len(text) > answerBytesMax: // what is cut must not be taken for all
 		return nil, fmt.Errorf("ask %s: %w", c.name, ErrLong)
 	case err != nil:
-		return nil, fmt.Errorf("ask %s: %w", c.name, silent(method, err))
+		return nil, fmt.Errorf("ask %s: %w", c.name, silent)
 	case resp.StatusCode == http.StatusServiceUnavailable, resp.StatusCode == http.StatusBadGateway, resp.StatusCode == http.StatusGatewayTimeout:
 		return nil, fmt.Errorf("ask %s: %w", c.name, ErrAway)
 	case resp.StatusCode >= http.StatusMultipleChoices:
@@ -161,23 +193,11 @@ func (c *Client) Pass(ctx context.Context, method, path string, body Body) ([]by
 	return text, nil
 }
 
-// silent says what it means that no whole answer came: a change that was sent may have
-// been made all the same.
-func silent(method string, err error) error {
-	if refused, ok := errors.AsType[*net.OpError](err); method == http.MethodGet || ok && refused.Op == "dial" {
-		return ErrAway
-	}
-	return ErrUnsure
-}
-
 // Deliver posts a body as it is and reads the JSON answer into into.
 func (c *Client) Deliver(ctx context.Context, path string, body Body, into any) error {
 	answer, err := c.Pass(ctx, http.MethodPost, path, body)
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(answer, into); err != nil {
-		return fmt.Errorf("read answer of %s: %w", c.name, err)
-	}
-	return nil
+	return c.read(answer, into)
 }

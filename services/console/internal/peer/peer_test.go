@@ -44,6 +44,10 @@ func TestSend_TellsAServiceThatIsAwayFromAnAnswerThatIsLost(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body) // the change is there
 		panic(http.ErrAbortHandler)        // and the connection ends
 	}))
+	deaf := httptest.NewUnstartedServer(http.NotFoundHandler()) // it takes the connection, and no TLS comes of it
+	deaf.Start()
+	defer deaf.Close()
+	tls := strings.Replace(deaf.URL, "http://", "https://", 1)
 	away := httptest.NewServer(http.NotFoundHandler())
 	away.Close()
 	defer server.Close()
@@ -52,12 +56,17 @@ func TestSend_TellsAServiceThatIsAwayFromAnAnswerThatIsLost(t *testing.T) {
 		want        error
 	}{
 		{server.URL, http.MethodPut, ErrUnsure}, {server.URL, http.MethodDelete, ErrUnsure}, {server.URL, http.MethodGet, ErrAway},
-		{away.URL, http.MethodPut, ErrAway}, {away.URL, http.MethodGet, ErrAway},
+		{away.URL, http.MethodPut, ErrAway}, {tls, http.MethodPut, ErrAway}, {away.URL, http.MethodGet, ErrAway},
 	} {
 		c := New("suppression", Config{URL: tc.url, Token: config.Literal("token-of-the-tests")})
 		if err := c.Send(t.Context(), tc.method, "/v1/suppressions", map[string]string{"address": "ana@example.com"}, nil); !errors.Is(err, tc.want) {
 			t.Errorf("%s: error %v, want %v", tc.method, err, tc.want)
 		}
 		c.Close()
+	}
+	c := New("suppression", Config{URL: server.URL, Token: config.Literal("token-of-the-tests")})
+	defer c.Close()
+	if err := c.Ask(t.Context(), "/v1/suppressions/check", map[string]string{}, nil); !errors.Is(err, ErrAway) {
+		t.Errorf("a question: error %v, want %v", err, ErrAway)
 	}
 }
