@@ -44,6 +44,9 @@ type Forget struct {
 	DryRun bool
 	// Wait is for how long Run waits until nothing is left in ClickHouse.
 	Wait time.Duration
+	// Note, when not nil, is called once the request is valid, before anything is looked
+	// for: it writes to the audit who asks. Its error ends the request.
+	Note func(context.Context) error
 	// Progress, when not nil, is called whenever something changed.
 	Progress func(Forgotten)
 }
@@ -78,6 +81,11 @@ func (f Forget) Run(ctx context.Context, d Deps) (Forgotten, error) {
 	}
 	if len(people) > AddressesMax {
 		return Forgotten{}, fmt.Errorf("%w: %d addresses, the limit is %d", ErrTooMany, len(people), AddressesMax)
+	}
+	if f.Note != nil {
+		if err := f.Note(ctx); err != nil {
+			return Forgotten{}, err
+		}
 	}
 	ledger, stop, err := erasure.Follow(ctx, d.Kafka, d.Log)
 	if err != nil {

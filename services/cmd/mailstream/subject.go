@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,9 +59,7 @@ out by analytics, or run it again. docs/erasure.md has the deadlines.`,
 			if f.DryRun {
 				entry.Action = "person.count"
 			}
-			if err := pipeline.NotePeople(cmd.Context(), cfg, entry, f.Addresses...); err != nil {
-				return fmt.Errorf("forget: %w", err)
-			}
+			f.Note = func(ctx context.Context) error { return pipeline.NotePeople(ctx, cfg, entry, f.Addresses...) }
 			done, err := pipeline.Forget(cmd.Context(), cfg, f, log)
 			if errors.Is(err, subject.ErrAddress) || errors.Is(err, subject.ErrReason) || errors.Is(err, subject.ErrTooMany) {
 				return usagef("forget: %w", err)
