@@ -49,21 +49,25 @@ func faultless(e *schemas.Event) bool {
 }
 
 // listed returns the entries in force that rest on a bounce among pairs which is
-// faultless today.
+// faultless today. Soft bounces list an address although none of them is for good, so
+// of these entries only those whose bounce has another reason today.
 func (r *Replay) listed(ctx context.Context, pairs []pair) ([]Listed, error) {
 	if !r.request.Verdicts {
 		return nil, nil
 	}
 	var hashes []string
-	is := map[string]Verdict{}
+	is, before := map[string]Verdict{}, map[string]schemas.Reason{}
 	for i := range pairs {
 		one := &pairs[i]
 		if one.fault == "" && one.was.Type == schemas.Bounced && one.was.RecipientHash != "" && faultless(&one.is) {
 			hashes = append(hashes, one.was.RecipientHash)
-			is[one.was.ID] = verdictOf(&one.is).shown()
+			is[one.was.ID], before[one.was.ID] = verdictOf(&one.is).shown(), one.was.Reason
 		}
 	}
-	return r.find(ctx, hashes, is)
+	found, err := r.find(ctx, hashes, is)
+	return slices.DeleteFunc(found, func(l Listed) bool {
+		return l.Reason == string(schemas.SuppressSoftBounce) && before[l.Event] == l.Is.Reason
+	}), err
 }
 
 // find returns the entries of the hashes that rest on one of the events in is.

@@ -1,6 +1,7 @@
 package analyticstest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"path/filepath"
@@ -175,6 +176,29 @@ func TestReclassify_GoesOnWhereItWasKilled(t *testing.T) {
 	}
 	w.wantSQL(t, "SELECT count(), countIf(cause = 'sender') FROM events", "1200\t1200")
 	w.wantMarked(t, "email.bounced", "reclassify-1", mails)
+}
+
+// A mailbox that is full for days is listed although it is no fault for good: only where
+// such a bounce is another one today is there a doubt.
+func TestReclassify_LeavesSoftBouncesOnTheList(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.analytics(t)
+	h := w.history(t)
+	full, wrong := judged(1, "452 4.2.2 mailbox full"), judged(2, ofSender)
+	var recs []*kgo.Record
+	for _, e := range []*schemas.Event{&full, &wrong} {
+		e.Reason, e.Permanent, e.BounceType = schemas.MailboxFull, nil, schemas.Soft
+		rec := listing(t, *e)[0]
+		rec.Value = bytes.ReplaceAll(rec.Value, []byte(schemas.SuppressHardBounce), []byte(schemas.SuppressSoftBounce))
+		recs = append(recs, rec)
+	}
+	w.publish(t, full, wrong)
+	w.produce(t, recs...)
+	w.wantSQL(t, "SELECT (SELECT count() FROM events), (SELECT count() FROM suppressions WHERE active AND reason = 'soft_bounce')", "2\t2")
+	if _, plan := w.reclassify(t, h); len(plan.Listed) != 1 || plan.Listed[0].Event != wrong.ID {
+		t.Errorf("listed %s", mustJSON(t, plan.Listed))
+	}
 }
 
 // ledger says of everybody that they have to be forgotten.
