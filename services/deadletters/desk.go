@@ -2,8 +2,6 @@ package deadletters
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -156,7 +154,7 @@ func (d *Desk) Start(ctx context.Context, r Request) (schemas.Operation, error) 
 	}
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	op := schemas.Operation{
-		ID: newOperation(r.Kind, now), Kind: r.Kind, State: schemas.OperationRunning, Filter: schemas.DeadLetterFilter(r.Filter), Rate: r.Rate,
+		ID: reparse.NewOperation(r.Kind, now), Kind: r.Kind, State: schemas.OperationRunning, Filter: schemas.DeadLetterFilter(r.Filter), Rate: r.Rate,
 		By: address.Redact(r.By), Note: address.Redact(r.Note), StartedAt: now, UpdatedAt: now, Found: found,
 	}
 	if err := d.parts.Trail.Note(ctx, audit.Entry{By: r.By, Role: r.Role, Action: "dead_letters." + r.Kind, Object: op.ID, Note: r.Note}); err != nil {
@@ -179,13 +177,6 @@ func (d *Desk) Start(ctx context.Context, r Request) (schemas.Operation, error) 
 	case <-ctx.Done(): // Run does not work: what is not done counts as cut after a minute
 		return op, context.Cause(ctx)
 	}
-}
-
-// newOperation returns a name of its own.
-func newOperation(kind string, at time.Time) string {
-	var id [6]byte
-	_, _ = rand.Read(id[:]) // never fails, as documented
-	return kind + "-" + at.Format("20060102") + "-" + hex.EncodeToString(id[:])
 }
 
 // Stop asks whoever does the operation to stop, and returns it as it is now. To ask

@@ -154,10 +154,9 @@ func New(ctx context.Context, r Request, d Deps) (*Replay, error) {
 	if err := d.Store.Select(ctx, &out.hours, hoursSQL, r.args(r.From, r.To)...); err != nil {
 		return nil, fmt.Errorf("look for events: %w", err)
 	}
-	if err := out.findBorder(ctx); err != nil {
-		return nil, err
-	}
-	return out, nil
+	var err error
+	out.border, err = out.findBorder(ctx)
+	return out, err
 }
 
 // Total returns how many events are stored of what is asked for.

@@ -56,20 +56,19 @@ func (r *Replay) topics() []string {
 // findBorder looks from which hour on the topics still have the record of every event
 // that is stored: each row says where it was read. A verdict is judged as it is stored,
 // so reclassification reads the tables alone.
-func (r *Replay) findBorder(ctx context.Context) error {
-	r.border = r.request.To
+func (r *Replay) findBorder(ctx context.Context) (time.Time, error) {
 	if r.request.Verdicts || len(r.deps.Kafka.Brokers) == 0 {
-		return nil
+		return r.request.To, nil
 	}
 	lister := r.lister()
 	defer lister.Close()
 	starts, err := lister.Starts(ctx, r.topics()...)
 	if errors.Is(err, kafka.ErrUnknownTopic) {
-		return nil
+		return r.request.To, nil
 	}
 	ends, more := lister.Ends(ctx, r.topics()...)
 	if err := errors.Join(err, more); err != nil {
-		return fmt.Errorf("find what the topics have: %w", err)
+		return time.Time{}, fmt.Errorf("find what the topics have: %w", err)
 	}
 	var names, first, end []string
 	for p := range starts {
@@ -83,15 +82,25 @@ func (r *Replay) findBorder(ctx context.Context) error {
 	args := append(r.request.args(r.request.From, r.request.To), clickhouse.Arg("partitions", clickhouse.Words(names)),
 		clickhouse.Arg("starts", "["+strings.Join(first, ",")+"]"), clickhouse.Arg("ends", "["+strings.Join(end, ",")+"]"))
 	if err := r.deps.Store.Select(ctx, &gone, goneSQL, args...); err != nil {
-		return fmt.Errorf("find what the topics have: %w", err)
+		return time.Time{}, fmt.Errorf("find what the topics have: %w", err)
 	}
-	r.border = r.request.From
+	border := r.request.From
 	for _, row := range gone {
 		if row.Events > 0 {
-			r.border = earliest(time.UnixMilli(row.Latest).UTC().Truncate(time.Hour).Add(time.Hour), r.request.To)
+			border = earliest(time.UnixMilli(row.Latest).UTC().Truncate(time.Hour).Add(time.Hour), r.request.To)
 		}
 	}
-	return nil
+	return border, nil
+}
+
+// stillHave fails when the topics have lost what was to be read from them since the
+// border was found: plan and tables may take hours.
+func (r *Replay) stillHave(ctx context.Context) error {
+	border, err := r.findBorder(ctx)
+	if err == nil && border.After(r.border) {
+		err = fmt.Errorf("events up to %s: %w", stamp(border), ErrExpired)
+	}
+	return err
 }
 
 // lister asks the brokers for offsets.
@@ -101,6 +110,9 @@ func (r *Replay) lister() *offsets.Lister {
 
 // text names a partition in a position.
 func text(p kafka.TopicPartition) string { return p.Topic + "/" + strconv.Itoa(int(p.Partition)) }
+
+// quietMax is how long nothing may come before it is looked whether anything is left.
+const quietMax = 5 * time.Second
 
 // ErrExpired says that the topics have lost what a run has not read yet.
 var ErrExpired = errors.New("the topics no longer have all of it; remove the file of the position to begin anew")
@@ -138,6 +150,11 @@ func (r *Replay) spans(ctx context.Context, lister *offsets.Lister, at Position)
 func (r *Replay) fromTopics(ctx context.Context, operation string, at Position, use func(context.Context, []pair, Position) error) error {
 	lister := r.lister()
 	defer lister.Close()
+	if len(at.Offsets) == 0 {
+		if err := r.stillHave(ctx); err != nil {
+			return err
+		}
+	}
 	next, end, err := r.spans(ctx, lister, at)
 	if err != nil {
 		return fmt.Errorf("read events of topics: %w", err)
@@ -151,7 +168,7 @@ func (r *Replay) fromTopics(ctx context.Context, operation string, at Position, 
 		at.Offsets = map[string]int64{}
 	}
 	for len(next) > 0 {
-		recs, err := reader.Poll(ctx, pageRows)
+		recs, err := reader.PollUntil(ctx, time.Now().Add(quietMax), pageRows)
 		if err == nil {
 			err = ctx.Err()
 		}
@@ -164,8 +181,11 @@ func (r *Replay) fromTopics(ctx context.Context, operation string, at Position, 
 		var page []*schemas.Event
 		for _, rec := range recs {
 			p := kafka.TopicPartition{Topic: rec.Topic, Partition: rec.Partition}
-			if _, open := next[p]; !open || rec.Offset >= end[p] {
+			if _, open := next[p]; !open {
 				continue
+			}
+			if rec.Offset > next[p] { // the topics keep each record: those between are gone, and the library went on behind them
+				return fmt.Errorf("read events of topics: %s at %d: %w", text(p), next[p], ErrExpired)
 			}
 			next[p] = rec.Offset + 1
 			at.Offsets[text(p)] = next[p]

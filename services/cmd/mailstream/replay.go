@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +17,7 @@ import (
 	"github.com/mailstream/mailstream/services/deadletters"
 	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/reparse"
 	"github.com/mailstream/mailstream/services/pipeline"
 	"github.com/mailstream/mailstream/services/replay"
 )
@@ -161,14 +160,7 @@ func (c *command) position(cfg pipeline.Config, f *replayFlags) (replay.Progress
 		}
 		f.position = filepath.Join(cfg.State.Dir, f.name()+".json")
 	}
-	return replay.Resume(f.position, operation(f.name()), f.request)
-}
-
-// operation returns a new name of an operation.
-func operation(kind string) string {
-	var id [6]byte
-	_, _ = rand.Read(id[:]) // never fails
-	return kind + "-" + time.Now().UTC().Format("20060102") + "-" + hex.EncodeToString(id[:])
+	return replay.Resume(f.position, reparse.NewOperation(f.name(), time.Now()), f.request)
 }
 
 func (c *command) plan(ctx context.Context, r *replay.Replay, asJSON bool) error {
@@ -239,6 +231,9 @@ func (c *command) publishReplay(ctx context.Context, r *replay.Replay, progress 
 			}
 		},
 	})
+	if errors.Is(err, replay.ErrExpired) {
+		return fmt.Errorf("%s after %d events: %w", progress.Operation, progress.Events, err)
+	}
 	if err != nil {
 		return fmt.Errorf("%s after %d events: %w; give the same command to go on", progress.Operation, progress.Events, err)
 	}

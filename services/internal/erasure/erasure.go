@@ -96,7 +96,7 @@ func Follow(ctx context.Context, cfg kafka.Config, log *zap.Logger) (l *Ledger, 
 	case err = <-ended:
 		cancel()
 	case <-wait.Done():
-		err = errors.Join(ctx.Err(), l.Fault())
+		err = errors.Join(wait.Err(), l.Fault())
 		cancel()
 		<-ended
 	}

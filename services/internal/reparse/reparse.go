@@ -7,10 +7,13 @@
 package reparse
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -211,6 +214,13 @@ func Topic(prefix string, t schemas.Type) string {
 		return schemas.EventTopic(prefix, t)
 	}
 	return strings.TrimSuffix(prefix, schemas.DefaultTopicPrefix) + string(t) // webhook.SOURCE.NAME
+}
+
+// NewOperation returns a new name of an operation of that kind, such as "replay".
+func NewOperation(kind string, at time.Time) string {
+	var id [6]byte
+	_, _ = rand.Read(id[:]) // never fails, as documented
+	return kind + "-" + at.UTC().Format("20060102") + "-" + hex.EncodeToString(id[:])
 }
 
 // Record returns the record of ev for topic, marked as a replay of the operation.
