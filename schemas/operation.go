@@ -10,7 +10,7 @@ const (
 	OperationRunning OperationState = "running"
 	OperationDone    OperationState = "done"
 	OperationStopped OperationState = "stopped" // a person asked for it
-	OperationCut     OperationState = "cut"     // the process that did it ended
+	OperationCut     OperationState = "cut"     // the process that did it ended, or gave way to another operation
 	OperationFailed  OperationState = "failed"  // see Error
 )
 

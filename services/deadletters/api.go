@@ -34,7 +34,7 @@ const (
 	// planLettersMax and planTimeMax bound what a dry run looks at.
 	planLettersMax = 10_000
 	planTimeMax    = 20 * time.Second
-	// readTimeMax bounds the other reads.
+	// readTimeMax bounds the other reads, and what a start or a stop writes.
 	readTimeMax = 20 * time.Second
 	// retryAfterSeconds is what a caller is asked to wait while ClickHouse or Kafka is away.
 	retryAfterSeconds = "5"

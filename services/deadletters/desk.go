@@ -1,6 +1,7 @@
 package deadletters
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,7 +90,7 @@ type Desk struct {
 	Letters *Letters
 	parts   Parts
 
-	starting sync.Mutex             // one at a time
+	starting chan struct{}          // held by who starts one
 	work     chan schemas.Operation // what Run has to do: one at most
 }
 
@@ -108,7 +109,7 @@ type Parts struct {
 
 // NewDesk returns a desk that does nothing before Run.
 func NewDesk(p Parts) *Desk {
-	return &Desk{Book: p.Book, Letters: p.Letters, parts: p, work: make(chan schemas.Operation, 1)}
+	return &Desk{Book: p.Book, Letters: p.Letters, parts: p, starting: make(chan struct{}, 1), work: make(chan schemas.Operation, 1)}
 }
 
 // Run follows the operations of all processes and does those that Start takes here,
@@ -137,8 +138,12 @@ func (d *Desk) Plan(ctx context.Context, r Request, most int64) (Result, error) 
 // Start begins the work of a valid request and returns before it is done. It writes the
 // audit first. A *BusyError says that another operation runs, of any process.
 func (d *Desk) Start(ctx context.Context, r Request) (schemas.Operation, error) {
-	d.starting.Lock()
-	defer d.starting.Unlock()
+	select {
+	case d.starting <- struct{}{}:
+		defer func() { <-d.starting }()
+	case <-ctx.Done():
+		return schemas.Operation{}, context.Cause(ctx)
+	}
 	select {
 	case <-d.CaughtUp():
 	default:
@@ -148,34 +153,58 @@ func (d *Desk) Start(ctx context.Context, r Request) (schemas.Operation, error) 
 		return schemas.Operation{}, &BusyError{other}
 	}
 	r.Filter.State = StateOpen
-	found, err := d.Letters.Count(ctx, r.Filter)
+	look, cancel := context.WithTimeout(ctx, readTimeMax)
+	defer cancel()
+	found, err := d.Letters.Count(look, r.Filter)
 	if err != nil {
 		return schemas.Operation{}, err
 	}
-	now := time.Now().UTC().Truncate(time.Millisecond)
+	return d.begin(ctx, r, found)
+}
+
+// begin notes the operation in the audit, and then writes it and gives it to Run. From
+// the note on it goes on when the caller goes away: an operation that is written and
+// that no process does would keep all others out until it counts as cut.
+func (d *Desk) begin(ctx context.Context, r Request, found int64) (schemas.Operation, error) {
+	id := reparse.NewOperation(r.Kind, time.Now().UTC())
+	if err := d.parts.Trail.Note(ctx, audit.Entry{By: r.By, Role: r.Role, Action: "dead_letters." + r.Kind, Object: id, Note: r.Note}); err != nil {
+		return schemas.Operation{}, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeMax)
+	defer cancel()
+	now := time.Now().UTC().Truncate(time.Millisecond) // not before the note, which may take seconds: the earlier of two operations goes on
 	op := schemas.Operation{
-		ID: reparse.NewOperation(r.Kind, now), Kind: r.Kind, State: schemas.OperationRunning, Filter: schemas.DeadLetterFilter(r.Filter), Rate: r.Rate,
+		ID: id, Kind: r.Kind, State: schemas.OperationRunning, Filter: schemas.DeadLetterFilter(r.Filter), Rate: r.Rate,
 		By: address.Redact(r.By), Note: address.Redact(r.Note), StartedAt: now, UpdatedAt: now, Found: found,
 	}
-	if err := d.parts.Trail.Note(ctx, audit.Entry{By: r.By, Role: r.Role, Action: "dead_letters." + r.Kind, Object: op.ID, Note: r.Note}); err != nil {
+	if err := d.handOver(ctx, op); err != nil {
+		op.State, op.Error = schemas.OperationFailed, "it did not begin"
+		if _, busy := errors.AsType[*BusyError](err); busy {
+			op.Error = "another operation runs"
+		}
+		d.end(ctx, op)
 		return schemas.Operation{}, err
 	}
+	return op, nil
+}
+
+// handOver writes op, and gives it to Run unless another process began one before.
+func (d *Desk) handOver(ctx context.Context, op schemas.Operation) error {
 	if err := d.write(ctx, op); err != nil {
-		return schemas.Operation{}, err
+		return err
 	}
 	if err := d.await(ctx, op.ID, func(_ schemas.Operation, known bool) bool { return known }); err != nil {
-		return schemas.Operation{}, err
+		return err
 	}
-	if first, _ := d.running(); first.ID != op.ID && first.ID != "" { // another process began at the same moment
-		op.State, op.Error = schemas.OperationFailed, "another operation runs"
-		return schemas.Operation{}, errors.Join(&BusyError{first}, d.write(ctx, op))
+	if first, runs := d.running(); runs && first.ID != op.ID {
+		return &BusyError{first}
 	}
 	d.forgetOld(ctx)
 	select {
 	case d.work <- op:
-		return op, nil
-	case <-ctx.Done(): // Run does not work: what is not done counts as cut after a minute
-		return op, context.Cause(ctx)
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
@@ -193,11 +222,21 @@ func (d *Desk) Stop(ctx context.Context, id string, who audit.Entry) (schemas.Op
 	if err := d.parts.Trail.Note(ctx, who); err != nil {
 		return op, err
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeMax)
+	defer cancel()
 	op.StopBy = address.Redact(who.By)
 	if err := d.write(ctx, op); err != nil {
 		return op, err
 	}
-	err := d.await(ctx, id, func(op schemas.Operation, _ bool) bool { return op.StopBy != "" })
+	err := d.await(ctx, id, func(now schemas.Operation, _ bool) bool {
+		op = now
+		return now.StopBy != ""
+	})
+	if err == nil && op.State != schemas.OperationRunning {
+		// It ended before the wish was written. The topic keeps the last record of an
+		// operation, so that has to be its end.
+		err = d.write(ctx, op)
+	}
 	op, _ = d.Get(id)
 	return op, err
 }
@@ -252,35 +291,55 @@ func (d *Desk) do(ctx context.Context, op schemas.Operation) {
 	work, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var g sync.WaitGroup
-	g.Go(func() {
-		err := d.await(work, op.ID, func(op schemas.Operation, _ bool) bool { return op.StopBy != "" })
-		if err == nil {
-			cancel(errStopped)
-		}
-	})
+	g.Go(func() { cancel(d.interrupted(work, op.ID)) })
 	w := progress{desk: d, op: op}
 	g.Go(func() { w.write(work) })
 	result, err := d.operate(work, op.Kind, Filter(op.Filter), op.Note, Options{
 		Operation: op.ID, Kafka: d.parts.Kafka, Prefix: d.parts.Prefix, Rate: op.Rate, Progress: w.set,
 	})
-	stopped := errors.Is(context.Cause(work), errStopped)
+	cause := context.Cause(work)
 	cancel(nil)
 	g.Wait()
 	op = counted(op, result)
+	now, _ := d.Get(op.ID)
+	op.StopBy = now.StopBy // the topic keeps only the last record
+	busy, givesWay := errors.AsType[*BusyError](cause)
 	switch {
 	case err == nil:
 		op.State = schemas.OperationDone
-	case stopped:
+	case errors.Is(cause, errStopped):
 		op.State = schemas.OperationStopped
+	case givesWay:
+		op.State, op.Error = schemas.OperationCut, "it gave way to "+busy.Operation.ID+": start it once more for the rest"
 	case ctx.Err() != nil:
 		op.State, op.Error = schemas.OperationCut, "the process that did it was stopped: start it once more for the rest"
 	default:
 		op.State, op.Error = schemas.OperationFailed, "ClickHouse or Kafka did not answer: start it once more for the rest"
 		d.parts.Log.Warn("operation on dead letters failed", telemetry.Name(op.ID), telemetry.Err(err))
 	}
-	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), lastWordTimeout)
-	defer cancelLast()
-	if err := d.write(last, op); err != nil { // it counts as cut after a minute
+	d.end(ctx, op)
+}
+
+// interrupted returns why the operation of that id has to end before its work does, once
+// there is a reason: a person asked for it, or another one runs that began before.
+func (d *Desk) interrupted(ctx context.Context, id string) (why error) {
+	err := d.await(ctx, id, func(op schemas.Operation, _ bool) bool {
+		if op.StopBy != "" {
+			why = errStopped
+		} else if first, runs := d.running(); runs && first.ID != id {
+			why = &BusyError{first}
+		}
+		return why != nil
+	})
+	return cmp.Or(err, why)
+}
+
+// end writes the last record of op, also where ctx is done. One that fails counts as cut
+// after a minute.
+func (d *Desk) end(ctx context.Context, op schemas.Operation) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWordTimeout)
+	defer cancel()
+	if err := d.write(ctx, op); err != nil {
 		d.parts.Log.Warn("end of an operation was not written", telemetry.Name(op.ID), telemetry.Err(err))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -189,6 +190,24 @@ func TestOperations_AreStoppedAndDoNothingTwice(t *testing.T) {
 	}
 	w.wantSQL(t, "SELECT count(), uniqExact(id) FROM events", fmt.Sprintf("%d\t%d", n, n))
 	w.wantSQL(t, "SELECT count(), any(by) FROM audit_log WHERE action = 'dead_letters.stop'", "1\tbob")
+}
+
+func TestOperations_GiveWayToOneThatBeganBefore(t *testing.T) {
+	t.Parallel()
+	const n = 60
+	w := newDesk(t)
+	svc, _ := w.analytics(t)
+	w.lettersOf(t, n)
+	op := start(t, svc, "redrive", `{"all":true,"by":"ana","rate":2}`)
+	other := op // of another process, whose record comes late
+	other.ID, other.StartedAt = "redrive-of-another-host", op.StartedAt.Add(-time.Millisecond)
+	w.produce(t, &kgo.Record{Topic: "email.operations", Key: []byte(other.ID), Value: mustJSON(t, other)})
+	if op = ends(t, svc, op.ID); op.State != schemas.OperationCut || op.Passed >= n || !strings.Contains(op.Error, other.ID) {
+		t.Errorf("beside one that began before: %+v", op)
+	}
+	if status, text := letters(t, svc, "POST /redrive", `{"all":true,"by":"bob"}`, nil); status != http.StatusConflict || !strings.Contains(text, other.ID) {
+		t.Errorf("a third one: %d %s", status, text)
+	}
 }
 
 func TestOperations_SayThatTheyWereCutAndGoOn(t *testing.T) {
