@@ -43,8 +43,18 @@ func (r *Replay) retract(ctx context.Context, changed []pair, expand func(string
 	if len(span) == 0 || span[0].To == 0 {
 		return nil // there is none
 	}
+	var rows []struct {
+		Hash string `ch:"hash"`
+	}
+	if err := r.deps.Store.Select(ctx, &rows, retractSQL("campaign_hashes"), of); err != nil {
+		return fmt.Errorf("find the hashes of %d messages: %w", len(messages), err)
+	}
+	hashes := make([]string, len(rows))
+	for i := range rows {
+		hashes[i] = rows[i].Hash
+	}
 	args := []any{
-		of, clickhouse.Arg("versions", clickhouse.Words(versions)),
+		of, clickhouse.Arg("hashes", clickhouse.Words(hashes)), clickhouse.Arg("versions", clickhouse.Words(versions)),
 		clickhouse.Arg("from", strconv.FormatInt(span[0].From, 10)), clickhouse.Arg("to", strconv.FormatInt(span[0].To, 10)),
 	}
 	for _, name := range []string{"campaign_state_delete", "messages_state_delete", "messages_state", "campaign_state"} {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -226,6 +227,33 @@ func TestMigrations_ForAClusterAreUnderstood(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A replicated table refuses to delete or change rows by the answer to a query: its
+// replicas could get different ones. One server alone takes it, so no other test sees it.
+func TestDeletes_GoByValue(t *testing.T) {
+	t.Parallel()
+	changes, comment := regexp.MustCompile(`(?i)^\s*(DELETE FROM|ALTER TABLE\s[^;]*\b(DELETE|UPDATE)\b)`), regexp.MustCompile(`(?m)^--.*$`)
+	found := 0
+	err := filepath.WalkDir("../../../services", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".sql" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, statement := range strings.Split(comment.ReplaceAllString(string(text), ""), ";") {
+			if !changes.MatchString(statement) {
+				continue
+			}
+			found++
+			if strings.Contains(strings.ToUpper(statement), "SELECT") || !strings.Contains(statement, "{{on_cluster}}") {
+				t.Errorf("%s: no cluster takes %s", path, statement)
+			}
+		}
+		return err
+	})
+	if err != nil || found < 8 {
+		t.Fatalf("%d statements, %v", found, err)
 	}
 }
 
