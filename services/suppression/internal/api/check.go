@@ -15,6 +15,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
 	"github.com/mailstream/mailstream/services/suppression/internal/list"
+	"github.com/mailstream/mailstream/services/suppression/internal/store"
 )
 
 // checkTokenPartitionsMax bounds the positions in a check's token; beyond it
@@ -158,7 +159,7 @@ func (a *API) answer(b *Backend, req checkRequest) (checkAnswer, error) {
 	out := checkAnswer{Suppressed: []suppressed{}}
 	positions := newPositions(b)
 	people := a.people(b, req.Addresses, positions, &out)
-	err := a.judge(b.Reader, people, question{query, now}, func(i int, states []schemas.Suppression, entry entryView) {
+	err := a.judge(b.Reader, people, question{query, now, positions.addPatterns(b)}, func(i int, states []schemas.Suppression, entry entryView) {
 		found := suppressed{Address: people[i].asked, entryView: entry}
 		if req.Explain {
 			found.Entries = explain(states, query, now)
@@ -176,6 +177,8 @@ func (a *API) answer(b *Backend, req checkRequest) (checkAnswer, error) {
 type question struct {
 	list.Query
 	at time.Time
+	// matched is called with what stands for each person, lifted or not; nil: nobody asks.
+	matched func(patterns []schemas.Suppression)
 }
 
 // judge calls listed, in the order of people, for each who must not get the mail, with
@@ -190,6 +193,9 @@ func (a *API) judge(r Reader, people []person, q question, listed func(i int, st
 		all := states[i : i+1 : i+1]
 		if len(patterns) > 0 {
 			all = a.withPatterns(all, people[i].canonical, patterns)
+			if q.matched != nil {
+				q.matched(all[1:])
+			}
 		}
 		if of, entry, ok := list.Strongest(q.Query, q.at, all...); ok {
 			listed(i, all, matchedView(all, of, entry))
@@ -276,6 +282,21 @@ func (p *positions) wanted() bool {
 func (p *positions) add(partition int32) {
 	if !slices.Contains(p.seen, partition) {
 		p.seen = append(p.seen, partition)
+	}
+}
+
+// addPatterns returns what adds the partitions of patterns: the answer is made of these
+// records too.
+func (p *positions) addPatterns(b *Backend) func([]schemas.Suppression) {
+	return func(patterns []schemas.Suppression) {
+		for i := range patterns {
+			if !p.wanted() {
+				return
+			}
+			if key, err := store.ParseKey(patterns[i].Hash); err == nil { // a store gives each state its hash
+				p.add(b.Writer.PartitionOf(key))
+			}
+		}
 	}
 }
 

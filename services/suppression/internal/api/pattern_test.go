@@ -2,6 +2,8 @@ package api_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -86,5 +88,28 @@ func TestCheck_WhatStandsForManyAddresses(t *testing.T) {
 	}
 	if w := f.do("GET", "/v1/suppressions/history?address=a@gmail.com", ""); !strings.Contains(w.Body.String(), `"matched":"*@gmail.com"`) {
 		t.Errorf("history: %s", w.Body)
+	}
+}
+
+// TestCheck_ItsTokenCoversThePatternsOfTheAnswer asks a replica that has what is known of
+// the address itself, and not the pattern.
+func TestCheck_ItsTokenCoversThePatternsOfTheAnswer(t *testing.T) {
+	t.Parallel()
+	f, behind := newFixture(t), newFixture(t)
+	f.put(object{"address": "*@example.com"})
+	for _, want := range []int{1, 0} { // after the put, and after the remove
+		maps.Copy(f.follower.applied, f.topic.ends)
+		for n := range 20 { // of all partitions
+			got := f.check(object{"addresses": []string{fmt.Sprintf("u%d@example.com", n)}})
+			if len(got.Suppressed) != want {
+				t.Fatalf("%+v, want %d", got.Suppressed, want)
+			}
+			asked, _ := json.Marshal(object{"addresses": []string{"u@example.com"}, "min_token": got.Token})
+			if w := behind.do("POST", "/v1/suppressions/check", string(asked)); w.Code != 409 {
+				t.Errorf("token %s: %d %s", got.Token, w.Code, w.Body)
+			}
+		}
+		maps.Copy(behind.follower.applied, f.topic.ends)
+		f.ok("POST", "/v1/suppressions/remove", object{"address": "*@example.com", "note": "over"}, nil)
 	}
 }
