@@ -60,17 +60,16 @@ func (m *Memory) GetAll(keys []Key) ([]schemas.Suppression, error) {
 func (m *Memory) Merge(b Batch) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	changed := map[Key]row{}
 	for _, u := range b.Updates {
-		if next, _ := m.rows[u.Key].apply(u, m.settle); next.found {
+		next, _ := m.rows[u.Key].apply(u, m.settle)
+		if changed[u.Key] = next; next.found {
 			m.rows[u.Key] = next
-			if isPattern(next.state) {
-				m.patterns.put(next.state)
-			}
 		} else {
-			m.patterns.drop(u.Key)
 			delete(m.rows, u.Key)
 		}
 	}
+	m.patterns.take(changed)
 	maps.Copy(m.applied, b.Applied)
 	return nil
 }

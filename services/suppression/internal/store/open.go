@@ -186,6 +186,7 @@ func (p *Pebble) load(ctx context.Context, topic string) error {
 	capacity, _ := binary.Varint(known) // 0 for an empty store
 	f := newFilter(capacity + capacity/4)
 	var n int64
+	many := map[Key]row{}
 	err = p.iterate(ctx, Key{}, func(k Key, value []byte) (bool, error) {
 		f.add(k)
 		n++
@@ -193,14 +194,13 @@ func (p *Pebble) load(ctx context.Context, topic string) error {
 			return true, nil
 		}
 		state, err := decodeState(k, value)
-		if err == nil {
-			p.patterns.put(state)
-		}
+		many[k] = row{state: state, found: true}
 		return true, err
 	})
 	if err != nil {
 		return err
 	}
+	p.patterns.take(many)
 	p.filter.Store(f)
 	p.known.Store(n)
 	return p.loadPositions()

@@ -21,22 +21,31 @@ func isPattern(s schemas.Suppression) bool {
 	return address.IsPattern(s.Address) || strings.HasPrefix(s.Address, schemas.MailboxProviderPrefix)
 }
 
-// put replaces states; the caller keeps other writers away.
-func (p *patterns) put(states ...schemas.Suppression) {
+// take takes over rows that have changed, with one copy of the map for all of them; the
+// caller keeps other writers away.
+func (p *patterns) take(rows map[Key]row) {
+	var put []schemas.Suppression
+	gone := map[string]bool{} // by hash
+	for k, r := range rows {
+		if isPattern(r.state) {
+			put = append(put, r.state)
+		} else if !r.found && len(p.all()) > 0 {
+			gone[k.String()] = true
+		}
+	}
+	if len(put)+len(gone) == 0 {
+		return
+	}
 	next := maps.Clone(p.all())
 	if next == nil {
 		next = map[string]schemas.Suppression{}
 	}
-	for _, s := range states {
+	if len(gone) > 0 {
+		maps.DeleteFunc(next, func(_ string, s schemas.Suppression) bool { return gone[s.Hash] })
+	}
+	for _, s := range put {
 		next[s.Address] = s
 	}
-	p.byAddress.Store(&next)
-}
-
-// drop forgets the state of a key.
-func (p *patterns) drop(k Key) {
-	next := maps.Clone(p.all())
-	maps.DeleteFunc(next, func(_ string, s schemas.Suppression) bool { return s.Hash == k.String() })
 	p.byAddress.Store(&next)
 }
 

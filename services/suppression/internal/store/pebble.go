@@ -267,12 +267,8 @@ func (p *Pebble) remember(k Key) {
 
 // settle takes over in memory what w has committed. The caller holds mu.
 func (p *Pebble) settle(w *writing, applied map[int32]int64) {
+	p.patterns.take(w.rows)
 	for k, r := range w.rows {
-		if isPattern(r.state) {
-			p.patterns.put(r.state)
-		} else if !r.found && len(p.patterns.all()) > 0 {
-			p.patterns.drop(k)
-		}
 		switch {
 		case !r.behind:
 			delete(p.behind, k)
