@@ -67,9 +67,12 @@ func (a *API) bulk(w http.ResponseWriter, r *http.Request, b *Backend) {
 		refuse(w, fault)
 		return
 	}
-	people := make([]person, len(req.Addresses))
+	people, room := make([]person, len(req.Addresses)), patternRoom{reader: b.Reader}
 	for i, text := range req.Addresses {
-		if people[i], err = a.subjectOf(b.Reader, text); err != nil {
+		if people[i], err = a.subjectOf(text); err == nil && req.Action == "add" {
+			err = room.take(people[i])
+		}
+		if err != nil {
 			refuse(w, fmt.Sprintf("addresses[%d] is %s; nothing is changed", i, err))
 			return
 		}

@@ -80,15 +80,12 @@ type person struct {
 	key       store.Key
 	former    store.Key
 	hasFormer bool
+	many      bool // a pattern: it stands for many addresses
 }
-
-// patternsMax bounds what stands for many addresses: it is in memory, some hundred bytes
-// each.
-const patternsMax = 10_000
 
 // subjectOf reads an address as written, or what stands for many: *@example.com,
 // *@*.example.com, mailbox_provider:google.
-func (a *API) subjectOf(r Reader, text string) (p person, err error) {
+func (a *API) subjectOf(text string) (p person, err error) {
 	name, provider := strings.CutPrefix(text, schemas.MailboxProviderPrefix)
 	switch {
 	case provider && !a.opt.KnownMailboxProvider(name):
@@ -102,11 +99,7 @@ func (a *API) subjectOf(r Reader, text string) (p person, err error) {
 	default:
 		return a.personOf(text)
 	}
-	all := r.Patterns()
-	if _, there := all[p.canonical]; !there && len(all) >= patternsMax {
-		return p, fmt.Errorf("one pattern too many: there are %d, the limit", len(all))
-	}
-	p.asked = text
+	p.asked, p.many = text, true
 	p.key, err = store.ParseKey(a.opt.Hash(p.canonical))
 	return p, err
 }

@@ -241,7 +241,7 @@ func (a *API) history(w http.ResponseWriter, r *http.Request, b *Backend) {
 	if !ok {
 		return
 	}
-	who, err := a.subjectOf(b.Reader, values.Get("address"))
+	who, err := a.subjectOf(values.Get("address"))
 	if err != nil {
 		refuse(w, "address is "+err.Error())
 		return

@@ -57,6 +57,7 @@ type importing struct {
 	answer  importAnswer
 	pending []planned
 	reached reached
+	room    patternRoom
 }
 
 // planned is a line that is to be written.
@@ -73,7 +74,7 @@ func (a *API) importFile(w http.ResponseWriter, r *http.Request, b *Backend) {
 	if !ok {
 		return
 	}
-	i := importing{api: a, backend: b, ctx: r.Context(), id: newRequestID(), reached: reached{}}
+	i := importing{api: a, backend: b, ctx: r.Context(), id: newRequestID(), reached: reached{}, room: patternRoom{reader: b.Reader}}
 	i.answer.Refused = []refused{}
 	i.reason, i.note = schemas.SuppressionReason(values.Get("reason")), values.Get("note")
 	var err error
@@ -153,7 +154,7 @@ func (i *importing) read(row listfile.Row) (who person, add addition, fault stri
 	if row.Fault != "" {
 		return who, add, row.Fault
 	}
-	who, err := i.api.subjectOf(i.backend.Reader, row.Address)
+	who, err := i.api.subjectOf(row.Address)
 	if err != nil {
 		return who, add, "address is " + err.Error()
 	}
@@ -187,6 +188,9 @@ func (i *importing) read(row listfile.Row) (who person, add addition, fault stri
 	add.expires = list.Stamp(expires)
 	if !add.expires.IsZero() && !add.expires.After(time.Now()) {
 		return who, add, "expires is not in the future"
+	}
+	if err := i.room.take(who); err != nil {
+		return who, add, "address is " + err.Error()
 	}
 	return who, add, ""
 }

@@ -85,7 +85,7 @@ func (a *API) put(w http.ResponseWriter, r *http.Request, b *Backend) {
 		refuse(w, "expires is not in the future")
 	default:
 		add := addition{scope: scope, reason: reason, expires: expires, note: req.Note, id: newRequestID()}
-		a.edit(w, r, b, change{address: req.Address, apply: add.apply})
+		a.edit(w, r, b, change{address: req.Address, apply: add.apply, adds: true})
 	}
 }
 
@@ -143,11 +143,15 @@ type change struct {
 	address string
 	apply   func(cur schemas.Suppression, now time.Time) (next schemas.Suppression, changed int, err error)
 	former  bool // what is under a former hash changes, too
+	adds    bool // there may be one pattern more
 }
 
 // edit makes c durable and answers with its token.
 func (a *API) edit(w http.ResponseWriter, r *http.Request, b *Backend, c change) {
-	who, err := a.subjectOf(b.Reader, c.address)
+	who, err := a.subjectOf(c.address)
+	if err == nil && c.adds {
+		err = (&patternRoom{reader: b.Reader}).take(who)
+	}
 	if err != nil {
 		refuse(w, "address is "+err.Error())
 		return
