@@ -73,6 +73,27 @@ func TestMerge_IsASemilattice(t *testing.T) {
 			return
 		}
 	}
+	for range rounds / 5 {
+		a, b, c := failing(r), failing(r), failing(r)
+		check(t, "associative where bounds crowd out", list.Merge(list.Merge(a, b), c), list.Merge(a, list.Merge(b, c)))
+		check(t, "absorbing where bounds crowd out", list.Merge(a, b), list.Merge(list.Merge(a, b), b))
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// failing fails with 12 messages a day, on 20 days or on two: more than are kept.
+func failing(r *rand.Rand) schemas.Suppression {
+	days := []int{2, 20}[r.IntN(2)]
+	var bounces []schemas.SoftBounce
+	for range 40 {
+		bounces = append(bounces, schemas.SoftBounce{
+			At: at(r.IntN(days)*1440 + r.IntN(50)), Reason: []schemas.Reason{schemas.MailboxFull, schemas.Timeout}[r.IntN(2)],
+			Message: string(rune('a' + r.IntN(12))), Evidence: []string{"x", "y"}[r.IntN(2)],
+		})
+	}
+	return list.Merge(schemas.Suppression{Hash: hash}, schemas.Suppression{Hash: hash, SoftBounces: bounces})
 }
 
 func check(t *testing.T, law string, want, got schemas.Suppression) {

@@ -55,7 +55,9 @@ func ofLadder(e schemas.SuppressionEntry) bool { return e.Rule == schemas.RuleSo
 
 // mergeSoft returns what is kept of two sets of soft bounces. Each bound keeps the
 // latest, and what healed takes out is the earliest, so neither the order of merges nor
-// that of healing and bounds matters.
+// that of healing and bounds matters. From the tenth message of a day and reason on
+// nothing earlier is kept, a second bounce of one of the ten included: whether that one is
+// still there would depend on what crowded its message out before.
 func mergeSoft(a, b []schemas.SoftBounce, healed time.Time) []schemas.SoftBounce {
 	if len(a) == 0 && len(b) == 0 {
 		return nil
@@ -78,7 +80,7 @@ func mergeSoft(a, b []schemas.SoftBounce, healed time.Time) []schemas.SoftBounce
 			of = map[string]int{}
 			messages[in] = of
 		}
-		if of[s.Message] == softPerMessageMax || of[s.Message] == 0 && len(of) == SoftPerDayMax {
+		if of[s.Message] == softPerMessageMax || len(of) == SoftPerDayMax {
 			continue
 		}
 		of[s.Message]++
