@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,12 +117,7 @@ type desk struct {
 
 // statement runs one of the files on the engine.
 func (d *desk) statement(ctx context.Context, file string, words ...string) (string, error) {
-	text, err := drainSQL.ReadFile(path.Join("sql", file+".sql"))
-	if err != nil {
-		return "", fmt.Errorf("open statement: %w", err)
-	}
-	answer, err := d.call(ctx, d.stack.ClickHouse()+"/?"+url.Values{"database": {"mailstream"}}.Encode(), strings.NewReplacer(words...).Replace(string(text)))
-	return strings.TrimSpace(answer), err
+	return askSQL(ctx, d.stack.ClickHouse(), "mailstream", file, words...)
 }
 
 // fill writes the events, and waits until the counts of their hours are final.
