@@ -60,7 +60,9 @@ func (a *API) exportChanges(w http.ResponseWriter, r *http.Request, b *Backend, 
 	for _, p := range positions {
 		from[p.Partition] = max(from[p.Partition], p.Offset+1)
 	}
-	w.Header().Set(exportToken, tokenOf(b.Epoch, to))
+	if token := tokenOf(b.Epoch, to); token != "" {
+		w.Header().Set(exportToken, token)
+	}
 	out, written, now := json.NewEncoder(w), 0, time.Now()
 	deadline := http.NewResponseController(w)
 	err = b.Changes.Between(r.Context(), from, to, func(keys []store.Key) error {

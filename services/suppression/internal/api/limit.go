@@ -18,8 +18,8 @@ const (
 	bulkInFlightMax = 16
 
 	// streamsInFlightMax bounds the streams of checks, each of which lasts as long as its
-	// sender likes: 3 MiB of lines and answers together, and more than two processors can
-	// keep busy.
+	// sender likes: 3 MiB of lines and answers together where few are listed, 160 MiB where
+	// all are and have the longest notes, and more than two processors can keep busy.
 	streamsInFlightMax = 16
 
 	// placeWait is how long a request waits for a place before it is answered 503:

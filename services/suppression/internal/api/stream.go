@@ -26,7 +26,7 @@ const (
 	// streamLineBytesMax is the longest address, 512 bytes, each written as \u0000.
 	streamLineBytesMax = 4 << 10
 
-	// streamBufferBytes is what is read at once, and what is written at once.
+	// streamBufferBytes is what is read at once; written at once are the answers of a batch.
 	streamBufferBytes = 64 << 10
 
 	// streamIdle bounds the wait for the next line, and for the sender to take answers: it
