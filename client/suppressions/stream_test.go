@@ -19,15 +19,20 @@ import (
 	"github.com/mailstream/mailstream/client/suppressions"
 )
 
-// streamed answers a stream as the service does, each line when it comes. cut, where it
-// is not nil, says after which lines the connection ends.
+// streamed answers a stream as the service does, each line when it comes, and ends the
+// connection after a minute without a line. cut, where it is not nil, says after which lines the connection ends.
 func streamed(cut func(line int) bool) played {
 	return func(r *http.Request) *http.Response {
 		out, in := io.Pipe()
 		go func() {
 			defer func() { _ = r.Body.Close() }()
 			lines := bufio.NewScanner(r.Body)
+			idle := time.AfterFunc(time.Minute, func() {
+				_, _ = in.CloseWithError(io.ErrUnexpectedEOF), r.Body.Close() // of a pipe neither fails
+			})
+			defer idle.Stop()
 			for n := 1; lines.Scan(); n++ {
+				idle.Reset(time.Minute)
 				var l struct{ Address string }
 				text := fmt.Sprintf(`{"line":%d,"error":"not JSON"}`, n)
 				if json.Unmarshal(lines.Bytes(), &l) == nil && strings.Contains(l.Address, "@") {
@@ -105,7 +110,7 @@ func TestStream_AVerdictOnEachWhateverIsCutOff(t *testing.T) {
 func TestStream_NoAddressWaitsForALaterOne(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := client(t, suppressions.Config{}, streamed(nil))
+		c := client(t, suppressions.Config{Attempts: 1}, streamed(nil))
 		ask, next := addresses(3000), make(chan struct{}, 1)
 		i := 0
 		for v, err := range c.Stream(t.Context(), suppressions.Mail{}, func(yield func(string) bool) {
