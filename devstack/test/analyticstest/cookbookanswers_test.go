@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-const everyQuestion = 24
+const everyQuestion = 25
 
 // cookbookAnswers are those of all questions of the cookbook, in their order, as
 // tab-separated lines.
@@ -175,6 +175,7 @@ func peopleAnswers(all []mail) []string {
 			return fmt.Sprintf("%s\t%d\t%s\t%s", mailbox, count(some, arrived), share(open, count(some, arrived)), share(byPeople, count(some, arrived)))
 		}),
 		table(group(all, func(m mail) string { return m.source }), repeats),
+		silent(byPerson),
 	}
 }
 
@@ -202,6 +203,19 @@ func complaints(all []mail) string {
 			return ""
 		}
 		return fmt.Sprintf("%s\t%s\t%d\t%d", some[0].campaign, some[0].day(), len(some), complained)
+	})
+}
+
+// silent are the people who got five messages or more and opened none.
+func silent(byPerson map[int][]mail) string {
+	var reached []mail
+	for _, some := range byPerson {
+		if count(some, arrived) >= 5 && count(some, func(m mail) bool { return !m.opened.IsZero() }) == 0 {
+			reached = append(reached, where(some, arrived)...)
+		}
+	}
+	return table(group(reached, func(m mail) string { return m.mailbox }), func(mailbox string, some []mail) string {
+		return fmt.Sprintf("%s\t%d\t%d", mailbox, people(some), len(some))
 	})
 }
 
