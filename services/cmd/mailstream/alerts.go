@@ -26,9 +26,10 @@ func (c *command) alerts() *cobra.Command {
 
 // backtestFlags are what `alerts backtest` was asked for.
 type backtestFlags struct {
-	rules, from, to, sweep string
-	exact, json            bool
-	step                   time.Duration
+	from, to     moment
+	rules, sweep string
+	exact, json  bool
+	step         time.Duration
 }
 
 func (c *command) backtest() *cobra.Command {
@@ -58,8 +59,8 @@ one field of each rule.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.rules, "rules", "", "`file` with the rules; without it those of the configuration; with --sweep only those that are written there")
-	flags.StringVar(&f.from, "from", "", "`time` from which on, RFC 3339 (required)")
-	flags.StringVar(&f.to, "to", "", "`time` before which, RFC 3339 (required)")
+	flags.Var(&f.from, "from", "`time` from which on, RFC 3339 or a date (required)")
+	flags.Var(&f.to, "to", "`time` before which, RFC 3339 or a date (required)")
 	flags.StringVar(&f.sweep, "sweep", "", "`FIELD=FROM:TO:STEP`: each rule with each value, such as threshold=0.3:0.8:0.05")
 	flags.BoolVar(&f.exact, "exact", false, "play each event in the order received, and rules by SQL with the queries of the service: slower, and as the service counts")
 	flags.DurationVar(&f.step, "step", playback.StepDefault, "`time` between two readings of each rule that is judged by SQL, 1m to 24h")
@@ -73,14 +74,9 @@ one field of each rule.`,
 // options returns the flags as the back-test takes them; progress goes to standard
 // error.
 func (f *backtestFlags) options(c *command) (opt playback.Options, err error) {
-	if opt.From, err = parseTime("from", f.from); err != nil {
-		return opt, err
-	}
-	if opt.To, err = parseTime("to", f.to); err != nil {
-		return opt, err
-	}
+	opt.From, opt.To = f.from.Time, f.to.Time
 	if !opt.From.Before(opt.To) {
-		return opt, usagef("--from: %s is not before --to %s", f.from, f.to)
+		return opt, usagef("--from: %s is not before --to %s", &f.from, &f.to)
 	}
 	if f.step < playback.StepMin || f.step > playback.StepMax {
 		return opt, usagef("--step: %s is not in [%s, %s]", f.step, playback.StepMin, playback.StepMax)

@@ -48,7 +48,7 @@ func TestAlertsBacktest_RefusesWhatItCannotPlay(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"--from", "yesterday", "--to", february}, `--from: "yesterday"`},
+		{[]string{"--from", "yesterday", "--to", february}, `"yesterday" for "--from"`},
 		{[]string{"--from", february, "--to", january}, "--from: " + february + " is not before"},
 		{[]string{"--from", january}, `"to" not set`},
 		{[]string{"--from", january, "--to", february, "--rules", "/no/such/file"}, "--rules: open /no/such/file"},

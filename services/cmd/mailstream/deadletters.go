@@ -32,7 +32,7 @@ func (c *command) deadLetters() *cobra.Command {
 // letterFilter are the flags that say which dead letters.
 type letterFilter struct {
 	deadletters.Filter
-	from, to string
+	from, to moment
 }
 
 func (f *letterFilter) flags(cmd *cobra.Command) {
@@ -41,26 +41,17 @@ func (f *letterFilter) flags(cmd *cobra.Command) {
 	flags.StringVar(&f.Reason, "reason", "", "only those of this `reason`")
 	flags.StringVar(&f.Provider, "provider", "", "only those of this `provider`")
 	flags.StringVar(&f.Source, "source", "", "only those of this `source`")
-	flags.StringVar(&f.from, "from", "", "`time` from which on they were given up, RFC 3339")
-	flags.StringVar(&f.to, "to", "", "`time` before which they were given up, RFC 3339")
+	flags.Var(&f.from, "from", "`time` from which on they were given up, RFC 3339 or a date")
+	flags.Var(&f.to, "to", "`time` before which they were given up, RFC 3339 or a date")
 }
 
-// check reads the times and reports what is wrong; more reports faults of other flags.
-func (f *letterFilter) check(cmd *cobra.Command, more func(p *config.Problems)) (err error) {
+// check reports what is wrong; more reports faults of other flags.
+func (f *letterFilter) check(cmd *cobra.Command, more func(p *config.Problems)) error {
 	var faults config.Problems
-	for _, name := range []string{"service", "reason", "provider", "source", "from", "to"} { // an empty word would mean all
+	for _, name := range []string{"service", "reason", "provider", "source"} { // an empty word would mean all
 		faults.Check(!cmd.Flags().Changed(name) || cmd.Flag(name).Value.String() != "", name, "is empty")
 	}
-	if f.from != "" {
-		if f.From, err = parseTime("from", f.from); err != nil {
-			return err
-		}
-	}
-	if f.to != "" {
-		if f.To, err = parseTime("to", f.to); err != nil {
-			return err
-		}
-	}
+	f.From, f.To = f.from.Time, f.to.Time
 	f.Validate(&faults)
 	more(&faults)
 	return flagFault(faults.Err())

@@ -66,8 +66,9 @@ func (a *alertingCall) print(out io.Writer, v any, text func(w *tabwriter.Writer
 func (c *command) listAlerts() *cobra.Command {
 	var a alertingCall
 	var filters struct {
-		state, severity, rule, since, until string
-		labels                              []string
+		since, until          moment
+		state, severity, rule string
+		labels                []string
 	}
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -78,7 +79,7 @@ func (c *command) listAlerts() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			query := url.Values{}
 			for name, value := range map[string]string{
-				"state": filters.state, "severity": filters.severity, "rule": filters.rule, "since": filters.since, "until": filters.until,
+				"state": filters.state, "severity": filters.severity, "rule": filters.rule, "since": filters.since.String(), "until": filters.until.String(),
 			} {
 				if cmd.Flags().Changed(name) { // an empty word is sent, and refused
 					query.Set(name, value)
@@ -111,8 +112,8 @@ func (c *command) listAlerts() *cobra.Command {
 	f.StringVar(&filters.state, "state", "", "only these `states`: pending, firing, recovering, resolved, separated by commas")
 	f.StringVar(&filters.severity, "severity", "", "only these `severities`: info, warning, critical, separated by commas")
 	f.StringVar(&filters.rule, "rule", "", "only alerts of this `rule`")
-	f.StringVar(&filters.since, "since", "", "only incidents that lasted at or after this `time`, RFC 3339")
-	f.StringVar(&filters.until, "until", "", "only incidents that began before this `time`, RFC 3339")
+	f.Var(&filters.since, "since", "only incidents that lasted at or after this `time`, RFC 3339 or a date")
+	f.Var(&filters.until, "until", "only incidents that began before this `time`, RFC 3339 or a date")
 	f.StringArrayVar(&filters.labels, "label", nil, "only alerts with this label, `NAME=VALUE`; may be given several times")
 	return cmd
 }

@@ -131,7 +131,7 @@ func TestAlerts_ExitCodes(t *testing.T) {
 		{[]string{"list", "--state", "refuse"}, exitUsage, "until: is missing"},
 		{[]string{"list", "--label", "source"}, exitUsage, "--label"},
 		{[]string{"list", "inc-1"}, exitUsage, "does not take"},
-		{[]string{"show"}, exitUsage, "does not take"},
+		{[]string{"show"}, exitUsage, "wants ID"},
 		{[]string{"ack", "inc-1"}, exitUsage, `"by" not set`},
 		{silence, exitUsage, "must end"},
 		{append(silence, "--for", "1h", "--until", "2099-01-02T10:00:00Z"), exitUsage, "must end"},

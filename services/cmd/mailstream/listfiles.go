@@ -268,7 +268,10 @@ func (i *importCommand) print(w io.Writer) error {
 func (c *command) exportFile() *cobra.Command {
 	var s listCall
 	query := url.Values{}
-	var flags struct{ format, reason, scope, domain, source, from, to string }
+	var flags struct {
+		format, reason, scope, domain, source string
+		from, to                              moment
+	}
 	cmd := &cobra.Command{
 		Use:   "export",
 		Short: "Print the active entries of the list as CSV or JSON Lines",
@@ -279,7 +282,7 @@ be imported. It fails when it was cut off before the end.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for name, value := range map[string]string{
 				"format": flags.format, "reason": flags.reason, "scope": flags.scope, "domain": flags.domain, "source": flags.source,
-				"added_from": flags.from, "added_to": flags.to,
+				"added_from": flags.from.String(), "added_to": flags.to.String(),
 			} {
 				if cmd.Flags().Changed(strings.ReplaceAll(strings.TrimPrefix(name, "added_"), "_", "-")) {
 					query.Set(name, value)
@@ -299,8 +302,8 @@ be imported. It fails when it was cut off before the end.`,
 	f.StringVar(&flags.scope, "scope", "", "only entries of this `scope`, such as list:17")
 	f.StringVar(&flags.domain, "domain", "", "only addresses of this `domain`")
 	f.StringVar(&flags.source, "source", "", "only what events of this `source` added")
-	f.StringVar(&flags.from, "from", "", "only what was added at or after this `time`, RFC 3339")
-	f.StringVar(&flags.to, "to", "", "only what was added before this `time`, RFC 3339")
+	f.Var(&flags.from, "from", "only what was added at or after this `time`, RFC 3339 or a date")
+	f.Var(&flags.to, "to", "only what was added before this `time`, RFC 3339 or a date")
 	return cmd
 }
 

@@ -29,7 +29,7 @@ when the same command is given once more. docs/replay.md says more.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.request.UntilNow = !cmd.Flags().Changed("until"); f.request.UntilNow {
-				f.to = time.Now().UTC().Format(time.RFC3339)
+				f.to.Time = time.Now().UTC().Truncate(time.Second)
 			}
 			if err := f.check(cmd); err != nil {
 				return err
@@ -38,8 +38,8 @@ when the same command is given once more. docs/replay.md says more.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.from, "since", "", "`time` of the events from which on, RFC 3339 (required)")
-	flags.StringVar(&f.to, "until", "", "`time` of the events before which, RFC 3339 (default now)")
+	flags.Var(&f.from, "since", "`time` of the events from which on, RFC 3339 or a date (required)")
+	flags.Var(&f.to, "until", "`time` of the events before which, RFC 3339 or a date (default now)")
 	flags.StringVar(&f.request.Source, "source", "", "only events of this `source`")
 	flags.StringVar(&f.kind, "type", "", "only events of this `type`")
 	f.runFlags(cmd)

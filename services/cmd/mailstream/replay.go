@@ -24,10 +24,11 @@ import (
 
 // replayFlags are what `replay` was asked for.
 type replayFlags struct {
-	from, to, position, kind string
-	request                  replay.Request
-	rate                     int
-	letters, dryRun, json    bool
+	from, to              moment
+	position, kind        string
+	request               replay.Request
+	rate                  int
+	letters, dryRun, json bool
 }
 
 // name is that of the command, of its operations and of the file of its position.
@@ -63,8 +64,8 @@ when the same command is given once more. docs/replay.md says more.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.from, "from", "", "`time` of the events from which on, RFC 3339 (required)")
-	flags.StringVar(&f.to, "to", "", "`time` of the events before which, RFC 3339 (required)")
+	flags.Var(&f.from, "from", "`time` of the events from which on, RFC 3339 or a date (required)")
+	flags.Var(&f.to, "to", "`time` of the events before which, RFC 3339 or a date (required)")
 	flags.StringVar(&f.request.Source, "source", "", "only events of this `source`")
 	flags.StringVar(&f.kind, "type", "", "only events that are stored as this `type`")
 	flags.StringVar(&f.request.Topic, "to-topic", "", "publish to this `topic` instead of those of the types; it must exist")
@@ -90,13 +91,8 @@ func (f *replayFlags) runFlags(cmd *cobra.Command) {
 const defaultReplayRate = 500
 
 // check reads what the flags say.
-func (f *replayFlags) check(cmd *cobra.Command) (err error) {
-	if f.request.From, err = parseTime("from", f.from); err != nil {
-		return err
-	}
-	if f.request.To, err = parseTime("to", f.to); err != nil {
-		return err
-	}
+func (f *replayFlags) check(cmd *cobra.Command) error {
+	f.request.From, f.request.To = f.from.Time, f.to.Time
 	f.request.Type = schemas.Type(f.kind)
 	var faults config.Problems
 	f.request.Validate(&faults)

@@ -13,7 +13,7 @@ func TestReplay_RefusesWhatItCannotDo(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"replay", "--from", "yesterday", "--to", january}, `--from: "yesterday"`},
+		{[]string{"replay", "--from", "yesterday", "--to", january}, `"yesterday" for "--from"`},
 		{[]string{"replay", "--from", february, "--to", january}, "--from: " + february + " is not before to"},
 		{[]string{"replay", "--from", "1926-01-01T00:00:00Z", "--to", january}, "--from: is more than"},
 		{[]string{"replay", "--from", january}, `"to" not set`},
@@ -28,10 +28,11 @@ func TestReplay_RefusesWhatItCannotDo(t *testing.T) {
 		{append(span, "--dry-run", "--position", "x"), "--position: has no meaning"},
 		{append(span, "all"), "does not take"},
 		{[]string{"reclassify"}, `"since" not set`},
-		{[]string{"reclassify", "--since", "May"}, `"May" is not a time`},
+		{[]string{"reclassify", "--since", "May"}, `"May" for "--since" flag: it is neither a time`},
 		{[]string{"reclassify", "--since", february, "--until", january}, "--since: " + february + " is not before until"},
+		{[]string{"reclassify", "--since", "2026-02-01", "--until", "2026-01-01"}, "--since: " + february + " is not before until"},
 		{[]string{"reclassify", "--since", "2999-01-01T00:00:00Z"}, "--since: 2999-01-01T00:00:00Z is not before until"},
-		{[]string{"reclassify", "--since", january, "--until", ""}, "is not a time"},
+		{[]string{"reclassify", "--since", january, "--until", ""}, "nor a date"},
 		{[]string{"reclassify", "--since", january, "--type", "delivered"}, `--type: "delivered" has no verdict`},
 		{[]string{"reclassify", "--since", january, "--source", ""}, "--source: is empty"},
 		{[]string{"reclassify", "--since", january, "--rate", "0"}, "--rate: 0 is not in [1, 50000]"},
@@ -42,8 +43,8 @@ func TestReplay_RefusesWhatItCannotDo(t *testing.T) {
 		{[]string{"dead-letters", "list", "--each", "--limit", "0"}, "--limit: 0 is not in"},
 		{[]string{"dead-letters", "list", "--source", ""}, "--source: is empty"},
 		{[]string{"dead-letters", "show", "abc"}, "ID:"},
-		{[]string{"dead-letters", "redrive"}, "--all: is missing"},
-		{[]string{"dead-letters", "redrive", "--all", "--source", "a"}, "--all: is missing"},
+		{[]string{"dead-letters", "redrive"}, "--all: is needed"},
+		{[]string{"dead-letters", "redrive", "--all", "--source", "a"}, "--all: is beside"},
 		{[]string{"dead-letters", "redrive", "--id", "abc"}, `--id: "abc"`},
 		{[]string{"dead-letters", "redrive", "--all", "--rate", "0"}, "--rate: 0 is not in"},
 		{[]string{"dead-letters", "discard", "--all"}, `"note" not set`},

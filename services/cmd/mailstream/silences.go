@@ -16,9 +16,10 @@ import (
 
 // silenceFlags are what `alerts silence` was asked for.
 type silenceFlags struct {
-	matchers                         []string
-	since, until, length, by, reason string
-	dryRun                           bool
+	matchers           []string
+	since, until       moment
+	length, by, reason string
+	dryRun             bool
 }
 
 // asked is the body of POST /v1/silences.
@@ -70,8 +71,8 @@ with --dry-run it only says so.`,
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.matchers, "match", nil, "a `MATCHER`, such as source=acme, rule!=block_spike, recipient_domain=~REGEXP or campaign!~REGEXP; all must match (required)")
 	flags.StringVar(&f.length, "for", "", "how `long` it holds, such as 2h or 7d")
-	flags.StringVar(&f.until, "until", "", "the `time` when it ends, RFC 3339, in place of --for")
-	flags.StringVar(&f.since, "since", "", "the `time` when it begins, RFC 3339; without it now")
+	flags.Var(&f.until, "until", "the `time` when it ends, RFC 3339 or a date, in place of --for")
+	flags.Var(&f.since, "since", "the `time` when it begins, RFC 3339 or a date; without it now")
 	flags.StringVar(&f.by, "by", "", "`who` silences (required)")
 	flags.StringVar(&f.reason, "comment", "", "`why` (required)")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "only say what it would have hit")
@@ -84,7 +85,7 @@ with --dry-run it only says so.`,
 // body reads the flags.
 func (f *silenceFlags) body(now time.Time) (asked, error) {
 	b := asked{By: f.by, Comment: f.reason}
-	if (f.length == "") == (f.until == "") {
+	if (f.length == "") == f.until.IsZero() {
 		return b, usagef("a silence must end: want one of --for and --until")
 	}
 	for _, text := range f.matchers {
@@ -94,20 +95,7 @@ func (f *silenceFlags) body(now time.Time) (asked, error) {
 		}
 		b.Matchers = append(b.Matchers, m)
 	}
-	for flag, at := range map[string]*time.Time{"since": &b.Since, "until": &b.Until} {
-		text := f.since
-		if flag == "until" {
-			text = f.until
-		}
-		if text == "" {
-			continue
-		}
-		t, err := parseTime(flag, text)
-		if err != nil {
-			return b, err
-		}
-		*at = t
-	}
+	b.Since, b.Until = f.since.Time, f.until.Time
 	if f.length == "" {
 		return b, nil
 	}

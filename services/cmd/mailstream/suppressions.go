@@ -36,7 +36,8 @@ type liftCommand struct {
 	listCall
 	reason, source, mailbox string
 	scope                   string
-	from, to, note          string
+	from, to                moment
+	note                    string
 	consent, dryRun         bool
 	only                    map[string]any // the filters that were given
 }
@@ -75,13 +76,8 @@ and by source and mailbox provider where these are given. It says how many with
 			if cmd.Flags().Changed("scope") {
 				return usagef("--scope is for the addresses that are named")
 			}
-			if l.from == "" || l.to == "" {
+			if l.from.IsZero() || l.to.IsZero() {
 				return usagef(`name addresses, or say when it was listed with both flags "from", "to"`)
-			}
-			for flag, at := range map[string]string{"from": l.from, "to": l.to} {
-				if _, err := parseTime(flag, at); err != nil {
-					return err
-				}
 			}
 			l.only = map[string]any{} // an empty word is sent, and refused: it would reach everybody
 			for flag, value := range map[string]string{"source": l.source, "mailbox-provider": l.mailbox} {
@@ -96,8 +92,8 @@ and by source and mailbox provider where these are given. It says how many with
 	f := cmd.Flags()
 	f.StringVar(&l.reason, "reason", "hard_bounce", "`reason` of the entries; of addresses any")
 	f.StringVar(&l.scope, "scope", "", "`scope` of the entries, such as list:17; only with addresses")
-	f.StringVar(&l.from, "from", "", "`time` from which on they were added, RFC 3339 (required without addresses)")
-	f.StringVar(&l.to, "to", "", "`time` before which they were added, RFC 3339 (required without addresses)")
+	f.Var(&l.from, "from", "`time` from which on they were added, RFC 3339 or a date (required without addresses)")
+	f.Var(&l.to, "to", "`time` before which they were added, RFC 3339 or a date (required without addresses)")
 	f.StringVar(&l.source, "source", "", "only what events of this `source` added")
 	f.StringVar(&l.mailbox, "mailbox-provider", "", "only addresses of this mailbox `provider`, such as google")
 	f.StringVar(&l.note, "note", "", "`why`, kept with every address (required)")
@@ -144,7 +140,7 @@ type lifted struct {
 // run repeats the call until the service has looked at all addresses.
 func (l *liftCommand) run(ctx context.Context, out, progress io.Writer) error {
 	request := map[string]any{
-		"reason": l.reason, "added_from": l.from, "added_to": l.to,
+		"reason": l.reason, "added_from": l.from.String(), "added_to": l.to.String(),
 		"note": l.note, "consent": l.consent, "dry_run": l.dryRun,
 	}
 	maps.Copy(request, l.only)

@@ -29,14 +29,32 @@ func (e *usageError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
-// parseTime reads the value of a flag that is a time.
-func parseTime(flag, text string) (time.Time, error) {
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return t, usagef("--%s: %q is not a time of RFC 3339, like 2026-01-02T10:00:00Z", flag, text)
+// moment is the value of a flag that is a time: of RFC 3339, or a date, whose first
+// moment in UTC it is.
+type moment struct{ time.Time }
+
+// Set reads text.
+func (m *moment) Set(text string) (err error) {
+	layout := time.RFC3339
+	if len(text) == len(time.DateOnly) {
+		layout = time.DateOnly
 	}
-	return t, nil
+	if m.Time, err = time.Parse(layout, text); err != nil {
+		return errors.New("it is neither a time of RFC 3339, like 2026-01-02T10:00:00Z, nor a date")
+	}
+	return nil
 }
+
+// String writes the time as RFC 3339 has it; empty where there is none.
+func (m *moment) String() string {
+	if m.IsZero() {
+		return ""
+	}
+	return m.Format(time.RFC3339Nano)
+}
+
+// Type names the kind of the value in the help.
+func (m *moment) Type() string { return "time" }
 
 // run carries out the command line and returns the exit code.
 func run(ctx context.Context, p process) int {
@@ -79,6 +97,9 @@ func strict(cmd *cobra.Command) {
 	cmd.Args = func(cmd *cobra.Command, given []string) error {
 		if args != nil {
 			if err := args(cmd, given); err != nil {
+				if _, wanted, wants := strings.Cut(cmd.Use, " "); wants && len(given) == 0 {
+					return usagef("%s wants %s; see %s --help", cmd.CommandPath(), wanted, cmd.CommandPath())
+				}
 				return usagef("%s does not take %q; see %s --help", cmd.CommandPath(), strings.Join(given, " "), cmd.CommandPath())
 			}
 		}

@@ -85,7 +85,7 @@ func checkLocal(local string) error {
 	for _, r := range local {
 		switch {
 		case r == '*':
-			return refused("wildcards are not supported; name one address")
+			return refused("only a pattern has a *, for all before the @ or for all subdomains; name one address")
 		case r == '@' || r == ',' || r == ';':
 			return refused("more than one address")
 		case r == '(' || r == ')':
@@ -110,7 +110,7 @@ func checkDomain(domain string) error {
 	for _, r := range domain {
 		switch {
 		case r == '*':
-			return refused("wildcards are not supported; name one address")
+			return refused("only a pattern has a *, for all before the @ or for all subdomains; name one address")
 		case r < utf8.RuneSelf && !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' || r == '_'):
 			return refused("a character after the @ is not one of a domain")
 		}
