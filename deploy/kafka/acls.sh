@@ -63,6 +63,8 @@ allow console --operation Write --topic "${PREFIX}audit"
 # may, events once more, what became of dead letters, and who did it.
 allow operator --operation Describe --operation DescribeConfigs --operation Read $everything
 allow operator --operation Write --topic "${PREFIX}erasures" --topic "${PREFIX}operations" --topic "${PREFIX}audit" $topics
+allow operator --operation Describe --operation Read --operation Write $webhooks
+allow operator --operation Describe --group mailstream-analytics # how far the events are stored
 
 # The consumer of another team is one line, with its group name:
 #   allow-principal User:team-clicks --operation Read --topic email.clicked --group team-clicks

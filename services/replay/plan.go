@@ -13,19 +13,26 @@ import (
 
 // Verdict is what is compared of an event.
 type Verdict struct {
-	Type      schemas.Type   `json:"type"`
-	Reason    schemas.Reason `json:"reason,omitempty"`
-	Cause     schemas.Cause  `json:"cause,omitempty"`
-	Permanent *bool          `json:"permanent,omitempty"`
-	Machine   *bool          `json:"machine,omitempty"`
+	Type       schemas.Type       `json:"type"`
+	Reason     schemas.Reason     `json:"reason,omitempty"`
+	Cause      schemas.Cause      `json:"cause,omitempty"`
+	BounceType schemas.BounceType `json:"bounce_type,omitempty"`
+	Confidence schemas.Confidence `json:"confidence,omitempty"`
+	Blocklist  string             `json:"blocklist,omitempty"`
+	Permanent  *bool              `json:"permanent,omitempty"`
+	Machine    *bool              `json:"machine,omitempty"`
 }
 
-// verdict is a Verdict that can be the key of a map: 0 unknown, 1 false, 2 true.
+// verdict is a Verdict that can be the key of a map: 0 unknown, 1 false, 2 true. Of a
+// blocklist it has the name alone: subject and page are of one event each, and would
+// make a kind of change of every one.
 type verdict struct {
 	typ                schemas.Type
 	reason             schemas.Reason
 	cause              schemas.Cause
 	bounce             schemas.BounceType
+	confidence         schemas.Confidence
+	blocklist          string
 	permanent, machine int8
 }
 
@@ -49,11 +56,14 @@ func untri(n int8) *bool {
 }
 
 func verdictOf(e *schemas.Event) verdict {
-	return verdict{e.Type, e.Reason, e.Cause, e.BounceType, tri(e.Permanent), tri(e.Machine)}
+	return verdict{e.Type, e.Reason, e.Cause, e.BounceType, e.Confidence, e.Blocklist, tri(e.Permanent), tri(e.Machine)}
 }
 
 func (v verdict) shown() Verdict {
-	return Verdict{Type: v.typ, Reason: v.reason, Cause: v.cause, Permanent: untri(v.permanent), Machine: untri(v.machine)}
+	return Verdict{
+		Type: v.typ, Reason: v.reason, Cause: v.cause, BounceType: v.bounce, Confidence: v.confidence, Blocklist: v.blocklist,
+		Permanent: untri(v.permanent), Machine: untri(v.machine),
+	}
 }
 
 // Change is a kind of change, with how many events have it.
@@ -72,6 +82,7 @@ type Plan struct {
 	Same       int64                   `json:"same"`       // of these, as today
 	Changed    int64                   `json:"changed"`    // of another verdict today
 	Failed     int64                   `json:"failed"`     // cannot be made anew, and are left as they are
+	Unstored   int64                   `json:"unstored"`   // records of the topics that analytics has not stored yet, and that are left for the next run
 	Faults     map[reparse.Fault]int64 `json:"faults"`     // Failed by why
 	Changes    []Change                `json:"changes"`    // the most frequent first
 	MoreKinds  int64                   `json:"more_kinds"` // events of kinds of change beyond those listed
@@ -145,6 +156,7 @@ func (r *Replay) Scan(ctx context.Context, progress func(done int64)) (*Plan, er
 		}
 		return nil
 	})
+	p.Unstored = r.unstored
 	p.finish()
 	return p, err
 }
@@ -152,10 +164,16 @@ func (r *Replay) Scan(ctx context.Context, progress func(done int64)) (*Plan, er
 // String is the verdict in a few words.
 func (v Verdict) String() string {
 	words := []string{string(v.Type)}
-	for _, word := range []string{string(v.Reason), string(v.Cause)} {
+	for _, word := range []string{string(v.Reason), string(v.Cause), string(v.BounceType)} {
 		if word != "" {
 			words = append(words, word)
 		}
+	}
+	if v.Blocklist != "" {
+		words = append(words, "blocklist="+v.Blocklist)
+	}
+	if v.Confidence != "" {
+		words = append(words, "confidence="+string(v.Confidence))
 	}
 	if v.Permanent != nil {
 		words = append(words, fmt.Sprintf("permanent=%t", *v.Permanent))

@@ -28,6 +28,10 @@ type Progress struct {
 	Events    int64     `json:"events"`    // looked at
 	Published int64     `json:"published"` // acknowledged by Kafka
 	Failed    int64     `json:"failed"`    // left as they are
+	Unstored  int64     `json:"unstored"`  // records of the topics that analytics had not stored, left for the next run
+	// Expired are messages that were not counted anew, since some of their events have
+	// expired: a count of the others would take from them what is known of those.
+	Expired int64 `json:"expired_messages"`
 	Doubts
 	Done bool `json:"done"`
 }

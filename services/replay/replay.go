@@ -116,6 +116,9 @@ type Replay struct {
 	deps    Deps
 	hours   []hour
 	border  time.Time // events before it are read from ClickHouse, later ones from the topics
+	// unstored are the records of the topics that analytics had not stored when their
+	// reading began.
+	unstored int64
 }
 
 // Deps are what a replay works with.
@@ -224,7 +227,7 @@ func (r *Replay) pages(ctx context.Context, operation string, at Position, use f
 	if !r.border.Before(r.request.To) {
 		return nil
 	}
-	return r.fromTopics(ctx, operation, at, use)
+	return r.fromTopics(ctx, operation, at, r.asStored(use))
 }
 
 // page makes events anew and gives them to use, none of a person who has to be forgotten.

@@ -18,51 +18,98 @@ var retractFiles embed.FS
 // machine today: a state of minima and sets forgets nothing by itself. What is published
 // afterwards is added to it. It goes before that, and drop after it, so that a run that
 // is killed in between finds the same events to do once more.
-func (r *Replay) retract(ctx context.Context, changed []pair, expand func(string) string) error {
-	var messages, versions []string
-	for i := range changed {
-		was := changed[i].was
-		if was.MessageID == "" {
-			continue
-		}
-		messages = append(messages, was.MessageID)
-		versions = append(versions, fmt.Sprintf("%s %s %t", was.ID, was.Type, was.Machine != nil && *was.Machine))
+//
+// Messages of which some events have expired stay as they are counted, with what is
+// published added: it returns how many.
+func (r *Replay) retract(ctx context.Context, changed []pair, expand func(string) string) (expired int64, err error) {
+	of := messagesOf(changed)
+	if len(of.messages) == 0 {
+		return 0, nil
 	}
-	if len(messages) == 0 {
-		return nil
+	if err := r.span(ctx, &of); err != nil {
+		return 0, err
 	}
-	slices.Sort(messages)
-	of := clickhouse.Arg("messages", clickhouse.Words(slices.Compact(messages)))
-	var span []struct {
-		From int64 `ch:"from"`
-		To   int64 `ch:"to"`
+	var gone []struct {
+		Message string `ch:"message_id"`
 	}
-	if err := r.deps.Store.Select(ctx, &span, retractSQL("span"), of); err != nil {
-		return fmt.Errorf("find the time of %d messages: %w", len(messages), err)
+	if err := r.deps.Store.Select(ctx, &gone, retractSQL("expired"), of.args()...); err != nil {
+		return 0, fmt.Errorf("look for what has expired of %d messages: %w", len(of.messages), err)
 	}
-	if len(span) == 0 || span[0].To == 0 {
-		return nil // there is none
+	for _, g := range gone {
+		of.messages = slices.DeleteFunc(of.messages, func(m string) bool { return m == g.Message })
+	}
+	if len(of.messages) == 0 {
+		return int64(len(gone)), nil
 	}
 	var rows []struct {
 		Hash string `ch:"hash"`
 	}
-	if err := r.deps.Store.Select(ctx, &rows, retractSQL("campaign_hashes"), of); err != nil {
-		return fmt.Errorf("find the hashes of %d messages: %w", len(messages), err)
+	if err := r.deps.Store.Select(ctx, &rows, retractSQL("campaign_hashes"), of.args()...); err != nil {
+		return 0, fmt.Errorf("find the hashes of %d messages: %w", len(of.messages), err)
 	}
 	hashes := make([]string, len(rows))
 	for i := range rows {
 		hashes[i] = rows[i].Hash
 	}
-	args := []any{
-		of, clickhouse.Arg("hashes", clickhouse.Words(hashes)), clickhouse.Arg("versions", clickhouse.Words(versions)),
-		clickhouse.Arg("from", strconv.FormatInt(span[0].From, 10)), clickhouse.Arg("to", strconv.FormatInt(span[0].To, 10)),
-	}
+	args := append(of.args(), clickhouse.Arg("hashes", clickhouse.Words(hashes)))
 	for _, name := range []string{"campaign_state_delete", "messages_state_delete", "messages_state", "campaign_state"} {
 		if err := r.deps.Store.Exec(ctx, expand(retractSQL(name)), args...); err != nil {
-			return fmt.Errorf("count %d messages anew: %s: %w", len(messages), name, err)
+			return 0, fmt.Errorf("count %d messages anew: %s: %w", len(of.messages), name, err)
 		}
 	}
+	return int64(len(gone)), nil
+}
+
+// recount is what is counted anew.
+type recount struct {
+	messages []string
+	people   []string // of the messages
+	versions []string // of events, which are no longer true
+	from, to int64    // when the events of the messages are, in Unix milliseconds
+}
+
+// messagesOf returns what has to be counted anew for the changed events.
+func messagesOf(changed []pair) recount {
+	var out recount
+	for i := range changed {
+		was := changed[i].was
+		if was.MessageID == "" {
+			continue
+		}
+		at := was.Time.UnixMilli()
+		if len(out.messages) == 0 {
+			out.from, out.to = at, at
+		}
+		out.from, out.to = min(out.from, at), max(out.to, at)
+		out.messages, out.people = append(out.messages, was.MessageID), append(out.people, was.RecipientHash)
+		out.versions = append(out.versions, fmt.Sprintf("%s %s %t", was.ID, was.Type, was.Machine != nil && *was.Machine))
+	}
+	slices.Sort(out.messages)
+	out.messages = slices.Compact(out.messages)
+	return out
+}
+
+// span widens from and to to all events of the messages.
+func (r *Replay) span(ctx context.Context, of *recount) error {
+	var spans []struct {
+		From int64 `ch:"from"`
+		To   int64 `ch:"to"`
+	}
+	if err := r.deps.Store.Select(ctx, &spans, retractSQL("span"), of.args()...); err != nil {
+		return fmt.Errorf("find the time of %d messages: %w", len(of.messages), err)
+	}
+	for _, s := range spans {
+		of.from, of.to = min(of.from, s.From), max(of.to, s.To)
+	}
 	return nil
+}
+
+func (of recount) args() []any {
+	return []any{
+		clickhouse.Arg("messages", clickhouse.Words(of.messages)), clickhouse.Arg("people", clickhouse.Words(of.people)),
+		clickhouse.Arg("versions", clickhouse.Words(of.versions)),
+		clickhouse.Arg("from", strconv.FormatInt(of.from, 10)), clickhouse.Arg("to", strconv.FormatInt(of.to, 10)),
+	}
 }
 
 func retractSQL(name string) string {

@@ -44,9 +44,11 @@ func (r *Replay) Run(ctx context.Context, p Progress, opt Options) (Progress, er
 	pace := pacer{rate: opt.Rate, began: time.Now()}
 	err := r.pages(ctx, p.Operation, p.Position, func(ctx context.Context, pairs []pair, at Position) error {
 		recs, moved, gone := r.records(pairs, p.Operation, opt.Prefix)
-		if err := r.retract(ctx, moved, opt.Expand); err != nil {
+		expired, err := r.retract(ctx, moved, opt.Expand)
+		if err != nil {
 			return err
 		}
+		p.Expired += expired
 		for part := range slices.Chunk(recs, max(1, min(len(recs), opt.Rate/partsASecond))) {
 			if err := opt.Kafka.Publish(ctx, part...); err != nil {
 				return fmt.Errorf("publish events up to %s: %w", stamp(at.Time), err)
@@ -82,6 +84,7 @@ func (r *Replay) Run(ctx context.Context, p Progress, opt Options) (Progress, er
 	if err != nil {
 		return p, err
 	}
+	p.Unstored = r.unstored
 	p.Done = true
 	return p, p.write(opt.File)
 }

@@ -15,4 +15,6 @@ var (
 	listedSQL string
 	//go:embed sql/touch.sql
 	touchSQL string
+	//go:embed sql/verdicts.sql
+	verdictsSQL string
 )

@@ -117,20 +117,27 @@ const quietMax = 5 * time.Second
 // ErrExpired says that the topics have lost what a run has not read yet.
 var ErrExpired = errors.New("the topics no longer have all of it; remove the file of the position to begin anew")
 
-// spans returns what is to read of each partition: from the position on to its present
-// end, so that what this run publishes is no part of it.
+// spans returns what is to read of each partition: from the position on to where analytics
+// has stored it. What this run publishes is no part of it. An event that is not stored
+// yet would count twice if its type is another one today: as what is published here, and
+// as what analytics stores afterwards.
 func (r *Replay) spans(ctx context.Context, lister *offsets.Lister, at Position) (from, end map[kafka.TopicPartition]int64, err error) {
 	topics := r.topics()
 	if from, err = lister.After(ctx, r.border.Add(-aheadMax), topics...); err != nil {
 		return nil, nil, err
 	}
-	if end, err = lister.Ends(ctx, topics...); err != nil {
+	ends, err := lister.Ends(ctx, topics...)
+	if err != nil {
+		return nil, nil, err
+	}
+	if end, err = lister.Committed(ctx, r.deps.Kafka.Group("analytics"), topics...); err != nil {
 		return nil, nil, err
 	}
 	starts, err := lister.Starts(ctx, topics...)
 	if err != nil {
 		return nil, nil, err
 	}
+	r.unstored = 0
 	for p := range from {
 		if next, ok := at.Offsets[text(p)]; ok {
 			if next < starts[p] {
@@ -138,6 +145,8 @@ func (r *Replay) spans(ctx context.Context, lister *offsets.Lister, at Position)
 			}
 			from[p] = next
 		}
+		end[p] = min(end[p], ends[p]) // of a topic that was made anew
+		r.unstored += max(0, ends[p]-max(from[p], end[p]))
 		if from[p] >= end[p] {
 			delete(from, p)
 		}

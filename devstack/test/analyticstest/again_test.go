@@ -153,6 +153,7 @@ func TestReplay_ReadsTheTopicsAndWhatTheyHaveLostFromTheTables(t *testing.T) {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	w.wantSQL(t, "SELECT count() FROM events", "61")
+	w.settled(t, h, stretch)
 	r, err := h.Replay(t.Context(), stretch)
 	if err != nil {
 		t.Fatal(err)
@@ -215,13 +216,14 @@ func TestReplay_PlansThenMakesRightAndCountsOnce(t *testing.T) {
 	h := w.history(t)
 	w.bounced(t, h, 30)
 	w.spoil(t, 10)
+	w.settled(t, h, stretch)
 	r, err := h.Replay(t.Context(), stretch)
 	if err != nil || r.Total() != 30 {
 		t.Fatalf("%d events, %v", r.Total(), err)
 	}
 	plan, err := r.Scan(t.Context(), nil)
 	if err != nil || plan.Events != 30 || plan.Changed != 10 || plan.Same != 20 || len(plan.Changes) != 1 ||
-		plan.Changes[0].Was.String() != "bounced policy sender" || plan.Changes[0].Is.String() != "bounced invalid_recipient recipient permanent=true" {
+		plan.Changes[0].Was.String() != "bounced policy sender hard confidence=certain" || plan.Changes[0].Is.String() != "bounced invalid_recipient recipient hard confidence=certain permanent=true" {
 		t.Fatalf("plan %s, %v", mustJSON(t, plan), err)
 	}
 	before := w.sql(t, "SELECT groupArray(id) FROM (SELECT id FROM events ORDER BY id)")
@@ -264,6 +266,7 @@ func TestReplay_MovesAnEventWhoseTypeIsAnother(t *testing.T) {
 	w.publish(t, was, other)
 	w.wantSQL(t, "SELECT count() FROM sealed_hours", "2")
 	w.wantSQL(t, "SELECT outcome, isNotNull(blocked), opens FROM messages", "blocked\t1\t1")
+	w.settled(t, h, stretch)
 	r, err := h.Replay(t.Context(), stretch)
 	if err != nil {
 		t.Fatal(err)
@@ -303,6 +306,7 @@ func TestReplay_GoesOnWhereItWasInterrupted(t *testing.T) {
 	w.sql(t, `INSERT INTO event_log (id, type, time, received_at, provider, source, provider_event, raw)
 		SELECT generateUUIDv4(), 'opened', toDateTime64('2026-03-04 09:00:00', 3, 'UTC') + toIntervalSecond(intDiv(number, 3)), now64(3), 'mailjet', 'acme', 'open', '' FROM numbers(2500)`)
 	w.bounced(t, h, 5)
+	w.settled(t, h, stretch)
 	r, err := h.Replay(t.Context(), stretch)
 	if err != nil {
 		t.Fatal(err)

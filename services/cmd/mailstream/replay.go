@@ -174,6 +174,7 @@ func (c *command) plan(ctx context.Context, r *replay.Replay, asJSON bool) error
 		return json.NewEncoder(c.stdout).Encode(p)
 	}
 	fmt.Fprintf(c.stdout, "%d events: %d the same, %d changed, %d that cannot be made anew; classifier %s\n", p.Events, p.Same, p.Changed, p.Failed, p.Classifier)
+	c.printUnstored(p.Unstored)
 	for _, one := range p.Ranges {
 		fmt.Fprintf(c.stdout, "from %s to %s: read from %s\n", stamp(one.From), stamp(one.To), one.Store)
 	}
@@ -192,6 +193,13 @@ func (c *command) plan(ctx context.Context, r *replay.Replay, asJSON bool) error
 		return err
 	}
 	return c.printListed(p.Doubts)
+}
+
+// printUnstored says what a plan or a run has left out.
+func (c *command) printUnstored(records int64) {
+	if records > 0 {
+		fmt.Fprintf(c.stdout, "%d records of the topics are not stored by analytics yet, and left out: give the command once more when they are\n", records)
+	}
 }
 
 // printListed shows entries of the suppression list that a person may want to lift.
@@ -240,6 +248,10 @@ func (c *command) publishReplay(ctx context.Context, r *replay.Replay, progress 
 		return json.NewEncoder(c.stdout).Encode(progress)
 	}
 	fmt.Fprintf(c.stdout, "%s: %d events, %d published, %d left as they are\n", progress.Operation, progress.Events, progress.Published, progress.Failed)
+	c.printUnstored(progress.Unstored)
+	if progress.Expired > 0 {
+		fmt.Fprintf(c.stdout, "%d messages are not counted anew in the view messages: some of their events have expired\n", progress.Expired)
+	}
 	return c.printListed(progress.Doubts)
 }
 

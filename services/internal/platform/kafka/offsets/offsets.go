@@ -80,6 +80,31 @@ func (l *Lister) After(ctx context.Context, t time.Time, topics ...string) (map[
 	})
 }
 
+// Committed returns, for every partition of the topics of which the group has committed an
+// offset, the next one that it reads.
+func (l *Lister) Committed(ctx context.Context, group string, topics ...string) (map[kafka.TopicPartition]int64, error) {
+	adm, err := l.admin()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	committed, err := adm.FetchOffsetsForTopics(ctx, group, topics...)
+	if err == nil {
+		err = committed.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list offsets that %s committed: %w", group, kafka.Classify(err))
+	}
+	out := map[kafka.TopicPartition]int64{}
+	committed.Each(func(o kadm.OffsetResponse) {
+		if o.At >= 0 { // else it has committed none
+			out[kafka.TopicPartition{Topic: o.Topic, Partition: o.Partition}] = o.At
+		}
+	})
+	return out, nil
+}
+
 func (l *Lister) list(ctx context.Context, request func(context.Context, *kadm.Client) (kadm.ListedOffsets, error)) (map[kafka.TopicPartition]int64, error) {
 	adm, err := l.admin()
 	if err != nil {
