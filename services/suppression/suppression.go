@@ -121,7 +121,7 @@ func (s *Service) serve() error {
 		return err
 	}
 	s.api = api.New(api.Options{
-		Hash: s.shared.Hasher.Hash, Former: s.shared.Hasher.Former, MailboxProvider: mailboxes.Provider, KnownMailboxProvider: mailboxes.Known, Transactional: s.cfg.TransactionalStreams,
+		Key: s.shared.Hasher.Key, FormerKey: s.shared.Hasher.FormerKey, MailboxProvider: mailboxes.Provider, KnownMailboxProvider: mailboxes.Known, Transactional: s.cfg.TransactionalStreams,
 		TokenWait: s.cfg.TokenWait, StaleAfter: s.cfg.StaleAfter,
 		Metrics: api.NewMetrics(s.shared.Registry), Log: s.shared.Log,
 	})

@@ -14,6 +14,9 @@ import (
 // comments and characters that no mailbox name has. The error says why and holds
 // no part of s.
 func One(s string) (string, error) {
+	if plainLower(s) {
+		return s, nil
+	}
 	spec, err := bare(strings.TrimSpace(s))
 	if err != nil {
 		return "", err

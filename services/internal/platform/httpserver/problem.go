@@ -36,6 +36,15 @@ func writeJSON(w http.ResponseWriter, status int, contentType string, v any) {
 		http.Error(w, "encode answer", http.StatusInternalServerError)
 		return
 	}
+	writeText(w, status, contentType, body)
+}
+
+// JSONText answers with what is JSON already, which it takes over.
+func JSONText(w http.ResponseWriter, status int, body []byte) {
+	writeText(w, status, "application/json", body)
+}
+
+func writeText(w http.ResponseWriter, status int, contentType string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)

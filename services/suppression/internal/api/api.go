@@ -87,16 +87,16 @@ type Backend struct {
 
 // Options say how the API answers.
 type Options struct {
-	// Hash gives the recipient hash of a canonical address.
-	Hash func(canonical string) string
+	// Key gives the recipient hash of a canonical address, before hex.
+	Key func(canonical string) [store.KeyBytes]byte
 	// MailboxProvider returns who runs the mailboxes of a domain, "" where that is
 	// unknown.
 	MailboxProvider func(domain string) string
 	// KnownMailboxProvider says whether MailboxProvider may say so.
 	KnownMailboxProvider func(name string) bool
-	// Former gives the hash that a mailbox with two domains had before, "" for
-	// most; nil for none.
-	Former func(canonical string) string
+	// FormerKey gives the hash that a mailbox with two domains had before; ok is false for
+	// most. Nil for none.
+	FormerKey func(canonical string) (key [store.KeyBytes]byte, ok bool)
 	// Transactional are the streams that unsubscribes do not reach.
 	Transactional []string
 	// TokenWait bounds the wait for a check's min_token.

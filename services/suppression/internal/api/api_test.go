@@ -98,7 +98,7 @@ func newFixture(tb testing.TB) *fixture {
 		Hash: hasher.Hash, Former: hasher.Former, Metrics: ledger.NewMetrics(prometheus.NewRegistry()), Log: zap.New(core),
 	})
 	f.api = api.New(api.Options{
-		Hash: hasher.Hash, Former: hasher.Former, Transactional: []string{"transactional"},
+		Key: hasher.Key, FormerKey: hasher.FormerKey, Transactional: []string{"transactional"},
 		MailboxProvider:      func(domain string) string { return map[string]string{"gmail.com": "google"}[domain] },
 		KnownMailboxProvider: func(name string) bool { return name == "google" },
 		TokenWait:            10 * time.Millisecond, StaleAfter: 30 * time.Second,

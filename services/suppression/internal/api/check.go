@@ -25,10 +25,10 @@ const checkTokenPartitionsMax = 16
 // checkRequest asks who of Addresses must not get mail of Stream, List and Source. What
 // is left out of these means any: then every entry counts.
 type checkRequest struct {
-	Addresses []string `json:"addresses"`
-	Stream    string   `json:"stream"`
-	List      string   `json:"list"`
-	Source    string   `json:"source"`
+	Addresses texts  `json:"addresses"`
+	Stream    string `json:"stream"`
+	List      string `json:"list"`
+	Source    string `json:"source"`
 	// MinToken is what a write or a check answered with; the answer is from a state
 	// at least as new.
 	MinToken string `json:"min_token"`
@@ -38,8 +38,9 @@ type checkRequest struct {
 
 // checkAnswer lists the suppressed only, in the order asked.
 type checkAnswer struct {
-	Suppressed []suppressed `json:"suppressed"`
-	Checked    int          `json:"checked"`
+	suppressed []byte // the member "suppressed", which comes first: suppressed objects with commas
+	listed     int    // how many they are
+	Checked    int    `json:"checked"`
 	// Invalid are those that are not one address; they were not checked, and mail to
 	// them is not known to be allowed.
 	Invalid []invalid `json:"invalid,omitempty"`
@@ -131,8 +132,8 @@ func (a *API) check(w http.ResponseWriter, r *http.Request, b *Backend) {
 		return
 	}
 	answer.LagMS, answer.Stale = lag.Milliseconds(), lag > a.opt.StaleAfter
-	httpserver.JSON(w, http.StatusOK, answer)
-	a.opt.Metrics.checked(answer.Checked, len(answer.Suppressed), time.Since(began))
+	httpserver.JSONText(w, http.StatusOK, answer.text())
+	a.opt.Metrics.checked(answer.Checked, answer.listed, time.Since(began))
 }
 
 func (req checkRequest) fault() string {
@@ -156,15 +157,15 @@ func (req checkRequest) fault() string {
 func (a *API) answer(b *Backend, req checkRequest) (checkAnswer, error) {
 	now := time.Now()
 	query := a.query(req)
-	out := checkAnswer{Suppressed: []suppressed{}}
+	var out checkAnswer
 	positions := newPositions(b)
 	people := a.people(b, req.Addresses, positions, &out)
-	err := a.judge(b.Reader, people, question{query, now, positions.addPatterns(b)}, func(i int, states []schemas.Suppression, entry entryView) {
-		found := suppressed{Address: people[i].asked, entryView: entry}
+	err := a.judge(b.Reader, people, question{query, now, positions.addPatterns(b)}, func(i int, states []schemas.Suppression, entry *entryView) {
+		found := suppressed{Address: people[i].asked, entryView: *entry}
 		if req.Explain {
 			found.Entries = explain(states, query, now)
 		}
-		out.Suppressed = append(out.Suppressed, found)
+		out.add(&found)
 	})
 	if err != nil {
 		return checkAnswer{}, err
@@ -183,7 +184,7 @@ type question struct {
 
 // judge calls listed, in the order of people, for each who must not get the mail, with
 // what is known of the person and of what stands for it, and the entry that forbids it.
-func (a *API) judge(r Reader, people []person, q question, listed func(i int, states []schemas.Suppression, entry entryView)) error {
+func (a *API) judge(r Reader, people []person, q question, listed func(i int, states []schemas.Suppression, entry *entryView)) error {
 	states, err := statesOf(r, people)
 	if err != nil {
 		return err
@@ -198,7 +199,8 @@ func (a *API) judge(r Reader, people []person, q question, listed func(i int, st
 			}
 		}
 		if of, entry, ok := list.Strongest(q.Query, q.at, all...); ok {
-			listed(i, all, matchedView(all, of, entry))
+			view := matchedView(all, of, entry)
+			listed(i, all, &view)
 		}
 	}
 	return nil

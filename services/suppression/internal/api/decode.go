@@ -100,8 +100,8 @@ func (a *API) subjectOf(text string) (p person, err error) {
 		return a.personOf(text)
 	}
 	p.asked, p.many = text, true
-	p.key, err = store.ParseKey(a.opt.Hash(p.canonical))
-	return p, err
+	p.key = a.opt.Key(p.canonical)
+	return p, nil
 }
 
 // personOf reads an address as written.
@@ -110,17 +110,11 @@ func (a *API) personOf(text string) (p person, err error) {
 	if p.canonical, err = address.One(text); err != nil {
 		return p, err
 	}
-	if p.key, err = store.ParseKey(a.opt.Hash(p.canonical)); err != nil {
-		return p, err
+	p.key = a.opt.Key(p.canonical)
+	if a.opt.FormerKey != nil {
+		p.former, p.hasFormer = a.opt.FormerKey(p.canonical)
 	}
-	if a.opt.Former == nil {
-		return p, nil
-	}
-	if hash := a.opt.Former(p.canonical); hash != "" {
-		p.former, err = store.ParseKey(hash)
-		p.hasFormer = err == nil
-	}
-	return p, err
+	return p, nil
 }
 
 // statesOf returns all that is known of each of people, in their order; the state of one

@@ -45,8 +45,9 @@ type stream struct {
 
 	lines   int // read so far
 	batch   []asked
-	people  []person // of the batch, those that can be looked up
-	answers []byte   // of the batch
+	people  []person       // of the batch, those that can be looked up
+	listed  []listedPerson // of people, in their order, who must not get the mail
+	answers []byte         // of the batch
 	sum     streamSum
 }
 
@@ -73,12 +74,10 @@ type streamFault struct {
 	Error string `json:"error"`
 }
 
-// streamListed answers the line of somebody who must not get the mail.
-type streamListed struct {
-	Address    string `json:"address"` // as asked
-	Suppressed bool   `json:"suppressed"`
-	Stale      bool   `json:"stale,omitempty"`
-	entryView
+// listedPerson is one of stream.people who must not get the mail.
+type listedPerson struct {
+	person int // index
+	entry  entryView
 }
 
 // checkStream answers each line as soon as no other line waits to be read. It holds one
@@ -238,16 +237,6 @@ func addressOf(text []byte) (address, fault string) {
 	return line.Address, ""
 }
 
-// plainText says whether text is the same inside the quotes of JSON and outside.
-func plainText[T string | []byte](text T) bool {
-	for i := range len(text) {
-		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			return false
-		}
-	}
-	return true
-}
-
 // answer looks the batch up and writes its answers.
 func (s *stream) answer() error {
 	if len(s.batch) == 0 {
@@ -256,29 +245,32 @@ func (s *stream) answer() error {
 	began, lag := time.Now(), s.backend.Follower.Lag()
 	s.mail.at, s.sum.lag = began, max(s.sum.lag, lag)
 	stale := lag > s.api.opt.StaleAfter
-	listed := make(map[int]entryView)
-	err := s.api.judge(s.backend.Reader, s.people, s.mail, func(i int, _ []schemas.Suppression, entry entryView) { listed[i] = entry })
+	s.listed = s.listed[:0]
+	err := s.api.judge(s.backend.Reader, s.people, s.mail, func(i int, _ []schemas.Suppression, entry *entryView) {
+		s.listed = append(s.listed, listedPerson{i, *entry})
+	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", errStore, err)
 	}
 	s.answers = s.answers[:0]
-	person := 0
+	listed, person := s.listed, 0
 	for _, line := range s.batch {
 		if line.fault != "" {
 			s.sum.faults++
 			s.write(streamFault{line.line, line.fault})
 			continue
 		}
-		if entry, ok := listed[person]; ok {
-			s.write(streamListed{Address: s.people[person].asked, Suppressed: true, Stale: stale, entryView: entry})
+		if len(listed) > 0 && listed[0].person == person {
+			s.answers = appendForbidden(s.answers, s.people[person].asked, stale, &listed[0].entry)
+			listed = listed[1:]
 		} else if !s.quiet {
 			s.answers = appendAllowed(s.answers, s.people[person].asked, stale)
 		}
 		person++
 	}
 	s.sum.checked += len(s.people)
-	s.sum.suppressed += len(listed)
-	s.api.opt.Metrics.checked(len(s.people), len(listed), time.Since(began))
+	s.sum.suppressed += len(s.listed)
+	s.api.opt.Metrics.checked(len(s.people), len(s.listed), time.Since(began))
 	s.batch, s.people = s.batch[:0], s.people[:0]
 	if _, err := s.out.Write(s.answers); err != nil {
 		return fmt.Errorf("send answers: %w", err)
@@ -289,20 +281,4 @@ func (s *stream) answer() error {
 func (s *stream) write(v any) {
 	text, _ := json.Marshal(v) // of what these hold nothing is refused
 	s.answers = append(append(s.answers, text...), '\n')
-}
-
-// appendAllowed appends the answer for somebody who may be mailed.
-func appendAllowed(dst []byte, address string, stale bool) []byte {
-	dst = append(dst, plainBegin...)
-	if plainText(address) {
-		dst = append(dst, address...)
-	} else {
-		quoted, _ := json.Marshal(address) // a string is never refused
-		dst = append(dst, quoted[1:len(quoted)-1]...)
-	}
-	dst = append(dst, `","suppressed":false`...)
-	if stale {
-		dst = append(dst, `,"stale":true`...)
-	}
-	return append(dst, "}\n"...)
 }
