@@ -72,6 +72,9 @@ func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status := d.answer
 	d.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
+	if r.URL.Query().Has("cursor") { // none is of a service
+		status = http.StatusBadRequest
+	}
 	if status == 0 {
 		status = http.StatusOK
 	}
@@ -240,6 +243,7 @@ func TestInput_ThatIsWrongIsAPageAndChangesNothing(t *testing.T) {
 		{"nothing to search", form("/search", "q", "  "), 400, "Nothing was searched"},
 		{"search of a book", form("/search", "q", long), 400, "Nothing was searched"},
 		{"reason", httptest.NewRequest(http.MethodGet, "/suppressions?reason=boredom", nil), 400, "no such reason"},
+		{"page of the list", httptest.NewRequest(http.MethodGet, "/suppressions?cursor=zz", nil), 400, "no such page of the list"},
 		{"check of no address", form("/suppressions/check", "address", "ana"), 400, "This is no address"},
 		{"add of no address", form("/suppressions/add", "address", "ana"), 400, "This is no address"},
 		{"lift of no address", form("/suppressions/lift", "address", ""), 400, "This is no address"},

@@ -3,6 +3,7 @@ package page
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -99,6 +100,9 @@ func (s *Site) listed(v *visit, q url.Values) (suppressionsData, error) {
 	parts.add(func(ctx context.Context) { listErr = s.Suppression.Get(ctx, "/v1/suppressions?"+ask.Encode(), &answer) })
 	parts.add(func(ctx context.Context) { d.Totals, totalsErr = s.History.Totals(ctx) })
 	parts.run(v.Context())
+	if refused, ok := errors.AsType[*peer.Refused](listErr); ok && refused.Status == http.StatusBadRequest && ask.Has("cursor") {
+		return d, badInput("There is no such page of the list.", "Begin with the first one.")
+	}
 	s.notice(v, "The suppression service", listErr)
 	s.notice(v, "ClickHouse", totalsErr)
 	d.Rows, d.Next = append(d.Rows, answer.Suppressions...), answer.Next
