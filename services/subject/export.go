@@ -56,6 +56,7 @@ type field struct{ Name, Value string }
 
 // exporter collects what is known of one person into a zip.
 type exporter struct {
+	deps   Deps
 	client *clickhouse.Client
 	person person
 	zip    *zip.Writer
@@ -73,14 +74,16 @@ func Export(ctx context.Context, d Deps, address string, w io.Writer) (Exported,
 		return Exported{}, err
 	}
 	defer client.Close() // nothing was written
-	e := exporter{client: client, person: people[0], zip: zip.NewWriter(w)}
+	e := exporter{deps: d, client: client, person: people[0], zip: zip.NewWriter(w)}
 	var out Exported
 	for _, p := range []Part{
 		{Name: "events", Title: "Events", Text: "What providers reported of mail to this address."},
 		{Name: "messages", Title: "Messages", Text: "What became of each message."},
 		{Name: "suppressions", Title: "Suppression list", Text: "Why this address is, or was, not mailed."},
+		{Name: "suppression_history", Title: "History of the suppression list", Text: "How this address came to the list and left it, the latest 20 times of each kind, and soft bounces that count for it."},
 		{Name: "alerts", Title: "Alerts", Text: "Alerts that quote a reply with this address."},
 		{Name: "dead_letters", Title: "Dead letters", Text: "What a provider sent of this address and nobody could read."},
+		{Name: "audit", Title: "Audit", Text: "When somebody looked at what is known of this address, or changed it. This export is the last of them where it is stored already."},
 	} {
 		if err := e.add(ctx, &p); err != nil {
 			return Exported{}, fmt.Errorf("export %s: %w", p.Name, err)
@@ -110,8 +113,11 @@ func (e exporter) add(ctx context.Context, p *Part) error {
 		_, err := file.Write(append(bytes.TrimRight(line, "\n"), '\n'))
 		return err
 	}
-	if p.Name == "dead_letters" {
+	switch p.Name {
+	case "dead_letters":
 		return e.letters(ctx, row)
+	case "suppression_history":
+		return e.history(ctx, row)
 	}
 	query, err := exportFiles.ReadFile("sql/export/" + p.Name + ".sql")
 	if err != nil {
@@ -126,6 +132,9 @@ func (e exporter) add(ctx context.Context, p *Part) error {
 		}
 		if p.Name == "alerts" && !e.person.finder.In([]byte(r.Line)) {
 			return nil
+		}
+		if p.Name == "audit" || p.Name == "suppressions" { // what people wrote
+			return row([]byte(e.person.alone([]byte(r.Line))))
 		}
 		return row([]byte(r.Line))
 	}, clickhouse.Arg("hashes", clickhouse.Words(e.person.hashes)))
@@ -263,7 +272,7 @@ func show(line []byte) shown {
 		}
 		s.Fields = append(s.Fields, field{name, text})
 	}
-	for _, name := range []string{"time", "first_event", "since", "type", "scope", "reason", "rule", "provider", "campaign"} {
+	for _, name := range []string{"time", "first_event", "since", "at", "what", "action", "type", "scope", "reason", "rule", "provider", "campaign"} {
 		if text, ok := values[name].(string); ok && text != "" {
 			summary = append(summary, text)
 		}

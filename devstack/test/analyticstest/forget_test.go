@@ -212,6 +212,10 @@ func TestExport_HoldsThePersonAndNobodyElse(t *testing.T) {
 	defer stop()
 	w.settle(t, hash, 4)
 	for n := range 4 {
+		w.pastOf(t, hash(resident(n)), resident(n), resident((n+1)%4))
+	}
+	w.wantSQL(t, "SELECT countIf(isNotNull(removed_at)), (SELECT count() FROM audit_log) FROM suppressions", "4\t4")
+	for n := range 4 {
 		var out bytes.Buffer
 		done, err := pipeline.Export(t.Context(), w.cfg, resident(n), &out, logger(t))
 		if err != nil {
@@ -221,7 +225,8 @@ func TestExport_HoldsThePersonAndNobodyElse(t *testing.T) {
 		for _, p := range done.Parts {
 			rows[p.Name] = p.Rows
 		}
-		if rows["events"] != 4 || rows["messages"] != 1 || rows["suppressions"] != 1 || rows["dead_letters"] != 1 {
+		if rows["events"] != 4 || rows["messages"] != 1 || rows["suppressions"] != 1 || rows["dead_letters"] != 1 ||
+			rows["suppression_history"] != 5 || rows["audit"] != 1 {
 			t.Errorf("%s: %v", resident(n), rows)
 		}
 		archive, err := zip.NewReader(bytes.NewReader(out.Bytes()), int64(out.Len()))
@@ -237,7 +242,13 @@ func TestExport_HoldsThePersonAndNobodyElse(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if f.Name != "alerts.jsonl" && !subject.NewFinder(resident(n)).In(text) {
+			if want := map[string]string{
+				"suppression_history.jsonl": `"note":"` + resident(n) + ` called, not (another address)"`, "audit.jsonl": `"action":"person.view"`,
+				"index.html": "the second time",
+			}[f.Name]; !strings.Contains(string(text), want) || strings.Contains(string(text), "colleague") {
+				t.Errorf("%s lacks %s, or names who looked:\n%s", f.Name, want, text)
+			}
+			if f.Name != "alerts.jsonl" && f.Name != "audit.jsonl" && !subject.NewFinder(resident(n)).In(text) {
 				t.Errorf("%s lacks the person:\n%s", f.Name, text)
 			}
 			for _, other := range []string{"other@example.org", "neighbour@example.org", resident((n + 1) % 4)} {
@@ -247,4 +258,20 @@ func TestExport_HoldsThePersonAndNobodyElse(t *testing.T) {
 			}
 		}
 	}
+}
+
+// pastOf has the person added to the list twice and lifted twice, and looked at.
+func (w *world) pastOf(t *testing.T, hash, address, another string) {
+	t.Helper()
+	at := func(day int) time.Time { return time.Date(2026, 11, day, 0, 0, 0, 0, time.UTC) }
+	w.produce(t, &kgo.Record{Topic: "email.suppressions", Key: []byte(hash), Value: mustJSON(t, schemas.Suppression{
+		Hash: hash, Address: address, UpdatedAt: at(21),
+		Entries: []schemas.SuppressionEntry{{
+			Scope: schemas.ScopeAccount, Reason: schemas.SuppressManual, AddedAt: at(19), Note: address + " called, not " + another, RemovedAt: at(20), RemovedNote: "the second time",
+			Past: []schemas.SuppressionStep{{At: at(3), Note: "once"}, {At: at(4), Lift: true}},
+		}},
+		SoftBounces: []schemas.SoftBounce{{At: at(2), Reason: schemas.MailboxFull, Message: "m", Evidence: "e"}},
+	})}, &kgo.Record{Topic: "email.audit", Key: []byte("a" + hash), Value: mustJSON(t, schemas.Audit{
+		ID: "a" + hash, Time: at(20), By: "colleague", Role: "support", Action: "person.view", Object: hash, Note: "request of " + another,
+	})})
 }

@@ -132,8 +132,9 @@ func (c *command) subjectExport() *cobra.Command {
 		Use:   "subject-export",
 		Short: "Write what is known of one person to a zip file",
 		Long: `Subject-export collects what is known of a person: events, messages, the suppression
-list with its reasons, and dead letters, of which only the person's own items. The zip
-has index.html, which a person can read, and the same as JSON lines.`,
+list with its reasons and its history, the audit of who looked, and dead letters, of
+which only the person's own items. The zip has index.html, which a person can read, and
+the same as JSON lines.`,
 		Example: "  mailstream subject-export --address ana@example.com --out ana.zip",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
