@@ -83,14 +83,17 @@ func (s *Service) beginList(ctx context.Context) error {
 	}
 	kc, log, reg := s.shared.Kafka, s.shared.Log, s.shared.Registry
 	var err error
-	if s.tail, err = read.NewTail(kc, read.TailConfig{Topic: s.topic, Start: s.store.Applied()}, log, reg); err != nil {
-		return err
-	}
 	s.ledger = ledger.New(ledger.Options{
 		Topic: s.topic, Partitions: kc.Topics.Partitions, Applied: s.store.Applied(),
 		Store: s.store, Settle: s.ladder.Settle, Publisher: s.producer, Hash: s.shared.Hasher.Hash, Former: s.shared.Hasher.Former,
 		Metrics: ledger.NewMetrics(reg), Log: log,
 	})
+	if err = s.fill(ctx); err != nil {
+		return err
+	}
+	if s.tail, err = read.NewTail(kc, read.TailConfig{Topic: s.topic, Start: s.store.Applied()}, log, reg); err != nil {
+		return err
+	}
 	s.intake = intake.New(intake.Options{
 		Rules: s.rules, Writer: s.ledger, Publisher: s.producer,
 		DeadLetters: schemas.DeadLetterTopic(kc.TopicPrefix),

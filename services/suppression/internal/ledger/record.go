@@ -27,6 +27,17 @@ func encode(topic string, s schemas.Suppression) (*kgo.Record, error) {
 	}, nil
 }
 
+func decodeValue(value []byte) (s schemas.Suppression, err error) {
+	s, usual := decodeUsual(value)
+	if !usual {
+		s = schemas.Suppression{}
+		if json.Unmarshal(value, &s) != nil { // its words may quote an address
+			return s, errNotSuppression
+		}
+	}
+	return s, nil
+}
+
 // decode returns what the record says about its key. A null value is a purge:
 // the address is to be erased altogether.
 func decode(r *kgo.Record) (store.Update, error) {
@@ -38,8 +49,8 @@ func decode(r *kgo.Record) (store.Update, error) {
 	if u.Purge {
 		return u, nil
 	}
-	if json.Unmarshal(r.Value, &u.State) != nil { // its words may quote an address
-		return store.Update{}, errNotSuppression
+	if u.State, err = decodeValue(r.Value); err != nil {
+		return store.Update{}, err
 	}
 	if u.State.Hash != key.String() {
 		return store.Update{}, fmt.Errorf("decode suppression: its hash is not its key: %w", store.ErrNotHash)

@@ -49,11 +49,14 @@ func Merge(a, b schemas.Suppression) schemas.Suppression {
 // milliseconds, entries in order, no pair twice. It is for states that another
 // program wrote.
 func Tidy(s schemas.Suppression) schemas.Suppression {
+	if e := s.Entries; len(e) == 1 && e[0].Past == nil && s.SoftBounces == nil && s.ErasedAt.IsZero() {
+		stampAll(&e[0])
+		s.UpdatedAt = Stamp(s.UpdatedAt)
+		return s
+	}
 	entries := slices.Clone(s.Entries)
 	for i := range entries {
-		for _, t := range []*time.Time{&entries[i].AddedAt, &entries[i].RemovedAt, &entries[i].ExpiresAt, &entries[i].Since} {
-			*t = Stamp(*t)
-		}
+		stampAll(&entries[i])
 	}
 	s.UpdatedAt, s.ErasedAt = Stamp(s.UpdatedAt), Stamp(s.ErasedAt)
 	s.Entries, s.SoftBounces = entries, slices.Clone(s.SoftBounces)
@@ -61,6 +64,10 @@ func Tidy(s schemas.Suppression) schemas.Suppression {
 		s.SoftBounces[i].At = Stamp(s.SoftBounces[i].At)
 	}
 	return Merge(s, schemas.Suppression{})
+}
+
+func stampAll(e *schemas.SuppressionEntry) {
+	e.AddedAt, e.RemovedAt, e.ExpiresAt, e.Since = Stamp(e.AddedAt), Stamp(e.RemovedAt), Stamp(e.ExpiresAt), Stamp(e.Since)
 }
 
 // Same reports whether a and b say the same of the address. When they were

@@ -160,12 +160,13 @@ func openFolder(ctx context.Context, dir string, opt Options) (*Pebble, error) {
 	for level := range options.Levels { // a check unpacks nothing, for twice the disk: decision 0021
 		options.Levels[level].Compression = func() *block.CompressionProfile { return block.NoCompression }
 	}
+	options.EnsureDefaults()
 	db, err := pebble.Open(dir, options)
 	if err != nil {
 		return nil, fmt.Errorf("open local store: %w", err)
 	}
 	p := &Pebble{
-		db: db, room: opt.Room, made: opt.Settle, log: opt.Log, alarm: alarm,
+		db: db, options: options, dir: opt.Dir, room: opt.Room, made: opt.Settle, log: opt.Log, alarm: alarm,
 		grow: make(chan struct{}, 1), behind: map[Key]struct{}{}, applied: map[int32]int64{},
 	}
 	if err := p.load(ctx, opt.Topic); err != nil {

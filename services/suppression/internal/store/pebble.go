@@ -37,7 +37,10 @@ const behindMax = 100_000
 // the end of the machine up to what the system had flushed: the positions go
 // back with the states.
 type Pebble struct {
-	db   *pebble.DB
+	db      *pebble.DB
+	options *pebble.Options // of db, with the defaults
+	dir     string          // Options.Dir
+
 	lock *pebble.Lock
 	room disk.Room
 	log  *zap.Logger

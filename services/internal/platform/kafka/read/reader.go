@@ -55,6 +55,12 @@ func NewReader(cfg kafka.Config, log *zap.Logger, reg prometheus.Registerer) *Re
 		kgo.KeepControlRecords(), kgo.FetchMaxPartitionBytes(int32(fetchShareBytesMax)))
 }
 
+// NewCommitted is NewReader without the records of transactions that were given up.
+func NewCommitted(cfg kafka.Config, log *zap.Logger, reg prometheus.Registerer) *Reader {
+	return newReader(cfg, telemetry.Throttled(log, telemetry.ByTopic), reg, kgo.KeepControlRecords(),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxPartitionBytes(int32(fetchPartitionBytesMax)))
+}
+
 func newReader(cfg kafka.Config, log *zap.Logger, reg prometheus.Registerer, opts ...kgo.Opt) *Reader {
 	return &Reader{cfg: cfg, log: log, reg: reg, Lister: offsets.NewLister(cfg, log, reg), opts: append(opts,
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // a lost position repeats rather than skips
