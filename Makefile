@@ -15,8 +15,21 @@ export FUZZTIME ?= 10s
 
 # Two packages at a time: a package that starts the engine takes about 1 GiB, the
 # largest four of them. Within one, eight tests at a time whatever the number of
-# processors, since most wait. `make check` vets everything.
+# processors, since most wait. `make check` vets everything. The order is random.
 TEST := go test -vet=off -p 2 -parallel 8 -shuffle=on -timeout 8m
+
+# `make test` keeps the order, so that Go has the result of a package that passed and
+# whose code, variables and files are the same. FRESH=1, as in CI, runs all at random.
+KEPT := $(if $(FRESH),$(TEST) -count=1,$(filter-out -shuffle=on,$(TEST)))
+
+# Go compares the files inside a package's module alone. For packages that read others,
+# or run programs, a hash of the whole checkout is part of an argument (a test of that
+# name there is not), so that they run whenever any file differs.
+OUTSIDE = $(shell grep -rlE --include='*.go' '["`]\.\.["`/]|exec\.Command' $(MODULES) \
+	| grep -vE '/testdata/|^devstack/(lint|promtest|alertmanager)/' | xargs -n1 dirname | sort -u)
+CHECKOUT = $(shell git rev-parse --verify --quiet HEAD >/dev/null && git ls-files -co --exclude-standard -z \
+	| { xargs -0 sha256sum 2>/dev/null || true; } | sha256sum | cut -c1-16 || date +%s%N)
+WHOLE = -skip checkout-$(CHECKOUT)
 
 # The longest runs first, beside each other, instead of alone at the end; what has a
 # deadline of its own then runs beside smaller ones.
@@ -54,10 +67,12 @@ check: gen lint check-alone ## generated files, format, vet, lint, style, schema
 	@echo '== style, schemas against samples'
 	@go test -count=1 ./devstack/tidy ./schemas/...
 
-test: ## every test that needs neither Docker nor a JVM
+test: ## every test that needs neither Docker nor a JVM; what passed and did not change is not run but with FRESH=1
 	@go run ./devstack/cmd/fetch
-	$(TEST) $$(go list $(LONGEST) $(PACKAGES) | grep -v /attacktest)
-	$(TEST) ./devstack/test/attacktest # compares times, so nothing runs beside it
+	@outside=$$(go list $(LONGEST) $(OUTSIDE:%=./%) | awk '!seen[$$0]++' | grep -v /attacktest); \
+	inside=$$(go list ./devstack/test/alertingtest $(PACKAGES) | awk '!seen[$$0]++' | grep -vxF -e "$$outside" | grep -v /attacktest); \
+	failed=0; $(KEPT) $(WHOLE) $$outside || failed=1; $(KEPT) $$inside || failed=1; exit $$failed
+	$(KEPT) $(WHOLE) ./devstack/test/attacktest # compares times, so nothing runs beside it
 
 test-browser: ## the pages of the console in a real Chromium, which has to be installed; PICTURES=folder for pictures of them
 	@go run ./devstack/cmd/fetch

@@ -87,3 +87,41 @@ func TestWorkflows_StepsAreOnesThatAShellCanRun(t *testing.T) {
 		}
 	}
 }
+
+// TestMake_TakesKeptResultsOnlyWhereTheyStillHold looks at what `make test` would run. Go
+// does not see files outside the module of a package: such packages get an argument that
+// no two states of the checkout share. CI takes no kept result.
+func TestMake_TakesKeptResultsOnlyWhereTheyStillHold(t *testing.T) {
+	t.Parallel()
+	plan := func(args ...string) (text string, runs []string) {
+		cmd := exec.Command("make", append([]string{"-C", root, "--no-print-directory", "--dry-run", "test"}, args...)...)
+		cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FRESH=") || strings.HasPrefix(v, "MAKE") })
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("make %q: %v", args, err)
+		}
+		return string(out), regexp.MustCompile(`go test [^;]*`).FindAllString(string(out), -1)
+	}
+	text, kept := plan()
+	_, fresh := plan("FRESH=1")
+	if len(kept) != 3 || len(fresh) != 3 {
+		t.Fatalf("%d and %d runs of tests, want 3: those that read other modules, the others, attacktest", len(kept), len(fresh))
+	}
+	for i, whole := range []bool{true, false, true} {
+		if strings.Contains(kept[i], "-skip checkout-") != whole || strings.Contains(kept[i], "-count") || strings.Contains(kept[i], "-shuffle") {
+			t.Errorf("run %d keeps results by: %s", i+1, kept[i])
+		}
+		if !strings.Contains(fresh[i], "-shuffle=on") || !strings.Contains(fresh[i], "-count=1") {
+			t.Errorf("run %d is not fresh: %s", i+1, fresh[i])
+		}
+	}
+	if !strings.Contains(readFile(t, ".ci/run"), "export FRESH=1") {
+		t.Error(".ci/run takes kept results")
+	}
+	outside := regexp.MustCompile(`outside=[^;]*`).FindString(text)
+	for _, folder := range []string{"devstack/test/deploytest", "devstack/test/e2e", "devstack/test/attacktest", "services/alerting", "services/ingress", "services/internal/provider/registry", "devstack/tidy"} {
+		if !strings.Contains(outside, "./"+folder+" ") {
+			t.Errorf("%s reads files of other modules, and its result is kept although they change", folder)
+		}
+	}
+}
