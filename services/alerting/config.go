@@ -164,7 +164,7 @@ func (s SQL) validate(p *config.Problems) {
 	for i, name := range s.BuiltIn {
 		p.Check(slices.Contains(builtInNames(), name) && !slices.Contains(s.BuiltIn[:i], name), fmt.Sprintf("built_in[%d]", i), "%q must be one of %v, once", name, builtInNames())
 	}
-	p.Check(s.Interval >= sqlIntervalMin && s.Interval <= sqlIntervalMax, "interval", "%s is not in [%s, %s]", s.Interval, sqlIntervalMin, sqlIntervalMax)
+	p.Check(s.Interval >= sqlIntervalMin && s.Interval <= sqlIntervalMax, "interval", "%s is not in [%s, %s]", config.FormatDuration(s.Interval), config.FormatDuration(sqlIntervalMin), config.FormatDuration(sqlIntervalMax))
 	p.Check(s.RowsMax >= sqlRowsMaxLow && s.RowsMax <= sqlRowsMaxHigh, "rows_max", "%d is not in [%d, %d]", s.RowsMax, sqlRowsMaxLow, sqlRowsMaxHigh)
 }
 

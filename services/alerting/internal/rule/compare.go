@@ -4,13 +4,16 @@ import "math"
 
 // exceeds says whether part/total > rate, to a millionth.
 func exceeds(part, total int64, rate float64) bool {
-	return part*perMillion > int64(math.Round(rate*perMillion))*total
+	return part*perMillion > millionths(rate)*total
 }
 
 // below says whether part/total < rate, to a millionth.
 func below(part, total int64, rate float64) bool {
-	return part*perMillion < int64(math.Round(rate*perMillion))*total
+	return part*perMillion < millionths(rate)*total
 }
+
+// millionths returns a rate as it is compared.
+func millionths(rate float64) int64 { return int64(math.Round(rate * perMillion)) }
 
 // count returns how many messages are bad.
 func (r Rule) count(in Reading) int64 {

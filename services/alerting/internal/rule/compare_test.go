@@ -136,6 +136,10 @@ func TestRule_ValidateNamesTheFieldAndTheBound(t *testing.T) {
 		{Rule{By: []string{metric.Source}, Together: true}, "by[0]", "together"},
 		{Rule{By: []string{metric.Campaign}, Window: time.Minute}, "window", "[5m, 7d]"},
 		{Rule{Window: 8 * 24 * time.Hour}, "window", "[5m, 7d]"},
+		{Rule{Window: 8 * 24 * time.Hour}, "window", "8d is not in"},
+		{Rule{Threshold: 1e-9}, "threshold", "to a millionth"},
+		{Rule{Threshold: 0.9999999}, "threshold", "(0, 1)"},
+		{Rule{ResolveBelow: 1e-7}, "resolve_below", "to a millionth"},
 		{Rule{Severity: "page"}, "severity", "critical"},
 		{Rule{Confidence: 1}, "confidence", "0.999"},
 		{Rule{MinCount: -1}, "min_count", "[0, 1000000]"},
@@ -153,6 +157,18 @@ func TestRule_ValidateNamesTheFieldAndTheBound(t *testing.T) {
 		err := p.Err()
 		if err == nil || !strings.Contains(err.Error(), tt.field+": ") || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("want a fault of %s that says %q, got %v", tt.field, tt.says, err)
+		}
+	}
+}
+
+// One mistake is one fault: defaults that are made of it are no further ones.
+func TestRule_ValidateNamesAFaultOnce(t *testing.T) {
+	t.Parallel()
+	for _, r := range []Rule{{Threshold: -0.5}, {Threshold: 2}, {MinVolume: volumeMax * 3}, {Window: 40 * 24 * time.Hour}} {
+		r.Name = "r"
+		var p config.Problems
+		if r.WithDefaults().Validate(&p); p.Err() == nil || strings.Count(p.Err().Error(), ": ") != 1 {
+			t.Errorf("want one fault of threshold %v, min_volume %d, window %s, got %v", r.Threshold, r.MinVolume, r.Window, p.Err())
 		}
 	}
 }

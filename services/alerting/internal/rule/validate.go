@@ -20,19 +20,43 @@ func (r Rule) Validate(p *config.Problems) {
 	p.Check(slices.Contains(schemas.AlertSeverities(), r.Severity), "severity", "%q is none of %v", r.Severity, schemas.AlertSeverities())
 	r.validateKeys(p)
 	r.validateWindow(p)
-	p.Check(r.Threshold > 0 && r.Threshold < 1, "threshold", "%v is not in (0, 1)", r.Threshold)
+	r.validateLines(p)
 	p.Check(r.Confidence >= 0 && r.Confidence <= confidenceMax, "confidence", "%v is not in [0, %v]", r.Confidence, confidenceMax)
 	p.Check(r.MinCount >= 0 && r.MinCount <= volumeMax, "min_count", "%d is not in [0, %d]", r.MinCount, volumeMax)
 	p.Check(r.MinVolume >= 1 && r.MinVolume <= volumeMax, "min_volume", "%d is not in [1, %d]", r.MinVolume, volumeMax)
-	p.Check(r.For >= 0 && r.For <= waitMax, "for", "%s is not in [0s, %s]", r.For, waitMax)
-	p.Check(r.ResolveBelow > 0 && r.ResolveBelow <= r.Threshold, "resolve_below", "%v is not in (0, threshold %v]", r.ResolveBelow, r.Threshold)
-	p.Check(r.ResolveAbove >= 0 && r.ResolveAbove <= 1, "resolve_above", "%v is not in [0, 1]", r.ResolveAbove)
-	p.Check(!r.LowIsBad() || r.ResolveAbove >= r.Threshold, "resolve_above", "%v is below threshold %v", r.ResolveAbove, r.Threshold)
-	p.Check(r.ResolveFor > 0 && r.ResolveFor <= waitMax, "resolve_for", "%s is not in (0s, %s]", r.ResolveFor, waitMax)
-	p.Check(r.ResolveVolume >= 1 && r.ResolveVolume <= volumeMax, "resolve_volume", "%d is not in [1, %d]", r.ResolveVolume, volumeMax)
-	p.Check(r.StaleAfter >= r.Window && r.StaleAfter <= staleMax, "stale_after", "%s is not in [window %s, %s]", r.StaleAfter, r.Window, staleMax)
+	in := config.FormatDuration
+	p.Check(r.For >= 0 && r.For <= waitMax, "for", "%s is not in [0s, %s]", in(r.For), in(waitMax))
+	p.Check(r.ResolveFor > 0 && r.ResolveFor <= waitMax, "resolve_for", "%s is not in (0s, %s]", in(r.ResolveFor), in(waitMax))
+	derived := r.MinVolume > volumeMax && r.ResolveVolume == defaultOf(r).ResolveVolume // the fault is that of min_volume
+	p.Check(derived || r.ResolveVolume >= 1 && r.ResolveVolume <= volumeMax, "resolve_volume", "%d is not in [1, %d]", r.ResolveVolume, volumeMax)
+	derived = r.Window > staleMax && r.StaleAfter == r.Window
+	p.Check(derived || r.StaleAfter >= r.Window && r.StaleAfter <= staleMax, "stale_after", "%s is not in [window %s, %s]", in(r.StaleAfter), in(r.Window), in(staleMax))
 	r.Match.validate(p.At("match"), r.Metric)
 	r.validateExpectation(p)
+}
+
+// validateLines checks the rates between which an incident lies.
+func (r Rule) validateLines(p *config.Problems) {
+	ok := inside(r.Threshold)
+	p.Check(ok, "threshold", "%v is not in (0, 1), compared to a millionth", r.Threshold)
+	if !ok && r.ResolveBelow == defaultOf(r).ResolveBelow { // made of the threshold, it is no fault of its own
+		return
+	}
+	p.Check(inside(r.ResolveBelow) && r.ResolveBelow <= r.Threshold, "resolve_below", "%v is not in (0, threshold %v], compared to a millionth", r.ResolveBelow, r.Threshold)
+	p.Check(r.ResolveAbove >= 0 && r.ResolveAbove <= 1, "resolve_above", "%v is not in [0, 1]", r.ResolveAbove)
+	p.Check(!r.LowIsBad() || r.ResolveAbove >= r.Threshold, "resolve_above", "%v is below threshold %v", r.ResolveAbove, r.Threshold)
+}
+
+// defaultOf returns r with what its other fields make of those that it need not state.
+func defaultOf(r Rule) Rule {
+	r.ResolveBelow, r.ResolveAbove, r.ResolveVolume, r.StaleAfter = 0, 0, 0, 0
+	return r.WithDefaults()
+}
+
+// inside says whether a rate is between 0 and 1 as it is compared: one that is rounded to 0
+// would never be undercut, one that is rounded to 1 never exceeded.
+func inside(rate float64) bool {
+	return rate > 0 && rate < 1 && millionths(rate) > 0 && millionths(rate) < perMillion
 }
 
 // validateKeys checks what is measured and by what it is split.
@@ -54,12 +78,12 @@ func (r Rule) validateKeys(p *config.Problems) {
 func (r Rule) validateWindow(p *config.Problems) {
 	if r.FromStream() || r.Metric == metric.BlockRate && r.Window < metric.StreamWindowMin {
 		p.Check(r.Window >= metric.StreamWindowMin, "window", "%s is not in [%s, %s], which can be judged from the stream",
-			r.Window, config.FormatDuration(metric.StreamWindowMin), config.FormatDuration(metric.StreamWindowMax))
+			config.FormatDuration(r.Window), config.FormatDuration(metric.StreamWindowMin), config.FormatDuration(metric.StreamWindowMax))
 		return
 	}
 	p.Check(r.Window >= metric.SQLWindowMin && r.Window <= metric.SQLWindowMax, "window",
 		"%s is not in [%s, %s], which can be judged by SQL; from the stream, with shorter windows, goes only block_rate by recipient_domain or mailbox_provider",
-		r.Window, config.FormatDuration(metric.SQLWindowMin), config.FormatDuration(metric.SQLWindowMax))
+		config.FormatDuration(r.Window), config.FormatDuration(metric.SQLWindowMin), config.FormatDuration(metric.SQLWindowMax))
 }
 
 // validateExpectation checks what the rule compares with.
@@ -69,7 +93,7 @@ func (r Rule) validateExpectation(p *config.Problems) {
 	p.Check(r.Baseline == 0 || !m.Learnt, "baseline", "%v: %s compares with the weeks before by itself", r.Baseline, r.Metric)
 	e := p.At("expect")
 	e.Check(r.Expect.Min >= 0 && r.Expect.Min <= volumeMax, "min", "%d is not in [0, %d]", r.Expect.Min, volumeMax)
-	e.Check(r.Expect.Every >= 0 && r.Expect.Every <= metric.SQLWindowMax, "every", "%s is not in [0s, %s]", r.Expect.Every, config.FormatDuration(metric.SQLWindowMax))
+	e.Check(r.Expect.Every >= 0 && r.Expect.Every <= metric.SQLWindowMax, "every", "%s is not in [0s, %s]", config.FormatDuration(r.Expect.Every), config.FormatDuration(metric.SQLWindowMax))
 	if r.Expect == (Expect{}) {
 		return
 	}
