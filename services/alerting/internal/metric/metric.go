@@ -51,8 +51,6 @@ type Metric struct {
 	Name string
 	// Numerator and Denominator are what is divided, in words.
 	Numerator, Denominator string
-	// LowIsBad says that an alert fires below the threshold, not above.
-	LowIsBad bool
 	// Dimensions are what a rule on it may split by.
 	Dimensions []string
 	// CountsEvents says that it counts events, not messages, so that a rule may match
@@ -89,15 +87,19 @@ func List() []Metric {
 		{Name: ComplaintRate, Numerator: "messages that were complained of in the window", Denominator: "messages delivered in the window", Dimensions: every},
 		{Name: DeferralRate, Numerator: "messages that were deferred at least once in the window", Denominator: "messages deferred or with an outcome in the window", Dimensions: every},
 		{Name: UnsubscribeRate, Numerator: "messages that somebody unsubscribed by in the window", Denominator: "messages delivered in the window", Dimensions: every},
-		{Name: DeliveryRate, Numerator: "messages whose outcome is delivered", Denominator: outcomes, LowIsBad: true, Dimensions: every},
+		{Name: DeliveryRate, Numerator: "messages whose outcome is delivered", Denominator: outcomes, Dimensions: every},
 		{Name: UnknownShare, Numerator: "events of type other, and refusals whose reason is other", Denominator: "all events in the window", Dimensions: every, CountsEvents: true},
 		{Name: SuppressedShare, Numerator: "messages that the provider did not try because of its own list (cause provider)", Denominator: outcomes, Dimensions: every},
-		{Name: VolumeDrop, Numerator: "events in the window", Denominator: "the usual events of the same hours: the median of the four weeks before", LowIsBad: true, Dimensions: every, Learnt: true, CountsEvents: true},
+		{Name: VolumeDrop, Numerator: "events in the window", Denominator: "the usual events of the same hours: the median of the four weeks before", Dimensions: every, Learnt: true, CountsEvents: true},
 		{Name: Silence, Numerator: "expected events since the last one", Denominator: "the same: the rate is 1 while nothing comes, 0 when something did", Dimensions: feeds, Learnt: true, CountsEvents: true},
 		{Name: Lateness, Numerator: "events received in the window more than 15 minutes after they happened", Denominator: "events received in the window", Dimensions: feeds, CountsEvents: true},
 		{Name: Lag, Numerator: "seconds since the latest event was received, at most the window", Denominator: "seconds of the window", Dimensions: feeds, Learnt: true, CountsEvents: true},
 	}
 }
+
+// LowIsBad says whether an alert of the metric called name fires below the threshold, not
+// above. It is asked at every step of every rule, for which Find is too dear.
+func LowIsBad(name string) bool { return name == DeliveryRate || name == VolumeDrop }
 
 // Find returns the metric called name.
 func Find(name string) (Metric, bool) {

@@ -151,10 +151,7 @@ func streamed(dimension string) bool {
 }
 
 // LowIsBad says whether the rule fires below its threshold.
-func (r Rule) LowIsBad() bool {
-	m, _ := metric.Find(r.Metric)
-	return m.LowIsBad
-}
+func (r Rule) LowIsBad() bool { return metric.LowIsBad(r.Metric) }
 
 // Fingerprint returns the identity of the alert of the rule called name for the
 // given labels: 32 hex characters.
