@@ -11,8 +11,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/alerting/internal/metric"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
-	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 )
 
 const (
@@ -88,12 +88,12 @@ func (q *query) looksBack() time.Duration {
 // Find returns the incidents in order of their beginning; note is called with the share
 // that is done.
 func (h *History) Find(ctx context.Context, note func(done float64)) ([]schemas.Alert, error) {
-	queries := plan(h.rules, h.Step)
+	reels := h.reels(plan(h.rules, h.Step))
 	var out []schemas.Alert
-	for i, q := range queries {
-		found, err := h.track(q).run(ctx, func(done float64) { note((float64(i) + done) / float64(len(queries))) })
+	for i, r := range reels {
+		found, err := r.run(ctx, func(done float64) { note((float64(i) + done) / float64(len(reels))) })
 		if err != nil {
-			return nil, fmt.Errorf("read %s by %s over %s: %w", q.rules()[0].Metric, q.dimensions(), q.window, err)
+			return nil, fmt.Errorf("read %s by %s over %s: %w", r.tracks[0].q.rules()[0].Metric, r.query.dimensions(), r.query.window, err)
 		}
 		out = append(out, found...)
 	}
@@ -117,12 +117,12 @@ type track struct {
 	volumes []int64           // by split
 }
 
-// delta moves a counter of a cell.
+// delta moves counters of a cell.
 type delta struct {
 	*series
-	cell int
+	cell int32
 	n    int32
-	counter
+	in   tallies
 }
 
 func (h *History) track(q *query) *track {
@@ -138,36 +138,18 @@ func (h *History) track(q *query) *track {
 	return t
 }
 
-// run plays the whole span.
-func (t *track) run(ctx context.Context, note func(done float64)) ([]schemas.Alert, error) {
-	if t.q.kind == silence {
-		if err := t.expect(ctx); err != nil {
-			return nil, err
-		}
+// step counts a cell, and judges where a step ends with it.
+func (t *track) step(c int) {
+	t.advance(c)
+	at := t.end(c)
+	since := at.Sub(t.From)
+	if since%t.Step != 0 || c < t.window {
+		return
 	}
-	last := int(t.To.Sub(t.origin) / t.cell)
-	loaded := 0
-	for c := 1; c <= last; c++ {
-		if c > loaded {
-			to := min(c-1+max(t.window, int(loadMin/t.cell)), last)
-			if err := t.load(ctx, c-1, to); err != nil {
-				return nil, err
-			}
-			loaded = to
-			note(float64(c) / float64(last))
-		}
-		t.advance(c)
-		at := t.end(c)
-		since := at.Sub(t.From)
-		if since%t.Step != 0 || c < t.window {
-			continue
-		}
-		if since >= 0 {
-			t.game.Take(t.round(c, at), at)
-		}
-		t.remember(int(since / t.Step))
+	if since >= 0 {
+		t.game.Take(t.round(c, at), at)
 	}
-	return t.game.Incidents(), ctx.Err()
+	t.remember(int(since / t.Step))
 }
 
 // end returns when a cell ends.
@@ -177,8 +159,8 @@ func (t *track) end(c int) time.Time { return t.origin.Add(time.Duration(c) * t.
 // ends with it.
 func (t *track) advance(c int) {
 	for _, d := range t.pending[c] {
-		if d.cell > c-t.window {
-			d.series.add(d.cell, d.counter, d.n)
+		if int(d.cell) > c-t.window {
+			d.series.add(int(d.cell), d.in, d.n)
 		}
 	}
 	delete(t.pending, c)
@@ -192,7 +174,7 @@ func (t *track) of(split int, source, key string) *series {
 	name := keyed(split, source, key)
 	s := t.series[name]
 	if s == nil {
-		s = &series{split: split, source: source, key: key}
+		s = &series{split: split, source: source, key: key, name: name}
 		t.series[name] = s
 		t.order = append(t.order, s)
 	}
@@ -230,17 +212,38 @@ func (t *track) rows(c int, at time.Time, known watched) (out []row) {
 	t.q.usual.rates = map[string]map[string]float64{}
 	for _, s := range t.order {
 		before := t.before(s, step)
-		if t.size(s, before) < t.volumes[s.split] && len(known) == 0 {
+		since, watch := int64(0), false
+		if len(known) > 0 {
+			since, watch = known[s.name]
+		}
+		if !watch && t.size(s, before) < t.volumes[s.split] {
 			continue
 		}
-		since, watch := known[s.name()]
-		if t.size(s, before) < t.volumes[s.split] && !watch {
-			continue
-		}
-		out = append(out, t.row(s, before, t.after(c, since)))
 		t.compare(s, step)
+		if watch || t.over(s, before) {
+			out = append(out, t.row(s, before, t.after(c, since)))
+		}
 	}
 	return out
+}
+
+// over says whether any rule is over its threshold at a key, as hardly any is: a row is
+// made of the others only while they have an incident.
+func (t *track) over(s *series, before []uint64) bool {
+	got := s.sum.counted()
+	return slices.ContainsFunc(t.q.splits[s.split].rules, func(r rule.Rule) bool {
+		in := rule.Reading{}
+		switch t.q.kind {
+		case outcomes:
+			in.Part, in.Total = got.parts(r.Metric)
+		case volume:
+			in.Part, in.Total = int64(s.sum[allEvents]), median(before)
+		default:
+			in.Part, in.Total = int64(s.sum[unknownEvents]), int64(s.sum[allEvents])
+		}
+		in.Usual, in.HasUsual = t.q.usual.rates[r.Metric][s.name]
+		return r.Over(in)
+	})
 }
 
 // after returns the last cell before which nothing is fresh.
@@ -267,7 +270,7 @@ func (t *track) size(s *series, before []uint64) int64 {
 }
 
 func (t *track) row(s *series, before []uint64, after int) row {
-	key := keyRow{Split: uint8(s.split), Source: s.source, Key: s.key, Name: s.name()}
+	key := keyRow{Split: uint8(s.split), Source: s.source, Key: s.key, Name: s.name}
 	switch t.q.kind {
 	case outcomes:
 		r := outcomeRow{keyRow: key, messageCounts: s.sum.counted(), Fresh: uint64(max(s.fresh(after), 0))}
@@ -291,7 +294,7 @@ func (t *track) remember(step int) {
 	}
 	for _, s := range t.order {
 		if t.q.kind == volume {
-			t.keep(s, t.q.rules()[0].Metric, step, float64(s.sum[allEvents]))
+			t.keep(s, metric.VolumeDrop, step, float64(s.sum[allEvents]))
 			continue
 		}
 		for _, past := range s.past { // of four weeks ago, and of nothing now
@@ -330,10 +333,10 @@ func (t *track) weekSteps() int { return int(week / t.Step) }
 
 // before returns the events of the four weeks before, where they are compared with.
 func (t *track) before(s *series, step int) (out []uint64) {
-	past := s.past[t.q.rules()[0].Metric]
-	if t.q.kind != volume || past == nil {
+	if t.q.kind != volume || s.past == nil {
 		return nil
 	}
+	past := s.past[metric.VolumeDrop]
 	for n := 1; n <= weeks; n++ {
 		out = append(out, uint64(*past.at(step - n*t.weekSteps())))
 	}
@@ -352,13 +355,6 @@ func (t *track) compare(s *series, step int) {
 				rates = append(rates, rate)
 			}
 		}
-		t.q.usual.put(name, s.name(), rates)
+		t.q.usual.put(name, s.name, rates)
 	}
-}
-
-// args are the parameters of the statements that read cells (after, to].
-func (t *track) args(after, to int) []any {
-	from := max(after-t.window, 0)
-	return append(matchArgs(t.q.match), clickhouse.Arg("origin", millis(t.origin)), clickhouse.Arg("cell", decimal(t.cell.Milliseconds())),
-		clickhouse.Arg("from", millis(t.end(from))), clickhouse.Arg("after", millis(t.end(after))), clickhouse.Arg("to", millis(t.end(to))))
 }

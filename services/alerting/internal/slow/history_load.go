@@ -3,6 +3,8 @@ package slow
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -43,66 +45,175 @@ type heard struct {
 	n    map[int]uint64
 }
 
-// load reads the cells (after, to].
-func (t *track) load(ctx context.Context, after, to int) error {
-	args := t.args(after, to)
-	switch t.q.kind {
-	case outcomes:
-		return each(ctx, t, historyMessagesSQL, append(args, clickhouse.Arg("literal", array(t.literal))), func(r *patternRow) { t.enter(r, after) })
-	case silence, lag:
-		return each(ctx, t, historyHeardSQL, args, t.hear)
-	case lateness:
-		return each(ctx, t, historyLateSQL, append(args, clickhouse.Arg("late", decimal(lateAfter.Milliseconds()))), t.happen)
+// reel reads the history once for all tracks that look at the same events, whatever their
+// windows and however they split them.
+type reel struct {
+	tracks []*track
+	query  query     // with the splits of all tracks and the longest window
+	places [][]place // by split of query
+	window int       // in cells
+}
+
+// place is a split of a track.
+type place struct {
+	*track
+	split int
+}
+
+// reels divides the queries into as few reels as there are kinds of events and cells.
+func (h *History) reels(queries []*query) (out []*reel) {
+	for _, q := range queries {
+		t := h.track(q)
+		i := slices.IndexFunc(out, func(r *reel) bool {
+			return r.query.kind == q.kind.history() && reflect.DeepEqual(r.query.match, q.match) && r.tracks[0].cell == t.cell
+		})
+		if i < 0 {
+			i, out = len(out), append(out, &reel{query: query{scope: scope{kind: q.kind.history(), match: q.match}}})
+		}
+		out[i].add(t)
+	}
+	return out
+}
+
+// history returns the kind that reads the same events of history.
+func (k kind) history() kind {
+	switch k {
+	case volume:
+		return events
+	case lag:
+		return silence
 	default:
-		return each(ctx, t, historyEventsSQL, args, t.happen)
+		return k
 	}
 }
 
+// add lets one more track see what is read. All of them begin with the one that looks
+// back furthest.
+func (r *reel) add(t *track) {
+	r.tracks = append(r.tracks, t)
+	r.query.window, r.window = max(r.query.window, t.q.window), max(r.window, t.window)
+	for n, s := range t.q.splits {
+		i := slices.IndexFunc(r.query.splits, func(have split) bool { return have.by == s.by && have.together == s.together })
+		if i < 0 {
+			i = len(r.query.splits)
+			r.query.splits, r.places = append(r.query.splits, split{by: s.by, together: s.together}), append(r.places, nil)
+		}
+		r.places[i] = append(r.places[i], place{t, n})
+	}
+	origin := slices.MinFunc(r.tracks, func(a, b *track) int { return a.origin.Compare(b.origin) }).origin
+	for _, t := range r.tracks {
+		t.origin = origin
+	}
+}
+
+// run plays the whole span.
+func (r *reel) run(ctx context.Context, note func(done float64)) (out []schemas.Alert, err error) {
+	for _, t := range r.tracks {
+		if t.q.kind != silence {
+			continue
+		}
+		if err := t.expect(ctx); err != nil {
+			return nil, err
+		}
+	}
+	first := r.tracks[0]
+	last, loaded := int(first.To.Sub(first.origin)/first.cell), 0
+	for c := 1; c <= last; c++ {
+		if c > loaded {
+			loaded = min(c-1+max(r.window, int(loadMin/first.cell)), last)
+			if err := r.load(ctx, c-1, loaded); err != nil {
+				return nil, err
+			}
+			note(float64(c) / float64(last))
+		}
+		for _, t := range r.tracks {
+			t.step(c)
+		}
+	}
+	for _, t := range r.tracks {
+		out = append(out, t.game.Incidents()...)
+	}
+	return out, ctx.Err()
+}
+
+// load reads the cells (after, to].
+func (r *reel) load(ctx context.Context, after, to int) error {
+	args := r.args(after, to)
+	happen := func(row *cellRow) {
+		for _, p := range r.places[row.Split] {
+			p.happen(p.of(p.split, row.Source, row.Key), row)
+		}
+	}
+	switch r.query.kind {
+	case outcomes:
+		return each(ctx, r, historyMessagesSQL, append(args, clickhouse.Arg("literal", array(r.tracks[0].literal))), func(row *patternRow) {
+			for _, p := range r.places[row.Split] {
+				p.enter(p.of(p.split, row.Source, row.Key), row, after)
+			}
+		})
+	case silence:
+		return each(ctx, r, historyHeardSQL, args, func(row *heardRow) {
+			for _, t := range r.tracks {
+				t.hear(row)
+			}
+		})
+	case lateness:
+		return each(ctx, r, historyLateSQL, append(args, clickhouse.Arg("late", decimal(lateAfter.Milliseconds()))), happen)
+	default:
+		return each(ctx, r, historyEventsSQL, args, happen)
+	}
+}
+
+// args are the parameters of the statements that read cells (after, to].
+func (r *reel) args(after, to int) []any {
+	t := r.tracks[0]
+	return append(matchArgs(r.query.match), clickhouse.Arg("origin", millis(t.origin)), clickhouse.Arg("cell", decimal(t.cell.Milliseconds())),
+		clickhouse.Arg("from", millis(t.end(max(after-r.window, 0)))), clickhouse.Arg("after", millis(t.end(after))), clickhouse.Arg("to", millis(t.end(to))))
+}
+
 // each reads rows one by one.
-func each[R any](ctx context.Context, t *track, text string, args []any, take func(*R)) error {
-	return t.streamer.Each(ctx, t.q.statement(text), func(scan func(any) error) error {
-		var r R
-		if err := scan(&r); err != nil {
+func each[R any](ctx context.Context, r *reel, text string, args []any, take func(*R)) error {
+	return r.tracks[0].streamer.Each(ctx, r.query.statement(text), func(scan func(any) error) error {
+		var row R
+		if err := scan(&row); err != nil {
 			return fmt.Errorf("read a row of history: %w", err)
 		}
-		take(&r)
+		take(&row)
 		return nil
 	}, args...)
 }
 
 // enter counts what happened to some messages after a cell: each event in each of its
 // classes, in the place of the one before.
-func (t *track) enter(r *patternRow, after int) {
-	s, n := t.of(int(r.Split), r.Source, r.Key), int32(r.Messages)
+func (t *track) enter(s *series, r *patternRow, after int) {
+	n := int32(r.Messages)
 	var before [classes]happening
-	var into []counter
-	put := func(at int, h happening, c class, n int32) {
-		into = h.counters(c, into[:0])
-		for _, counter := range into {
-			t.pending[at] = append(t.pending[at], delta{s, h.cell(), n, counter})
-		}
-	}
 	for _, code := range r.Pattern {
 		h := happening(code)
+		at, in := h.cell(), tallies(0)
 		for c := range classes {
 			if !h.in(c, r.Silent) {
 				continue
 			}
-			if at := h.cell(); at > after {
-				if before[c] != 0 {
-					put(at, before[c], c, -n)
-				}
-				put(at, h, c, n)
+			if old := before[c]; at > after && old != 0 {
+				t.pending[at] = append(t.pending[at], delta{s, int32(old.cell()), -n, old.tallies(c)})
 			}
 			before[c] = h
+			in |= h.tallies(c)
+		}
+		if at > after && in != 0 {
+			t.pending[at] = append(t.pending[at], delta{s, int32(at), n, in})
 		}
 	}
 }
 
 // happen counts events.
-func (t *track) happen(r *cellRow) {
-	s, at := t.of(int(r.Split), r.Source, r.Key), int(r.Cell)
-	t.pending[at] = append(t.pending[at], delta{s, at, int32(r.Events), allEvents}, delta{s, at, int32(r.Unknown), unknownEvents})
+func (t *track) happen(s *series, r *cellRow) {
+	at := int(r.Cell)
+	t.pending[at] = append(t.pending[at], delta{s, int32(at), int32(r.Events), tallies(0).with(allEvents)})
+	if r.Unknown > 0 {
+		t.pending[at] = append(t.pending[at], delta{s, int32(at), int32(r.Unknown), tallies(0).with(unknownEvents)})
+	}
 }
 
 // hear notes that a source was heard.
@@ -140,7 +251,7 @@ func (t *track) expect(ctx context.Context) error {
 	for from := t.origin.Truncate(time.Hour); from.Before(t.To); from = from.Add(week) {
 		args := append(matchArgs(t.q.match), clickhouse.Arg("from", decimal(from.Unix())), clickhouse.Arg("to", decimal(from.Add(week-time.Hour).Unix())),
 			clickhouse.Arg("limit", decimal(keysMax*25)))
-		if err := each(ctx, t, expectedSQL, args, func(r *expectedRow) {
+		if err := each(ctx, &reel{tracks: []*track{t}, query: query{scope: t.q.scope}}, expectedSQL, args, func(r *expectedRow) {
 			if t.usual[r.Source] == nil {
 				t.usual[r.Source] = learnt{}
 			}

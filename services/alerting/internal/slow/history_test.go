@@ -32,7 +32,7 @@ func TestHistory_ForgetsARateAfterFourWeeks(t *testing.T) {
 		}
 		q.usual.rates = map[string]map[string]float64{}
 		tr.compare(s, step)
-		_, known := q.usual.rates[metric.BlockRate][s.name()]
+		_, known := q.usual.rates[metric.BlockRate][s.name]
 		if want := step >= weeksMin*a && step < 8*a-(weeksMin-1)*a; known != want {
 			t.Fatalf("step %d of %d a week: a usual rate is known: %t", step, a, known)
 		}

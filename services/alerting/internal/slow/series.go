@@ -1,6 +1,7 @@
 package slow
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -56,21 +57,28 @@ type cell struct {
 type series struct {
 	split       int
 	source, key string
+	name        string // as keyed has it
 	cells       []cell
 	sum         tally
 	past        map[string]*ring // what was read at earlier steps, by metric
 }
 
-func (s *series) name() string { return keyed(s.split, s.source, s.key) }
+// tallies is a set of counters, a bit for each.
+type tallies uint32
+
+func (t tallies) with(c counter) tallies { return t | 1<<c }
 
 // add counts n more in a cell.
-func (s *series) add(at int, c counter, n int32) {
+func (s *series) add(at int, in tallies, n int32) {
 	i, have := slices.BinarySearchFunc(s.cells, at, func(have cell, at int) int { return have.at - at })
 	if !have {
 		s.cells = slices.Insert(s.cells, i, cell{at: at})
 	}
-	s.cells[i].tally[c] += n
-	s.sum[c] += n
+	for ; in != 0; in &= in - 1 {
+		c := bits.TrailingZeros32(uint32(in))
+		s.cells[i].tally[c] += n
+		s.sum[c] += n
+	}
 }
 
 // expire forgets the cells up to one.
@@ -149,27 +157,27 @@ func (h happening) in(c class, silent bool) bool {
 	}
 }
 
-// counters appends to into the counters of a class that the event counts in.
-func (h happening) counters(c class, into []counter) []counter {
+// tallies returns the counters of a class that the event counts in.
+func (h happening) tallies(c class) (in tallies) {
 	if c != byOutcome {
-		return append(into, [classes]counter{byDeferral: deferrals, byAttempt: tried, byComplaint: complaints, byComplainable: complainable, byUnsubscription: unsubscriptions, byDelivery: deliveries}[c])
+		return in.with([classes]counter{byDeferral: deferrals, byAttempt: tried, byComplaint: complaints, byComplainable: complainable, byUnsubscription: unsubscriptions, byDelivery: deliveries}[c])
 	}
 	if h.outcome() >= 2 && h.cause() == slices.Index(schemas.Causes(), schemas.CauseProvider)+1 {
-		into = append(into, suppressed)
+		in = in.with(suppressed)
 	}
 	switch h.outcome() {
 	case 1:
-		return append(into, delivered)
+		return in.with(delivered)
 	case 2:
 		if h.hard() {
-			into = append(into, hardBounced)
+			in = in.with(hardBounced)
 		}
-		return append(into, bounced)
+		return in.with(bounced)
 	default:
 		cause := h.cause()
 		if cause == 0 { // of an unknown cause is of another one
 			cause = causes
 		}
-		return append(into, blocked, blockedBy+counter(cause-1))
+		return in.with(blocked).with(blockedBy + counter(cause-1))
 	}
 }
