@@ -323,12 +323,13 @@ func (e *Engine) round(ctx context.Context, q *query, now time.Time) (Round, err
 	asked := map[string][]*Found{} // by the name of the key
 	for _, got := range list {
 		for _, f := range q.judge(got, now) {
-			known := underWay[rule.Fingerprint(f.Rule.Name, f.Labels)]
-			if !known && !f.Rule.Over(f.Reading) {
+			over := f.Rule.Over(f.Reading)
+			known := len(underWay) > 0 && underWay[rule.Fingerprint(f.Rule.Name, f.Labels)]
+			if !known && !over {
 				continue
 			}
 			name := keyed(got.split, got.source, got.key)
-			if _, have := asked[name]; !known && q.kind == outcomes && (have || len(asked) < carriersAsked) {
+			if _, have := asked[name]; !known && q.kind != lag && (have || len(asked) < carriersAsked) {
 				asked[name] = append(asked[name], f)
 			}
 			fresh = append(fresh, f)

@@ -45,6 +45,12 @@ var lateSQL string
 //go:embed sql/carriers.sql
 var carriersSQL string
 
+//go:embed sql/carriers_events.sql
+var carriersEventsSQL string
+
+//go:embed sql/carriers_late.sql
+var carriersLateSQL string
+
 //go:embed sql/reasons.sql
 var reasonsSQL string
 

@@ -138,7 +138,7 @@ func (w Writer) explain(m *Message, a *schemas.Alert, f *schemas.AlertFacts, lin
 	causes, also := w.causesLine(f.Causes), w.alsoLine(f.Also)
 	add("Blocked, by cause", []string{causes}, "Causes: "+causes+".")
 	add("Top reasons", w.reasonLines(*f), "Top reasons: "+w.reasonsShort(*f)+".")
-	carriers := w.carrierLines(f.Carriers)
+	carriers := w.carrierLines(a.Metric, f.Carriers)
 	add("Who carries it", carriers, "Carried by "+strings.Join(carriers, "; ")+".")
 	add("The same spike", []string{also}, "The same spike: "+also+".")
 	helps := advice(a, f)

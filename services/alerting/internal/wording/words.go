@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/alerting/internal/metric"
 )
 
 // Limits of what others wrote, in runes. A message stays below the limits of every
@@ -232,15 +233,22 @@ func (w Writer) alsoLine(also []string) string {
 	return strings.Join(parts, ", ")
 }
 
-// carrierLines say who carries a spike.
-func (w Writer) carrierLines(carriers []schemas.AlertCarrier) []string {
+// carrierLines say who carries a spike of the metric called name.
+func (w Writer) carrierLines(name string, carriers []schemas.AlertCarrier) []string {
+	of := "these messages"
+	switch name {
+	case metric.VolumeDrop:
+		of = "what is missing"
+	case metric.UnknownShare, metric.Lateness:
+		of = "these events"
+	}
 	var lines []string
 	for i, c := range carriers {
 		if i == listMax {
 			break
 		}
-		lines = append(lines, fmt.Sprintf("%s %s: %s of these messages (%s), %s of the volume",
-			w.Plain(strings.ReplaceAll(c.Dimension, "_", " ")), w.Code(Cut(c.Value, nameMax)), percent(c.OfBad), number(c.Bad), percent(c.OfVolume)))
+		lines = append(lines, fmt.Sprintf("%s %s: %s of %s (%s), %s of the volume",
+			w.Plain(strings.ReplaceAll(c.Dimension, "_", " ")), w.Code(Cut(c.Value, nameMax)), percent(c.OfBad), of, number(c.Bad), percent(c.OfVolume)))
 	}
 	return lines
 }
