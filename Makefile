@@ -105,6 +105,8 @@ bench: ## the numbers of the budget table, each beside its reference
 	@go test -run '^$$' -bench '^Benchmark(Classify|Rates)$$' ./services/internal/classify | grep -E '^(BenchmarkClassify|rates)'
 	@echo 'forgetting: a hundred people among a million events, until no file has any form of their addresses'
 	@go test -run '^$$' -bench '^BenchmarkForget$$' -benchtime 1x ./devstack/test/analyticstest | grep '^Benchmark'
+	@echo 'alerting: what a quiet key takes, of a million, against a budget of 200 B'
+	@go test -run '^$$' -bench '^BenchmarkQuietKeys$$' -benchtime 1x ./services/alerting/internal/window | grep '^Benchmark'
 	@mkdir -p bin
 	@go build -o bin/ ./devstack/cmd/bench
 	@exec bin/bench

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,8 +23,10 @@ type AlertingOptions struct {
 	// Events of the last ten minutes that are on the topics at the start, about 1
 	// KB each. Default 300_000.
 	Events int
-	// Spikes made one after the other, each at a different domain. Default 10.
+	// Spikes made one after the other, each at a different domain. Default 30.
 	Spikes int
+	// Rate of the deliveries that arrive meanwhile, events a second. Default 2,000.
+	Rate int
 	// Progress, when not nil, is called with each measurement as it ends.
 	Progress func(line string)
 }
@@ -38,17 +39,42 @@ type AlertingReport struct {
 	// Reference is events a second of a plain reader that remembers every event of
 	// each key in a map, without any durability or second stage.
 	Reference float64
-	// P50 and Max are the time from the acknowledgement of the event that crosses
-	// the line until Slack has the message.
-	P50, Max time.Duration
+	// Told is the time from the acknowledgement of the event that crosses the line until
+	// Slack has the message, with 50 rules and at the rate.
+	Told Spread
+	// Rate is what arrived meanwhile, events a second.
+	Rate float64
+}
+
+// Restart is how long a start takes until it judges with so many events in the longest
+// window, by Counted.
+func (r AlertingReport) Restart(events int) time.Duration {
+	return time.Duration(float64(events) / r.Counted * float64(time.Second))
 }
 
 // alertingConfig is the configuration of the service that is measured.
 const alertingConfig = `
 kafka: {brokers: [%q]}
 log: {level: error}
-alerting: {listen: 127.0.0.1:0, tokens: [bench], slack: {webhook_url: %q}}
-`
+alerting:
+  listen: 127.0.0.1:0
+  tokens: [bench]
+  slack: {webhook_url: %q}
+  rules:
+  - {name: block_spike}
+%s`
+
+// alertingRules are those that are judged beside the one that fires.
+const alertingRules = 49
+
+// quietRules want more mail than a spike has: all are judged and one is heard.
+func quietRules() string {
+	var b strings.Builder
+	for i := range alertingRules {
+		fmt.Fprintf(&b, "  - {name: quiet_%d, window: %dm, min_volume: %d}\n", i, 1+i%15, 100_000+i)
+	}
+	return b.String()
+}
 
 // spikeWait bounds the wait for one message; it is a fault of the run beyond.
 const spikeWait = 30 * time.Second
@@ -56,13 +82,16 @@ const spikeWait = 30 * time.Second
 // spikeBlocks are the blocked events of one spike, above the rule's minimum.
 const spikeBlocks = 25
 
-// Alerting measures the alerting service on a broker and a stand-in for Slack.
+// Alerting measures the alerting service with 50 rules on a broker and a stand-in for Slack.
 func Alerting(ctx context.Context, opt AlertingOptions) (report AlertingReport, err error) {
 	if opt.Events == 0 {
 		opt.Events = 300_000
 	}
 	if opt.Spikes == 0 {
-		opt.Spikes = 10
+		opt.Spikes = 30
+	}
+	if opt.Rate == 0 {
+		opt.Rate = 2000
 	}
 	if opt.Progress == nil {
 		opt.Progress = func(string) {}
@@ -116,7 +145,7 @@ type alertingRun struct {
 func (a *alertingRun) measure(ctx context.Context, report *AlertingReport) (err error) {
 	defer func() { a.fault = err }()
 	cfg, _, err := pipeline.Load(pipeline.Input{
-		File: fmt.Appendf(nil, alertingConfig, a.broker.Addr(), a.slack.WebhookURL()), Name: "the benchmark's configuration",
+		File: fmt.Appendf(nil, alertingConfig, a.broker.Addr(), a.slack.WebhookURL(), quietRules()), Name: "the benchmark's configuration",
 		Services: []pipeline.Name{pipeline.Alerting},
 	})
 	if err != nil {
@@ -156,7 +185,32 @@ func (a *alertingRun) measure(ctx context.Context, report *AlertingReport) (err 
 	}
 	report.Counted = float64(a.opt.Events) / time.Since(began).Seconds()
 	a.opt.Progress(fmt.Sprintf("alerting from start to ready: %.0f events/s", report.Counted))
-	return a.spikes(ctx, report)
+	traffic, stop := context.WithCancel(ctx)
+	delivered := make(chan float64, 1)
+	go func() { delivered <- a.deliver(traffic) }()
+	err = a.spikes(ctx, report)
+	stop()
+	report.Rate = <-delivered
+	return err
+}
+
+// deliver writes deliveries at the rate until ctx is done, and returns the rate reached.
+func (a *alertingRun) deliver(ctx context.Context) (rate float64) {
+	const step = 50 * time.Millisecond
+	ticker := time.NewTicker(step)
+	defer ticker.Stop()
+	began, n := time.Now(), 0
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return float64(n) / time.Since(began).Seconds()
+		}
+		for due := int(time.Since(began).Seconds() * float64(a.opt.Rate)); n < due; n++ {
+			id := 1<<30 + n // beyond those of the fill and of the spikes
+			a.client.Produce(ctx, outcome(id, schemas.Delivered, fmt.Sprintf("d%d.example", n*7919%3_000), time.Now()), nil)
+		}
+	}
 }
 
 // countedTopics are those a block rate is made of.
@@ -281,8 +335,7 @@ func (a *alertingRun) spikes(ctx context.Context, report *AlertingReport) error 
 			return context.Cause(ctx)
 		}
 	}
-	slices.Sort(took)
-	report.P50, report.Max = took[len(took)/2], took[len(took)-1]
-	a.opt.Progress(fmt.Sprintf("event to Slack: p50 %s, max %s", report.P50.Round(time.Millisecond), report.Max.Round(time.Millisecond)))
+	report.Told = spreadOf(took)
+	a.opt.Progress(fmt.Sprintf("event to Slack: p50 %s, max %s", report.Told.P50.Round(time.Millisecond), report.Told.Max.Round(time.Millisecond)))
 	return nil
 }

@@ -33,6 +33,8 @@ const (
 	suppressedMax   = 100 * time.Millisecond
 	slackMax        = 2 * time.Second
 	backtestMax     = time.Minute
+	restartMax      = 10 * time.Second
+	restartEvents   = 1_800_000 // what is in the longest window at 2,000 events/s
 	slowMax         = 5 * time.Second
 	pageMax         = 300 * time.Millisecond
 	viewersCostMax  = 1.10
@@ -43,7 +45,7 @@ func measurements() []measurement {
 		{"ingress", "webhooks beside a bare handler that produces the raw body with acks=all", ingress},
 		{"drain", "a backlog from Kafka into ClickHouse beside ClickHouse's own Kafka engine", drain},
 		{"latency", "from a webhook's 200 to its row, its suppression and its Slack message, at 2,000 events/s", latency},
-		{"alerting", "events counted from the topics beside a plain reader with a map, and a spike until Slack has it", alerting},
+		{"alerting", "events counted from the topics beside a plain reader with a map, and a spike until Slack has it, with 50 rules at 2,000 events/s", alerting},
 		{"backtest", "30 days of mail played to 50 rules beside a query that only reads the counts", backtest},
 		{"played", "two weeks of mail with known faults played to the built-in rules, after four weeks without", played},
 		{"slow", "a round of 50 rules by SQL over five weeks beside one pass over the same events", slow},
@@ -103,7 +105,8 @@ func alerting(ctx context.Context, o options) ([]row, error) {
 	}
 	return []row{
 		{"alerting, events counted", rate(r.Counted, "events"), rate(r.Reference, "events") + " with a map", times(r.Counted / r.Reference), ">= 1x", r.Counted >= r.Reference},
-		{"threshold crossed to Slack", span(r.Max) + " at most", "", "p50 " + span(r.P50), "<= " + slackMax.String(), r.Max <= slackMax},
+		{"threshold crossed to Slack, 50 rules, p99", span(r.Told.P99), fmt.Sprintf("at %.0f events/s", r.Rate), "p50 " + span(r.Told.P50), "<= " + slackMax.String(), r.Told.P99 <= slackMax},
+		{fmt.Sprintf("restart to judging, %.1f M events in 15m", restartEvents/1e6), span(r.Restart(restartEvents)), "at the rate of the first row", "", "<= " + restartMax.String(), r.Restart(restartEvents) <= restartMax},
 	}, nil
 }
 

@@ -23,44 +23,58 @@ const quietKeyBytesMax = 200
 
 // TestMemory_QuietKeyStaysWithinItsBudget is not parallel: it measures the heap.
 func TestMemory_QuietKeyStaysWithinItsBudget(t *testing.T) {
-	const (
-		keys       = 100_000
-		partitions = 12
-		panes      = 90
-	)
+	const keys = 100_000
 	before := heap()
-	rings := make([]*Ring, partitions)
-	for p := range rings {
-		rings[p] = NewRing(int32(p), keys)
-	}
-	limit := NewLimit(keys)
-	tables := make([]*Table, partitions)
-	for p := range tables {
-		tables[p] = NewTable(limit)
-	}
-	for i := range keys {
-		o := obs(fmt.Sprintf("0193a1b2-c3d4-8e5f-8a6b-%012x", i), Pane(1_000+i%panes), Delivered, fmt.Sprintf("company-%d.example", i))
-		rings[i%partitions].Add(o, 0)
-		if i%1_000 == 999 {
-			pass(rings, tables)
-		}
-	}
-	pass(rings, tables)
-	counted := heap()
-	per := float64(counted-before) / keys
+	q := countQuietKeys(keys)
+	per := float64(heap()-before) / keys
 	t.Logf("%.0f bytes a quiet key", per)
 	if per > quietKeyBytesMax {
 		t.Errorf("%.0f bytes a quiet key, budget %d", per, quietKeyBytesMax)
 	}
-	for i := range tables {
-		tables[i].Expire(2_000)
-		rings[i].Expire(2_000)
+	for i := range q.tables {
+		q.tables[i].Expire(2_000)
+		q.rings[i].Expire(2_000)
 	}
 	if left := float64(heap()) - float64(before); left > keys {
 		t.Errorf("%.0f bytes are left after everything expired", left)
 	}
-	runtime.KeepAlive(rings)
-	runtime.KeepAlive(tables)
+	runtime.KeepAlive(q)
+}
+
+// BenchmarkQuietKeys measures the same of a million keys.
+func BenchmarkQuietKeys(b *testing.B) {
+	const keys = 1_000_000
+	for b.Loop() {
+		before := heap()
+		q := countQuietKeys(keys)
+		b.ReportMetric(float64(heap()-before)/keys, "B/key")
+		runtime.KeepAlive(q)
+	}
+}
+
+// quietKeys are both stages of some keys.
+type quietKeys struct {
+	rings  []*Ring
+	tables []*Table
+}
+
+// countQuietKeys counts one message of each key.
+func countQuietKeys(keys int) quietKeys {
+	const partitions, panes = 12, 90
+	q := quietKeys{make([]*Ring, partitions), make([]*Table, partitions)}
+	limit := NewLimit(keys)
+	for p := range q.rings {
+		q.rings[p], q.tables[p] = NewRing(int32(p), keys), NewTable(limit)
+	}
+	for i := range keys {
+		o := obs(fmt.Sprintf("0193a1b2-c3d4-8e5f-8a6b-%012x", i), Pane(1_000+i%panes), Delivered, fmt.Sprintf("company-%d.example", i))
+		q.rings[i%partitions].Add(o, 0)
+		if i%1_000 == 999 {
+			pass(q.rings, q.tables)
+		}
+	}
+	pass(q.rings, q.tables)
+	return q
 }
 
 func pass(rings []*Ring, tables []*Table) {
