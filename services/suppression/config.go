@@ -52,6 +52,8 @@ type Config struct {
 	// CacheBytes is the memory for blocks of the local store, beside 1.5 bytes for
 	// each address in its filter. Range [1MiB, 64GiB]. Default 64MiB.
 	CacheBytes config.ByteSize `yaml:"cache_bytes"`
+	// Snapshot says where an empty replica gets the list from before it reads the topic.
+	Snapshot Snapshot `yaml:"snapshot"`
 }
 
 const (
@@ -109,6 +111,7 @@ func (c Config) Validate(p *config.Problems) {
 		"likely_bounce_probation", "%s is not in [%s, %s]", c.LikelyBounceProbation, probationMin, probationMax)
 	p.Check(c.SecondStrikeAfter >= strikeMin && c.SecondStrikeAfter <= strikeMax, "second_strike_after", "%s is not in [%s, %s]", c.SecondStrikeAfter, strikeMin, strikeMax)
 	c.SoftBounces.validate(p.At("soft_bounces"))
+	c.Snapshot.validate(p.At("snapshot"))
 	p.Check(c.ProviderSuppressedFor >= probationMin && c.ProviderSuppressedFor <= probationMax,
 		"provider_suppressed_for", "%s is not in [%s, %s]", c.ProviderSuppressedFor, probationMin, probationMax)
 	p.Check(c.OutageBounceRate >= outageRateMin && c.OutageBounceRate <= 1, "outage_bounce_rate", "%g is not in [%g, 1]", c.OutageBounceRate, outageRateMin)

@@ -6,60 +6,90 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
+	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
+	"github.com/mailstream/mailstream/services/suppression/internal/store"
 )
 
 // fillRecordsMin is from how many records on an empty store is filled: fewer are read one
 // batch after the other within a second or two.
 const fillRecordsMin = 20_000
 
-// fill gives an empty store what the topic has now, many times faster than the tail could.
-// What keeps it from that is logged and no error: the tail then reads the whole topic.
+// fill gives an empty store what a snapshot or the topic has now, many times faster than
+// the tail could. What keeps it from that is logged and no error: the tail then reads the
+// whole topic.
 func (s *Service) fill(ctx context.Context) error {
 	if s.store.Len() > 0 || len(s.store.Applied()) > 0 {
 		return nil
 	}
-	began := time.Now()
-	rows, err := s.fillFromTopic(ctx)
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case fate.Final(err):
-		return err
-	case err != nil:
-		s.shared.Log.Warn("local store could not be filled at once, reading the topic record by record", telemetry.Topic(s.topic), telemetry.Err(err))
-	case rows > 0:
-		s.shared.Log.Info("local store filled", telemetry.Topic(s.topic), telemetry.Rows(int(rows)), telemetry.Duration(time.Since(began)))
+	b, err := s.bounds(ctx)
+	if err != nil {
+		s.shared.Log.Warn("bounds of the topic could not be read, reading it record by record", telemetry.Topic(s.topic), telemetry.Err(err))
+		return ctx.Err()
 	}
-	return nil
+	if s.cfg.Snapshot.URL != "" {
+		if done, err := s.tryFill(ctx, "snapshot", func() (int64, error) { return s.fillFromSnapshot(ctx, b) }); done || err != nil {
+			return err
+		}
+	}
+	if b.records() < fillRecordsMin {
+		return nil
+	}
+	_, err = s.tryFill(ctx, s.topic, func() (int64, error) { return s.fillFromTopic(ctx, b) })
+	return err
 }
 
-func (s *Service) fillFromTopic(ctx context.Context) (rows int64, err error) {
+// tryFill logs what became of a fill; done is false where another way has to be taken.
+func (s *Service) tryFill(ctx context.Context, from string, fill func() (int64, error)) (done bool, err error) {
+	began := time.Now()
+	rows, err := fill()
+	switch {
+	case ctx.Err() != nil:
+		return false, context.Cause(ctx)
+	case errors.Is(err, ledger.ErrPepper), errors.Is(err, store.ErrDamaged):
+		return false, err
+	case err != nil:
+		s.shared.Log.Warn("local store could not be filled in one go, reading the topic", telemetry.Name(from), telemetry.Err(err))
+		return false, nil
+	}
+	s.shared.Log.Info("local store filled", telemetry.Name(from), telemetry.Rows(int(rows)), telemetry.Duration(time.Since(began)))
+	return true, nil
+}
+
+// bounds are the first offset and the one behind the last, by partition.
+type bounds struct{ starts, ends map[int32]int64 }
+
+func (b bounds) records() (n int64) {
+	for partition, start := range b.starts {
+		n += b.ends[partition] - start
+	}
+	return n
+}
+
+func (s *Service) bounds(ctx context.Context) (b bounds, err error) {
+	if b.ends, err = s.awaitEnds(ctx); err != nil {
+		return b, err
+	}
+	starts, err := s.offsets.Starts(ctx, s.topic)
+	if err != nil {
+		return b, fmt.Errorf("read starts of %q: %w", s.topic, err)
+	}
+	b.starts = make(map[int32]int64, len(starts))
+	for at, start := range starts {
+		b.starts[at.Partition] = start
+	}
+	return b, nil
+}
+
+func (s *Service) fillFromTopic(ctx context.Context, b bounds) (rows int64, err error) {
 	reader := read.NewCommitted(s.shared.Kafka, s.shared.Log, s.shared.Registry)
 	defer reader.Close()
-	ends, err := s.awaitEnds(ctx)
-	if err != nil {
-		return 0, err
-	}
-	starts, err := reader.Starts(ctx, s.topic)
-	if err != nil {
-		return 0, fmt.Errorf("read starts of %q: %w", s.topic, err)
-	}
-	from, records := map[int32]int64{}, int64(0)
-	for at, start := range starts {
-		from[at.Partition] = start
-		records += ends[at.Partition] - start
-	}
-	if records < fillRecordsMin {
-		return 0, nil
-	}
-	begin := make(map[kafka.TopicPartition]int64, len(from))
-	for partition, start := range from {
-		if start < ends[partition] {
+	begin := make(map[kafka.TopicPartition]int64, len(b.starts))
+	for partition, start := range b.starts {
+		if start < b.ends[partition] {
 			begin[kafka.TopicPartition{Topic: s.topic, Partition: partition}] = start
 		}
 	}
@@ -71,7 +101,7 @@ func (s *Service) fillFromTopic(ctx context.Context) (rows int64, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	next, err := s.ledger.Load(ctx, reader, from, ends, f)
+	next, err := s.ledger.Load(ctx, reader, b.starts, b.ends, f)
 	if err != nil {
 		return 0, err
 	}

@@ -91,6 +91,10 @@ func (s *Service) beginList(ctx context.Context) error {
 	if err = s.fill(ctx); err != nil {
 		return err
 	}
+	s.ledger.Begin(s.store.Applied())
+	if err = s.ledger.CheckPepper(ctx, s.store.Scan); err != nil {
+		return err
+	}
 	if s.tail, err = read.NewTail(kc, read.TailConfig{Topic: s.topic, Start: s.store.Applied()}, log, reg); err != nil {
 		return err
 	}
@@ -137,7 +141,10 @@ func (s *Service) openAPI(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	changes := ledger.Changes{Kafka: s.shared.Kafka, Topic: s.topic, Registry: s.shared.Registry, Log: s.shared.Log}
-	s.api.Open(api.Backend{Reader: s.store, Writer: s.ledger, Follower: s.tail, Changes: changes, Epoch: ledger.NewEpoch(s.watch.ID(s.topic))})
+	s.api.Open(api.Backend{
+		Reader: s.store, Writer: s.ledger, Follower: s.tail, Changes: changes, Epoch: ledger.NewEpoch(s.watch.ID(s.topic)),
+		Snapshots: s.store, TopicID: s.watch.ID(s.topic),
+	})
 	s.shared.Log.Info("list has been read", telemetry.Rows(int(s.store.Len())), telemetry.Duration(time.Since(began)))
 	return nil
 }

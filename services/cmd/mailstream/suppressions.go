@@ -45,7 +45,7 @@ type liftCommand struct {
 func (c *command) suppressions() *cobra.Command {
 	cmd := &cobra.Command{Use: "suppressions", Short: "Work on the suppression list of a running service",
 		Example: `  mailstream suppressions lift --from 2026-01-02T10:00:00Z --to 2026-01-02T18:00:00Z --note "outage" --dry-run`}
-	cmd.AddCommand(c.importFile(), c.exportFile(), c.check(), c.explain(), c.add(), c.lift(), c.sync())
+	cmd.AddCommand(c.importFile(), c.exportFile(), c.check(), c.explain(), c.add(), c.lift(), c.sync(), c.snapshot())
 	return cmd
 }
 

@@ -34,6 +34,8 @@ const (
 	pathImport  = "/v1/suppressions/import"
 	pathExport  = "/v1/suppressions/export"
 	pathHistory = "/v1/suppressions/history"
+
+	pathSnapshot = "/v1/suppressions/snapshot"
 )
 
 // retryAfterSeconds is the Retry-After header when Kafka or this replica is not
@@ -83,6 +85,9 @@ type Backend struct {
 	Follower Follower
 	Changes  Changes
 	Epoch    ledger.Epoch
+
+	Snapshots Snapshots
+	TopicID   string // of the records that made the states
 }
 
 // Options say how the API answers.
@@ -130,6 +135,8 @@ func New(opt Options) *API {
 		pathImport:  {http.MethodPost: a.importFile},
 		pathExport:  {http.MethodGet: a.export},
 		pathHistory: {http.MethodGet: a.history},
+
+		pathSnapshot: {http.MethodGet: a.snapshot},
 	}
 	for path, methods := range routes {
 		a.mux.HandleFunc(path, a.route(methods, path == pathImport || path == pathStream))

@@ -45,7 +45,7 @@ func (p places) take(r *http.Request) (leave func(), ok bool) {
 	kind := p.bulk
 	if r.URL.Path == pathStream {
 		kind = p.streams
-	} else if r.URL.Path != pathExport && r.ContentLength >= 0 && r.ContentLength <= smallBytesMax {
+	} else if r.URL.Path != pathExport && r.URL.Path != pathSnapshot && r.ContentLength >= 0 && r.ContentLength <= smallBytesMax {
 		kind = p.small
 	}
 	select {

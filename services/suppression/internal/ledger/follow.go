@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/suppression/internal/store"
@@ -54,6 +55,23 @@ const pepperStrikes = 8
 type pepperCheck struct {
 	agreed  bool
 	strikes int
+}
+
+// pepperStatesMax bounds the states that CheckPepper looks at.
+const pepperStatesMax = 1000
+
+// CheckPepper compares some of the states that a store has from before with the hashes we
+// give: the topic may have no record that Follow would compare. Follow must not run.
+func (l *Ledger) CheckPepper(ctx context.Context, scan func(context.Context, store.Key, func(store.Key, schemas.Suppression) bool) error) error {
+	var some []store.Update
+	err := scan(ctx, store.Key{}, func(k store.Key, s schemas.Suppression) bool {
+		some = append(some, store.Update{Key: k, State: s})
+		return len(some) < pepperStatesMax
+	})
+	if err != nil {
+		return fmt.Errorf("compare hashes: %w", err)
+	}
+	return l.checkPepper(some)
 }
 
 // checkPepper compares a few addresses with their hashes.

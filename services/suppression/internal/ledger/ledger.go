@@ -80,14 +80,21 @@ type Ledger struct {
 func New(opt Options) *Ledger {
 	opt.Log = telemetry.Throttled(opt.Log) // lines about records and attempts
 	l := &Ledger{opt: opt, known: map[int32]int64{}}
-	for partition, next := range opt.Applied {
-		l.known[partition] = next - 1
-	}
+	l.Begin(opt.Applied)
 	for i := range l.locks {
 		l.locks[i] = make(chan struct{}, 1)
 		l.locks[i] <- struct{}{}
 	}
 	return l
+}
+
+// Begin says that the store has been filled up to the offsets in applied.
+func (l *Ledger) Begin(applied map[int32]int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for partition, next := range applied {
+		l.known[partition] = next - 1
+	}
 }
 
 // Edit is one change of one address.

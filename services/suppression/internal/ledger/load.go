@@ -104,7 +104,6 @@ func (l *Ledger) hand(recs []*kgo.Record, into Filling) error {
 			return err
 		}
 	}
-	l.reach(recs)
 	l.opt.Metrics.followed.Add(float64(len(recs)))
 	return nil
 }

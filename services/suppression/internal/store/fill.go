@@ -53,6 +53,11 @@ type Fill struct {
 	dir     string
 	buckets [fillBuckets]fillBucket
 	added   atomic.Int64
+
+	// Of ReadSnapshot: the key that came last, whether there was one, and room for a value.
+	last  Key
+	more  bool
+	value []byte
 }
 
 type fillBucket struct {
