@@ -10,8 +10,8 @@ import (
 )
 
 type options struct {
-	entries, rounds int
-	progress        func(string)
+	entries, events, rounds int
+	progress                func(string)
 }
 
 // measurement is one benchmark that fills rows of the table.
@@ -176,7 +176,7 @@ func slow(ctx context.Context, o options) ([]row, error) {
 }
 
 func console(ctx context.Context, o options) ([]row, error) {
-	r, err := bench.Console(ctx, bench.ConsoleOptions{Progress: o.progress})
+	r, err := bench.Console(ctx, bench.ConsoleOptions{Events: o.events, Rounds: o.rounds, Progress: o.progress})
 	if err != nil {
 		return nil, err
 	}
