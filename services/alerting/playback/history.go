@@ -42,6 +42,8 @@ type history struct {
 	exact  bool
 	note   func(done time.Time, messages int64)
 
+	limits   Limits
+	rows     int64 // that were read
 	messages int64
 	tick     time.Duration // how often the player judges
 	next     time.Time     // when it judges next
@@ -70,12 +72,7 @@ func (h *history) byMinute(ctx context.Context, p *player) error {
 			if err := scan(&m); err != nil {
 				return fmt.Errorf("read counts: %w", err)
 			}
-			if !m.Minute.Equal(fold.minute) {
-				h.flush(p, fold)
-				fold.minute = m.Minute
-			}
-			h.messages += fold.add(&m)
-			return nil
+			return h.take(p, fold, &m)
 		}, args(at, end)...)
 		if err != nil {
 			return err
@@ -85,6 +82,16 @@ func (h *history) byMinute(ctx context.Context, p *player) error {
 		h.note(end, h.messages)
 	}
 	return nil
+}
+
+// take adds a row to its minute.
+func (h *history) take(p *player, f *fold, m *minute) error {
+	if !m.Minute.Equal(f.minute) {
+		h.flush(p, f)
+		f.minute = m.Minute
+	}
+	h.messages += f.add(m)
+	return h.check(p)
 }
 
 // flush ends the minute that was read.
@@ -102,6 +109,7 @@ func (h *history) flush(p *player, f *fold) {
 func (h *history) advance(p *player, until time.Time) {
 	for !h.next.After(until) {
 		if p.quiet() { // nothing can happen before the next count
+			p.expire(until)
 			h.next = until.Add(h.tick).Truncate(h.tick)
 			return
 		}
@@ -143,7 +151,7 @@ func (h *history) exactly(ctx context.Context, p *player) error {
 			}
 			h.messages++
 			ring.Add(e.observation(), window.First(e.ReceivedAt, p.longest))
-			return nil
+			return h.check(p)
 		}, arguments...)
 		if err != nil {
 			return err

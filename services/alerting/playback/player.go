@@ -18,7 +18,8 @@ const coverage = 80
 type player struct {
 	rules   []played
 	longest time.Duration
-	floors  []floor // by window, what must be reached for any rule to be over
+	floors  []floor       // by window, what must be reached for any rule to be over
+	limit   *window.Limit // of the table
 	table   *window.Table
 	states  map[stateKey]*state // under way
 	active  map[window.Key]int  // how many states a key has
@@ -57,8 +58,9 @@ func (f floor) under(c window.Counts) bool {
 }
 
 func newPlayer(rules Rules) *player {
+	limit := window.NewLimit(seriesMax)
 	p := &player{
-		rules: rules.list, longest: rules.longest(), table: window.NewTable(window.NewLimit(seriesMax)),
+		rules: rules.list, longest: rules.longest(), limit: limit, table: window.NewTable(limit),
 		states: make(map[stateKey]*state), active: make(map[window.Key]int), sums: make(map[time.Duration]window.Counts),
 		periods: make(map[stateKey][]time.Time),
 	}
@@ -77,16 +79,23 @@ func newPlayer(rules Rules) *player {
 // seriesMax bounds the keys of one source within one window: about 200 MB.
 const seriesMax = 1_000_000
 
+// expire forgets, once a minute, what is older than every window: also where no key has
+// blocks, so that mail to ever more domains does not add up.
+func (p *player) expire(now time.Time) {
+	if now.Sub(p.expired) < time.Minute {
+		return
+	}
+	p.expired = now
+	p.table.Expire(window.First(now, p.longest))
+	maps.DeleteFunc(p.periods, func(_ stateKey, began []time.Time) bool { return now.Sub(began[len(began)-1]) >= rule.FlapWindow })
+}
+
 // quiet says that nothing can fire or end before the next count.
 func (p *player) quiet() bool { return len(p.states) == 0 && len(p.table.Hot()) == 0 }
 
 // judge steps every rule over the keys that have blocks or an alert.
 func (p *player) judge(now time.Time) {
-	if now.Sub(p.expired) >= time.Minute {
-		p.expired = now
-		p.table.Expire(window.First(now, p.longest))
-		maps.DeleteFunc(p.periods, func(_ stateKey, began []time.Time) bool { return now.Sub(began[len(began)-1]) >= rule.FlapWindow })
-	}
+	p.expire(now)
 	var fired []stateKey
 	for _, k := range slices.Collect(maps.Keys(p.active)) {
 		fired = p.stepAll(k, now, fired)

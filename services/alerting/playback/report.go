@@ -27,6 +27,8 @@ type Options struct {
 	Step time.Duration
 	// Progress is called after each step of the history; it may be nil.
 	Progress func(done time.Time, messages int64)
+	// Limits bound what a run may take. The zero value of a field takes its default.
+	Limits Limits
 }
 
 // Report is what the rules would have done.
@@ -85,7 +87,7 @@ func Run(ctx context.Context, client *clickhouse.Client, rules Rules, opt Option
 	if err != nil {
 		return Report{}, err
 	}
-	h := &history{client: client, from: opt.From, to: opt.To, exact: opt.Exact, note: opt.Progress}
+	h := &history{client: client, from: opt.From, to: opt.To, exact: opt.Exact, note: opt.Progress, limits: opt.Limits.withDefaults()}
 	if h.note == nil {
 		h.note = func(time.Time, int64) {}
 	}

@@ -139,6 +139,11 @@ type Limits struct {
 
 // SelectWithin is Select for a query that may only read, within limits.
 func (c *Client) SelectWithin(ctx context.Context, limits Limits, dest any, query string, args ...any) error {
+	return c.Select(limits.Around(ctx), dest, query, args...)
+}
+
+// Around returns a context whose queries may only read, each within the limits.
+func (limits Limits) Around(ctx context.Context) context.Context {
 	settings := driver.Settings{
 		"max_execution_time": int(limits.Time.Seconds()),
 		"max_rows_to_read":   limits.RowsRead,
@@ -148,7 +153,7 @@ func (c *Client) SelectWithin(ctx context.Context, limits Limits, dest any, quer
 	if !limits.ReadOnlyUser {
 		settings["readonly"] = 2 // nothing is written; settings may come with the query
 	}
-	return c.Select(driver.Context(ctx, driver.WithSettings(settings)), dest, query, args...)
+	return driver.Context(ctx, driver.WithSettings(settings))
 }
 
 // Arg is the value of the parameter {name:Type} of a query.

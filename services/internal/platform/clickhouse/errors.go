@@ -23,6 +23,8 @@ var (
 	ErrNoSchema = errors.New("schema is missing or older than this program: run `mailstream migrate`")
 	// ErrDenied says that the credentials are wrong or do not suffice.
 	ErrDenied = errors.New("access denied")
+	// ErrLimit says that a query would read or return more rows than it may.
+	ErrLimit = errors.New("more rows than the query may read")
 	// ErrBlock says that a block cannot be encoded: our bug.
 	ErrBlock = errors.New("block is malformed")
 )
@@ -39,6 +41,9 @@ func kind(code int32) error {
 	case 241, // MEMORY_LIMIT_EXCEEDED
 		173: // CANNOT_ALLOCATE_MEMORY
 		return ErrTooLarge
+	case 158, // TOO_MANY_ROWS
+		396: // TOO_MANY_ROWS_OR_BYTES
+		return ErrLimit
 	case 60, // UNKNOWN_TABLE
 		81, // UNKNOWN_DATABASE
 		16, // NO_SUCH_COLUMN_IN_TABLE
