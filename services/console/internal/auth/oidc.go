@@ -118,12 +118,15 @@ func (g *Gate) EndOIDC(w http.ResponseWriter, r *http.Request) (User, error) {
 	}
 	if claims[g.cfg.OIDC.GroupsClaim] == nil || claims[claimName] == nil {
 		err := g.provider.ask(ctx, oauth2.StaticTokenSource(got), id.Subject, &claims)
-		if err != nil && claims[g.cfg.OIDC.GroupsClaim] == nil { // without a name the subject is it
+		if errors.Is(err, errOther) || err != nil && claims[g.cfg.OIDC.GroupsClaim] == nil { // without a name the subject is it
 			return User{}, err
 		}
 	}
 	return g.userOf(id.Subject, claims)
 }
+
+// errOther says that the provider mixes people up (OpenID Connect Core, 5.3.2).
+var errOther = errors.New("ask the provider about the person: it answers about another one")
 
 // ask adds what the provider says of a person only when it is asked (OpenID Connect
 // Core, 5.3): many keep the token short.
@@ -139,7 +142,7 @@ func (p *provider) ask(ctx context.Context, token oauth2.TokenSource, subject st
 		return fmt.Errorf("ask the provider about the person: %w", err)
 	}
 	if info.Subject != subject {
-		return fmt.Errorf("ask the provider about the person: it answers about another one")
+		return errOther
 	}
 	if err := info.Claims(claims); err != nil {
 		return fmt.Errorf("read what the provider says of the person: %w", err)

@@ -26,7 +26,8 @@ import (
 type staff struct {
 	*storage.Storage
 	groups  any
-	inToken bool // the groups are in the token of the sign-in, too
+	inToken bool   // the groups are in the token of the sign-in, too
+	other   string // whom it answers about when it is asked; "" for who signed in
 }
 
 func (s *staff) SetUserinfoFromRequest(ctx context.Context, info *oidc.UserInfo, token op.IDTokenRequest, scopes []string) error {
@@ -40,7 +41,11 @@ func (s *staff) SetUserinfoFromToken(ctx context.Context, info *oidc.UserInfo, t
 	if s.groups != nil {
 		info.AppendClaims("groups", s.groups)
 	}
-	return s.Storage.SetUserinfoFromToken(ctx, info, tokenID, subject, origin)
+	err := s.Storage.SetUserinfoFromToken(ctx, info, tokenID, subject, origin)
+	if s.other != "" {
+		info.Subject = s.other
+	}
+	return err
 }
 
 // organisation is a provider of OpenID Connect, a real one, and a console that signs
@@ -217,4 +222,17 @@ func TestOIDC_AnswersOfAnotherSignInAreRefused(t *testing.T) {
 	at = answer(late)
 	o.now = o.now.Add(flowLife)
 	refused("an answer that comes too late", late, at)
+}
+
+// TestOIDC_AnswersAboutAnotherPersonAreRefused has the provider say the groups of somebody
+// else when it is asked, whether or not the token has some.
+func TestOIDC_AnswersAboutAnotherPersonAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, inToken := range []bool{true, false} {
+		o := newOrganisation(t)
+		o.staff.groups, o.staff.inToken, o.staff.other = []string{"mail-ops"}, inToken, "somebody-else"
+		if status, text := get(t, o.browser(t), o.console.URL+"/login/oidc"); status != http.StatusForbidden || !strings.Contains(text, "about another one") {
+			t.Errorf("groups in the token %t: %d %s", inToken, status, text)
+		}
+	}
 }
