@@ -52,10 +52,11 @@ allow analytics --operation Write --topic "${PREFIX}dead-letter"
 if [ "$DEAD_LETTERS" = yes ]; then # events of what people redrive
 	allow analytics --operation Write --topic "${PREFIX}operations" --topic "${PREFIX}audit" $topics
 fi
-allow suppression --operation Write --topic "${PREFIX}suppressions" --topic "${PREFIX}dead-letter"
-allow alerting --operation Write --topic "${PREFIX}rates" --topic "${PREFIX}alerts" --topic "${PREFIX}alert_controls"
+# Each writes to the audit who made it change something.
+allow suppression --operation Write --topic "${PREFIX}suppressions" --topic "${PREFIX}dead-letter" --topic "${PREFIX}audit"
+allow alerting --operation Write --topic "${PREFIX}rates" --topic "${PREFIX}alerts" --topic "${PREFIX}alert_controls" --topic "${PREFIX}audit"
 
-# The console writes who looked and who changed what, and reads nothing.
+# The console writes who looked at whom, and reads nothing.
 allow console --operation Write --topic "${PREFIX}audit"
 
 # An operator with `mailstream forget`, `subject-export`, `replay` and `dead-letters`:

@@ -35,6 +35,7 @@ import (
 	"github.com/mailstream/mailstream/services/alerting/internal/receiver"
 	"github.com/mailstream/mailstream/services/alerting/internal/rule"
 	"github.com/mailstream/mailstream/services/alerting/internal/slow"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
@@ -144,6 +145,7 @@ func (s *Service) build(opt options) error {
 	mux := http.NewServeMux()
 	api{
 		book: s.book, controls: s.controls, labels: s.cfg.dimensions(), now: opt.now, log: s.log, trying: make(chan struct{}, 1),
+		trail: audit.New(s.kafka.TopicPrefix, s.producer, s.log),
 		try: func(ctx context.Context, name string) (Trial, error) {
 			return s.cfg.try(ctx, name, receiver.Options{Links: s.cfg.Links, Transport: opt.transport, Log: s.log})
 		},
@@ -182,7 +184,7 @@ func (s *Service) receivers(opt options) {
 // topics returns what alerting reads and writes.
 func (s *Service) topics() []string {
 	prefix := s.kafka.TopicPrefix
-	return append(counter.Topics(prefix), schemas.RatesTopic(prefix), schemas.AlertsTopic(prefix), schemas.AlertControlsTopic(prefix))
+	return append(counter.Topics(prefix), schemas.RatesTopic(prefix), schemas.AlertsTopic(prefix), schemas.AlertControlsTopic(prefix), schemas.AuditTopic(prefix))
 }
 
 // stages builds counter, evaluator and the group membership that assigns partitions to them.

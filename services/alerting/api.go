@@ -14,6 +14,7 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/book"
 	"github.com/mailstream/mailstream/services/alerting/internal/controls"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
@@ -36,6 +37,7 @@ type api struct {
 	now      func() time.Time
 	try      func(ctx context.Context, receiver string) (Trial, error)
 	trying   chan struct{} // has a value while a receiver is tried
+	trail    audit.Noter   // has who changed what, before it happens
 	log      *zap.Logger
 }
 
@@ -99,8 +101,16 @@ func refused(w http.ResponseWriter, faults *config.Problems) bool {
 	return true
 }
 
-// put writes c. It answers by itself when it cannot.
-func (a api) put(w http.ResponseWriter, r *http.Request, c schemas.AlertControl) bool {
+// put writes down who says c, as e has it, and then c. It answers by itself when it
+// cannot.
+func (a api) put(w http.ResponseWriter, r *http.Request, c schemas.AlertControl, e audit.Entry) bool {
+	who := audit.By(r, e.By)
+	e.By, e.Role = who.By, who.Role
+	if err := a.trail.Note(r.Context(), e); err != nil {
+		a.log.Warn("a change of alert controls was not written to the audit", telemetry.Err(err))
+		unavailable(w, "Kafka does not take the entry of the audit, so nothing was changed")
+		return false
+	}
 	if err := a.controls.Put(r.Context(), c); err != nil {
 		a.log.Warn("a change of alert controls was not written", telemetry.Err(err))
 		unavailable(w, "it could not be written to Kafka: nothing has changed as far as is known")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/controls"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
@@ -144,7 +145,7 @@ func (a api) acknowledge(w http.ResponseWriter, r *http.Request) {
 	}
 	acks := append(slices.Clone(a.controls.Acks(id)), ack)
 	acks = acks[max(0, len(acks)-acksMax):]
-	if !a.put(w, r, schemas.AlertControl{Acks: acks}) {
+	if !a.put(w, r, schemas.AlertControl{Acks: acks}, audit.Entry{By: ack.By, Action: "incident.ack", Object: id, Note: ack.Note}) {
 		return
 	}
 	a.log.Info("incident was acknowledged", telemetry.Incident(id), telemetry.By(ack.By))
@@ -168,7 +169,7 @@ func (a api) addNote(w http.ResponseWriter, r *http.Request) {
 		httpserver.Problem(w, http.StatusConflict, "too many notes", fmt.Sprintf("the incident has %d, which is the limit", notesMax))
 		return
 	}
-	if !a.put(w, r, schemas.AlertControl{Note: &note}) {
+	if !a.put(w, r, schemas.AlertControl{Note: &note}, audit.Entry{By: note.By, Action: "incident.notes", Object: id, Note: note.Note}) {
 		return
 	}
 	a.log.Info("note was added to an incident", telemetry.Incident(id), telemetry.Name(note.ID), telemetry.By(note.By))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/controls"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
@@ -100,7 +101,7 @@ func (a api) addSilence(w http.ResponseWriter, r *http.Request) {
 		httpserver.Problem(w, http.StatusConflict, "too many silences", fmt.Sprintf("%d hold or are to come, which is the limit: end some, or match more with one", silencesMax))
 		return
 	}
-	if !a.put(w, r, schemas.AlertControl{Silence: &silence}) {
+	if !a.put(w, r, schemas.AlertControl{Silence: &silence}, audit.Entry{By: silence.By, Action: "silence.add", Object: silence.ID, Note: silence.Comment}) {
 		return
 	}
 	a.log.Info("silence was added", telemetry.Name(silence.ID), telemetry.By(silence.By), telemetry.Until(silence.Until))
@@ -204,7 +205,7 @@ func (a api) removeSilence(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if now.Before(silence.Until) {
-		if !a.put(w, r, schemas.AlertControl{Silence: &removed}) {
+		if !a.put(w, r, schemas.AlertControl{Silence: &removed}, audit.Entry{By: removed.RemovedBy, Action: "silence.end", Object: removed.ID}) {
 			return
 		}
 		a.log.Info("silence was ended", telemetry.Name(removed.ID), telemetry.By(removed.RemovedBy))

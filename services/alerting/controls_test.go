@@ -20,6 +20,7 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/book"
 	"github.com/mailstream/mailstream/services/alerting/internal/controls"
+	"github.com/mailstream/mailstream/services/internal/audit"
 )
 
 // memory is a topic of controls without a broker.
@@ -28,6 +29,8 @@ type memory struct {
 	err     error // of every write
 	caught  chan struct{}
 	written int
+	entries []audit.Entry
+	noteErr error
 }
 
 func (m *memory) Publish(_ context.Context, recs ...*kgo.Record) error {
@@ -36,6 +39,12 @@ func (m *memory) Publish(_ context.Context, recs ...*kgo.Record) error {
 		m.set.Apply(recs)
 	}
 	return m.err
+}
+
+// Note keeps an entry of the audit.
+func (m *memory) Note(_ context.Context, e audit.Entry) error {
+	m.entries = append(m.entries, e)
+	return m.noteErr
 }
 
 func (m *memory) Wait(context.Context, int32, int64) error { return nil }
@@ -59,7 +68,7 @@ func newAPI(tb testing.TB) (*http.ServeMux, *memory) {
 	close(m.caught)
 	mux := http.NewServeMux()
 	store := &controls.Store{Set: m.set, Topic: "controls", Publisher: m, Log: m}
-	api{book: b, controls: store, now: func() time.Time { return apiNow }, log: zap.NewNop()}.routes(mux)
+	api{book: b, controls: store, now: func() time.Time { return apiNow }, trail: m, log: zap.NewNop()}.routes(mux)
 	return mux, m
 }
 
@@ -440,5 +449,37 @@ func TestSilences_HoldWhatIsOwedAlready(t *testing.T) {
 			r.slack.want(t, tt.want)
 			r.slack.wantQuiet(t, tt.want)
 		})
+	}
+}
+
+// TestAPI_NotesWhoSaysWhat has each change written to the audit first.
+func TestAPI_NotesWhoSaysWhat(t *testing.T) {
+	t.Parallel()
+	mux, m := newAPI(t)
+	m.noteErr = audit.ErrAway
+	const ack = "/v1/incidents/inc-0000000001/ack"
+	if w := call(mux, http.MethodPost, ack, `{"by":"ana"}`); w.Code != http.StatusServiceUnavailable || m.written > 0 {
+		t.Errorf("without the audit: %d %s, %d written", w.Code, w.Body, m.written)
+	}
+	m.noteErr, m.entries = nil, nil
+	call(mux, http.MethodPost, ack, `{"by":"ana","note":"mine"}`)
+	call(mux, http.MethodPost, "/v1/incidents/inc-0000000001/notes", `{"by":"ana","note":"asked them"}`)
+	call(mux, http.MethodPost, "/v1/silences", goodSilence)
+	if len(m.entries) != 3 {
+		t.Fatalf("noted %+v", m.entries)
+	}
+	call(mux, http.MethodDelete, "/v1/silences/"+m.entries[2].Object+"?by=bob", "")
+	r := httptest.NewRequest(http.MethodPost, ack, strings.NewReader(`{"by":"console"}`))
+	audit.SayFor(r, "José", "operator")
+	mux.ServeHTTP(httptest.NewRecorder(), r)
+	want := []audit.Entry{
+		{By: "ana", Role: "api", Action: "incident.ack", Object: "inc-0000000001", Note: "mine"},
+		{By: "ana", Role: "api", Action: "incident.notes", Object: "inc-0000000001", Note: "asked them"},
+		{By: "ana", Role: "api", Action: "silence.add", Object: m.entries[2].Object, Note: "moved"},
+		{By: "bob", Role: "api", Action: "silence.end", Object: m.entries[2].Object},
+		{By: "José", Role: "operator", Action: "incident.ack", Object: "inc-0000000001"},
+	}
+	if !slices.Equal(m.entries, want) {
+		t.Errorf("noted %+v, want %+v", m.entries, want)
 	}
 }

@@ -6,8 +6,8 @@
 // Kafka its dead letter, and that a record stored again, by a redelivery, a
 // resend of the provider or a second analytics, changes no answer. It keeps no
 // state and may be killed at any time. While ClickHouse is away it holds what it
-// has and reads no further. It answers no queries; over HTTP it serves dead letters alone
-// (package deadletters), to who has a token.
+// has and reads no further. It answers no queries; over HTTP it serves dead letters
+// (package deadletters) and how far it is behind, to who has a token.
 package analytics
 
 import (
@@ -32,6 +32,7 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/group"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/offsets"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/produce"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
@@ -47,6 +48,7 @@ type Service struct {
 	producer *produce.Producer
 	watch    *admin.Watch
 	erasures *erasure.Ledger
+	offsets  *offsets.Lister // of what it reads
 	sources  []reparse.Source
 	desk     *deadletters.Desk // nil without tokens
 	server   *httpserver.Server
@@ -94,6 +96,8 @@ func (s *Service) build() error {
 	if s.erasures, err = erasure.New(kc, erasure.Options{}, log, reg); err != nil {
 		return err
 	}
+	s.offsets = offsets.NewLister(kc, log, reg)
+	s.life.ClosesPlain("offset lister", s.offsets.Close)
 	api, err := s.letters()
 	if err != nil {
 		return err
@@ -137,7 +141,34 @@ func (s *Service) letters() (http.Handler, error) {
 		Erased: func(context.Context) (deadletters.Erased, func(), error) { return s.erasures, func() {}, nil },
 		Trail:  audit.New(kc.TopicPrefix, s.producer, log), Prefix: kc.TopicPrefix, Log: log,
 	})
-	return deadletters.NewAPI(s.desk, s.cfg.Tokens, log), nil
+	mux := http.NewServeMux()
+	mux.Handle("/v1/lag", httpserver.Bearer(s.cfg.Tokens, http.HandlerFunc(s.lag)))
+	mux.Handle("/", deadletters.NewAPI(s.desk, s.cfg.Tokens, log))
+	return mux, nil
+}
+
+// lag answers how many records of Kafka are not in ClickHouse yet, of all replicas.
+func (s *Service) lag(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		httpserver.Problem(w, http.StatusMethodNotAllowed, "method not allowed", "allowed: GET")
+		return
+	}
+	if _, ok := httpserver.Query(w, r); !ok {
+		return
+	}
+	kc := s.shared.Kafka
+	records, err := s.offsets.Behind(r.Context(), kc.Group("analytics"), store.Topics(kc.TopicPrefix)...)
+	if err != nil {
+		s.often.Warn("lag was not read", telemetry.Err(err))
+		w.Header().Set("Retry-After", "5")
+		httpserver.Problem(w, http.StatusServiceUnavailable, "unavailable", "Kafka does not answer: try again")
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	httpserver.JSON(w, http.StatusOK, struct {
+		Records int64 `json:"records"`
+	}{records})
 }
 
 // topics are those that the service cannot do without.

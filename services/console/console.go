@@ -43,6 +43,8 @@ type (
 	Trial = page.Trial
 	// Backtest is what came of a Trial.
 	Backtest = page.Backtest
+	// LimitError says that a Backtest would take more than it may.
+	LimitError = page.LimitError
 )
 
 // Service is the console. Make it with New; Run it once.
@@ -99,7 +101,7 @@ func (s *Service) build() error {
 	topic := schemas.AuditTopic(kc.TopicPrefix)
 	site, err := page.New(page.Options{
 		Gate: gate, History: history.New(client, restricted), Suppression: suppression, Alerting: alerting, Analytics: analytics, Ingress: ingress,
-		World: s.world, Trail: trail{audit.New(kc.TopicPrefix, producer, log)}, Hash: s.hash, Now: time.Now, Log: telemetry.Throttled(log, telemetry.ByName),
+		World: s.world, Trail: trail{audit.New(kc.TopicPrefix, producer, log)}, Hash: s.hash, Now: time.Now, Log: telemetry.Throttled(log, telemetry.ByName), Registry: reg,
 	})
 	if err != nil {
 		return err

@@ -237,7 +237,7 @@ type startBody struct {
 
 func (b startBody) request(kind string) Request {
 	return Request{
-		Kind: kind, Rate: cmp.Or(b.Rate, RateDefault), All: b.All, By: b.By, Role: audit.RoleAPI, Note: b.Note,
+		Kind: kind, Rate: cmp.Or(b.Rate, RateDefault), All: b.All, By: b.By, Note: b.Note,
 		Filter: Filter{IDs: b.IDs, Service: b.Service, Reason: b.Reason, Provider: b.Provider, Source: b.Source, From: b.From, To: b.To},
 	}
 }
@@ -254,6 +254,7 @@ func (a API) start(kind string) http.HandlerFunc {
 		}
 		var faults config.Problems
 		asked := body.request(kind)
+		asked.Role = audit.By(r, body.By).Role
 		asked.Validate(&faults)
 		if refused(w, &faults) {
 			return
@@ -338,7 +339,7 @@ func (a API) stop(w http.ResponseWriter, r *http.Request) {
 	if refused(w, &faults) {
 		return
 	}
-	op, err := a.desk.Stop(r.Context(), r.PathValue("id"), audit.Entry{By: body.By, Role: audit.RoleAPI})
+	op, err := a.desk.Stop(r.Context(), r.PathValue("id"), audit.Entry{By: body.By, Role: audit.By(r, body.By).Role})
 	if err != nil {
 		a.failed(w, err)
 		return

@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 
 	"github.com/mailstream/mailstream/services/alerting/playback"
 	"github.com/mailstream/mailstream/services/console"
+	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
 
@@ -39,12 +42,31 @@ func (c Config) consoleWorld(log *zap.Logger) console.World {
 	return w
 }
 
-// trials plays history to the rules, as the console's user of ClickHouse.
+// What a back-test of the console may take: it runs within the memory of the console,
+// 256 MiB in the deployments here, beside ClickHouse's other work.
+const (
+	trialKeysMax      = 50_000      // domains and mailbox providers, 75 MB with an hour of minutes
+	trialRowsMax      = 20_000_000  // counts by minute, a minute of reading
+	trialIncidentsMax = 20_000      // 20 MB
+	trialReadMax      = 500_000_000 // rows that one query reads
+	trialMemoryMax    = 2 << 30     // bytes of one query in ClickHouse
+)
+
+// trials plays history to the rules, as the console's user of ClickHouse, within limits.
 func (c Config) trials(ctx context.Context, from, to time.Time, log *zap.Logger) (list []console.Trial, err error) {
 	if user := c.Console.ClickHouse; user.Username != "" {
 		c.ClickHouse.Username, c.ClickHouse.Password = user.Username, user.Password
 	}
-	report, err := PlayHistory(ctx, c, c.Rules(), playback.Options{From: from, To: to}, log)
+	queries := clickhouse.Limits{Time: time.Minute, RowsRead: trialReadMax, Memory: trialMemoryMax, ReadOnlyUser: c.Console.ClickHouse.Username != ""}
+	report, err := PlayHistory(queries.Around(ctx), c, c.Rules(), playback.Options{
+		From: from, To: to, Limits: playback.Limits{Keys: trialKeysMax, Rows: trialRowsMax, Incidents: trialIncidentsMax},
+	}, log)
+	if limit, ok := errors.AsType[*playback.LimitError](err); ok {
+		return nil, &console.LimitError{Why: limit.Error()}
+	}
+	if errors.Is(err, clickhouse.ErrLimit) || errors.Is(err, clickhouse.ErrTooLarge) {
+		return nil, &console.LimitError{Why: fmt.Sprintf("a query would read more than %d rows, or take more than %d MiB of ClickHouse's memory, which are the limits here", trialReadMax, trialMemoryMax>>20)}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/erasure"
 	"github.com/mailstream/mailstream/services/internal/mailbox"
 	"github.com/mailstream/mailstream/services/internal/platform"
@@ -93,18 +94,18 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 func (s *Service) build() error {
 	kc, log, reg := s.shared.Kafka, s.shared.Log, s.shared.Registry
 	s.metrics = newMetrics(s, reg)
-	if err := s.serve(); err != nil {
-		return err
-	}
 	var err error
 	if s.producer, err = produce.New(kc, produce.Config{Name: "suppression"}, log, reg); err != nil {
 		return err
 	}
 	s.life.Closes("producer", s.producer.Close)
+	if err := s.serve(); err != nil {
+		return err
+	}
 	if s.erasures, err = erasure.New(kc, erasure.Options{Each: s.forget}, log, reg); err != nil {
 		return err
 	}
-	used := append(s.events(), s.topic, schemas.ErasuresTopic(kc.TopicPrefix), schemas.DeadLetterTopic(kc.TopicPrefix))
+	used := append(s.events(), s.topic, schemas.ErasuresTopic(kc.TopicPrefix), schemas.DeadLetterTopic(kc.TopicPrefix), schemas.AuditTopic(kc.TopicPrefix))
 	if s.watch, err = admin.NewWatch(kc, admin.WatchConfig{Name: "suppression", Topics: used}, log, reg); err != nil {
 		return err
 	}
@@ -123,6 +124,7 @@ func (s *Service) serve() error {
 	s.api = api.New(api.Options{
 		Key: s.shared.Hasher.Key, FormerKey: s.shared.Hasher.FormerKey, MailboxProvider: mailboxes.Provider, KnownMailboxProvider: mailboxes.Known, Transactional: s.cfg.TransactionalStreams,
 		TokenWait: s.cfg.TokenWait, StaleAfter: s.cfg.StaleAfter,
+		Trail:   audit.New(s.shared.Kafka.TopicPrefix, s.producer, s.shared.Log),
 		Metrics: api.NewMetrics(s.shared.Registry), Log: s.shared.Log,
 	})
 	var handler http.Handler = s.api

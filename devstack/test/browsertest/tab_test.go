@@ -174,7 +174,7 @@ func (b *tab) text(selector string) string {
 // wants fails where one of the texts cannot be read in the page.
 func (b *tab) wants(texts ...string) *tab {
 	b.t.Helper()
-	all := b.text("main")
+	all := strings.ReplaceAll(b.text("main"), "\u00a0", " ")
 	for _, text := range texts {
 		if !strings.Contains(strings.ToLower(all), strings.ToLower(text)) {
 			b.t.Errorf("no %q at %s:\n%.1500s", text, b.where(), all)

@@ -168,7 +168,7 @@ func (c *command) showLetter() *cobra.Command {
 			}
 			defer func() { _ = history.Close() }() // nothing was written
 			if raw {
-				if err := history.Trail.Note(cmd.Context(), audit.Entry{By: c.who(), Role: audit.RoleCommand, Action: "dead_letters.raw", Object: ids[0]}); err != nil {
+				if err := history.Trail.Note(cmd.Context(), audit.Entry{By: who(), Role: audit.RoleCommand, Action: "dead_letters.raw", Object: ids[0]}); err != nil {
 					return err
 				}
 			}
@@ -205,7 +205,7 @@ type lettersRun struct{ dryRun, json bool }
 func (c *command) lettersOperation(kind string, cmd *cobra.Command) *cobra.Command {
 	var f letterFilter
 	var r lettersRun
-	asked := deadletters.Request{Kind: kind, By: c.who(), Role: audit.RoleCommand}
+	asked := deadletters.Request{Kind: kind, By: who(), Role: audit.RoleCommand}
 	cmd.Args = cobra.NoArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		err := f.check(cmd, func(p *config.Problems) {

@@ -123,7 +123,7 @@ func (c *command) runReplay(cmd *cobra.Command, f replayFlags) error {
 	defer func() { _ = history.Close() }() // every record was acknowledged, or is an error below
 	if f.letters {
 		filter := deadletters.Filter{Source: f.request.Source, From: f.request.From, To: f.request.To}
-		asked := deadletters.Request{Kind: schemas.OperationRedrive, Filter: filter, Rate: f.rate, By: c.who(), Role: audit.RoleCommand, Note: "replay --dead-letters"}
+		asked := deadletters.Request{Kind: schemas.OperationRedrive, Filter: filter, Rate: f.rate, By: who(), Role: audit.RoleCommand, Note: "replay --dead-letters"}
 		return c.operate(cmd.Context(), history, asked, lettersRun{dryRun: f.dryRun, json: f.json})
 	}
 	progress, err := c.position(cfg, &f)
@@ -221,7 +221,7 @@ func (c *command) printListed(d replay.Doubts) error {
 
 func (c *command) publishReplay(ctx context.Context, r *replay.Replay, progress replay.Progress, f *replayFlags, history *pipeline.History) error {
 	shown := time.Now()
-	entry := audit.Entry{By: c.who(), Role: audit.RoleCommand, Action: "events." + f.name(), Object: progress.Operation}
+	entry := audit.Entry{By: who(), Role: audit.RoleCommand, Action: "events." + f.name(), Object: progress.Operation}
 	if err := history.Trail.Note(ctx, entry); err != nil {
 		return err
 	}

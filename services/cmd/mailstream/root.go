@@ -64,7 +64,7 @@ func newRoot(p process) *cobra.Command {
 }
 
 // who says who gives the command, for the audit: the user of this host.
-func (c *command) who() string {
+func who() string {
 	name, host := "unknown", "unknown"
 	if u, err := user.Current(); err == nil {
 		name = u.Username

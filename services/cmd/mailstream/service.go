@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/pipeline"
 )
 
@@ -107,6 +108,7 @@ func (s service) exchange(ctx context.Context, method, path string, body *payloa
 	if body != nil {
 		req.Header.Set("Content-Type", body.media)
 	}
+	audit.SayFor(req, who(), audit.RoleCommand)
 	if s.token != "" {
 		req.Header.Set("Authorization", "Bearer "+s.token)
 	}

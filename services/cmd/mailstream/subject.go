@@ -55,7 +55,7 @@ out by analytics, or run it again. docs/erasure.md has the deadlines.`,
 			if !asJSON {
 				f.Progress = func(now subject.Forgotten) { fmt.Fprintln(c.stderr, progress(now)) }
 			}
-			entry := audit.Entry{By: c.who(), Role: audit.RoleCommand, Action: "person.forget", Note: f.Reason}
+			entry := audit.Entry{By: who(), Role: audit.RoleCommand, Action: "person.forget", Note: f.Reason}
 			if f.DryRun {
 				entry.Action = "person.count"
 			}
@@ -142,7 +142,7 @@ the same as JSON lines.`,
 			if err != nil {
 				return err
 			}
-			entry := audit.Entry{By: c.who(), Role: audit.RoleCommand, Action: "person.export"}
+			entry := audit.Entry{By: who(), Role: audit.RoleCommand, Action: "person.export"}
 			if err := pipeline.NotePeople(cmd.Context(), cfg, entry, address); err != nil {
 				return fmt.Errorf("subject-export: %w", err)
 			}

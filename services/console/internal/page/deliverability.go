@@ -120,7 +120,7 @@ func (s *Site) deliverability(v *visit) (view, error) {
 	parts.add(func(ctx context.Context) { rows, d.Cut, errs[2] = s.History.Breakdown(ctx, d.By, now, d.Filter) })
 	parts.add(func(ctx context.Context) { incidents, _, errs[3] = s.History.Incidents(ctx, now) })
 	parts.run(v.Context())
-	s.notice(v, "ClickHouse", cmp.Or(errs[:]...))
+	s.notice(v, partClickHouse, cmp.Or(errs[:]...))
 	for _, o := range rows {
 		b := breakdown{Value: o.Value, N: o.Tried()}
 		for _, name := range d.Shows {

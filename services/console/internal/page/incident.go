@@ -63,8 +63,8 @@ func (s *Site) incidents(v *visit) (view, error) {
 		known, d.Cut, sqlErr = s.History.Incidents(ctx, history.Span{From: d.Now.Add(-steps[0]), To: d.Now.Add(time.Hour)})
 	})
 	parts.run(v.Context())
-	s.notice(v, "The alerting service", cmp.Or(openErr, quietErr))
-	s.notice(v, "ClickHouse", sqlErr)
+	s.notice(v, partAlerting, cmp.Or(openErr, quietErr))
+	s.notice(v, partClickHouse, sqlErr)
 	d.Open = append(d.Open, open...)
 	for _, in := range known {
 		switch {
@@ -150,7 +150,7 @@ func (s *Site) incident(v *visit) (view, error) {
 	parts.add(func(ctx context.Context) { d.Replies, errs[1] = s.History.Replies(ctx, around, filter) })
 	parts.add(func(ctx context.Context) { d.Changed, errs[2] = s.History.Changed(ctx, around, filter) })
 	parts.run(v.Context())
-	s.notice(v, "ClickHouse", cmp.Or(errs[:]...))
+	s.notice(v, partClickHouse, cmp.Or(errs[:]...))
 	d.Plot = rolling(minutes, window, in.Threshold)
 	d.Plot.Marks = []PlotMark{{in.Since, "the incident began", in.ID}}
 	if !v.user.May(roleWhole) {
@@ -177,7 +177,7 @@ func (s *Site) findIncident(v *visit, id string, d *incidentData) error {
 		return nil
 	}
 	if refused, ok := errors.AsType[*peer.Refused](err); !ok || refused.Status != http.StatusNotFound {
-		s.notice(v, "The alerting service", err)
+		s.notice(v, partAlerting, err)
 	}
 	known, _, sqlErr := s.History.Incidents(v.Context(), history.Span{From: d.Now.Add(-400 * day), To: d.Now.Add(time.Hour)})
 	i := slices.IndexFunc(known, func(in history.Incident) bool { return in.ID == id })
@@ -213,17 +213,8 @@ func rolling(minutes []history.Minute, window time.Duration, threshold float64) 
 	return p
 }
 
-// change notes who does what, and then does it: what cannot be noted is not done.
-func (s *Site) change(v *visit, e Entry, do func() error) error {
-	e.By = v.user
-	if err := s.Trail.Note(v.Context(), e); err != nil {
-		return unnoted(err)
-	}
-	return do()
-}
-
 func unnoted(err error) error {
-	return fault{http.StatusServiceUnavailable, "This cannot be noted now", "Who looks at people and who changes what is written down first, and that does not work: " + err.Error() + ".", "Try again once Kafka is there; nothing was changed."}
+	return fault{http.StatusServiceUnavailable, "This cannot be noted now", "Who looks at people is written down first, and that does not work: " + err.Error() + ".", "Try again once Kafka is there; nothing was changed."}
 }
 
 const textBytesMax = 1_000 // of a note or a comment
@@ -248,9 +239,7 @@ func (s *Site) say(v *visit, call, done string) (view, error) {
 		return view{}, err
 	}
 	path := "/incidents/" + url.PathEscape(id)
-	err = s.change(v, Entry{Action: "incident." + call, Object: id, Note: text}, func() error {
-		return s.Alerting.Send(v.Context(), http.MethodPost, "/v1"+path+"/"+call, map[string]string{"by": v.user.Name, "note": text}, nil)
-	})
+	err = s.Alerting.Send(v.Context(), http.MethodPost, "/v1"+path+"/"+call, map[string]string{"by": v.user.Name, "note": text}, nil)
 	return view{goTo: path + "?done=" + done}, err
 }
 
@@ -281,16 +270,12 @@ func (s *Site) silence(v *visit) (view, error) {
 		return 1
 	})
 	body := map[string]any{"matchers": matchers, "until": d.Now.Add(length), "by": v.user.Name, "comment": text}
-	err = s.change(v, Entry{Action: "silence.add", Object: id, Note: text}, func() error {
-		return s.Alerting.Send(v.Context(), http.MethodPost, "/v1/silences", body, nil)
-	})
+	err = s.Alerting.Send(v.Context(), http.MethodPost, "/v1/silences", body, nil)
 	return view{goTo: "/incidents/" + url.PathEscape(id) + "?done=silenced"}, err
 }
 
 func (s *Site) endSilence(v *visit) (view, error) {
 	id := v.PathValue("id")
-	err := s.change(v, Entry{Action: "silence.end", Object: id}, func() error {
-		return s.Alerting.Send(v.Context(), http.MethodDelete, "/v1/silences/"+url.PathEscape(id), nil, nil)
-	})
+	err := s.Alerting.Send(v.Context(), http.MethodDelete, "/v1/silences/"+url.PathEscape(id)+"?by="+url.QueryEscape(v.user.Name), nil, nil)
 	return view{goTo: "/incidents?done=ended"}, err
 }

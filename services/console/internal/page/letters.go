@@ -73,8 +73,8 @@ func (s *Site) letters(v *visit, source string) lettersData {
 		})
 	}
 	parts.run(v.Context())
-	d.Known = !s.notice(v, "ClickHouse", groupsErr)
-	s.notice(v, "The analytics service", operateErrs)
+	d.Known = !s.notice(v, partClickHouse, groupsErr)
+	s.notice(v, partAnalytics, operateErrs)
 	d.Groups = append(d.Groups, groups...)
 	d.Operations = append(d.Operations, answer.Operations[:min(len(answer.Operations), operationsShown)]...)
 	for i := range d.Groups {
@@ -131,18 +131,14 @@ func (s *Site) operate(v *visit, kind, done string) (view, error) {
 		return view{name: "deadletters", title: "Dead letters", data: d}, nil
 	}
 	var op schemas.Operation
-	err = s.change(v, Entry{Action: "dead_letters." + kind, Object: service + "/" + reason, Note: note}, func() error {
-		return s.Analytics.Send(v.Context(), http.MethodPost, path, body, &op)
-	})
+	err = s.Analytics.Send(v.Context(), http.MethodPost, path, body, &op)
 	return view{goTo: "/dead-letters?done=" + done, data: op}, err
 }
 
 // stopOperation has whoever does an operation stop.
 func (s *Site) stopOperation(v *visit) (view, error) {
 	id := v.PathValue("id")
-	err := s.change(v, Entry{Action: "dead_letters.stop", Object: id}, func() error {
-		body := map[string]any{"by": cmp.Or(v.user.Name, "console")}
-		return s.Analytics.Send(v.Context(), http.MethodPost, "/v1/dead-letters/operations/"+url.PathEscape(id)+"/stop", body, nil)
-	})
+	body := map[string]any{"by": cmp.Or(v.user.Name, "console")}
+	err := s.Analytics.Send(v.Context(), http.MethodPost, "/v1/dead-letters/operations/"+url.PathEscape(id)+"/stop", body, nil)
 	return view{goTo: "/dead-letters?done=stopped"}, err
 }

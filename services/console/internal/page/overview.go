@@ -11,6 +11,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/console/internal/history"
+	"github.com/mailstream/mailstream/services/console/internal/peer"
 )
 
 const day = 24 * time.Hour
@@ -24,10 +25,17 @@ type overviewData struct {
 	Rates       []rateTile         `json:"rates"`
 	Incidents   []history.Incident `json:"incidents"`
 	DeadLetters uint64             `json:"dead_letters"`
-	LagSeconds  *float64           `json:"suppression_lag_seconds,omitempty"`
-	Webhooks    string             `json:"-"`
-	Known       bool               `json:"-"` // ClickHouse answered
+	// Waiting are the records in Kafka that analytics has not stored yet: what the other
+	// numbers lack. It is no lateness, which is how long providers take.
+	Waiting    *int64   `json:"kafka_lag_records,omitempty"`
+	LagSeconds *float64 `json:"suppression_lag_seconds,omitempty"`
+	Webhooks   string   `json:"-"`
+	Known      bool     `json:"-"` // ClickHouse answered
 }
+
+// waitingMax is the Kafka lag from which on a person should look: more than one batch of
+// analytics.
+const waitingMax = 100_000
 
 // look is something that needs a look, and where.
 type look struct {
@@ -42,6 +50,7 @@ type sourceRow struct {
 	LastHour uint64    `json:"last_hour"`
 	Day      Spark     `json:"hours"`
 	Outcomes outcomes  `json:"outcomes"`
+	Account  *balance  `json:"balance_of_ingress,omitempty"` // nil: not known here
 }
 
 // outcomes are counts of one day.
@@ -109,7 +118,8 @@ func (s *Site) overview(v *visit) (view, error) {
 		letters                        []history.Letters
 		open                           []history.Incident
 		countsErr, seenErr, lettersErr error
-		openErr, listErr               error
+		openErr, listErr, waitingErr   error
+		waiting                        struct{ Records int64 }
 		lag                            struct {
 			LagMS float64 `json:"lag_ms"`
 		}
@@ -122,14 +132,25 @@ func (s *Site) overview(v *visit) (view, error) {
 	parts.add(func(ctx context.Context) { letters, _, lettersErr = s.History.DeadLetters(ctx, "") })
 	parts.add(func(ctx context.Context) { open, openErr = s.open(ctx) })
 	parts.add(func(ctx context.Context) { listErr = s.Suppression.Get(ctx, "/v1/suppressions?limit=1", &lag) })
-	parts.run(v.Context())
-	d.Known = !s.notice(v, "ClickHouse", countsErr)
-	s.notice(v, "ClickHouse", cmp.Or(seenErr, lettersErr))
-	if s.notice(v, "The alerting service", openErr) {
-		open, _, openErr = s.History.Incidents(v.Context(), history.Span{From: now, To: now.Add(time.Hour)})
-		s.notice(v, "ClickHouse", openErr)
+	var balances map[string]peer.Balance
+	var balanceErr error
+	if s.Ingress.Configured() {
+		parts.add(func(ctx context.Context) { balances, balanceErr = s.Ingress.Balances(ctx, s.providers()) })
 	}
-	if !s.notice(v, "The suppression service", listErr) {
+	if s.Analytics.Configured() {
+		parts.add(func(ctx context.Context) { waitingErr = s.Analytics.Get(ctx, "/v1/lag", &waiting) })
+	}
+	parts.run(v.Context())
+	if !s.notice(v, partAnalytics, waitingErr) && s.Analytics.Configured() {
+		d.Waiting = &waiting.Records
+	}
+	d.Known = !s.notice(v, partClickHouse, countsErr)
+	s.notice(v, partClickHouse, cmp.Or(seenErr, lettersErr))
+	if s.notice(v, partAlerting, openErr) {
+		open, _, openErr = s.History.Incidents(v.Context(), history.Span{From: now, To: now.Add(time.Hour)})
+		s.notice(v, partClickHouse, openErr)
+	}
+	if !s.notice(v, partSuppression, listErr) {
 		seconds := lag.LagMS / 1000
 		d.LagSeconds = &seconds
 	}
@@ -138,9 +159,24 @@ func (s *Site) overview(v *visit) (view, error) {
 	}
 	d.Incidents = append(d.Incidents, open...)
 	d.Sources = s.rowsOf(counts, seen, now)
+	s.notice(v, partIngress, balanceErr)
+	for i := range d.Sources {
+		if b, ok := balances[d.Sources[i].Name]; ok {
+			d.Sources[i].Account = &balance{b}
+		}
+	}
 	d.Rates = tiles(counts, now)
 	d.judge(len(v.notices) > 0)
 	return view{name: "overview", title: "Overview", data: d}, nil
+}
+
+// providers are those of the configured sources.
+func (s *Site) providers() map[string]string {
+	of := map[string]string{}
+	for _, one := range s.World.Sources {
+		of[one.Name] = one.Provider
+	}
+	return of
 }
 
 // parallel runs the parts of a page beside each other.
@@ -289,6 +325,9 @@ func (d *overviewData) judge(blind bool) {
 			d.Look = append(d.Look, look{"The rate of " + t.Name + " mail is worse than usual", "/deliverability?show=" + t.Name})
 		}
 	}
+	if d.Waiting != nil && *d.Waiting > waitingMax {
+		d.Look = append(d.Look, look{thousands(uint64(*d.Waiting)) + " records wait in Kafka to be stored: the numbers here are older than they look", "/"})
+	}
 	if d.DeadLetters > 0 {
 		d.Look = append(d.Look, look{thousands(d.DeadLetters) + " dead letters wait", "/dead-letters"})
 	}
@@ -327,7 +366,7 @@ func (s *Site) source(v *visit) (view, error) {
 	parts.add(func(ctx context.Context) { d.Arrivals, arrivalErr = s.History.Arrivals(ctx, name, span) })
 	parts.add(func(ctx context.Context) { d.Letters, _, lettersErr = s.History.DeadLetters(ctx, name) })
 	parts.run(v.Context())
-	s.notice(v, "ClickHouse", cmp.Or(countsErr, seenErr, arrivalErr, lettersErr))
+	s.notice(v, partClickHouse, cmp.Or(countsErr, seenErr, arrivalErr, lettersErr))
 	rows := s.rowsOf(counts, seen, now)
 	i := slices.IndexFunc(rows, func(r sourceRow) bool { return r.Name == name })
 	if i < 0 && (countsErr != nil || seenErr != nil) {
@@ -341,9 +380,9 @@ func (s *Site) source(v *visit) (view, error) {
 		d.Duplicates += a.Repeats()
 	}
 	d.Plot = byHour(counts, name, now)
-	b, err := s.Ingress.Balance(v.Context(), name, d.Provider)
-	if !s.notice(v, "The ingress", err) {
-		d.Balance = &balance{b}
+	balances, err := s.Ingress.Balances(v.Context(), map[string]string{name: d.Provider})
+	if !s.notice(v, partIngress, err) {
+		d.Balance = &balance{balances[name]}
 	}
 	return view{name: "source", title: name, data: d}, nil
 }

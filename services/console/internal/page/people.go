@@ -131,7 +131,7 @@ func (s *Site) story(v *visit, d personData, of history.Selection) personData {
 		incidents                  []history.Incident
 	)
 	d.Events, d.Cut, err = s.History.Events(v.Context(), of)
-	d.Known = !s.notice(v, "ClickHouse", err)
+	d.Known = !s.notice(v, partClickHouse, err)
 	if d.Hash == "" && len(d.Events) > 0 {
 		d.Hash = d.Events[0].RecipientHash
 	}
@@ -144,7 +144,7 @@ func (s *Site) story(v *visit, d personData, of history.Selection) personData {
 		parts.add(func(ctx context.Context) { incidents, _, incidentsErr = s.History.Incidents(ctx, span) })
 	}
 	parts.run(v.Context())
-	s.notice(v, "ClickHouse", cmp.Or(listErr, incidentsErr))
+	s.notice(v, partClickHouse, cmp.Or(listErr, incidentsErr))
 	for i := range d.Events {
 		e := &d.Events[i]
 		if e.Type == "bounced" || e.Type == "blocked" || e.Type == "delivered" {

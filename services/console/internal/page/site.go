@@ -10,11 +10,10 @@ import (
 	"context"
 	"embed"
 	"html/template"
-	"io/fs"
 	"net/http"
-	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/services/console/internal/auth"
@@ -68,17 +67,18 @@ type World struct {
 	Webhooks string   // the base URL of the ingress
 }
 
-// Trail keeps who looked at whom and who changed what.
+// Trail keeps who looked at whom. Who changed what is kept by the service that makes the
+// change, for whoever asks.
 type Trail interface {
 	// Note keeps an entry for good before it returns.
 	Note(ctx context.Context, e Entry) error
 }
 
-// Entry is one look-up of a person or one change.
+// Entry is one look-up of a person.
 type Entry struct {
 	By     auth.User
 	Action string // such as person.view
-	Object string // a recipient hash, an incident, a silence; no address
+	Object string // a recipient hash, a message; no address
 	Note   string
 }
 
@@ -96,27 +96,31 @@ type Options struct {
 	Hash func(address string) (string, error)
 	Now  func() time.Time
 	Log  *zap.Logger
+	// Registry takes the numbers of the pages.
+	Registry prometheus.Registerer
 }
 
 // Site serves the pages.
 type Site struct {
 	Options
 	templates map[string]*template.Template
+	metrics   *metrics
+	trying    chan struct{} // has a value while rules are tried on the past
 }
 
 // New returns the handler of all pages.
 func New(opt Options) (http.Handler, error) {
-	s := &Site{Options: opt}
+	s := &Site{Options: opt, trying: make(chan struct{}, 1), metrics: newMetrics(opt.Registry)}
 	var err error
 	if s.templates, err = parse(); err != nil {
 		return nil, err
 	}
-	static, err := fs.Sub(staticFiles, "static")
+	static, err := newAssets()
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /static/", cached(http.StripPrefix("/static/", http.FileServerFS(static))))
+	mux.Handle("GET /static/", http.StripPrefix("/static/", static))
 	mux.HandleFunc("GET /login", s.loginForm)
 	mux.HandleFunc("POST /login", s.login)
 	mux.HandleFunc("POST /logout", s.logout)
@@ -130,7 +134,11 @@ func New(opt Options) (http.Handler, error) {
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, fault{http.StatusForbidden, "This form came from another site", "The browser says that another site sent it, so nothing was changed.", "Open the page here and try it from there. Behind a proxy, the proxy must pass on the Host header."})
 	}))
-	return headers(guard.Handler(mux)), nil
+	all, err := packed(guard.Handler(mux))
+	if err != nil {
+		return nil, err
+	}
+	return headers(all), nil
 }
 
 // route is a page or a form, and the role it needs.
@@ -165,7 +173,7 @@ func (s *Site) routes() map[string]route {
 		"POST /incidents/{id}/notes":              {auth.Operator, s.note},
 		"POST /incidents/{id}/silence":            {auth.Operator, s.silence},
 		"POST /silences/{id}/end":                 {auth.Operator, s.endSilence},
-		"POST /rules/backtest":                    {auth.Viewer, s.backtest},
+		"POST /rules/backtest":                    {auth.Operator, s.backtest},
 		"POST /dead-letters/redrive":              {auth.Operator, s.redrive},
 		"POST /dead-letters/operations/{id}/stop": {auth.Operator, s.stopOperation},
 		"POST /dead-letters/discard":              {auth.Admin, s.discard},
@@ -188,18 +196,6 @@ func headers(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
 		h.Set("Cache-Control", "no-store")
-		next.ServeHTTP(w, r)
-	})
-}
-
-// cached lets browsers keep what is embedded for an hour.
-func cached(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/") {
-			http.NotFound(w, r)
-			return
-		}
-		w.Header().Set("Cache-Control", "public, max-age=3600")
 		next.ServeHTTP(w, r)
 	})
 }

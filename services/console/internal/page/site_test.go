@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -24,6 +25,7 @@ import (
 	"github.com/mailstream/mailstream/services/console/internal/auth"
 	"github.com/mailstream/mailstream/services/console/internal/history"
 	"github.com/mailstream/mailstream/services/console/internal/peer"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
@@ -35,10 +37,13 @@ type desk struct {
 	now     time.Time
 
 	mu      sync.Mutex
-	calls   []string // method and path of what was asked; guarded by mu
-	notes   []Entry  // guarded by mu
-	answer  int      // of the services, 0 for 200
-	noTrail bool     // Kafka is away
+	calls   []string    // method and path of what was asked; guarded by mu
+	notes   []Entry     // guarded by mu
+	answer  int         // of the services, 0 for 200
+	noTrail bool        // Kafka is away
+	who     audit.Entry // for whom the services were asked last; guarded by mu
+
+	backtest Backtest
 }
 
 // Note keeps an entry.
@@ -70,6 +75,7 @@ func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.mu.Lock()
 	d.calls = append(d.calls, r.Method+" "+r.URL.Path)
 	status := d.answer
+	d.who = audit.By(r, "")
 	d.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
 	if r.URL.Query().Has("cursor") { // none is of a service
@@ -86,7 +92,7 @@ const tokenOf = "-token-of-the-tests" // behind the name of the role
 
 func newDesk(tb testing.TB) *desk {
 	tb.Helper()
-	d := &desk{now: time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC)}
+	d := &desk{now: time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC), backtest: func(context.Context, time.Time, time.Time) ([]Trial, error) { return nil, nil }}
 	services := httptest.NewServer(d)
 	tb.Cleanup(services.Close)
 	reached := peer.Config{URL: services.URL, Token: config.Literal("secret-of-the-services")}
@@ -107,7 +113,7 @@ func newDesk(tb testing.TB) *desk {
 	}
 	options := Options{
 		Gate: gate, History: history.New(db, false), Suppression: peer.New("suppression", reached), Alerting: peer.New("alerting", reached), Analytics: peer.New("analytics", reached), Ingress: peer.NewMetrics(""),
-		World: World{Sources: []Source{{"shop", "sendgrid"}}}, Trail: d, Now: func() time.Time { return d.now }, Log: zap.NewNop(),
+		World: World{Sources: []Source{{"shop", "sendgrid"}}, Backtest: func(ctx context.Context, from, to time.Time) ([]Trial, error) { return d.backtest(ctx, from, to) }}, Trail: d, Now: func() time.Time { return d.now }, Log: zap.NewNop(), Registry: prometheus.NewRegistry(),
 		Hash: func(address string) (string, error) {
 			if !strings.Contains(address, "@") {
 				return "", errors.New("no address")
@@ -287,14 +293,13 @@ func TestPages_WithoutClickHouseAnswer200(t *testing.T) {
 	}
 }
 
-// TestChanges_AreNotDoneWithoutTheirNote has Kafka away.
-func TestChanges_AreNotDoneWithoutTheirNote(t *testing.T) {
+// TestLooks_AreRefusedWithoutTheirNote has Kafka away.
+func TestLooks_AreRefusedWithoutTheirNote(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	d.noTrail = true
 	for _, r := range []*http.Request{
-		form("/suppressions/check", "address", "ana@example.com"), form("/suppressions/add", "address", "ana@example.com"), form("/suppressions/lift", "address", "ana@example.com", "note", "x"),
-		form("/incidents/inc-1/ack"), form("/incidents/inc-1/notes", "note", "x"), form("/silences/sil-1/end"), upload(t, "address\nana@example.com\n"),
+		form("/suppressions/check", "address", "ana@example.com"),
 		httptest.NewRequest(http.MethodGet, "/people/"+strings.Repeat("a1", 16), nil), httptest.NewRequest(http.MethodGet, "/messages/shop/1", nil), httptest.NewRequest(http.MethodGet, "/suppressions/export", nil),
 	} {
 		if w := d.ask(r, "admin"); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "cannot be noted now") {
@@ -306,29 +311,108 @@ func TestChanges_AreNotDoneWithoutTheirNote(t *testing.T) {
 	}
 }
 
-// TestChanges_AreNotedWithTheirAuthor looks at what is kept of each.
-func TestChanges_AreNotedWithTheirAuthor(t *testing.T) {
+// TestChanges_AreMadeInTheNameOfTheirAuthor has each change reach its service once, with
+// who wants it: the service writes that down, the console nothing beside it.
+func TestChanges_AreMadeInTheNameOfTheirAuthor(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
+	letters := []string{"service", "ingress", "reason", "no_type", "note", "x"}
 	for _, tc := range []struct {
-		r            *http.Request
-		action, call string
+		r    *http.Request
+		call string
 	}{
-		{form("/suppressions/add", "address", "ana@example.com", "note", "x"), "suppression.add", "PUT /v1/suppressions"},
-		{form("/suppressions/lift", "address", "ana@example.com", "note", "x"), "suppression.lift", "POST /v1/suppressions/remove"},
-		{form("/incidents/inc-1/ack", "note", "x"), "incident.ack", "POST /v1/incidents/inc-1/ack"},
-		{form("/incidents/inc-1/notes", "note", "x"), "incident.notes", "POST /v1/incidents/inc-1/notes"},
-		{form("/silences/sil-1/end"), "silence.end", "DELETE /v1/silences/sil-1"},
+		{form("/suppressions/add", "address", "ana@example.com", "note", "x"), "PUT /v1/suppressions"},
+		{form("/suppressions/lift", "address", "ana@example.com", "note", "x"), "POST /v1/suppressions/remove"},
+		{form("/incidents/inc-1/ack", "note", "x"), "POST /v1/incidents/inc-1/ack"},
+		{form("/incidents/inc-1/notes", "note", "x"), "POST /v1/incidents/inc-1/notes"},
+		{form("/silences/sil-1/end"), "DELETE /v1/silences/sil-1"},
+		{form("/dead-letters/redrive", letters...), "POST /v1/dead-letters/redrive"},
+		{form("/dead-letters/discard", letters...), "POST /v1/dead-letters/discard"},
+		{form("/dead-letters/operations/op-1/stop"), "POST /v1/dead-letters/operations/op-1/stop"},
 	} {
 		before := len(d.changed())
-		if w := d.ask(tc.r, "operator"); w.Code != http.StatusSeeOther {
+		if w := d.ask(tc.r, "admin"); w.Code != http.StatusSeeOther {
 			t.Errorf("%s is answered %d: %s", tc.r.URL, w.Code, w.Body)
 			continue
 		}
-		last := d.notes[len(d.notes)-1]
-		if calls := d.changed()[before:]; len(calls) != 1 || calls[0] != tc.call || last.Action != tc.action || last.By.Name != "operator" || strings.Contains(last.Object, "@") {
-			t.Errorf("%s: calls %v, note %+v", tc.r.URL, calls, last)
+		if calls := d.changed()[before:]; len(calls) != 1 || calls[0] != tc.call || d.who != (audit.Entry{By: "admin", Role: "admin"}) {
+			t.Errorf("%s: calls %v, for %+v", tc.r.URL, calls, d.who)
 		}
+	}
+	if len(d.notes) > 0 {
+		t.Errorf("the console noted %+v", d.notes)
+	}
+}
+
+// TestBacktest_EndsAtItsLimits has a page say which limit was reached and what to do; a
+// viewer cannot start one, and one runs at a time.
+func TestBacktest_EndsAtItsLimits(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		err    error
+		status int
+		says   string
+	}{
+		"limit": {&LimitError{"the history has more than 50000 keys"}, 422, "The history has more than 50000 keys."},
+		"time":  {fmt.Errorf("play: %w", context.DeadlineExceeded), 422, "longer than 1m0s"},
+		"away":  {errors.New("clickhouse is away"), 503, "cannot be answered now"},
+	} {
+		d := newDesk(t)
+		running, end := make(chan struct{}), make(chan struct{})
+		d.backtest = func(context.Context, time.Time, time.Time) ([]Trial, error) {
+			close(running)
+			<-end
+			return nil, tc.err
+		}
+		if w := d.ask(form("/rules/backtest"), "viewer"); w.Code != http.StatusForbidden {
+			t.Errorf("a viewer is answered %d", w.Code)
+		}
+		done := make(chan *httptest.ResponseRecorder)
+		go func() { done <- d.ask(form("/rules/backtest"), "operator") }()
+		<-running
+		if w := d.ask(form("/rules/backtest"), "operator"); w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "tried already") {
+			t.Errorf("%s: a second one is answered %d", name, w.Code)
+		}
+		close(end)
+		if w := <-done; w.Code != tc.status || !strings.Contains(w.Body.String(), tc.says) {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+}
+
+// TestStatic_IsPackedAndKept asks for each embedded file, and for it once more.
+func TestStatic_IsPackedAndKept(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for _, name := range []string{"console.css", "console.js", "htmx.js", "uplot.js"} {
+		r := httptest.NewRequest(http.MethodGet, "/static/"+name, nil)
+		r.Header.Set("Accept-Encoding", "gzip")
+		w := d.ask(r, "")
+		plain, err := staticFiles.ReadFile("static/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z, err := gzip.NewReader(w.Body)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if text, err := io.ReadAll(z); err != nil || !bytes.Equal(text, plain) {
+			t.Errorf("%s is not what is embedded: %v", name, err)
+		}
+		h := w.Header()
+		if h.Get("Content-Encoding") != "gzip" || !strings.Contains(strings.Join(h.Values("Vary"), ","), "Accept-Encoding") || h.Get("ETag") == "" || !strings.Contains(h.Get("Cache-Control"), "max-age") {
+			t.Errorf("%s is sent with %v", name, h)
+		}
+		again := httptest.NewRequest(http.MethodGet, "/static/"+name, nil)
+		again.Header.Set("If-None-Match", h.Get("ETag"))
+		if w := d.ask(again, ""); w.Code != http.StatusNotModified || w.Body.Len() > 0 {
+			t.Errorf("%s asked for once more: %d", name, w.Code)
+		}
+	}
+	r := httptest.NewRequest(http.MethodGet, "/login", nil)
+	r.Header.Set("Accept-Encoding", "gzip")
+	if w := d.ask(r, ""); w.Header().Get("Content-Encoding") != "gzip" || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("a page is sent with %v", w.Header())
 	}
 }
 
@@ -383,10 +467,11 @@ func TestStatic_ScriptsAreSmall(t *testing.T) {
 	}
 }
 
-// TestTemplates_HaveNoScriptOrStyleOfTheirOwn is what lets the policy forbid them.
+// TestTemplates_HaveNoScriptOrStyleOfTheirOwn is what lets the policy forbid them. A
+// filter of a trigger is a script, too.
 func TestTemplates_HaveNoScriptOrStyleOfTheirOwn(t *testing.T) {
 	t.Parallel()
-	inline := regexp.MustCompile(`<style|\sstyle=|\son[a-z]+=|<script>|javascript:`)
+	inline := regexp.MustCompile(`hx-trigger="[^"]*\[|hx-on|<style|\sstyle=|\son[a-z]+=|<script>|javascript:`)
 	entries, err := templateFiles.ReadDir("templates")
 	if err != nil {
 		t.Fatal(err)

@@ -103,8 +103,8 @@ func (s *Site) listed(v *visit, q url.Values) (suppressionsData, error) {
 	if refused, ok := errors.AsType[*peer.Refused](listErr); ok && refused.Status == http.StatusBadRequest && ask.Has("cursor") {
 		return d, badInput("There is no such page of the list.", "Begin with the first one.")
 	}
-	s.notice(v, "The suppression service", listErr)
-	s.notice(v, "ClickHouse", totalsErr)
+	s.notice(v, partSuppression, listErr)
+	s.notice(v, partClickHouse, totalsErr)
 	d.Rows, d.Next = append(d.Rows, answer.Suppressions...), answer.Next
 	s.veil(v, d.Rows)
 	return d, nil
@@ -165,7 +165,7 @@ func (s *Site) checkAddress(v *visit) (view, error) {
 }
 
 func (s *Site) addSuppression(v *visit) (view, error) {
-	address, hash, err := s.address(v)
+	address, _, err := s.address(v)
 	if err != nil {
 		return view{}, err
 	}
@@ -174,9 +174,7 @@ func (s *Site) addSuppression(v *visit) (view, error) {
 		return view{}, err
 	}
 	body := map[string]any{"address": address, "reason": "manual", "note": signed(note, v)}
-	err = s.change(v, Entry{Action: "suppression.add", Object: hash, Note: note}, func() error {
-		return s.Suppression.Send(v.Context(), http.MethodPut, "/v1/suppressions", body, nil)
-	})
+	err = s.Suppression.Send(v.Context(), http.MethodPut, "/v1/suppressions", body, nil)
 	return view{goTo: "/suppressions?done=added"}, err
 }
 
@@ -186,7 +184,7 @@ func signed(note string, v *visit) string {
 }
 
 func (s *Site) liftSuppression(v *visit) (view, error) {
-	address, hash, err := s.address(v)
+	address, _, err := s.address(v)
 	if err != nil {
 		return view{}, err
 	}
@@ -198,9 +196,7 @@ func (s *Site) liftSuppression(v *visit) (view, error) {
 		return view{}, badInput("A lift needs a note: why may this address be mailed again?", "Write why; nothing was changed.")
 	}
 	body := map[string]any{"address": address, "note": signed(note, v), "consent": v.PostForm.Get("consent") == "yes"}
-	err = s.change(v, Entry{Action: "suppression.lift", Object: hash, Note: note}, func() error {
-		return s.Suppression.Send(v.Context(), http.MethodPost, "/v1/suppressions/remove", body, nil)
-	})
+	err = s.Suppression.Send(v.Context(), http.MethodPost, "/v1/suppressions/remove", body, nil)
 	return view{goTo: "/suppressions?done=lifted"}, err
 }
 
@@ -220,9 +216,7 @@ func (s *Site) importSuppressions(v *visit) (view, error) {
 	}
 	d := imported{DryRun: v.PostFormValue("dry_run") == "true"}
 	path := fmt.Sprintf("/v1/suppressions/import?dry_run=%t", d.DryRun)
-	err = s.change(v, Entry{Action: "suppression.import", Note: fmt.Sprintf("%d bytes, dry run %t", len(text), d.DryRun)}, func() error {
-		return s.Suppression.Deliver(v.Context(), path, peer.Body{Text: bytes.NewReader(text), File: true, Looks: d.DryRun}, &d)
-	})
+	err = s.Suppression.Deliver(v.Context(), path, peer.Body{Text: bytes.NewReader(text), File: true, Looks: d.DryRun}, &d)
 	if err != nil {
 		return view{}, err
 	}

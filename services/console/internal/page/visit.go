@@ -2,6 +2,7 @@ package page
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mailstream/mailstream/services/console/internal/auth"
 	"github.com/mailstream/mailstream/services/console/internal/peer"
@@ -67,13 +69,16 @@ func badInput(detail, next string) fault {
 
 // visit lets those with a role in, loads the page and shows it.
 func (s *Site) visit(needs auth.Role, load func(*visit) (view, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+	return func(to http.ResponseWriter, r *http.Request) {
+		w := &answer{ResponseWriter: to, status: http.StatusOK}
+		began := time.Now()
+		defer func() { s.metrics.answered(w.status, time.Since(began)) }()
 		user, err := s.Gate.User(r)
 		if err != nil {
 			s.turnAway(w, r, err)
 			return
 		}
-		v := &visit{Request: r, user: user}
+		v := &visit{Request: r.WithContext(peer.For(r.Context(), cmp.Or(user.Name, "console"), user.Role.String())), user: user}
 		if !user.May(needs) {
 			s.fail(w, r, fault{http.StatusForbidden, "Your role does not reach here", fmt.Sprintf("This needs the role %s; you are %s.", needs, user.Role), "Ask an admin of the console for the role."})
 			return
@@ -90,6 +95,21 @@ func (s *Site) visit(needs auth.Role, load func(*visit) (view, error)) http.Hand
 		s.show(w, v, shown)
 	}
 }
+
+// answer remembers the status of what is answered.
+type answer struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader sends the status.
+func (a *answer) WriteHeader(status int) {
+	a.status = status
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController, which MaxBytesReader and others use.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // parse reads query and form, each bounded.
 func (v *visit) parse(w http.ResponseWriter) error {
@@ -145,12 +165,13 @@ func (s *Site) notice(v *visit, what string, err error) bool {
 	if err == nil {
 		return false
 	}
+	s.metrics.missing.WithLabelValues(partLabel(what)).Inc()
 	why := "it does not answer"
 	refused, isRefusal := errors.AsType[*peer.Refused](err)
 	switch {
 	case isRefusal:
 		why = strings.TrimSuffix(strings.TrimSpace(refused.Title+": "+refused.Detail), ":")
-	case strings.Contains(what, "ClickHouse") && fate.Of(err) == fate.Halt:
+	case what == partClickHouse && fate.Of(err) == fate.Halt:
 		why = "it does not let the console in: check console.clickhouse"
 	}
 	s.Log.Warn("part of a page is missing", telemetry.Name(what), telemetry.Err(err))

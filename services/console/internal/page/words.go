@@ -122,8 +122,8 @@ func decimal(v float64) string {
 	return strconv.FormatFloat(math.Round(v*100)/100, 'f', -1, 64)
 }
 
-// share writes a part of one as percent.
-func share(v float64) string { return strconv.FormatFloat(v*100, 'f', 1, 64) + " %" }
+// share writes a part of one as percent. It keeps the sign with its number, by a space that does not break.
+func share(v float64) string { return strconv.FormatFloat(v*100, 'f', 1, 64) + "\u00a0%" }
 
 // when writes a moment so that a browser can show it in the viewer's zone.
 func when(t any) template.HTML {
@@ -219,11 +219,11 @@ func labelWords(labels map[string]string) string {
 // statusOf gives a state the class of its colour: good, bad, warn or none.
 func statusOf(state string) string {
 	switch state {
-	case "firing", "bounced", "blocked", "complained", "failed", "hard_bounce", "complaint", "critical":
+	case "firing", "bounced", "blocked", "complained", "failed", "cut", "hard_bounce", "complaint", "critical":
 		return "bad"
-	case "pending", "recovering", "deferred", "quiet", "unsubscribed", "warning", "waiting":
+	case "pending", "recovering", "deferred", "quiet", "unsubscribed", "warning", "waiting", "running", "stopped":
 		return "warn"
-	case "resolved", "delivered", "receiving", "ok", "opened", "clicked", "subscribed":
+	case "resolved", "delivered", "receiving", "ok", "opened", "clicked", "subscribed", "done":
 		return "good"
 	}
 	return "none"
@@ -273,7 +273,7 @@ func (r Rate) Interval() string {
 	n, p := float64(r.Of), r.Value()
 	middle, half := p+z*z/(2*n), z*math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
 	low, high := (middle-half)/(1+z*z/n), (middle+half)/(1+z*z/n)
-	return fmt.Sprintf("%.0f to %.0f %%", max(0, low)*100, min(1, high)*100)
+	return fmt.Sprintf("%.0f to %.0f\u00a0%%", max(0, low)*100, min(1, high)*100)
 }
 
 // MarshalJSON adds the rate itself.

@@ -56,12 +56,20 @@ type Drift struct {
 	Count uint64 `json:"count"`
 }
 
-// Balance returns the balance of a source of a provider.
-func (m *Metrics) Balance(ctx context.Context, source, provider string) (Balance, error) {
+// Balances returns the balance of each of the sources, given with its provider.
+func (m *Metrics) Balances(ctx context.Context, providers map[string]string) (map[string]Balance, error) {
 	families, err := m.read(ctx)
 	if err != nil {
-		return Balance{}, err
+		return nil, err
 	}
+	all := make(map[string]Balance, len(providers))
+	for source, provider := range providers {
+		all[source] = balanceOf(families, source, provider)
+	}
+	return all, nil
+}
+
+func balanceOf(families map[string]*dto.MetricFamily, source, provider string) Balance {
 	var b Balance
 	of := func(name, label, value string, each func(labels map[string]string, n uint64)) {
 		for _, metric := range families["mailstream_ingress_"+name].GetMetric() {
@@ -88,8 +96,11 @@ func (m *Metrics) Balance(ctx context.Context, source, provider string) (Balance
 	for _, metric := range families["process_start_time_seconds"].GetMetric() {
 		b.Since = time.Unix(int64(metric.GetGauge().GetValue()), 0).UTC()
 	}
-	return b, nil
+	return b
 }
+
+// Configured says whether there is a /metrics to read.
+func (m *Metrics) Configured() bool { return m.url != "" }
 
 func (m *Metrics) read(ctx context.Context) (map[string]*dto.MetricFamily, error) {
 	if m.url == "" {

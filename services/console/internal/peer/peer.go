@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
 
@@ -131,6 +132,15 @@ func (c *Client) read(answer []byte, into any) error {
 	return nil
 }
 
+// person is for whom calls are made.
+type person struct{ name, role string }
+
+// For returns a context whose calls say for whom they are made: the service that makes a
+// change writes that to the audit.
+func For(ctx context.Context, name, role string) context.Context {
+	return context.WithValue(ctx, person{}, person{name, role})
+}
+
 // Body is what a call sends.
 type Body struct {
 	Text io.Reader
@@ -166,6 +176,9 @@ func (c *Client) Pass(ctx context.Context, method, path string, body Body) ([]by
 		req.Header.Set("Content-Type", body.Kind)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.cfg.Token.Reveal())
+	if who, ok := ctx.Value(person{}).(person); ok {
+		audit.SayFor(req, who.name, who.role)
+	}
 	var connected atomic.Bool
 	req = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}))
 	resp, err := c.http.Do(req)
@@ -183,6 +196,8 @@ func (c *Client) Pass(ctx context.Context, method, path string, body Body) ([]by
 		return nil, fmt.Errorf("ask %s: %w", c.name, ErrLong)
 	case err != nil:
 		return nil, fmt.Errorf("ask %s: %w", c.name, silent)
+	case resp.StatusCode == http.StatusServiceUnavailable && silent != ErrAway && notAcknowledged(text):
+		return nil, fmt.Errorf("ask %s: %w", c.name, ErrUnsure)
 	case resp.StatusCode == http.StatusServiceUnavailable, resp.StatusCode == http.StatusBadGateway, resp.StatusCode == http.StatusGatewayTimeout:
 		return nil, fmt.Errorf("ask %s: %w", c.name, ErrAway)
 	case resp.StatusCode >= http.StatusMultipleChoices:
@@ -191,6 +206,12 @@ func (c *Client) Pass(ctx context.Context, method, path string, body Body) ([]by
 		return nil, fmt.Errorf("ask %s: %w", c.name, &Refused{resp.StatusCode, problem.Title, problem.Detail})
 	}
 	return text, nil
+}
+
+// notAcknowledged says whether a service wrote a change and does not know whether it is kept.
+func notAcknowledged(text []byte) bool {
+	var problem struct{ Title string }
+	return json.Unmarshal(text, &problem) == nil && problem.Title == "not_acknowledged"
 }
 
 // Deliver posts a body as it is and reads the JSON answer into into.

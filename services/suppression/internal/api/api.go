@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
@@ -108,8 +109,10 @@ type Options struct {
 	TokenWait time.Duration
 	// StaleAfter is the lag from which on an answer says that it is stale.
 	StaleAfter time.Duration
-	Metrics    *Metrics
-	Log        *zap.Logger
+	// Trail has who changed what, before it happens.
+	Trail   audit.Noter
+	Metrics *Metrics
+	Log     *zap.Logger
 }
 
 // API serves the paths. It answers 503 until Open.

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/servicetest"
 	"github.com/mailstream/mailstream/services/suppression/internal/api"
@@ -79,6 +80,21 @@ type fixture struct {
 	follower *follower
 	logs     *observer.ObservedLogs
 	hasher   *address.Hasher
+	trail    trail
+}
+
+// trail keeps what is noted, unless Kafka is away.
+type trail struct {
+	entries []audit.Entry
+	away    bool
+}
+
+func (t *trail) Note(_ context.Context, e audit.Entry) error {
+	if t.away {
+		return audit.ErrAway
+	}
+	t.entries = append(t.entries, e)
+	return nil
 }
 
 func newFixture(tb testing.TB) *fixture {
@@ -101,7 +117,7 @@ func newFixture(tb testing.TB) *fixture {
 		Key: hasher.Key, FormerKey: hasher.FormerKey, Transactional: []string{"transactional"},
 		MailboxProvider:      func(domain string) string { return map[string]string{"gmail.com": "google"}[domain] },
 		KnownMailboxProvider: func(name string) bool { return name == "google" },
-		TokenWait:            10 * time.Millisecond, StaleAfter: 30 * time.Second,
+		TokenWait:            10 * time.Millisecond, StaleAfter: 30 * time.Second, Trail: &f.trail,
 		Metrics: api.NewMetrics(prometheus.NewRegistry()), Log: zap.New(core),
 	})
 	f.api.Open(api.Backend{Reader: f.store, Writer: book, Follower: f.follower, Epoch: ledger.NewEpoch("topic")})
@@ -402,6 +418,47 @@ func TestAPI_NoAddressAndNoTokenInTheLog(t *testing.T) {
 	for _, private := range []string{"private", "confidential", "nonsense", token} {
 		if strings.Contains(text.String(), private) {
 			t.Errorf("%q is in the log:\n%s", private, text)
+		}
+	}
+}
+
+// TestChanges_AreNotedBeforeTheyAreMade makes each change as an application does, and as
+// the console does for a person; without the audit nothing is changed.
+func TestChanges_AreNotedBeforeTheyAreMade(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ method, path, body, action, note string }{
+		{"PUT", "/v1/suppressions", `{"address":"ana@example.com","note":"asked"}`, "suppression.add", "asked"},
+		{"POST", "/v1/suppressions/remove", `{"address":"bob@example.com","note":"a new mailbox"}`, "suppression.lift", "a new mailbox"},
+		{"POST", "/v1/suppressions/bulk", `{"action":"add","addresses":["ana@example.com","cy@example.com"],"note":"x"}`, "suppression.add", "2 addresses: x"},
+		{"POST", "/v1/suppressions/bulk", `{"action":"lift","addresses":["bob@example.com"],"note":"x"}`, "suppression.lift", "1 addresses: x"},
+		{"POST", "/v1/suppressions/lift", `{"reason":"manual","added_from":"2000-01-01T00:00:00Z","added_to":"2100-01-01T00:00:00Z","note":"x"}`, "suppression.lift", "1 addresses: x"},
+		{"POST", "/v1/suppressions/import?note=old", "address\nana@example.com\n", "suppression.import", "old"},
+	} {
+		f := newFixture(t)
+		f.ok("PUT", "/v1/suppressions", map[string]string{"address": "bob@example.com"}, nil)
+		f.trail.entries, f.trail.away = nil, true
+		written := len(f.topic.ends)
+		if w := f.do(tc.method, tc.path, tc.body); w.Code != 503 || !strings.Contains(w.Body.String(), "nothing was changed") || len(f.topic.ends) != written {
+			t.Errorf("%s %s without the audit: %d %s", tc.method, tc.path, w.Code, w.Body)
+		}
+		f.trail.away = false
+		if w := f.do(tc.method, tc.path, tc.body); w.Code != 200 {
+			t.Errorf("%s %s: %d %s", tc.method, tc.path, w.Code, w.Body)
+		}
+		r := httptest.NewRequest(tc.method, tc.path, strings.NewReader(tc.body))
+		audit.SayFor(r, "José", "operator")
+		if tc.path == "/v1/suppressions/lift" {
+			f.ok("PUT", "/v1/suppressions", map[string]string{"address": "bob@example.com"}, nil)
+			f.trail.entries = f.trail.entries[:1]
+		}
+		f.api.ServeHTTP(httptest.NewRecorder(), r)
+		if len(f.trail.entries) != 2 {
+			t.Errorf("%s %s: noted %+v", tc.method, tc.path, f.trail.entries)
+			continue
+		}
+		api, person := f.trail.entries[0], f.trail.entries[1]
+		if api.By != "api" || api.Role != audit.RoleAPI || api.Action != tc.action || api.Note != tc.note || person.By != "José" || person.Role != "operator" || strings.Contains(api.Object, "@") {
+			t.Errorf("%s %s: noted %+v and %+v", tc.method, tc.path, api, person)
 		}
 	}
 }

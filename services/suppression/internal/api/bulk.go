@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
@@ -90,13 +91,15 @@ func (a *API) bulk(w http.ResponseWriter, r *http.Request, b *Backend) {
 		}
 		apply = add.apply
 	}
-	a.applyAll(w, r, b, bulkChange{people: people, apply: apply, former: req.Action == "lift"})
+	action := map[string]string{"add": auditAdd, "lift": auditLift}[req.Action]
+	a.applyAll(w, r, b, bulkChange{people: people, apply: apply, former: req.Action == "lift", note: audit.Entry{Action: action, Note: req.Note}})
 }
 
 type bulkChange struct {
 	people []person
 	apply  func(cur schemas.Suppression, now time.Time) (schemas.Suppression, int, error)
 	former bool // what is under a former hash changes, too
+	note   audit.Entry
 }
 
 func (a *API) applyAll(w http.ResponseWriter, r *http.Request, b *Backend, c bulkChange) {
@@ -129,6 +132,9 @@ func (a *API) applyAll(w http.ResponseWriter, r *http.Request, b *Backend, c bul
 			edit.Key = who.former
 			edits = append(edits, edit)
 		}
+	}
+	if c.note.Note = fmt.Sprintf("%d addresses: %s", len(c.people), c.note.Note); !a.note(w, r, c.note) {
+		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), bulkTimeout)
 	defer cancel()

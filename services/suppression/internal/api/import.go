@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/listfile"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
@@ -90,6 +91,9 @@ func (a *API) importFile(w http.ResponseWriter, r *http.Request, b *Backend) {
 	}
 	if fault := noteFault(i.note); fault != "" {
 		refuse(w, fault)
+		return
+	}
+	if !i.answer.DryRun && !a.note(w, r, audit.Entry{Action: auditImport, Object: i.id, Note: i.note}) {
 		return
 	}
 	err = listfile.Read(http.MaxBytesReader(w, r.Body, importBytesMax), r.Header.Get("Content-Type"), i.take)

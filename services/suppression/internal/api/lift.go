@@ -10,6 +10,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
@@ -104,6 +105,9 @@ func (a *API) lift(w http.ResponseWriter, r *http.Request, b *Backend) {
 		return
 	}
 	if !req.DryRun && len(edits) > 0 {
+		if !a.note(w, r, audit.Entry{Action: auditLift, Object: string(req.Reason), Note: fmt.Sprintf("%d addresses: %s", len(edits), req.Note)}) {
+			return
+		}
 		if answer.Token, err = a.writeAll(ctx, b, edits); err != nil {
 			a.writeFailed(w, err)
 			return

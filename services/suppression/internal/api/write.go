@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
@@ -85,7 +86,7 @@ func (a *API) put(w http.ResponseWriter, r *http.Request, b *Backend) {
 		refuse(w, "expires is not in the future")
 	default:
 		add := addition{scope: scope, reason: reason, expires: expires, note: req.Note, id: newRequestID()}
-		a.edit(w, r, b, change{address: req.Address, apply: add.apply, adds: true})
+		a.edit(w, r, b, change{address: req.Address, apply: add.apply, adds: true, note: audit.Entry{Action: auditAdd, Note: req.Note}})
 	}
 }
 
@@ -107,7 +108,7 @@ func (a *API) remove(w http.ResponseWriter, r *http.Request, b *Backend) {
 		refuse(w, fmt.Sprintf("reason must be one of %v", list.Reasons()))
 	default:
 		lift := removal{scope: scope, reason: reason, note: req.Note, consent: req.Consent, id: newRequestID()}
-		a.edit(w, r, b, change{address: req.Address, apply: lift.apply, former: true})
+		a.edit(w, r, b, change{address: req.Address, apply: lift.apply, former: true, note: audit.Entry{Action: auditLift, Note: req.Note}})
 	}
 }
 
@@ -144,6 +145,7 @@ type change struct {
 	apply   func(cur schemas.Suppression, now time.Time) (next schemas.Suppression, changed int, err error)
 	former  bool // what is under a former hash changes, too
 	adds    bool // there may be one pattern more
+	note    audit.Entry
 }
 
 // edit makes c durable and answers with its token.
@@ -154,6 +156,10 @@ func (a *API) edit(w http.ResponseWriter, r *http.Request, b *Backend, c change)
 	}
 	if err != nil {
 		refuse(w, "address is "+err.Error())
+		return
+	}
+	c.note.Object = who.key.String()
+	if !a.note(w, r, c.note) {
 		return
 	}
 	var fault error

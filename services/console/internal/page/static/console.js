@@ -29,7 +29,7 @@
     const { data, names } = read(table);
     if (data[0].length < 2) return;
     const percent = figure.dataset.percent;
-    const text = (v) => (v == null ? "–" : percent ? (v * 100).toFixed(1) + " %" : v.toLocaleString());
+    const text = (v) => (v == null ? "–" : percent ? (v * 100).toFixed(1) + "\u00a0%" : v.toLocaleString());
     const dash = [undefined, [6, 5], [2, 4]];
     const series = names.map((name, i) => ({ label: name, stroke: colour("--s" + (i + 1)), width: 2, dash: dash[i], spanGaps: true, value: (_, v) => text(v), points: { show: data[i + 1].filter((v) => v != null).length < 40, size: 5 } }));
     const limit = Number(figure.dataset.threshold);
@@ -47,7 +47,7 @@
     if (figure.uplot) figure.uplot.destroy();
     box.textContent = "";
     const plot = new uPlot({ ...size(), series: [{ label: "at", value: (_, v) => (v == null ? "–" : zone.format(new Date(v * 1000))) }, ...series], axes: [{ ...axis, space: 90, incrs: [60, 120, 300, 600, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800, 2419200], values: (_, at, __, ___, step) => at.map((one) => moment(one, step)) }, { ...axis, size: 58, values: (_, vs) => vs.map(text) }],
-      scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } }, cursor: { drag: { x: true, y: false } } }, data, box);
+      scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } }, padding: [10, 30, 0, 0], cursor: { drag: { x: true, y: false } } }, data, box);
     figure.uplot = plot;
     new ResizeObserver(() => plot.setSize(size())).observe(figure);
   };
@@ -57,6 +57,11 @@
     for (const f of root.querySelectorAll("figure[data-plot]")) draw(f);
   };
   all(document);
+  // A page that nobody sees asks for nothing. (A filter in hx-trigger would need eval,
+  // which the policy forbids.)
+  document.addEventListener("htmx:before:request", (e) => {
+    if (document.hidden && e.target.closest?.("[data-refresh]")) e.preventDefault();
+  });
   document.addEventListener("htmx:after:swap", () => times(document));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => all(document));
 })();

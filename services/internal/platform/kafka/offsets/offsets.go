@@ -71,6 +71,40 @@ func (l *Lister) CommittedEnds(ctx context.Context, topics ...string) (map[kafka
 	})
 }
 
+// Behind returns how many records of the topics a group has not settled, of all its
+// members: those between its commits and the ends.
+func (l *Lister) Behind(ctx context.Context, group string, topics ...string) (records int64, err error) {
+	adm, err := l.admin()
+	if err != nil {
+		return 0, err
+	}
+	asked, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	settled, err := adm.FetchOffsetsForTopics(asked, group, topics...)
+	if err == nil {
+		err = settled.Error()
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read commits of %s: %w", group, kafka.Classify(err))
+	}
+	starts, err := l.Starts(ctx, topics...) // where there is no commit yet
+	if err != nil {
+		return 0, err
+	}
+	ends, err := l.CommittedEnds(ctx, topics...) // last: what is settled meanwhile is not behind
+	if err != nil {
+		return 0, err
+	}
+	for at, end := range ends {
+		next := starts[at]
+		if commit, ok := settled.Lookup(at.Topic, at.Partition); ok {
+			next = max(next, commit.At)
+		}
+		records += max(0, end-next)
+	}
+	return records, nil
+}
+
 // After returns, for every partition, the first offset whose record was written
 // at t or later, the end when there is none. No record written at t or later is
 // before it, whatever the order of the times.
