@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+
+	"github.com/mailstream/mailstream/services/internal/address"
 )
 
 // depthMax bounds encodings within encodings: a form inside JSON inside base64 is
@@ -26,17 +28,9 @@ type Finder struct {
 
 // NewFinder returns a finder of a canonical address.
 func NewFinder(canonical string) Finder {
-	spellings := []string{canonical}
-	local, domain, _ := strings.Cut(canonical, "@")
-	if i := strings.LastIndexByte(canonical, '@'); i >= 0 {
-		local, domain = canonical[:i], canonical[i+1:]
-	}
-	switch domain { // one mailbox
-	case "gmail.com":
-		spellings = append(spellings, local+"@googlemail.com")
-	case "googlemail.com":
-		spellings = append(spellings, local+"@gmail.com")
-	}
+	spellings := address.Spellings(canonical)
+	domain := address.Domain(canonical)
+	local := strings.TrimSuffix(canonical, "@"+domain)
 	if readable, err := idna.ToUnicode(domain); err == nil && readable != domain {
 		spellings = append(spellings, local+"@"+strings.ToLower(readable))
 	}

@@ -184,13 +184,6 @@ func NewHasher(pepper config.Secret) (*Hasher, error) {
 	return &Hasher{macs: sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, key)} }}}, nil
 }
 
-// Google delivers mail to a mailbox under both of its domains, so it is one
-// person's, whichever of them a provider reports.
-const (
-	gmail      = "@gmail.com"
-	googlemail = "@googlemail.com"
-)
-
 // Hash returns the first HashBytes of HMAC-SHA256(pepper, canonical) in hex. The
 // domains of one mailbox have one hash: googlemail.com hashes as gmail.com.
 func (h *Hasher) Hash(canonical string) string {
@@ -200,10 +193,7 @@ func (h *Hasher) Hash(canonical string) string {
 
 // Key is Hash before hex.
 func (h *Hasher) Key(canonical string) [HashBytes]byte {
-	if local, is := strings.CutSuffix(canonical, googlemail); is {
-		canonical = local + gmail
-	}
-	return h.sum(canonical)
+	return h.sum(Mailbox(canonical))
 }
 
 // Former returns the hash that the mailbox had under its other domain before
@@ -218,13 +208,11 @@ func (h *Hasher) Former(canonical string) string {
 
 // FormerKey is Former before hex; ok is false for most.
 func (h *Hasher) FormerKey(canonical string) (key [HashBytes]byte, ok bool) {
-	if local, is := strings.CutSuffix(canonical, gmail); is {
-		return h.sum(local + googlemail), true
+	former, ok := aliasOf(canonical)
+	if !ok {
+		return key, false
 	}
-	if strings.HasSuffix(canonical, googlemail) {
-		return h.sum(canonical), true
-	}
-	return key, false
+	return h.sum(former), true
 }
 
 func (h *Hasher) sum(canonical string) (key [HashBytes]byte) {

@@ -31,13 +31,13 @@ func Pattern(s string) (string, error) {
 	if strings.HasPrefix(domain, "[") || !strings.Contains(domain, ".") {
 		return "", refused("the domain of a pattern has no dot, or is none")
 	}
-	return prefix + oneDomain(domain), nil
+	return prefix + OneDomain(domain), nil
 }
 
 // Patterns returns the patterns that a canonical address falls under, the narrowest
 // first.
 func Patterns(canonical string) []string {
-	domain := oneDomain(Domain(canonical))
+	domain := OneDomain(Domain(canonical))
 	out := []string{ofDomain + domain}
 	for {
 		_, parent, more := strings.Cut(domain, ".")
@@ -47,12 +47,4 @@ func Patterns(canonical string) []string {
 		out = append(out, below+parent)
 		domain = parent
 	}
-}
-
-// oneDomain returns the domain that stands for those of one mailbox.
-func oneDomain(domain string) string {
-	if "@"+domain == googlemail {
-		return gmail[1:]
-	}
-	return domain
 }
