@@ -2,6 +2,7 @@ package providerapi
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"strconv"
 )
@@ -35,4 +36,9 @@ func brevo(ctx context.Context, c *client, yield yield) error {
 		}
 		return len(page.Contacts) == brevoPage, nil
 	})
+}
+
+// brevoLift also resubscribes. Who is on the list of several senders is lifted for all.
+func brevoLift(ctx context.Context, c *client, l Listed) error {
+	return c.get(ctx, call{method: http.MethodDelete, path: "/v3/smtp/blockedContacts/" + url.PathEscape(l.Address), signed: c.header("Api-Key", c.Key.Reveal())}, nil)
 }

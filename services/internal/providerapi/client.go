@@ -2,6 +2,7 @@ package providerapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,7 +76,7 @@ func newClient(a Account, opt Options) (*client, error) {
 func (a Account) base() (*url.URL, error) {
 	text := a.URL
 	if text == "" {
-		text = readers()[a.Provider].url
+		text = dialects()[a.Provider].url
 		if strings.Contains(text, "%s") {
 			text = fmt.Sprintf(text, a.Region)
 		}
@@ -88,28 +89,53 @@ func (a Account) base() (*url.URL, error) {
 }
 
 // refusedError is an answer that repeating does not change.
-type refusedError struct{ status int }
+type refusedError struct {
+	status   int
+	changing bool // what was asked for was a change
+}
 
 // Error says what to do.
 func (e *refusedError) Error() string {
 	switch e.status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Sprintf("the provider answers %d: the key is wrong, expired, or may not read suppressions", e.status)
+		may := "read"
+		if e.changing {
+			may = "change"
+		}
+		return fmt.Sprintf("the provider answers %d: the key is wrong, expired, or may not %s suppressions", e.status, may)
 	case http.StatusNotFound:
 		return "the provider answers 404: there is no such account, domain or stream, or it is in another region (url)"
 	}
 	return fmt.Sprintf("the provider answers %d %s", e.status, http.StatusText(e.status))
 }
 
-// call is one request: a path below the base with its query, or a whole URL below it.
+// notFound says that the provider knows no such thing.
+func notFound(err error) bool {
+	refused, ok := errors.AsType[*refusedError](err)
+	return ok && refused.status == http.StatusNotFound
+}
+
+// badRequest says that the provider finds fault with what the request has in it.
+func badRequest(err error) bool {
+	refused, ok := errors.AsType[*refusedError](err)
+	return ok && (refused.status == http.StatusBadRequest || refused.status == http.StatusUnprocessableEntity)
+}
+
+// call is one request: an escaped path below the base with its query, or a whole URL
+// below it.
 type call struct {
+	method string // "": GET, or POST where there is a body
 	path   string
 	query  url.Values
-	body   any // posted as JSON; nil gets
+	body   any // sent as JSON; nil for none
 	signed func(*http.Request) error
 }
 
-// get reads the answer of c into out. What is passing is repeated.
+// changes says whether r is one that a key that reads alone may not make.
+func (r call) changes() bool { return r.method != "" }
+
+// get reads the answer of r into out, nil for what is not wanted. What is passing is
+// repeated.
 func (c *client) get(ctx context.Context, r call, out any) error {
 	target, err := c.target(r)
 	if err != nil {
@@ -140,10 +166,11 @@ func (c *client) target(r call) (string, error) {
 		return "", errors.New("the provider names a next page at another host, where the key must not go")
 	}
 	target := *c.base
-	target.Path, target.RawPath = strings.TrimSuffix(c.base.Path, "/")+u.Path, ""
+	above := strings.TrimSuffix(c.base.Path, "/")
 	if u.Host != "" {
-		target.Path = u.Path
+		above = ""
 	}
+	target.Path, target.RawPath = above+u.Path, above+u.EscapedPath() // an address may have a slash
 	target.RawQuery = u.RawQuery
 	if r.query != nil {
 		target.RawQuery = r.query.Encode()
@@ -153,23 +180,8 @@ func (c *client) target(r call) (string, error) {
 
 // try asks once. wait says when to ask once more: 0 never, below 0 when we like.
 func (c *client) try(ctx context.Context, target string, r call, out any) (wait time.Duration, err error) {
-	method, body := http.MethodGet, io.Reader(nil)
-	if r.body != nil {
-		text, err := json.Marshal(r.body)
-		if err != nil {
-			return 0, err
-		}
-		method, body = http.MethodPost, bytes.NewReader(text)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	req, err := r.request(ctx, target)
 	if err != nil {
-		return 0, err
-	}
-	req.Header.Set("Accept", "application/json")
-	if r.body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	if err := r.signed(req); err != nil {
 		return 0, err
 	}
 	resp, err := c.http.Do(req)
@@ -178,17 +190,46 @@ func (c *client) try(ctx context.Context, target string, r call, out any) (wait 
 	}
 	defer func() { _ = resp.Body.Close() }() // it was read, or is not wanted
 	switch {
-	case resp.StatusCode == http.StatusOK:
+	case resp.StatusCode >= http.StatusOK && resp.StatusCode < http.StatusMultipleChoices:
+		return c.answer(resp.Body, out)
 	case resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode >= http.StatusInternalServerError:
 		why, _ := io.ReadAll(io.LimitReader(resp.Body, faultBytesMax)) // what is cut off says no more
 		if bytes.Contains(why, []byte(`"Invalid_Key"`)) {              // Mandrill's 500
-			return 0, &refusedError{http.StatusUnauthorized}
+			return 0, &refusedError{http.StatusUnauthorized, r.changes()}
 		}
-		return c.retryAfter(resp.Header), &refusedError{resp.StatusCode}
+		return c.retryAfter(resp.Header), &refusedError{resp.StatusCode, r.changes()}
 	default:
-		return 0, &refusedError{resp.StatusCode}
+		return 0, &refusedError{resp.StatusCode, r.changes()}
 	}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax+1))
+}
+
+// request makes the request that is r.
+func (r call) request(ctx context.Context, target string) (*http.Request, error) {
+	method, body := cmp.Or(r.method, http.MethodGet), io.Reader(nil)
+	if r.body != nil {
+		text, err := json.Marshal(r.body)
+		if err != nil {
+			return nil, err
+		}
+		method, body = cmp.Or(r.method, http.MethodPost), bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json")
+	if r.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return req, r.signed(req)
+}
+
+// answer reads a success into out. wait is as of try.
+func (c *client) answer(body io.Reader, out any) (wait time.Duration, err error) {
+	if out == nil {
+		return 0, nil
+	}
+	text, err := io.ReadAll(io.LimitReader(body, answerBytesMax+1))
 	if err != nil {
 		return -1, fmt.Errorf("read answer: %w", err)
 	}

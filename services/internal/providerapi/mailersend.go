@@ -3,8 +3,10 @@ package providerapi
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 )
 
 // mailersendPage is the largest page.
@@ -28,9 +30,9 @@ func mailersendList(ctx context.Context, c *client, name string, kind Kind, yiel
 	return pages(func(n int) (bool, error) {
 		var page struct {
 			Data []struct {
-				Type, Pattern, Reason string
-				CreatedAt             string `json:"created_at"`
-				Recipient             struct{ Email string }
+				ID, Type, Pattern, Reason string
+				CreatedAt                 string `json:"created_at"`
+				Recipient                 struct{ Email string }
 			}
 			Links struct{ Next *string }
 		}
@@ -43,10 +45,47 @@ func mailersendList(ctx context.Context, c *client, name string, kind Kind, yiel
 			if address == "" && e.Type == "exact" {
 				address = e.Pattern
 			}
-			if err := yield(Listed{Address: address, Kind: kind, Since: stamp(e.CreatedAt), Detail: e.Reason}); err != nil {
+			if err := yield(Listed{Address: address, Kind: kind, Since: stamp(e.CreatedAt), Detail: e.Reason, at: name + "/" + e.ID}); err != nil {
 				return false, err
 			}
 		}
 		return page.Links.Next != nil && len(page.Data) > 0, nil
 	})
+}
+
+// mailersendLift names the entry by its id; an address has none.
+func mailersendLift(ctx context.Context, c *client, l Listed) error {
+	list, id, _ := strings.Cut(l.at, "/")
+	body := map[string]any{"ids": []string{id}}
+	return c.get(ctx, call{method: http.MethodDelete, path: "/v1/suppressions/" + list, body: body, signed: c.bearer}, nil)
+}
+
+// mailersendTakes: what is added is of a domain.
+func mailersendTakes(a Account, l Listed) ([]Listed, string) {
+	if a.DomainID == "" {
+		return nil, "mailersend adds to the lists of a domain, and the account has no domain_id"
+	}
+	return wholeAccount(a, l)
+}
+
+// mailersendAdd adds to the list of the kind.
+func mailersendAdd(ctx context.Context, c *client, entries []Listed) ([]Refused, error) {
+	list := func(l Listed) string {
+		switch l.Kind {
+		case Bounce:
+			return "hard-bounces"
+		case Complaint:
+			return "spam-complaints"
+		case Unsubscribe:
+			return "unsubscribes"
+		}
+		return "blocklist"
+	}
+	for _, group := range byPlace(entries, list) {
+		body := map[string]any{"domain_id": c.DomainID, "recipients": addressesOf(group)}
+		if err := c.get(ctx, call{method: http.MethodPost, path: "/v1/suppressions/" + list(group[0]), body: body, signed: c.bearer}, nil); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
 }

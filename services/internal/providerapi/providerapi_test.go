@@ -234,6 +234,19 @@ func standIns() map[string]standIn {
 			},
 			want: map[providerapi.Kind]int{providerapi.Bounce: 101, providerapi.Complaint: 101, providerapi.Unsubscribe: 101, providerapi.Manual: 51},
 		},
+		"mailtrap": {
+			account: providerapi.Account{Provider: "mailtrap", AccountID: "26730"}, key: bearer, entries: 999,
+			answer: func(_ string, r *http.Request, entries int) (any, int) {
+				if r.URL.Path != "/api/accounts/26730/suppressions" || r.Method != http.MethodGet {
+					return nil, 404
+				}
+				types := []string{"hard bounce", "spam complaint", "unsubscription"}
+				return each(0, min(entries, 1000), func(i int) any {
+					return object{"id": strconv.Itoa(i), "type": types[i%3], "email": addr("t", i), "sending_stream": "bulk", "domain_name": nil, "message_esp_response": "550", "created_at": day}
+				}), 200
+			},
+			want: map[providerapi.Kind]int{providerapi.Bounce: 333, providerapi.Complaint: 333, providerapi.Unsubscribe: 333},
+		},
 		"mandrill": {
 			account: providerapi.Account{Provider: "mandrill"}, entries: 6,
 			key: func(_ *http.Request, body []byte) bool { return strings.Contains(string(body), `"key":"`+rightKey+`"`) },
@@ -377,6 +390,17 @@ func TestEach_NamesAWrongKeyAtOnce(t *testing.T) {
 	}
 }
 
+// What is cut off must not be taken for the list.
+func TestEach_SaysThatAListIsCutOff(t *testing.T) {
+	t.Parallel()
+	s := standIns()["mailtrap"]
+	s.entries = 1001
+	a, _, opt := s.serve(t)
+	if _, err := read(t, a, opt); err == nil || !strings.Contains(err.Error(), "there may be more") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestEach_GivesUpInTheEnd(t *testing.T) {
 	t.Parallel()
 	a, waits, opt := standIns()["brevo"].serve(t, slices.Repeat([]int{503}, 100)...)
@@ -421,6 +445,8 @@ func TestAccounts_NameEveryFault(t *testing.T) {
 		"region: is missing":             {Provider: "ses", Key: key, Secret: key, URL: "https://ses.example.com"},
 		"domains: is missing":            {Provider: "mailgun", Key: key},
 		"streams: sendgrid has none":     {Provider: "sendgrid", Key: key, Streams: []string{"a"}},
+		"account_id: is missing":         {Provider: "mailtrap", Key: key},
+		"domain_id: brevo has no use":    {Provider: "brevo", Key: key, DomainID: "1"},
 		"url: the URL of the API is no ": {Provider: "brevo", Key: key, URL: "ftp://x"},
 	} {
 		var p config.Problems
