@@ -269,20 +269,23 @@ func (c *command) exportFile() *cobra.Command {
 	var s listCall
 	query := url.Values{}
 	var flags struct {
-		format, reason, scope, domain, source string
-		from, to                              moment
+		format, reason, scope, domain, source, since string
+		from, to                                     moment
 	}
 	cmd := &cobra.Command{
 		Use:   "export",
 		Short: "Print the active entries of the list as CSV or JSON Lines",
 		Long: `Export prints what forbids mail now, as the list is at the start. What it prints can
-be imported. It fails when it was cut off before the end.`,
-		Example: "  mailstream suppressions export > list.csv\n  mailstream suppressions export --reason complaint --domain example.com --format ndjson",
+be imported. It fails when it was cut off before the end.
+
+At the end it says a token on standard error. With --since-token TOKEN, the next export
+has a line of JSON for each address that has changed since, with all that holds of it now.`,
+		Example: "  mailstream suppressions export > list.csv\n  mailstream suppressions export --since-token 'ec7c4af6:0@17' > changes.ndjson\n  mailstream suppressions export --reason complaint --domain example.com --format ndjson",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for name, value := range map[string]string{
 				"format": flags.format, "reason": flags.reason, "scope": flags.scope, "domain": flags.domain, "source": flags.source,
-				"added_from": flags.from.String(), "added_to": flags.to.String(),
+				"added_from": flags.from.String(), "added_to": flags.to.String(), "since_token": flags.since,
 			} {
 				if cmd.Flags().Changed(strings.ReplaceAll(strings.TrimPrefix(name, "added_"), "_", "-")) {
 					query.Set(name, value)
@@ -291,7 +294,11 @@ be imported. It fails when it was cut off before the end.`,
 			if s.asJSON {
 				query.Set("format", "ndjson")
 			}
-			return asUsage(s.copy(cmd.Context(), "/v1/suppressions/export?"+query.Encode(), c.stdout))
+			token, err := s.copy(cmd.Context(), "/v1/suppressions/export?"+query.Encode(), c.stdout)
+			if err == nil && token != "" {
+				fmt.Fprintf(c.stderr, "mailstream: what changes from here on: --since-token %q\n", token)
+			}
+			return asUsage(err)
 		},
 	}
 	s.bind(cmd, c)
@@ -304,6 +311,7 @@ be imported. It fails when it was cut off before the end.`,
 	f.StringVar(&flags.source, "source", "", "only what events of this `source` added")
 	f.Var(&flags.from, "from", "only what was added at or after this `time`, RFC 3339 or a date")
 	f.Var(&flags.to, "to", "only what was added before this `time`, RFC 3339 or a date")
+	f.StringVar(&flags.since, "since-token", "", "only addresses that have changed since the export that said this `token`")
 	return cmd
 }
 
@@ -315,29 +323,30 @@ func asUsage(err error) error {
 	return err
 }
 
-// copy writes the answer to out as it comes, and wants as many entries as the trailer says.
-func (s service) copy(ctx context.Context, path string, out io.Writer) error {
+// copy writes the answer to out as it comes, and wants its trailer. It returns the token
+// for the changes after it.
+func (s service) copy(ctx context.Context, path string, out io.Writer) (token string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(s.url, "/")+path, nil)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if s.token != "" {
 		req.Header.Set("Authorization", "Bearer "+s.token)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return "", withoutQuery(err)
 	}
 	defer func() { _ = resp.Body.Close() }() // it was read
 	if resp.StatusCode != http.StatusOK {
 		text, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax))
-		return errors.Join(s.refusalOf(resp.StatusCode, text), err)
+		return "", errors.Join(s.refusalOf(resp.StatusCode, text), err)
 	}
 	if _, err := io.Copy(out, resp.Body); err != nil {
-		return fmt.Errorf("the export was cut off: %w", err)
+		return "", fmt.Errorf("the export was cut off: %w", err)
 	}
 	if resp.Trailer.Get("Mailstream-Entries") == "" {
-		return errors.New("the export was cut off: its end is missing")
+		return "", errors.New("the export was cut off: its end is missing")
 	}
-	return nil
+	return resp.Header.Get("Mailstream-Token"), nil
 }

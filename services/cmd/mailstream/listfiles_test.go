@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -74,6 +76,49 @@ func TestList_ImportCheckExplainExport(t *testing.T) {
 	}
 	if _, err := run("export", "--scope", "galaxy"); err == nil || !strings.Contains(err.Error(), "scope must be") {
 		t.Errorf("a wrong scope: %v", err)
+	}
+}
+
+// TestExport_SinceAToken keeps a copy in step from a shell.
+func TestExport_SinceAToken(t *testing.T) {
+	t.Parallel()
+	here := suppressionService(t)
+	run := func(args ...string) (out, said string, err error) {
+		var stdout, stderr bytes.Buffer
+		args = append([]string{"suppressions", "export", "--url", here.url}, args...)
+		err = newRoot(process{args: args, environ: []string{"MAILSTREAM_SUPPRESSION_TOKEN=" + here.token}, stdout: &stdout, stderr: &stderr}).ExecuteContext(t.Context())
+		return stdout.String(), stderr.String(), err
+	}
+	token := func(said string) string {
+		_, quoted, _ := strings.Cut(strings.TrimSpace(said), "--since-token ")
+		plain, err := strconv.Unquote(quoted)
+		if err != nil {
+			t.Fatalf("%q: %v", said, err)
+		}
+		return plain
+	}
+	put(t, here, map[string]any{"address": "old@example.com"})
+	_, said, err := run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, here, map[string]any{"address": "new@example.com"})
+	out, said, err := run("--since-token", token(said))
+	if err != nil || strings.Count(out, "\n") != 1 || !strings.Contains(out, "new@example.com") {
+		t.Errorf("%q, %v", out, err)
+	}
+	if out, _, err := run("--since-token", token(said)); err != nil || out != "" {
+		t.Errorf("nothing has changed: %q, %v", out, err)
+	}
+	for flag, value := range map[string]string{
+		"since-token": "nonsense", "domain": "exa mple", "source": strings.Repeat("x", 255), "from": "yesterday", "reason": "mood", "scope": "list:", "format": "xml",
+	} {
+		for _, value := range []string{value, ""} {
+			_, _, err := run("--"+flag, value)
+			if _, usage := errors.AsType[*usageError](err); !usage {
+				t.Errorf("--%s=%q: %v", flag, value, err)
+			}
+		}
 	}
 }
 

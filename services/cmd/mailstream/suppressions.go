@@ -39,6 +39,7 @@ type liftCommand struct {
 	from, to                moment
 	note                    string
 	consent, dryRun         bool
+	sources                 []string       // at whose provider, too
 	only                    map[string]any // the filters that were given
 }
 
@@ -55,12 +56,17 @@ func (c *command) lift() *cobra.Command {
 		Use:   "lift [ADDRESS...]",
 		Short: "Lift addresses, or what was listed within a time: what an outage or a bad import did",
 		Long: `With addresses, lift takes these off the list: all their entries, or those of --reason
-and --scope. "*@example.com" and mailbox_provider:google are what add takes.
+and --scope. "*@example.com" and mailbox_provider:google are what add takes. With
+--at-provider they come off the provider's own lists, too, all entries they have there:
+its account is in the section providers of --config, and is "writable" there. All of them
+are looked up before anything changes, and --dry-run shows them. A complaint there wants
+--consent as one here does.
 
 Without, it takes entries off the list by the time and the reason they were added for,
 and by source and mailbox provider where these are given. It says how many with
 --dry-run. What was lifted stays lifted when the same events are read again.`,
 		Example: `  mailstream suppressions lift ana@example.com --note "asked for it by phone"
+  mailstream suppressions lift ana@example.com --note "asked for it by phone" --at-provider acme-sendgrid --config providers.yaml --dry-run
   mailstream suppressions lift --reason hard_bounce --mailbox-provider google \
     --from 2026-01-02T10:00:00Z --to 2026-01-02T18:00:00Z --note "outage of Gmail" --dry-run`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -70,8 +76,14 @@ and by source and mailbox provider where these are given. It says how many with
 			return subjectArgs(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, addresses []string) error {
+			if len(addresses) > 0 && len(l.sources) > 0 {
+				return l.everywhere(cmd, c, addresses)
+			}
 			if len(addresses) > 0 {
 				return l.these(cmd, addresses, c.stdout)
+			}
+			if len(l.sources) > 0 {
+				return usagef("--at-provider is for the addresses that are named")
 			}
 			if cmd.Flags().Changed("scope") {
 				return usagef("--scope is for the addresses that are named")
@@ -97,6 +109,7 @@ and by source and mailbox provider where these are given. It says how many with
 	f.StringVar(&l.source, "source", "", "only what events of this `source` added")
 	f.StringVar(&l.mailbox, "mailbox-provider", "", "only addresses of this mailbox `provider`, such as google")
 	f.StringVar(&l.note, "note", "", "`why`, kept with every address (required)")
+	f.StringSliceVar(&l.sources, "at-provider", nil, "`source`s at whose provider the addresses are lifted, too")
 	f.BoolVar(&l.consent, "consent", false, "complaints too: the people have asked for mail again")
 	f.BoolVar(&l.dryRun, "dry-run", false, "count, and change nothing")
 	_ = cmd.MarkFlagRequired("note") // it exists
@@ -110,24 +123,34 @@ func (l *liftCommand) these(cmd *cobra.Command, addresses []string, out io.Write
 			return usagef("--%s is for what was listed within a time: leave it out, or the addresses", name)
 		}
 	}
-	request := map[string]any{"action": "lift", "addresses": addresses, "note": l.note, "consent": l.consent}
+	request := map[string]any{}
 	for name, value := range map[string]string{"reason": l.reason, "scope": l.scope} {
 		if cmd.Flags().Changed(name) { // an empty word is sent, and refused
 			request[name] = value
 		}
 	}
-	var answer struct {
-		Token   string `json:"token"`
-		Changed int    `json:"changed"`
-	}
-	if err := l.call(cmd.Context(), http.MethodPost, "/v1/suppressions/bulk", request, &answer); err != nil {
-		return asUsage(err)
+	answer, err := l.here(cmd.Context(), addresses, request)
+	if err != nil {
+		return err
 	}
 	if l.asJSON {
 		return json.NewEncoder(out).Encode(answer)
 	}
-	_, err := fmt.Fprintf(out, "lifted %d entries\n", answer.Changed)
+	_, err = fmt.Fprintf(out, "lifted %d entries\n", answer.Changed)
 	return err
+}
+
+// liftedHere is the answer to a lift of addresses.
+type liftedHere struct {
+	Token   string `json:"token"`
+	Changed int    `json:"changed"`
+}
+
+// here lifts addresses in our list; request has what narrows it.
+func (l *liftCommand) here(ctx context.Context, addresses []string, request map[string]any) (answer liftedHere, err error) {
+	maps.Copy(request, map[string]any{"action": "lift", "addresses": addresses, "note": l.note, "consent": l.consent})
+	err = l.call(ctx, http.MethodPost, "/v1/suppressions/bulk", request, &answer)
+	return answer, asUsage(err)
 }
 
 // lifted is the sum of the answers.

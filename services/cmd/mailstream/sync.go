@@ -19,7 +19,6 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/providerapi"
-	"github.com/mailstream/mailstream/services/pipeline"
 )
 
 const (
@@ -57,9 +56,17 @@ type synced struct {
 	DryRun   bool                     `json:"dry_run"`
 }
 
+// synchronizer is one direction of a sync.
+type synchronizer interface {
+	run(ctx context.Context) error
+	print(w io.Writer) error
+}
+
 func (c *command) sync() *cobra.Command {
 	s := &syncCommand{}
+	p := &pusher{syncCommand: s}
 	var file string
+	var push bool
 	cmd := &cobra.Command{
 		Use:   "sync",
 		Short: "Compare a provider's own list with ours, and add what is missing here",
@@ -67,22 +74,34 @@ func (c *command) sync() *cobra.Command {
 in the section providers) and asks the suppression service about each. Without
 --apply it changes nothing and says what differs. With it, what is missing here is
 added with the reason provider_suppressed, which ends after --expires unless a later
-sync renews it. Nothing is ever lifted here or changed at the provider.`,
+sync renews it. Nothing is ever lifted here.
+
+With --push it goes the other way: what we suppress for good with one of --reason, and the
+provider has not on its list, is added there with --apply. The account has to be
+"writable" for it. Nothing is ever lifted there: that is "lift --at-provider".`,
 		Example: `  mailstream suppressions sync --source acme-sendgrid --config /etc/mailstream/config.yaml
   mailstream suppressions sync --source acme-sendgrid --out missing.ndjson --json
+  mailstream suppressions sync --source acme-sendgrid --push --reason complaint,hard_bounce
   mailstream suppressions sync --source acme-sparkpost --stream non_transactional=marketing --apply`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if err := s.fault(); err != nil {
 				return err
 			}
-			cfg, _, err := c.load(pipeline.Sync)
+			if push && cmd.Flags().Changed("expires") || !push && cmd.Flags().Changed("reason") {
+				return usagef("--reason is for --push, and --expires for the other way")
+			}
+			accounts, err := c.accounts([]string{s.source})
 			if err != nil {
 				return err
 			}
-			known := false
-			if s.account, known = cfg.Providers.Find(s.source); !known {
-				return usagef("--source: %q is none of the section providers: %s", s.source, strings.Join(cfg.Providers.Sources(), ", "))
+			s.account = accounts[0]
+			work := synchronizer(s)
+			if push {
+				if err := p.fault(); err != nil {
+					return err
+				}
+				work = p
 			}
 			if file != "" {
 				f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) // addresses
@@ -94,19 +113,21 @@ sync renews it. Nothing is ever lifted here or changed at the provider.`,
 				defer func() { err = errors.Join(err, buffered.Flush(), f.Close()) }()
 			}
 			s.progress = c.stderr
-			if err := s.run(cmd.Context()); err != nil {
+			if err := work.run(cmd.Context()); err != nil {
 				return err
 			}
-			return s.print(c.stdout)
+			return work.print(c.stdout)
 		},
 	}
 	s.bind(cmd, c)
 	f := cmd.Flags()
 	f.StringVar(&s.source, "source", "", "`name` of the account in the section providers (required)")
-	f.BoolVar(&s.apply, "apply", false, "add what is missing here; without it nothing changes")
+	f.BoolVar(&s.apply, "apply", false, "add what is missing; without it nothing changes")
+	f.BoolVar(&push, "push", false, "add to the provider's list what ours has, instead of the other way")
+	f.StringSliceVar(&p.reasons, "reason", pushDefault, "`reason`s of the entries that are pushed; unsubscribe can be named, too")
 	f.DurationVar(&s.expires, "expires", 90*24*time.Hour, "how long an added entry holds; 0 is for ever")
 	f.StringToStringVar(&s.streams, "stream", nil, "our `name` of a stream, as THEIRS=OURS; one that is not named keeps its name")
-	f.StringVar(&file, "out", "", "write what is missing here to a new `file`, one JSON object a line")
+	f.StringVar(&file, "out", "", "write what is missing to a new `file`, one JSON object a line")
 	_ = cmd.MarkFlagRequired("source") // it exists
 	return cmd
 }

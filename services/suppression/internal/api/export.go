@@ -63,7 +63,7 @@ var selected = []string{"reason", "scope", "domain", "source", "added_from", "ad
 
 func parseSelection(values url.Values) (s selection, err error) {
 	s.reason, s.scope = schemas.SuppressionReason(values.Get("reason")), values.Get("scope")
-	s.domain, s.source = strings.ToLower(values.Get("domain")), values.Get("source")
+	s.domain, s.source = values.Get("domain"), values.Get("source")
 	for _, name := range selected {
 		if values.Has(name) && values.Get(name) == "" && name != "reason" {
 			return s, fmt.Errorf("%s is empty: leave it out, or say which", name)
@@ -76,6 +76,14 @@ func parseSelection(values url.Values) (s selection, err error) {
 		if err := list.ValidateScope(s.scope); err != nil {
 			return s, err
 		}
+	}
+	if s.domain != "" {
+		if s.domain, err = filterDomain(s.domain); err != nil {
+			return s, err
+		}
+	}
+	if len(s.source) > nameBytesMax || !readable(s.source, false) {
+		return s, fmt.Errorf("source is not the name of one: it has control characters, or more than %d bytes", nameBytesMax)
 	}
 	for name, at := range map[string]*time.Time{"added_from": &s.from, "added_to": &s.to} {
 		if values.Has(name) {
@@ -90,9 +98,18 @@ func parseSelection(values url.Values) (s selection, err error) {
 	return s, nil
 }
 
+// filterDomain reads a domain in any spelling; that of patterns begins with "*.".
+func filterDomain(text string) (string, error) {
+	pattern, err := address.Pattern("*@" + text)
+	if err != nil {
+		return "", errors.New("domain is not one, like example.com: it would match no address")
+	}
+	return strings.TrimPrefix(pattern, "*@"), nil
+}
+
 func (s selection) has(addr string, e schemas.SuppressionEntry) bool {
 	return (s.reason == "" || s.reason == e.Reason) && (s.scope == "" || s.scope == e.Scope) && (s.source == "" || s.source == e.Source) &&
-		(s.domain == "" || addr != "" && address.Domain(addr) == s.domain) &&
+		(s.domain == "" || addr != "" && address.OneDomain(address.Domain(addr)) == s.domain) &&
 		!e.AddedAt.Before(s.from) && (s.to.IsZero() || e.AddedAt.Before(s.to))
 }
 
