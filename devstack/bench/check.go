@@ -279,10 +279,11 @@ func checkAddress(i int) string {
 // ask sends checks of batch addresses and returns what came out.
 func (o CheckOptions) ask(name, addr string, batch, listedPercent int) (Load, error) {
 	var load Load
+	var cpu time.Duration // of one request, of both ends
 	for _, duration := range []time.Duration{o.Duration / 4, o.Duration} {
 		askers := make([]*asker, o.Connections)
 		errs := make([]error, o.Connections)
-		began := time.Now()
+		began, used := time.Now(), processorTime()
 		var wg sync.WaitGroup
 		for i := range askers {
 			a := &asker{
@@ -305,9 +306,10 @@ func (o CheckOptions) ask(name, addr string, batch, listedPercent int) (Load, er
 		slices.Sort(all)
 		rate := float64(len(all)) / time.Since(began).Seconds()
 		load = Load{Requests: rate, Events: rate * float64(batch), P50: all[len(all)/2], P99: all[len(all)*99/100]}
+		cpu = (processorTime() - used) / time.Duration(len(all))
 	}
-	o.Progress(fmt.Sprintf("%-26s %8.0f requests/s %9.0f addresses/s  p50 %8s  p99 %8s", name,
-		load.Requests, load.Events, load.P50.Round(10*time.Microsecond), load.P99.Round(10*time.Microsecond)))
+	o.Progress(fmt.Sprintf("%-26s %8.0f requests/s %9.0f addresses/s  p50 %8s  p99 %8s  processor %8s", name,
+		load.Requests, load.Events, load.P50.Round(10*time.Microsecond), load.P99.Round(10*time.Microsecond), cpu.Round(10*time.Microsecond)))
 	return load, nil
 }
 

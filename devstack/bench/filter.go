@@ -31,7 +31,7 @@ func (o CheckOptions) filter(ctx context.Context, name, addr string) (float64, e
 		}
 		ask[i] = checkAddress(n)
 	}
-	began, suppressed := time.Now(), 0
+	began, used, suppressed := time.Now(), processorTime(), 0
 	for v, err := range client.Stream(ctx, suppressions.Mail{Stream: "marketing"}, func(yield func(string) bool) {
 		for _, a := range ask {
 			if !yield(a) {
@@ -50,7 +50,7 @@ func (o CheckOptions) filter(ctx context.Context, name, addr string) (float64, e
 	if want := (send + every - 1) / every; suppressed != want {
 		return 0, fmt.Errorf("measure %s: %d are suppressed, want %d", name, suppressed, want)
 	}
-	o.Progress(fmt.Sprintf("%-26s %27.0f addresses/s", name, rate))
+	o.Progress(fmt.Sprintf("%-26s %27.0f addresses/s  processor %8s an address", name, rate, (processorTime()-used)/time.Duration(send)))
 	return rate, nil
 }
 

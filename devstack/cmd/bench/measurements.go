@@ -29,6 +29,8 @@ const (
 	checkSingleMax  = 2 * time.Millisecond
 	checkBulkMax    = 20 * time.Millisecond
 	filterRateMin   = 200_000.0
+	fillMax         = time.Minute
+	importRateMin   = 20_000.0 // 10 million within ten minutes
 	rowMax          = 2 * time.Second
 	suppressedMax   = 100 * time.Millisecond
 	slackMax        = 2 * time.Second
@@ -51,6 +53,7 @@ func measurements() []measurement {
 		{"slow", "a round of 50 rules by SQL over five weeks beside one pass over the same events", slow},
 		{"console", "pages over 20 million events while 2,000/s arrive beside a query that counts a day, and inserts with 20 viewers beside those without", console},
 		{"check", "suppression checks beside a handler with a Go map", check},
+		{"fill", "replicas that know nothing start from the topic and from a snapshot beside a reader with a map, and an import beside a bare producer", fill},
 	}
 }
 
@@ -121,6 +124,23 @@ func check(ctx context.Context, o options) ([]row, error) {
 		{"check 1,000" + size + ", p99", span(r.Bulk.P99), span(r.Reference.P99) + " a map", times(ratio(r.Bulk, r.Reference)), "<= " + checkBulkMax.String(), r.Bulk.P99 <= checkBulkMax},
 		{"check 1,000, all listed, p99", span(r.BulkListed.P99), span(r.Reference.P99) + " a map", times(ratio(r.BulkListed, r.Reference)), "<= " + checkBulkMax.String(), r.BulkListed.P99 <= checkBulkMax},
 		{"check a send of 1 M" + size, rate(r.Filter, "addresses"), rate(r.ReferenceFilter, "addresses") + " a map", times(r.Filter / r.ReferenceFilter), fmt.Sprintf(">= %.0f/s", filterRateMin), r.Filter >= filterRateMin},
+	}, nil
+}
+
+func fill(ctx context.Context, o options) ([]row, error) {
+	r, err := bench.Fill(ctx, bench.CheckOptions{Entries: o.entries, Progress: o.progress})
+	if err != nil {
+		return nil, err
+	}
+	size := fmt.Sprintf("%.0f M", float64(r.Entries)/1e6)
+	most := min(fillMax, fillMax*time.Duration(r.Entries)/20_000_000) // the budget speaks of 20 million
+	line := func(from string, c bench.FillCost) row {
+		ours := fmt.Sprintf("%s (%s of processor)", span(c.Took), span(c.CPU))
+		return row{"empty replica of " + size + " from " + from, ours, span(r.Reference.Took) + " a map", times(c.Took.Seconds() / r.Reference.Took.Seconds()), "<= " + most.String(), c.Took <= most}
+	}
+	return []row{
+		line("the topic", r.Topic), line("a snapshot", r.Snapshot),
+		{"import", rate(r.Import, "addresses"), rate(r.Produce, "records") + " bare producer", times(r.Import / r.Produce), ">= 20000/s", r.Import >= importRateMin},
 	}, nil
 }
 

@@ -40,10 +40,10 @@ type Options struct {
 	Progress func(entries int)
 }
 
-// Fill writes the addresses, each hard-bounced, and returns once they are on
-// disk and merged into place.
+// Fill writes the addresses, each hard-bounced, and returns once they are on disk, as a
+// replica has them that has just read the topic.
 func Fill(ctx context.Context, opt Options) (err error) {
-	hasher, err := address.NewHasher(config.Literal(opt.Pepper))
+	m, err := NewMaker(opt)
 	if err != nil {
 		return err
 	}
@@ -52,23 +52,23 @@ func Fill(ctx context.Context, opt Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	grow, stop := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- s.Grow(grow) }()
-	defer func() { stop(); err = errors.Join(err, <-done) }()
-
-	since := list.Stamp(time.Now().Add(-24 * time.Hour))
+	f, err := s.NewFill()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
 	updates := make([]store.Update, 0, batchEntries)
 	for i := 0; i < opt.Entries; i++ {
-		u, err := update(hasher, opt.Address(i), since, i)
+		state := m.State(i)
+		key, err := store.ParseKey(state.Hash)
 		if err != nil {
 			return err
 		}
-		updates = append(updates, u)
+		updates = append(updates, store.Update{Key: key, State: state})
 		if len(updates) < batchEntries && i+1 < opt.Entries {
 			continue
 		}
-		if err := errors.Join(ctx.Err(), s.Merge(store.Batch{Updates: updates})); err != nil {
+		if err := errors.Join(ctx.Err(), f.Add(updates)); err != nil {
 			return fmt.Errorf("write seed %d: %w", i, err)
 		}
 		updates = updates[:0]
@@ -76,20 +76,34 @@ func Fill(ctx context.Context, opt Options) (err error) {
 			opt.Progress(i + 1)
 		}
 	}
-	return s.Compact(ctx)
+	return f.Finish(ctx, nil)
 }
 
-func update(hasher *address.Hasher, canonical string, since time.Time, i int) (store.Update, error) {
-	key, err := store.ParseKey(hasher.Hash(canonical))
+// Maker makes the states of Options. It is safe for concurrent use.
+type Maker struct {
+	opt    Options
+	hasher *address.Hasher
+	since  time.Time
+}
+
+// NewMaker returns a maker of the states that opt describes.
+func NewMaker(opt Options) (*Maker, error) {
+	hasher, err := address.NewHasher(config.Literal(opt.Pepper))
 	if err != nil {
-		return store.Update{}, err
+		return nil, err
 	}
-	return store.Update{Key: key, State: schemas.Suppression{
-		Hash: key.String(), Address: canonical, UpdatedAt: since,
+	return &Maker{opt, hasher, list.Stamp(time.Now().Add(-24 * time.Hour))}, nil
+}
+
+// State returns the state of the i-th address: hard-bounced.
+func (m *Maker) State(i int) schemas.Suppression {
+	canonical := m.opt.Address(i)
+	return schemas.Suppression{
+		Hash: m.hasher.Hash(canonical), Address: canonical, UpdatedAt: m.since,
 		Entries: []schemas.SuppressionEntry{{
-			Scope: schemas.ScopeAccount, Reason: schemas.SuppressHardBounce, AddedAt: since, Since: since,
+			Scope: schemas.ScopeAccount, Reason: schemas.SuppressHardBounce, AddedAt: m.since, Since: m.since,
 			Evidence: fmt.Sprintf("019b%04x-%04x-8000-8000-%012x", i>>16&0xffff, i&0xffff, i),
 			Provider: "mailjet", Source: "acme-mailjet",
 		}},
-	}}, nil
+	}
 }
