@@ -95,6 +95,8 @@ func reply(code uint16, enhanced, text string) string {
 func thousands(v any) string {
 	var text string
 	switch n := v.(type) {
+	case *int64:
+		return thousands(*n)
 	case uint64:
 		text = strconv.FormatUint(n, 10)
 	case int64:

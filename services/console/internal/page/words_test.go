@@ -63,3 +63,24 @@ func TestPerson_TellsNoFromUnknown(t *testing.T) {
 		}
 	}
 }
+
+// TestOverview_SaysWhatWaitsInKafka has a lag, none, and one that is not known.
+func TestOverview_SaysWhatWaitsInKafka(t *testing.T) {
+	t.Parallel()
+	pages, err := parse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	many, none := int64(1_234_567), int64(0)
+	for want, waiting := range map[string]*int64{"<dd>1,234,567 <small>records not stored yet": &many, "<dd>0 <small>records not stored yet": &none, "<dt>Kafka lag</dt><dd>unknown": nil} {
+		d := overviewData{Waiting: waiting}
+		d.judge(false)
+		var out bytes.Buffer
+		if err := pages["overview"].ExecuteTemplate(&out, "base", frame{Data: d, User: auth.User{Role: auth.Admin}}); err != nil {
+			t.Fatal(err)
+		}
+		if text := out.String(); !strings.Contains(text, want) || strings.Contains(text, "wait in Kafka to be stored") != (waiting == &many) {
+			t.Errorf("no %q in %s", want, text[strings.Index(text, "<main"):])
+		}
+	}
+}
