@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -35,12 +34,15 @@ type importCommand struct {
 	reason, note     string
 	dryRun           bool
 	file, errorsFile string
-	progress, errors io.Writer
+	progress         io.Writer
+	errors           *os.File
 
-	from    int // the line to go on from
-	numbers []int
-	part    bytes.Buffer
-	sum     importSum
+	from       int    // the line to go on from
+	errorBytes *int64 // of --errors that the runs before have written
+	state      string // of the file: one that has changed cannot be gone on with
+	numbers    []int
+	part       bytes.Buffer
+	sum        importSum
 }
 
 // importSum is what became of the lines.
@@ -72,8 +74,9 @@ note. Exports of SendGrid, Mailgun, Postmark, SES, SparkPost, Brevo and Mailchim
 known by their columns; --reason is for lines that name none.
 
 It goes in parts of 10,000 lines. Stopped, it goes on where it was when it is started
-once more: the line is kept beside the file, in FILE` + progressSuffix + `. A line that is
-added twice is on the list once.
+once more: how far it was is kept beside the file, in FILE` + progressSuffix + `, and a
+file that was changed since is refused. What it says in the end is of the whole file, and
+so are --errors. A line that is added twice is on the list once.
 
 It exits with 1 when a line was refused.`,
 		Example: `  mailstream suppressions import bounces.csv --reason hard_bounce --note "from the old system" --dry-run
@@ -107,20 +110,15 @@ func (i *importCommand) run(ctx context.Context) (err error) {
 		}
 		defer func() { _ = f.Close() }() // it was read
 		in = f
-		if i.from, err = i.left(); err != nil {
+		if err := i.goOn(f); err != nil {
 			return err
-		}
-		if i.from > 0 {
-			fmt.Fprintf(i.progress, "mailstream: goes on at line %d, as %s says\n", i.from, i.file+progressSuffix)
 		}
 	}
 	if i.errorsFile != "" {
-		f, err := os.OpenFile(i.errorsFile, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if err != nil {
+		if err := i.openErrors(); err != nil {
 			return fmt.Errorf("--errors: %w", err)
 		}
-		defer func() { err = errors.Join(err, f.Close()) }()
-		i.errors = f
+		defer func() { err = errors.Join(err, i.errors.Close()) }()
 	}
 	if err := listfile.Read(in, "", func(row listfile.Row) error { return i.take(ctx, row) }); err != nil {
 		return fmt.Errorf("import %s: %w", i.file, err)
@@ -134,25 +132,6 @@ func (i *importCommand) run(ctx context.Context) (err error) {
 		}
 	}
 	return nil
-}
-
-// left is the line that a stopped import did not come to; 0 for none.
-func (i *importCommand) left() (int, error) {
-	if i.dryRun {
-		return 0, nil
-	}
-	text, err := os.ReadFile(i.file + progressSuffix)
-	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	line, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil || line < 1 {
-		return 0, fmt.Errorf("%s is no number of a line: remove it to begin at the first", i.file+progressSuffix)
-	}
-	return line, nil
 }
 
 // take puts one row into the part.
@@ -238,7 +217,7 @@ func (i *importCommand) send(ctx context.Context, next int) error {
 	if next == 0 || i.file == "-" || i.dryRun {
 		return nil
 	}
-	return os.WriteFile(i.file+progressSuffix, []byte(strconv.Itoa(next)+"\n"), 0o600)
+	return i.keep(next)
 }
 
 func (i *importCommand) print(w io.Writer) error {

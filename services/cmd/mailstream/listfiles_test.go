@@ -5,6 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -122,30 +126,91 @@ func TestExport_SinceAToken(t *testing.T) {
 	}
 }
 
-// TestImport_GoesOnWhereItStopped begins behind the lines that an import was stopped at.
-func TestImport_GoesOnWhereItStopped(t *testing.T) {
+// TestImport_StoppedAnywhereBalances cuts the import at each call in turn, before and after
+// the service has done it, and wants the next run of the same command to end with the sums
+// and refusals of an import that was never stopped.
+func TestImport_StoppedAnywhereBalances(t *testing.T) {
 	t.Parallel()
-	run := listCommands(t, suppressionService(t))
+	here := suppressionService(t)
+	target, err := url.Parse(here.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const lines = 3*importPart + 7
+	for at := range 4 {
+		for _, after := range []bool{false, true} {
+			calls := 0
+			proxy := httputil.NewSingleHostReverseProxy(target)
+			cut := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if calls++; calls-1 != at {
+					proxy.ServeHTTP(w, r)
+					return
+				}
+				if after {
+					proxy.ServeHTTP(httptest.NewRecorder(), r)
+				}
+				panic(http.ErrAbortHandler)
+			}))
+			defer cut.Close()
+			run := listCommands(t, service{url: cut.URL, token: here.token})
+			dir := t.TempDir()
+			file, refusals := filepath.Join(dir, "list.csv"), filepath.Join(dir, "refused.ndjson")
+			domain := fmt.Sprintf("at%d-%t.example.com", at, after)
+			var text strings.Builder
+			text.WriteString("address,reason\n")
+			for i := range lines {
+				if i%5000 == 3 {
+					fmt.Fprintf(&text, "nonsense%d,manual\n", i)
+					continue
+				}
+				fmt.Fprintf(&text, "u%d@%s,hard_bounce\n", i, domain)
+			}
+			if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := run("import", file, "--errors", refusals, "--json"); err == nil || strings.Contains(err.Error(), "were refused") {
+				t.Fatalf("at %d: it was not stopped: %v", at, err)
+			}
+			out, err := run("import", file, "--errors", refusals, "--json")
+			var sum importSum
+			if json.Unmarshal([]byte(out), &sum) != nil || err == nil || !strings.Contains(err.Error(), "were refused") {
+				t.Fatalf("at %d: %q, %v", at, out, err)
+			}
+			if sum.Lines != lines || sum.Refused != 7 || sum.Accepted != lines-7 || len(sum.First) != 7 {
+				t.Errorf("at %d, after %t: %+v", at, after, sum)
+			}
+			said, err := os.ReadFile(refusals)
+			if err != nil || strings.Count(string(said), "\n") != 7 {
+				t.Errorf("at %d, after %t: refused %q, %v", at, after, said, err)
+			}
+			out, err = run("export", "--domain", domain)
+			if n := strings.Count(out, "@"+domain); err != nil || n != lines-7 {
+				t.Errorf("at %d, after %t: %d are on the list, %v", at, after, n, err)
+			}
+			if left, err := filepath.Glob(filepath.Join(dir, "*mailstream-import*")); err != nil || len(left) > 0 {
+				t.Errorf("left behind: %v, %v", left, err)
+			}
+		}
+	}
+}
+
+// TestImport_GoesOnWithTheSameFileAlone refuses what it cannot go on with.
+func TestImport_GoesOnWithTheSameFileAlone(t *testing.T) {
+	t.Parallel()
+	run := listCommands(t, service{url: "http://127.0.0.1:1"})
 	file := filepath.Join(t.TempDir(), "list.ndjson")
-	if err := os.WriteFile(file, []byte("{\"address\":\"a@example.com\"}\n{\"address\":\"b@example.com\"}\n{\"address\":\"c@example.com\"}\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("{\"address\":\"a@example.com\"}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file+progressSuffix, []byte("3\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out, err := run("import", file, "--json")
-	var sum importSum
-	if err := json.Unmarshal([]byte(out), &sum); err != nil {
-		t.Fatal(err)
-	}
-	if err != nil || sum.Lines != 1 || sum.Changed != 1 {
-		t.Errorf("%+v, %v", sum, err)
-	}
-	if err := os.WriteFile(file+progressSuffix, []byte("nonsense\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := run("import", file); err == nil || !strings.Contains(err.Error(), "remove it") {
-		t.Errorf("progress that is none: %v", err)
+	for progress, want := range map[string]string{
+		"nonsense\n": "remove it", "": "remove it", "3\n": "remove it", `{"line":3,"file":"1 bytes"}`: "has changed since",
+	} {
+		if err := os.WriteFile(file+progressSuffix, []byte(progress), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := run("import", file); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", progress, err)
+		}
 	}
 	if _, err := run("import", file+".none"); err == nil {
 		t.Error("a file that is not there was imported")
