@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -249,7 +250,7 @@ func (r *rig) ask(in *instance, call, body string, answer any) int {
 		r.t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := r.client.Do(req)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -279,112 +280,118 @@ func (r *rig) silence(in *instance, label, value string) string {
 
 func TestSilences_HoldAtEveryInstanceAndOutlivesAll(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	a, b := r.start(), r.start()
-	id := r.silence(a, "source", "acme")
-	var list silencesAnswer
-	waitFor(t, "the silence at the other instance", func() bool {
-		return r.ask(b, "GET /v1/silences?state=active", "", &list) == http.StatusOK && len(list.Silences) == 1 && list.Silences[0].ID == id
-	})
-	r.send(blocked(30, "a.test"), blocked(30, "b.test"), blocked(30, "c.test"))
-	waitFor(t, "alerts", func() bool { return len(r.alerts(b, "?state=firing")) == 3 })
-	for _, alert := range r.alerts(a, "?state=firing") {
-		if !slices.Equal(alert.SilencedBy, []string{id}) {
-			t.Errorf("silenced by %v", alert.SilencedBy)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		a, b := r.start(), r.start()
+		id := r.silence(a, "source", "acme")
+		var list silencesAnswer
+		waitFor(t, "the silence at the other instance", func() bool {
+			return r.ask(b, "GET /v1/silences?state=active", "", &list) == http.StatusOK && len(list.Silences) == 1 && list.Silences[0].ID == id
+		})
+		r.send(blocked(30, "a.test"), blocked(30, "b.test"), blocked(30, "c.test"))
+		waitFor(t, "alerts", func() bool { return len(r.alerts(b, "?state=firing")) == 3 })
+		for _, alert := range r.alerts(a, "?state=firing") {
+			if !slices.Equal(alert.SilencedBy, []string{id}) {
+				t.Errorf("silenced by %v", alert.SilencedBy)
+			}
 		}
-	}
-	r.slack.wantQuiet(t, 0)
-	waitFor(t, "the metric", func() bool {
-		return a.metric(t, "mailstream_alerting_alerts_silenced")+b.metric(t, "mailstream_alerting_alerts_silenced") == 3
+		r.slack.wantQuiet(t, 0)
+		waitFor(t, "the metric", func() bool {
+			return a.metric(t, "mailstream_alerting_alerts_silenced")+b.metric(t, "mailstream_alerting_alerts_silenced") == 3
+		})
+		b.stop() // a takes over
+		r.slack.wantQuiet(t, 0)
+		a.stop()
+		c := r.start()
+		r.slack.wantQuiet(t, 0)
+		if status := r.ask(c, "DELETE /v1/silences/"+id+"?by=ben", "", nil); status != http.StatusNoContent {
+			t.Fatalf("end the silence: %d", status)
+		}
+		r.slack.want(t, 3) // what it hid still fires
+		r.slack.wantQuiet(t, 3)
+		if status := r.ask(c, "GET /v1/silences", "", &list); status != http.StatusOK || list.Silences[0].State != silenceOver || list.Silences[0].RemovedBy != "ben" {
+			t.Errorf("%d %+v", status, list)
+		}
 	})
-	b.stop() // a takes over
-	r.slack.wantQuiet(t, 0)
-	a.stop()
-	c := r.start()
-	r.slack.wantQuiet(t, 0)
-	if status := r.ask(c, "DELETE /v1/silences/"+id+"?by=ben", "", nil); status != http.StatusNoContent {
-		t.Fatalf("end the silence: %d", status)
-	}
-	r.slack.want(t, 3) // what it hid still fires
-	r.slack.wantQuiet(t, 3)
-	if status := r.ask(c, "GET /v1/silences", "", &list); status != http.StatusOK || list.Silences[0].State != silenceOver || list.Silences[0].RemovedBy != "ben" {
-		t.Errorf("%d %+v", status, list)
-	}
 }
 
 func TestSilences_EndByItselfAndWhatFiresIsTold(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	in := r.start(func(c *Config) { c.Rules[0].Window = time.Hour })
-	body := fmt.Sprintf(`{"matchers":[{"label":"recipient_domain","op":"=~","value":"a[.]test"}],"until":%q,"by":"ana","comment":"known"}`, r.clock.Now().Add(10*time.Minute).Format(time.RFC3339))
-	if status := r.ask(in, "POST /v1/silences", body, nil); status != http.StatusCreated {
-		t.Fatalf("silence: %d", status)
-	}
-	r.send(blocked(30, "a.test"))
-	waitFor(t, "alert", func() bool { return len(r.alerts(in, "?state=firing")) == 1 })
-	r.slack.wantQuiet(t, 0)
-	r.clock.Advance(11 * time.Minute)
-	posts := r.slack.want(t, 1)
-	if !strings.Contains(posts[0].text, "a.test") {
-		t.Errorf("notified: %s", posts[0].text)
-	}
-	r.slack.wantQuiet(t, 1)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		in := r.start(func(c *Config) { c.Rules[0].Window = time.Hour })
+		body := fmt.Sprintf(`{"matchers":[{"label":"recipient_domain","op":"=~","value":"a[.]test"}],"until":%q,"by":"ana","comment":"known"}`, r.clock.Now().Add(10*time.Minute).Format(time.RFC3339))
+		if status := r.ask(in, "POST /v1/silences", body, nil); status != http.StatusCreated {
+			t.Fatalf("silence: %d", status)
+		}
+		r.send(blocked(30, "a.test"))
+		waitFor(t, "alert", func() bool { return len(r.alerts(in, "?state=firing")) == 1 })
+		r.slack.wantQuiet(t, 0)
+		r.clock.Advance(11 * time.Minute)
+		posts := r.slack.want(t, 1)
+		if !strings.Contains(posts[0].text, "a.test") {
+			t.Errorf("notified: %s", posts[0].text)
+		}
+		r.slack.wantQuiet(t, 1)
+	})
 }
 
 func TestIncident_ItsTimelineOutlivesItsRecord(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	in := r.start()
-	r.send(blocked(30, "a.test"))
-	r.slack.want(t, 1)
-	incident := r.alerts(in, "?state=firing")[0].Incident
-	path := "/v1/incidents/" + incident
-	if status := r.ask(in, "POST "+path+"/ack", `{"by":"ana","note":"asked the postmaster"}`, nil); status != http.StatusOK {
-		t.Fatalf("acknowledge: %d", status)
-	}
-	if status := r.ask(in, "POST "+path+"/notes", `{"by":"ben","note":"the address is off the list"}`, nil); status != http.StatusCreated {
-		t.Fatalf("note: %d", status)
-	}
-	if ack := r.alerts(in, "")[0].Acknowledged; ack == nil || ack.By != "ana" {
-		t.Errorf("shown at once: %+v", ack)
-	}
-	r.send(delivered(300, "a.test"))
-	waitFor(t, "recovery", func() bool { return len(r.alerts(in, "?state=recovering")) == 1 })
-	r.clock.Advance(6 * time.Minute)
-	r.slack.want(t, 2)
-	waitFor(t, "mark of the last message", func() bool {
-		a := r.alerts(in, "?state=resolved")
-		return len(a) == 1 && !slices.ContainsFunc(a[0].Notify, schemas.Notification.Owed)
-	})
-	r.clock.Advance(time.Hour)
-	r.send(blocked(30, "a.test")) // the next incident takes the record
-	r.slack.want(t, 3)
-	in.stop()
-	in = r.start()
-	var got incidentAnswer
-	if status := r.ask(in, "GET "+path, "", &got); status != http.StatusOK {
-		t.Fatalf("the first incident: %d", status)
-	}
-	var kinds []string
-	for _, e := range got.Timeline {
-		kinds = append(kinds, strings.TrimSpace(e.Kind+" "+string(e.State)+e.By+strings.TrimSpace(e.Receiver+" "+e.Detail+" "+e.Answer)))
-	}
-	for _, want := range []string{
-		"state firing", "message slack firing delivered", "acknowledged anaasked the postmaster", "note benthe address is off the list",
-		"state recovering", "state resolvedrecovered", "message slack resolved delivered", "reading",
-	} {
-		if !slices.Contains(kinds, want) {
-			t.Errorf("no %q in %q", want, kinds)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		in := r.start()
+		r.send(blocked(30, "a.test"))
+		r.slack.want(t, 1)
+		incident := r.alerts(in, "?state=firing")[0].Incident
+		path := "/v1/incidents/" + incident
+		if status := r.ask(in, "POST "+path+"/ack", `{"by":"ana","note":"asked the postmaster"}`, nil); status != http.StatusOK {
+			t.Fatalf("acknowledge: %d", status)
 		}
-	}
-	if got.Alert.State != schemas.AlertResolved || got.Alert.Incident != incident {
-		t.Errorf("record: %s %s", got.Alert.Incident, got.Alert.State)
-	}
-	var dry silenceAnswer
-	body := fmt.Sprintf(`{"matchers":[{"label":"recipient_domain","op":"=","value":"a.test"}],"until":%q,"by":"ana","comment":"x"}`, r.clock.Now().Add(time.Hour).Format(time.RFC3339))
-	if status := r.ask(in, "POST /v1/silences?"+url.Values{"dry_run": {"true"}}.Encode(), body, &dry); status != http.StatusOK || dry.WouldHaveHit != 2 || dry.ID != "" {
-		t.Errorf("preview: %d %+v, want both incidents", status, dry)
-	}
+		if status := r.ask(in, "POST "+path+"/notes", `{"by":"ben","note":"the address is off the list"}`, nil); status != http.StatusCreated {
+			t.Fatalf("note: %d", status)
+		}
+		if ack := r.alerts(in, "")[0].Acknowledged; ack == nil || ack.By != "ana" {
+			t.Errorf("shown at once: %+v", ack)
+		}
+		r.send(delivered(300, "a.test"))
+		waitFor(t, "recovery", func() bool { return len(r.alerts(in, "?state=recovering")) == 1 })
+		r.clock.Advance(6 * time.Minute)
+		r.slack.want(t, 2)
+		waitFor(t, "mark of the last message", func() bool {
+			a := r.alerts(in, "?state=resolved")
+			return len(a) == 1 && !slices.ContainsFunc(a[0].Notify, schemas.Notification.Owed)
+		})
+		r.clock.Advance(time.Hour)
+		r.send(blocked(30, "a.test")) // the next incident takes the record
+		r.slack.want(t, 3)
+		in.stop()
+		in = r.start()
+		var got incidentAnswer
+		if status := r.ask(in, "GET "+path, "", &got); status != http.StatusOK {
+			t.Fatalf("the first incident: %d", status)
+		}
+		var kinds []string
+		for _, e := range got.Timeline {
+			kinds = append(kinds, strings.TrimSpace(e.Kind+" "+string(e.State)+e.By+strings.TrimSpace(e.Receiver+" "+e.Detail+" "+e.Answer)))
+		}
+		for _, want := range []string{
+			"state firing", "message slack firing delivered", "acknowledged anaasked the postmaster", "note benthe address is off the list",
+			"state recovering", "state resolvedrecovered", "message slack resolved delivered", "reading",
+		} {
+			if !slices.Contains(kinds, want) {
+				t.Errorf("no %q in %q", want, kinds)
+			}
+		}
+		if got.Alert.State != schemas.AlertResolved || got.Alert.Incident != incident {
+			t.Errorf("record: %s %s", got.Alert.Incident, got.Alert.State)
+		}
+		var dry silenceAnswer
+		body := fmt.Sprintf(`{"matchers":[{"label":"recipient_domain","op":"=","value":"a.test"}],"until":%q,"by":"ana","comment":"x"}`, r.clock.Now().Add(time.Hour).Format(time.RFC3339))
+		if status := r.ask(in, "POST /v1/silences?"+url.Values{"dry_run": {"true"}}.Encode(), body, &dry); status != http.StatusOK || dry.WouldHaveHit != 2 || dry.ID != "" {
+			t.Errorf("preview: %d %+v, want both incidents", status, dry)
+		}
+	})
 }
 
 // TestSilences_HoldWhatIsOwedAlready lets a receiver be away when the incident begins,
@@ -408,46 +415,48 @@ func TestSilences_HoldWhatIsOwedAlready(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
-			r.slack.setFault(func(_ int, w http.ResponseWriter) bool {
-				w.WriteHeader(http.StatusServiceUnavailable)
-				return true
-			})
-			in := r.start(func(c *Config) { c.Rules[0].Window = time.Hour })
-			die := func(when string) {
-				if tt.dies == when {
-					in.stop()
-					in = r.start(func(c *Config) { c.Rules[0].Window = time.Hour })
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				r.slack.setFault(func(_ int, w http.ResponseWriter) bool {
+					w.WriteHeader(http.StatusServiceUnavailable)
+					return true
+				})
+				in := r.start(func(c *Config) { c.Rules[0].Window = time.Hour })
+				die := func(when string) {
+					if tt.dies == when {
+						in.stop()
+						in = r.start(func(c *Config) { c.Rules[0].Window = time.Hour })
+					}
 				}
-			}
-			r.send(blocked(30, "a.test"))
-			waitFor(t, "a message that is owed and was tried", func() bool {
-				a := r.alerts(in, "?state=firing")
-				return len(a) == 1 && len(a[0].Notify) == 1 && a[0].Notify[0].Attempts > 0
-			})
-			die("before")
-			body := fmt.Sprintf(`{"matchers":[{"label":"recipient_domain","op":"=","value":"a.test"}],"until":%q,"by":"ana","comment":"known"}`, r.clock.Now().Add(30*time.Minute).Format(time.RFC3339))
-			if status := r.ask(in, "POST /v1/silences", body, nil); status != http.StatusCreated {
-				t.Fatalf("silence: %d", status)
-			}
-			waitFor(t, "an empty queue", func() bool { return in.metric(t, "mailstream_alerting_notifications_waiting") == 0 })
-			r.slack.setFault(nil)
-			die("during")
-			r.slack.wantQuiet(t, 0)
-			if tt.ends {
-				r.clock.Advance(time.Minute)
-				r.send(delivered(300, "a.test"))
-				waitFor(t, "recovery", func() bool { return len(r.alerts(in, "?state=recovering")) == 1 })
-				r.clock.Advance(6 * time.Minute)
-				waitFor(t, "the end", func() bool { return len(r.alerts(in, "?state=resolved")) == 1 })
-				if n := r.alerts(in, "")[0].Notify; len(n) != 1 || n[0].Failed != "silenced" {
-					t.Errorf("messages of what ended under the silence: %+v", n)
+				r.send(blocked(30, "a.test"))
+				waitFor(t, "a message that is owed and was tried", func() bool {
+					a := r.alerts(in, "?state=firing")
+					return len(a) == 1 && len(a[0].Notify) == 1 && a[0].Notify[0].Attempts > 0
+				})
+				die("before")
+				body := fmt.Sprintf(`{"matchers":[{"label":"recipient_domain","op":"=","value":"a.test"}],"until":%q,"by":"ana","comment":"known"}`, r.clock.Now().Add(30*time.Minute).Format(time.RFC3339))
+				if status := r.ask(in, "POST /v1/silences", body, nil); status != http.StatusCreated {
+					t.Fatalf("silence: %d", status)
 				}
-			}
-			r.clock.Advance(31 * time.Minute)
-			die("after")
-			r.slack.want(t, tt.want)
-			r.slack.wantQuiet(t, tt.want)
+				waitFor(t, "an empty queue", func() bool { return in.metric(t, "mailstream_alerting_notifications_waiting") == 0 })
+				r.slack.setFault(nil)
+				die("during")
+				r.slack.wantQuiet(t, 0)
+				if tt.ends {
+					r.clock.Advance(time.Minute)
+					r.send(delivered(300, "a.test"))
+					waitFor(t, "recovery", func() bool { return len(r.alerts(in, "?state=recovering")) == 1 })
+					r.clock.Advance(6 * time.Minute)
+					waitFor(t, "the end", func() bool { return len(r.alerts(in, "?state=resolved")) == 1 })
+					if n := r.alerts(in, "")[0].Notify; len(n) != 1 || n[0].Failed != "silenced" {
+						t.Errorf("messages of what ended under the silence: %+v", n)
+					}
+				}
+				r.clock.Advance(31 * time.Minute)
+				die("after")
+				r.slack.want(t, tt.want)
+				r.slack.wantQuiet(t, tt.want)
+			})
 		})
 	}
 }

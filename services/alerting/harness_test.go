@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
@@ -36,7 +36,7 @@ const (
 
 // webhook is Slack as an incoming webhook shows it.
 type webhook struct {
-	*httptest.Server
+	URL   string
 	mu    sync.Mutex
 	posts []post
 	tries int
@@ -50,10 +50,17 @@ type post struct {
 	at   time.Time
 }
 
-func newWebhook(t *testing.T) *webhook {
-	w := &webhook{taken: make(chan struct{}, 1000)}
-	w.Server = httptest.NewServer(w)
-	t.Cleanup(w.Close)
+func (r *rig) newWebhook() *webhook {
+	r.t.Helper()
+	address := r.address()
+	w := &webhook{URL: "http://" + address, taken: make(chan struct{}, 1000)}
+	listener, err := r.broker.Network.Listen("tcp", address)
+	if err != nil {
+		r.t.Fatalf("listen as slack: %v", err)
+	}
+	server := &http.Server{Handler: w}
+	go func() { _ = server.Serve(listener) }() // ends when it is closed
+	r.t.Cleanup(func() { _ = server.Close() })
 	return w
 }
 
@@ -131,17 +138,32 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 	servicetest.Eventually(t, what, ok)
 }
 
-// rig is a broker, a webhook and services on them.
+// rig is a broker, a webhook and services on a network inside the process. A test with
+// one runs in a synctest bubble: what it waits for takes no time.
 type rig struct {
-	t     *testing.T
-	kafka kafka.Config
-	slack *webhook
-	clock *servicetest.Clock
-	next  int // numbers events
+	t      *testing.T
+	broker *kafkatest.Broker
+	kafka  kafka.Config
+	client *http.Client
+	slack  *webhook
+	clock  *servicetest.Clock
+	next   int // numbers events
+	ports  int // numbers addresses
 }
 
-func newRig(t *testing.T) *rig {
-	return &rig{t: t, kafka: kafkatest.Start(t), slack: newWebhook(t), clock: &servicetest.Clock{}}
+func newRig(t *testing.T, opts ...kfake.Opt) *rig {
+	t.Helper()
+	b := kafkatest.StartVirtual(t, opts...)
+	r := &rig{t: t, broker: b, kafka: b.Config, client: &http.Client{Transport: &http.Transport{DialContext: b.Network.DialContext}}, clock: &servicetest.Clock{}}
+	t.Cleanup(r.client.CloseIdleConnections)
+	r.slack = r.newWebhook()
+	return r
+}
+
+// address returns one that nothing listens on.
+func (r *rig) address() string {
+	r.ports++
+	return fmt.Sprintf("127.0.0.1:%d", 8000+r.ports)
 }
 
 // instance is a running service.
@@ -167,7 +189,7 @@ func (r *rig) start(change ...func(*Config)) *instance {
 func (r *rig) launch(change ...func(*Config)) *instance {
 	r.t.Helper()
 	cfg := Default()
-	cfg.Listen = "127.0.0.1:0"
+	cfg.Listen, cfg.MetricsListen, cfg.ListenFunc = r.address(), r.address(), r.broker.Network.Listen
 	cfg.Tokens = []config.Secret{config.Literal(token)}
 	cfg.Slack.WebhookURL = config.Literal(r.slack.URL + "/services/T0/B0/secret")
 	for _, f := range change {
@@ -176,7 +198,7 @@ func (r *rig) launch(change ...func(*Config)) *instance {
 	in := &instance{reg: prometheus.NewRegistry()}
 	log := zaptest.NewLogger(r.t, zaptest.Level(zap.WarnLevel))
 	var err error
-	in.Service, err = newService(cfg, platform.Shared{Kafka: r.kafka, Log: log, Registry: in.reg}, options{now: r.clock.Now})
+	in.Service, err = newService(cfg, platform.Shared{Kafka: r.kafka, Log: log, Registry: in.reg}, options{now: r.clock.Now, transport: r.client.Transport})
 	if err != nil {
 		r.t.Fatalf("make service: %v", err)
 	}
@@ -292,7 +314,7 @@ func (r *rig) alerts(in *instance, query string) []schemas.Alert {
 		r.t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := r.client.Do(req)
 	if err != nil {
 		r.t.Fatalf("get alerts: %v", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/mailstream/mailstream/services/alerting/internal/receiver"
 	"github.com/mailstream/mailstream/services/alerting/internal/route"
@@ -22,55 +23,59 @@ func beside(w *webhook, name string) func(*Config) {
 
 func TestReceivers_OneThatRefusesIsSaidToTheOthersOnceAndMendedAtAStart(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	backup := newWebhook(t)
-	r.slack.setFault(func(_ int, w http.ResponseWriter) bool {
-		http.Error(w, "no_service", http.StatusNotFound)
-		return true
-	})
-	in := r.start(beside(backup, "backup"))
-	r.send(blocked(30, "example.com"))
-	posts := backup.want(t, 2)
-	spike, sick := posts[0].text, posts[1].text
-	if !strings.Contains(spike, "Block rate 100 % at example.com") || !strings.Contains(sick, "Receiver slack does not take messages: `no_service`") {
-		t.Errorf("backup heard: %q", texts(posts))
-	}
-	backup.wantQuiet(t, 2)
-	if alerts := r.alerts(in, "?rule=receiver_failing&state=firing"); len(alerts) != 1 || alerts[0].Answer != "no_service" {
-		t.Errorf("alerts: %+v", alerts)
-	}
-	in.stop()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		backup := r.newWebhook()
+		r.slack.setFault(func(_ int, w http.ResponseWriter) bool {
+			http.Error(w, "no_service", http.StatusNotFound)
+			return true
+		})
+		in := r.start(beside(backup, "backup"))
+		r.send(blocked(30, "example.com"))
+		posts := backup.want(t, 2)
+		spike, sick := posts[0].text, posts[1].text
+		if !strings.Contains(spike, "Block rate 100 % at example.com") || !strings.Contains(sick, "Receiver slack does not take messages: `no_service`") {
+			t.Errorf("backup heard: %q", texts(posts))
+		}
+		backup.wantQuiet(t, 2)
+		if alerts := r.alerts(in, "?rule=receiver_failing&state=firing"); len(alerts) != 1 || alerts[0].Answer != "no_service" {
+			t.Errorf("alerts: %+v", alerts)
+		}
+		in.stop()
 
-	r.slack.setFault(nil)
-	in = r.start(beside(backup, "backup")) // what was refused is tried at a start
-	r.slack.want(t, 1)
-	if end := backup.want(t, 3)[2].text; !strings.Contains(end, "Receiver slack takes messages") {
-		t.Errorf("backup heard: %q", end)
-	}
-	if alerts := r.alerts(in, "?rule=receiver_failing&state=firing"); len(alerts) != 0 {
-		t.Errorf("alerts: %+v", alerts)
-	}
+		r.slack.setFault(nil)
+		in = r.start(beside(backup, "backup")) // what was refused is tried at a start
+		r.slack.want(t, 1)
+		if end := backup.want(t, 3)[2].text; !strings.Contains(end, "Receiver slack takes messages") {
+			t.Errorf("backup heard: %q", end)
+		}
+		if alerts := r.alerts(in, "?rule=receiver_failing&state=firing"); len(alerts) != 0 {
+			t.Errorf("alerts: %+v", alerts)
+		}
+	})
 }
 
 func TestRoutes_ChooseWhoHears(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	other := newWebhook(t)
-	r.start(beside(other, "other"), func(c *Config) {
-		c.Routes = []route.Route{
-			{Receivers: []string{"other"}, Labels: map[string][]string{"recipient_domain": {"b.example"}}},
-			{Receivers: []string{"slack"}},
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		other := r.newWebhook()
+		r.start(beside(other, "other"), func(c *Config) {
+			c.Routes = []route.Route{
+				{Receivers: []string{"other"}, Labels: map[string][]string{"recipient_domain": {"b.example"}}},
+				{Receivers: []string{"slack"}},
+			}
+		})
+		r.send(blocked(30, "a.example"), blocked(30, "b.example"))
+		if got := r.slack.want(t, 1); !strings.Contains(got[0].text, "a.example") {
+			t.Errorf("slack heard: %q", texts(got))
 		}
+		if got := other.want(t, 1); !strings.Contains(got[0].text, "b.example") {
+			t.Errorf("other heard: %q", texts(got))
+		}
+		r.slack.wantQuiet(t, 1)
+		other.wantQuiet(t, 1)
 	})
-	r.send(blocked(30, "a.example"), blocked(30, "b.example"))
-	if got := r.slack.want(t, 1); !strings.Contains(got[0].text, "a.example") {
-		t.Errorf("slack heard: %q", texts(got))
-	}
-	if got := other.want(t, 1); !strings.Contains(got[0].text, "b.example") {
-		t.Errorf("other heard: %q", texts(got))
-	}
-	r.slack.wantQuiet(t, 1)
-	other.wantQuiet(t, 1)
 }
 
 func TestConfig_NamesEveryFaultOfReceivers(t *testing.T) {
@@ -109,32 +114,34 @@ func TestConfig_NamesEveryFaultOfReceivers(t *testing.T) {
 // that is gone, without a restart.
 func TestReceivers_ASecretThatIsAFileIsReadAnewAndWhatWasRefusedIsTried(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	gone := newWebhook(t)
-	gone.setFault(func(_ int, w http.ResponseWriter) bool {
-		http.Error(w, "no_service", http.StatusNotFound)
-		return true
-	})
-	file := filepath.Join(t.TempDir(), "url")
-	write := func(url string) {
-		t.Helper()
-		if err := os.WriteFile(file, []byte(url+"\n"), 0o600); err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		gone := r.newWebhook()
+		gone.setFault(func(_ int, w http.ResponseWriter) bool {
+			http.Error(w, "no_service", http.StatusNotFound)
+			return true
+		})
+		file := filepath.Join(t.TempDir(), "url")
+		write := func(url string) {
+			t.Helper()
+			if err := os.WriteFile(file, []byte(url+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(gone.URL)
+		in := r.start(func(c *Config) { c.Slack.WebhookURL = fileSecret(t, file) })
+		r.send(blocked(30, "example.com"))
+		waitFor(t, "a refusal", func() bool { return in.metric(t, "mailstream_alerting_notifications_refused") == 1 })
+		if err := os.Remove(file); err != nil { // half of a replacement changes nothing
 			t.Fatal(err)
 		}
-	}
-	write(gone.URL)
-	in := r.start(func(c *Config) { c.Slack.WebhookURL = fileSecret(t, file) })
-	r.send(blocked(30, "example.com"))
-	waitFor(t, "a refusal", func() bool { return in.metric(t, "mailstream_alerting_notifications_refused") == 1 })
-	if err := os.Remove(file); err != nil { // half of a replacement changes nothing
-		t.Fatal(err)
-	}
-	write(r.slack.URL + "/services/T0/B0/new")
-	r.slack.want(t, 1) // long before the minute after which it is tried anyway
-	var trial Trial
-	if status := r.ask(in, "POST /v1/receivers/slack/test", "", &trial); status != http.StatusOK || trial.Outcome != "delivered" {
-		t.Errorf("a test with the new one: %d %+v", status, trial)
-	}
+		write(r.slack.URL + "/services/T0/B0/new")
+		r.slack.want(t, 1) // long before the minute after which it is tried anyway
+		var trial Trial
+		if status := r.ask(in, "POST /v1/receivers/slack/test", "", &trial); status != http.StatusOK || trial.Outcome != "delivered" {
+			t.Errorf("a test with the new one: %d %+v", status, trial)
+		}
+	})
 }
 
 // fileSecret is a secret as the configuration reads it.
@@ -151,30 +158,32 @@ func fileSecret(t *testing.T, path string) config.Secret {
 
 func TestAPI_TriesReceivers(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	in := r.start()
-	var trial Trial
-	if status := r.ask(in, "POST /v1/receivers/slack/test", "", &trial); status != http.StatusOK || trial != (Trial{Receiver: "slack", Outcome: "delivered"}) {
-		t.Errorf("taken: %d %+v", status, trial)
-	}
-	if posts := r.slack.want(t, 2); !strings.Contains(posts[0].body, "this is a test of Mailstream") {
-		t.Errorf("posts: %q", texts(posts))
-	}
-	for call, want := range map[string]int{
-		"POST /v1/receivers/nobody/test": http.StatusNotFound, "POST /v1/receivers/slack/test?x=1": http.StatusBadRequest, "GET /v1/receivers/slack/test": http.StatusMethodNotAllowed,
-	} {
-		if status := r.ask(in, call, "", nil); status != want {
-			t.Errorf("%s: %d, want %d", call, status, want)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		in := r.start()
+		var trial Trial
+		if status := r.ask(in, "POST /v1/receivers/slack/test", "", &trial); status != http.StatusOK || trial != (Trial{Receiver: "slack", Outcome: "delivered"}) {
+			t.Errorf("taken: %d %+v", status, trial)
 		}
-	}
-	if status := r.ask(in, "POST /v1/receivers/slack/test", "{}", nil); status != http.StatusBadRequest {
-		t.Errorf("with a body: %d", status)
-	}
-	r.slack.setFault(func(_ int, w http.ResponseWriter) bool {
-		http.Error(w, "no_service", http.StatusNotFound)
-		return true
+		if posts := r.slack.want(t, 2); !strings.Contains(posts[0].body, "this is a test of Mailstream") {
+			t.Errorf("posts: %q", texts(posts))
+		}
+		for call, want := range map[string]int{
+			"POST /v1/receivers/nobody/test": http.StatusNotFound, "POST /v1/receivers/slack/test?x=1": http.StatusBadRequest, "GET /v1/receivers/slack/test": http.StatusMethodNotAllowed,
+		} {
+			if status := r.ask(in, call, "", nil); status != want {
+				t.Errorf("%s: %d, want %d", call, status, want)
+			}
+		}
+		if status := r.ask(in, "POST /v1/receivers/slack/test", "{}", nil); status != http.StatusBadRequest {
+			t.Errorf("with a body: %d", status)
+		}
+		r.slack.setFault(func(_ int, w http.ResponseWriter) bool {
+			http.Error(w, "no_service", http.StatusNotFound)
+			return true
+		})
+		if status := r.ask(in, "POST /v1/receivers/slack/test", "", &trial); status != http.StatusOK || trial.Outcome != "refused" || trial.Answer != "no_service" || strings.Contains(trial.Detail, "/services/") {
+			t.Errorf("refused: %d %+v", status, trial)
+		}
 	})
-	if status := r.ask(in, "POST /v1/receivers/slack/test", "", &trial); status != http.StatusOK || trial.Outcome != "refused" || trial.Answer != "no_service" || strings.Contains(trial.Detail, "/services/") {
-		t.Errorf("refused: %d %+v", status, trial)
-	}
 }
