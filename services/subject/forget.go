@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -140,18 +141,48 @@ func (p *plan) look(ctx context.Context, client *clickhouse.Client, cfg clickhou
 		return fmt.Errorf("search dead letters: %w", err)
 	}
 	p.rows = map[string]uint64{}
-	var first tables.People // of those who were never forgotten
-	first.Until = p.now
+	first := tables.People{Until: p.now} // who was never forgotten
+	before := map[time.Time][]int{}      // who was, by when
 	for i, one := range p.people {
-		known, again := p.ledger.Of(one.hashes[0])
-		if !again {
-			first.Hashes, first.Letters = append(first.Hashes, one.hashes...), append(first.Letters, p.letters[i]...)
-			p.due = append(p.due, i)
+		if known, ok := p.ledger.Of(one.hashes[0]); ok {
+			before[known.ErasedAt] = append(before[known.ErasedAt], i)
 			continue
 		}
-		rows, err := p.count(ctx, found, tables.People{Hashes: one.hashes, Letters: p.letters[i], Since: known.ErasedAt, Until: p.now})
-		if err != nil {
+		p.add(&first, i)
+		p.due = append(p.due, i)
+	}
+	for since, members := range before {
+		if err := p.lookSince(ctx, found, since, members); err != nil {
 			return err
+		}
+	}
+	slices.Sort(p.due)
+	if len(first.Hashes) > 0 {
+		_, err = p.count(ctx, found, first)
+	}
+	return err
+}
+
+// lookSince finds who of the members, who were forgotten at one time, has something new.
+// Most often nobody has, which is one question for all of them.
+func (p *plan) lookSince(ctx context.Context, found *tables.Tables, since time.Time, members []int) error {
+	all := tables.People{Since: since, Until: p.now}
+	for _, i := range members {
+		p.add(&all, i)
+	}
+	counts, err := found.Count(ctx, all)
+	if err != nil {
+		return err
+	}
+	some := slices.ContainsFunc(slices.Collect(maps.Values(counts)), func(n uint64) bool { return n > 0 })
+	for _, i := range members {
+		rows := uint64(0)
+		if some {
+			one := tables.People{Since: since, Until: p.now}
+			p.add(&one, i)
+			if rows, err = p.count(ctx, found, one); err != nil {
+				return err
+			}
 		}
 		if rows > 0 {
 			p.due = append(p.due, i)
@@ -159,10 +190,13 @@ func (p *plan) look(ctx context.Context, client *clickhouse.Client, cfg clickhou
 			p.before++
 		}
 	}
-	if len(first.Hashes) > 0 {
-		_, err = p.count(ctx, found, first)
-	}
-	return err
+	return nil
+}
+
+// add puts what is looked for of a person to people.
+func (p *plan) add(people *tables.People, i int) {
+	people.Hashes = append(people.Hashes, p.people[i].hashes...)
+	people.Letters = append(people.Letters, p.letters[i]...)
 }
 
 // count adds what is found of people, and returns how many rows that is.

@@ -25,7 +25,9 @@ import (
 // forget runs `forget` on w.
 func (w *world) forget(t testing.TB, f subject.Forget) subject.Forgotten {
 	t.Helper()
-	f.Wait = servicetest.Patience
+	if f.Wait == 0 {
+		f.Wait = servicetest.Patience
+	}
 	done, err := pipeline.Forget(t.Context(), w.cfg, f, logger(t))
 	if err != nil {
 		t.Fatal(err)
