@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/mailstream/mailstream/services/suppression/internal/store"
@@ -48,4 +49,26 @@ func BenchmarkPebble(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkFill is the time for each of a million states that an empty store is filled with.
+func BenchmarkFill(b *testing.B) {
+	const listed = 1_000_000
+	updates := make([]store.Update, listed)
+	for i := range updates {
+		k := key(i)
+		updates[i] = store.Update{Key: k, FromTopic: true, State: state(k, entry("account", i))}
+	}
+	for b.Loop() {
+		p := open(b, b.TempDir(), "topic")
+		f, err := p.NewFill()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := errors.Join(f.Add(updates), f.Finish(b.Context(), nil), f.Close()); err != nil {
+			b.Fatal(err)
+		}
+		closeStore(b, p)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*listed), "ns/state")
 }

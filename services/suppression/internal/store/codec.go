@@ -120,6 +120,9 @@ func decodeState(k Key, b []byte) (schemas.Suppression, error) {
 
 // ofPattern says that a value is the state of what isPattern says, without decoding it.
 func ofPattern(value []byte) bool {
+	if len(value) < 3 || value[1] < 0x80 && value[2] != '*' && value[2] != schemas.MailboxProviderPrefix[0] {
+		return false // as nearly all: the first byte of the address says it
+	}
 	d := decoder{rest: string(value[:min(len(value), patternHeadBytes)])}
 	version := d.byte()
 	d.uvarint()

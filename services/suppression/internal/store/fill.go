@@ -174,6 +174,7 @@ type filled struct {
 	keys     int64
 	behind   []Key
 	patterns map[Key]row
+	key      []byte // room for the one that is written
 }
 
 // Finish makes all that was added the content of the store, with the offsets to read next.
@@ -258,11 +259,38 @@ func (f *Fill) writeAbout(path string, all filled, applied map[int32]int64) erro
 	return nil
 }
 
-// raw is one update in a bucket.
-type raw struct {
-	key   Key
-	kind  byte
-	value []byte
+// raws are the updates of a bucket. What is sorted has no pointers, so the collector does
+// not look at it, and little is moved.
+type raws struct {
+	data  []byte
+	order []rawAt
+}
+
+// rawAt is where an update begins, with the first bytes of its key.
+type rawAt struct {
+	head uint64
+	at   uint32
+}
+
+// rawHeadBytes are the kind, the key and the length of the value.
+const rawHeadBytes = 1 + KeyBytes + 4
+
+func (r raws) kind(i int) byte { return r.data[r.order[i].at] }
+func (r raws) key(i int) Key   { return Key(r.data[r.order[i].at+1:]) }
+
+func (r raws) value(i int) []byte {
+	head := r.data[r.order[i].at:]
+	return head[rawHeadBytes : rawHeadBytes+binary.BigEndian.Uint32(head[1+KeyBytes:])]
+}
+
+// sort orders updates by key, and those of one key as they came.
+func (r raws) sort() {
+	slices.SortFunc(r.order, func(a, b rawAt) int {
+		if c := cmp.Compare(a.head, b.head); c != 0 {
+			return c
+		}
+		return cmp.Or(bytes.Compare(r.data[a.at+1:][:KeyBytes], r.data[b.at+1:][:KeyBytes]), cmp.Compare(a.at, b.at))
+	})
 }
 
 // sort makes a table of a bucket.
@@ -280,17 +308,17 @@ func (f *Fill) sort(bucket int, seen *filter) (out filled, err error) {
 	if err := errors.Join(b.file.Truncate(0), f.store.room.Check()); err != nil { // gives the disk back
 		return out, fmt.Errorf("fill the store: %w", err)
 	}
-	slices.SortStableFunc(updates, func(a, b raw) int { return bytes.Compare(a.key[:], b.key[:]) })
+	updates.sort()
 	w, err := f.table(f.path(bucket, "sst"))
 	if err != nil {
 		return out, err
 	}
-	for begin := 0; begin < len(updates) && err == nil; {
+	for begin, n := 0, len(updates.order); begin < n && err == nil; {
 		end := begin + 1
-		for end < len(updates) && updates[end].key == updates[begin].key {
+		for end < n && updates.order[end].head == updates.order[begin].head && updates.key(end) == updates.key(begin) {
 			end++
 		}
-		err = f.put(w, updates[begin:end], seen, &out)
+		err = f.put(w, raws{updates.data, updates.order[begin:end]}, seen, &out)
 		begin = end
 	}
 	if err = errors.Join(err, w.Close()); err != nil {
@@ -300,31 +328,30 @@ func (f *Fill) sort(bucket int, seen *filter) (out filled, err error) {
 }
 
 // read returns what b has, in the order in which it came.
-func (b *fillBucket) read() ([]raw, error) {
-	data := make([]byte, b.written)
-	if _, err := io.ReadFull(io.NewSectionReader(b.file, 0, b.written), data); err != nil {
-		return nil, err
+func (b *fillBucket) read() (r raws, err error) {
+	r.data = make([]byte, b.written)
+	if _, err := io.ReadFull(io.NewSectionReader(b.file, 0, b.written), r.data); err != nil {
+		return r, err
 	}
-	const head = 1 + KeyBytes + 4
-	var out []raw
-	for len(data) > 0 {
-		if len(data) < head {
-			return nil, errCut
+	for at := 0; at < len(r.data); {
+		rest := r.data[at:]
+		if len(rest) < rawHeadBytes {
+			return r, errCut
 		}
-		end := head + int(binary.BigEndian.Uint32(data[1+KeyBytes:]))
-		if len(data) < end {
-			return nil, errCut
+		size := rawHeadBytes + int(binary.BigEndian.Uint32(rest[1+KeyBytes:]))
+		if len(rest) < size {
+			return r, errCut
 		}
-		out = append(out, raw{key: Key(data[1 : 1+KeyBytes]), kind: data[0], value: data[head:end:end]})
-		data = data[end:]
+		r.order = append(r.order, rawAt{binary.BigEndian.Uint64(rest[1:]), uint32(at)})
+		at += size
 	}
-	return out, nil
+	return r, nil
 }
 
 // put writes what updates, all of one key, come to.
-func (f *Fill) put(w *sstable.Writer, updates []raw, seen *filter, out *filled) error {
-	k, value := updates[0].key, updates[0].value
-	if len(updates) > 1 || updates[0].kind != fillReady {
+func (f *Fill) put(w *sstable.Writer, updates raws, seen *filter, out *filled) error {
+	k, value := updates.key(0), updates.value(0)
+	if len(updates.order) > 1 || updates.kind(0) != fillReady {
 		r, err := f.merged(updates)
 		if err != nil || !r.found {
 			return err
@@ -345,20 +372,21 @@ func (f *Fill) put(w *sstable.Writer, updates []raw, seen *filter, out *filled) 
 	}
 	out.keys++
 	seen.add(k)
-	return w.Set(stateKey(nil, k), value)
+	out.key = stateKey(out.key[:0], k)
+	return w.Set(out.key, value)
 }
 
 // merged applies updates of one key as Merge would.
-func (f *Fill) merged(updates []raw) (r row, err error) {
-	for _, raw := range updates {
-		u := Update{Key: raw.key, FromTopic: true, Purge: raw.kind == fillPurge}
+func (f *Fill) merged(updates raws) (r row, err error) {
+	for i := range updates.order {
+		u := Update{Key: updates.key(i), FromTopic: true, Purge: updates.kind(i) == fillPurge}
 		if !u.Purge {
-			if u.State, err = decodeState(raw.key, raw.value); err != nil {
+			if u.State, err = decodeState(u.Key, updates.value(i)); err != nil {
 				return row{}, err
 			}
 		}
 		r, _ = r.apply(u, f.store.made)
-		r.behind = r.found && (r.behind || raw.kind == fillBehind)
+		r.behind = r.found && (r.behind || updates.kind(i) == fillBehind)
 	}
 	return r, nil
 }
