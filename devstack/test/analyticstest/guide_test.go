@@ -103,7 +103,7 @@ func TestGuide_QueriesAnswer(t *testing.T) {
 		"recipient\tinvalid_recipient\t1\t550 5.1.1 unknown\nsender\treputation\t1\t550 5.7.1 blocked",
 		"summer\t2\t0\t0\t0\nspring\t1\t1\t1\t0",
 		"google\t2",
-		"", "", "",
+		"", "", "", "",
 	}
 	queries := guideQuery.FindAllStringSubmatch(readGuide(t), -1)
 	if len(queries) != len(answers) {
