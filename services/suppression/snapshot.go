@@ -129,7 +129,7 @@ func (s *Service) readSnapshot(ctx context.Context, f *store.Fill, accept func(s
 		}
 		defer func() { _ = file.Close() }() // it was only read
 		if err := f.ReadSnapshot(file, accept); err != nil {
-			return fmt.Errorf("%w: %s", errSnapshotUnfit, err) // not as cut off: a file has no rest
+			return fmt.Errorf("%w: %s", errSnapshotUnfit, err.Error()) // not as cut off: a file has no rest
 		}
 		return nil
 	}

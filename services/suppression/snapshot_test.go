@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
@@ -28,7 +29,6 @@ import (
 	"github.com/mailstream/mailstream/services/servicetest"
 	"github.com/mailstream/mailstream/services/suppression"
 	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // snapshot is what a replica answers.
