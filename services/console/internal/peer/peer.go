@@ -196,7 +196,7 @@ func (c *Client) Pass(ctx context.Context, method, path string, body Body) ([]by
 		return nil, fmt.Errorf("ask %s: %w", c.name, ErrLong)
 	case err != nil:
 		return nil, fmt.Errorf("ask %s: %w", c.name, silent)
-	case resp.StatusCode == http.StatusServiceUnavailable && silent != ErrAway && notAcknowledged(text):
+	case resp.StatusCode == http.StatusServiceUnavailable && errors.Is(silent, ErrUnsure) && notAcknowledged(text):
 		return nil, fmt.Errorf("ask %s: %w", c.name, ErrUnsure)
 	case resp.StatusCode == http.StatusServiceUnavailable, resp.StatusCode == http.StatusBadGateway, resp.StatusCode == http.StatusGatewayTimeout:
 		return nil, fmt.Errorf("ask %s: %w", c.name, ErrAway)

@@ -1,0 +1,47 @@
+package page
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// TestStatic_IsPackedAndKept asks for each embedded file, and for it once more.
+func TestStatic_IsPackedAndKept(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for _, name := range []string{"console.css", "console.js", "htmx.js", "uplot.js"} {
+		r := httptest.NewRequest(http.MethodGet, "/static/"+name, nil)
+		r.Header.Set("Accept-Encoding", "gzip")
+		w := d.ask(r, "")
+		plain, err := staticFiles.ReadFile("static/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z, err := gzip.NewReader(w.Body)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if text, err := io.ReadAll(z); err != nil || !bytes.Equal(text, plain) {
+			t.Errorf("%s is not what is embedded: %v", name, err)
+		}
+		h := w.Header()
+		if h.Get("Content-Encoding") != "gzip" || !strings.Contains(strings.Join(h.Values("Vary"), ","), "Accept-Encoding") || h.Get("ETag") == "" || !strings.Contains(h.Get("Cache-Control"), "max-age") {
+			t.Errorf("%s is sent with %v", name, h)
+		}
+		again := httptest.NewRequest(http.MethodGet, "/static/"+name, nil)
+		again.Header.Set("If-None-Match", h.Get("ETag"))
+		if w := d.ask(again, ""); w.Code != http.StatusNotModified || w.Body.Len() > 0 {
+			t.Errorf("%s asked for once more: %d", name, w.Code)
+		}
+	}
+	r := httptest.NewRequest(http.MethodGet, "/login", nil)
+	r.Header.Set("Accept-Encoding", "gzip")
+	if w := d.ask(r, ""); w.Header().Get("Content-Encoding") != "gzip" || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("a page is sent with %v", w.Header())
+	}
+}
