@@ -4,11 +4,9 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
-	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // TestKafka_AwayInAnyWayTellsOnce crosses the line while the broker refuses some kind of
@@ -24,34 +22,35 @@ func TestKafka_AwayInAnyWayTellsOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			broker := kafkatest.StartBroker(t)
-			r := &rig{t: t, kafka: broker.Config, slack: newWebhook(t), clock: &servicetest.Clock{}}
-			in := r.start()
-			r.send(blocked(12, "example.com"))
-			var away atomic.Bool
-			var refused atomic.Int64
-			for _, key := range keys {
-				broker.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) {
-					broker.KeepControl()
-					if away.Load() {
-						refused.Add(1)
-						return nil, errors.New("no answer"), true
-					}
-					return nil, nil, false
-				})
-			}
-			r.send(blocked(18, "example.com"))
-			away.Store(true)
-			waitFor(t, "some refused requests", func() bool { return refused.Load() > 3 })
-			if got := len(r.slack.seen()); got > 1 {
-				t.Fatalf("%d messages while kafka is away", got)
-			}
-			away.Store(false)
-			r.slack.want(t, 1)
-			r.slack.wantQuiet(t, 1)
-			in.stop()
-			r.start()
-			r.slack.wantQuiet(t, 1)
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t)
+				in := r.start()
+				r.send(blocked(12, "example.com"))
+				var away atomic.Bool
+				var refused atomic.Int64
+				for _, key := range keys {
+					r.broker.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) {
+						r.broker.KeepControl()
+						if away.Load() {
+							refused.Add(1)
+							return nil, errors.New("no answer"), true
+						}
+						return nil, nil, false
+					})
+				}
+				r.send(blocked(18, "example.com"))
+				away.Store(true)
+				waitFor(t, "some refused requests", func() bool { return refused.Load() > 3 })
+				if got := len(r.slack.seen()); got > 1 {
+					t.Fatalf("%d messages while kafka is away", got)
+				}
+				away.Store(false)
+				r.slack.want(t, 1)
+				r.slack.wantQuiet(t, 1)
+				in.stop()
+				r.start()
+				r.slack.wantQuiet(t, 1)
+			})
 		})
 	}
 }
