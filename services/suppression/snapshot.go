@@ -21,10 +21,10 @@ import (
 type Snapshot struct {
 	// URL is the base URL of another replica, such as http://suppression-0:8082, or a file
 	// that `mailstream suppressions snapshot` wrote, such as file:///var/lib/list.snapshot.
-	// What cannot be used is logged, and the whole topic is read instead. Default empty:
-	// the topic.
+	// What cannot be used is logged, and the whole topic is read instead. Default
+	// none: the topic.
 	URL string `yaml:"url"`
-	// Token is a bearer token of that replica. Default empty: it asks for none.
+	// Token is a bearer token of that replica. Default none.
 	Token config.Secret `yaml:"token"`
 }
 

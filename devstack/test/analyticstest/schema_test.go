@@ -168,6 +168,7 @@ func TestEvents_QueriesReadOnlyWhatTheyNeed(t *testing.T) {
 	}
 	w.publish(t, events...)
 	w.wantSQL(t, "SELECT count() FROM events", fmt.Sprint(days))
+	w.wantSQL(t, "SELECT uniqExact(hour) FROM hour_rows", fmt.Sprint(days)) // of which rates_1h learns them
 	for _, tt := range []struct {
 		name, query string
 		parts       string

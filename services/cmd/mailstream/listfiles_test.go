@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // listCommands runs `mailstream suppressions` against here.
@@ -107,7 +109,12 @@ func TestExport_SinceAToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, here, map[string]any{"address": "new@example.com"})
-	out, said, err := run("--since-token", token(said))
+	first := token(said)
+	var out string
+	servicetest.Eventually(t, "what was added is there", func() bool {
+		out, said, err = run("--since-token", first)
+		return err != nil || out != ""
+	})
 	if err != nil || strings.Count(out, "\n") != 1 || !strings.Contains(out, "new@example.com") {
 		t.Errorf("%q, %v", out, err)
 	}
