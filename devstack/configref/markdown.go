@@ -40,6 +40,7 @@ func effects() map[string]string {
 		"privacy.pepper":                    "never: choose it once",
 		"state.dir":                         "the folder is rebuilt from Kafka",
 		"analytics.retention":               "`migrate`",
+		"analytics.engagement":              "`migrate`",
 		"ingress.sources[].generic.types":   "`topics apply` for a new webhook:NAME",
 		"ingress.sources[].name":            "the URL at the provider; events of another name are another source's",
 		"alerting.rules[].name":             "alerts of the old name end unseen",

@@ -248,6 +248,7 @@ func (s *Service) tasks() []lifecycle.Task {
 		{Name: "tables", Start: s.awaitTables},
 		{Name: "erasures", Run: s.erasures.Run, Ready: s.erasures.CaughtUp()},
 		{Name: "consumer", Run: func(ctx context.Context) error { return s.consumer.Run(ctx, s.path.handle) }},
+		{Name: "judge", Run: s.judge},
 		{Name: "seal", Run: s.seal},
 		{Name: "erase", Run: s.erase},
 		{Name: "operations", Run: s.operations},
@@ -284,6 +285,19 @@ func (s *Service) seal(ctx context.Context) error {
 	}
 }
 
+// judge finds machines among those who opened and clicked, after the fact. Its faults
+// are logged and pass: the next look does what is left.
+func (s *Service) judge(ctx context.Context) error {
+	for {
+		if err := lifecycle.Sleep(ctx, s.cfg.JudgeInterval); err != nil {
+			return err
+		}
+		if _, err := store.Judge(ctx, s.client); err != nil && ctx.Err() == nil {
+			s.often.Warn("opens and clicks are judged later", telemetry.Err(err))
+		}
+	}
+}
+
 // rawEvery spaces the looks for raw past its time, each of which reads when every
 // event was received.
 const rawEvery = 24 * time.Hour
@@ -292,7 +306,7 @@ const rawEvery = 24 * time.Hour
 // its time. Its faults are logged and pass: the next look does what is left.
 func (s *Service) erase(ctx context.Context) error {
 	var looked time.Time // for raw
-	work := eraser.New(eraser.Options{Client: s.client, Config: s.shared.ClickHouse, Settle: erasure.StaleAfter + s.shared.ClickHouse.InsertTimeout})
+	work := eraser.New(eraser.Options{Client: s.client, Config: s.shared.ClickHouse, Settle: erasure.StaleAfter + max(s.shared.ClickHouse.InsertTimeout, s.shared.ClickHouse.QueryTimeout)})
 	for {
 		open, err := work.Pass(ctx, s.erasures.All())
 		s.met.erasing.Set(float64(open))
@@ -311,8 +325,8 @@ func (s *Service) erase(ctx context.Context) error {
 	}
 }
 
-// Migrate brings the ClickHouse database to the schema of this program and sets
-// the retention of cfg. It may be repeated, and run twice at once.
+// Migrate brings the ClickHouse database to the schema of this program and writes
+// what it keeps of cfg: retention, and weights of engagement. It may be repeated, and run twice at once.
 func Migrate(ctx context.Context, cfg Config, ch clickhouse.Config, log *zap.Logger) error {
-	return store.Migrate(ctx, ch, cfg.Retention, log)
+	return store.Migrate(ctx, ch, store.Lasting{Retention: cfg.Retention, Engagement: cfg.Engagement}, log)
 }

@@ -31,6 +31,9 @@ type Config struct {
 	// Decoders is how many processors one batch is decoded on. Range [1, 16].
 	// Default 2.
 	Decoders int `yaml:"decoders"`
+	// JudgeInterval is how often the service looks for opens and clicks that prove to be
+	// of a machine by what came later. Range [1s, 1h]. Default 30s.
+	JudgeInterval time.Duration `yaml:"judge_interval"`
 	// SealInterval is how often the service looks for past hours whose counts can
 	// be sealed (made final). Range [1s, 1h]. Default 1m.
 	SealInterval time.Duration `yaml:"seal_interval"`
@@ -44,7 +47,13 @@ type Config struct {
 	EraseInterval time.Duration `yaml:"erase_interval"`
 	// Retention is how long rows are kept. It takes effect with `mailstream migrate`.
 	Retention Retention `yaml:"retention"`
+	// Engagement is how the view `engagement` weighs what people do. It takes effect
+	// with `mailstream migrate`.
+	Engagement Engagement `yaml:"engagement"`
 }
+
+// Engagement is how the view `engagement` weighs what people do.
+type Engagement = store.Engagement
 
 // Retention is how long rows of each table are kept.
 type Retention = store.Retention
@@ -72,10 +81,12 @@ func Default() Config {
 		BatchRowsMax:  100_000,
 		BatchBytesMax: 64 * config.MiB,
 		Decoders:      2,
+		JudgeInterval: 30 * time.Second,
 		SealInterval:  time.Minute,
 		SealRest:      10 * time.Minute,
 		EraseInterval: 5 * time.Second,
 		Retention:     store.DefaultRetention(),
+		Engagement:    store.DefaultEngagement(),
 	}
 }
 
@@ -91,12 +102,15 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(c.BatchBytesMax >= batchBytesMin && c.BatchBytesMax <= batchBytesMax,
 		"batch_bytes_max", "%s is not in [%s, %s]", c.BatchBytesMax, batchBytesMin, batchBytesMax)
 	p.Check(c.Decoders >= 1 && c.Decoders <= decodersMax, "decoders", "%d is not in [1, %d]", c.Decoders, decodersMax)
+	p.Check(c.JudgeInterval >= sealIntervalMin && c.JudgeInterval <= sealIntervalMax,
+		"judge_interval", "%s is not in [%s, %s]", c.JudgeInterval, sealIntervalMin, sealIntervalMax)
 	p.Check(c.SealInterval >= sealIntervalMin && c.SealInterval <= sealIntervalMax,
 		"seal_interval", "%s is not in [%s, %s]", c.SealInterval, sealIntervalMin, sealIntervalMax)
 	p.Check(c.SealRest >= sealRestMin && c.SealRest <= sealRestMax, "seal_rest", "%s is not in [%s, %s]", c.SealRest, sealRestMin, sealRestMax)
 	p.Check(c.EraseInterval >= eraseIntervalMin && c.EraseInterval <= eraseIntervalMax,
 		"erase_interval", "%s is not in [%s, %s]", c.EraseInterval, eraseIntervalMin, eraseIntervalMax)
 	c.Retention.Validate(p.At("retention"))
+	c.Engagement.Validate(p.At("engagement"))
 }
 
 // ValidateBeside reports to p, a collector of the whole file, what shows only

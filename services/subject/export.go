@@ -79,6 +79,7 @@ func Export(ctx context.Context, d Deps, address string, w io.Writer) (Exported,
 	for _, p := range []Part{
 		{Name: "events", Title: "Events", Text: "What providers reported of mail to this address."},
 		{Name: "messages", Title: "Messages", Text: "What became of each message."},
+		{Name: "engagement", Title: "Engagement", Text: "How often you open and click, as a score for each account, and the acts that count most."},
 		{Name: "suppressions", Title: "Suppression list", Text: "Why this address is, or was, not mailed."},
 		{Name: "suppression_history", Title: "History of the suppression list", Text: "How this address came to the list and left it, the latest 20 times of each kind, and soft bounces that count for it."},
 		{Name: "alerts", Title: "Alerts", Text: "Alerts that quote a reply with this address."},

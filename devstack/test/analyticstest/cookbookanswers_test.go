@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-const everyQuestion = 25
+const everyQuestion = 26
 
 // cookbookAnswers are those of all questions of the cookbook, in their order, as
 // tab-separated lines.
@@ -176,7 +176,37 @@ func peopleAnswers(all []mail) []string {
 		}),
 		table(group(all, func(m mail) string { return m.source }), repeats),
 		silent(byPerson),
+		readers(all),
 	}
+}
+
+// readers are the recipients of each account by when they last opened or clicked, and
+// what was sent to them since.
+func readers(all []mail) string {
+	type recipient struct {
+		source string
+		person int
+	}
+	people, messages := map[string]int{}, map[string]int{}
+	for _, some := range group(all, func(m mail) recipient { return recipient{m.source, m.person} }) {
+		var last time.Time
+		for _, m := range some {
+			last = slices.MaxFunc([]time.Time{last, m.opened, m.clicked}, time.Time.Compare)
+		}
+		acted := "before"
+		if last.IsZero() {
+			acted = "never"
+		} else if !last.Before(cookbookStart().AddDate(0, 0, 14).Truncate(24 * time.Hour)) {
+			acted = "last two weeks"
+		}
+		people[acted]++
+		messages[acted] += count(some, func(m mail) bool { return m.sent.After(last) })
+	}
+	lines := []string{}
+	for _, acted := range slices.Sorted(maps.Keys(people)) {
+		lines = append(lines, fmt.Sprintf("%s\t%d\t%d", acted, people[acted], messages[acted]))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // cohorts are the people who opened, by the week of their first message and by how

@@ -175,6 +175,7 @@ func (w *world) isForgotten(t testing.TB, gone, people int) {
 	t.Helper()
 	w.wantSQL(t, "SELECT count() FROM events", fmt.Sprint(4*people))
 	w.wantSQL(t, "SELECT count() FROM messages", fmt.Sprint(people-gone))
+	w.wantSQL(t, "SELECT count(), countIf(recipient_hash = '') FROM engagement", fmt.Sprintf("%d\t0", people-gone))
 	w.wantSQL(t, "SELECT count(), countIf(address = ''), countIf(note = '') FROM suppressions", fmt.Sprintf("%d\t%d\t%d", people, gone, gone))
 	for _, table := range strings.Fields(w.sql(t, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'")) {
 		rows := w.sql(t, "SELECT formatRow('JSONEachRow', *) FROM "+table)
@@ -227,8 +228,8 @@ func TestExport_HoldsThePersonAndNobodyElse(t *testing.T) {
 		for _, p := range done.Parts {
 			rows[p.Name] = p.Rows
 		}
-		if rows["events"] != 4 || rows["messages"] != 1 || rows["suppressions"] != 1 || rows["dead_letters"] != 1 ||
-			rows["suppression_history"] != 5 || rows["audit"] != 1 {
+		if rows["events"] != 4 || rows["messages"] != 1 || rows["engagement"] != 1 || rows["suppressions"] != 1 ||
+			rows["dead_letters"] != 1 || rows["suppression_history"] != 5 || rows["audit"] != 1 {
 			t.Errorf("%s: %v", resident(n), rows)
 		}
 		archive, err := zip.NewReader(bytes.NewReader(out.Bytes()), int64(out.Len()))
@@ -250,7 +251,7 @@ func TestExport_HoldsThePersonAndNobodyElse(t *testing.T) {
 			}[f.Name]; !strings.Contains(string(text), want) || strings.Contains(string(text), "colleague") {
 				t.Errorf("%s lacks %s, or names who looked:\n%s", f.Name, want, text)
 			}
-			if f.Name != "alerts.jsonl" && f.Name != "audit.jsonl" && !subject.NewFinder(resident(n)).In(text) {
+			if f.Name != "alerts.jsonl" && f.Name != "audit.jsonl" && f.Name != "engagement.jsonl" && !subject.NewFinder(resident(n)).In(text) {
 				t.Errorf("%s lacks the person:\n%s", f.Name, text)
 			}
 			for _, other := range []string{"other@example.org", "neighbour@example.org", resident((n + 1) % 4)} {

@@ -70,6 +70,7 @@ func lookups() map[string]map[string]lookup {
 			"message_id": {"message_id = '" + some + "'", 4},
 		},
 		"person_messages":   {"recipient_hash": {"recipient_hash = lower(hex(MD5('" + some + "')))", 3}},
+		"engagement":        {"recipient_hash": {"recipient_hash = lower(hex(MD5('" + some + "')))", 3}},
 		"campaign_messages": {"campaign": {"campaign = 'campaign7'", 2}},
 	}
 }
@@ -99,11 +100,15 @@ func TestComments_PromiseOnlyIndexesThatWork(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			got, read := w.readRows(t, "SELECT * FROM "+view+" WHERE "+q.where+" ORDER BY ALL")
+			columns := "*"
+			if view == "engagement" { // whose score is of the moment
+				columns = "* EXCEPT (score, because)"
+			}
+			got, read := w.readRows(t, "SELECT "+columns+" FROM "+view+" WHERE "+q.where+" ORDER BY ALL")
 			if read > q.granules*granule {
 				t.Errorf("read %d rows, want at most %d granules, %d", read, q.granules, q.granules*granule)
 			}
-			want := w.sql(t, "SELECT * FROM "+view+" WHERE "+q.where+" ORDER BY ALL SETTINGS use_skip_indexes = 0")
+			want := w.sql(t, "SELECT "+columns+" FROM "+view+" WHERE "+q.where+" ORDER BY ALL SETTINGS use_skip_indexes = 0")
 			if got != want || got == "" {
 				t.Errorf("got\n%s\nwithout indexes\n%s", got, want)
 			}

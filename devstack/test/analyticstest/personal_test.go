@@ -28,6 +28,7 @@ var impersonal = map[string]string{
 	"dead_letter_states.id":              "of the dead letter, which is gone",
 	"dead_letter_states.note":            "an address in it is refused",
 	"dead_letter_states.operation":       "of the dead letter, which is gone",
+	"engagement_weights.sources":         "of the configuration",
 	"erasure_log.reason":                 "an address in it is refused",
 	"erasure_log.request":                "of the request",
 	"event_log.blocklist_subject":        "ours",

@@ -16,7 +16,7 @@ import (
 
 // contractViews are the names that analysts, dashboards and checks rely on.
 func contractViews() []string {
-	return []string{"events", "person_messages", "messages", "campaign_messages", "rates_1m", "rates_15m", "rates_1h", "suppressions", "alerts", "dead_letters", "audit_log"}
+	return []string{"events", "person_messages", "messages", "campaign_messages", "engagement", "rates_1m", "rates_15m", "rates_1h", "suppressions", "alerts", "dead_letters", "audit_log"}
 }
 
 func TestMigrate_MayBeRepeatedAndRunTwiceAtOnce(t *testing.T) {
@@ -108,7 +108,7 @@ func TestEvents_HasTheFieldsOfAnEventAsColumns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	got := w.sql(t, "SELECT arrayStringConcat(groupArray(name), ',') FROM (SELECT name FROM system.columns WHERE database = currentDatabase() AND table = 'events' ORDER BY position)")
-	if want := strings.Join(append(jsonFields[schemas.Event](), "origin"), ","); got != want { // a header, no field
+	if want := strings.Join(append(jsonFields[schemas.Event](), "origin", "machine_reason"), ","); got != want { // no fields: a header, and what analytics adds
 		t.Errorf("columns\n%s\nfields\n%s", got, want)
 	}
 }
@@ -117,6 +117,9 @@ func TestEvents_HasTheFieldsOfAnEventAsColumns(t *testing.T) {
 const sqlDir = "../../../services/analytics/internal/store/sql"
 
 var parameter = regexp.MustCompile(`\{(\w+):([^}]+)\}`)
+
+// selecting is where a query, or that of an INSERT, begins.
+var selecting = regexp.MustCompile(`(?m)^WITH$|SELECT`)
 
 // askable is a statement with something for its parameters; of an INSERT its SELECT, which
 // is what there is to understand.
@@ -127,8 +130,8 @@ func askable(text string) (query string, isSelect bool) {
 		}
 		return "1"
 	})
-	if at := strings.Index(query, "SELECT"); at >= 0 {
-		return query[at:], true
+	if at := selecting.FindStringIndex(query); at != nil {
+		return query[at[0]:], true
 	}
 	return query, false
 }

@@ -102,7 +102,7 @@ func TestSchema_ViewsOfPeopleHideAtOnce(t *testing.T) {
 			}
 		}
 	}
-	for _, view := range []string{"events", "messages", "person_messages", "suppressions", "dead_letters"} {
+	for _, view := range []string{"events", "messages", "person_messages", "engagement", "suppressions", "dead_letters"} {
 		if !strings.Contains(latest[view], "apply_mutations_on_fly = 1") {
 			t.Errorf("the latest definition of view %s lacks apply_mutations_on_fly = 1", view)
 		}

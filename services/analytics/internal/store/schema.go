@@ -82,9 +82,15 @@ func (r Retention) fields() []retentionField {
 	}
 }
 
-// Migrate brings the database to the schema of this program and sets the
-// retention. It may be repeated, and run twice at once.
-func Migrate(ctx context.Context, ch clickhouse.Config, r Retention, log *zap.Logger) error {
+// Lasting is what of the configuration is kept in the database.
+type Lasting struct {
+	Retention  Retention
+	Engagement Engagement
+}
+
+// Migrate brings the database to the schema of this program and writes what it keeps
+// of the configuration. It may be repeated, and run twice at once.
+func Migrate(ctx context.Context, ch clickhouse.Config, keeps Lasting, log *zap.Logger) error {
 	files, err := fs.Sub(sqlFiles, "sql/schema")
 	if err != nil {
 		return fmt.Errorf("open migrations: %w", err)
@@ -92,17 +98,20 @@ func Migrate(ctx context.Context, ch clickhouse.Config, r Retention, log *zap.Lo
 	if err := clickhouse.Migrate(ctx, ch, files, log); err != nil {
 		return err
 	}
-	return setRetention(ctx, ch, r, log)
-}
-
-// setRetention changes the tables whose retention is another: a change makes
-// the server look at every part.
-func setRetention(ctx context.Context, ch clickhouse.Config, r Retention, log *zap.Logger) error {
 	client, err := clickhouse.Open(ch, log, telemetry.NewRegistry())
 	if err != nil {
 		return err
 	}
 	defer client.Close() // nothing is buffered in it
+	if err := setEngagement(ctx, client, keeps.Engagement); err != nil {
+		return err
+	}
+	return setRetention(ctx, client, ch, keeps.Retention, log)
+}
+
+// setRetention changes the tables whose retention is another: a change makes
+// the server look at every part.
+func setRetention(ctx context.Context, client *clickhouse.Client, ch clickhouse.Config, r Retention, log *zap.Logger) error {
 	var tables []struct {
 		Name  string `ch:"name"`
 		Query string `ch:"create_table_query"`

@@ -33,8 +33,8 @@ const timeForm = "2006-01-02 15:04:05"
 // takes milliseconds; this is hundreds of times more, for a busy server.
 const settle = 2 * time.Second
 
-// An hourToSeal had no new row for a while.
-type hourToSeal struct {
+// hourRows is an hour to work on and how many rows it has.
+type hourRows struct {
 	Hour time.Time `ch:"hour"`
 	Rows uint64    `ch:"rows"`
 }
@@ -44,7 +44,7 @@ type hourToSeal struct {
 // without harm: each writes under a different seal, and readers take one whole
 // seal.
 func Seal(ctx context.Context, client *clickhouse.Client, rest time.Duration) (int, error) {
-	var hours []hourToSeal
+	var hours []hourRows
 	seconds := strconv.Itoa(int(rest / time.Second))
 	if err := client.Select(ctx, &hours, hoursToSealSQL, clickhouse.Arg("rest", seconds), clickhouse.Arg("limit", strconv.Itoa(sealsMax))); err != nil {
 		return 0, fmt.Errorf("find hours to seal: %w", err)
@@ -73,6 +73,6 @@ func Seal(ctx context.Context, client *clickhouse.Client, rest time.Duration) (i
 	return len(hours), nil
 }
 
-func (h hourToSeal) arg() any {
+func (h hourRows) arg() any {
 	return clickhouse.Arg("hour", h.Hour.UTC().Format(timeForm))
 }
