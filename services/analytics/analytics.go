@@ -288,11 +288,12 @@ func (s *Service) seal(ctx context.Context) error {
 // judge finds machines among those who opened and clicked, after the fact. Its faults
 // are logged and pass: the next look does what is left.
 func (s *Service) judge(ctx context.Context) error {
+	how := store.Judging{Rest: s.cfg.SealRest, Lasts: s.shared.ClickHouse.QueryTimeout}
 	for {
 		if err := lifecycle.Sleep(ctx, s.cfg.JudgeInterval); err != nil {
 			return err
 		}
-		if _, err := store.Judge(ctx, s.client); err != nil && ctx.Err() == nil {
+		if _, err := store.Judge(ctx, s.client, how); err != nil && ctx.Err() == nil {
 			s.often.Warn("opens and clicks are judged later", telemetry.Err(err))
 		}
 	}

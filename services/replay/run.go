@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
 	"github.com/mailstream/mailstream/services/internal/reparse"
+	"github.com/mailstream/mailstream/services/internal/turn"
 )
 
 // Publisher stores records: nil means that all of them are acknowledged.
@@ -42,8 +44,14 @@ func (r *Replay) Run(ctx context.Context, p Progress, opt Options) (Progress, er
 		return p, err
 	}
 	pace := pacer{rate: opt.Rate, began: time.Now()}
+	mine := turn.New(r.deps.Store, turn.Correcting)
 	err := r.pages(ctx, p.Operation, p.Position, func(ctx context.Context, pairs []pair, at Position) error {
 		recs, moved, gone := r.records(pairs, p.Operation, opt.Prefix)
+		if r.request.Topic == "" && len(recs) > 0 {
+			if err := mine.Await(ctx, pageLasts(opt.Rate)); err != nil {
+				return err
+			}
+		}
 		expired, err := r.retract(ctx, moved, opt.Expand)
 		if err != nil {
 			return err
@@ -81,6 +89,7 @@ func (r *Replay) Run(ctx context.Context, p Progress, opt Options) (Progress, er
 		}
 		return nil
 	})
+	err = errors.Join(err, mine.End(ctx))
 	if err != nil {
 		return p, err
 	}
@@ -88,6 +97,15 @@ func (r *Replay) Run(ctx context.Context, p Progress, opt Options) (Progress, er
 	p.Done = true
 	return p, p.write(opt.File)
 }
+
+// pageLasts is how long a page may take: to publish it at the rate, and to count its
+// messages anew.
+func pageLasts(rate int) time.Duration {
+	return pageRows*time.Second/time.Duration(rate) + countsLast
+}
+
+// countsLast is the most that the statements of a page take together.
+const countsLast = 2 * time.Minute
 
 // records returns what is published of pairs, the stored events that count otherwise in
 // their messages today, and those of them that are another event.

@@ -137,10 +137,11 @@ func TestMachines_AreFoundAfterTheFact(t *testing.T) {
 	acts, all := play()
 	shuffle(all, 5)
 	w.publish(t, all...)
-	servicetest.Eventually(t, "all hours are judged", func() bool {
-		return w.sql(t, "SELECT count() > 0 AND (SELECT count() FROM events) = "+strconv.Itoa(len(all))+` AND uniqExact(hour) = countIf(rows = own + before) FROM
+	servicetest.Eventually(t, "all hours are judged and at rest", func() bool {
+		return w.sql(t, "SELECT count() > 0 AND (SELECT count() FROM events) = "+strconv.Itoa(len(all))+` AND uniqExact(hour) = countIf(rows = own + before + after) FROM
 			(SELECT hour, sum(rows) AS own FROM hour_rows GROUP BY hour) AS h
 			LEFT JOIN (SELECT hour + 3600 AS hour, sum(rows) AS before FROM hour_rows GROUP BY hour) AS b USING (hour)
+			LEFT JOIN (SELECT hour - 3600 AS hour, sum(rows) AS after FROM hour_rows GROUP BY hour) AS a USING (hour)
 			LEFT JOIN (SELECT hour, rows FROM hour_judgements FINAL) AS j USING (hour)`) == "1"
 	})
 	found := map[string]string{}
@@ -192,7 +193,7 @@ func (w *world) followJudgements(t *testing.T, acts []played, found map[string]s
 	for _, query := range []string{
 		"SELECT sum(clicks_by_person), sum(opens_by_person) FROM messages",
 		"SELECT sumIf(events, type = 'clicked'), sumIf(events, type = 'opened') FROM rates_1h WHERE NOT machine",
-		"SELECT countIf(type = 'clicked'), countIf(type = 'opened') FROM person_messages WHERE machine IS NOT TRUE",
+		"SELECT countIf(type = 'clicked'), countIf(type = 'opened') FROM person_messages WHERE NOT ifNull(machine, false)",
 	} {
 		w.wantSQL(t, query, fmt.Sprintf("%d\t%d", clicks, opens))
 	}

@@ -315,9 +315,22 @@ CREATE TABLE IF NOT EXISTS hour_judgements {{on_cluster}}
 (
     hour DateTime('UTC'),
     rules UInt32 COMMENT 'Version of the rules',
-    rows UInt64 COMMENT 'hour_rows.rows of the hour and of the one before, at that time',
+    rows UInt64 COMMENT 'hour_rows.rows of the hour, of the one before and of the one after, at that time',
     at DateTime64(3, 'UTC')
 )
 ENGINE = {{replicated}}ReplacingMergeTree(at)
 ORDER BY hour
 COMMENT 'Hours whose opens and clicks were judged after the fact';
+
+-- Who writes stored events again, so that a judgement and a correction take turns.
+CREATE TABLE IF NOT EXISTS turns {{on_cluster}}
+(
+    work LowCardinality(String) COMMENT 'judging or correcting',
+    holder String COMMENT 'One run of it',
+    until DateTime64(3, 'UTC') COMMENT 'When the turn ends, if its holder does not end it before',
+    noted_at DateTime64(9, 'UTC')
+)
+ENGINE = {{replicated}}ReplacingMergeTree(noted_at)
+ORDER BY (work, holder)
+TTL toDateTime(until) + toIntervalDay(1)
+COMMENT 'Works that write stored events again, which exclude each other';
