@@ -289,15 +289,26 @@ func (s *Service) seal(ctx context.Context) error {
 // are logged and pass: the next look does what is left.
 func (s *Service) judge(ctx context.Context) error {
 	how := store.Judging{Rest: s.cfg.SealRest, Lasts: s.shared.ClickHouse.QueryTimeout}
+	pause := s.cfg.JudgeInterval
 	for {
-		if err := lifecycle.Sleep(ctx, s.cfg.JudgeInterval); err != nil {
+		if err := lifecycle.Sleep(ctx, pause); err != nil {
 			return err
 		}
-		if _, err := store.Judge(ctx, s.client, how); err != nil && ctx.Err() == nil {
+		took, err := store.Judge(ctx, s.client, how)
+		if err != nil && ctx.Err() == nil {
 			s.often.Warn("opens and clicks are judged later", telemetry.Err(err))
 		}
+		pause = min(max(s.cfg.JudgeInterval, judgePause*took), judgePausesMax*s.cfg.JudgeInterval)
 	}
 }
+
+const (
+	// judgePause is how many times longer than a look the pause after it is: the hour that
+	// fills is judged whole each time, and ClickHouse has other work.
+	judgePause = 9
+	// judgePausesMax is how many intervals a pause is at most.
+	judgePausesMax = 10
+)
 
 // rawEvery spaces the looks for raw past its time, each of which reads when every
 // event was received.

@@ -39,11 +39,11 @@ type Judging struct {
 }
 
 // Judge finds opens and clicks of machines by what is known of their messages only
-// after the fact, in the hours that have new rows, and returns how many hours it
-// judged. It may be repeated, and run twice at once: the same event is then written
+// after the fact, in the hours that have new rows, and returns how long that
+// took. It may be repeated, and run twice at once: the same event is then written
 // twice, and counts once. It gives way to a correction of stored events. An hour that
 // cannot be judged keeps no other one waiting.
-func Judge(ctx context.Context, client *clickhouse.Client, how Judging) (int, error) {
+func Judge(ctx context.Context, client *clickhouse.Client, how Judging) (took time.Duration, err error) {
 	var hours []hourRows
 	rules := clickhouse.Arg("rules", strconv.Itoa(judgeRules))
 	rest := clickhouse.Arg("rest", strconv.Itoa(int(how.Rest/time.Second)))
@@ -58,27 +58,26 @@ func Judge(ctx context.Context, client *clickhouse.Client, how Judging) (int, er
 	if err := lifecycle.Sleep(ctx, settle); err != nil {
 		return 0, err
 	}
+	began := time.Now()
+	defer func() { took = time.Since(began) }()
 	mine := turn.New(client, turn.Judging)
-	done := 0
 	var faults []error
 	for _, h := range hours {
 		alone, err := mine.Take(ctx, how.Lasts)
 		if err != nil {
-			return done, errors.Join(append(faults, err)...)
+			return 0, errors.Join(append(faults, err)...)
 		}
 		if !alone {
 			break
 		}
 		if err := judgeHour(ctx, client, h, rules); err != nil {
 			faults = append(faults, err)
-			continue
 		}
-		done++
 	}
 	if len(faults) > 0 { // of which one may still run at the server: the turn ends by itself
-		return done, errors.Join(faults...)
+		return 0, errors.Join(faults...)
 	}
-	return done, mine.End(ctx)
+	return 0, mine.End(ctx)
 }
 
 func judgeHour(ctx context.Context, client *clickhouse.Client, h hourRows, rules any) error {
