@@ -40,6 +40,7 @@ var impersonal = map[string]string{
 	"suppression_log.entries.evidence":   "an id of an event or of a request",
 	"suppression_log.entries.removed_by": "an id of an event or of a request",
 	"suppression_log.recipient_hash":     "stays, so that the person is not mailed",
+	"turns.holder":                       "a random id of a run",
 }
 
 // Every column of free text, in every table there is, is taken out with the person or

@@ -77,6 +77,7 @@ func TestRates_AreNeverTornWhileHoursAreSealed(t *testing.T) {
 	}
 	w.publish(t, events...)
 	w.wantSQL(t, "SELECT count() FROM events", "480")
+	w.wantSQL(t, "SELECT sum(rows) FROM hour_rows", "480") // filled a moment after event_log
 	var done atomic.Bool
 	var readers sync.WaitGroup
 	for range 4 { // who ask all the time: each look is a chance to see half of a seal
