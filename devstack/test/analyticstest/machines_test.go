@@ -251,3 +251,29 @@ func TestReclassify_LeavesJudgementsAfterTheFact(t *testing.T) {
 	w.sql(t, "INSERT INTO event_log SELECT * REPLACE (toDateTime64('2026-03-04 12:00:00', 3, 'UTC') AS time) FROM event_log FINAL WHERE id = '"+early.ID+"'")
 	w.wantSQL(t, "SELECT machine, machine_reason FROM events WHERE time >= '2026-03-04 12:00:00'", "false\t")
 }
+
+// What was judged after the fact is no change of the record in the topic, which knows
+// nothing of it: a replay would publish each scanner's click once more.
+func TestReplay_LeavesJudgementsAfterTheFact(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, judgesOften)
+	w.analytics(t)
+	h := w.history(t)
+	letter := schemas.DeadLetter{
+		Provider: "mailjet", Source: "acme", ReceivedAt: time.Unix(1772615760, 0), Reason: "no_type",
+		Bytes: []byte(`[{"event":"sent","time":1772615730,"MessageID":19421777835146490,"email":"ana@example.com"},
+			{"event":"click","time":1772615733,"MessageID":19421777835146490,"email":"ana@example.com","url":"https://example.com/1","ip":"192.0.2.7","agent":"` + chrome + `"}]`),
+	}
+	events, err := h.Maker.Letter(&letter)
+	if err != nil || len(events) != 2 {
+		t.Fatal(events, err)
+	}
+	w.publish(t, events...)
+	w.wantSQL(t, "SELECT count(), countIf(machine_reason = 'too_soon') FROM events", "2\t1")
+	request := stretch
+	request.ChangedOnly = true
+	w.settled(t, h, request)
+	if plan, progress := w.rerun(t, h, request); plan.Ranges[0].Store != "kafka" || plan.Same != 2 || plan.Changed != 0 || progress.Published != 0 {
+		t.Errorf("%s, %+v", mustJSON(t, plan), progress)
+	}
+}
