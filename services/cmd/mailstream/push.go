@@ -174,9 +174,10 @@ func (p *pusher) wanted(e exportedEntry) (there []providerapi.Listed, why string
 	switch kind + ":" {
 	case schemas.ScopeStreamPrefix:
 		l.Stream = name
-		for theirs, ours := range p.streams {
-			if ours == name {
+		for _, theirs := range slices.Sorted(maps.Keys(p.streams)) { // of several the first, in each run
+			if p.streams[theirs] == name {
 				l.Stream = theirs
+				break
 			}
 		}
 	case schemas.ScopeListPrefix:

@@ -13,6 +13,15 @@ var aliases = map[string]string{
 	"googlemail.com": "gmail.com",
 }
 
+// aliasOfDomain is aliases the other way round.
+var aliasOfDomain = func() map[string]string {
+	others := make(map[string]string, len(aliases))
+	for alias, one := range aliases {
+		others[one] = alias
+	}
+	return others
+}()
+
 // OneDomain returns the domain that stands for those of one mailbox.
 func OneDomain(domain string) string {
 	if one, is := aliases[domain]; is {
@@ -46,10 +55,9 @@ func aliasOf(canonical string) (alias string, ok bool) {
 	if _, is := aliases[canonical[at:]]; is {
 		return canonical, true
 	}
-	for domain, one := range aliases {
-		if one == canonical[at:] {
-			return canonical[:at] + domain, true
-		}
+	domain, ok := aliasOfDomain[canonical[at:]]
+	if !ok {
+		return "", false
 	}
-	return "", false
+	return canonical[:at] + domain, true
 }
