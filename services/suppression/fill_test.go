@@ -2,8 +2,6 @@ package suppression_test
 
 import (
 	"fmt"
-	"io"
-	"net/http"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -37,21 +35,7 @@ func longTopic(t *testing.T, cfg kafka.Config) {
 // exported is the whole list, in the order of keys.
 func (r *replica) exported() string {
 	r.tb.Helper()
-	req, err := http.NewRequestWithContext(r.tb.Context(), http.MethodGet, r.url+"/v1/suppressions/export?format=ndjson", http.NoBody)
-	if err != nil {
-		r.tb.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		r.tb.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		r.tb.Fatal(err)
-	}
-	return string(body)
+	return string(r.read("/v1/suppressions/export?format=ndjson"))
 }
 
 func TestService_AnEmptyStoreIsFilledFromALongTopic(t *testing.T) {

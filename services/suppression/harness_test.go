@@ -90,15 +90,35 @@ func start(tb testing.TB, o options) *replica {
 // call sends v as JSON and decodes the answer into out, unless that is nil.
 func (r *replica) call(method, path string, v, out any) int {
 	r.tb.Helper()
-	var body io.Reader
+	var body []byte
 	if v != nil {
-		b, err := json.Marshal(v)
-		if err != nil {
+		var err error
+		if body, err = json.Marshal(v); err != nil {
 			r.tb.Fatal(err)
 		}
-		body = bytes.NewReader(b)
 	}
-	req, err := http.NewRequest(method, r.url+path, body)
+	status, answer := r.ask(method, path, body)
+	if out != nil {
+		if err := json.Unmarshal(answer, out); err != nil {
+			r.tb.Fatalf("%s %s = %d %s: %v", method, path, status, answer, err)
+		}
+	}
+	return status
+}
+
+// read is what a path answers, which must be 200.
+func (r *replica) read(path string) []byte {
+	r.tb.Helper()
+	status, answer := r.ask(http.MethodGet, path, nil)
+	if status != http.StatusOK {
+		r.tb.Fatalf("%s = %d %s", path, status, answer)
+	}
+	return answer
+}
+
+func (r *replica) ask(method, path string, body []byte) (int, []byte) {
+	r.tb.Helper()
+	req, err := http.NewRequestWithContext(r.tb.Context(), method, r.url+path, bytes.NewReader(body))
 	if err != nil {
 		r.tb.Fatal(err)
 	}
@@ -108,16 +128,11 @@ func (r *replica) call(method, path string, v, out any) int {
 		r.tb.Fatal(err)
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
+	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
 		r.tb.Fatal(err)
 	}
-	if out != nil {
-		if err := json.Unmarshal(b, out); err != nil {
-			r.tb.Fatalf("%s %s = %d %s: %v", method, path, resp.StatusCode, b, err)
-		}
-	}
-	return resp.StatusCode
+	return resp.StatusCode, answer
 }
 
 type found struct {

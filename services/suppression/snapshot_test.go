@@ -34,21 +34,7 @@ import (
 // snapshot is what a replica answers.
 func (r *replica) snapshot(query string) []byte {
 	r.tb.Helper()
-	req, err := http.NewRequestWithContext(r.tb.Context(), http.MethodGet, r.url+"/v1/suppressions/snapshot"+query, http.NoBody)
-	if err != nil {
-		r.tb.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		r.tb.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		r.tb.Fatal(resp.StatusCode, err)
-	}
-	return body
+	return r.read("/v1/suppressions/snapshot" + query)
 }
 
 // shortTopic publishes people, one who was purged, and a pattern.
