@@ -115,8 +115,9 @@ func (s *story) play() []dialect.Fact {
 	case x < blocked+s.odds.hard+s.odds.soft:
 		return []dialect.Fact{because(first, schemas.Event{Type: schemas.Bounced, BounceType: schemas.Soft, Reason: schemas.MailboxFull, SMTPReply: "452 4.2.2 mailbox is over quota"})}
 	case x < blocked+s.odds.hard+s.odds.soft+s.odds.deferred:
-		deferred := because(first, schemas.Event{Type: schemas.Deferred, Reason: schemas.Greylisted, SMTPReply: "451 4.7.1 greylisted, come back in five minutes"})
-		return append([]dialect.Fact{deferred}, s.delivered(first)...)
+		facts := s.delivered(first)
+		deferred := because(facts[0], schemas.Event{Type: schemas.Deferred, Reason: schemas.Greylisted, SMTPReply: "451 4.7.1 greylisted, come back in five minutes"})
+		return append([]dialect.Fact{deferred}, facts...)
 	default:
 		return s.delivered(first)
 	}
@@ -130,8 +131,14 @@ func (s *story) domain() (name string, blocked float64) {
 	return domains[s.rng.IntN(len(domains))], s.odds.blocked
 }
 
+// readAfterMin is after how long people open, click or complain at the earliest: whoever is
+// faster is a machine.
+const readAfterMin = 70 * time.Second
+
+// delivered returns the delivery of a message and what people do with it now. The delivery
+// of a message that somebody reads is from before.
 func (s *story) delivered(first dialect.Fact) []dialect.Fact {
-	facts := []dialect.Fact{because(first, schemas.Event{Type: schemas.Delivered, SMTPReply: "250 2.0.0 queued"})}
+	var facts []dialect.Fact
 	for _, later := range []struct {
 		t     schemas.Type
 		share float64
@@ -140,7 +147,10 @@ func (s *story) delivered(first dialect.Fact) []dialect.Fact {
 			facts = append(facts, because(first, schemas.Event{Type: later.t}))
 		}
 	}
-	return facts
+	if len(facts) > 0 {
+		first.Event.Time = first.Event.Time.Add(-readAfterMin - time.Duration(s.message%60)*time.Second)
+	}
+	return slices.Insert(facts, 0, because(first, schemas.Event{Type: schemas.Delivered, SMTPReply: "250 2.0.0 queued"}))
 }
 
 // because returns f with what happened, and why, of e.
