@@ -70,8 +70,8 @@ func (c *command) importFile() *cobra.Command {
 refused is said with its number and reason and keeps no other from being added.
 
 CSV has a line of names: address, and any of reason, scope, stream, list, expires,
-note. Exports of SendGrid, Mailgun, Postmark, SES, SparkPost, Brevo and Mailchimp are
-known by their columns; --reason is for lines that name none.
+note. Exports of SendGrid, Mailgun, Mailjet, Postmark, SES, SparkPost, Brevo and
+Mailchimp are known by their columns; --reason is for lines that name none.
 
 It goes in parts of 10,000 lines. Stopped, it goes on where it was when it is started
 once more: how far it was is kept beside the file, in FILE` + progressSuffix + `, and a
