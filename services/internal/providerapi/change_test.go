@@ -51,6 +51,16 @@ func (a ask) texts(name string) (out []string) {
 	return out
 }
 
+// size is how many addresses the request is about.
+func (a ask) size() int {
+	size := len(a.items)
+	for _, v := range a.body {
+		list, _ := v.([]any)
+		size = max(size, len(list))
+	}
+	return size
+}
+
 // book is what a stand-in has on its lists: entries, each "list address".
 type book map[string]bool
 
@@ -74,6 +84,7 @@ type changing struct {
 	name    string
 	account providerapi.Account
 	serve   func(b book, a ask) (any, int)
+	most    int            // addresses that one call takes; more are refused
 	wanted  map[string]int // of each of the three entries of ours: how many lists it goes to
 	listed  []string       // then
 }
@@ -88,7 +99,7 @@ func changings() []changing {
 	}
 	return []changing{
 		{
-			name: "sendgrid", account: writable(providerapi.Account{Provider: "sendgrid"}),
+			name: "sendgrid", most: 1000, account: writable(providerapi.Account{Provider: "sendgrid"}),
 			serve: func(b book, a ask) (any, int) {
 				if _, ok := a.is("POST", "/v3/asm/suppressions/global"); ok {
 					b.add("global", a.texts("recipient_emails")...)
@@ -125,7 +136,7 @@ func changings() []changing {
 			listed: []string{"global " + bob, "global bob@example.com", "group-17 bob@example.com"},
 		},
 		{
-			name: "mailgun", account: writable(providerapi.Account{Provider: "mailgun", Domains: []string{"a.example", "b.example"}}),
+			name: "mailgun", most: 1000, account: writable(providerapi.Account{Provider: "mailgun", Domains: []string{"a.example", "b.example"}}),
 			serve: func(b book, a ask) (any, int) {
 				if s, ok := a.is("POST", "/v3/*/*"); ok {
 					for _, item := range a.items {
@@ -151,7 +162,7 @@ func changings() []changing {
 			listed: []string{"bounces@a.example " + bob, "bounces@b.example " + bob, "unsubscribes@a.example bob@example.com", "unsubscribes@b.example bob@example.com"},
 		},
 		{
-			name: "mailjet", account: writable(providerapi.Account{Provider: "mailjet", Secret: config.Literal(rightSecret)}),
+			name: "mailjet", most: 1, account: writable(providerapi.Account{Provider: "mailjet", Secret: config.Literal(rightSecret)}),
 			serve: func(b book, a ask) (any, int) {
 				if _, ok := a.is("POST", "/v3/REST/contact"); ok && a.body["IsExcludedFromCampaigns"] == true {
 					b.add("excluded", a.body["Email"].(string))
@@ -176,16 +187,20 @@ func changings() []changing {
 			listed: []string{"contact " + bob, "contact bob@example.com", "excluded " + bob, "excluded bob@example.com"},
 		},
 		{
-			name: "postmark", account: writable(providerapi.Account{Provider: "postmark"}),
+			name: "postmark", most: 50, account: writable(providerapi.Account{Provider: "postmark"}),
 			serve: func(b book, a ask) (any, int) {
 				var addresses []string
 				list, _ := a.body["Suppressions"].([]any)
 				for _, one := range list {
 					addresses = append(addresses, one.(map[string]any)["EmailAddress"].(string))
 				}
-				if s, ok := a.is("POST", "/message-streams/*/suppressions"); ok && len(addresses) <= 50 {
+				if s, ok := a.is("POST", "/message-streams/*/suppressions"); ok {
 					b.add(s[0], addresses...)
-					return object{"Suppressions": []object{{"EmailAddress": addresses[0], "Status": "Suppressed"}}}, 200
+					done := []object{}
+					for _, a := range addresses {
+						done = append(done, object{"EmailAddress": a, "Status": "Suppressed"})
+					}
+					return object{"Suppressions": done}, 200
 				}
 				if s, ok := a.is("POST", "/message-streams/*/suppressions/delete"); ok {
 					_, _ = b.lift(s[0], addresses[0]) // one that is not there is "Deleted", too
@@ -204,7 +219,7 @@ func changings() []changing {
 			listed: []string{"broadcast " + bob, "broadcast bob@example.com", "outbound " + bob},
 		},
 		{
-			name: "resend", account: writable(providerapi.Account{Provider: "resend"}),
+			name: "resend", most: 100, account: writable(providerapi.Account{Provider: "resend"}),
 			serve: func(b book, a ask) (any, int) {
 				if _, ok := a.is("POST", "/suppressions/batch/add"); ok {
 					b.add("list", a.texts("emails")...)
@@ -226,7 +241,7 @@ func changings() []changing {
 			listed: []string{"list " + bob, "list bob@example.com"},
 		},
 		{
-			name: "sparkpost", account: writable(providerapi.Account{Provider: "sparkpost"}),
+			name: "sparkpost", most: 10_000, account: writable(providerapi.Account{Provider: "sparkpost"}),
 			serve: func(b book, a ask) (any, int) {
 				if _, ok := a.is("PUT", "/api/v1/suppression-list"); ok {
 					for _, one := range a.body["recipients"].([]any) {
@@ -260,7 +275,7 @@ func changings() []changing {
 			listed: []string{"non_transactional " + bob, "non_transactional bob@example.com", "transactional " + bob},
 		},
 		{
-			name: "mailersend", account: writable(providerapi.Account{Provider: "mailersend", DomainID: "d1"}),
+			name: "mailersend", most: 1000, account: writable(providerapi.Account{Provider: "mailersend", DomainID: "d1"}),
 			serve: func(b book, a ask) (any, int) {
 				s, ok := a.is(a.method, "/v1/suppressions/*")
 				if !ok {
@@ -288,7 +303,7 @@ func changings() []changing {
 			listed: []string{"hard-bounces " + bob, "unsubscribes bob@example.com"},
 		},
 		{
-			name: "mandrill", account: writable(providerapi.Account{Provider: "mandrill"}),
+			name: "mandrill", most: 1, account: writable(providerapi.Account{Provider: "mandrill"}),
 			serve: func(b book, a ask) (any, int) {
 				who, _ := a.body["email"].(string)
 				switch a.parts[len(a.parts)-1] {
@@ -309,7 +324,7 @@ func changings() []changing {
 			listed: []string{"list " + bob, "list bob@example.com"},
 		},
 		{
-			name: "ses", account: writable(providerapi.Account{Provider: "ses", Region: "eu-west-1", Secret: config.Literal(rightSecret)}),
+			name: "ses", most: 1, account: writable(providerapi.Account{Provider: "ses", Region: "eu-west-1", Secret: config.Literal(rightSecret)}),
 			serve: func(b book, a ask) (any, int) {
 				if _, ok := a.is("PUT", "/v2/email/suppression/addresses"); ok {
 					b.add(a.body["Reason"].(string), a.body["EmailAddress"].(string))
@@ -330,7 +345,7 @@ func changings() []changing {
 			listed: []string{"BOUNCE " + bob},
 		},
 		{
-			name: "mailtrap", account: writable(providerapi.Account{Provider: "mailtrap", AccountID: "26730", DomainID: "3"}),
+			name: "mailtrap", most: 1, account: writable(providerapi.Account{Provider: "mailtrap", AccountID: "26730", DomainID: "3"}),
 			serve: func(b book, a ask) (any, int) {
 				if _, ok := a.is("POST", "/api/accounts/26730/suppressions"); ok {
 					if a.body["domain_id"] != float64(3) {
@@ -368,7 +383,11 @@ func (c changing) start(t *testing.T) (providerapi.Account, book, *[]time.Durati
 		var text json.RawMessage
 		_ = json.NewDecoder(r.Body).Decode(&text) // none of a request without a body
 		if !inner(r, text) {
-			w.WriteHeader(http.StatusForbidden)
+			s.refuseKey(w)
+			return
+		}
+		if len(text) > 0 && r.Header.Get("Content-Type") != "application/json" {
+			w.WriteHeader(http.StatusUnsupportedMediaType)
 			return
 		}
 		a := ask{method: r.Method, query: r.URL.Query()}
@@ -378,7 +397,10 @@ func (c changing) start(t *testing.T) (providerapi.Account, book, *[]time.Durati
 		}
 		_ = json.Unmarshal(text, &a.body)  // an array has none
 		_ = json.Unmarshal(text, &a.items) // an object has none
-		answer, status := c.serve(b, a)
+		answer, status := any(nil), http.StatusBadRequest
+		if a.size() <= c.most {
+			answer, status = c.serve(b, a)
+		}
 		w.WriteHeader(status)
 		if answer != nil {
 			_ = json.NewEncoder(w).Encode(answer) // to ourselves
@@ -453,6 +475,37 @@ func TestChange_AddsFindsAndLifts(t *testing.T) {
 				if found, err := providerapi.Find(t.Context(), a, opt, who); err != nil || len(found) != 0 {
 					t.Errorf("%s: found after the lift %v, %v", name, found, err)
 				}
+			}
+		})
+	}
+}
+
+// TestAdd_KeepsToTheLargestCall adds more than a call takes.
+func TestAdd_KeepsToTheLargestCall(t *testing.T) {
+	t.Parallel()
+	for _, c := range changings() {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			a, there, _, opt := c.start(t)
+			var entries []providerapi.Listed
+			for i := range c.most + 1 {
+				some, _ := providerapi.Wanted(a, providerapi.Listed{Address: fmt.Sprintf("u%d@example.com", i), Kind: providerapi.Bounce})
+				entries = append(entries, some...)
+			}
+			calls := 0
+			err := providerapi.Add(t.Context(), a, opt, entries, func(_ int, refused []providerapi.Refused) {
+				if calls++; len(refused) > 0 {
+					t.Errorf("%d were refused, such as %+v", len(refused), refused[0])
+				}
+			})
+			left := 0
+			for entry := range there {
+				if !strings.HasPrefix(entry, "contact ") {
+					left++
+				}
+			}
+			if want := (len(entries) + c.most - 1) / c.most; err != nil || left != len(entries) || calls != want {
+				t.Errorf("%d of %d are there after %d calls, want %d: %v", left, len(entries), calls, want, err)
 			}
 		})
 	}

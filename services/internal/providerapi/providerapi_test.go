@@ -300,12 +300,7 @@ func (s standIn) serve(t *testing.T, before ...int) (providerapi.Account, *[]tim
 			return
 		}
 		if !s.key(r, body) {
-			if s.account.Provider == "mandrill" { // it says so with a 500
-				w.WriteHeader(http.StatusInternalServerError)
-				_, _ = io.WriteString(w, `{"status":"error","code":-1,"name":"Invalid_Key","message":"Invalid API key"}`) // to ourselves
-				return
-			}
-			w.WriteHeader(http.StatusUnauthorized)
+			s.refuseKey(w)
 			return
 		}
 		answer, status := s.answer(server.URL, r, s.entries)
@@ -319,6 +314,16 @@ func (s standIn) serve(t *testing.T, before ...int) (providerapi.Account, *[]tim
 		Sleep: func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil },
 		Clock: func() time.Time { return time.Date(2026, 3, 4, 9, 15, 30, 0, time.UTC) },
 	}
+}
+
+// refuseKey answers a key that is wrong or has expired.
+func (s standIn) refuseKey(w http.ResponseWriter) {
+	if s.account.Provider != "mandrill" {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	w.WriteHeader(http.StatusInternalServerError)
+	_, _ = io.WriteString(w, `{"status":"error","code":-1,"name":"Invalid_Key","message":"Invalid API key"}`) // to ourselves
 }
 
 func read(t *testing.T, a providerapi.Account, opt providerapi.Options) (map[providerapi.Kind]int, error) {
