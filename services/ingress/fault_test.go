@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -32,60 +33,63 @@ func messageID(n int) string { return fmt.Sprint(576460761234000000 + n) }
 
 func TestIngress_BrokerAwayMeans503AndEvery200IsThereAfterwards(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	b := kafkatest.StartBroker(t, kfake.DataDir(dir))
-	cfg := testConfig()
-	cfg.Producer.PublishTimeout = 300 * time.Millisecond
-	cfg.Producer.DeliveryTimeout = time.Second
-	h := start(t, cfg, b.Config)
-	port := b.Port(t)
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		b := kafkatest.StartVirtual(t, kfake.DataDir(dir))
+		cfg := testConfig()
+		cfg.Listen, cfg.MetricsListen, cfg.ListenFunc = "127.0.0.1:8080", "127.0.0.1:9080", b.Network.Listen
+		cfg.Producer.PublishTimeout = 300 * time.Millisecond
+		cfg.Producer.DeliveryTimeout = time.Second
+		h := start(t, cfg, b.Config)
+		h.client.Transport = &http.Transport{DialContext: b.Network.DialContext}
+		defer h.client.CloseIdleConnections()
 
-	accepted := map[string]bool{}
-	next := 0
-	send := func() reply {
-		next++
-		got := h.post(numbered(next))
-		if got.Status == http.StatusOK {
-			accepted[messageID(next)] = true
+		accepted := map[string]bool{}
+		next := 0
+		send := func() reply {
+			next++
+			got := h.post(numbered(next))
+			if got.Status == http.StatusOK {
+				accepted[messageID(next)] = true
+			}
+			return got
 		}
-		return got
-	}
-	for range 20 {
-		wantStatus(t, send(), http.StatusOK)
-	}
-	b.Cluster.Close()
-	for range 5 {
-		got := send()
-		wantStatus(t, got, http.StatusServiceUnavailable)
-		if got.Header.Get("Retry-After") != "5" {
-			t.Errorf("Retry-After is %q", got.Header.Get("Retry-After"))
+		for range 20 {
+			wantStatus(t, send(), http.StatusOK)
 		}
-	}
-	restarted := kafkatest.StartEmpty(t, kfake.DataDir(dir), kfake.Ports(port))
-	h.kafkaCfg = restarted.Config
-	servicetest.Eventually(t, "a request is accepted again", func() bool { return send().Status == http.StatusOK })
-	for range 20 {
-		send()
-	}
+		b.Cluster.Close()
+		for range 5 {
+			got := send()
+			wantStatus(t, got, http.StatusServiceUnavailable)
+			if got.Header.Get("Retry-After") != "5" {
+				t.Errorf("Retry-After is %q", got.Header.Get("Retry-After"))
+			}
+		}
+		kafkatest.StartEmpty(t, kfake.DataDir(dir), kfake.ListenFn(b.Network.Listen), kfake.Ports(b.Port(t)))
+		servicetest.Eventually(t, "a request is accepted again", func() bool { return send().Status == http.StatusOK })
+		for range 20 {
+			send()
+		}
 
-	stored := map[string]bool{}
-	for _, e := range h.events(schemas.Delivered) {
-		stored[e.MessageID] = true
-	}
-	for id := range accepted {
-		if !stored[id] {
-			t.Errorf("message %s was answered 200 and is gone", id)
+		stored := map[string]bool{}
+		for _, e := range h.events(schemas.Delivered) {
+			stored[e.MessageID] = true
 		}
-	}
-	if len(accepted) < 40 {
-		t.Errorf("%d events were accepted, want at least 40", len(accepted))
-	}
-	received := h.metric("mailstream_ingress_items_received_total", "", "")
-	published := h.metric("mailstream_ingress_events_published_total", "", "")
-	rejected := h.metric("mailstream_ingress_items_rejected_total", "", "")
-	if received != float64(next) || published != float64(len(accepted)) || received != published+rejected {
-		t.Errorf("received %v, published %v, rejected %v of %d sent, %d accepted", received, published, rejected, next, len(accepted))
-	}
+		for id := range accepted {
+			if !stored[id] {
+				t.Errorf("message %s was answered 200 and is gone", id)
+			}
+		}
+		if len(accepted) < 40 {
+			t.Errorf("%d events were accepted, want at least 40", len(accepted))
+		}
+		received := h.metric("mailstream_ingress_items_received_total", "", "")
+		published := h.metric("mailstream_ingress_events_published_total", "", "")
+		rejected := h.metric("mailstream_ingress_items_rejected_total", "", "")
+		if received != float64(next) || published != float64(len(accepted)) || received != published+rejected {
+			t.Errorf("received %v, published %v, rejected %v of %d sent, %d accepted", received, published, rejected, next, len(accepted))
+		}
+	})
 }
 
 // failing answers every Publish with err until that is changed.

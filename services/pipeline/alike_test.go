@@ -3,7 +3,6 @@ package pipeline_test
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -109,19 +108,12 @@ func TestServices_WaitAlikeForWhatTheyNeed(t *testing.T) {
 	for _, name := range pipeline.Names() {
 		t.Run(string(name), func(t *testing.T) {
 			t.Parallel()
-			spare, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			addr := spare.Addr().(*net.TCPAddr)
-			if err := spare.Close(); err != nil {
-				t.Fatal(err)
-			}
+			port := servicetest.FreePort(t)
 			cfg, err := pipeline.Dev()
 			if err != nil {
 				t.Fatal(err)
 			}
-			cfg.Kafka.Brokers = []string{"no-such-broker.invalid:9092", addr.String(), "nor-this.invalid:9092"}
+			cfg.Kafka.Brokers = []string{"no-such-broker.invalid:9092", port.Addr, "nor-this.invalid:9092"}
 			cfg.Kafka.Topics.Partitions = kafkatest.Partitions
 			cfg.ClickHouse.URL = "http://127.0.0.1:1" // nobody listens there
 			cfg.State.Dir = t.TempDir()
@@ -148,11 +140,11 @@ func TestServices_WaitAlikeForWhatTheyNeed(t *testing.T) {
 				})
 			}
 			waits("wait for kafka topics")
-			b := kafkatest.StartEmpty(t, kfake.Ports(addr.Port))
+			b := kafkatest.StartEmpty(t, kfake.Ports(port.Number))
 			waits("missing")
 			stumble(b)
 			own := cfg
-			own.Kafka.Brokers = []string{addr.String()}
+			own.Kafka.Brokers = []string{port.Addr}
 			servicetest.Eventually(t, "topics are made", func() bool { return pipeline.ApplyTopics(ctx, own, zap.NewNop()) == nil })
 			if name == pipeline.Analytics {
 				waits("ClickHouse")

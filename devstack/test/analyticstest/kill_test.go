@@ -3,7 +3,6 @@ package analyticstest
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,15 +37,8 @@ func newOwnEngine(t *testing.T) *ownEngine {
 // newOwnEngineAt starts on a folder that fill has filled.
 func newOwnEngineAt(t *testing.T, fill func(dir string)) *ownEngine {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	e := &ownEngine{cfg: engine.Default()}
-	e.cfg.Listen, e.cfg.DataDir = ln.Addr().String(), filepath.Join(t.TempDir(), "clickhouse")
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
+	e.cfg.Listen, e.cfg.DataDir = servicetest.FreePort(t).Addr, filepath.Join(t.TempDir(), "clickhouse")
 	fill(e.cfg.DataDir)
 	e.start(t)
 	t.Cleanup(func() {

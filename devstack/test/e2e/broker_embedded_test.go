@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/devstack/broker"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // externalBroker returns "": the stack embeds its own broker.
@@ -19,7 +20,7 @@ func stopBroker() {}
 // newOutage starts a broker of its own that can be taken away.
 func newOutage(t *testing.T) outage {
 	t.Helper()
-	dir, listen := t.TempDir(), "127.0.0.1:0"
+	dir, listen := t.TempDir(), servicetest.FreePort(t).Addr
 	var cancel context.CancelFunc
 	var done chan error
 	start := func() error {
@@ -29,7 +30,6 @@ func newOutage(t *testing.T) outage {
 		go func() { done <- b.Run(ctx) }()
 		select {
 		case <-b.Ready():
-			listen = b.Addr()
 			return nil
 		case err := <-done:
 			done = nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -22,7 +23,7 @@ import (
 // and nothing is skipped.
 func TestOutage_EverythingGoesOnAfterwards(t *testing.T) {
 	t.Parallel()
-	dir, at := t.TempDir(), kafkatest.FreePort(t)
+	dir, at := t.TempDir(), servicetest.FreePort(t)
 	options := []kfake.Opt{kfake.DataDir(dir), kfake.Ports(at.Number)}
 	b := kafkatest.StartBroker(t, options...)
 	cfg := b.Config
@@ -84,25 +85,27 @@ func TestOutage_EverythingGoesOnAfterwards(t *testing.T) {
 
 func TestOutage_RunsEndPromptlyWhileTheBrokerIsAway(t *testing.T) {
 	t.Parallel()
-	b := kafkatest.StartBroker(t)
-	group := kafkatest.Consumer(t, b.Config, group.Config{})
-	g := kafkatest.Go(t, func(ctx context.Context) error {
-		return group.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
-	})
-	tl := kafkatest.Tail(t, b.Config, read.TailConfig{})
-	tr := kafkatest.Go(t, func(ctx context.Context) error {
-		return tl.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
-	})
-	kafkatest.CaughtUp(t, tl)
-	servicetest.Eventually(t, "the group has its partitions", func() bool { return len(group.Positions()) == kafkatest.Partitions })
-	b.Close()
-	began := time.Now()
-	for _, r := range []*kafkatest.Running{g, tr} {
-		if err := r.End(t); err != nil {
-			t.Errorf("Run = %v, want nil", err)
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.StartVirtual(t)
+		group := kafkatest.Consumer(t, b.Config, group.Config{})
+		g := kafkatest.Go(t, func(ctx context.Context) error {
+			return group.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
+		})
+		tl := kafkatest.Tail(t, b.Config, read.TailConfig{})
+		tr := kafkatest.Go(t, func(ctx context.Context) error {
+			return tl.Run(ctx, func(context.Context, []*kgo.Record) error { return nil })
+		})
+		kafkatest.CaughtUp(t, tl)
+		servicetest.Eventually(t, "the group has its partitions", func() bool { return len(group.Positions()) == kafkatest.Partitions })
+		b.Close()
+		began := time.Now()
+		for _, r := range []*kafkatest.Running{g, tr} {
+			if err := r.End(t); err != nil {
+				t.Errorf("Run = %v, want nil", err)
+			}
 		}
-	}
-	if took := time.Since(began); took > 6*time.Second {
-		t.Errorf("it took %s to end", took)
-	}
+		if took := time.Since(began); took > 6*time.Second {
+			t.Errorf("it took %s to end", took)
+		}
+	})
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/outbox"
 	"github.com/mailstream/mailstream/services/alerting/internal/wording"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // patience bounds every wait for the real Alertmanager.
@@ -34,14 +34,7 @@ func program(t *testing.T, hook string) string {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0") // a free port
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
+	addr := servicetest.FreePort(t).Addr
 	cmd := exec.Command(os.Getenv("ALERTMANAGER"), "--config.file="+file, "--web.listen-address="+addr, "--storage.path="+t.TempDir(), "--cluster.listen-address=")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {

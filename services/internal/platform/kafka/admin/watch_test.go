@@ -50,7 +50,7 @@ func awaited(t *testing.T, cfg kafka.Config, wc admin.WatchConfig) *admin.Watch 
 
 func TestWatch_AwaitsTheBrokerAndItsTopics(t *testing.T) {
 	t.Parallel()
-	port := kafkatest.FreePort(t)
+	port := servicetest.FreePort(t)
 	cfg := kafka.Default()
 	cfg.Topics.Partitions = kafkatest.Partitions
 	cfg.Brokers = []string{"no-such-host.invalid:9092", port.Addr, "neither.invalid:9092"}
@@ -186,7 +186,7 @@ func TestWatch_TellsWhoServesOnOfATopicMadeAnew(t *testing.T) {
 
 func TestWatch_SurvivesAnOutage(t *testing.T) {
 	t.Parallel()
-	port := kafkatest.FreePort(t)
+	port := servicetest.FreePort(t)
 	b := kafkatest.StartBroker(t, kfake.Ports(port.Number), kfake.DataDir(t.TempDir()))
 	w := awaited(t, b.Config, admin.WatchConfig{})
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)

@@ -36,9 +36,6 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 )
 
-// opTimeout bounds one operation of a test on the broker.
-const opTimeout = 20 * time.Second
-
 // Partitions is how many partitions the topics of Start have: enough to spread,
 // few enough to be quick.
 const Partitions = 4
@@ -145,7 +142,7 @@ func Logger(tb testing.TB) *zap.Logger {
 // Produce writes recs and fails the test unless all are acknowledged.
 func Produce(tb testing.TB, cfg kafka.Config, recs ...*kgo.Record) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 	defer cancel()
 	cl := Client(tb, cfg, kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), kgo.ProducerLinger(0))
 	defer cl.Close()
@@ -157,7 +154,7 @@ func Produce(tb testing.TB, cfg kafka.Config, recs ...*kgo.Record) {
 // ReadAll returns every record that is in topic now, each partition in order.
 func ReadAll(tb testing.TB, cfg kafka.Config, topic string) []*kgo.Record {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 	defer cancel()
 	want := Ends(tb, cfg, topic)
 	cl := Client(tb, cfg, kgo.ConsumeTopics(topic), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(fetchWait))
@@ -212,7 +209,7 @@ func Make(tb testing.TB, cfg kafka.Config) {
 	tb.Helper()
 	cl := Client(tb, cfg)
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 	defer cancel()
 	if err := admin.Apply(ctx, cl, cfg, zap.NewNop()); err != nil {
 		tb.Fatalf("make topics: %v", err)
@@ -267,7 +264,7 @@ func operate(tb testing.TB, cfg kafka.Config, what string, do func(ctx context.C
 	tb.Helper()
 	cl := Client(tb, cfg)
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 	defer cancel()
 	if err := do(ctx, kadm.NewClient(cl)); err != nil {
 		tb.Fatalf("%s: %v", what, err)
@@ -288,7 +285,7 @@ func Starts(tb testing.TB, cfg kafka.Config, topic string) map[int32]int64 {
 
 func offsets(tb testing.TB, cfg kafka.Config, topic string, list func(*kadm.Client, context.Context, ...string) (kadm.ListedOffsets, error)) map[int32]int64 {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 	defer cancel()
 	cl := Client(tb, cfg)
 	defer cl.Close()
@@ -310,7 +307,7 @@ func offsets(tb testing.TB, cfg kafka.Config, topic string, list func(*kadm.Clie
 // without a commit is absent.
 func Committed(tb testing.TB, cfg kafka.Config, group, topic string) map[int32]int64 {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 	defer cancel()
 	cl := Client(tb, cfg)
 	defer cl.Close()
@@ -337,7 +334,7 @@ func Committed(tb testing.TB, cfg kafka.Config, group, topic string) map[int32]i
 // carry instead.
 func TopicIDs(tb testing.TB, cfg kafka.Config) map[[16]byte]string {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 	defer cancel()
 	cl := Client(tb, cfg)
 	defer cl.Close()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -99,15 +100,17 @@ func TestProducer_SaysWhatWentWrong(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			b := kafkatest.StartBroker(t)
-			if tc.harm != nil {
-				tc.harm(t, b)
-			}
-			p := kafkatest.Producer(t, b.Config, tc.pc)
-			err := p.Publish(kafkatest.Context(t), tc.rec)
-			if !errors.Is(err, tc.want) || fate.Of(err) != tc.fate {
-				t.Errorf("Publish = %v (%s), want %v (%s)", err, fate.Of(err), tc.want, tc.fate)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				b := kafkatest.StartVirtual(t)
+				if tc.harm != nil {
+					tc.harm(t, b)
+				}
+				p := kafkatest.Producer(t, b.Config, tc.pc)
+				err := p.Publish(kafkatest.Context(t), tc.rec)
+				if !errors.Is(err, tc.want) || fate.Of(err) != tc.fate {
+					t.Errorf("Publish = %v (%s), want %v (%s)", err, fate.Of(err), tc.want, tc.fate)
+				}
+			})
 		})
 	}
 }
@@ -170,25 +173,27 @@ func TestProducer_FullBufferRefusesTheWholeRequestAtOnce(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			b := kafkatest.StartBroker(t)
-			silence(t, b)
-			tc.pc.PublishTimeout = 500 * time.Millisecond
-			p := kafkatest.Producer(t, b.Config, tc.pc)
-			ten := make([]*kgo.Record, tc.fits)
-			for i := range ten {
-				ten[i] = &kgo.Record{Topic: kafkatest.Bounced, Value: fmt.Appendf(nil, "%010d", i)}
-			}
-			if err := p.Publish(kafkatest.Context(t), ten...); !errors.Is(err, kafka.ErrTimeout) {
-				t.Fatalf("Publish to a silent broker = %v, want ErrTimeout", err)
-			}
-			began := time.Now()
-			err := p.Publish(kafkatest.Context(t), &kgo.Record{Topic: kafkatest.Bounced, Value: []byte("0123456789")})
-			if !errors.Is(err, kafka.ErrBufferFull) {
-				t.Errorf("Publish to a full buffer = %v, want ErrBufferFull", err)
-			}
-			if took := time.Since(began); took > 400*time.Millisecond {
-				t.Errorf("it took %s to say so", took)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				b := kafkatest.StartVirtual(t)
+				silence(t, b)
+				tc.pc.PublishTimeout = 500 * time.Millisecond
+				p := kafkatest.Producer(t, b.Config, tc.pc)
+				ten := make([]*kgo.Record, tc.fits)
+				for i := range ten {
+					ten[i] = &kgo.Record{Topic: kafkatest.Bounced, Value: fmt.Appendf(nil, "%010d", i)}
+				}
+				if err := p.Publish(kafkatest.Context(t), ten...); !errors.Is(err, kafka.ErrTimeout) {
+					t.Fatalf("Publish to a silent broker = %v, want ErrTimeout", err)
+				}
+				began := time.Now()
+				err := p.Publish(kafkatest.Context(t), &kgo.Record{Topic: kafkatest.Bounced, Value: []byte("0123456789")})
+				if !errors.Is(err, kafka.ErrBufferFull) {
+					t.Errorf("Publish to a full buffer = %v, want ErrBufferFull", err)
+				}
+				if took := time.Since(began); took > 0 {
+					t.Errorf("it took %s to say so, want no time", took)
+				}
+			})
 		})
 	}
 }
@@ -206,29 +211,31 @@ func TestProducer_BufferIsFreeAgainAfterTheAnswers(t *testing.T) {
 
 func TestProducer_TheCallersEndDoesNotEndTheWrite(t *testing.T) {
 	t.Parallel()
-	b := kafkatest.StartBroker(t)
-	gate := make(chan struct{})
-	b.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
-		b.SleepControl(func() { <-gate })
-		return nil, nil, false
+	synctest.Test(t, func(t *testing.T) {
+		b := kafkatest.StartVirtual(t)
+		gate := make(chan struct{})
+		b.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+			b.SleepControl(func() { <-gate })
+			return nil, nil, false
+		})
+		p := kafkatest.Producer(t, b.Config, produce.Config{})
+		gone, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		if err := p.Publish(gone, kafkatest.Record(kafkatest.Bounced, 1)); !errors.Is(err, kafka.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Publish = %v, want ErrTimeout because of the deadline", err)
+		}
+		close(gate)
+		if err := p.Publish(kafkatest.Context(t), kafkatest.Record(kafkatest.Bounced, 2)); err != nil {
+			t.Errorf("Publish by the next caller = %v, want nil", err)
+		}
+		var values []string
+		for _, r := range kafkatest.ReadAll(t, b.Config, kafkatest.Bounced) {
+			values = append(values, string(r.Value))
+		}
+		if len(values) != 2 {
+			t.Errorf("found %v, want both records", values)
+		}
 	})
-	p := kafkatest.Producer(t, b.Config, produce.Config{})
-	gone, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if err := p.Publish(gone, kafkatest.Record(kafkatest.Bounced, 1)); !errors.Is(err, kafka.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Publish = %v, want ErrTimeout because of the deadline", err)
-	}
-	close(gate)
-	if err := p.Publish(kafkatest.Context(t), kafkatest.Record(kafkatest.Bounced, 2)); err != nil {
-		t.Errorf("Publish by the next caller = %v, want nil", err)
-	}
-	var values []string
-	for _, r := range kafkatest.ReadAll(t, b.Config, kafkatest.Bounced) {
-		values = append(values, string(r.Value))
-	}
-	if len(values) != 2 {
-		t.Errorf("found %v, want both records", values)
-	}
 }
 
 func TestProducer_CloseWaitsForAnswersAndEndsPublishing(t *testing.T) {
