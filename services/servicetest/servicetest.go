@@ -13,8 +13,13 @@ import (
 // takes, since the machine may be busy with other tests: it is no measurement.
 const Patience = 2 * time.Minute
 
-// pollInterval is short beside what is waited for, and long beside asking for it.
-const pollInterval = 5 * time.Millisecond
+// Between two questions of Eventually is a pollShare of the time that it has waited,
+// within these bounds: short beside what is waited for, and long beside asking for it.
+const (
+	pollMin   = 5 * time.Millisecond
+	pollMax   = 250 * time.Millisecond
+	pollShare = 20
+)
 
 // Eventually waits until ok is true; what says in a message what did not happen.
 func Eventually(tb testing.TB, what string, ok func() bool) {
@@ -26,16 +31,17 @@ func Eventually(tb testing.TB, what string, ok func() bool) {
 // what is there instead.
 func EventuallyOr(tb testing.TB, ok func() bool, otherwise func() string) {
 	tb.Helper()
-	for deadline := time.Now().Add(Patience); ; {
+	for start := time.Now(); ; {
 		began := time.Now()
 		if ok() {
 			return
 		}
-		if time.Now().After(deadline) {
+		waited := time.Since(start)
+		if waited > Patience {
 			tb.Fatalf("waited %s in vain: %s", Patience, otherwise())
 		}
 		// To ask, of a database above all, slows down what is waited for.
-		<-time.After(max(pollInterval, 3*time.Since(began)))
+		<-time.After(max(min(max(pollMin, waited/pollShare), pollMax), 3*time.Since(began)))
 	}
 }
 

@@ -15,8 +15,9 @@ import (
 // BenchmarkEventToCheck is the time from the acknowledgement of an event, when
 // the ingress would answer 200, until a check says suppressed. Budget: p99 100 ms.
 func BenchmarkEventToCheck(b *testing.B) {
-	cfg := kafkatest.Start(b)
-	r := start(b, options{kafka: cfg})
+	broker := kafkatest.StartBroker(b)
+	cfg := broker.Config
+	r := start(b, options{broker: broker})
 	cl := kafkatest.Client(b, cfg, kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), kgo.ProducerLinger(0))
 	var took []time.Duration
 	for i := 0; b.Loop(); i++ {

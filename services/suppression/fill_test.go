@@ -3,6 +3,7 @@ package suppression_test
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
@@ -40,27 +41,30 @@ func (r *replica) exported() string {
 
 func TestService_AnEmptyStoreIsFilledFromALongTopic(t *testing.T) {
 	t.Parallel()
-	cfg := kafkatest.Start(t)
-	before := start(t, options{kafka: cfg}) // follows record by record
-	longTopic(t, cfg)
-	core, logs := observer.New(zap.InfoLevel)
-	dir := t.TempDir()
-	filled := start(t, options{kafka: cfg, dir: dir, log: zap.New(core)})
-	if logs.FilterMessage("local store filled").Len() != 1 {
-		t.Error("the store was read record by record")
-	}
-	want := filled.exported()
-	servicetest.Eventually(t, "who followed the topic has the same list", func() bool { return before.exported() == want })
-	for addr, reason := range map[string]string{
-		"u3@example.com": "manual", "u7@example.com": "", "u8@example.com": "manual", "ana@blocked.example": "manual", "u20999@example.com": "manual", "nobody@example.com": "",
-	} {
-		filled.wantCheck(addr, "marketing", reason)
-	}
-	if err := filled.stop(); err != nil {
-		t.Fatal(err)
-	}
-	anew := start(t, options{kafka: cfg, dir: dir, log: zap.New(core)})
-	if got := anew.exported(); got != want || logs.FilterMessage("local store filled").Len() != 1 {
-		t.Errorf("started once more: %d bytes, want %d", len(got), len(want))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		broker := kafkatest.StartVirtual(t)
+		cfg := broker.Config
+		before := start(t, options{broker: broker}) // follows record by record
+		longTopic(t, cfg)
+		core, logs := observer.New(zap.InfoLevel)
+		dir := t.TempDir()
+		filled := start(t, options{broker: broker, dir: dir, log: zap.New(core)})
+		if logs.FilterMessage("local store filled").Len() != 1 {
+			t.Error("the store was read record by record")
+		}
+		want := filled.exported()
+		servicetest.Eventually(t, "who followed the topic has the same list", func() bool { return before.exported() == want })
+		for addr, reason := range map[string]string{
+			"u3@example.com": "manual", "u7@example.com": "", "u8@example.com": "manual", "ana@blocked.example": "manual", "u20999@example.com": "manual", "nobody@example.com": "",
+		} {
+			filled.wantCheck(addr, "marketing", reason)
+		}
+		if err := filled.stop(); err != nil {
+			t.Fatal(err)
+		}
+		anew := start(t, options{broker: broker, dir: dir, log: zap.New(core)})
+		if got := anew.exported(); got != want || logs.FilterMessage("local store filled").Len() != 1 {
+			t.Errorf("started once more: %d bytes, want %d", len(got), len(want))
+		}
+	})
 }

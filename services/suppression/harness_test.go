@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,14 +32,16 @@ const (
 // replica is one running service.
 type replica struct {
 	tb         testing.TB
+	client     *http.Client
 	url        string
 	metricsURL string
 	reg        *prometheus.Registry
 	stop       func() error // ends it and waits; safe to call twice
 }
 
+// options describe a replica of broker, whose network it is on.
 type options struct {
-	kafka  kafka.Config
+	broker *kafkatest.Broker
 	dir    string
 	log    *zap.Logger
 	change func(*suppression.Config)
@@ -53,11 +56,27 @@ func hasher(tb testing.TB) *address.Hasher {
 	return h
 }
 
+var addresses atomic.Int64
+
+// newAddress returns one that nothing listens on, on a network inside the process.
+func newAddress() string { return fmt.Sprintf("127.0.0.1:%d", 10_000+addresses.Add(1)) }
+
+// client reaches what is on the network of broker.
+func client(tb testing.TB, broker *kafkatest.Broker) *http.Client {
+	tb.Helper()
+	transport := &http.Transport{DialContext: broker.Config.Dial}
+	tb.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
 // build makes a service that has not been started.
 func build(tb testing.TB, o options) (*suppression.Service, *prometheus.Registry) {
 	tb.Helper()
 	cfg := suppression.Default()
 	cfg.Listen = "127.0.0.1:0"
+	if network := o.broker.Network; network != nil {
+		cfg.Listen, cfg.MetricsListen, cfg.ListenFunc, cfg.Snapshot.Dial = newAddress(), newAddress(), network.Listen, network.DialContext
+	}
 	cfg.Tokens = []config.Secret{config.Literal(token)}
 	if o.change != nil {
 		o.change(&cfg)
@@ -70,7 +89,7 @@ func build(tb testing.TB, o options) (*suppression.Service, *prometheus.Registry
 	}
 	reg := prometheus.NewRegistry()
 	s, err := suppression.New(cfg, platform.Shared{
-		Kafka: o.kafka, Hasher: hasher(tb), Log: o.log, Registry: reg, StateDir: o.dir,
+		Kafka: o.broker.Config, Hasher: hasher(tb), Log: o.log, Registry: reg, StateDir: o.dir,
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -82,7 +101,7 @@ func build(tb testing.TB, o options) (*suppression.Service, *prometheus.Registry
 func start(tb testing.TB, o options) *replica {
 	tb.Helper()
 	s, reg := build(tb, o)
-	r := &replica{tb: tb, reg: reg, stop: servicetest.Start(tb, s).Stop}
+	r := &replica{tb: tb, client: client(tb, o.broker), reg: reg, stop: servicetest.Start(tb, s).Stop}
 	r.url, r.metricsURL = "http://"+s.Addr(), "http://"+s.MetricsAddr()+"/metrics"
 	return r
 }
@@ -123,7 +142,7 @@ func (r *replica) ask(method, path string, body []byte) (int, []byte) {
 		r.tb.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := r.client.Do(req)
 	if err != nil {
 		r.tb.Fatal(err)
 	}
@@ -226,7 +245,8 @@ func (r *replica) settled() int {
 	return int(r.metric("mailstream_suppression_events_total", nil))
 }
 
-var epoch = time.Now().Add(-time.Hour).UTC().Truncate(time.Millisecond)
+// epoch is an hour before the time at which a synctest bubble begins.
+var epoch = time.Date(1999, 12, 31, 23, 0, 0, 0, time.UTC)
 
 func at(n int) time.Time { return epoch.Add(time.Duration(n) * time.Second) }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -26,6 +27,17 @@ type Snapshot struct {
 	URL string `yaml:"url"`
 	// Token is a bearer token of that replica. Default none.
 	Token config.Secret `yaml:"token"`
+	// Dial, when not nil, makes the connections instead of TCP: tests run replicas on a
+	// network inside the process.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error) `yaml:"-"`
+}
+
+// client asks the other replica.
+func (s Snapshot) client() *http.Client {
+	if s.Dial == nil {
+		return http.DefaultClient
+	}
+	return &http.Client{Transport: &http.Transport{DialContext: s.Dial, DisableKeepAlives: true}}
 }
 
 func (s Snapshot) validate(p *config.Problems) {
@@ -148,7 +160,7 @@ func (s *Service) readSnapshot(ctx context.Context, f *store.Fill, accept func(s
 	if token := s.cfg.Snapshot.Token; token.IsSet() {
 		req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := s.cfg.Snapshot.client().Do(req)
 	if err != nil {
 		return fmt.Errorf("%w: ask for snapshot: %w", store.ErrSnapshotCut, err)
 	}

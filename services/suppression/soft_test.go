@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -36,42 +37,45 @@ func failing(tb testing.TB, addr string) []schemas.Event {
 
 func TestService_SoftBouncesAndHealing(t *testing.T) {
 	t.Parallel()
-	cfg := kafkatest.Start(t)
-	a, b := start(t, options{kafka: cfg}), start(t, options{kafka: cfg})
-	old := func(addr string, opts ...func(*schemas.Event)) schemas.Event {
-		return event(t, schemas.Bounced, addr, 1, append(opts, daysAgo(3))...)
-	}
-	events := slices.Concat(
-		failing(t, "full@example.com"),
-		failing(t, "reached@example.com"), []schemas.Event{event(t, schemas.Delivered, "reached@example.com", 9)},
-		failing(t, "reached-before@example.com"), []schemas.Event{event(t, schemas.Delivered, "reached-before@example.com", 9, daysAgo(2))},
-		[]schemas.Event{old("opens@example.com", hard), event(t, schemas.Opened, "opens@example.com", 9)},
-		[]schemas.Event{old("clicks@example.com", hard), event(t, schemas.Clicked, "clicks@example.com", 9)},
-		[]schemas.Event{old("dead@example.com", hard), event(t, schemas.Delivered, "dead@example.com", 9)},
-		[]schemas.Event{event(t, schemas.Blocked, "dropped@example.com", 1, func(e *schemas.Event) { e.Reason = schemas.SuppressedBounce })},
-	)
-	rand.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
-	publish(t, cfg, slices.Concat(events, events)...)
-	servicetest.Eventually(t, "all events are settled", func() bool { return a.settled()+b.settled() == 2*len(events) })
-	want := map[string]string{
-		"full": "soft_bounce", "reached": "", "reached-before": "", "opens": "", "clicks": "", "dead": "hard_bounce", "dropped": "provider_suppressed",
-	}
-	for who, reason := range want {
-		a.wantCheck(who+"@example.com", "marketing", reason)
-		b.wantCheck(who+"@example.com", "marketing", reason)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		broker := kafkatest.StartVirtual(t)
+		cfg := broker.Config
+		a, b := start(t, options{broker: broker}), start(t, options{broker: broker})
+		old := func(addr string, opts ...func(*schemas.Event)) schemas.Event {
+			return event(t, schemas.Bounced, addr, 1, append(opts, daysAgo(3))...)
+		}
+		events := slices.Concat(
+			failing(t, "full@example.com"),
+			failing(t, "reached@example.com"), []schemas.Event{event(t, schemas.Delivered, "reached@example.com", 9)},
+			failing(t, "reached-before@example.com"), []schemas.Event{event(t, schemas.Delivered, "reached-before@example.com", 9, daysAgo(2))},
+			[]schemas.Event{old("opens@example.com", hard), event(t, schemas.Opened, "opens@example.com", 9)},
+			[]schemas.Event{old("clicks@example.com", hard), event(t, schemas.Clicked, "clicks@example.com", 9)},
+			[]schemas.Event{old("dead@example.com", hard), event(t, schemas.Delivered, "dead@example.com", 9)},
+			[]schemas.Event{event(t, schemas.Blocked, "dropped@example.com", 1, func(e *schemas.Event) { e.Reason = schemas.SuppressedBounce })},
+		)
+		rand.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+		publish(t, cfg, slices.Concat(events, events)...)
+		servicetest.Eventually(t, "all events are settled", func() bool { return a.settled()+b.settled() == 2*len(events) })
+		want := map[string]string{
+			"full": "soft_bounce", "reached": "", "reached-before": "", "opens": "", "clicks": "", "dead": "hard_bounce", "dropped": "provider_suppressed",
+		}
+		for who, reason := range want {
+			a.wantCheck(who+"@example.com", "marketing", reason)
+			b.wantCheck(who+"@example.com", "marketing", reason)
+		}
 
-	// What the replicas know comes from the topic alone.
-	fresh := start(t, options{kafka: cfg})
-	got := map[string]string{}
-	for who := range want {
-		got[who] = fresh.check(who+"@example.com", "marketing")
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("a new replica says (-want +got):\n%s", diff)
-	}
-	publish(t, cfg, event(t, schemas.Delivered, "full@example.com", 60))
-	fresh.wantCheck("full@example.com", "marketing", "")
+		// What the replicas know comes from the topic alone.
+		fresh := start(t, options{broker: broker})
+		got := map[string]string{}
+		for who := range want {
+			got[who] = fresh.check(who+"@example.com", "marketing")
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("a new replica says (-want +got):\n%s", diff)
+		}
+		publish(t, cfg, event(t, schemas.Delivered, "full@example.com", 60))
+		fresh.wantCheck("full@example.com", "marketing", "")
+	})
 }
 
 func TestConfig_SoftBounces(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,24 +19,27 @@ import (
 // stands on: who reads the bounces of a partition reads its deliveries, too.
 func TestService_OneReplicaReadsAllOfAPartition(t *testing.T) {
 	t.Parallel()
-	cfg := kafkatest.Start(t)
-	adm := kadm.NewClient(kafkatest.Client(t, cfg))
-	for replicas := 1; replicas <= 4; replicas++ {
-		start(t, options{kafka: cfg})
-		var got []map[string][]int32
-		servicetest.Eventually(t, "all replicas have partitions", func() bool {
-			got = assigned(t, adm, cfg.Group("suppression"))
-			return len(got) == replicas && !slices.ContainsFunc(got, func(m map[string][]int32) bool { return len(m) == 0 })
-		})
-		for _, topics := range got {
-			bounced := topics[schemas.EventTopic(schemas.DefaultTopicPrefix, schemas.Bounced)]
-			for topic, partitions := range topics {
-				if diff := cmp.Diff(bounced, partitions); diff != "" {
-					t.Errorf("of %d replicas one reads other partitions of %s than of the bounces (-bounces +it):\n%s", replicas, topic, diff)
+	synctest.Test(t, func(t *testing.T) {
+		broker := kafkatest.StartVirtual(t)
+		cfg := broker.Config
+		adm := kadm.NewClient(kafkatest.Client(t, cfg))
+		for replicas := 1; replicas <= 4; replicas++ {
+			start(t, options{broker: broker})
+			var got []map[string][]int32
+			servicetest.Eventually(t, "all replicas have partitions", func() bool {
+				got = assigned(t, adm, cfg.Group("suppression"))
+				return len(got) == replicas && !slices.ContainsFunc(got, func(m map[string][]int32) bool { return len(m) == 0 })
+			})
+			for _, topics := range got {
+				bounced := topics[schemas.EventTopic(schemas.DefaultTopicPrefix, schemas.Bounced)]
+				for topic, partitions := range topics {
+					if diff := cmp.Diff(bounced, partitions); diff != "" {
+						t.Errorf("of %d replicas one reads other partitions of %s than of the bounces (-bounces +it):\n%s", replicas, topic, diff)
+					}
 				}
 			}
 		}
-	}
+	})
 }
 
 // assigned returns what each member of the group reads, by topic; nothing while
