@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const patience = 10 * time.Second
+const patience = time.Minute
 
 func start(t *testing.T) *Server {
 	t.Helper()

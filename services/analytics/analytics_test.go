@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -315,31 +316,33 @@ func TestService_StopsSoonWhateverClickHouseDoes(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			release := make(chan struct{})
-			t.Cleanup(func() { close(release) })
-			asked := make(chan struct{}, 1)
-			w.server.Fail(func(r clickhousetest.Request) clickhousetest.Fault {
-				if !strings.Contains(r.Statement, "INSERT") {
-					return clickhousetest.Fault{}
+			synctest.Test(t, func(t *testing.T) {
+				w := newVirtualWorld(t)
+				release := make(chan struct{})
+				t.Cleanup(func() { close(release) })
+				asked := make(chan struct{}, 1)
+				w.server.Fail(func(r clickhousetest.Request) clickhousetest.Fault {
+					if !strings.Contains(r.Statement, "INSERT") {
+						return clickhousetest.Fault{}
+					}
+					select {
+					case asked <- struct{}{}:
+					default:
+					}
+					if tt.hangs {
+						<-release
+					}
+					return tt.fault
+				})
+				stop := w.start(t)
+				kafkatest.Produce(t, w.broker.Config, eventRecords(0, 10)...)
+				<-asked
+				began := time.Now()
+				stop()
+				if took := time.Since(began); took > 15*time.Second { // the consumer's hand-over time and some
+					t.Errorf("took %s", took)
 				}
-				select {
-				case asked <- struct{}{}:
-				default:
-				}
-				if tt.hangs {
-					<-release
-				}
-				return tt.fault
 			})
-			stop := w.start(t)
-			kafkatest.Produce(t, w.broker.Config, eventRecords(0, 10)...)
-			<-asked
-			began := time.Now()
-			stop()
-			if took := time.Since(began); took > 15*time.Second { // the consumer's hand-over time and some
-				t.Errorf("took %s", took)
-			}
 		})
 	}
 }

@@ -35,6 +35,19 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// newVirtualWorld is newWorld on a network inside the process, for a synctest bubble.
+func newVirtualWorld(t *testing.T) *world {
+	t.Helper()
+	b := kafkatest.StartVirtual(t)
+	ln, err := b.Network.Listen("tcp", "127.0.0.1:8123")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{broker: b, server: clickhousetest.StartOn(t, ln)}
+	w.migrated()
+	return w
+}
+
 // migrated makes the stand-in answer that the migrations are there.
 func (w *world) migrated() {
 	var rows [][]any
@@ -49,11 +62,14 @@ func (w *world) start(t *testing.T, change ...func(*analytics.Config)) (stop fun
 	t.Helper()
 	cfg := analytics.Default()
 	cfg.Listen, cfg.FlushInterval = "127.0.0.1:0", 10*time.Millisecond
+	ch := w.server.Config()
+	ch.InsertTimeout = 2 * time.Second
+	if network := w.broker.Network; network != nil {
+		cfg.Listen, cfg.MetricsListen, cfg.ListenFunc, ch.Dial = "127.0.0.1:8081", "127.0.0.1:9081", network.Listen, network.DialContext
+	}
 	for _, c := range change {
 		c(&cfg)
 	}
-	ch := w.server.Config()
-	ch.InsertTimeout = 2 * time.Second
 	w.reg = prometheus.NewRegistry()
 	svc, err := analytics.New(cfg, nil, platform.Shared{Kafka: w.broker.Config, ClickHouse: ch, Log: kafkatest.Silent(), Registry: w.reg})
 	if err != nil {

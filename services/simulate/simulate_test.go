@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/servicetest"
 	"github.com/mailstream/mailstream/services/simulate"
 )
 
@@ -279,17 +280,11 @@ func TestRun_EndsWithItsContextAndStillSumsUp(t *testing.T) {
 		got, err = simulate.Run(ctx, cfg, io.Discard)
 		done <- err
 	}()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	servicetest.Eventually(t, "some worker has counted an answer", func() bool {
 		h.mu.Lock()
-		n := len(h.events)
-		h.mu.Unlock()
-		if n > cfg.Workers*cfg.Group { // so some worker has counted an answer
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("nothing arrived")
-		}
-	}
+		defer h.mu.Unlock()
+		return len(h.events) > cfg.Workers*cfg.Group
+	})
 	cancel()
 	if err := <-done; err != nil || got.Accepted == 0 {
 		t.Errorf("Run = %+v, %v", got, err)

@@ -96,6 +96,9 @@ var languages = map[string]struct {
 	"php": {[]string{"php"}, true},
 }
 
+// runMax bounds one example: `go run` may have to build the client first.
+const runMax = 5 * time.Minute
+
 // run returns what e prints of the two addresses.
 func (e example) run(t *testing.T, base, secret string) (string, error) {
 	t.Helper()
@@ -110,7 +113,7 @@ func (e example) run(t *testing.T, base, secret string) (string, error) {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), runMax)
 	defer cancel()
 	command := languages[e.language].command
 	cmd := exec.CommandContext(ctx, command[0], append(slices.Clone(command[1:]), file)...)

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // A service that waits for a server with other rights asks it for hours.
@@ -52,7 +53,7 @@ func TestClient_ARefusalLeavesNoConnection(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
-	for deadline := time.After(20 * time.Second); open.Load() > 0; {
+	for deadline := time.After(servicetest.Patience); open.Load() > 0; {
 		select {
 		case <-changed:
 		case <-deadline:

@@ -23,7 +23,7 @@ import (
 )
 
 // patience bounds every wait for the real Alertmanager.
-const patience = 30 * time.Second
+const patience = servicetest.Patience
 
 // program starts the Alertmanager that the variable ALERTMANAGER names and returns its
 // base URL. It sends its notifications to hook.
