@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // resend is a stand-in of its suppression API. Each call that fails is answered with a
@@ -81,12 +83,18 @@ func providersFile(t *testing.T, url string, writable bool) string {
 	return file
 }
 
-// put adds an entry of ours.
+// put adds an entry of ours and waits until the service has read it: the token of an
+// export covers no more than that.
 func put(t *testing.T, here service, fields map[string]any) {
 	t.Helper()
-	if err := here.call(t.Context(), http.MethodPut, "/v1/suppressions", fields, nil); err != nil {
+	var written struct{ Token string }
+	if err := here.call(t.Context(), http.MethodPut, "/v1/suppressions", fields, &written); err != nil {
 		t.Fatal(err)
 	}
+	ask := map[string]any{"addresses": []string{}, "min_token": written.Token}
+	servicetest.Eventually(t, "the service has read what it wrote", func() bool {
+		return here.call(t.Context(), http.MethodPost, "/v1/suppressions/check", ask, nil) == nil
+	})
 }
 
 // TestPush_AddsThereWhatIsMissing goes from our list to a provider's.
