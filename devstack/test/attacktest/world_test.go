@@ -21,7 +21,7 @@ import (
 
 const (
 	// patience bounds every wait.
-	patience = 30 * time.Second
+	patience = servicetest.Patience
 	// memoryLimit is the container's that compose.yaml and Kubernetes give an
 	// ingress; softLimit is the GOMEMLIMIT they set for it.
 	memoryLimit = 512 << 20

@@ -25,7 +25,7 @@ import (
 )
 
 // patience bounds every wait; it is far above what a wait should take.
-const patience = 60 * time.Second
+const patience = servicetest.Patience
 
 // sources are those of the shop whose mail the pages show.
 const sources = `ingress:

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"testing"
 
@@ -22,5 +23,8 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	stopBroker()
+	if err := migrated.remove(); err != nil {
+		fmt.Fprintln(os.Stderr, "remove migrated tables:", err)
+	}
 	os.Exit(code)
 }

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,7 +29,7 @@ import (
 
 // patience bounds every wait of a test; it is far above what a wait should
 // take, so that a busy machine fails no test.
-const patience = 60 * time.Second
+const patience = servicetest.Patience
 
 // world is one running stack and what a test does to it.
 type world struct {
@@ -64,6 +67,20 @@ func newWorldWithout(t *testing.T) *world {
 
 func prepareWorld(t *testing.T, environ ...string) *world {
 	t.Helper()
+	w := newFolder(t, environ...)
+	from, err := migrated.from(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(w.clickhouse(), os.DirFS(from)); err != nil {
+		t.Fatalf("copy migrated tables: %v", err)
+	}
+	return w
+}
+
+// newFolder is a stack with nothing in its folder.
+func newFolder(t *testing.T, environ ...string) *world {
+	t.Helper()
 	w := &world{t: t, prefix: fmt.Sprintf("e2e%d-%d.", os.Getpid(), prefixes.Add(1))}
 	w.opt = stack.Options{
 		DataDir: t.TempDir(), FreePorts: true, Brokers: externalBroker(t),
@@ -71,6 +88,44 @@ func prepareWorld(t *testing.T, environ ...string) *world {
 	}
 	return w
 }
+
+// clickhouse is the folder of the engine's data.
+func (w *world) clickhouse() string { return filepath.Join(w.opt.DataDir, "clickhouse") }
+
+// migrated is what all stacks of this process begin with: the tables, which take most of
+// the processor time of a start, and no row but those about migrations.
+var migrated template
+
+// template is a data folder of ClickHouse.
+type template struct {
+	mu  sync.Mutex
+	dir string // "" before the first stack
+}
+
+// from returns the folder, which the first call makes.
+func (m *template) from(t *testing.T) (dir string, err error) {
+	t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.dir != "" {
+		return m.dir, nil
+	}
+	w := newFolder(t)
+	w.opt.NoServices = true
+	w.start()
+	w.stop()
+	if dir, err = os.MkdirTemp("", "mailstream-e2e-"); err != nil {
+		return "", err
+	}
+	if err := os.CopyFS(dir, os.DirFS(w.clickhouse())); err != nil {
+		return "", errors.Join(err, os.RemoveAll(dir))
+	}
+	m.dir = dir
+	return dir, nil
+}
+
+// remove ends the use of it.
+func (m *template) remove() error { return os.RemoveAll(m.dir) }
 
 func (w *world) start() {
 	w.t.Helper()

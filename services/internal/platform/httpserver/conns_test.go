@@ -17,10 +17,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // peerWait bounds every wait for the other end of a connection.
-const peerWait = 20 * time.Second
+const peerWait = servicetest.Patience
 
 // crowd is a running server with room for eight connections, four of a peer.
 type crowd struct {

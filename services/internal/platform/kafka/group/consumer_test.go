@@ -281,31 +281,33 @@ func TestConsumer_BatchesKeepTheirBounds(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			cfg := kafkatest.Start(t)
-			recs := kafkatest.Records(kafkatest.Bounced, 1000)
-			for _, r := range recs {
-				r.Value = make([]byte, each-len(r.Key))
-			}
-			kafkatest.Produce(t, cfg, recs...)
-			sizes := make(chan int, len(recs))
-			c := kafkatest.Consumer(t, cfg, tc.cc)
-			r := kafkatest.Go(t, func(ctx context.Context) error {
-				return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
-					sizes <- len(recs)
-					return nil
+			synctest.Test(t, func(t *testing.T) {
+				cfg := kafkatest.StartVirtual(t).Config
+				recs := kafkatest.Records(kafkatest.Bounced, 1000)
+				for _, r := range recs {
+					r.Value = make([]byte, each-len(r.Key))
+				}
+				kafkatest.Produce(t, cfg, recs...)
+				sizes := make(chan int, len(recs))
+				c := kafkatest.Consumer(t, cfg, tc.cc)
+				r := kafkatest.Go(t, func(ctx context.Context) error {
+					return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
+						sizes <- len(recs)
+						return nil
+					})
 				})
+				fullest := 0
+				for total := 0; total < len(recs); {
+					n := <-sizes
+					total, fullest = total+n, max(fullest, n)
+				}
+				if fullest > tc.recordsMax || fullest < tc.fullest {
+					t.Errorf("the fullest batch has %d records, want between %d and %d", fullest, tc.fullest, tc.recordsMax)
+				}
+				if err := r.End(t); err != nil {
+					t.Error(err)
+				}
 			})
-			fullest := 0
-			for total := 0; total < len(recs); {
-				n := <-sizes
-				total, fullest = total+n, max(fullest, n)
-			}
-			if fullest > tc.recordsMax || fullest < tc.fullest {
-				t.Errorf("the fullest batch has %d records, want between %d and %d", fullest, tc.fullest, tc.recordsMax)
-			}
-			if err := r.End(t); err != nil {
-				t.Error(err)
-			}
 		})
 	}
 }
