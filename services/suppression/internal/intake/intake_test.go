@@ -28,7 +28,11 @@ type topic struct {
 	bytesMax int
 	fault    error
 	recs     []*kgo.Record
+	dies     func() (before, after bool) // the process, with a record that is not there yet, or is; nil for never
 }
+
+// errKilled is what a process that was killed would have seen.
+var errKilled = errors.New("killed")
 
 func (l *topic) Publish(_ context.Context, recs ...*kgo.Record) error {
 	for _, r := range recs {
@@ -38,7 +42,17 @@ func (l *topic) Publish(_ context.Context, recs ...*kgo.Record) error {
 		if r.Topic != "email.dead-letter" && len(r.Value) > l.bytesMax {
 			return fate.Wrap(fate.DeadLetter, errors.New("record is too large"))
 		}
-		l.recs = append(l.recs, r)
+		before, after := false, false
+		if l.dies != nil {
+			before, after = l.dies()
+		}
+		if before {
+			return errKilled
+		}
+		r.Offset = int64(len(l.recs))
+		if l.recs = append(l.recs, r); after {
+			return errKilled
+		}
 	}
 	return nil
 }
@@ -60,6 +74,7 @@ func (e erased) Of(hash string) (schemas.Erasure, bool) {
 
 type fixture struct {
 	*intake.Intake
+	book  *ledger.Ledger
 	topic *topic
 	store *store.Memory
 	reg   *prometheus.Registry
@@ -78,12 +93,12 @@ var ladder = list.Ladder{
 
 func newFixture(change ...func(*intake.Options)) fixture {
 	f := fixture{topic: &topic{bytesMax: 1000}, store: store.NewMemory(ladder.Settle), reg: prometheus.NewRegistry()}
-	book := ledger.New(ledger.Options{
-		Topic: "email.suppressions", Partitions: 1, Store: f.store, Settle: ladder.Settle, Publisher: f.topic,
+	f.book = ledger.New(ledger.Options{
+		Topic: "email.suppressions", Hash: func(string) string { return goodHash }, Partitions: 1, Store: f.store, Settle: ladder.Settle, Publisher: f.topic,
 		Metrics: ledger.NewMetrics(prometheus.NewRegistry()), Log: zap.NewNop(),
 	})
 	opt := intake.Options{
-		Rules: list.DefaultRules(list.Probations{Likely: 168 * time.Hour, SecondStrikeAfter: 24 * time.Hour, Provider: 90 * 24 * time.Hour}, ladder), Writer: book, Publisher: f.topic, DeadLetters: "email.dead-letter",
+		Rules: list.DefaultRules(list.Probations{Likely: 168 * time.Hour, SecondStrikeAfter: 24 * time.Hour, Provider: 90 * 24 * time.Hour}, ladder), Writer: f.book, Publisher: f.topic, DeadLetters: "email.dead-letter",
 		Delivered: "email.delivered", Healing: []string{"email.delivered", "email.opened", "email.clicked"}, Known: f.store.Known,
 		OutageRate: 0.1, OutageProbation: 168 * time.Hour,
 		Erased: erased{},

@@ -46,9 +46,8 @@ func life(r *rand.Rand) []schemas.Event {
 	return events
 }
 
-// oracle says what is listed after events, by sorting all of them and going through.
-func oracle(events []schemas.Event) map[string]string {
-	events = slices.Clone(events)
+// inOrder returns events in the order in which they happened.
+func inOrder(events []schemas.Event) []schemas.Event {
 	order := func(e schemas.Event) int { // of one moment: what is healed, what heals, what is not healed
 		switch {
 		case e.Reason == schemas.MailboxFull:
@@ -59,12 +58,16 @@ func oracle(events []schemas.Event) map[string]string {
 			return 1
 		}
 	}
-	slices.SortFunc(events, func(a, b schemas.Event) int {
+	return slices.SortedFunc(slices.Values(events), func(a, b schemas.Event) int {
 		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(order(a), order(b)), cmp.Compare(a.ID, b.ID))
 	})
+}
+
+// oracle says what is listed after events, by sorting all of them and going through.
+func oracle(events []schemas.Event) map[string]string {
 	listed, open, step := map[string]string{}, []schemas.Event{}, 0
 	var stepDay time.Time
-	for _, e := range events {
+	for _, e := range inOrder(events) {
 		machine := e.Machine != nil && *e.Machine
 		switch {
 		case e.Reason == schemas.MailboxFull:
