@@ -37,6 +37,7 @@ type importCommand struct {
 	progress         io.Writer
 	errors           *os.File
 
+	partLines  int    // how many lines one call takes
 	from       int    // the line to go on from
 	errorBytes *int64 // of --errors that the runs before have written
 	state      string // of the file: one that has changed cannot be gone on with
@@ -62,7 +63,7 @@ type refusedLine struct {
 }
 
 func (c *command) importFile() *cobra.Command {
-	i := &importCommand{}
+	i := &importCommand{partLines: importPart}
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Add the addresses of a file: CSV, JSON Lines, or a provider's export as it comes",
@@ -139,7 +140,7 @@ func (i *importCommand) take(ctx context.Context, row listfile.Row) error {
 	if row.Line < i.from {
 		return nil
 	}
-	if len(i.numbers) == importPart {
+	if len(i.numbers) == i.partLines {
 		if err := i.send(ctx, row.Line); err != nil {
 			return err
 		}

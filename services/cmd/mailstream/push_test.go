@@ -21,6 +21,7 @@ import (
 type resend struct {
 	mu      sync.Mutex
 	entries map[string]string // origin by address
+	twice   int               // addresses that were added once more
 	fails   func() (before, after bool)
 }
 
@@ -60,6 +61,9 @@ func (p *resend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		for _, address := range body.Emails {
+			if p.entries[address] != "" {
+				p.twice++
+			}
 			p.entries[address] = "manual"
 		}
 	case p.entries[who] == "":

@@ -39,6 +39,7 @@ type syncCommand struct {
 	apply    bool
 	out      io.Writer
 	progress io.Writer
+	most     int // addresses that one check asks about
 	batch    []providerapi.Listed
 	sum      synced
 }
@@ -63,7 +64,7 @@ type synchronizer interface {
 }
 
 func (c *command) sync() *cobra.Command {
-	s := &syncCommand{}
+	s := &syncCommand{most: syncBatch}
 	p := &pusher{syncCommand: s}
 	var file string
 	var push bool
@@ -151,7 +152,7 @@ func (s *syncCommand) run(ctx context.Context) error {
 	err := providerapi.Each(ctx, s.account, s.opt, func(l providerapi.Listed) error {
 		s.sum.Read++
 		s.sum.Kinds[l.Kind]++
-		if s.batch = append(s.batch, l); len(s.batch) < syncBatch {
+		if s.batch = append(s.batch, l); len(s.batch) < s.most {
 			return nil
 		}
 		return s.compare(ctx)
