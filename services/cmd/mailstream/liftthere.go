@@ -76,6 +76,9 @@ func (c *command) accounts(sources []string) (found []providerapi.Account, err e
 	if err != nil {
 		return nil, err
 	}
+	if len(cfg.Providers) == 0 {
+		return nil, usagef("the configuration has no section providers: name its file with --config")
+	}
 	for _, source := range sources {
 		account, known := cfg.Providers.Find(source)
 		if !known {

@@ -116,6 +116,12 @@ func TestSync_AddsWhatIsMissingHere(t *testing.T) {
 	if _, err := run("--source", "acme-brev"); err == nil || !strings.Contains(err.Error(), "acme-brevo") {
 		t.Errorf("an unknown source: %v", err)
 	}
+	if err := os.WriteFile(file, []byte("{}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run("--source", "acme-brevo"); err == nil || !strings.Contains(err.Error(), "has no section providers") {
+		t.Errorf("a file without accounts: %v", err)
+	}
 	if err := os.WriteFile(file, []byte(strings.Replace(text, "key-of-the-tests", "expired", 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
