@@ -98,7 +98,7 @@ func (r *records) next() (fields []string, number int, fault string, err error) 
 // quoted returns the lines behind first that a quote of it goes on to, and whether the
 // quote ends there.
 func (r *records) quoted(first []byte) (rest []physical, whole bool, err error) {
-	open, size := bytes.Count(first, []byte{'"'})%2 == 1, len(first)
+	open, size := oddQuotes(first), len(first)
 	for open {
 		l, err := r.line()
 		if errors.Is(err, io.EOF) {
@@ -111,10 +111,12 @@ func (r *records) quoted(first []byte) (rest []physical, whole bool, err error) 
 		if size += len(l.text); l.long || size > recordBytesMax {
 			return rest, false, nil
 		}
-		open = open == (bytes.Count(l.text, []byte{'"'})%2 == 0)
+		open = !oddQuotes(l.text) // an even number closes and opens again
 	}
 	return rest, true, nil
 }
+
+func oddQuotes(text []byte) bool { return bytes.Count(text, []byte{'"'})%2 == 1 }
 
 // commaOf is what separates the fields: a spreadsheet of a country with a decimal comma
 // writes semicolons, and tabs when it saves UTF-16.
