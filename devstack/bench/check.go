@@ -98,7 +98,7 @@ kafka: {brokers: [%q]}
 privacy: {pepper: ` + checkPepper + `}
 log: {level: error}
 state: {dir: %q}
-suppression: {listen: 127.0.0.1:0, tokens: [` + checkToken + `]}
+suppression: {listen: 127.0.0.1:0, metrics_listen: 127.0.0.1:0, tokens: [` + checkToken + `]}
 `
 
 // Check measures suppression checks over HTTP: the service as it is deployed,
@@ -232,7 +232,43 @@ func startChecked(ctx context.Context, opt CheckOptions, report *CheckReport) (a
 	}
 	report.Started = time.Since(began)
 	opt.Progress(fmt.Sprintf("replica ready after %s", report.Started.Round(time.Millisecond)))
+	if opt.Entries >= copiedFrom {
+		if err := awaitCopy(ctx, s.MetricsAddr()); err != nil {
+			return "", stop, err
+		}
+		opt.Progress(fmt.Sprintf("states copied for checks after %s", time.Since(began).Round(time.Millisecond)))
+	}
 	return s.Addr(), stop, nil
+}
+
+// copiedFrom is from how many addresses on a replica copies its states for checks.
+const copiedFrom = 100_000
+
+// awaitCopy waits until the replica with these metrics answers from its copy.
+func awaitCopy(ctx context.Context, metricsAddr string) error {
+	none := []byte("\nmailstream_suppression_copy_bytes 0\n")
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+metricsAddr+"/metrics", http.NoBody)
+		if err != nil {
+			return fmt.Errorf("read metrics: %w", err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return fmt.Errorf("read metrics: %w", err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		if err = errors.Join(err, resp.Body.Close()); err != nil {
+			return fmt.Errorf("read metrics: %w", err)
+		}
+		if !bytes.Contains(text, none) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // seeded makes topics and list and returns the replica's configuration.

@@ -27,6 +27,7 @@ func newMetrics(s *Service, reg prometheus.Registerer) *metrics {
 	}
 	gauge("mailstream_suppression_known_addresses", "Addresses the local store knows, lifted ones included.", func(p *store.Pebble) float64 { return float64(p.Len()) })
 	gauge("mailstream_suppression_filter_bytes", "Memory of the filter in front of the local store.", func(p *store.Pebble) float64 { return float64(p.FilterBytes()) })
+	gauge("mailstream_suppression_copy_bytes", "Size of the copy that checks of listed addresses read. 0 while there is none: below 100,000 addresses, and for seconds after a long list was read.", func(p *store.Pebble) float64 { return float64(p.CopyBytes()) })
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "mailstream_suppression_open",
 		Help: "1 while checks are answered, 0 before the list has been read. Page when it stays 0.",

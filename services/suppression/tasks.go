@@ -28,7 +28,7 @@ func (s *Service) tasks() []lifecycle.Task {
 		{Name: "http", Run: s.server.Run, Ready: s.server.Ready()},
 		{Name: "topics", Start: s.watch.Await, Run: s.watch.Run},
 		{Name: "store", Start: s.openStore, Run: s.endIfDamaged},
-		{Name: "filter", Run: func(ctx context.Context) error { return s.store.Grow(ctx) }},
+		{Name: "filter", Run: func(ctx context.Context) error { return s.store.Maintain(ctx) }},
 		{Name: "list", Start: s.beginList, Run: func(ctx context.Context) error { return s.tail.Run(ctx, s.ledger.Follow) }},
 		{Name: "api", Start: s.openAPI},
 		{Name: "erasures", Run: s.erasures.Run, Ready: s.erasures.CaughtUp()},

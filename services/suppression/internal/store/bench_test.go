@@ -8,7 +8,7 @@ import (
 )
 
 // BenchmarkPebble reads 1,000 known keys of a list that is on disk, one by one and at
-// once.
+// once, from the database and from a copy.
 func BenchmarkPebble(b *testing.B) {
 	const listed, asked = 1_000_000, 1000
 	p := open(b, b.TempDir(), "topic")
@@ -31,7 +31,16 @@ func BenchmarkPebble(b *testing.B) {
 			keys[i] = key((round*asked + i) * 7919 % listed)
 		}
 	}
-	b.Run("one by one", func(b *testing.B) {
+	read := func(how string) { benchmarkReads(b, p, how, keys, next) }
+	read("")
+	if err := p.RenewCopy(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	read(" with a copy")
+}
+
+func benchmarkReads(b *testing.B, p *store.Pebble, how string, keys []store.Key, next func(round int)) {
+	b.Run("one by one"+how, func(b *testing.B) {
 		for round := 0; b.Loop(); round++ {
 			next(round)
 			for _, k := range keys {
@@ -41,7 +50,7 @@ func BenchmarkPebble(b *testing.B) {
 			}
 		}
 	})
-	b.Run("at once", func(b *testing.B) {
+	b.Run("at once"+how, func(b *testing.B) {
 		for round := 0; b.Loop(); round++ {
 			next(round)
 			if states, err := p.GetAll(keys); err != nil || states[0].Hash == "" {
@@ -71,4 +80,37 @@ func BenchmarkFill(b *testing.B) {
 		closeStore(b, p)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*listed), "ns/state")
+}
+
+// BenchmarkOpen is a start on a million states, without and with a copy.
+func BenchmarkOpen(b *testing.B) {
+	const listed = 1_000_000
+	dir := b.TempDir()
+	p := open(b, dir, "topic")
+	f, err := p.NewFill()
+	if err != nil {
+		b.Fatal(err)
+	}
+	updates := make([]store.Update, listed)
+	for i := range updates {
+		updates[i] = store.Update{Key: key(i), State: state(key(i), entry("account", i))}
+	}
+	if err := errors.Join(f.Add(updates), f.Finish(b.Context(), nil), f.Close()); err != nil {
+		b.Fatal(err)
+	}
+	starts := func(name string) {
+		closeStore(b, p)
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				closeStore(b, open(b, dir, "topic"))
+			}
+		})
+		p = open(b, dir, "topic")
+	}
+	starts("without")
+	if err := p.RenewCopy(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	starts("with")
+	closeStore(b, p)
 }

@@ -13,6 +13,10 @@ import (
 // version is emptied and rebuilt from the topic.
 const formatVersion = 3
 
+// formatCopied is that of a store that has, or had, a copy. A program from before there
+// were copies would change a state without saying so, hence it may not use such a store.
+const formatCopied = 4
+
 // errCut says that a value ends too early or goes on too long.
 var errCut = errors.New("value has the wrong length")
 

@@ -215,6 +215,9 @@ func (f *Fill) Finish(ctx context.Context, applied map[int32]int64) error {
 	if p.Len() > 0 {
 		return ErrNotEmpty
 	}
+	if err := p.copied.close(); err != nil { // before the states: it lacks them
+		return err
+	}
 	p.filter.Store(seen) // before the states: a filter may not miss a key
 	if err := p.db.Ingest(ctx, append(paths, about)); err != nil {
 		return p.fault(fmt.Errorf("take over the filled tables: %w", err))
@@ -225,7 +228,9 @@ func (f *Fill) Finish(ctx context.Context, applied map[int32]int64) error {
 		p.behind[k] = struct{}{}
 	}
 	maps.Copy(p.applied, applied)
-	return nil
+	err := p.copied.use(nil, 0, nil, 0)
+	p.copied.wantIfOld(all.keys)
+	return err
 }
 
 // table begins a file that the database takes over.
@@ -253,6 +258,7 @@ func (f *Fill) writeAbout(path string, all filled, applied map[int32]int64) erro
 		err = cmp.Or(err, w.Set(append([]byte{prefixBehind}, k[:]...), nil))
 	}
 	err = cmp.Or(err, w.Set([]byte(metaKnown), binary.AppendVarint(nil, all.keys)))
+	err = cmp.Or(err, w.Set([]byte(metaTable), nil)) // no copy has these states
 	if err = errors.Join(err, w.Close()); err != nil {
 		return fmt.Errorf("write positions: %w", err)
 	}

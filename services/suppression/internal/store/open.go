@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mailstream/mailstream/services/internal/platform/disk"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
@@ -83,9 +84,17 @@ func Open(ctx context.Context, opt Options) (*Pebble, error) {
 	return p, nil
 }
 
-// Grow replaces the filter by a larger one whenever it has become too small,
-// until ctx is done. Answers stay right meanwhile.
-func (p *Pebble) Grow(ctx context.Context) error {
+// Maintain replaces the filter by a larger one whenever it has become too small, and the
+// copy by a newer one when too much has changed, until ctx is done. Answers stay right
+// meanwhile.
+func (p *Pebble) Maintain(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { p.renewCopies(ctx); return nil })
+	g.Go(func() error { return p.growFilters(ctx) })
+	return g.Wait()
+}
+
+func (p *Pebble) growFilters(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -169,26 +178,46 @@ func openFolder(ctx context.Context, dir string, opt Options) (*Pebble, error) {
 		db: db, options: options, dir: opt.Dir, room: opt.Room, made: opt.Settle, log: opt.Log, alarm: alarm,
 		grow: make(chan struct{}, 1), behind: map[Key]struct{}{}, applied: map[int32]int64{},
 	}
-	if err := p.load(ctx, opt.Topic); err != nil {
-		return nil, errors.Join(err, db.Close())
+	p.copied.wanted = make(chan struct{}, 1)
+	if err := p.load(ctx, dir, opt.Topic); err != nil {
+		return nil, errors.Join(err, p.copied.close(), db.Close())
 	}
+	p.copied.wantIfOld(p.Len())
 	return p, nil
 }
 
 // load checks whose store it is and reads what is kept in memory.
-func (p *Pebble) load(ctx context.Context, topic string) error {
+func (p *Pebble) load(ctx context.Context, dir, topic string) error {
 	if err := p.claim(topic); err != nil {
 		return err
 	}
-	known, err := p.meta(metaKnown)
+	known, err := p.count()
 	if err != nil {
 		return err
 	}
-	capacity, _ := binary.Varint(known) // 0 for an empty store
-	f := newFilter(capacity + capacity/4)
+	p.filter.Store(newFilter(known + known/4))
+	p.copied.dir = dir
+	if err = p.loadCopy(ctx, known); errors.Is(err, errNoCopy) {
+		err = p.loadStates(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return p.loadPositions()
+}
+
+// count returns how many states the store says it has; 0 for an empty one.
+func (p *Pebble) count() (int64, error) {
+	text, err := p.meta(metaKnown)
+	known, _ := binary.Varint(text)
+	return max(known, 0), err
+}
+
+// loadStates reads all states: their keys, their number, and what stands for many addresses.
+func (p *Pebble) loadStates(ctx context.Context) error {
 	var n int64
-	many := map[Key]row{}
-	err = p.iterate(ctx, Key{}, func(k Key, value []byte) (bool, error) {
+	f, many := p.filter.Load(), map[Key]row{}
+	err := p.iterate(ctx, Key{}, func(k Key, value []byte) (bool, error) {
 		f.add(k)
 		n++
 		if !ofPattern(value) {
@@ -198,13 +227,9 @@ func (p *Pebble) load(ctx context.Context, topic string) error {
 		many[k] = row{state: state, found: true}
 		return true, err
 	})
-	if err != nil {
-		return err
-	}
 	p.patterns.take(many)
-	p.filter.Store(f)
 	p.known.Store(n)
-	return p.loadPositions()
+	return err
 }
 
 // claim records the owner of the store, or finds that it has another owner.
@@ -222,8 +247,8 @@ func (p *Pebble) claim(topic string) error {
 		}
 		return batch.Commit(pebble.Sync)
 	}
-	if !bytes.Equal(format, want) {
-		return fmt.Errorf("local store has format %q, want %q", format, want)
+	if !bytes.Equal(format, want) && string(format) != strconv.Itoa(formatCopied) {
+		return fmt.Errorf("local store has format %q, want %q or %d", format, want, formatCopied)
 	}
 	had, err := p.meta(metaTopic)
 	if err != nil {

@@ -372,7 +372,7 @@ func TestPebble_FilterGrowsWithoutForgetting(t *testing.T) {
 	defer closeStore(t, p)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- p.Grow(ctx) }()
+	go func() { done <- p.Maintain(ctx) }()
 	before := p.FilterBytes()
 	const batch, batches = 10_000, 30 // past the smallest filter, twice
 	e := entry("account", 1)
