@@ -25,6 +25,9 @@ const (
 	// importBytesMax bounds the body of one import: about a million lines. The command
 	// sends a longer file in parts.
 	importBytesMax = 64 << 20
+	// importBatchMax is how many lines are written at once: each batch waits for one round
+	// trip to Kafka, and so does, meanwhile, whoever writes to the same addresses.
+	importBatchMax = 4000
 	// refusedMax bounds the lines that one answer names; all of them are counted.
 	refusedMax = 1000
 )
@@ -140,7 +143,7 @@ func (i *importing) take(row listfile.Row) error {
 		return nil
 	}
 	i.pending = append(i.pending, planned{person: who, line: row.Line, add: add})
-	if len(i.pending) < editsMax {
+	if len(i.pending) < importBatchMax {
 		return nil
 	}
 	return i.flush()
