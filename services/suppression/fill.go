@@ -84,6 +84,34 @@ func (s *Service) bounds(ctx context.Context) (b bounds, err error) {
 	return b, nil
 }
 
+// filling is a fill on its way.
+type filling struct {
+	fill *store.Fill
+	of   int64 // records of the topic, some of which are about the same address
+}
+
+// beginFill begins to fill the store with about as many states as the topic has records,
+// for readiness to tell of until end is called.
+func (s *Service) beginFill(of int64) (f *store.Fill, end func() error, err error) {
+	if f, err = s.store.NewFill(); err != nil {
+		return nil, nil, err
+	}
+	s.filling.Store(&filling{f, of})
+	return f, func() error {
+		s.filling.Store(nil)
+		return f.Close()
+	}, nil
+}
+
+// filled says how far a fill is, "" where there is none.
+func (s *Service) filled() string {
+	f := s.filling.Load()
+	if f == nil {
+		return ""
+	}
+	return fmt.Sprintf(": %d of at most %d records", f.fill.Len(), f.of)
+}
+
 func (s *Service) fillFromTopic(ctx context.Context, b bounds) (rows int64, err error) {
 	reader := read.NewCommitted(s.shared.Kafka, s.shared.Log, s.shared.Registry)
 	defer reader.Close()
@@ -96,11 +124,11 @@ func (s *Service) fillFromTopic(ctx context.Context, b bounds) (rows int64, err 
 	if err := reader.Add(begin); err != nil {
 		return 0, err
 	}
-	f, err := s.store.NewFill()
+	f, end, err := s.beginFill(b.records())
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+	defer func() { err = errors.Join(err, end()) }()
 	next, err := s.ledger.Load(ctx, reader, b.starts, b.ends, f)
 	if err != nil {
 		return 0, err

@@ -69,11 +69,11 @@ var errSnapshotUnfit = errors.New("the snapshot cannot be used")
 
 // fillFromSnapshot gives the empty store what a snapshot has. bounds are those of the topic.
 func (s *Service) fillFromSnapshot(ctx context.Context, bounds bounds) (rows int64, err error) {
-	f, err := s.store.NewFill()
+	f, end, err := s.beginFill(bounds.records())
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+	defer func() { err = errors.Join(err, end()) }()
 	var first *store.SnapshotHead
 	accept := func(head store.SnapshotHead) error {
 		if fault := s.unfit(head, bounds, time.Now()); fault != "" {

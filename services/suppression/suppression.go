@@ -11,9 +11,9 @@ package suppression
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -56,6 +56,8 @@ type Service struct {
 	often    *zap.Logger // throttled: for what may be repeated
 	room     disk.Room   // of the local store
 	life     *lifecycle.Life
+
+	filling atomic.Pointer[filling] // nil: no fill is on its way
 
 	// What the tasks "store" and "list" make, for those after them, and for others
 	// once the service is ready.
@@ -177,7 +179,7 @@ func (s *Service) readiness() error {
 		return err
 	}
 	if !s.life.IsReady() {
-		return errors.New("the list is still being read")
+		return fmt.Errorf("the list is still being read%s", s.filled())
 	}
 	if err := s.erasures.Fault(); err != nil {
 		return err
