@@ -291,31 +291,39 @@ func TestService_AnotherPepperIsNoticedOnAStoreFromBefore(t *testing.T) {
 
 func TestService_SaysHowFarAFillIs(t *testing.T) {
 	t.Parallel()
-	cfg := kafkatest.Start(t)
-	shortTopic(t, cfg)
-	whole := start(t, options{kafka: cfg}).snapshot("")
-	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = w.Write(whole[:len(whole)/2])      // it is read, or the test fails below
-		_ = http.NewResponseController(w).Flush() // as above
-		<-r.Context().Done()
-	}))
-	t.Cleanup(slow.Close)
-	s, _ := build(t, options{kafka: cfg, change: fromSnapshot(slow.URL)})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	servicetest.Eventually(t, "it listens", func() bool { return s.Addr() != "" })
-	said := regexp.MustCompile(`still being read: [1-9]\d* of at most 3002 records`)
-	servicetest.Eventually(t, "it says how far it is", func() bool {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Addr()+"/readyz", http.NoBody)
+	synctest.Test(t, func(t *testing.T) {
+		broker := kafkatest.StartVirtual(t)
+		shortTopic(t, broker.Config)
+		whole := start(t, options{broker: broker}).snapshot("")
+		address := newAddress()
+		listener, err := broker.Network.Listen("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		status, body := send(t, req)
-		return status == http.StatusServiceUnavailable && said.MatchString(body)
+		slow := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = w.Write(whole[:len(whole)/2])      // it is read, or the test fails below
+			_ = http.NewResponseController(w).Flush() // as above
+			<-r.Context().Done()
+		})}
+		go func() { _ = slow.Serve(listener) }() // ends when it is closed
+		t.Cleanup(func() { _ = slow.Close() })
+		s, _ := build(t, options{broker: broker, change: fromSnapshot("http://" + address)})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		servicetest.Eventually(t, "it listens", func() bool { return s.Addr() != "" })
+		said, client := regexp.MustCompile(`still being read: [1-9]\d* of at most 3002 records`), client(t, broker)
+		servicetest.Eventually(t, "it says how far it is", func() bool {
+			req, err := http.NewRequest(http.MethodGet, "http://"+s.Addr()+"/readyz", http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			status, body := send(t, client, req)
+			return status == http.StatusServiceUnavailable && said.MatchString(body)
+		})
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run = %v after a stop", err)
+		}
 	})
-	cancel()
-	if err := <-done; err != nil {
-		t.Errorf("Run = %v after a stop", err)
-	}
 }
