@@ -160,27 +160,7 @@ func (p *Pebble) CopyBytes() int64 {
 // fromCopy reads those of keys that order names into states, and returns those of order
 // that have to be asked of the database. It reuses order.
 func (p *Pebble) fromCopy(keys []Key, order []int, states []schemas.Suppression) (rest []int) {
-	c := &p.copied
-	c.reading.RLock()
-	t, generation := c.table, c.generation
-	if t == nil {
-		c.reading.RUnlock()
-		return order
-	}
-	rest = order[:0]
-	err := t.Each(func(yield func(int, *table.Key) bool) {
-		for _, i := range order { // rest is never longer than what was read of order
-			if c.since.has(keys[i]) {
-				rest = append(rest, i)
-			} else if !yield(i, (*table.Key)(&keys[i])) {
-				return
-			}
-		}
-	}, func(i int, value []byte) (err error) {
-		states[i], err = decodeState(keys[i], value)
-		return err
-	})
-	c.reading.RUnlock()
+	rest, generation, err := p.copied.read(keys, order, states)
 	if err == nil {
 		return rest
 	}
@@ -192,6 +172,29 @@ func (p *Pebble) fromCopy(keys []Key, order []int, states []schemas.Suppression)
 		}
 	}
 	return rest
+}
+
+// read is fromCopy, with the generation of the copy that was read.
+func (c *copied) read(keys []Key, order []int, states []schemas.Suppression) (rest []int, generation uint64, err error) {
+	c.reading.RLock()
+	defer c.reading.RUnlock()
+	if c.table == nil {
+		return order, 0, nil
+	}
+	rest = order[:0]
+	err = c.table.Each(func(yield func(int, *table.Key) bool) {
+		for _, i := range order { // rest is never longer than what was read of order
+			if c.since.has(keys[i]) {
+				rest = append(rest, i)
+			} else if !yield(i, (*table.Key)(&keys[i])) {
+				return
+			}
+		}
+	}, func(i int, value []byte) (err error) {
+		states[i], err = decodeState(keys[i], value)
+		return err
+	})
+	return rest, c.generation, err
 }
 
 // spoilt does without the copy of a generation, which is damaged, and asks for another.
