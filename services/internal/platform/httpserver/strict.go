@@ -131,10 +131,17 @@ func (e *fieldError) Error() string { return "decode " + e.name + ": " + e.err.E
 
 func (e *fieldError) Unwrap() error { return e.err }
 
+// faultsMax bounds the faults that one answer names: a body of nothing but unknown
+// members has thousands.
+const faultsMax = 20
+
+// readObject reads the members into their fields. It goes on after a member that is
+// wrong by itself, so that the error names all of these.
 func readObject(d *json.Decoder, fields map[string]reflect.Value) error {
 	if err := expect(d, json.Delim('{')); err != nil {
 		return err
 	}
+	var faults []string
 	seen := make(map[string]bool, len(fields))
 	for d.More() {
 		t, err := d.Token()
@@ -143,24 +150,44 @@ func readObject(d *json.Decoder, fields map[string]reflect.Value) error {
 		}
 		name, _ := t.(string) // the decoder allows nothing else here
 		field, known := fields[name]
+		into := any(new(json.RawMessage)) // of a member that is passed over
 		switch {
 		case !known:
-			return bodyError(fmt.Sprintf("unknown field %q: want %s", clip(name), strings.Join(slices.Sorted(maps.Keys(fields)), ", ")))
+			faults = append(faults, fmt.Sprintf("unknown field %q: want %s", clip(name), strings.Join(slices.Sorted(maps.Keys(fields)), ", ")))
 		case seen[name]:
-			return bodyError(fmt.Sprintf("field %q is given twice", name))
+			faults = append(faults, fmt.Sprintf("field %q is given twice", name))
+		default:
+			into = field.Addr().Interface()
 		}
 		seen[name] = true
-		if err := d.Decode(field.Addr().Interface()); err != nil {
-			return &fieldError{name, err}
+		if err := d.Decode(into); err != nil {
+			if ends(err) {
+				return err
+			}
+			faults = append(faults, describe(&fieldError{name, err}, d.InputOffset()))
+		}
+		if len(faults) >= faultsMax {
+			return bodyError(strings.Join(faults, "; ") + "; and perhaps more")
 		}
 	}
 	if err := expect(d, json.Delim('}')); err != nil {
 		return err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return bodyError(fmt.Sprintf("something follows the JSON object at byte %d", d.InputOffset()))
+		faults = append(faults, fmt.Sprintf("something follows the JSON object at byte %d", d.InputOffset()))
+	}
+	if len(faults) > 0 {
+		return bodyError(strings.Join(faults, "; "))
 	}
 	return nil
+}
+
+// ends says whether nothing can be read behind err: the body is no JSON, is cut, or too
+// long.
+func ends(err error) bool {
+	_, syntax := errors.AsType[*json.SyntaxError](err)
+	_, size := errors.AsType[*http.MaxBytesError](err)
+	return syntax || size || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 func expect(d *json.Decoder, want json.Delim) error {
