@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -175,7 +176,8 @@ func (c *Client) alert(n *outbox.Notice) alert {
 	return out
 }
 
-// send posts to all instances, and returns an error when none took it.
+// send posts to all instances at once, so that one that hangs delays no other, and
+// returns an error when none took it.
 func (c *Client) send(ctx context.Context, alerts []alert) error {
 	body, err := json.Marshal(alerts)
 	if err != nil {
@@ -185,17 +187,19 @@ func (c *Client) send(ctx context.Context, alerts []alert) error {
 	if c.cfg.Token.IsSet() {
 		header.Set("Authorization", "Bearer "+c.cfg.Token.Reveal())
 	}
-	var faults []error
-	for _, base := range c.cfg.URLs {
-		a, err := c.post.Post(ctx, strings.TrimSuffix(base, "/")+"/api/v2/alerts", body, header)
-		if err == nil {
-			err = c.post.Judge(a)
-		}
-		if err != nil {
-			faults = append(faults, err)
-		}
+	faults := make([]error, len(c.cfg.URLs))
+	var g sync.WaitGroup
+	for i, base := range c.cfg.URLs {
+		g.Go(func() {
+			a, err := c.post.Post(ctx, strings.TrimSuffix(base, "/")+"/api/v2/alerts", body, header)
+			if err == nil {
+				err = c.post.Judge(a)
+			}
+			faults[i] = err
+		})
 	}
-	if len(faults) < len(c.cfg.URLs) {
+	g.Wait()
+	if slices.Contains(faults, nil) {
 		return nil
 	}
 	return gentlest(faults)

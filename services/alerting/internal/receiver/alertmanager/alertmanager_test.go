@@ -27,6 +27,7 @@ import (
 // its endsAt. It is a transport, so that time may be virtual.
 type instance struct {
 	mu     sync.Mutex
+	hangs  string          // host that never answers
 	away   map[string]bool // by host
 	status int
 	alerts map[string]alert // by host and labels
@@ -34,6 +35,10 @@ type instance struct {
 }
 
 func (s *instance) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host == s.hangs {
+		<-r.Context().Done()
+		return nil, context.Cause(r.Context())
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.away[r.URL.Host] {
@@ -129,6 +134,24 @@ func TestRun_KeepsAnIncidentAliveAndEndsIt(t *testing.T) {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("run: %v", err)
+		}
+	})
+}
+
+func TestDeliver_AnInstanceThatHangsDelaysNoOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, s := start("http://a:9093", "http://b:9093", "http://c:9093")
+		s.hangs = "a:9093"
+		began := time.Now()
+		done := make(chan error, 1)
+		go func() { done <- c.Deliver(t.Context(), []outbox.Notice{wording.Example(schemas.NotifyFiring, began)}) }()
+		synctest.Wait()
+		if s.firing("b:9093") != 1 || s.firing("c:9093") != 1 {
+			t.Error("the others wait for the one that hangs")
+		}
+		if err := <-done; err != nil || time.Since(began) > 10*time.Second {
+			t.Errorf("deliver: %v after %s", err, time.Since(began))
 		}
 	})
 }

@@ -112,14 +112,15 @@ func isAddress(s string) bool {
 
 // Client sends through one server.
 type Client struct {
-	cfg   Config
-	words wording.Writer
-	now   func() time.Time
+	cfg     Config
+	words   wording.Writer
+	now     func() time.Time
+	timeout time.Duration // of one attempt
 }
 
 // New returns a client for the server of a valid configuration.
 func New(cfg Config, links wording.Links) *Client {
-	return &Client{cfg: cfg.WithDefaults(), words: wording.Writer{Markup: wording.Text{}, Links: links}, now: time.Now}
+	return &Client{cfg: cfg.WithDefaults(), words: wording.Writer{Markup: wording.Text{}, Links: links}, now: time.Now, timeout: timeout}
 }
 
 // Terms keeps the pace that a mail server takes.
@@ -137,7 +138,7 @@ func (c *Client) Deliver(ctx context.Context, notices []outbox.Notice) error {
 	if err != nil {
 		return fault(fate.Halt, "bad_configuration")
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	session, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
@@ -153,7 +154,7 @@ func (c *Client) client() (*gomail.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := []gomail.Option{gomail.WithPort(c.cfg.Port), gomail.WithTimeout(timeout), gomail.WithTLSConfig(secure), gomail.WithoutNoop()}
+	opts := []gomail.Option{gomail.WithPort(c.cfg.Port), gomail.WithTimeout(c.timeout), gomail.WithTLSConfig(secure), gomail.WithoutNoop()}
 	switch c.cfg.TLS {
 	case implicit:
 		opts = append(opts, gomail.WithSSL())
