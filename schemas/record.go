@@ -216,7 +216,8 @@ type Alert struct {
 	// stream, whose block rate is that of Counts.
 	Measure *AlertMeasure `json:"measure,omitempty"`
 	// Carriers are the campaigns, IPs or sources with the largest share of the bad
-	// messages, when the incident began.
+	// messages, when the incident began; of what is judged from the stream, as soon as
+	// ClickHouse knows them.
 	Carriers []AlertCarrier `json:"carriers,omitempty"`
 	// Late says that the spike was seen only after its window had passed, because its
 	// events came late: it is a record, and woke nobody.
@@ -262,6 +263,19 @@ type AlertCarrier struct {
 	Bad       int64   `json:"bad"`       // its bad messages in the window
 	OfBad     float64 `json:"of_bad"`    // its share of all bad messages, 0 to 1
 	OfVolume  float64 `json:"of_volume"` // its share of all messages, 0 to 1
+	// Of are the bad messages that OfBad is a share of: those that ClickHouse had when it
+	// was asked. Absent in records of older writers.
+	Of int64 `json:"of,omitempty"`
+	// Before is the same a week before; absent where it is not known.
+	Before *AlertCarrierBefore `json:"before,omitempty"`
+}
+
+// AlertCarrierBefore is what a carrier had in the same hours a week before.
+type AlertCarrierBefore struct {
+	Bad      int64   `json:"bad"`       // its bad messages then
+	Total    int64   `json:"total"`     // all its messages then
+	OfBad    float64 `json:"of_bad"`    // its share of all bad messages, 0 to 1
+	OfVolume float64 `json:"of_volume"` // its share of all messages, 0 to 1
 }
 
 // AlertNoTraffic is a pause in the mail that an incident under way is judged by.

@@ -84,6 +84,7 @@ type Service struct {
 type options struct {
 	now       func() time.Time
 	transport http.RoundTripper
+	explainer evaluator.Explainer // nil: ClickHouse, where there is one
 }
 
 // New builds the service; it connects nowhere.
@@ -197,40 +198,44 @@ func (s *Service) stages(opt options) error {
 		Kafka: s.kafka, Window: s.cfg.longestWindow(), SeriesMax: perSet, Literal: registry.Literal(), Now: opt.now, Settled: s.noteSettled,
 	}, s.producer, s.log, s.reg)
 	sqlRules, written := s.cfg.sqlRules()
+	var client *clickhouse.Client
+	explainer := opt.explainer
+	if s.store.URL != "" {
+		var err error
+		if client, err = clickhouse.Open(s.store, s.log, s.reg); err != nil {
+			return err
+		}
+		s.life.Closes("clickhouse client", func(context.Context) error { return client.Close() })
+		explainer = slow.NewExplainer(client, registry.Literal(), s.cfg.SQL.RowsMax)
+	}
 	s.evaluator = evaluator.New(evaluator.Options{
 		Kafka: s.kafka, Rules: rules, RulesSQL: sqlRules, Instance: instanceName(), SeriesMax: s.cfg.SeriesMax, Now: opt.now, Receivers: s.boxes, Routes: s.cfg.Routes,
-		Book: s.book, Controls: s.controls.Set, Inhibit: s.cfg.Inhibit, Tail: s.tail, Publisher: s.producer, Settled: s.noteSettled,
+		Book: s.book, Controls: s.controls.Set, Inhibit: s.cfg.Inhibit, Tail: s.tail, Publisher: s.producer, Explainer: explainer, Settled: s.noteSettled,
 	}, s.log, s.reg)
 	s.member = membership.New(s.kafka, s.kafka.Group("alerting"), s.log, s.reg)
 	// All counted topics are divided alike: the assignment of one partition number is
 	// that of all three.
 	s.member.Handle(schemas.EventTopic(s.kafka.TopicPrefix, schemas.Blocked), s.counter)
 	s.member.Handle(schemas.RatesTopic(s.kafka.TopicPrefix), s.evaluator)
-	if s.store.URL == "" {
-		return nil
+	if client != nil {
+		s.readBySQL(client, sqlRules, written, opt)
 	}
-	return s.readBySQL(sqlRules, written, opt)
+	return nil
 }
 
 // readBySQL builds what reads the rules that cannot be judged from the stream, and what
 // sees in hindsight what the stream could not show.
-func (s *Service) readBySQL(rules []rule.Rule, written bool, opt options) error {
-	client, err := clickhouse.Open(s.store, s.log, s.reg)
-	if err != nil {
-		return err
-	}
-	s.life.Closes("clickhouse client", func(context.Context) error { return client.Close() })
+func (s *Service) readBySQL(client *clickhouse.Client, rules []rule.Rule, written bool, opt options) {
 	s.hindsight = hindsight.New(hindsight.Options{
 		Rules: s.cfg.streamRules(), RowsMax: s.cfg.SQL.RowsMax, Now: opt.now, Owned: s.evaluator.OwnsSQL, Put: s.evaluator.PutLate,
 	}, client, s.log, s.reg)
 	if len(rules) == 0 {
-		return nil
+		return
 	}
 	s.sql = slow.New(slow.Options{
 		Rules: rules, Pace: s.cfg.SQL.Interval, RowsMax: s.cfg.SQL.RowsMax, Literal: registry.Literal(), Now: opt.now, Wanted: written,
 		Owned: s.evaluator.OwnsSQL, Active: s.evaluator.ActiveSQL, Newest: s.counter.Newest, Take: s.evaluator.Take,
 	}, client, s.log, s.reg)
-	return nil
 }
 
 // runSQL reads the rules judged by SQL; without ClickHouse it has nothing to do.

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/alerting/internal/evaluator"
 	"github.com/mailstream/mailstream/services/internal/platform"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
@@ -148,7 +149,9 @@ type rig struct {
 	slack  *webhook
 	clock  *servicetest.Clock
 	next   int // numbers events
-	ports  int // numbers addresses
+	// explainer says who carries spikes; nil is nobody.
+	explainer evaluator.Explainer
+	ports     int // numbers addresses
 }
 
 func newRig(t *testing.T, opts ...kfake.Opt) *rig {
@@ -171,6 +174,7 @@ type instance struct {
 	*Service
 	reg  *prometheus.Registry
 	stop func()
+	dead bool // cut off: how it ends is no matter
 }
 
 // start runs a service and waits until it is ready.
@@ -198,7 +202,7 @@ func (r *rig) launch(change ...func(*Config)) *instance {
 	in := &instance{reg: prometheus.NewRegistry()}
 	log := zaptest.NewLogger(r.t, zaptest.Level(zap.WarnLevel))
 	var err error
-	in.Service, err = newService(cfg, platform.Shared{Kafka: r.kafka, Log: log, Registry: in.reg}, options{now: r.clock.Now, transport: r.client.Transport})
+	in.Service, err = newService(cfg, platform.Shared{Kafka: r.kafka, Log: log, Registry: in.reg}, options{now: r.clock.Now, transport: r.client.Transport, explainer: r.explainer})
 	if err != nil {
 		r.t.Fatalf("make service: %v", err)
 	}
@@ -209,7 +213,7 @@ func (r *rig) launch(change ...func(*Config)) *instance {
 	in.stop = func() {
 		once.Do(func() {
 			cancel()
-			if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+			if err := <-done; err != nil && !in.dead && !errors.Is(err, context.Canceled) {
 				r.t.Errorf("service ended: %v", err)
 			}
 		})

@@ -131,62 +131,6 @@ func TestMatch_NarrowsByStream(t *testing.T) {
 	w.want("of the others", rule(`metric: bounce_rate, by: [source], match: {stream: ["!it's news"]}`))
 }
 
-func TestCarriers_AreThoseFarAboveTheirShare(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	at := now.Add(-time.Minute)
-	w.send(40, at, mail{campaign: "bad-list", ip: "192.0.2.1"}, hard())
-	w.send(10, at, mail{campaign: "bad-list", ip: "192.0.2.2"}, delivered())
-	w.send(10, at, mail{campaign: "news", ip: "192.0.2.1"}, hard())
-	w.send(140, at, mail{campaign: "news", ip: "192.0.2.1"}, delivered())
-	w.store()
-	list := w.play(now, now, time.Minute, rule("metric: hard_bounce_rate, by: [source]"))
-	want := []schemas.AlertCarrier{{Dimension: "campaign", Value: "bad-list", Bad: 40, OfBad: 0.8, OfVolume: 0.25}}
-	if len(list) != 1 || cmp.Diff(want, list[0].Carriers) != "" {
-		t.Errorf("carriers: %+v, want %+v", list, want)
-	}
-}
-
-// Of what is counted by event, too, the message says whose it is.
-func TestCarriers_OfEvents(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	late := step{typ: schemas.Delivered, receivedIn: 100 * time.Minute}
-	w.send(30, now.Add(-2*time.Hour), mail{ip: "192.0.2.9"}, late)
-	w.send(20, now.Add(-2*time.Hour), mail{ip: "192.0.2.1"}, late)
-	for k := 1; k <= 4; k++ { // four weeks before
-		at := now.AddDate(0, 0, -7*k).Add(-30 * time.Minute)
-		w.send(100, at, mail{source: "beta", ip: "192.0.2.3", campaign: fmt.Sprint("week-", k)}, delivered())
-		w.send(100, at, mail{source: "acme", ip: "192.0.2.1"}, delivered())
-	}
-	at := now.Add(-30 * time.Minute)
-	w.send(90, at, mail{ip: "192.0.2.1"}, delivered())
-	w.send(10, at, mail{source: "beta", ip: "192.0.2.3"}, delivered())
-	w.send(20, at, mail{campaign: "odd", ip: "192.0.2.1"}, step{typ: schemas.Other})
-	w.store()
-	for _, tt := range []struct {
-		rule string
-		want []schemas.AlertCarrier
-	}{
-		{"metric: unknown_share, by: [source], window: 1h", []schemas.AlertCarrier{{Dimension: "campaign", Value: "odd", Bad: 20, OfBad: 1, OfVolume: 20.0 / 110}}},
-		{"metric: lateness, by: [source], window: 1h", []schemas.AlertCarrier{{Dimension: "sending_ip", Value: "192.0.2.9", Bad: 30, OfBad: 0.6, OfVolume: 30.0 / 160}}},
-		{"metric: volume_drop, by: [all], window: 1h, threshold: 0.7, resolve_above: 0.9", []schemas.AlertCarrier{
-			{Dimension: "sending_ip", Value: "192.0.2.3", Bad: 90, OfBad: 1, OfVolume: 0.5}, {Dimension: "source", Value: "beta", Bad: 90, OfBad: 1, OfVolume: 0.5},
-		}},
-	} {
-		list := w.play(now, now, time.Minute, rule(tt.rule))
-		if len(list) != 1 {
-			t.Errorf("%s: %+v", tt.rule, list)
-			continue
-		}
-		got := list[0].Carriers
-		slices.SortFunc(got, func(a, b schemas.AlertCarrier) int { return strings.Compare(a.Dimension, b.Dimension) })
-		if diff := cmp.Diff(tt.want, got); diff != "" {
-			t.Errorf("%s: carriers (-want +got):\n%s", tt.rule, diff)
-		}
-	}
-}
-
 func TestVolumeDrop_ComparesWithTheSameHoursOfFourWeeks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -94,6 +94,8 @@ type Options struct {
 	Inhibit   []controls.Inhibition
 	Tail      Log
 	Publisher Publisher
+	// Explainer says who carries the incidents of Rules; nil where that is not known.
+	Explainer Explainer
 	// Settled is called when every partition has settled; it must be quick.
 	Settled func()
 }
@@ -119,6 +121,10 @@ type Evaluator struct {
 	starts  []int32 // acquired, start not yet known
 	live    map[string]live
 	unsaved []outbox.Result // delivered, not yet written
+
+	explaining explaining
+	asked      map[string]asks      // by fingerprint
+	held       map[string]time.Time // messages wait until then, by fingerprint
 
 	readings readings
 	late     foundLate
@@ -162,6 +168,7 @@ func New(opt Options, log *zap.Logger, reg prometheus.Registerer) *Evaluator {
 		Queue: membership.NewQueue(), opt: opt, pub: opt.Publisher, log: log, often: telemetry.Throttled(log), met: newMetrics(reg),
 		reader: read.NewReader(opt.Kafka, log, reg), book: opt.Book, tail: opt.Tail,
 		limit: window.NewLimit(opt.SeriesMax), parts: make(map[int32]*part), live: make(map[string]live),
+		explaining: explaining{wake: make(chan struct{}, 1)}, asked: make(map[string]asks), held: make(map[string]time.Time),
 	}
 	e.window = metric.StreamWindowMin
 	if opt.Controls == nil {
@@ -193,6 +200,7 @@ func (e *Evaluator) Blind() bool { return e.blind.Load() }
 func (e *Evaluator) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.marks.run(ctx) })
+	g.Go(func() error { return e.runExplainer(ctx) })
 	g.Go(func() error { return e.loop(ctx) })
 	return g.Wait()
 }
@@ -234,7 +242,11 @@ func (e *Evaluator) step(ctx context.Context) error {
 		_ = lifecycle.Sleep(ctx, pollWait) // the loop sees that ctx is done
 		return nil
 	}
-	recs, err := e.reader.PollUntil(ctx, time.Now().Add(pollWait), pollRecordsMax)
+	wait := pollWait
+	if len(e.held) > 0 {
+		wait = heldWait
+	}
+	recs, err := e.reader.PollUntil(ctx, time.Now().Add(wait), pollRecordsMax)
 	if err != nil {
 		return err
 	}
@@ -272,6 +284,9 @@ func (e *Evaluator) step(ctx context.Context) error {
 		if err := e.judge(ctx, p, now, tick || first); err != nil {
 			return err
 		}
+	}
+	if err := e.takeAnswers(ctx); err != nil {
+		return err
 	}
 	if err := e.collect(ctx); err != nil {
 		return err
@@ -448,6 +463,7 @@ func (e *Evaluator) expire(now time.Time) {
 	for _, p := range e.parts {
 		p.table.Expire(oldest)
 	}
+	e.forgetAsked()
 	e.met.series.Set(float64(e.limit.Used()))
 	e.met.overflowed.Set(float64(e.limit.Overflowed()))
 	maps.DeleteFunc(e.live, func(fingerprint string, l live) bool {

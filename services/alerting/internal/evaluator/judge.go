@@ -148,7 +148,7 @@ func (d *draft) fill(r *rule.Rule, counts schemas.AlertCounts, value float64, no
 	a, s := &d.alert, d.status
 	if d.event == rule.Fired || a.Incident == "" {
 		a.Incident = rule.Incident(a.Fingerprint, s.Since)
-		a.ResolvedAt, a.InhibitedBy, a.SilencedBy, a.Acknowledged, a.Flapping, a.Late = time.Time{}, "", nil, nil, false, false
+		a.ResolvedAt, a.InhibitedBy, a.SilencedBy, a.Acknowledged, a.Carriers, a.Flapping, a.Late = time.Time{}, "", nil, nil, nil, false, false
 	}
 	if d.event == rule.Fired {
 		a.Periods, a.Flapping = rule.Periods(a.Periods, now)

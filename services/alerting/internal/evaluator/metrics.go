@@ -15,6 +15,7 @@ type metrics struct {
 	stale       prometheus.Gauge
 	evaluations prometheus.Counter
 	transitions *prometheus.CounterVec
+	explained   *prometheus.CounterVec
 	conflicts   prometheus.Counter
 	dropped     prometheus.Counter
 	unreadable  prometheus.Counter
@@ -41,6 +42,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "mailstream_alerting_transitions_total",
 			Help: "Incidents that began (firing) or ended (resolved).",
 		}, []string{"state"}),
+		explained: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mailstream_alerting_carriers_asked_total",
+			Help: "Questions to ClickHouse about who carries an incident judged from the stream: named, nobody, failed. Worry when failed keeps growing: messages come without it.",
+		}, []string{"result"}),
 		conflicts: counter("write_conflicts_total",
 			"Alert records that lost to another instance's. A few around a rebalance are normal."),
 		dropped:    counter("notifications_dropped_total", "Notifications not queued because the alert owes too many already."),
@@ -49,6 +54,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	m.transitions.WithLabelValues(string(schemas.AlertFiring))
 	m.transitions.WithLabelValues(string(schemas.AlertResolved))
-	reg.MustRegister(m.partitions, m.series, m.overflowed, m.firing, m.silenced, m.stale, m.evaluations, m.transitions, m.conflicts, m.dropped, m.unreadable, m.faults)
+	for _, result := range []string{"named", "nobody", "failed"} {
+		m.explained.WithLabelValues(result)
+	}
+	reg.MustRegister(m.explained, m.partitions, m.series, m.overflowed, m.firing, m.silenced, m.stale, m.evaluations, m.transitions, m.conflicts, m.dropped, m.unreadable, m.faults)
 	return m
 }

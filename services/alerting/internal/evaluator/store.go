@@ -32,6 +32,7 @@ const (
 func (e *Evaluator) store(ctx context.Context, p *part, drafts []*draft) error {
 	drafts = slices.DeleteFunc(drafts, func(d *draft) bool { return !d.write })
 	for batch := range slices.Chunk(drafts, writeMax) {
+		var written []*draft
 		alerts := make([]schemas.Alert, 0, len(batch))
 		for _, d := range batch {
 			alerts = append(alerts, d.alert)
@@ -47,12 +48,16 @@ func (e *Evaluator) store(ctx context.Context, p *part, drafts []*draft) error {
 			if !won[i] {
 				continue
 			}
+			written = append(written, d)
 			d.alert = alerts[i] // with its timeline
 			e.live[d.alert.Fingerprint] = live{version: d.alert.Version, status: d.status}
 			if d.alert.Group != slow.Group {
 				p.active[keyOf(d.alert.Labels)] = d.status.Active()
 			}
 			e.announce(d)
+		}
+		e.explain(written)
+		for _, d := range written {
 			e.offer(&d.alert)
 		}
 	}
@@ -120,8 +125,12 @@ func (e *Evaluator) announce(d *draft) {
 }
 
 // offer hands what the alert owes to the outboxes, in order. What they have
-// already they do not take twice. What a silence hides waits until it is over.
+// already they do not take twice. What a silence hides waits until it is over, and a
+// message for a moment until it can say who carries the spike.
 func (e *Evaluator) offer(a *schemas.Alert) {
+	if until, held := e.held[a.Fingerprint]; held && time.Now().Before(until) {
+		return
+	}
 	partition, hidden := e.place(a.Group), e.hidden(a)
 	for _, n := range a.Notify {
 		b := e.receiver(n.Receiver)

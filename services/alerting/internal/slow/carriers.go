@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/alerting/internal/metric"
@@ -57,58 +59,127 @@ type carrier struct {
 	parts func(name string) (part, total int64)
 }
 
-// evidence reads what explains the spikes that are about to fire at the keys asked, and
-// puts it into the findings.
-func (e *Engine) evidence(ctx context.Context, q *query, at span, asked map[string][]*Found) error {
+// bad returns the bad messages that f counts, and all.
+func (c *carrier) bad(f *Found) (part, total int64) {
+	part, total = c.parts(f.Rule.Metric)
+	if f.Rule.LowIsBad() {
+		part = total - part
+	}
+	return part, total
+}
+
+// asked are the spikes that are about to fire, by the name of their key.
+type asked map[string][]*Found
+
+// names are the keys as statements take them.
+func (a asked) names() []any {
 	names := watched{}
-	for name := range asked {
+	for name := range a {
 		names[name] = 0
 	}
-	args := append(append(at.args(), matchArgs(q.match)...), names.args()...)
-	list, err := e.carriers(ctx, q, append(args, clickhouse.Arg("limit", decimal(carriersRead))))
-	if err != nil {
-		return fmt.Errorf("read who carries it: %w", err)
+	return names.args()
+}
+
+// evidence reads what explains the spikes asked, and puts it into the findings.
+func (e *Engine) evidence(ctx context.Context, q *query, at span, spikes asked) error {
+	if err := e.carry(ctx, q, at, spikes, narrow{}); err != nil {
+		return err
+	}
+	if q.kind != outcomes { // events that came late, or did not come, have no reply
+		return nil
 	}
 	var reasons []reasonRow
-	if q.kind == outcomes { // events that came late, or did not come, have no reply
-		args = append(args, clickhouse.Arg("literal", array(e.literal)), clickhouse.Arg("limit", decimal(reasonsRead)))
-		if err := e.read(ctx, &reasons, q.statement(reasonsSQL), args...); err != nil {
-			return fmt.Errorf("read the replies: %w", err)
-		}
+	args := append(append(at.args(), matchArgs(q.match)...), spikes.names()...)
+	args = append(args, clickhouse.Arg("literal", array(e.literal)), clickhouse.Arg("limit", decimal(reasonsRead)))
+	if err := e.read(ctx, &reasons, q.statement(reasonsSQL), args...); err != nil {
+		return fmt.Errorf("read the replies: %w", err)
 	}
-	byName := map[string][]carrier{}
-	for _, c := range list {
-		byName[c.Name] = append(byName[c.Name], c)
-	}
-	for name, found := range asked {
+	for name, found := range spikes {
 		for _, f := range found {
-			f.Carriers, f.Reasons = carry(byName[name], f), top(reasons, name, f.Rule.Metric)
+			f.Reasons = top(reasons, name, f.Rule.Metric)
 		}
 	}
 	return nil
 }
 
-// carriers reads who has how much of what q counts.
-func (e *Engine) carriers(ctx context.Context, q *query, args []any) (out []carrier, err error) {
+// carry puts into the findings who carries the spikes asked, and what these had a week
+// before.
+func (e *Engine) carry(ctx context.Context, q *query, at span, spikes asked, only narrow) error {
+	list, err := e.carriers(ctx, q, at, spikes, nil, only)
+	if err != nil {
+		return fmt.Errorf("read who carries it: %w", err)
+	}
+	picked := map[string]bool{}
+	for name, found := range spikes {
+		for _, f := range found {
+			f.Carriers = carry(of(list, name), f)
+			for _, c := range f.Carriers {
+				picked[carrierName(c.Dimension, c.Value)] = true
+			}
+		}
+	}
+	if len(picked) == 0 || q.kind == volume { // which is beside the weeks before already
+		return nil
+	}
+	picked[carrierName("", "")] = true
+	list, err = e.carriers(ctx, q, at.before(1), spikes, slices.Sorted(maps.Keys(picked)), only)
+	if err != nil {
+		return fmt.Errorf("read what those who carry it had before: %w", err)
+	}
+	for name, found := range spikes {
+		for _, f := range found {
+			beside(of(list, name), f)
+		}
+	}
+	return nil
+}
+
+func of(list []carrier, name string) []carrier {
+	return slices.DeleteFunc(slices.Clone(list), func(c carrier) bool { return c.Name != name })
+}
+
+// carrierName names a carrier as the statements do, in hexadecimal.
+func carrierName(dimension, value string) string { return hexOf(dimension + "\x00" + value) }
+
+// carriers reads who has how much of what q counts; of those picked only, bad or not,
+// where some are.
+func (e *Engine) carriers(ctx context.Context, q *query, at span, spikes asked, picked []string, only narrow) (out []carrier, err error) {
+	args := append(append(at.args(), matchArgs(q.match)...), spikes.names()...)
+	args = append(args, clickhouse.Arg("limit", decimal(carriersRead)))
+	args = append(args, only.args...)
+	which := "true"
+	if len(picked) > 0 {
+		which = `has({picked:Array(String)}, hex(concat(carrier.1, '\0', carrier.2)))`
+		args = append(args, clickhouse.Arg("picked", array(picked)))
+	}
+	text := func(sql string) string {
+		return q.statement(strings.NewReplacer("{{picked}}", which, "{{match}}", "{{match}}"+only.text).
+			Replace(strings.ReplaceAll(sql, "{{messages}}", messagesSQL)))
+	}
 	if q.kind == outcomes {
+		before := int64(0)
+		if len(picked) > 0 {
+			before = 1
+		}
 		var list []carrierRow
-		err = e.read(ctx, &list, q.statement(carriersSQL), append(args, clickhouse.Arg("literal", array(e.literal)))...)
+		args = append(args, clickhouse.Arg("literal", array(e.literal)), clickhouse.Arg("before", decimal(before)))
+		err = e.read(ctx, &list, text(carriersSQL), args...)
 		for i := range list {
 			out = append(out, carrier{list[i].carrierKey, list[i].parts})
 		}
 		return out, err
 	}
-	text := carriersEventsSQL
+	sql := carriersEventsSQL
 	switch q.kind {
 	case lateness:
-		text, args = carriersLateSQL, append(args, clickhouse.Arg("late", decimal(lateAfter.Milliseconds())))
+		sql, args = carriersLateSQL, append(args, clickhouse.Arg("late", decimal(lateAfter.Milliseconds())))
 	case volume:
 		args = append(args, clickhouse.Arg("week", decimal(week.Milliseconds())), clickhouse.Arg("weeks", decimal(weeks)))
 	default:
 		args = append(args, clickhouse.Arg("week", decimal(week.Milliseconds())), clickhouse.Arg("weeks", decimal(0)))
 	}
 	var list []carrierEvents
-	err = e.read(ctx, &list, q.statement(text), args...)
+	err = e.read(ctx, &list, text(sql), args...)
 	for i := range list {
 		out = append(out, carrier{list[i].carrierKey, list[i].parts})
 	}
@@ -121,30 +192,51 @@ func carry(list []carrier, f *Found) (out []schemas.AlertCarrier) {
 	if len(list) == 0 || list[0].Dimension != "" {
 		return nil
 	}
-	bad := func(r *carrier) (part, total int64) {
-		part, total = r.parts(f.Rule.Metric)
-		if f.Rule.LowIsBad() {
-			part = total - part
-		}
-		return part, total
-	}
-	allBad, all := bad(&list[0])
-	if allBad == 0 || all == 0 {
+	allBad, all := list[0].bad(f)
+	f.Stored = allBad
+	if allBad <= 0 || all <= 0 {
 		return nil
 	}
 	for i := range list[1:] {
 		r := &list[1+i]
-		part, total := bad(r)
+		part, total := r.bad(f)
 		c := schemas.AlertCarrier{
-			Dimension: r.Dimension, Value: r.Value, Bad: part, OfBad: min(float64(part)/float64(allBad), 1), OfVolume: float64(total) / float64(all),
+			Dimension: r.Dimension, Value: r.Value, Bad: part, Of: allBad, OfBad: min(share(part, allBad), 1), OfVolume: share(total, all),
 		}
 		// A campaign sends for some days: that one of the weeks before sends nothing now is
 		// no part of a drop.
 		ended := f.Rule.Metric == metric.VolumeDrop && r.Dimension == metric.Campaign
-		if _, asked := f.Labels[r.Dimension]; !asked && !ended && r.Value != "" && c.OfBad >= carrierOfBad && c.OfBad >= carrierLift*c.OfVolume {
+		if _, known := f.Labels[r.Dimension]; !known && !ended && r.Value != "" && c.OfBad >= carrierOfBad && c.OfBad >= carrierLift*c.OfVolume {
 			out = append(out, c)
 		}
 	}
 	slices.SortStableFunc(out, func(a, b schemas.AlertCarrier) int { return cmp.Compare(b.Bad, a.Bad) })
 	return out[:min(len(out), carriersTold)]
+}
+
+// beside puts into the carriers of f what they had before, as list says, the first row
+// of which is the total: nothing, where there was no such mail then.
+func beside(list []carrier, f *Found) {
+	var allBad, all int64
+	if len(list) > 0 && list[0].Dimension == "" {
+		allBad, all = list[0].bad(f)
+	}
+	for i := range f.Carriers {
+		c, b := &f.Carriers[i], &schemas.AlertCarrierBefore{}
+		for j := range list {
+			if list[j].Dimension == c.Dimension && list[j].Value == c.Value {
+				b.Bad, b.Total = list[j].bad(f)
+			}
+		}
+		b.OfBad, b.OfVolume = share(b.Bad, allBad), share(b.Total, all)
+		c.Before = b
+	}
+}
+
+// share returns a part of all, 0 of nothing.
+func share(part, all int64) float64 {
+	if all <= 0 {
+		return 0
+	}
+	return float64(part) / float64(all)
 }

@@ -3,6 +3,7 @@ package slow
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -66,6 +67,7 @@ type Found struct {
 	// fire.
 	Carriers []schemas.AlertCarrier
 	Reasons  []schemas.ReasonCount
+	Stored   int64 // bad messages that Carriers are of, where they were read
 	Late     bool
 }
 
@@ -124,21 +126,22 @@ type Engine struct {
 	met      *metrics
 	queries  []*query
 	literal  []string
-	ownedAt  time.Time // when this instance began to own the rules
-	toldGone bool      // the last round said that rules are not judged
-	seen     bool      // ClickHouse answered once
+	timeout  time.Duration // of a query, in the server
+	ownedAt  time.Time     // when this instance began to own the rules
+	toldGone bool          // the last round said that rules are not judged
+	seen     bool          // ClickHouse answered once
 	missing  atomic.Int64
 }
 
 // New returns an engine over the rules.
 func New(opt Options, sql Selector, log *zap.Logger, reg prometheus.Registerer) *Engine {
 	e := &Engine{opt: opt, sql: sql, often: telemetry.Throttled(log), met: newMetrics(reg), queries: plan(opt.Rules, opt.Pace)}
-	for name := range opt.Literal {
-		e.literal = append(e.literal, name)
-	}
-	slices.Sort(e.literal)
+	e.literal, e.timeout = words(opt.Literal), queryTimeout
 	return e
 }
+
+// words returns the names of a set, sorted.
+func words(set map[string]bool) []string { return slices.Sorted(maps.Keys(set)) }
 
 // Blind says whether rules have not been judged for longer than notJudgedAfter
 // although they should be.
@@ -381,7 +384,7 @@ func (q *query) judge(got row, now time.Time) (out []*Found) {
 // read selects within the limits.
 func (e *Engine) read(ctx context.Context, dest any, query string, args ...any) error {
 	return e.sql.SelectWithin(ctx, clickhouse.Limits{
-		Time: queryTimeout, RowsRead: e.opt.RowsMax, RowsResult: keysMax * 25, Memory: memoryMax,
+		Time: e.timeout, RowsRead: e.opt.RowsMax, RowsResult: keysMax * 25, Memory: memoryMax,
 	}, dest, query, args...)
 }
 

@@ -139,6 +139,9 @@ func (w Writer) explain(m *Message, a *schemas.Alert, f *schemas.AlertFacts, lin
 	add("Blocked, by cause", []string{causes}, "Causes: "+causes+".")
 	add("Top reasons", w.reasonLines(*f), "Top reasons: "+w.reasonsShort(*f)+".")
 	carriers := w.carrierLines(a.Metric, f.Carriers)
+	if cover := carriersCover(f); cover != "" {
+		carriers = append(carriers, cover)
+	}
 	add("Who carries it", carriers, "Carried by "+strings.Join(carriers, "; ")+".")
 	add("The same spike", []string{also}, "The same spike: "+also+".")
 	helps := advice(a, f)

@@ -247,8 +247,31 @@ func (w Writer) carrierLines(name string, carriers []schemas.AlertCarrier) []str
 		if i == listMax {
 			break
 		}
-		lines = append(lines, fmt.Sprintf("%s %s: %s of %s (%s), %s of the volume",
-			w.Plain(strings.ReplaceAll(c.Dimension, "_", " ")), w.Code(Cut(c.Value, nameMax)), percent(c.OfBad), of, number(c.Bad), percent(c.OfVolume)))
+		lines = append(lines, fmt.Sprintf("%s %s: %s of %s (%s), %s of the volume%s",
+			w.Plain(strings.ReplaceAll(c.Dimension, "_", " ")), w.Code(Cut(c.Value, nameMax)), percent(c.OfBad), of, number(c.Bad), percent(c.OfVolume), beforeWords(c.Before)))
 	}
 	return lines
+}
+
+// beforeWords say what a carrier had in the same hours a week before.
+func beforeWords(b *schemas.AlertCarrierBefore) string {
+	switch {
+	case b == nil:
+		return ""
+	case b.Total == 0:
+		return "; a week before nothing"
+	case b.Bad == 0:
+		return "; a week before none, with " + percent(b.OfVolume) + " of the volume"
+	default:
+		return fmt.Sprintf("; a week before %s (%s), with %s of the volume", percent(b.OfBad), number(b.Bad), percent(b.OfVolume))
+	}
+}
+
+// carriersCover says which of the blocks the carriers are of, where those of the last
+// moments were not stored yet; "" when it was all.
+func carriersCover(f *schemas.AlertFacts) string {
+	if len(f.Carriers) == 0 || f.Measure != nil || f.Carriers[0].Of == 0 || f.Carriers[0].Of >= f.Counts.Blocked {
+		return ""
+	}
+	return fmt.Sprintf("as of the %s of %s that were stored when it was asked", number(f.Carriers[0].Of), number(f.Counts.Blocked))
 }

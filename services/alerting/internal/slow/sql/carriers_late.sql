@@ -21,8 +21,8 @@ FROM
     GROUP BY id
 )
 ARRAY JOIN arrayFilter(tuple -> has(watched, concat(toString(tuple.1), '\0', tuple.2, '\0', tuple.3)), {{keys}}) AS tuple
-ARRAY JOIN [('source', toString(source_of)), ('campaign', toString(campaign_of)), ('sending_ip', toString(ip_of)), ('sending_domain', toString(sender_of)),
-    ('ip_pool', toString(pool_of)), ('', '')] AS carrier
+ARRAY JOIN arrayFilter(carrier -> {{picked}}, [('source', toString(source_of)), ('campaign', toString(campaign_of)), ('sending_ip', toString(ip_of)),
+    ('sending_domain', toString(sender_of)), ('ip_pool', toString(pool_of)), ('', '')]) AS carrier
 GROUP BY name, carrier
 ORDER BY name, dimension = '' DESC, unknown DESC, dimension, value
 LIMIT {limit:UInt32} BY name

@@ -1,0 +1,124 @@
+package alerting
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/alerting/internal/slow"
+)
+
+// teller says who carries spikes as its function does.
+type teller struct {
+	mu    sync.Mutex
+	asked int
+	tell  func(ctx context.Context, asked int) (slow.Carried, error)
+}
+
+func (x *teller) Explain(ctx context.Context, spikes []slow.Spike, _ time.Time) ([]slow.Carried, error) {
+	x.mu.Lock()
+	x.asked++
+	asked := x.asked
+	x.mu.Unlock()
+	c, err := x.tell(ctx, asked)
+	out := make([]slow.Carried, len(spikes))
+	for i := range out {
+		out[i] = c
+	}
+	return out, err
+}
+
+func (x *teller) count() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.asked
+}
+
+func carried(stored int64) slow.Carried {
+	return slow.Carried{Stored: stored, Carriers: []schemas.AlertCarrier{{Dimension: "campaign", Value: "spring", Bad: stored, Of: stored, OfBad: 1, OfVolume: 0.2}}}
+}
+
+const namesSpring = "campaign `spring`: 100 % of these messages"
+
+func TestCarriers_MessageWaitsForThem(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		asked := &teller{tell: func(_ context.Context, asked int) (slow.Carried, error) {
+			if asked == 1 { // analytics is behind the stream
+				return slow.Carried{}, nil
+			}
+			return carried(30), nil
+		}}
+		r.explainer = asked
+		in := r.start()
+		r.send(blocked(30, "gmail.com"))
+		if got := r.slack.want(t, 1); !strings.Contains(got[0].body, namesSpring) {
+			t.Errorf("message: %s", got[0].body)
+		}
+		if got := r.alerts(in, ""); len(got[0].Carriers) != 1 || asked.count() != 2 {
+			t.Errorf("record after %d questions: %+v", asked.count(), got[0].Carriers)
+		}
+		r.slack.wantQuiet(t, 1)
+	})
+}
+
+// Who does not answer delays nothing beyond 700 ms, and that once: the next message
+// does not wait for it at all. What comes late is in the record.
+func TestCarriers_SlowAnswerDelaysNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		crossed := func(domain string) time.Duration {
+			time.Sleep(5 * time.Second) // beyond the pace of Slack
+			began, n := time.Now(), len(r.slack.seen())
+			r.send(blocked(30, domain))
+			got := r.slack.want(t, n+1)
+			if strings.Contains(got[n].body, namesSpring) {
+				t.Errorf("message: %s", got[n].body)
+			}
+			return got[n].at.Sub(began)
+		}
+		in := r.start()
+		without := crossed("fast.example")
+		in.stop()
+		var mu sync.Mutex
+		answer, fault := make(chan struct{}), error(nil)
+		asked := &teller{tell: func(ctx context.Context, _ int) (slow.Carried, error) {
+			select {
+			case <-answer:
+			case <-ctx.Done():
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			return carried(30), fault
+		}}
+		r.explainer = asked
+		in = r.start()
+		if took := crossed("slow.example"); took > without+time.Second {
+			t.Errorf("message after %s, without the question after %s", took, without)
+		}
+		close(answer)
+		waitFor(t, "the record to have it", func() bool {
+			for _, a := range r.alerts(in, "?rule=block_spike") {
+				if a.Labels["recipient_domain"] == "slow.example" && len(a.Carriers) == 1 {
+					return true
+				}
+			}
+			return false
+		})
+		mu.Lock()
+		fault = errors.New("away")
+		mu.Unlock()
+		crossed("failed.example")
+		waitFor(t, "the failure", func() bool { return in.metric(t, "mailstream_alerting_carriers_asked_total", `value:"failed`) > 0 })
+		if took := crossed("next.example"); took > without+100*time.Millisecond {
+			t.Errorf("message after %s although the last question failed, without a question after %s", took, without)
+		}
+	})
+}
