@@ -3,6 +3,7 @@ package alerting
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -26,43 +27,67 @@ const (
 
 // silenceBody is what POST /v1/silences takes.
 type silenceBody struct {
-	Matchers []matcherBody `json:"matchers"`
-	Since    time.Time     `json:"since"`
-	Until    time.Time     `json:"until"`
-	By       string        `json:"by"`
-	Comment  string        `json:"comment"`
+	Matchers matchersBody `json:"matchers"`
+	Since    time.Time    `json:"since"`
+	Until    time.Time    `json:"until"`
+	By       string       `json:"by"`
+	Comment  string       `json:"comment"`
 }
 
 func (b silenceBody) asked() schemas.AlertSilence {
-	s := schemas.AlertSilence{Since: b.Since, Until: b.Until, By: b.By, Comment: b.Comment}
-	for _, m := range b.Matchers {
-		s.Matchers = append(s.Matchers, schemas.AlertMatcher(m))
-	}
-	return s
+	return schemas.AlertSilence{Matchers: b.Matchers, Since: b.Since, Until: b.Until, By: b.By, Comment: b.Comment}
 }
 
-// matcherBody is a matcher of a body, which names a member it does not know.
-type matcherBody schemas.AlertMatcher
+// matchersBody are the matchers of a body, which names every member that it does not
+// know or cannot take.
+type matchersBody []schemas.AlertMatcher
 
-// UnmarshalJSON reads an object of strings.
-func (m *matcherBody) UnmarshalJSON(text []byte) error {
-	var members map[string]any
-	if err := json.Unmarshal(text, &members); err != nil || members == nil {
-		return &httpserver.ValueError{Says: `must have objects with "label", "op" and "value"`}
+// faultsMax bounds the faults of matchers that one answer names.
+const faultsMax = 20
+
+// UnmarshalJSON reads an array of objects of strings.
+func (b *matchersBody) UnmarshalJSON(text []byte) error {
+	var list []json.RawMessage
+	if err := json.Unmarshal(text, &list); err != nil {
+		return err
 	}
-	fields := map[string]*string{"label": &m.Label, "op": &m.Op, "value": &m.Value}
-	for name, value := range members {
-		field, known := fields[name]
-		if !known {
-			return &httpserver.ValueError{Says: fmt.Sprintf("has an unknown member %.64q: want label, op, value", name)}
+	var faults []string
+	for i, one := range list {
+		m, said := readMatcher(one)
+		for _, fault := range said {
+			if len(list) > 1 {
+				fault = fmt.Sprintf("[%d] %s", i, fault)
+			}
+			faults = append(faults, fault)
 		}
-		said, isText := value.(string)
-		if !isText {
-			return &httpserver.ValueError{Says: fmt.Sprintf("has a member %q that is no string", name)}
-		}
-		*field = said
+		*b = append(*b, m)
+	}
+	if len(faults) > 0 {
+		return &httpserver.ValueError{Says: strings.Join(faults[:min(len(faults), faultsMax)], "; ")}
 	}
 	return nil
+}
+
+// readMatcher reads one matcher and says everything that is wrong with it.
+func readMatcher(text []byte) (m schemas.AlertMatcher, faults []string) {
+	var members map[string]any
+	if err := json.Unmarshal(text, &members); err != nil || members == nil {
+		return m, []string{`must have objects with "label", "op" and "value"`}
+	}
+	fields := map[string]*string{"label": &m.Label, "op": &m.Op, "value": &m.Value}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		field, known := fields[name]
+		said, isText := members[name].(string)
+		switch {
+		case !known:
+			faults = append(faults, fmt.Sprintf("has an unknown member %.64q: want label, op, value", name))
+		case !isText:
+			faults = append(faults, fmt.Sprintf("has a member %q that is no string", name))
+		default:
+			*field = said
+		}
+	}
+	return m, faults
 }
 
 // silenceAnswer is the body of 201; of a dry run it has no id.

@@ -95,6 +95,8 @@ func TestAPI_SaysWhatIsWrongWithARequest(t *testing.T) {
 		{"POST", "/v1/silences?force=true", goodSilence, 400, `unknown parameter \"force\"`},
 		{"POST", "/v1/silences", `{"forever":true}`, 400, `unknown field \"forever\"`},
 		{"POST", "/v1/silences", `{"matchers":[{"label":"source","op":"=","value":"a","isRegex":false}]}`, 400, `field \"matchers\" has an unknown member \"isRegex\"`},
+		{"POST", "/v1/silences", `{"matchers":[{"label":7,"regex":true},{"label":"source","op":"=","value":"a"},5],"until":"soon","on":1}`, 400,
+			`field \"matchers\" [0] has a member \"label\" that is no string; [0] has an unknown member \"regex\": want label, op, value; [2] must have objects with \"label\", \"op\" and \"value\"; field \"until\" is not a time`},
 		{"POST", "/v1/silences", `{"matchers":[{"label":"source","op":"=","value":7}]}`, 400, `field \"matchers\" has a member \"value\" that is no string`},
 		{"POST", "/v1/silences", `{"matchers":["source=a"]}`, 400, `field \"matchers\" must have objects`},
 		{"POST", "/v1/silences", `{"matchers":[null]}`, 400, `field \"matchers\" must have objects`},

@@ -83,17 +83,18 @@ const (
 // ReadCases reads a file of cases; fallback are the rules of one that has none.
 func ReadCases(name string, text []byte, fallback Rules) (Cases, Rules, error) {
 	var c Cases
-	_, err := config.Load(&c, Cases{}, config.Source{File: text, Name: name, Across: func(p *config.Problems) { c.check(p) }})
+	rules := fallback
+	_, err := config.Load(&c, Cases{}, config.Source{File: text, Name: name, Across: func(p *config.Problems) {
+		if len(c.Rules) > 0 {
+			rules = Of(c.Rules)
+		}
+		c.check(p)
+		c.checkNames(rules, p)
+	}})
 	if err != nil {
 		return Cases{}, Rules{}, err
 	}
-	rules := fallback
-	if len(c.Rules) > 0 {
-		rules = Of(c.Rules)
-	}
-	var p config.Problems
-	c.checkNames(rules, &p)
-	return c, rules, p.Err()
+	return c, rules, nil
 }
 
 func (c *Cases) check(p *config.Problems) {
