@@ -63,7 +63,7 @@ func TestCarriers_OfEvents(t *testing.T) {
 		{"metric: unknown_share, by: [source], window: 1h", []schemas.AlertCarrier{{Dimension: "campaign", Value: "odd", Bad: 20, Of: 20, OfBad: 1, OfVolume: 20.0 / 110, Before: none}}},
 		{"metric: lateness, by: [source], window: 1h", []schemas.AlertCarrier{{Dimension: "sending_ip", Value: "192.0.2.9", Bad: 30, Of: 50, OfBad: 0.6, OfVolume: 30.0 / 160, Before: none}}},
 		{"metric: volume_drop, by: [all], window: 1h, threshold: 0.7, resolve_above: 0.9", []schemas.AlertCarrier{
-			{Dimension: "sending_ip", Value: "192.0.2.3", Bad: 90, Of: 90, OfBad: 1, OfVolume: 0.5}, {Dimension: "source", Value: "beta", Bad: 90, Of: 90, OfBad: 1, OfVolume: 0.5},
+			{Dimension: "sending_ip", Value: "192.0.2.3", Bad: 90, Of: 80, OfBad: 1, OfVolume: 0.5}, {Dimension: "source", Value: "beta", Bad: 90, Of: 80, OfBad: 1, OfVolume: 0.5},
 		}},
 	} {
 		list := w.play(now, now, time.Minute, rule(tt.rule))
@@ -90,7 +90,7 @@ func TestCarriers_OfASpikeInTheStream(t *testing.T) {
 	}
 	sent(30, "bad-list", blocked(schemas.Reputation))
 	sent(5, "news", blocked(schemas.Reputation))
-	sent(15, "news", delivered())
+	sent(20, "news", delivered())
 	spike := slices.Clone(s.rows)
 	s.send(500, at, mail{domain: "b.example", provider: "p", campaign: "bad-list"}, delivered())
 	s.send(60, at.AddDate(0, 0, -7), mail{domain: "a.example", provider: "p", campaign: "news"}, delivered())
@@ -98,7 +98,7 @@ func TestCarriers_OfASpikeInTheStream(t *testing.T) {
 	svc := s.instance()
 	s.produce(spike)
 	want := schemas.AlertCarrier{
-		Dimension: "campaign", Value: "bad-list", Bad: 30, Of: 35, OfBad: 30.0 / 35, OfVolume: 0.6, Before: &schemas.AlertCarrierBefore{},
+		Dimension: "campaign", Value: "bad-list", Bad: 30, Of: 35, OfBad: 30.0 / 35, OfVolume: 30.0 / 55, Before: &schemas.AlertCarrierBefore{},
 	}
 	var got []schemas.AlertCarrier
 	await(t, "the record to have it, late or not", func() bool {

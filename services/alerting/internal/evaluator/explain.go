@@ -24,7 +24,8 @@ const (
 	againAfter = 200 * time.Millisecond
 	// explainedMin is the share of the blocks that must be stored for an answer to be final.
 	explainedMin = 0.8
-	// asksMax bounds the questions about one incident, askedMax those that wait.
+	// asksMax bounds the questions about one incident that are answered, askedMax those
+	// that wait.
 	asksMax, askedMax = 3, 10
 	// heldWait is how long the loop reads rates while messages wait.
 	heldWait = 20 * time.Millisecond
@@ -185,8 +186,10 @@ func (e *Evaluator) takeAnswers(ctx context.Context) error {
 	var changed []schemas.Alert
 	for _, got := range answers {
 		e.countAnswer(&got)
-		if asked := e.asked[got.fingerprint]; asked.incident == got.incident && got.known && enough(&got) {
-			asked.done = true
+		if asked := e.asked[got.fingerprint]; asked.incident == got.incident {
+			if asked.done = got.known && enough(&got); !got.known {
+				asked.n-- // it was no answer
+			}
 			e.asked[got.fingerprint] = asked
 		}
 		a, known := e.book.Get(got.fingerprint)

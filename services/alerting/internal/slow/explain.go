@@ -9,10 +9,6 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 )
 
-// explainTimeout bounds a query about who carries a spike, in the server. Messages wait
-// for less; what comes later is put into the record.
-const explainTimeout = 5 * time.Second
-
 // Spike is an incident of a rule that is judged from the stream.
 type Spike struct {
 	Rule   rule.Rule
@@ -33,7 +29,7 @@ type Explainer struct{ engine *Engine }
 // NewExplainer returns one that reads by sql, at most rowsMax rows a query. Bounces at the
 // providers of literal are never blocks.
 func NewExplainer(sql Selector, literal map[string]bool, rowsMax int64) *Explainer {
-	return &Explainer{&Engine{sql: sql, opt: Options{RowsMax: rowsMax}, literal: words(literal), timeout: explainTimeout}}
+	return &Explainer{&Engine{sql: sql, opt: Options{RowsMax: rowsMax}, literal: words(literal), timeout: queryTimeout}}
 }
 
 // Explain returns, in their order, what is known of the spikes as of now. Those of one
