@@ -34,11 +34,11 @@ func TestHanging_ReceiverDelaysNoOtherAndIsReported(t *testing.T) {
 				if _, err := conn.Write([]byte{b}); err != nil {
 					return
 				}
-				time.Sleep(time.Second)
+				pass(time.Second)
 			}
 		},
 		"takes it and answers too late": func(s *everybody, w http.ResponseWriter, r *http.Request) {
-			time.Sleep(11 * time.Second)
+			pass(11 * time.Second)
 			s.ServeHTTP(w, r)
 		},
 	} {
@@ -78,13 +78,13 @@ func hanging(t *testing.T, hang func(s *everybody, w http.ResponseWriter, r *htt
 	if took := r.slack.want(t, 1)[0].at.Sub(began); took > 2*time.Second {
 		t.Errorf("slack heard after %s", took)
 	}
-	time.Sleep(time.Minute)
+	pass(time.Minute)
 	began = time.Now()
 	r.send(blocked(30, "second.example"))
 	if took := r.slack.want(t, 2)[1].at.Sub(began); took > 2*time.Second {
 		t.Errorf("slack heard of the second spike after %s", took)
 	}
-	time.Sleep(6 * time.Minute)
+	pass(6 * time.Minute)
 	posts := r.slack.want(t, 3)
 	if !strings.Contains(posts[2].text, "Receiver hook does not take messages: `timeout`") {
 		t.Errorf("slack heard: %q", texts(posts))
@@ -97,7 +97,7 @@ func hanging(t *testing.T, hang func(s *everybody, w http.ResponseWriter, r *htt
 	if end := r.slack.want(t, 4)[3].text; !strings.Contains(end, "Receiver hook takes messages") {
 		t.Errorf("slack heard: %q", end)
 	}
-	time.Sleep(time.Minute)
+	pass(time.Minute)
 	if _, seen := s.counts(); seen != 2 {
 		t.Errorf("the receiver has %d messages, want one a spike", seen)
 	}

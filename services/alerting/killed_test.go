@@ -196,6 +196,9 @@ func TestKilled_AtEachStepOfAMessage(t *testing.T) {
 	}
 }
 
+// pass lets time pass, which is virtual.
+func pass(d time.Duration) { <-time.After(d) }
+
 // killAt kills the first of two instances at a step of the message about one spike, and
 // wants so many requests at the receiver, and so many messages that people see.
 func killAt(t *testing.T, step string, to func(base string) receiver.Config, requests, seen int) {
@@ -243,7 +246,7 @@ func killAt(t *testing.T, step string, to func(base string) receiver.Config, req
 	second := r.launch(only)
 	waitFor(t, "the takeover, when the session of the first is over", second.settled)
 	waitFor(t, "the record of the second", noted(second))
-	time.Sleep(30 * time.Second) // less than Alertmanager is sent it again
+	pass(30 * time.Second) // less than Alertmanager is sent it again
 	if gotRequests, gotSeen := s.counts(); gotRequests != requests || gotSeen != seen {
 		t.Errorf("%d requests and %d messages, want %d and %d", gotRequests, gotSeen, requests, seen)
 	}

@@ -105,7 +105,8 @@ func (e *Engine) evidence(ctx context.Context, q *query, at span, spikes asked) 
 // carry puts into the findings who carries the spikes asked, and what these had a week
 // before.
 func (e *Engine) carry(ctx context.Context, q *query, at span, spikes asked, only narrow) error {
-	list, err := e.carriers(ctx, q, at, spikes, nil, only)
+	r := reading{q, at, spikes, nil, only}
+	list, err := e.carriers(ctx, r)
 	if err != nil {
 		return fmt.Errorf("read who carries it: %w", err)
 	}
@@ -122,7 +123,8 @@ func (e *Engine) carry(ctx context.Context, q *query, at span, spikes asked, onl
 		return nil
 	}
 	picked[carrierName("", "")] = true
-	list, err = e.carriers(ctx, q, at.before(1), spikes, slices.Sorted(maps.Keys(picked)), only)
+	r.at, r.picked = at.before(1), slices.Sorted(maps.Keys(picked))
+	list, err = e.carriers(ctx, r)
 	if err != nil {
 		return fmt.Errorf("read what those who carry it had before: %w", err)
 	}
@@ -141,9 +143,18 @@ func of(list []carrier, name string) []carrier {
 // carrierName names a carrier as the statements do, in hexadecimal.
 func carrierName(dimension, value string) string { return hexOf(dimension + "\x00" + value) }
 
-// carriers reads who has how much of what q counts; of those picked only, bad or not,
-// where some are.
-func (e *Engine) carriers(ctx context.Context, q *query, at span, spikes asked, picked []string, only narrow) (out []carrier, err error) {
+// reading is what one statement about carriers reads.
+type reading struct {
+	q      *query
+	at     span
+	spikes asked
+	picked []string // those only, bad or not; none is all
+	only   narrow
+}
+
+// carriers reads who has how much of what the query counts.
+func (e *Engine) carriers(ctx context.Context, r reading) (out []carrier, err error) {
+	q, at, spikes, picked, only := r.q, r.at, r.spikes, r.picked, r.only
 	args := append(append(at.args(), matchArgs(q.match)...), spikes.names()...)
 	args = append(args, clickhouse.Arg("limit", decimal(carriersRead)))
 	args = append(args, only.args...)
