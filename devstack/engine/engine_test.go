@@ -19,7 +19,7 @@ import (
 )
 
 // waitMax bounds every wait of a test for something that takes milliseconds.
-const waitMax = 30 * time.Second
+const waitMax = 2 * time.Minute
 
 func TestMain(m *testing.M) {
 	if len(os.Args) >= 3 && os.Args[1] == parentArgument {

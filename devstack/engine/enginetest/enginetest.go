@@ -26,8 +26,12 @@ import (
 	"github.com/mailstream/mailstream/devstack/engine"
 )
 
-// startMax bounds the first start on a machine, which fetches the library.
-const startMax = 5 * time.Minute
+const (
+	// startMax bounds the first start on a machine, which fetches the library.
+	startMax = 5 * time.Minute
+	// statementMax bounds a statement on a machine that is busy with others too.
+	statementMax = 5 * time.Minute
+)
 
 // Main runs the tests of a package, or is the engine's child when args (os.Args)
 // say so, and stops the shared engine afterwards. It returns the exit status.
@@ -73,7 +77,7 @@ func Database(tb testing.TB) string {
 // fails the test when the statement fails.
 func Exec(tb testing.TB, e *engine.Engine, statement string) string {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), statementMax)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, e.URL()+"/?"+url.Values{"wait_end_of_query": {"1"}}.Encode(), strings.NewReader(statement))
 	if err != nil {

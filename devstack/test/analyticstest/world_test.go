@@ -181,9 +181,12 @@ func (w *world) sql(t testing.TB, query string) string {
 
 func (w *world) ask(query string) (string, error) { return w.askAs("default", query, "") }
 
+// statementMax bounds one statement: some make most of a million rows.
+const statementMax = 10 * time.Minute
+
 // askAs asks as a user, with the setting readonly unless it is empty.
 func (w *world) askAs(user, query, readonly string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), servicetest.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), statementMax)
 	defer cancel()
 	values := url.Values{"database": {w.database}, "wait_end_of_query": {"1"}}
 	if readonly != "" {

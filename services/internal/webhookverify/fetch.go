@@ -1,6 +1,7 @@
 package webhookverify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,11 +26,12 @@ var ErrFetch = errors.New("fetch did not end well")
 // made sure of the URL.
 type Fetcher struct{ client http.Client }
 
-// NewFetcher returns a Fetcher with the transport of given; nil is the usual one.
+// NewFetcher returns a Fetcher with the transport of given, and its timeout where it has
+// one, which is for tests; nil is the usual one.
 func NewFetcher(given *http.Client) *Fetcher {
 	f := &Fetcher{client: http.Client{Timeout: fetchTimeout, CheckRedirect: stay}}
 	if given != nil {
-		f.client.Transport = given.Transport
+		f.client.Transport, f.client.Timeout = given.Transport, cmp.Or(given.Timeout, fetchTimeout)
 	}
 	return f
 }

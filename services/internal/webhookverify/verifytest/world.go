@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // World is everything outside: one TLS server that answers for every host, and
@@ -38,7 +40,7 @@ func NewWorld(tb testing.TB) *World {
 	srv.TLS = &tls.Config{GetCertificate: forAnyHost(tb, trusted)}
 	srv.StartTLS()
 	tb.Cleanup(srv.Close)
-	w.Client = &http.Client{Transport: &http.Transport{
+	w.Client = &http.Client{Timeout: servicetest.Patience, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: trusted},
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, srv.Listener.Addr().String())
