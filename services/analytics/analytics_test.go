@@ -136,26 +136,28 @@ func TestService_ClickHouseAwayHoldsAndCatchesUp(t *testing.T) {
 
 func TestService_FindsTheRowThatIsRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	// The stand-in cannot see into a request that it refuses, so it refuses by
-	// size: every block with more than one row, and the third block of one.
-	var single atomic.Int64
-	w.server.Fail(func(r clickhousetest.Request) clickhousetest.Fault {
-		if strings.Contains(r.Statement, "event_log") && (r.Rows > 1 || single.Add(1) == 3) {
-			return clickhousetest.Fault{Code: 469}
+	synctest.Test(t, func(t *testing.T) {
+		w := newVirtualWorld(t)
+		// The stand-in cannot see into a request that it refuses, so it refuses by
+		// size: every block with more than one row, and the third block of one.
+		var single atomic.Int64
+		w.server.Fail(func(r clickhousetest.Request) clickhousetest.Fault {
+			if strings.Contains(r.Statement, "event_log") && (r.Rows > 1 || single.Add(1) == 3) {
+				return clickhousetest.Fault{Code: 469}
+			}
+			return clickhousetest.Fault{}
+		})
+		w.start(t)
+		kafkatest.Produce(t, w.broker.Config, eventRecords(0, 16)...)
+		w.settled(t, "email.delivered")
+		servicetest.Eventually(t, "the row of the dead letter", func() bool { return len(w.server.Rows("dead_letter_log")) == 1 })
+		if row := w.server.Rows("dead_letter_log")[0]; row["reason"] != "rejected" {
+			t.Errorf("dead letter: %v", row)
 		}
-		return clickhousetest.Fault{}
+		if n := len(w.messages()); n != 15 {
+			t.Errorf("%d events are stored, want 15", n)
+		}
 	})
-	w.start(t)
-	kafkatest.Produce(t, w.broker.Config, eventRecords(0, 16)...)
-	w.settled(t, "email.delivered")
-	servicetest.Eventually(t, "the row of the dead letter", func() bool { return len(w.server.Rows("dead_letter_log")) == 1 })
-	if row := w.server.Rows("dead_letter_log")[0]; row["reason"] != "rejected" {
-		t.Errorf("dead letter: %v", row)
-	}
-	if n := len(w.messages()); n != 15 {
-		t.Errorf("%d events are stored, want 15", n)
-	}
 }
 
 func TestService_BlockTooLargeForTheServerIsHalved(t *testing.T) {

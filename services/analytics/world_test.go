@@ -63,7 +63,6 @@ func (w *world) start(t *testing.T, change ...func(*analytics.Config)) (stop fun
 	cfg := analytics.Default()
 	cfg.Listen, cfg.FlushInterval = "127.0.0.1:0", 10*time.Millisecond
 	ch := w.server.Config()
-	ch.InsertTimeout = 2 * time.Second
 	if network := w.broker.Network; network != nil {
 		cfg.Listen, cfg.MetricsListen, cfg.ListenFunc, ch.Dial = "127.0.0.1:8081", "127.0.0.1:9081", network.Listen, network.DialContext
 	}
