@@ -60,6 +60,9 @@ func TestRoles_ReachWhatIsTheirs(t *testing.T) {
 	b = open(t, url).signIn("olga").visit(person, 200).wants(ana)
 	b.visit("/suppressions", 200).lacks("/suppressions/import")
 	open(t, url).signIn("ada").visit("/suppressions", 200).wants("Import")
+	// Whole addresses leave an entry with how many, masked ones none.
+	w.wantSQL(t, "SELECT DISTINCT by, object, match(note, '^[0-9]+ address') FROM audit_log WHERE action = 'suppression.list' AND by IN ('sam', 'ada')", "ada\t\t1")
+	w.wantSQL(t, "SELECT DISTINCT by, length(object), note FROM audit_log WHERE action = 'suppression.check' AND by = 'sam'", "sam\t32\t")
 }
 
 // TestSession_StaysInTheBrowser looks at the cookie of a person who signed in.

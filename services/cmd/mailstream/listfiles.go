@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/listfile"
 )
 
@@ -310,6 +311,7 @@ func (s service) copy(ctx context.Context, path string, out io.Writer) (token st
 	if err != nil {
 		return "", err
 	}
+	audit.SayFor(req, who(), audit.RoleCommand)
 	if s.token != "" {
 		req.Header.Set("Authorization", "Bearer "+s.token)
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/mailstream/mailstream/services/internal/audit"
 )
 
 func (c *command) snapshot() *cobra.Command {
@@ -72,6 +74,7 @@ func (s service) fetchSnapshot(ctx context.Context, w io.Writer) (int64, error) 
 	if err != nil {
 		return 0, err
 	}
+	audit.SayFor(req, who(), audit.RoleCommand)
 	if s.token != "" {
 		req.Header.Set("Authorization", "Bearer "+s.token)
 	}

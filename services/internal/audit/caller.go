@@ -38,6 +38,9 @@ func By(r *http.Request, by string) Entry {
 	return e
 }
 
+// Named says whether a request is made for a person. A sender and a replica name none.
+func Named(r *http.Request) bool { return r.Header.Get(HeaderBy) != "" }
+
 // Noter keeps an entry for good before it returns: *Trail.
 type Noter interface {
 	Note(ctx context.Context, e Entry) error

@@ -59,7 +59,8 @@ func (s *Site) deadLetters(v *visit) (view, error) {
 
 // letters loads the page.
 func (s *Site) letters(v *visit, source string) lettersData {
-	d := lettersData{Now: s.Now().UTC(), Source: source, Samples: v.user.May(auth.Support), Groups: []history.Letters{}, Operations: []schemas.Operation{}, Can: s.Analytics.Configured()}
+	samples := v.user.May(auth.Support) && v.Header.Get("HX-Request") == "" // what follows an operation shows none
+	d := lettersData{Now: s.Now().UTC(), Source: source, Samples: samples, Groups: []history.Letters{}, Operations: []schemas.Operation{}, Can: s.Analytics.Configured()}
 	var (
 		groups                 []history.Letters
 		answer                 struct{ Operations []schemas.Operation }
@@ -77,16 +78,37 @@ func (s *Site) letters(v *visit, source string) lettersData {
 	s.notice(v, partAnalytics, operateErrs)
 	d.Groups = append(d.Groups, groups...)
 	d.Operations = append(d.Operations, answer.Operations[:min(len(answer.Operations), operationsShown)]...)
+	whole := s.noteSamples(v, d)
 	for i := range d.Groups {
 		switch {
 		case !d.Samples:
 			d.Groups[i].Sample = ""
-		case !v.user.May(roleWhole):
+		case !whole:
 			d.Groups[i].Sample = Redact(d.Groups[i].Sample)
 		}
 		d.Groups[i].Detail = Redact(d.Groups[i].Detail)
 	}
 	return d
+}
+
+// noteSamples says whether the samples may be shown with the addresses in them. Who sees
+// some is written down before.
+func (s *Site) noteSamples(v *visit, d lettersData) bool {
+	if !d.Samples || !v.user.May(roleWhole) {
+		return false
+	}
+	people := 0
+	for i := range d.Groups {
+		if d.Groups[i].Sample != Redact(d.Groups[i].Sample) {
+			people++
+		}
+	}
+	if people == 0 {
+		return true
+	}
+	err := s.Trail.Note(v.Context(), Entry{By: v.user, Action: "dead_letters.view", Object: d.Source, Note: count(people, "sample") + " with addresses"})
+	s.notice(v, partKafka, err)
+	return err == nil
 }
 
 // redrive has analytics make events of the dead letters of one kind.

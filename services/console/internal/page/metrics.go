@@ -39,7 +39,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, answer := range []string{answerShown, answerRefused, answerFailed} {
 		m.answers.WithLabelValues(answer)
 	}
-	for _, part := range []string{partClickHouse, partAlerting, partSuppression, partAnalytics, partIngress} {
+	for _, part := range []string{partClickHouse, partAlerting, partSuppression, partAnalytics, partIngress, partKafka} {
 		m.missing.WithLabelValues(partLabel(part))
 	}
 	return m
@@ -52,6 +52,7 @@ const (
 	partSuppression = "The suppression service"
 	partAnalytics   = "The analytics service"
 	partIngress     = "The ingress"
+	partKafka       = "Kafka"
 )
 
 // partLabel is the name of a part in a metric.

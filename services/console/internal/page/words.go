@@ -46,6 +46,7 @@ func parse() (map[string]*template.Template, error) {
 func functions() template.FuncMap {
 	return template.FuncMap{
 		"num":      thousands,
+		"count":    count,
 		"decimal":  decimal,
 		"share":    share,
 		"when":     when,
@@ -114,6 +115,20 @@ func thousands(v any) string {
 		text = text[:i] + "," + text[i:]
 	}
 	return sign + text
+}
+
+// count writes how many of a thing there are: 1 event, 2,000 events. The last word of
+// one is in the singular, and more is what to write where an s does not do.
+func count(v any, one string, more ...string) string {
+	n := thousands(v)
+	switch {
+	case n == "1":
+	case len(more) > 0:
+		one = more[0]
+	default:
+		one += "s"
+	}
+	return n + " " + one
 }
 
 // decimal writes a number with the digits that matter.

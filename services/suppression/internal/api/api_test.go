@@ -435,8 +435,8 @@ func TestChanges_AreNotedBeforeTheyAreMade(t *testing.T) {
 		{"PUT", "/v1/suppressions", `{"address":"ana@example.com","note":"asked"}`, "suppression.add", "asked"},
 		{"POST", "/v1/suppressions/remove", `{"address":"bob@example.com","note":"a new mailbox"}`, "suppression.lift", "a new mailbox"},
 		{"POST", "/v1/suppressions/bulk", `{"action":"add","addresses":["ana@example.com","cy@example.com"],"note":"x"}`, "suppression.add", "2 addresses: x"},
-		{"POST", "/v1/suppressions/bulk", `{"action":"lift","addresses":["bob@example.com"],"note":"x"}`, "suppression.lift", "1 addresses: x"},
-		{"POST", "/v1/suppressions/lift", `{"reason":"manual","added_from":"2000-01-01T00:00:00Z","added_to":"2100-01-01T00:00:00Z","note":"x"}`, "suppression.lift", "1 addresses: x"},
+		{"POST", "/v1/suppressions/bulk", `{"action":"lift","addresses":["bob@example.com"],"note":"x"}`, "suppression.lift", "1 address: x"},
+		{"POST", "/v1/suppressions/lift", `{"reason":"manual","added_from":"2000-01-01T00:00:00Z","added_to":"2100-01-01T00:00:00Z","note":"x"}`, "suppression.lift", "1 address: x"},
 		{"POST", "/v1/suppressions/import?note=old", "address\nana@example.com\n", "suppression.import", "old"},
 	} {
 		f := newFixture(t)

@@ -133,7 +133,7 @@ func (a *API) applyAll(w http.ResponseWriter, r *http.Request, b *Backend, c bul
 			edits = append(edits, edit)
 		}
 	}
-	if c.note.Note = fmt.Sprintf("%d addresses: %s", len(c.people), c.note.Note); !a.note(w, r, c.note) {
+	if c.note.Note = addresses(len(c.people)) + ": " + c.note.Note; !a.note(w, r, c.note) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), bulkTimeout)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/suppression/internal/ledger"
@@ -119,6 +120,9 @@ func (a *API) check(w http.ResponseWriter, r *http.Request, b *Backend) {
 	}
 	if fault := req.fault(); fault != "" {
 		httpserver.Problem(w, http.StatusBadRequest, "bad request", fault)
+		return
+	}
+	if !a.noteNamed(w, r, func() audit.Entry { return a.lookAt(auditCheck, req.Addresses...) }) {
 		return
 	}
 	if !a.await(w, r, b, req.MinToken) {

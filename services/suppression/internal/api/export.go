@@ -16,6 +16,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/suppression/internal/list"
@@ -136,6 +137,9 @@ func (a *API) export(w http.ResponseWriter, r *http.Request, b *Backend) {
 	}
 	if err != nil {
 		refuse(w, err.Error())
+		return
+	}
+	if !a.noteLook(w, r, audit.Entry{Action: auditExport, Object: filterOf(values)}) {
 		return
 	}
 	if values.Has("since_token") {
@@ -261,6 +265,9 @@ func (a *API) history(w http.ResponseWriter, r *http.Request, b *Backend) {
 	who, err := a.subjectOf(values.Get("address"))
 	if err != nil {
 		refuse(w, "address is "+err.Error())
+		return
+	}
+	if !a.noteLook(w, r, a.lookAt(auditHistory, values.Get("address"))) {
 		return
 	}
 	states, err := statesOf(b.Reader, []person{who})

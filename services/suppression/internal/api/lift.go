@@ -105,7 +105,7 @@ func (a *API) lift(w http.ResponseWriter, r *http.Request, b *Backend) {
 		return
 	}
 	if !req.DryRun && len(edits) > 0 {
-		if !a.note(w, r, audit.Entry{Action: auditLift, Object: string(req.Reason), Note: fmt.Sprintf("%d addresses: %s", len(edits), req.Note)}) {
+		if !a.note(w, r, audit.Entry{Action: auditLift, Object: string(req.Reason), Note: addresses(len(edits)) + ": " + req.Note}) {
 			return
 		}
 		if answer.Token, err = a.writeAll(ctx, b, edits); err != nil {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/suppression/internal/list"
@@ -51,10 +53,12 @@ type page struct {
 	selection
 	start cursor
 	limit int
+	// masked has addresses and notes show no more than who knows an address recognises.
+	masked bool
 }
 
 func (a *API) list(w http.ResponseWriter, r *http.Request, b *Backend) {
-	values, ok := httpserver.Query(w, r, append([]string{"cursor", "limit"}, selected...)...)
+	values, ok := httpserver.Query(w, r, append([]string{"cursor", "limit", "addresses"}, selected...)...)
 	if !ok {
 		return
 	}
@@ -79,6 +83,11 @@ func (a *API) list(w http.ResponseWriter, r *http.Request, b *Backend) {
 		unreadable(w)
 		return
 	}
+	if n := len(answer.Suppressions); n > 0 && !p.masked {
+		if !a.noteLook(w, r, audit.Entry{Action: auditList, Object: filterOf(values), Note: addresses(n)}) {
+			return
+		}
+	}
 	httpserver.JSON(w, http.StatusOK, answer)
 }
 
@@ -94,9 +103,21 @@ func (p page) take(answer *listAnswer, k store.Key, s schemas.Suppression, now t
 			answer.NextCursor = here.String()
 			return false
 		}
-		answer.Suppressions = append(answer.Suppressions, listed{Address: s.Address, Hash: k.String(), entryView: viewOf(e)})
+		answer.Suppressions = append(answer.Suppressions, p.show(k, s.Address, e))
 	}
 	return true
+}
+
+// show is what p shows of an entry.
+func (p page) show(k store.Key, addr string, e schemas.SuppressionEntry) listed {
+	out := listed{Address: addr, Hash: k.String(), entryView: viewOf(e)}
+	if p.masked && addr != "" {
+		out.Address = address.Mask(addr)
+	}
+	if p.masked {
+		out.Note = address.Redact(out.Note)
+	}
+	return out
 }
 
 func parsePage(values url.Values) (p page, err error) {
@@ -105,6 +126,9 @@ func parsePage(values url.Values) (p page, err error) {
 		if p.limit, err = strconv.Atoi(text); err != nil || p.limit < 1 || p.limit > limitMax {
 			return p, fmt.Errorf("limit is not in [1, %d]", limitMax)
 		}
+	}
+	if p.masked = values.Get("addresses") == "masked"; values.Has("addresses") && !p.masked {
+		return p, errors.New("addresses is not masked: leave it out to see whole ones")
 	}
 	if p.selection, err = parseSelection(values); err != nil {
 		return p, err

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 	"github.com/mailstream/mailstream/services/suppression/internal/store"
@@ -31,6 +32,9 @@ func (a *API) snapshot(w http.ResponseWriter, r *http.Request, b *Backend) {
 			refuse(w, "from is "+err.Error())
 			return
 		}
+	}
+	if !a.noteNamed(w, r, func() audit.Entry { return audit.Entry{Action: auditSnapshot} }) {
+		return
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
@@ -84,7 +85,7 @@ type listedPerson struct {
 // batch: while the sender does not read answers, it reads no lines.
 func (a *API) checkStream(w http.ResponseWriter, r *http.Request, b *Backend) {
 	s, ok := a.newStream(w, r, b)
-	if !ok {
+	if !ok || !a.noteNamed(w, r, func() audit.Entry { return audit.Entry{Action: auditCheck, Note: "a list of addresses"} }) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")

@@ -1,0 +1,32 @@
+package page
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+// TestSuppressions_ComeMaskedToWhoMayNotSeeThem has the service mask addresses, so that a
+// look at them is none.
+func TestSuppressions_ComeMaskedToWhoMayNotSeeThem(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for role, want := range map[string]string{"viewer": "addresses=masked&limit=50", "support": "addresses=masked&limit=50", "operator": "limit=50", "admin": "limit=50"} {
+		d.ask(httptest.NewRequest(http.MethodGet, "/", nil), role)
+		if d.listed != "limit=1&addresses=masked" {
+			t.Errorf("%s: the overview, which shows nobody, asked for %s", role, d.listed)
+		}
+		d.ask(httptest.NewRequest(http.MethodGet, "/suppressions", nil), role)
+		if d.listed != want {
+			t.Errorf("%s: asked for %s, want %s", role, d.listed, want)
+		}
+		if role == "viewer" {
+			continue
+		}
+		d.listed = ""
+		d.ask(form("/suppressions/check", "address", "ana@example.com"), role)
+		if d.listed != want {
+			t.Errorf("%s, after a check: asked for %s, want %s", role, d.listed, want)
+		}
+	}
+}
