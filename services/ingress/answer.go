@@ -3,9 +3,7 @@ package ingress
 import (
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
-	"unicode"
 
 	"github.com/mailstream/mailstream/services/ingress/internal/room"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
@@ -76,60 +74,10 @@ func (s *Service) refuse(x *exchange, no *refusal) {
 	httpserver.Problem(x.w, no.status, no.title, no.detail)
 }
 
-const (
-	// driftNamesMax bounds the names of unknown fields that are logged, each once.
-	driftNamesMax = 256
-	// driftNameBytesMax bounds one of them.
-	driftNameBytesMax = 64
-)
-
-// seenOnce remembers names, up to driftNamesMax.
-type seenOnce struct {
-	mu    sync.Mutex
-	names map[string]bool // guarded by mu
-}
-
 // notStored says that a request was refused because Kafka did not take it.
 func (s *Service) notStored(err error, x *exchange) {
 	s.throttled.Warn("events were not stored", telemetry.Source(x.source.name), telemetry.Fate(fate.Of(err).String()),
 		telemetry.Rows(len(x.batch.Items())), telemetry.Err(err))
-}
-
-// noteDrift counts what the provider's package does not know and logs each name
-// once: names are the provider's, so only harmless ones are shown.
-func (s *Service) noteDrift(x *exchange) {
-	for _, d := range x.batch.Drifts() {
-		x.source.metrics.drift[d.Kind].Inc()
-		if s.drifts.first(x.source.providerName + " " + string(d.Kind) + " " + d.Name) {
-			s.log.Info("provider drifted", telemetry.Provider(x.source.providerName),
-				telemetry.Reason(string(d.Kind)), telemetry.Name(harmless(d.Name)))
-		}
-	}
-}
-
-// first says whether name is new.
-func (q *seenOnce) first(name string) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(name) > 4*driftNameBytesMax || len(q.names) >= driftNamesMax || q.names[name] {
-		return false
-	}
-	q.names[name] = true
-	return true
-}
-
-// harmless returns a field's or event's name when it looks like one, so that no
-// address or text gets into the log by way of a key.
-func harmless(name string) string {
-	if name == "" || len(name) > driftNameBytesMax {
-		return "(unprintable)"
-	}
-	for _, r := range name {
-		if r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '_' && r != '-' {
-			return "(unprintable)"
-		}
-	}
-	return name
 }
 
 var _ http.Handler = (*Service)(nil)

@@ -319,7 +319,7 @@ func TestIngress_LogsHoldNoAddressPayloadOrSecret(t *testing.T) {
 	for i := range 500 {
 		serve(fmt.Sprintf(`{"event":"sent","MessageID":1,"field_%d":1}`, i), testPassword)
 	}
-	if n := logs.Len() - before; n > driftNamesMax+10 {
+	if n := logs.Len() - before; n > driftPathsMax+10 {
 		t.Errorf("500 requests of a sender wrote %d lines", n)
 	}
 }

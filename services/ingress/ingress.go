@@ -83,7 +83,7 @@ type Service struct {
 	producer        publisher
 	watch           *admin.Watch
 	server          *httpserver.Server
-	drifts          seenOnce
+	drifts          *drifts
 	deadLetterTopic string
 	recordBytesMax  int
 	retryAfter      string
@@ -109,7 +109,6 @@ func New(cfg Config, shared platform.Shared) (*Service, error) {
 		cfg: cfg, kafkaCfg: shared.Kafka, log: shared.Log, life: lifecycle.New(shared.Log),
 		sources:         make(map[string]*source, len(cfg.Sources)),
 		throttled:       telemetry.Throttled(shared.Log, telemetry.BySource, telemetry.ByReason),
-		drifts:          seenOnce{names: map[string]bool{}},
 		deadLetterTopic: schemas.DeadLetterTopic(shared.Kafka.TopicPrefix),
 		recordBytesMax:  int(shared.Kafka.Topics.RecordBytesMax),
 		retryAfter:      strconv.Itoa(int(cfg.RetryAfter.Seconds())),
@@ -127,6 +126,7 @@ func (s *Service) build(shared platform.Shared) error {
 	if s.metrics, err = newMetrics(shared.Registry); err != nil {
 		return fmt.Errorf("register ingress metrics: %w", err)
 	}
+	s.drifts = newDrifts(s.metrics)
 	s.room = room.New(s.cfg.room())
 	if s.occupancy, err = newOccupancy(shared.Registry, s.room); err != nil {
 		return err

@@ -49,6 +49,8 @@ type metrics struct {
 	rejected     *prometheus.CounterVec
 	refusals     *prometheus.CounterVec
 	drift        *prometheus.CounterVec
+	driftPaths   *prometheus.CounterVec
+	driftFirst   *prometheus.GaugeVec
 	lastEvent    *prometheus.GaugeVec
 	seconds      prometheus.Histogram
 }
@@ -74,6 +76,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			"Items whose request was refused after they were read; the provider resends them. Page when it grows.", "source"),
 		drift: counter("drift_total",
 			"Fields, events or times a provider package does not know. Worry when it starts to grow.", "provider", "kind"),
+		driftPaths: counter("drift_paths_total",
+			"Fields and events a provider package does not know, by their path in the provider's JSON; 64 paths a provider. Look here when drift_total grows.", "provider", "kind", "path"),
+		driftFirst: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "mailstream_ingress_drift_first_timestamp_seconds",
+			Help: "When this process first met the path, Unix time. Look here when drift_total grows.",
+		}, []string{"provider", "kind", "path"}),
 		lastEvent: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "mailstream_ingress_last_event_timestamp_seconds",
 			Help: "When an event of the type was last taken, Unix time; absent until then. Worry when a source that is never silent is.",
@@ -85,7 +93,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		}),
 	}
 	for _, c := range []prometheus.Collector{
-		m.requests, m.refusals, m.received, m.published, m.deadLettered, m.rejected, m.drift, m.lastEvent, m.seconds,
+		m.requests, m.refusals, m.received, m.published, m.deadLettered, m.rejected, m.drift, m.driftPaths, m.driftFirst, m.lastEvent, m.seconds,
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, err

@@ -261,6 +261,11 @@ func TestIngress_TheUnknownGoesToOtherAndKeepsItsBytes(t *testing.T) {
 			t.Errorf("drift of %s is %v, want %v", kind, got, want)
 		}
 	}
+	for _, path := range []string{"brand_new", "list_merge"} {
+		if got := h.metric("mailstream_ingress_drift_paths_total", "path", path); got != 1 {
+			t.Errorf("drift of %s is %v, want 1", path, got)
+		}
+	}
 }
 
 func TestIngress_AnEventTooLargeForItsTopicIsDeadLetteredWhole(t *testing.T) {

@@ -181,7 +181,7 @@ func (s *Service) normalise(x *exchange) *refusal {
 		}
 		s.normaliser.Complete(it, o)
 		if !normalise.Believed(it) {
-			x.source.metrics.drift[provider.BadTime].Inc()
+			s.countDrift(x, provider.BadTime, "time")
 		}
 	}
 	return nil

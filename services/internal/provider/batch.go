@@ -135,7 +135,7 @@ type Batch struct {
 // Drifted is one meeting with the unknown.
 type Drifted struct {
 	Kind Drift
-	Name string // the provider's word: a field or an event
+	Name string // the provider's word: an event, or the path of a field, such as data.reason
 }
 
 // driftMax bounds what one request can report; a metric needs no more to alarm.

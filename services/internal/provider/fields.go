@@ -31,7 +31,9 @@ func (n Names) Find(key string) FieldID {
 // Fields is an object taken apart: the values of a provider's fields. The last of
 // two equal keys counts.
 type Fields struct {
-	Out    *Batch
+	Out *Batch
+	// Path is where the object is in the request, such as "data.", or "" at its top.
+	Path   string
 	names  Names
 	values []jsontext.Value
 }
@@ -49,7 +51,7 @@ func (b *Batch) Fields(names Names) Fields {
 
 // Read takes the members of an object and notes those that are not documented.
 func (f *Fields) Read(m jsontext.Members, of func(key string) FieldID) {
-	f.ReadOr(m, of, func(key string, _ jsontext.Value) { f.Out.Drift(UnknownField, key) })
+	f.ReadOr(m, of, func(key string, _ jsontext.Value) { f.Out.Drift(UnknownField, f.Path+key) })
 }
 
 // ReadOr takes the members of an object and gives those that are not documented

@@ -80,18 +80,18 @@ func (e *entry) read(data jsontext.Value) {
 		case "message_id":
 			e.messageID = e.Out.Text(v, key)
 		case "morph", "meta": // of version 1 and of version 2
-			e.ReadOr(e.Out.Object(v, key), detailOf, func(key string, _ jsontext.Value) { e.unknown(key) })
+			e.ReadOr(e.Out.Object(v, key), detailOf, func(inner string, _ jsontext.Value) { e.unknown("data." + key + "." + inner) })
 		default:
-			e.unknown(key)
+			e.unknown("data." + key)
 		}
 	})
 }
 
-// unknown notes a field of an activity. Of other events only type and time are
+// unknown notes the path of a field of an activity. Of other events only type and time are
 // documented, so nothing else of theirs is known or unknown.
-func (e *entry) unknown(name string) {
+func (e *entry) unknown(path string) {
 	if strings.HasPrefix(e.kind, "activity.") {
-		e.Out.Drift(provider.UnknownField, name)
+		e.Out.Drift(provider.UnknownField, path)
 	}
 }
 

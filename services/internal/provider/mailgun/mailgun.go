@@ -74,6 +74,7 @@ type entry struct {
 
 func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 	e := entry{Fields: out.Fields(names)}
+	e.Path = "event-data."
 	e.Read(m, fieldOf)
 	common(&e, it)
 	if it.Fault == "" {

@@ -52,6 +52,7 @@ func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 	if e.Text(fieldEvent) == inbound {
 		e.ReadOr(e.Object(fieldMessage), messageFieldOf, ignore)
 	} else {
+		e.Path = names[fieldMessage] + "."
 		e.Read(e.Object(fieldMessage), messageFieldOf)
 	}
 	common(&e, it)

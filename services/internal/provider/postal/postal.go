@@ -84,6 +84,7 @@ type message struct {
 }
 
 func (e *entry) decode(it *provider.Item) {
+	e.Path = "payload."
 	e.Read(e.Out.Object(e.payload, "payload"), fieldOf)
 	ev := &it.Event
 	ev.ProviderEvent = e.Out.Text(e.event, "event")
@@ -135,7 +136,7 @@ func (e *entry) readMessage() {
 			e.message.subject = e.Out.Text(m.Value(), "message.subject")
 		case "spam_status":
 		default:
-			e.Out.Drift(provider.UnknownField, "message."+key)
+			e.Out.Drift(provider.UnknownField, "payload.message."+key)
 		}
 	}
 }

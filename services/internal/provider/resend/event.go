@@ -63,7 +63,7 @@ func (e *entry) verdict(f provider.FieldID, i int) verdict {
 		case "diagnosticCode":
 			v.diagnostic = e.diagnostic(m.Value(), i)
 		default:
-			e.Out.Drift(provider.UnknownField, names[f]+"."+key)
+			e.Out.Drift(provider.UnknownField, e.Path+names[f]+"."+key)
 		}
 	}
 	return v
@@ -156,7 +156,7 @@ func (e *entry) clicked(it *provider.Item) {
 				it.SetTime(t, stamp)
 			}
 		default:
-			e.Out.Drift(provider.UnknownField, names[fieldClick]+"."+key)
+			e.Out.Drift(provider.UnknownField, e.Path+names[fieldClick]+"."+key)
 		}
 	}
 	it.Distinguish(ev.URL) // two links at once, should the header be missing

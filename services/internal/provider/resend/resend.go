@@ -78,6 +78,7 @@ type entry struct {
 }
 
 func (e *entry) read(data jsontext.Value) {
+	e.Path = "data."
 	e.Read(e.Out.Object(data, "data"), fieldOf)
 }
 

@@ -216,19 +216,19 @@ func (r *record) preferences(f provider.FieldID) preferences {
 			p.none = all != nil && *all
 		case "topicSubscriptionStatus":
 			for e := r.list(m.Value(), key).Elements(); e.Next() && len(p.topics) <= eventsMax; {
-				if t := r.topic(e.Value()); t.state == optIn || t.state == optOut {
+				if t := r.topic(r.Path+names[f]+"."+key, e.Value()); t.state == optIn || t.state == optOut {
 					p.topics = append(p.topics, t)
 				}
 			}
 		case "topicDefaultSubscriptionStatus": // a default of the list, not the contact's choice
 		default:
-			r.Out.Drift(provider.UnknownField, key)
+			r.Out.Drift(provider.UnknownField, r.Path+names[f]+"."+key)
 		}
 	}
 	return p
 }
 
-func (r *record) topic(v jsontext.Value) topic {
+func (r *record) topic(path string, v jsontext.Value) topic {
 	var t topic
 	for m := r.Out.Object(v, "topicSubscriptionStatus"); m.Next(); {
 		switch key := m.Key(); key {
@@ -237,7 +237,7 @@ func (r *record) topic(v jsontext.Value) topic {
 		case "subscriptionStatus":
 			t.state = strings.ToLower(r.Out.Text(m.Value(), key))
 		default:
-			r.Out.Drift(provider.UnknownField, key)
+			r.Out.Drift(provider.UnknownField, path+"."+key)
 		}
 	}
 	return t

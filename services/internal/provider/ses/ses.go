@@ -139,7 +139,7 @@ func (r *record) read(m jsontext.Members) {
 		case "mail":
 			r.mail(r.Out.Object(m.Value(), key))
 		case "bounce", "complaint", "delivery", "send", "reject", "open", "click", "failure", "deliveryDelay", "subscription":
-			r.part(r.Out.Object(m.Value(), key))
+			r.part(key+".", r.Out.Object(m.Value(), key))
 		case "message": // of the test of feedback notifications
 		default:
 			r.Out.Drift(provider.UnknownField, key)
@@ -164,7 +164,7 @@ func (r *record) mail(m jsontext.Members) {
 			r.headers(r.Out.Object(m.Value(), key))
 		case "sourceArn", "sourceIp", "callerIdentity", "sendingAccountId", "headersTruncated", "headers":
 		default:
-			r.Out.Drift(provider.UnknownField, key)
+			r.Out.Drift(provider.UnknownField, "mail."+key)
 		}
 	}
 }
@@ -183,13 +183,14 @@ func (r *record) headers(m jsontext.Members) {
 	}
 }
 
-func (r *record) part(m jsontext.Members) {
+func (r *record) part(path string, m jsontext.Members) {
+	r.Path = path
 	r.ReadOr(m, fieldOf, func(key string, v jsontext.Value) {
 		switch key {
 		case "bouncedRecipients", "complainedRecipients", "delayedRecipients", "recipients":
 			r.Set(fieldRecipients, r.list(v, key))
 		default:
-			r.Out.Drift(provider.UnknownField, key)
+			r.Out.Drift(provider.UnknownField, r.Path+key)
 		}
 	})
 }
@@ -245,7 +246,7 @@ func (r *record) named(v jsontext.Value) recipient {
 			who.diagnostic = r.Out.Text(m.Value(), key)
 		case "action":
 		default:
-			r.Out.Drift(provider.UnknownField, key)
+			r.Out.Drift(provider.UnknownField, r.Path+names[fieldRecipients]+"."+key)
 		}
 	}
 	return who

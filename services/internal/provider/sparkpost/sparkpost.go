@@ -80,7 +80,7 @@ func decode(class string, v jsontext.Value, it *provider.Item, out *provider.Bat
 	e := entry{Fields: out.Fields(names)}
 	e.ReadOr(out.Members(v), fieldOf, func(key string, _ jsontext.Value) {
 		if class != inbound { // a mail has other fields
-			out.Drift(provider.UnknownField, key)
+			out.Drift(provider.UnknownField, "msys."+class+"."+key)
 		}
 	})
 	it.Event.ProviderEvent = e.Text(fieldType)
