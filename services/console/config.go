@@ -3,7 +3,6 @@ package console
 import (
 	"net"
 	"net/netip"
-	"net/url"
 
 	"github.com/mailstream/mailstream/services/console/internal/auth"
 	"github.com/mailstream/mailstream/services/console/internal/peer"
@@ -42,8 +41,9 @@ type Reader struct {
 
 // Ingress is where the numbers of the ingress are.
 type Ingress struct {
-	// MetricsURL is its /metrics: what was refused is in no event. Default
-	// "http://127.0.0.1:9080/metrics".
+	// MetricsURL is its /metrics: what was refused is in no event. Where several
+	// processes share the work, dns+http://name:9080/metrics sums up those of each
+	// address of the name. Default "http://127.0.0.1:9080/metrics".
 	MetricsURL string `yaml:"metrics_url"`
 }
 
@@ -68,9 +68,9 @@ func (c Config) Validate(p *config.Problems) {
 	c.Alerting.Validate(p.At("alerting"))
 	c.Analytics.Validate(p.At("analytics"))
 	p.Check(c.ClickHouse.Username != "" || !c.ClickHouse.Password.IsSet(), "clickhouse.username", "is empty although there is a password")
-	u, err := url.Parse(c.Ingress.MetricsURL)
-	p.Check(c.Ingress.MetricsURL == "" || err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "",
-		"ingress.metrics_url", "%q is not an http or https URL", c.Ingress.MetricsURL)
+	if err := peer.CheckMetricsURL(c.Ingress.MetricsURL); err != nil {
+		p.Check(false, "ingress.metrics_url", "%s", err.Error())
+	}
 }
 
 // loopback says whether only this host reaches a listen address.

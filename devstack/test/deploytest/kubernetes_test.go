@@ -28,8 +28,9 @@ type manifest struct {
 	Spec       struct {
 		Replicas int `yaml:"replicas"`
 		// A Deployment has matchLabels below selector, a Service the labels.
-		Selector map[string]any `yaml:"selector"`
-		Ports    []struct {
+		Selector  map[string]any `yaml:"selector"`
+		ClusterIP string         `yaml:"clusterIP"`
+		Ports     []struct {
 			Port       int    `yaml:"port"`
 			TargetPort string `yaml:"targetPort"`
 		} `yaml:"ports"`
@@ -333,4 +334,35 @@ func TestKubernetes_MountedSecretsAreInTheExampleAndUsed(t *testing.T) {
 			t.Errorf("nobody mounts secret %s", key)
 		}
 	}
+}
+
+// TestKubernetes_TheConsoleAsksEveryPodOfTheIngress follows the URL of its metrics to the
+// port of the pods: a service with an address of its own would answer for one of them.
+func TestKubernetes_TheConsoleAsksEveryPodOfTheIngress(t *testing.T) {
+	t.Parallel()
+	ingress := workloads(t)["ingress"]
+	for _, m := range resources(t) {
+		if m.Kind != "Service" || m.Metadata.Name != "mailstream-ingress-pods" {
+			continue
+		}
+		if m.Spec.ClusterIP != "None" || len(m.Spec.Ports) != 1 || m.Spec.Ports[0].TargetPort != "metrics" {
+			t.Errorf("the service is %+v", m.Spec)
+		}
+		matches(t, "the service", ingress.Spec.Template.Metadata.Labels, labelsOf(t, m.Spec.Selector))
+		want := "dns+http://" + m.Metadata.Name + ":" + yamlText(m.Spec.Ports[0].Port) + "/metrics"
+		for _, file := range []string{filepath.Join(manifests, "config.yaml"), filepath.Join(manifests, "../overlays/production/config.yaml"), filepath.Join(manifests, "../overlays/staging/config.yaml")} {
+			var configured struct {
+				Console struct {
+					Ingress struct {
+						URL string `yaml:"metrics_url"`
+					}
+				}
+			}
+			if err := yaml.Unmarshal([]byte(readFile(t, file)), &configured); err != nil || configured.Console.Ingress.URL != want {
+				t.Errorf("%s: %v, metrics_url is %q, want %q", file, err, configured.Console.Ingress.URL, want)
+			}
+		}
+		return
+	}
+	t.Error("there is no such service")
 }

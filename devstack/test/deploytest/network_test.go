@@ -20,6 +20,7 @@ type policy struct {
 		Ingress     []struct {
 			From []struct {
 				NamespaceSelector *selector `yaml:"namespaceSelector"`
+				PodSelector       *selector `yaml:"podSelector"` // of the same namespace
 			} `yaml:"from"`
 			Ports []struct {
 				Port     string `yaml:"port"`
@@ -62,6 +63,7 @@ const (
 	fromTheWorld   = "world"
 	fromTheCluster = "cluster"
 	fromMonitoring = "monitoring"
+	fromConsole    = "console"
 )
 
 // reachable returns the named ports that the policies open to each caller.
@@ -86,7 +88,9 @@ func reachable(t *testing.T, policies []policy, labels map[string]string) map[st
 					add(port.Port, fromTheWorld, fromTheCluster, fromMonitoring)
 				}
 				for _, from := range rule.From {
-					if len(from.NamespaceSelector.MatchLabels) == 0 {
+					if from.PodSelector != nil && from.NamespaceSelector == nil && from.PodSelector.MatchLabels["app.kubernetes.io/component"] == "console" {
+						add(port.Port, fromConsole)
+					} else if len(from.NamespaceSelector.MatchLabels) == 0 {
 						add(port.Port, fromTheCluster, fromMonitoring)
 					} else {
 						add(port.Port, fromMonitoring)
@@ -121,6 +125,7 @@ func TestKubernetes_ProvidersReachWebhooksAndPrometheusAloneMetrics(t *testing.T
 		want := map[string][]string{fromTheCluster: {"http"}, fromMonitoring: {"http", "metrics"}}
 		if name == "ingress" {
 			want[fromTheWorld] = []string{"http"}
+			want[fromConsole] = []string{"metrics"}
 		}
 		if diff := cmp.Diff(want, reachable(t, policies, all[name].Spec.Template.Metadata.Labels)); diff != "" {
 			t.Errorf("%s is reached (-want +got):\n%s", name, diff)

@@ -1,27 +1,53 @@
 package peer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+	"golang.org/x/sync/errgroup"
 )
 
 // Metrics reads the numbers that only the ingress knows: what it refused and what it
 // could not read is in no event.
 type Metrics struct {
 	url  string
+	each bool // each address of the URL's name is a process of its own
 	http *http.Client
+	// addresses returns those of a name.
+	addresses func(ctx context.Context, host string) ([]string, error)
 }
 
-// NewMetrics returns a reader of a /metrics; "" knows nothing.
+// eachPrefix before a URL says that each address of its name is to be asked.
+const eachPrefix = "dns+"
+
+// processesMax bounds the processes of an ingress that are asked for one page.
+const processesMax = 64
+
+// NewMetrics returns a reader of a /metrics, such as http://ingress:9080/metrics, or of
+// those of all addresses of a name, dns+http://ingress-pods:9080/metrics; "" knows nothing.
 func NewMetrics(url string) *Metrics {
-	return &Metrics{url, &http.Client{Timeout: callTimeout, CheckRedirect: noRedirect}}
+	plain, each := strings.CutPrefix(url, eachPrefix)
+	return &Metrics{plain, each, &http.Client{Timeout: callTimeout, CheckRedirect: noRedirect}, net.DefaultResolver.LookupHost}
+}
+
+// CheckMetricsURL says what is wrong with a URL of NewMetrics.
+func CheckMetricsURL(text string) error {
+	u, err := url.Parse(strings.TrimPrefix(text, eachPrefix))
+	if text != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return fmt.Errorf("%q is not an http or https URL, alone or behind %s", text, eachPrefix)
+	}
+	return nil
 }
 
 // Close ends idle connections.
@@ -36,7 +62,7 @@ type Refusal struct {
 
 // Balance is what became of the items of one source since the ingress started.
 type Balance struct {
-	Since        time.Time `json:"since,omitzero"` // the start of the ingress
+	Since        time.Time `json:"since,omitzero"` // the start of the ingress, of the oldest process
 	Received     uint64    `json:"received"`
 	Published    uint64    `json:"published"`
 	DeadLettered uint64    `json:"dead_lettered"`
@@ -50,33 +76,90 @@ func (b Balance) Open() int64 {
 	return int64(b.Received) - int64(b.Published) - int64(b.DeadLettered) - int64(b.Rejected)
 }
 
+// and adds up the balances of two processes.
+func (b Balance) and(c Balance) Balance {
+	if b.Since.IsZero() || !c.Since.IsZero() && c.Since.Before(b.Since) {
+		b.Since = c.Since
+	}
+	b.Received, b.Published, b.DeadLettered, b.Rejected = b.Received+c.Received, b.Published+c.Published, b.DeadLettered+c.DeadLettered, b.Rejected+c.Rejected
+	for _, r := range c.Refusals {
+		if i := slices.IndexFunc(b.Refusals, func(o Refusal) bool { return o.Status == r.Status && o.Cause == r.Cause }); i >= 0 {
+			b.Refusals[i].Count += r.Count
+		} else {
+			b.Refusals = append(b.Refusals, r)
+		}
+	}
+	for _, d := range c.Drift {
+		i := slices.IndexFunc(b.Drift, func(o Drift) bool { return o.Kind == d.Kind && o.Path == d.Path })
+		if i < 0 {
+			b.Drift = append(b.Drift, d)
+			continue
+		}
+		if b.Drift[i].Count += d.Count; d.First.Before(b.Drift[i].First) {
+			b.Drift[i].First = d.First
+		}
+	}
+	return b
+}
+
 // Drift is what a provider sent that is not known here.
 type Drift struct {
-	Kind  string `json:"kind"`
-	Count uint64 `json:"count"`
+	Kind string `json:"kind"`
+	// Path is where it is in the provider's JSON, or the provider's word for an event; ""
+	// for all that the ingress does not tell apart any more.
+	Path  string    `json:"path,omitempty"`
+	First time.Time `json:"first_seen,omitzero"` // by an ingress that still runs
+	Count uint64    `json:"count"`
 }
 
 // Balances returns the balance of each of the sources, given with its provider.
 func (m *Metrics) Balances(ctx context.Context, providers map[string]string) (map[string]Balance, error) {
-	families, err := m.read(ctx)
+	processes, err := m.readAll(ctx)
 	if err != nil {
 		return nil, err
 	}
 	all := make(map[string]Balance, len(providers))
 	for source, provider := range providers {
-		all[source] = balanceOf(families, source, provider)
+		var sum Balance
+		for _, families := range processes {
+			sum = sum.and(balanceOf(families, source, provider))
+		}
+		all[source] = sum
 	}
 	return all, nil
+}
+
+// readAll reads each process. One that does not answer makes the sum unknown.
+func (m *Metrics) readAll(ctx context.Context) ([]map[string]*dto.MetricFamily, error) {
+	if !m.each {
+		families, err := m.read(ctx, m.url)
+		return []map[string]*dto.MetricFamily{families}, err
+	}
+	at, err := url.Parse(m.url)
+	if err != nil {
+		return nil, fmt.Errorf("read metrics of the ingress: %w", err)
+	}
+	hosts, err := m.addresses(ctx, at.Hostname())
+	if err != nil || len(hosts) == 0 || len(hosts) > processesMax {
+		return nil, fmt.Errorf("read metrics of the ingress: %d addresses of %s, want 1 to %d: %w", len(hosts), at.Hostname(), processesMax, ErrAway)
+	}
+	all := make([]map[string]*dto.MetricFamily, len(hosts))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, host := range hosts {
+		one := *at
+		if one.Host = host; at.Port() != "" {
+			one.Host = net.JoinHostPort(host, at.Port())
+		}
+		group.Go(func() (err error) { all[i], err = m.read(ctx, one.String()); return err })
+	}
+	return all, group.Wait()
 }
 
 func balanceOf(families map[string]*dto.MetricFamily, source, provider string) Balance {
 	var b Balance
 	of := func(name, label, value string, each func(labels map[string]string, n uint64)) {
 		for _, metric := range families["mailstream_ingress_"+name].GetMetric() {
-			labels := map[string]string{}
-			for _, pair := range metric.GetLabel() {
-				labels[pair.GetName()] = pair.GetValue()
-			}
+			labels := labelsOf(metric)
 			if labels[label] == value && metric.GetCounter().GetValue() > 0 {
 				each(labels, uint64(metric.GetCounter().GetValue()))
 			}
@@ -92,21 +175,45 @@ func balanceOf(families map[string]*dto.MetricFamily, source, provider string) B
 	of("refusals_total", "source", source, func(l map[string]string, n uint64) {
 		b.Refusals = append(b.Refusals, Refusal{l["status"], l["cause"], n})
 	})
-	of("drift_total", "provider", provider, func(l map[string]string, n uint64) { b.Drift = append(b.Drift, Drift{l["kind"], n}) })
+	first := map[[2]string]time.Time{}
+	for _, metric := range families["mailstream_ingress_drift_first_timestamp_seconds"].GetMetric() {
+		if l := labelsOf(metric); l["provider"] == provider {
+			first[[2]string{l["kind"], l["path"]}] = time.UnixMilli(int64(1000 * metric.GetGauge().GetValue())).UTC()
+		}
+	}
+	byPath := map[string]uint64{}
+	of("drift_paths_total", "provider", provider, func(l map[string]string, n uint64) {
+		b.Drift = append(b.Drift, Drift{l["kind"], l["path"], first[[2]string{l["kind"], l["path"]}], n})
+		byPath[l["kind"]] += n
+	})
+	of("drift_total", "provider", provider, func(l map[string]string, n uint64) {
+		if n > byPath[l["kind"]] {
+			b.Drift = append(b.Drift, Drift{Kind: l["kind"], Count: n - byPath[l["kind"]]})
+		}
+	})
+	slices.SortFunc(b.Drift, func(x, y Drift) int { return cmp.Or(y.First.Compare(x.First), cmp.Compare(x.Path, y.Path)) })
 	for _, metric := range families["process_start_time_seconds"].GetMetric() {
 		b.Since = time.Unix(int64(metric.GetGauge().GetValue()), 0).UTC()
 	}
 	return b
 }
 
+func labelsOf(metric *dto.Metric) map[string]string {
+	labels := map[string]string{}
+	for _, pair := range metric.GetLabel() {
+		labels[pair.GetName()] = pair.GetValue()
+	}
+	return labels
+}
+
 // Configured says whether there is a /metrics to read.
 func (m *Metrics) Configured() bool { return m.url != "" }
 
-func (m *Metrics) read(ctx context.Context) (map[string]*dto.MetricFamily, error) {
-	if m.url == "" {
+func (m *Metrics) read(ctx context.Context, at string) (map[string]*dto.MetricFamily, error) {
+	if at == "" {
 		return nil, fmt.Errorf("read metrics of the ingress: %w", ErrAway)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, m.url, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil {
 		return nil, fmt.Errorf("read metrics of the ingress: %w", err)
 	}

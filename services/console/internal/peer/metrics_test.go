@@ -1,0 +1,92 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// ingress is one process of it, which has been up since the start and met a path at first.
+func ingress(t *testing.T, host string, port int, received, start, first int) int {
+	t.Helper()
+	l, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(port)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = io.WriteString(w, fmt.Sprintf(`# TYPE mailstream_ingress_items_received_total counter
+mailstream_ingress_items_received_total{source="shop"} %d
+mailstream_ingress_items_received_total{source="other"} 7
+# TYPE mailstream_ingress_refusals_total counter
+mailstream_ingress_refusals_total{source="shop",status="401",cause="password"} 2
+# TYPE mailstream_ingress_drift_total counter
+mailstream_ingress_drift_total{provider="mailjet",kind="unknown_field"} 5
+# TYPE mailstream_ingress_drift_paths_total counter
+mailstream_ingress_drift_paths_total{provider="mailjet",kind="unknown_field",path="data.new"} 3
+# TYPE mailstream_ingress_drift_first_timestamp_seconds gauge
+mailstream_ingress_drift_first_timestamp_seconds{provider="mailjet",kind="unknown_field",path="data.new"} %d
+# TYPE process_start_time_seconds gauge
+process_start_time_seconds %d
+`, received, first, start)) // the client may have gone
+	}))
+	_ = s.Listener.Close() // of another address
+	s.Listener = l
+	s.Start()
+	t.Cleanup(s.Close)
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// Each pod of the ingress has its own numbers: the balance of a source is their sum, and
+// where one is missing there is none.
+func TestMetrics_AreTheSumOfAllProcesses(t *testing.T) {
+	t.Parallel()
+	port := ingress(t, "127.0.0.1", 0, 10, 1000, 2000)
+	ingress(t, "127.0.0.2", port, 5, 900, 1500)
+	hosts := []string{"127.0.0.1", "127.0.0.2"}
+	m := NewMetrics(fmt.Sprintf("dns+http://ingress-pods:%d/metrics", port))
+	defer m.Close()
+	m.addresses = func(_ context.Context, host string) ([]string, error) {
+		if host != "ingress-pods" {
+			return nil, errors.New("no such host")
+		}
+		return hosts, nil
+	}
+	got, err := m.Balances(t.Context(), map[string]string{"shop": "mailjet"})
+	want := map[string]Balance{"shop": {
+		Since: time.Unix(900, 0).UTC(), Received: 15, Refusals: []Refusal{{"401", "password", 4}},
+		Drift: []Drift{{"unknown_field", "data.new", time.Unix(1500, 0).UTC(), 6}, {Kind: "unknown_field", Count: 4}},
+	}}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v, %s", err, diff)
+	}
+	for _, bad := range [][]string{{"127.0.0.1", "127.0.0.3"}, {}, make([]string, processesMax+1)} {
+		if hosts = bad; true {
+			if _, err := m.Balances(t.Context(), map[string]string{"shop": "mailjet"}); !errors.Is(err, ErrAway) {
+				t.Errorf("%d addresses, one without an answer: %v", len(bad), err)
+			}
+		}
+	}
+}
+
+func FuzzMetrics(f *testing.F) {
+	f.Add("mailstream_ingress_drift_paths_total{provider=\"p\",kind=\"k\",path=\"a\"} 1e300\n")
+	f.Add("# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds NaN\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }))
+		defer s.Close()
+		m := NewMetrics(s.URL)
+		defer m.Close()
+		if all, err := m.Balances(t.Context(), map[string]string{"s": "p"}); err == nil && len(all) != 1 {
+			t.Errorf("%+v", all)
+		}
+	})
+}
