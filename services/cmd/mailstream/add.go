@@ -37,7 +37,7 @@ mailbox_provider:google.`,
 			if s.asJSON {
 				return json.NewEncoder(c.stdout).Encode(answer)
 			}
-			_, err := fmt.Fprintf(c.stdout, "%d entries are new or changed\n", answer.Changed)
+			_, err := fmt.Fprintf(c.stdout, "%s new or changed\n", several(answer.Changed, "entry is", "entries are"))
 			return err
 		},
 	}

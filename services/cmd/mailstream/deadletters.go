@@ -242,16 +242,16 @@ func (c *command) operate(ctx context.Context, history *pipeline.History, asked 
 		return c.printResult(asked.Kind, result, r.json)
 	}
 	op, err := history.Desk.Perform(ctx, asked, func(op schemas.Operation) {
-		fmt.Fprintf(c.stderr, "%s: %d of %d dead letters, %d done, %d failed\n", op.ID, op.Letters, op.Found, op.Passed, op.Failed)
+		fmt.Fprintf(c.stderr, "%s: %d of %s, %d done, %d failed\n", op.ID, op.Letters, several(op.Found, "dead letter"), op.Passed, op.Failed)
 	})
 	if err != nil && op.ID != "" {
-		return fmt.Errorf("operation %s after %d dead letters: %w; give the same command to go on", op.ID, op.Passed, err)
+		return fmt.Errorf("operation %s after %s: %w; give the same command to go on", op.ID, several(op.Passed, "dead letter"), err)
 	}
 	if err != nil {
 		return err
 	}
 	if op.State != schemas.OperationDone {
-		return fmt.Errorf("operation %s after %d dead letters: %w", op.ID, op.Passed, &endError{op})
+		return fmt.Errorf("operation %s after %s: %w", op.ID, several(op.Passed, "dead letter"), &endError{op})
 	}
 	result := deadletters.Result{Operation: op.ID, Letters: op.Letters, Passed: op.Passed, Events: op.Events, Failed: op.Failed, Faults: map[reparse.Fault]int64{}}
 	for fault, n := range op.Faults {
@@ -281,7 +281,7 @@ func (c *command) printResult(kind string, r deadletters.Result, asJSON bool) er
 	if r.DryRun {
 		done = "would be " + done
 	}
-	fmt.Fprintf(c.stdout, "%s: of %d open dead letters %d %s (%d events), %d fail\n", r.Operation, r.Letters, r.Passed, done, r.Events, r.Failed)
+	fmt.Fprintf(c.stdout, "%s: of %s %d %s (%s), %d fail\n", r.Operation, several(r.Letters, "open dead letter"), r.Passed, done, several(r.Events, "event"), r.Failed)
 	for _, fault := range slices.Sorted(keysOf(r.Faults)) {
 		fmt.Fprintf(c.stdout, "  %d %s\n", r.Faults[fault], fault)
 	}

@@ -147,9 +147,9 @@ func (s liftedSum) print(out io.Writer, asJSON bool) error {
 		fmt.Fprintf(out, "%s: %s: %s%s: %s\n", one.Source, one.Address, one.Kind, where, did)
 	}
 	if s.DryRun {
-		_, err := fmt.Fprintf(out, "%d entries at the providers; nothing was changed\n", len(s.There))
+		_, err := fmt.Fprintf(out, "%s at the providers; nothing was changed\n", several(len(s.There), "entry", "entries"))
 		return err
 	}
-	_, err := fmt.Fprintf(out, "lifted %d entries here, %d were at the providers\n", s.Changed, len(s.There))
+	_, err := fmt.Fprintf(out, "lifted %s here, %s at the providers\n", several(s.Changed, "entry", "entries"), several(len(s.There), "was", "were"))
 	return err
 }

@@ -215,7 +215,7 @@ func (i *importCommand) send(ctx context.Context, next int) error {
 	i.sum.Changed += answer.Changed
 	i.numbers = i.numbers[:0]
 	i.part.Reset()
-	fmt.Fprintf(i.progress, "mailstream: %d lines read, %d accepted, %d refused\n", i.sum.Lines, i.sum.Accepted, i.sum.Refused)
+	fmt.Fprintf(i.progress, "mailstream: %s read, %d accepted, %d refused\n", several(i.sum.Lines, "line"), i.sum.Accepted, i.sum.Refused)
 	if next == 0 || i.file == "-" || i.dryRun {
 		return nil
 	}
@@ -238,10 +238,10 @@ func (i *importCommand) print(w io.Writer) error {
 		if i.dryRun {
 			would = " would be"
 		}
-		fmt.Fprintf(w, "%d lines: %d%s accepted, %d of them new, %d refused\n", i.sum.Lines, i.sum.Accepted, would, i.sum.Changed, i.sum.Refused)
+		fmt.Fprintf(w, "%s: %d%s accepted, %d of them new, %d refused\n", several(i.sum.Lines, "line"), i.sum.Accepted, would, i.sum.Changed, i.sum.Refused)
 	}
 	if i.sum.Refused > 0 {
-		return fmt.Errorf("%d of %d lines were refused", i.sum.Refused, i.sum.Lines)
+		return fmt.Errorf("%d of %s refused", i.sum.Refused, several(i.sum.Lines, "line was", "lines were"))
 	}
 	return nil
 }

@@ -92,7 +92,7 @@ func (p *pusher) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.progress, "mailstream: %d entries at %s\n", p.sum.Read, p.sum.Provider)
+	fmt.Fprintf(p.progress, "mailstream: %s at %s\n", several(p.sum.Read, "entry", "entries"), p.sum.Provider)
 	lines := &lineWriter{each: p.take}
 	if _, err := p.copy(ctx, "/v1/suppressions/export?"+url.Values{"format": {"ndjson"}}.Encode(), lines); err != nil {
 		return asUsage(err)
@@ -207,7 +207,7 @@ func (p *pusher) print(w io.Writer) error {
 		}
 	} else {
 		s := p.sum
-		fmt.Fprintf(w, "%s at %s: %d entries there, %d of ours\n  on both lists         %d\n  missing there         %d\n", s.Source, s.Provider, s.Read, s.Ours, s.Both, s.Missing)
+		fmt.Fprintf(w, "%s at %s: %s there, %d of ours\n  on both lists         %d\n  missing there         %d\n", s.Source, s.Provider, several(s.Read, "entry", "entries"), s.Ours, s.Both, s.Missing)
 		for _, why := range slices.Sorted(maps.Keys(s.LeftOut)) {
 			fmt.Fprintf(w, "  left out              %d: %s\n", s.LeftOut[why], why)
 		}
@@ -224,7 +224,7 @@ func (p *pusher) print(w io.Writer) error {
 		}
 	}
 	if p.sum.Refused > 0 {
-		return fmt.Errorf("%s refused %d of %d entries", p.sum.Provider, p.sum.Refused, p.sum.Added+p.sum.Refused)
+		return fmt.Errorf("%s refused %d of %s", p.sum.Provider, p.sum.Refused, several(p.sum.Added+p.sum.Refused, "entry", "entries"))
 	}
 	return nil
 }

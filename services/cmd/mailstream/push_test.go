@@ -194,7 +194,7 @@ func TestLift_AtTheProviderToo(t *testing.T) {
 		{writable, []string{"ana@gmail.com", "cy@example.com"}, "--consent", "2 of 2", 3},
 		{writable, []string{"*@example.com"}, "addresses alone", "2 of 2", 3},
 		{writable, []string{"ana@gmail.com", "--reason", "manual"}, "--reason does not go", "2 of 2", 3},
-		{writable, []string{"ana@gmail.com"}, "acme: ana@googlemail.com: bounce: lifted\nlifted 1 entries here, 1 were at the providers\n", "1 of 2", 2},
+		{writable, []string{"ana@gmail.com"}, "acme: ana@googlemail.com: bounce: lifted\nlifted 1 entry here, 1 was at the providers\n", "1 of 2", 2},
 		{writable, []string{"ana@gmail.com"}, "lifted 0 entries here, 0 were at the providers\n", "1 of 2", 2},
 		{writable, []string{"cy@example.com", "--consent"}, "complaint: lifted", "0 of 2", 1},
 	} {

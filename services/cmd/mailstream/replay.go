@@ -173,7 +173,7 @@ func (c *command) plan(ctx context.Context, r *replay.Replay, asJSON bool) error
 	if asJSON {
 		return json.NewEncoder(c.stdout).Encode(p)
 	}
-	fmt.Fprintf(c.stdout, "%d events: %d the same, %d changed, %d that cannot be made anew; classifier %s\n", p.Events, p.Same, p.Changed, p.Failed, p.Classifier)
+	fmt.Fprintf(c.stdout, "%s: %d the same, %d changed, %d that cannot be made anew; classifier %s\n", several(p.Events, "event"), p.Same, p.Changed, p.Failed, p.Classifier)
 	c.printUnstored(p.Unstored)
 	for _, one := range p.Ranges {
 		fmt.Fprintf(c.stdout, "from %s to %s: read from %s\n", stamp(one.From), stamp(one.To), one.Store)
@@ -198,7 +198,7 @@ func (c *command) plan(ctx context.Context, r *replay.Replay, asJSON bool) error
 // printUnstored says what a plan or a run has left out.
 func (c *command) printUnstored(records int64) {
 	if records > 0 {
-		fmt.Fprintf(c.stdout, "%d records of the topics are not stored by analytics yet, and left out: give the command once more when they are\n", records)
+		fmt.Fprintf(c.stdout, "%s not stored by analytics yet, and left out: give the command once more when all are\n", several(records, "record of the topics is", "records of the topics are"))
 	}
 }
 
@@ -207,7 +207,7 @@ func (c *command) printListed(d replay.Doubts) error {
 	if len(d.Listed) == 0 {
 		return nil
 	}
-	fmt.Fprintf(c.stdout, "%d entries of the suppression list rest on a bounce that was no fault of the address. They stay: look at them, and lift with POST /v1/suppressions/remove\n", int64(len(d.Listed))+d.MoreListed)
+	fmt.Fprintf(c.stdout, "%s on a bounce that was no fault of the address: still listed, so look, and lift with POST /v1/suppressions/remove\n", several(int64(len(d.Listed))+d.MoreListed, "entry of the suppression list rests", "entries of the suppression list rest"))
 	return c.table(func(w *tabwriter.Writer) {
 		for _, e := range d.Listed {
 			since := ""
@@ -247,10 +247,10 @@ func (c *command) publishReplay(ctx context.Context, r *replay.Replay, progress 
 	if f.json {
 		return json.NewEncoder(c.stdout).Encode(progress)
 	}
-	fmt.Fprintf(c.stdout, "%s: %d events, %d published, %d left as they are\n", progress.Operation, progress.Events, progress.Published, progress.Failed)
+	fmt.Fprintf(c.stdout, "%s: %s, %d published, %d left as before\n", progress.Operation, several(progress.Events, "event"), progress.Published, progress.Failed)
 	c.printUnstored(progress.Unstored)
 	if progress.Expired > 0 {
-		fmt.Fprintf(c.stdout, "%d messages are not counted anew in the view messages: some of their events have expired\n", progress.Expired)
+		fmt.Fprintf(c.stdout, "%s not counted anew in the view messages: some of the events have expired\n", several(progress.Expired, "message is", "messages are"))
 	}
 	return c.printListed(progress.Doubts)
 }

@@ -63,7 +63,7 @@ with --dry-run it only says so.`,
 				if answer.ID != "" {
 					fmt.Fprintf(w, "%s holds until %s\n", answer.ID, stamp(body.Until))
 				}
-				fmt.Fprintf(w, "it would have hit %d incidents of the last 7 days\n", answer.WouldHaveHit)
+				fmt.Fprintf(w, "it would have hit %s of the last 7 days\n", several(answer.WouldHaveHit, "incident"))
 			})
 		},
 	}

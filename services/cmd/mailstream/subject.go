@@ -100,7 +100,7 @@ func progress(f subject.Forgotten) string {
 	case f.ErasedAt != nil:
 		return "nothing is left in the tables of ClickHouse"
 	default:
-		return fmt.Sprintf("hidden from every view; %d rows are left on disk", f.Left)
+		return fmt.Sprintf("hidden from every view; %s left on disk", several(f.Left, "row is", "rows are"))
 	}
 }
 
@@ -112,15 +112,15 @@ func (c *command) printForgotten(f subject.Forgotten, asJSON bool) error {
 		return json.NewEncoder(c.stdout).Encode(f)
 	}
 	for _, table := range slices.Sorted(maps.Keys(f.Rows)) {
-		fmt.Fprintf(c.stdout, "%-16s %d rows\n", table, f.Rows[table])
+		fmt.Fprintf(c.stdout, "%-16s %s\n", table, several(f.Rows[table], "row"))
 	}
 	switch {
 	case f.DryRun:
-		fmt.Fprintf(c.stdout, "would forget %d people, %d of them were forgotten before\n", f.People-f.Before, f.Before)
+		fmt.Fprintf(c.stdout, "would forget %s, %s forgotten before\n", several(f.People-f.Before, "person", "people"), several(f.Before, "of them was", "of them were"))
 	case f.Request == "":
-		fmt.Fprintf(c.stdout, "%d people were forgotten before and have nothing new\n", f.People)
+		fmt.Fprintf(c.stdout, "%s forgotten before, with nothing new\n", several(f.People, "person was", "people were"))
 	default:
-		fmt.Fprintf(c.stdout, "forgot %d people, request %s\n", f.People-f.Before, f.Request)
+		fmt.Fprintf(c.stdout, "forgot %s, request %s\n", several(f.People-f.Before, "person", "people"), f.Request)
 	}
 	return nil
 }

@@ -136,7 +136,7 @@ func (l *liftCommand) these(cmd *cobra.Command, addresses []string, out io.Write
 	if l.asJSON {
 		return json.NewEncoder(out).Encode(answer)
 	}
-	_, err = fmt.Fprintf(out, "lifted %d entries\n", answer.Changed)
+	_, err = fmt.Fprintf(out, "lifted %s\n", several(answer.Changed, "entry", "entries"))
 	return err
 }
 
@@ -175,22 +175,22 @@ func (l *liftCommand) run(ctx context.Context, out, progress io.Writer) error {
 			NextCursor string `json:"next_cursor"`
 		}
 		if err := l.call(ctx, http.MethodPost, "/v1/suppressions/lift", request, &answer); err != nil {
-			return fmt.Errorf("lift after %d entries: %w", total.Lifted, err)
+			return fmt.Errorf("lift after %s: %w", several(total.Lifted, "entry", "entries"), err)
 		}
 		total.Matched += answer.Matched
 		total.Lifted += answer.Lifted
 		if answer.NextCursor == "" {
 			break
 		}
-		fmt.Fprintf(progress, "%d entries so far\n", total.Matched)
+		fmt.Fprintf(progress, "%s so far\n", several(total.Matched, "entry", "entries"))
 		request["cursor"] = answer.NextCursor
 	}
 	if l.asJSON {
 		return json.NewEncoder(out).Encode(total)
 	}
-	what := fmt.Sprintf("lifted %d entries", total.Lifted)
+	what := "lifted " + several(total.Lifted, "entry", "entries")
 	if l.dryRun {
-		what = fmt.Sprintf("would lift %d entries", total.Matched)
+		what = "would lift " + several(total.Matched, "entry", "entries")
 	}
 	_, err := fmt.Fprintln(out, what)
 	return err

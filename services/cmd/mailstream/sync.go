@@ -276,7 +276,7 @@ func (s *syncCommand) print(w io.Writer) error {
 	if s.asJSON {
 		return json.NewEncoder(w).Encode(s.sum)
 	}
-	fmt.Fprintf(w, "%s at %s: %d entries", s.sum.Source, s.sum.Provider, s.sum.Read)
+	fmt.Fprintf(w, "%s at %s: %s", s.sum.Source, s.sum.Provider, several(s.sum.Read, "entry", "entries"))
 	for _, kind := range slices.Sorted(maps.Keys(s.sum.Kinds)) {
 		fmt.Fprintf(w, ", %s %d", kind, s.sum.Kinds[kind])
 	}

@@ -191,3 +191,16 @@ func completion(root *cobra.Command) {
 		}
 	}
 }
+
+// several writes how many of a thing there are: 1 event, 2 events. More is what to write
+// of several where an s behind one does not do.
+func several[N int | int64 | uint64](n N, one string, more ...string) string {
+	switch {
+	case n == 1:
+	case len(more) > 0:
+		one = more[0]
+	default:
+		one += "s"
+	}
+	return fmt.Sprintf("%d %s", n, one)
+}

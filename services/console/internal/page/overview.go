@@ -326,10 +326,10 @@ func (d *overviewData) judge(blind bool) {
 		}
 	}
 	if d.Waiting != nil && *d.Waiting > waitingMax {
-		d.Look = append(d.Look, look{thousands(uint64(*d.Waiting)) + " records wait in Kafka to be stored: the numbers here are older than they look", "/"})
+		d.Look = append(d.Look, look{count(*d.Waiting, "record waits", "records wait") + " in Kafka to be stored: the numbers here are older than they look", "/"})
 	}
 	if d.DeadLetters > 0 {
-		d.Look = append(d.Look, look{thousands(d.DeadLetters) + " dead letters wait", "/dead-letters"})
+		d.Look = append(d.Look, look{count(d.DeadLetters, "dead letter waits", "dead letters wait"), "/dead-letters"})
 	}
 	d.Well = len(d.Look) == 0 && !blind
 }

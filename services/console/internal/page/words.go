@@ -47,6 +47,7 @@ func functions() template.FuncMap {
 	return template.FuncMap{
 		"num":      thousands,
 		"count":    count,
+		"one":      number,
 		"decimal":  decimal,
 		"share":    share,
 		"when":     when,
@@ -117,18 +118,19 @@ func thousands(v any) string {
 	return sign + text
 }
 
-// count writes how many of a thing there are: 1 event, 2,000 events. The last word of
-// one is in the singular, and more is what to write where an s does not do.
-func count(v any, one string, more ...string) string {
-	n := thousands(v)
+// count writes how many of a thing there are: 1 event, 2,000 events. More is what to
+// write of several where an s behind one does not do.
+func count(v any, one string, more ...string) string { return thousands(v) + " " + number(v, one, more...) }
+
+// number is the word of count alone.
+func number(v any, one string, more ...string) string {
 	switch {
-	case n == "1":
+	case thousands(v) == "1":
+		return one
 	case len(more) > 0:
-		one = more[0]
-	default:
-		one += "s"
+		return more[0]
 	}
-	return n + " " + one
+	return one + "s"
 }
 
 // decimal writes a number with the digits that matter.

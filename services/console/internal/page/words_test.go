@@ -71,8 +71,8 @@ func TestOverview_SaysWhatWaitsInKafka(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	many, none := int64(1_234_567), int64(0)
-	for want, waiting := range map[string]*int64{"<dd>1,234,567 <small>records not stored yet": &many, "<dd>0 <small>records not stored yet": &none, "<dt>Kafka lag</dt><dd>unknown": nil} {
+	many, none, one := int64(1_234_567), int64(0), int64(1)
+	for want, waiting := range map[string]*int64{"<dd>1,234,567 <small>records not stored yet": &many, "<dd>0 <small>records not stored yet": &none, "<dd>1 <small>record not stored yet": &one, "<dt>Kafka lag</dt><dd>unknown": nil} {
 		d := overviewData{Waiting: waiting}
 		d.judge(false)
 		var out bytes.Buffer
