@@ -42,13 +42,14 @@ func pageQueries() map[string]pageQuery {
 	}
 	return map[string]pageQuery{
 		"counts":              {month, 0},
-		"series":              {with(month, "step", "3600"), 0},
+		"series":              {with(month, "step", "3600", "before", "2026-09-07 00:00:00.000"), 0},
 		"breakdown":           {with(month, "by", "domain"), 0},
 		"sources":             {map[string]string{"since": "2026-10-31 00:00:00.000"}, 3},
 		"arrivals":            {day, 1},
 		"breakdown_events":    {with(day, "by", "campaign"), 1},
 		"minutes":             {hour, 1},
 		"replies":             {hour, 1},
+		"incident_events":     {hour, 1},
 		"changed":             {hour, 2},
 		"person_events":       {map[string]string{"hash": person}, 7},
 		"message_events":      {map[string]string{"message": message}, 7},

@@ -44,7 +44,7 @@ func TestRoles_ReachWhatIsTheirs(t *testing.T) {
 	b.fill("input[name=name]", "vera").fill("input[name=password]", "correct horse battery").press("form button", 200).wants("Incidents")
 	b.visit("/search", http.StatusForbidden).wants("Your role does not reach here", "support")
 	b.visit(person, http.StatusForbidden).lacks(ana)
-	b.visit(w.incident(t, domainShow), 200).lacks("/silence", "/ack")
+	b.visit(w.incident(t, domainShow), 200).wants("Latest refusals").lacks("/silence", "/ack", `href="/messages/`)
 	b.visit("/dead-letters", 200).lacks("letters.example")
 	b.visit("/suppressions", 200).lacks("added@", "/suppressions/add", gone)
 	b.press(".me button", 200).visit("/", 200).wants("Sign in")

@@ -145,14 +145,28 @@ func (f Filter) args() []any {
 	return []any{clickhouse.Arg("source", f.Source), clickhouse.Arg("mailbox_provider", f.MailboxProvider), clickhouse.Arg("domain", f.Domain)}
 }
 
-// Series returns outcomes in steps of whole hours.
-func (r *Reader) Series(ctx context.Context, s Span, step time.Duration, f Filter) ([]Outcome, error) {
+// Series returns outcomes in steps of whole hours, of a span and of the one of the same
+// length before it. An hour that both have a part of is of the later one.
+func (r *Reader) Series(ctx context.Context, s Span, step time.Duration, f Filter) (now, earlier []Outcome, err error) {
 	s = s.rounded()
-	return shared(ctx, r.answers, fmt.Sprint("series", s, step, f), func(ctx context.Context) (rows []Outcome, err error) {
-		args := append(f.args(), moment("from", s.From), moment("to", s.To), clickhouse.Arg("step", fmt.Sprint(int(step.Seconds()))))
+	type outcome struct {
+		Outcome
+		Earlier bool `ch:"earlier"`
+	}
+	rows, err := shared(ctx, r.answers, fmt.Sprint("series", s, step, f), func(ctx context.Context) (rows []outcome, err error) {
+		before := s.From.Add(s.From.Sub(s.To))
+		args := append(f.args(), moment("before", before), moment("from", s.From), moment("to", s.To), clickhouse.Arg("step", fmt.Sprint(int(step.Seconds()))))
 		err = r.ask(ctx, "series", &rows, args...)
 		return rows, err
 	})
+	for i := range rows {
+		if rows[i].Earlier {
+			earlier = append(earlier, rows[i].Outcome)
+		} else {
+			now = append(now, rows[i].Outcome)
+		}
+	}
+	return now, earlier, err
 }
 
 // Breakdown returns outcomes by the values of a dimension, the largest first, and
@@ -199,6 +213,27 @@ type Reply struct {
 // Replies returns the most frequent refusals.
 func (r *Reader) Replies(ctx context.Context, s Span, f Filter) (rows []Reply, err error) {
 	err = r.ask(ctx, "replies", &rows, append(f.args(), moment("from", s.From), moment("to", s.To))...)
+	return rows, err
+}
+
+// Refused is a message that was refused, without its person.
+type Refused struct {
+	At        time.Time `ch:"at" json:"time"`
+	Type      string    `ch:"event_type" json:"type"`
+	Source    string    `ch:"source" json:"source"`
+	MessageID string    `ch:"message_id" json:"message_id,omitempty"`
+	Domain    string    `ch:"recipient_domain" json:"recipient_domain,omitempty"`
+	Campaign  string    `ch:"campaign" json:"campaign,omitempty"`
+	Reason    string    `ch:"reason" json:"reason,omitempty"`
+	Reply     string    `ch:"reply" json:"reply,omitempty"`
+}
+
+// RefusedMax bounds the refusals of an incident.
+const RefusedMax = 50
+
+// LatestRefused returns the latest refusals, up to RefusedMax.
+func (r *Reader) LatestRefused(ctx context.Context, s Span, f Filter) (rows []Refused, err error) {
+	err = r.ask(ctx, "incident_events", &rows, append(f.args(), moment("from", s.From), moment("to", s.To), clickhouse.Arg("limit", fmt.Sprint(RefusedMax)))...)
 	return rows, err
 }
 

@@ -107,18 +107,16 @@ func (s *Site) deliverability(v *visit) (view, error) {
 	if err := d.read(v); err != nil {
 		return view{}, err
 	}
-	length := d.To.Sub(d.From)
-	now, before := history.Span{From: d.From, To: d.To}, history.Span{From: d.From.Add(-length), To: d.From}
+	now := history.Span{From: d.From, To: d.To}
 	var (
 		series, earlier, rows []history.Outcome
 		incidents             []history.Incident
-		errs                  [4]error
+		errs                  [3]error
 	)
 	parts := parallel{}
-	parts.add(func(ctx context.Context) { series, errs[0] = s.History.Series(ctx, now, d.step(), d.Filter) })
-	parts.add(func(ctx context.Context) { earlier, errs[1] = s.History.Series(ctx, before, d.step(), d.Filter) })
-	parts.add(func(ctx context.Context) { rows, d.Cut, errs[2] = s.History.Breakdown(ctx, d.By, now, d.Filter) })
-	parts.add(func(ctx context.Context) { incidents, _, errs[3] = s.History.Incidents(ctx, now) })
+	parts.add(func(ctx context.Context) { series, earlier, errs[0] = s.History.Series(ctx, now, d.step(), d.Filter) })
+	parts.add(func(ctx context.Context) { rows, d.Cut, errs[1] = s.History.Breakdown(ctx, d.By, now, d.Filter) })
+	parts.add(func(ctx context.Context) { incidents, _, errs[2] = s.History.Incidents(ctx, now) })
 	parts.run(v.Context())
 	s.notice(v, partClickHouse, cmp.Or(errs[:]...))
 	for _, o := range rows {

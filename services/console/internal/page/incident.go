@@ -99,7 +99,8 @@ type incidentData struct {
 	Plot     Plot                   `json:"plot"`
 	Replies  []history.Reply        `json:"replies,omitempty"`
 	Changed  []history.Carrier      `json:"changed,omitempty"`
-	Live     bool                   `json:"live"` // alerting still knows it
+	Events   []history.Refused      `json:"events,omitempty"` // the latest
+	Live     bool                   `json:"live"`             // alerting still knows it
 	Window   string                 `json:"window"`
 }
 
@@ -143,18 +144,26 @@ func (s *Site) incident(v *visit) (view, error) {
 	filter := history.Filter{Source: in.Labels["source"], MailboxProvider: in.Labels["mailbox_provider"], Domain: in.Labels["recipient_domain"]}
 	var (
 		minutes []history.Minute
-		errs    [3]error
+		errs    [4]error
 	)
 	parts := parallel{}
 	parts.add(func(ctx context.Context) { minutes, errs[0] = s.History.Minutes(ctx, around, filter) })
 	parts.add(func(ctx context.Context) { d.Replies, errs[1] = s.History.Replies(ctx, around, filter) })
 	parts.add(func(ctx context.Context) { d.Changed, errs[2] = s.History.Changed(ctx, around, filter) })
+	parts.add(func(ctx context.Context) { d.Events, errs[3] = s.History.LatestRefused(ctx, around, filter) })
 	parts.run(v.Context())
 	s.notice(v, partClickHouse, cmp.Or(errs[:]...))
 	d.Plot = rolling(minutes, window, in.Threshold)
 	d.Plot.Marks = []PlotMark{{in.Since, "the incident began", in.ID}}
 	for i := range d.Replies { // what was answered matters here, not to whom
 		d.Replies[i].Reply = Redact(d.Replies[i].Reply)
+	}
+	for i := range d.Events {
+		e := &d.Events[i]
+		e.Reply, e.Campaign = Redact(e.Reply), Redact(e.Campaign)
+		if e.MessageID != Redact(e.MessageID) && !v.user.May(roleWhole) { // and half an id leads nowhere
+			e.MessageID = ""
+		}
 	}
 	for i := range d.Reasons {
 		d.Reasons[i].Sample = Redact(d.Reasons[i].Sample)

@@ -120,7 +120,9 @@ func thousands(v any) string {
 
 // count writes how many of a thing there are: 1 event, 2,000 events. More is what to
 // write of several where an s behind one does not do.
-func count(v any, one string, more ...string) string { return thousands(v) + " " + number(v, one, more...) }
+func count(v any, one string, more ...string) string {
+	return thousands(v) + " " + number(v, one, more...)
+}
 
 // number is the word of count alone.
 func number(v any, one string, more ...string) string {

@@ -1,0 +1,11 @@
+-- Incident: the latest refusals, without a person. Reads the refused events of the days
+-- asked for.
+SELECT time AS at, type AS event_type, source, message_id, recipient_domain, campaign, toString(reason) AS reason, smtp_reply AS reply
+FROM events
+WHERE time >= {from:DateTime64(3, 'UTC')} AND time < {to:DateTime64(3, 'UTC')}
+    AND type IN ('bounced', 'blocked')
+    AND ({source:String} = '' OR source = {source:String})
+    AND ({mailbox_provider:String} = '' OR mailbox_provider = {mailbox_provider:String})
+    AND ({domain:String} = '' OR recipient_domain = {domain:String})
+ORDER BY at DESC, message_id
+LIMIT {limit:UInt32}
