@@ -14,10 +14,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// ingress is one process of it, which has been up since the start and met a path at first.
-func ingress(t *testing.T, host string, port int, received, start, first int) int {
+// process is one of the ingress, up since start, which met a path at first.
+type process struct {
+	host                         string
+	port, received, start, first int
+}
+
+// serve has p answer, and returns its port.
+func (p process) serve(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(port)))
+	l, err := net.Listen("tcp", net.JoinHostPort(p.host, fmt.Sprint(p.port)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +42,7 @@ mailstream_ingress_drift_paths_total{provider="mailjet",kind="unknown_field",pat
 mailstream_ingress_drift_first_timestamp_seconds{provider="mailjet",kind="unknown_field",path="data.new"} %d
 # TYPE process_start_time_seconds gauge
 process_start_time_seconds %d
-`, received, first, start)) // the client may have gone
+`, p.received, p.first, p.start)) // the client may have gone
 	}))
 	_ = s.Listener.Close() // of another address
 	s.Listener = l
@@ -49,8 +55,8 @@ process_start_time_seconds %d
 // where one is missing there is none.
 func TestMetrics_AreTheSumOfAllProcesses(t *testing.T) {
 	t.Parallel()
-	port := ingress(t, "127.0.0.1", 0, 10, 1000, 2000)
-	ingress(t, "127.0.0.2", port, 5, 900, 1500)
+	port := process{host: "127.0.0.1", received: 10, start: 1000, first: 2000}.serve(t)
+	process{"127.0.0.2", port, 5, 900, 1500}.serve(t)
 	hosts := []string{"127.0.0.1", "127.0.0.2"}
 	m := NewMetrics(fmt.Sprintf("dns+http://ingress-pods:%d/metrics", port))
 	defer m.Close()
