@@ -131,7 +131,9 @@ func (s *Site) overview(v *visit) (view, error) {
 	parts.add(func(ctx context.Context) { seen, seenErr = s.History.Sources(ctx, now.Add(-2*day), "") })
 	parts.add(func(ctx context.Context) { letters, _, lettersErr = s.History.DeadLetters(ctx, "") })
 	parts.add(func(ctx context.Context) { open, openErr = s.open(ctx) })
-	parts.add(func(ctx context.Context) { listErr = s.Suppression.Get(ctx, "/v1/suppressions?limit=1&addresses=masked", &lag) })
+	parts.add(func(ctx context.Context) {
+		listErr = s.Suppression.Get(ctx, "/v1/suppressions?limit=1&addresses=masked", &lag)
+	})
 	var balances map[string]peer.Balance
 	var balanceErr error
 	if s.Ingress.Configured() {
