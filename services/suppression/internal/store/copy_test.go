@@ -190,6 +190,36 @@ func TestCopy_AnswersAreFromItUntilTheyChange(t *testing.T) {
 	}
 }
 
+// TestCopy_ThatWasAwayLacksNothing takes the file away for one life of the store: what
+// changed in it is written down all the same.
+func TestCopy_ThatWasAwayLacksNothing(t *testing.T) {
+	t.Parallel()
+	c := newCopying(t, 1)
+	defer func() { closeStore(t, c.p) }()
+	c.write()
+	if err := c.p.Copy(t.Context(), func() bool { return true }); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, c.p)
+	path, away := c.copies()[0], filepath.Join(t.TempDir(), "copy")
+	if err := os.Rename(path, away); err != nil {
+		t.Fatal(err)
+	}
+	c.open()
+	for range 9 {
+		c.write()
+	}
+	closeStore(t, c.p)
+	if err := os.Rename(away, path); err != nil {
+		t.Fatal(err)
+	}
+	c.open()
+	if c.p.CopyLen() < 0 {
+		t.Error("the copy is not used")
+	}
+	c.check([]string{"write", "copy", "take away", "write", "bring back"})
+}
+
 func TestCopy_FillDoesWithoutIt(t *testing.T) {
 	t.Parallel()
 	c := newCopying(t, 1)
