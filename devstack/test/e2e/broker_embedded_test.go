@@ -17,6 +17,9 @@ func externalBroker(*testing.T) string { return "" }
 
 func stopBroker() {}
 
+// compact does nothing: the embedded broker compacts when it starts.
+func (r replicas) compact(*process) (given, left int64) { return r.counted() }
+
 // newOutage starts a broker of its own that can be taken away.
 func newOutage(t *testing.T) outage {
 	t.Helper()
