@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +24,9 @@ import (
 // apiFolder holds a document a service, named as the service.
 const apiFolder = "../../../docs/api"
 
+// described are the services with a document.
+var described = []pipeline.Name{pipeline.Ingress, pipeline.Analytics, pipeline.Suppression, pipeline.Alerting}
+
 // tried is a request that a document gives as an example.
 type tried struct {
 	Path, Query, Token, Basic string
@@ -35,6 +40,7 @@ type document struct {
 	root    map[string]any
 	schemas *jsonschema.Compiler
 	url     string
+	judge   *contract
 	words   *strings.Replacer // what cannot stand in a document, by its stand-in
 }
 
@@ -52,7 +58,7 @@ func readDocument(t *testing.T, service pipeline.Name) *document {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &document{service: service, url: "file:///docs/api/" + string(service) + ".yaml", schemas: jsonschema.NewCompiler()}
+	d := &document{service: service, judge: newContract(t, service), url: "file:///docs/api/" + string(service) + ".yaml", schemas: jsonschema.NewCompiler()}
 	resource, err := jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
 	if err != nil {
 		t.Fatal(err)
@@ -139,11 +145,12 @@ func (d *document) find(t *testing.T, pointer string) (map[string]any, string) {
 
 // TestOpenAPI_IsWhatTheServicesAnswer runs every example of the documents against
 // the services, wants statuses and bodies to be described, and every description
-// to be one that is answered.
+// to be one that is answered. Another validator has to be of the same mind about each
+// request and answer, and what it finds wrong in a request, the service refuses.
 func TestOpenAPI_IsWhatTheServicesAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for _, service := range []pipeline.Name{pipeline.Ingress, pipeline.Analytics, pipeline.Suppression, pipeline.Alerting} {
+	for _, service := range described {
 		d := readDocument(t, service)
 		if d.root["openapi"] != "3.1.0" {
 			t.Errorf("%s: openapi is %v", service, d.root["openapi"])
@@ -157,6 +164,7 @@ func TestOpenAPI_IsWhatTheServicesAnswer(t *testing.T) {
 			}
 			d.refusesOtherMethods(t, w, path, item.(map[string]any))
 		}
+		t.Logf("%s: %d requests that are not as described", service, d.judge.spoilt)
 	}
 }
 
@@ -174,9 +182,10 @@ func (d *document) tryOperation(t *testing.T, w *world, path, method string) {
 	}
 	answered := map[string]bool{}
 	for _, r := range requests {
-		status, body := d.send(t, w, strings.ToUpper(method), path, r)
+		media := d.media(t, at, op, r)
+		status, body := d.send(t, w, strings.ToUpper(method), path, media, r)
 		for until := time.Now().Add(servicetest.Patience); status == http.StatusConflict && r.Status == http.StatusAccepted && time.Now().Before(until); {
-			status, body = d.send(t, w, strings.ToUpper(method), path, r) // the operation of another example runs
+			status, body = d.send(t, w, strings.ToUpper(method), path, media, r) // the operation of another example runs
 		}
 		what := fmt.Sprintf("%s: %s %s %+v", d.service, method, path, r)
 		if status != r.Status {
@@ -184,6 +193,9 @@ func (d *document) tryOperation(t *testing.T, w *world, path, method string) {
 			continue
 		}
 		answered[fmt.Sprint(status)] = true
+		if status == http.StatusOK {
+			d.refusesWhatIsNotDescribed(t, w, strings.ToUpper(method), path, media, r)
+		}
 		response, where := d.find(t, fmt.Sprintf("%s/responses/%d", at, status))
 		contents, _ := response["content"].(map[string]any) // none of an answer without a body
 		for kind, content := range contents {
@@ -207,7 +219,31 @@ func (d *document) tryOperation(t *testing.T, w *world, path, method string) {
 	}
 }
 
-func (d *document) send(t *testing.T, w *world, method, path string, r tried) (int, string) {
+// media is what the body of an example is, of what the operation takes.
+func (d *document) media(t *testing.T, at string, op map[string]any, r tried) string {
+	t.Helper()
+	if op["requestBody"] == nil {
+		return ""
+	}
+	body, _ := d.find(t, at+"/requestBody")
+	contents, _ := body["content"].(map[string]any)
+	text, plain := r.Body.(string)
+	switch kinds := slices.Sorted(maps.Keys(contents)); {
+	case plain && strings.HasPrefix(text, "{") && contents[ndjson] != nil:
+		return ndjson
+	case kinds[0] == "*/*":
+		return "application/json"
+	default:
+		return kinds[len(kinds)-1] // CSV before JSON Lines, a form before one in parts
+	}
+}
+
+func (d *document) send(t *testing.T, w *world, method, path, media string, r tried) (int, string) {
+	t.Helper()
+	return d.judge.exchange(t, d.request(t, w, method, path, media, r))
+}
+
+func (d *document) request(t *testing.T, w *world, method, path, media string, r tried) sent {
 	t.Helper()
 	if r.Path != "" {
 		path = d.words.Replace(r.Path)
@@ -224,17 +260,39 @@ func (d *document) send(t *testing.T, w *world, method, path string, r tried) (i
 	default:
 		body = d.words.Replace(jsonOf(t, b))
 	}
-	return w.call(method, url, body, func(req *http.Request) {
-		user, password, basic := strings.Cut(r.Basic, ":")
-		switch {
-		case basic:
-			req.SetBasicAuth(user, password)
-		case r.Token != "":
-			req.Header.Set("Authorization", "Bearer "+r.Token)
-		default:
-			bearer(req)
+	request, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if media != "" {
+		request.Header.Set("Content-Type", media)
+	}
+	user, password, basic := strings.Cut(r.Basic, ":")
+	switch {
+	case basic:
+		request.SetBasicAuth(user, password)
+	case r.Token != "":
+		request.Header.Set("Authorization", "Bearer "+r.Token)
+	default:
+		bearer(request)
+	}
+	return sent{request, body}
+}
+
+// refusesWhatIsNotDescribed spoils an example that is answered in every place, and wants
+// the service to refuse what the document does.
+func (d *document) refusesWhatIsNotDescribed(t *testing.T, w *world, method, path, media string, r tried) {
+	t.Helper()
+	for _, spoiled := range spoilt(r) {
+		s := d.request(t, w, method, path, media, spoiled)
+		if d.judge.refusesRequest(s) == "" {
+			continue
 		}
-	})
+		status, body := d.judge.exchange(t, s)
+		if d.judge.spoilt++; status/100 != 4 {
+			t.Errorf("%s: %s %s %+v is not as described, and answered %d %s", d.service, method, path, spoiled, status, body)
+		}
+	}
 }
 
 // ahead returns a token that no replica has reached.
