@@ -479,34 +479,3 @@ func TestChange_AddsFindsAndLifts(t *testing.T) {
 		})
 	}
 }
-
-// TestAdd_KeepsToTheLargestCall adds more than a call takes.
-func TestAdd_KeepsToTheLargestCall(t *testing.T) {
-	t.Parallel()
-	for _, c := range changings() {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			a, there, _, opt := c.start(t)
-			var entries []providerapi.Listed
-			for i := range c.most + 1 {
-				some, _ := providerapi.Wanted(a, providerapi.Listed{Address: fmt.Sprintf("u%d@example.com", i), Kind: providerapi.Bounce})
-				entries = append(entries, some...)
-			}
-			calls := 0
-			err := providerapi.Add(t.Context(), a, opt, entries, func(_ int, refused []providerapi.Refused) {
-				if calls++; len(refused) > 0 {
-					t.Errorf("%d were refused, such as %+v", len(refused), refused[0])
-				}
-			})
-			left := 0
-			for entry := range there {
-				if !strings.HasPrefix(entry, "contact ") {
-					left++
-				}
-			}
-			if want := (len(entries) + c.most - 1) / c.most; err != nil || left != len(entries) || calls != want {
-				t.Errorf("%d of %d are there after %d calls, want %d: %v", left, len(entries), calls, want, err)
-			}
-		})
-	}
-}
