@@ -398,8 +398,10 @@ func (c changing) start(t *testing.T) (providerapi.Account, book, *[]time.Durati
 		_ = json.Unmarshal(text, &a.body)  // an array has none
 		_ = json.Unmarshal(text, &a.items) // an object has none
 		answer, status := any(nil), http.StatusBadRequest
-		if a.size() <= c.most {
+		if size := a.size(); size <= c.most {
 			answer, status = c.serve(b, a)
+		} else {
+			t.Errorf("%d addresses are in one call", size) // they would be halved
 		}
 		w.WriteHeader(status)
 		if answer != nil {
