@@ -34,6 +34,9 @@ type tried struct {
 	Status                    int
 }
 
+// target is where an example goes, and what its body is.
+type target struct{ method, path, media string }
+
 // document is an OpenAPI document as plain JSON.
 type document struct {
 	service pipeline.Name
@@ -182,10 +185,10 @@ func (d *document) tryOperation(t *testing.T, w *world, path, method string) {
 	}
 	answered := map[string]bool{}
 	for _, r := range requests {
-		media := d.media(t, at, op, r)
-		status, body := d.send(t, w, strings.ToUpper(method), path, media, r)
+		to := target{strings.ToUpper(method), path, d.media(t, at, op, r)}
+		status, body := d.send(t, w, to, r)
 		for until := time.Now().Add(servicetest.Patience); status == http.StatusConflict && r.Status == http.StatusAccepted && time.Now().Before(until); {
-			status, body = d.send(t, w, strings.ToUpper(method), path, media, r) // the operation of another example runs
+			status, body = d.send(t, w, to, r) // the operation of another example runs
 		}
 		what := fmt.Sprintf("%s: %s %s %+v", d.service, method, path, r)
 		if status != r.Status {
@@ -194,7 +197,7 @@ func (d *document) tryOperation(t *testing.T, w *world, path, method string) {
 		}
 		answered[fmt.Sprint(status)] = true
 		if status == http.StatusOK {
-			d.refusesWhatIsNotDescribed(t, w, strings.ToUpper(method), path, media, r)
+			d.refusesWhatIsNotDescribed(t, w, to, r)
 		}
 		response, where := d.find(t, fmt.Sprintf("%s/responses/%d", at, status))
 		contents, _ := response["content"].(map[string]any) // none of an answer without a body
@@ -238,13 +241,14 @@ func (d *document) media(t *testing.T, at string, op map[string]any, r tried) st
 	}
 }
 
-func (d *document) send(t *testing.T, w *world, method, path, media string, r tried) (int, string) {
+func (d *document) send(t *testing.T, w *world, to target, r tried) (int, string) {
 	t.Helper()
-	return d.judge.exchange(t, d.request(t, w, method, path, media, r))
+	return d.judge.exchange(t, d.request(t, w, to, r))
 }
 
-func (d *document) request(t *testing.T, w *world, method, path, media string, r tried) sent {
+func (d *document) request(t *testing.T, w *world, to target, r tried) sent {
 	t.Helper()
+	path := to.path
 	if r.Path != "" {
 		path = d.words.Replace(r.Path)
 	}
@@ -260,12 +264,12 @@ func (d *document) request(t *testing.T, w *world, method, path, media string, r
 	default:
 		body = d.words.Replace(jsonOf(t, b))
 	}
-	request, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
+	request, err := http.NewRequestWithContext(t.Context(), to.method, url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if media != "" {
-		request.Header.Set("Content-Type", media)
+	if to.media != "" {
+		request.Header.Set("Content-Type", to.media)
 	}
 	user, password, basic := strings.Cut(r.Basic, ":")
 	switch {
@@ -281,16 +285,16 @@ func (d *document) request(t *testing.T, w *world, method, path, media string, r
 
 // refusesWhatIsNotDescribed spoils an example that is answered in every place, and wants
 // the service to refuse what the document does.
-func (d *document) refusesWhatIsNotDescribed(t *testing.T, w *world, method, path, media string, r tried) {
+func (d *document) refusesWhatIsNotDescribed(t *testing.T, w *world, to target, r tried) {
 	t.Helper()
 	for _, spoiled := range spoilt(r) {
-		s := d.request(t, w, method, path, media, spoiled)
+		s := d.request(t, w, to, spoiled)
 		if d.judge.refusesRequest(s) == "" {
 			continue
 		}
 		status, body := d.judge.exchange(t, s)
 		if d.judge.spoilt++; status/100 != 4 {
-			t.Errorf("%s: %s %s %+v is not as described, and answered %d %s", d.service, method, path, spoiled, status, body)
+			t.Errorf("%s: %s %s %+v is not as described, and answered %d %s", d.service, to.method, to.path, spoiled, status, body)
 		}
 	}
 }
