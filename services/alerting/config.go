@@ -230,6 +230,18 @@ func (c Config) ValidateBeside(k kafka.Config, p *config.Problems) {
 		config.FormatDuration(kept), config.FormatDuration(longest), config.FormatDuration(longest+ratesSlack))
 }
 
+// ValidateThinned reports to p, a collector of the whole file, rules that cannot be judged
+// where analytics.keep leaves events out: what stays of these has neither tags nor
+// metadata, of which match.stream is one.
+func (c Config) ValidateThinned(p *config.Problems) {
+	for i, r := range c.Rules {
+		r = r.WithDefaults()
+		for field, reads := range map[string]bool{"by": slices.Contains(r.By, metric.Tag), "match.stream": len(r.Match.Stream) > 0} {
+			p.Check(!r.On() || !reads, fmt.Sprintf("alerting.rules[%d].%s", i, field), "%q reads tags or metadata, which analytics.keep leaves out of events that are not kept", r.Name)
+		}
+	}
+}
+
 // longestWindow returns how far back the rules that are judged from the stream look.
 func (c Config) longestWindow() time.Duration {
 	longest := metric.StreamWindowMin

@@ -115,6 +115,7 @@ func (s *Service) build() error {
 		inserter: s.client,
 		parker:   s.producer,
 		erased:   s.erasures,
+		keep:     s.cfg.Keep,
 		metrics:  s.met,
 		log:      s.often,
 	})

@@ -48,6 +48,9 @@ type Config struct {
 	EraseInterval time.Duration `yaml:"erase_interval"`
 	// Retention is how long rows are kept. It takes effect with `mailstream migrate`.
 	Retention Retention `yaml:"retention"`
+	// Keep says of which events all is kept, by source and type, up to 100 rules: the
+	// first one that fits counts. Default none: all of all events. See docs/sql.md.
+	Keep store.Keep `yaml:"keep"`
 	// Engagement is how the view `engagement` weighs what people do. It takes effect
 	// with `mailstream migrate`.
 	Engagement Engagement `yaml:"engagement"`
@@ -111,6 +114,7 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(c.EraseInterval >= eraseIntervalMin && c.EraseInterval <= eraseIntervalMax,
 		"erase_interval", "%s is not in [%s, %s]", c.EraseInterval, eraseIntervalMin, eraseIntervalMax)
 	c.Retention.Validate(p.At("retention"))
+	c.Keep.Validate(p)
 	c.Engagement.Validate(p.At("engagement"))
 }
 

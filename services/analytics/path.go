@@ -35,6 +35,7 @@ type pathOptions struct {
 	inserter store.Inserter
 	parker   parker
 	erased   erasures
+	keep     store.Keep
 	metrics  *metrics
 	log      *zap.Logger // throttled: batches repeat
 }
@@ -48,7 +49,7 @@ type path struct {
 func newPath(opt pathOptions) *path {
 	p := &path{pathOptions: opt}
 	for range opt.decoders {
-		p.blocks = append(p.blocks, store.NewBlock(opt.prefix, opt.erased))
+		p.blocks = append(p.blocks, store.NewBlock(opt.prefix, opt.erased, opt.keep))
 	}
 	return p
 }

@@ -25,8 +25,12 @@ func (c Config) across(p *config.Problems, names []Name) {
 			c.Ingress.ValidateBeside(c.Kafka, p)
 		case Analytics:
 			c.Analytics.ValidateBeside(c.ClickHouse, p)
+			c.checkKeptSources(p)
 		case Alerting:
 			c.Alerting.ValidateBeside(c.Kafka, p)
+			if c.Analytics.Keep.Thins() {
+				c.Alerting.ValidateThinned(p)
+			}
 		}
 		at := c.listeners(name).Addresses()
 		for _, field := range slices.Sorted(maps.Keys(at)) {
@@ -38,6 +42,18 @@ func (c Config) across(p *config.Problems, names []Name) {
 		}
 	}
 	c.checkSecrets(p, names)
+}
+
+// checkKeptSources reports rules of analytics.keep of sources that are none, where the
+// file has the sources.
+func (c Config) checkKeptSources(p *config.Problems) {
+	names := make([]string, len(c.Ingress.Sources))
+	for i, s := range c.Ingress.Sources {
+		names[i] = s.Name
+	}
+	if len(names) > 0 {
+		c.Analytics.Keep.ValidateSources(names, p)
+	}
 }
 
 // listeners points at the listeners of a service, at none of what has none.

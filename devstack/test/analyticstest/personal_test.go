@@ -25,6 +25,7 @@ var impersonal = map[string]string{
 	"campaign_state.message":             "a hash over a message id that is gone",
 	"campaign_state.outcome":             "a type of event",
 	"campaign_state.sending_ip":          "ours",
+	"campaign_state.weights":             "types of events",
 	"dead_letter_states.id":              "of the dead letter, which is gone",
 	"dead_letter_states.note":            "an address in it is refused",
 	"dead_letter_states.operation":       "of the dead letter, which is gone",

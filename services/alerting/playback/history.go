@@ -127,7 +127,6 @@ type event struct {
 	ReceivedAt      time.Time `ch:"received_at"`
 	Source          string    `ch:"source"`
 	MessageID       string    `ch:"message_id"`
-	RecipientHash   string    `ch:"recipient_hash"`
 	RecipientDomain string    `ch:"recipient_domain"`
 	MailboxProvider string    `ch:"mailbox_provider"`
 }
@@ -182,7 +181,7 @@ func (e *event) observation() window.Observation {
 	}
 	pane := window.PaneOf(e.At)
 	return window.Observation{
-		ID: e.ID, MessageID: e.MessageID, Recipient: e.RecipientHash, Pane: pane, Kind: kind, Source: e.Source,
+		ID: e.ID, MessageID: e.MessageID, Pane: pane, Kind: kind, Source: e.Source,
 		Milli:  uint16(min(max(e.At.UnixMilli()-pane.Start()*1000, 0), window.PaneLength.Milliseconds()-1)),
 		Domain: e.RecipientDomain, Provider: e.MailboxProvider, Reason: schemas.OtherReason,
 	}

@@ -22,7 +22,7 @@ SELECT
 FROM
 (
     SELECT
-        sipHash64(source, if(message_id = '', toString(id), message_id), if(recipient_hash = '', recipient, recipient_hash)) AS message,
+        if(message_key != 0, message_key, sipHash64(source, if(message_id = '', toString(id), message_id), if(recipient_hash = '', recipient, recipient_hash))) AS message,
         toString(any(source)) AS source_of,
         toString(max(recipient_domain)) AS domain_of,
         toString(max(mailbox_provider)) AS provider_of,

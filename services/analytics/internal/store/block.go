@@ -50,10 +50,10 @@ type Erased interface {
 }
 
 // NewBlock returns an empty block for the topics with the prefix. What it takes in
-// of people who are erased has nothing left of them.
-func NewBlock(prefix string, erased Erased) *Block {
+// of people who are erased has nothing left of them, and of events only what keep says.
+func NewBlock(prefix string, erased Erased, keep Keep) *Block {
 	letters := newDeadLetters(erased)
-	b := &Block{events: newEvents(erased), byTopic: map[string]table{
+	b := &Block{events: newEvents(erased, keep), byTopic: map[string]table{
 		schemas.SuppressionsTopic(prefix): newSuppressions(erased),
 		schemas.AlertsTopic(prefix):       newAlerts(),
 		schemas.DeadLetterTopic(prefix):   letters,

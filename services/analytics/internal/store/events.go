@@ -17,6 +17,7 @@ var insertEventsSQL string
 type events struct {
 	row    event
 	erased Erased
+	keep   Keep
 
 	id                                                    proto.ColUUID
 	time, receivedAt                                      *moments
@@ -36,13 +37,14 @@ type events struct {
 	permanent, machine                                    *flags
 	smtpCode                                              proto.ColUInt16
 	kafkaPartition                                        proto.ColUInt16
-	kafkaOffset                                           proto.ColUInt64
+	kafkaOffset, messageKey                               proto.ColUInt64
+	weight                                                proto.ColFloat64
 	cols                                                  []clickhouse.Column
 }
 
-func newEvents(erased Erased) *events {
+func newEvents(erased Erased, keep Keep) *events {
 	e := &events{
-		erased: erased,
+		erased: erased, keep: keep,
 		time:   new(moments), receivedAt: new(moments),
 		typ: newWords(), provider: newWords(), source: newWords(), providerEvent: newWords(),
 		recipientDomain: newWords(), mailboxProvider: newWords(), campaign: newWords(),
@@ -74,6 +76,7 @@ func newEvents(erased Erased) *events {
 		{Name: "feedback_source", Data: e.feedbackSource}, {Name: "list_id", Data: e.listID}, {Name: "sending_ip", Data: e.sendingIP}, {Name: "ip_pool", Data: e.ipPool},
 		{Name: "raw", Data: e.raw}, {Name: "origin", Data: e.origin},
 		{Name: "kafka_topic", Data: e.kafkaTopic}, {Name: "kafka_partition", Data: &e.kafkaPartition}, {Name: "kafka_offset", Data: &e.kafkaOffset},
+		{Name: "weight", Data: &e.weight}, {Name: "message_key", Data: &e.messageKey},
 	}
 	return e
 }
@@ -89,10 +92,15 @@ func (e *events) append(rec *kgo.Record) error {
 	if err := e.row.read(rec.Value); err != nil {
 		return err
 	}
+	weight, messageKey := e.keep.weight(&e.row), uint64(0)
 	if e.erased.Covers(e.row.RecipientHash, e.row.time, e.row.receivedAt) {
 		e.row.blank()
+	} else if weight == 0 {
+		messageKey = e.row.thin()
 	}
 	e.add(&e.row)
+	e.weight = append(e.weight, weight)
+	e.messageKey = append(e.messageKey, messageKey)
 	e.origin.Append([]byte(deadletter.OriginOf(rec)))
 	e.kafkaTopic.Append([]byte(rec.Topic))
 	e.kafkaPartition = append(e.kafkaPartition, uint16(rec.Partition))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,12 +32,18 @@ func stored(tb testing.TB, table string, recs ...*kgo.Record) []clickhousetest.R
 // storedBut is stored while people are erased.
 func storedBut(tb testing.TB, erased Erased, table string, recs ...*kgo.Record) []clickhousetest.Row {
 	tb.Helper()
+	return storedUnder(tb, nil, erased, table, recs...)
+}
+
+// storedUnder is storedBut under the rules of what is kept.
+func storedUnder(tb testing.TB, keep Keep, erased Erased, table string, recs ...*kgo.Record) []clickhousetest.Row {
+	tb.Helper()
 	srv := clickhousetest.Start(tb)
 	client, err := clickhouse.Open(srv.Config(), zap.NewNop(), prometheus.NewRegistry())
 	if err != nil {
 		tb.Fatal(err)
 	}
-	b := NewBlock(schemas.DefaultTopicPrefix, erased)
+	b := NewBlock(schemas.DefaultTopicPrefix, erased, keep)
 	for _, rec := range recs {
 		if err := b.Append(rec); err != nil {
 			tb.Fatal(err)
@@ -90,6 +97,7 @@ func TestBlock_EventKeepsEveryFieldExactly(t *testing.T) {
 		"raw":         `{ "MessageID" : 92233720368547758089, "esc":"\u00e9\/" }`,
 		"origin":      "live",
 		"kafka_topic": "email.bounced", "kafka_partition": uint16(3), "kafka_offset": uint64(1 << 40),
+		"weight": 1., "message_key": uint64(0),
 	}
 	if diff := cmp.Diff([]clickhousetest.Row{want}, stored(t, "event_log", eventRecord(fullEvent))); diff != "" {
 		t.Errorf("row (-want +got):\n%s", diff)
@@ -130,7 +138,7 @@ func TestBlock_HasAColumnForEveryFieldOfAnEvent(t *testing.T) {
 		}
 	}
 	for column := range row {
-		if !fields[column] && column != "origin" && !strings.HasPrefix(column, "kafka_") { // origin is a header
+		if !fields[column] && !slices.Contains([]string{"origin", "weight", "message_key"}, column) && !strings.HasPrefix(column, "kafka_") { // a header, and what of it is kept
 			t.Errorf("column %q is no field", column)
 		}
 	}
@@ -165,7 +173,7 @@ func TestBlock_FaultyEventIsNamedAndLeavesNothing(t *testing.T) {
 		{"raw that is no value", minimal(`,"raw":{]`), NotJSON},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := NewBlock(schemas.DefaultTopicPrefix, nobody{})
+			b := NewBlock(schemas.DefaultTopicPrefix, nobody{}, nil)
 			err := b.Append(eventRecord(tt.value))
 			fault, ok := errors.AsType[*Fault](err)
 			if !ok || fault.Reason != tt.reason {
@@ -207,7 +215,7 @@ func TestBlock_FaultSaysWhereAndNothingOfTheRecord(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			b := NewBlock(schemas.DefaultTopicPrefix, nobody{})
+			b := NewBlock(schemas.DefaultTopicPrefix, nobody{}, nil)
 			if err := b.Append(eventRecord(tt.value)); err == nil || err.Error() != tt.want {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
 			}
@@ -228,7 +236,7 @@ func TestBlock_OriginIsOneOfTheFour(t *testing.T) {
 
 func TestBlock_ResetLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
-	b := NewBlock(schemas.DefaultTopicPrefix, nobody{})
+	b := NewBlock(schemas.DefaultTopicPrefix, nobody{}, nil)
 	srv := clickhousetest.Start(t)
 	client, err := clickhouse.Open(srv.Config(), zap.NewNop(), prometheus.NewRegistry())
 	if err != nil {
@@ -350,7 +358,7 @@ func TestBlock_Audits(t *testing.T) {
 	for reason, rec := range map[Reason]schemas.Audit{
 		MissingField: {ID: "a", Action: "x"}, OutOfRange: {ID: "a", Time: time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC), Action: "x"},
 	} {
-		fault, ok := errors.AsType[*Fault](NewBlock("email.", nil).Append(record(t, "email.audit", "a", rec)))
+		fault, ok := errors.AsType[*Fault](NewBlock("email.", nil, nil).Append(record(t, "email.audit", "a", rec)))
 		if !ok || fault.Reason != reason {
 			t.Errorf("%+v: %v, want %s", rec, fault, reason)
 		}
@@ -392,7 +400,7 @@ func FuzzEvent(f *testing.F) {
 	f.Add([]byte(minimal(`,"tags":[],"metadata":{},"raw":"x"`)))
 	f.Add([]byte(minimal(`,"tags":["a"],"tags":["b","c"],"Recipient":"x","time":"2026-11-20T1:00:00Z"`)))
 	f.Fuzz(func(t *testing.T, value []byte) {
-		b := newEvents(nobody{})
+		b := newEvents(nobody{}, nil)
 		err := b.append(&kgo.Record{Value: value})
 		if err != nil {
 			if b.id.Rows() != 0 || b.raw.Rows() != 0 {
@@ -441,7 +449,7 @@ func BenchmarkBlock_Append(b *testing.B) {
 	}
 	e.Raw = []byte(`{"event":"bounce","time":1767225600,"MessageID":19421777835146490,"Message_GUID":"6b1f0c52-3a0e-4c5e-9d1a-0f8a3a7c1d01","email":"ana@example.com","pad":"` + strings.Repeat("x", 200) + `"}`)
 	rec := eventRecord(string(schemas.AppendJSON(nil, &e)))
-	block := NewBlock(schemas.DefaultTopicPrefix, nobody{})
+	block := NewBlock(schemas.DefaultTopicPrefix, nobody{}, nil)
 	b.SetBytes(int64(len(rec.Value)))
 	b.ReportAllocs()
 	n := 0

@@ -6,7 +6,7 @@ INSERT INTO campaign_state
     campaign, message, source, provider, mailbox_provider, sending_ip, first_event, last_event, processed,
     deferred, delivered, bounced, blocked, failed, first_open, first_open_by_person, first_click,
     first_click_by_person, complained, unsubscribed, outcome, received_at,
-    open_acts, click_acts
+    open_acts, click_acts, weights
 )
 SELECT
     campaign, sipHash128(message_id, source, recipient_hash) AS message, source, provider, mailbox_provider, sending_ip,
@@ -27,7 +27,8 @@ SELECT
     if(type IN ('delivered', 'bounced', 'blocked', 'failed'), (time, toString(type)), (toDateTime64(0, 3, 'UTC'), '')) AS outcome,
     toDateTime(received_at, 'UTC') AS received_at,
     if(type = 'opened', [(time, sipHash64(id), judged, toUInt8(ifNull(machine, false)))], []) AS open_acts,
-    if(type = 'clicked', [(time, sipHash64(id), judged, toUInt8(ifNull(machine, false)))], []) AS click_acts
+    if(type = 'clicked', [(time, sipHash64(id), judged, toUInt8(ifNull(machine, false)))], []) AS click_acts,
+    if(weight IN (0, 1), map(), map(toString(type), weight)) AS weights
 FROM event_log FINAL
 WHERE time >= fromUnixTimestamp64Milli({from:Int64}) AND time <= fromUnixTimestamp64Milli({to:Int64})
   AND message_id IN {messages:Array(String)}

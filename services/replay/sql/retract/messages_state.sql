@@ -6,7 +6,7 @@ INSERT INTO messages_state
     message_id, source, recipient_hash, provider, recipient, recipient_domain, mailbox_provider, campaign,
     first_event, last_event, processed, deferred, delivered, bounced, blocked, failed, first_open,
     first_open_by_person, first_click, first_click_by_person, complained, unsubscribed, received_at,
-    sending_ip, subject, tags, metadata, opens, machine_opens, clicks, machine_clicks, outcome, open_acts, click_acts
+    sending_ip, subject, tags, metadata, opens, machine_opens, clicks, machine_clicks, outcome, open_acts, click_acts, weights
 )
 SELECT
     message_id, source, recipient_hash,
@@ -36,7 +36,8 @@ SELECT
     if(type = 'clicked' AND ifNull(machine, false), [id], []) AS machine_clicks,
     if(type IN ('delivered', 'bounced', 'blocked', 'failed'), (time, toString(type)), (toDateTime64(0, 3, 'UTC'), '')) AS outcome,
     if(type = 'opened', [(time, id, judged, toUInt8(ifNull(machine, false)))], []) AS open_acts,
-    if(type = 'clicked', [(time, id, judged, toUInt8(ifNull(machine, false)))], []) AS click_acts
+    if(type = 'clicked', [(time, id, judged, toUInt8(ifNull(machine, false)))], []) AS click_acts,
+    if(weight IN (0, 1), map(), map(toString(type), weight)) AS weights
 FROM event_log FINAL
 WHERE time >= fromUnixTimestamp64Milli({from:Int64}) AND time <= fromUnixTimestamp64Milli({to:Int64})
   AND message_id IN {messages:Array(String)}

@@ -8,7 +8,7 @@ WITH
     toUInt64(toUnixTimestamp64Milli(time)) * 256 + rank * 64 + (bounce_type = 'hard') * 32
         + multiIf(cause = 'recipient', 1, cause = 'sender', 2, cause = 'content', 3, cause = 'provider', 4, cause = 'network', 5, cause = '', 0, 6) * 4
         + multiIf(type = 'deferred', 1, type = 'complained', 2, type = 'unsubscribed', 3, 0) AS mark,
-    sipHash64(source, if(message_id = '', toString(id), message_id), if(recipient_hash = '', recipient, recipient_hash)) AS message
+    if(message_key != 0, message_key, sipHash64(source, if(message_id = '', toString(id), message_id), if(recipient_hash = '', recipient, recipient_hash))) AS message
 SELECT
     tuple.1 AS split,
     tuple.2 AS source_label,

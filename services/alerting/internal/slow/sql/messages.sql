@@ -9,7 +9,7 @@ WITH
     multiIf(refused, 3, type = 'bounced', 2, type = 'delivered', 1, 0) AS rank,
     toUInt64(toUnixTimestamp64Milli(time)) * 64 + rank * 16 + (bounce_type = 'hard') * 8
         + multiIf(cause = 'recipient', 1, cause = 'sender', 2, cause = 'content', 3, cause = 'provider', 4, cause = 'network', 5, cause = '', 0, 6) AS mark,
-    sipHash64(source, if(message_id = '', toString(id), message_id), if(recipient_hash = '', recipient, recipient_hash)) AS message
+    if(message_key != 0, message_key, sipHash64(source, if(message_id = '', toString(id), message_id), if(recipient_hash = '', recipient, recipient_hash))) AS message
 SELECT
     message,
     any(source) AS source_of,

@@ -3,7 +3,7 @@
 -- was refused and delivered later is among them.
 WITH
     arrayMap(name -> unhex(name), {names:Array(String)}) AS watched,
-    sipHash64(source, if(message_id = '', toString(id), message_id), if(recipient_hash = '', recipient, recipient_hash)) AS message
+    if(message_key != 0, message_key, sipHash64(source, if(message_id = '', toString(id), message_id), if(recipient_hash = '', recipient, recipient_hash))) AS message
 SELECT
     concat(toString(tuple.1), '\0', tuple.2, '\0', tuple.3) AS name,
     type,
@@ -12,11 +12,11 @@ SELECT
     reason,
     cause,
     uniqExact(message) AS messages,
-    argMax(smtp_reply, time) AS answer,
-    argMax(recipient, time) AS addressee
+    argMax(smtp_reply, (smtp_reply != '', time)) AS answer,
+    argMax(recipient, (smtp_reply != '', time)) AS addressee
 FROM
 (
-    SELECT {{columns}}, id, type, time, source, message_id, recipient, recipient_hash, bounce_type, cause, reason, provider, smtp_reply
+    SELECT {{columns}}, id, type, time, source, message_id, message_key, recipient, recipient_hash, bounce_type, cause, reason, provider, smtp_reply
     FROM event_log
     WHERE time > fromUnixTimestamp64Milli({from:Int64}) AND time <= fromUnixTimestamp64Milli({to:Int64})
         AND type IN ('bounced', 'blocked', 'deferred')

@@ -7,5 +7,6 @@ INSERT INTO event_log
     campaign, tags, metadata, subject, from_domain, sending_domain, template, bounce_type, reason, cause, confidence, classifier,
     permanent, smtp_code, enhanced_code, smtp_reply, blocklist, blocklist_subject, blocklist_url,
     url, ip, user_agent, country, machine,
-    feedback_source, list_id, sending_ip, ip_pool, raw, origin, kafka_topic, kafka_partition, kafka_offset
+    feedback_source, list_id, sending_ip, ip_pool, raw, origin, kafka_topic, kafka_partition, kafka_offset,
+    weight, message_key
 )

@@ -14,7 +14,7 @@ INSERT INTO event_log
     message_id, recipient, recipient_domain, recipient_hash, mailbox_provider,
     campaign, tags, metadata, subject, from_domain, sending_domain, template, bounce_type, reason, cause, confidence, classifier,
     permanent, smtp_code, enhanced_code, smtp_reply, blocklist, blocklist_subject, blocklist_url,
-    url, ip, user_agent, country, feedback_source, list_id, sending_ip, ip_pool, raw, origin, kafka_topic, kafka_partition, kafka_offset,
+    url, ip, user_agent, country, feedback_source, list_id, sending_ip, ip_pool, raw, origin, kafka_topic, kafka_partition, kafka_offset, weight,
     machine, machine_before, machine_reason, judged
 )
 WITH
@@ -84,7 +84,7 @@ SELECT
     message_id, recipient, recipient_domain, recipient_hash, mailbox_provider,
     campaign, tags, metadata, subject, from_domain, sending_domain, template, bounce_type, reason, cause, confidence, classifier,
     permanent, smtp_code, enhanced_code, smtp_reply, blocklist, blocklist_subject, blocklist_url,
-    url, ip, user_agent, country, feedback_source, list_id, sending_ip, ip_pool, raw, origin, kafka_topic, kafka_partition, kafka_offset,
+    url, ip, user_agent, country, feedback_source, list_id, sending_ip, ip_pool, raw, origin, kafka_topic, kafka_partition, kafka_offset, weight,
     if(verdict = '', said, true), said, verdict, {at:UInt64}
 FROM event_log FINAL INNER JOIN judgements USING (id)
 WHERE type IN ('opened', 'clicked') AND time >= hour_start AND time < hour_end
