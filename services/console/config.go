@@ -29,8 +29,8 @@ type Config struct {
 	Ingress Ingress `yaml:"ingress"`
 }
 
-// Reader is a user of ClickHouse that may only read, such as the analyst of
-// deploy/clickhouse.
+// Reader is a user of ClickHouse that may only read, such as the user console
+// of deploy/clickhouse.
 type Reader struct {
 	// Username is who the console is to the server. Default "": that of the section
 	// clickhouse, which each query then keeps from writing.

@@ -160,7 +160,7 @@ func Load(in Input) (cfg Config, unused []string, err error) {
 		More: func() []string { return cfg.more(in.Services) },
 		Across: func(p *config.Problems) {
 			cfg.across(p, in.Services)
-			cfg.checkAnalyst(p, in)
+			cfg.checkReaders(p, in)
 		},
 	})
 	return cfg, unused, err

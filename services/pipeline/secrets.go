@@ -58,18 +58,20 @@ func (c Config) checkSNS(p *config.Problems, known published) {
 	}
 }
 
-// analystVariable holds the password of ClickHouse's read-only user. It is the
-// server's, which cannot judge it; compose.production.yaml shows it to migrate.
-const analystVariable = "CLICKHOUSE_ANALYST_PASSWORD"
+// readerVariables hold the passwords of ClickHouse's read-only users. They are the
+// server's, which cannot judge them; compose.production.yaml shows them to migrate.
+func readerVariables() []string {
+	return []string{"CLICKHOUSE_ANALYST_PASSWORD", "CLICKHOUSE_CONSOLE_PASSWORD"}
+}
 
-// checkAnalyst refuses a published password of the analysts.
-func (c Config) checkAnalyst(p *config.Problems, in Input) {
+// checkReaders refuses a published password of those who read.
+func (c Config) checkReaders(p *config.Problems, in Input) {
 	if c.Mode == Development || !slices.Contains(in.Services, Migrate) {
 		return
 	}
 	for _, kv := range in.Environ {
 		name, value, _ := strings.Cut(kv, "=")
-		p.Check(name != analystVariable || !placeholder.MatchString(value), analystVariable, "is published with Mailstream, so everybody knows it")
+		p.Check(!slices.Contains(readerVariables(), name) || !placeholder.MatchString(value), name, "is published with Mailstream, so everybody knows it")
 	}
 }
 

@@ -142,7 +142,7 @@ const published = "dev-only-change-me"
 // secretNames are the variables that production wants set by a person.
 func secretNames() []string {
 	return []string{
-		"ALERTING_TOKEN", "ANALYTICS_TOKEN", "CLICKHOUSE_ANALYST_PASSWORD", "CLICKHOUSE_PASSWORD", "CONSOLE_USERS", "MAILJET_HOOK_PASSWORD",
+		"ALERTING_TOKEN", "ANALYTICS_TOKEN", "CLICKHOUSE_ANALYST_PASSWORD", "CLICKHOUSE_CONSOLE_PASSWORD", "CLICKHOUSE_PASSWORD", "CONSOLE_USERS", "MAILJET_HOOK_PASSWORD",
 		"MAILSTREAM_PEPPER", "SLACK_WEBHOOK_URL", "SUPPRESSION_TOKEN",
 	}
 }
@@ -205,7 +205,7 @@ func TestCompose_ProductionChangesModeSecretsAndSlackAlone(t *testing.T) {
 		before := base.Environment.ToMapping()
 		for variable, value := range s.Environment.ToMapping() {
 			_, there := before[variable]
-			if strings.Contains(value, published) || !there && variable != "CLICKHOUSE_ANALYST_PASSWORD" {
+			if strings.Contains(value, published) || !there && variable != "CLICKHOUSE_ANALYST_PASSWORD" && variable != "CLICKHOUSE_CONSOLE_PASSWORD" {
 				t.Errorf("%s: %s=%s", name, variable, value)
 			}
 			if variable == "MAILSTREAM_MODE" && (before[variable] != "development" || value != "production") {
