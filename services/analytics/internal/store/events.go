@@ -45,7 +45,7 @@ type events struct {
 func newEvents(erased Erased, keep Keep) *events {
 	e := &events{
 		erased: erased, keep: keep,
-		time:   new(moments), receivedAt: new(moments),
+		time: new(moments), receivedAt: new(moments),
 		typ: newWords(), provider: newWords(), source: newWords(), providerEvent: newWords(),
 		recipientDomain: newWords(), mailboxProvider: newWords(), campaign: newWords(),
 		bounceType: newWords(), reason: newWords(), cause: newWords(), classifier: newWords(), enhancedCode: newWords(),
