@@ -189,6 +189,8 @@ func load(e Entry, n float64) string {
 			name = ""
 		}
 		environ = append(environ, fmt.Sprintf("MAILSTREAM_ALERTING_%s=[{%s%s: %s}]", strings.ToUpper(list), name, field, value))
+	case strings.HasPrefix(e.Path, "analytics.keep[]."):
+		environ = append(environ, fmt.Sprintf("MAILSTREAM_ANALYTICS_KEEP=[{rows: sampled, %s: %s}]", field, written(e, n)))
 	case strings.HasPrefix(e.Path, "ingress.sources[].auth."):
 		environ = append(environ, fmt.Sprintf("MAILSTREAM_INGRESS_SOURCES=[{name: a, provider: mailgun, auth: {signing_keys: [0123456789abcdef], %s: %s}}]", field, written(e, n)))
 	default: // the last of two that are alike counts

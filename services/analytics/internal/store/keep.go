@@ -29,9 +29,11 @@ type KeepRule struct {
 	// Types are the types of events that are meant. Default none: all types.
 	Types []schemas.Type `yaml:"types"`
 	// Rows is what is kept: all, sampled or aggregated. Of an event that is not kept,
-	// a row stays that is counted and leads to no person: rates stay exact. Default all.
+	// a row stays that is counted and leads to no person: rates stay exact. Default
+	// none: all.
 	Rows Rows `yaml:"rows"`
-	// Rate is the share of people whose events are kept, of sampled alone. Range [0.0001, 1].
+	// Rate is the share of people whose events are kept, of sampled alone, which
+	// wants one. Default 0. Range [0.0001, 1] or 0.
 	Rate float64 `yaml:"rate"`
 }
 
