@@ -58,7 +58,7 @@ func TestGrafana_ComposeProvidesItsDashboards(t *testing.T) {
 		host := s.JSONData.Host
 		if s.Type == "prometheus" {
 			host = strings.TrimSuffix(strings.TrimPrefix(s.URL, "http://"), ":9090")
-		} else if s.JSONData.Username != "analyst" {
+		} else if s.JSONData.Username != "console" {
 			t.Errorf("Grafana reads ClickHouse as %s, who may write", s.JSONData.Username)
 		}
 		if _, ok := f.Services[host]; !ok {
