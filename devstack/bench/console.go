@@ -79,26 +79,11 @@ func (o ConsoleOptions) withDefaults() ConsoleOptions {
 // program must be able to be the engine's child.
 func Console(ctx context.Context, opt ConsoleOptions) (report ConsoleReport, err error) {
 	opt = opt.withDefaults()
-	dir, err := os.MkdirTemp("", "mailstream-console-")
+	d, stop, err := newDesk(ctx, opt)
 	if err != nil {
 		return report, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	s, err := stack.New(stack.Options{DataDir: dir, FreePorts: true, Log: zap.NewNop(), Progress: opt.Progress})
-	if err != nil {
-		return report, err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	defer func() { cancel(); err = errors.Join(err, <-done) }()
-	select {
-	case <-s.Ready():
-	case err := <-done:
-		done <- nil
-		return report, err
-	}
-	d := desk{prober: &prober{stack: s, next: probeFirstID}, opt: opt}
+	defer func() { err = errors.Join(err, stop()) }()
 	if report.Events, err = d.fill(ctx); err != nil {
 		return report, err
 	}
@@ -110,6 +95,29 @@ type desk struct {
 	*prober
 	opt   ConsoleOptions
 	pages []string
+}
+
+// newDesk starts a stack in a folder of its own. The caller ends both by stop.
+func newDesk(ctx context.Context, opt ConsoleOptions) (d *desk, stop func() error, err error) {
+	dir, err := os.MkdirTemp("", "mailstream-desk-")
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := stack.New(stack.Options{DataDir: dir, FreePorts: true, Log: zap.NewNop(), Progress: opt.Progress})
+	if err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	stop = func() error { cancel(); return errors.Join(<-done, os.RemoveAll(dir)) }
+	select {
+	case <-s.Ready():
+		return &desk{prober: &prober{stack: s, next: probeFirstID}, opt: opt}, stop, nil
+	case err := <-done:
+		cancel()
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
 }
 
 // statement runs one of the files on the engine.
@@ -154,15 +162,7 @@ func (d *desk) fill(ctx context.Context) (int, error) {
 
 // measure opens pages and watches inserts while events arrive.
 func (d *desk) measure(ctx context.Context, r *ConsoleReport) error {
-	load, stopLoad := context.WithCancel(ctx)
-	defer stopLoad()
-	var summary simulate.Summary
-	ended := make(chan error, 1)
-	go func() {
-		var err error
-		summary, err = simulate.Run(load, d.traffic(LatencyOptions{Rate: d.opt.Rate}.withDefaults()), io.Discard)
-		ended <- err
-	}()
+	stopLoad := d.load(ctx)
 	err := d.open(ctx, r)
 	if err == nil {
 		r.Alone, err = d.inserts(ctx)
@@ -177,11 +177,27 @@ func (d *desk) measure(ctx context.Context, r *ConsoleReport) error {
 		leave()
 		err = errors.Join(viewers.Wait(), err)
 	}
-	stopLoad()
-	err = errors.Join(err, <-ended)
-	r.Rate = float64(summary.Accepted) / summary.Took.Seconds()
+	rate, ended := stopLoad()
+	r.Rate, err = rate, errors.Join(err, ended)
 	d.opt.Progress(fmt.Sprintf("pages p50 %s, p95 %s; an insert %s, with %d viewers %s", r.Page.P50, r.P95, r.Alone, consoleViewers, r.Watched))
 	return err
+}
+
+// load has events arrive until stop, which returns how many a second were accepted.
+func (d *desk) load(ctx context.Context) (stop func() (rate float64, err error)) {
+	ctx, cancel := context.WithCancel(ctx)
+	var summary simulate.Summary
+	ended := make(chan error, 1)
+	go func() {
+		var err error
+		summary, err = simulate.Run(ctx, d.traffic(LatencyOptions{Rate: d.opt.Rate}.withDefaults()), io.Discard)
+		ended <- err
+	}()
+	return func() (float64, error) {
+		cancel()
+		err := <-ended
+		return float64(summary.Accepted) / summary.Took.Seconds(), err
+	}
 }
 
 // open opens each page some times, as one viewer.

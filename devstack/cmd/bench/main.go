@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	only := flags.String("only", "", "`names` of the measurements to run, with commas: "+names())
 	entries := flags.Int("entries", 0, "`number` of addresses on the list of the check; the budget speaks of 20000000 (default 2000000)")
-	events := flags.Int("events", 0, "`number` of events that the pages of the console are opened over (default 20000000, that of the budget)")
+	events := flags.Int("events", 0, "`number` of events that the pages of the console are opened over, and that analysts ask of (default 20000000, that of the budget)")
 	rounds := flags.Int("rounds", 0, "`number` of rounds of each measurement (default: its own)")
 	if err := flags.Parse(args); err != nil {
 		return err

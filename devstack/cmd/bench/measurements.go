@@ -40,6 +40,10 @@ const (
 	slowMax         = 5 * time.Second
 	pageMax         = 300 * time.Millisecond
 	viewersCostMax  = 1.10
+	storyMax        = time.Second
+	storyRowsMax    = 200_000   // of a person or a message
+	ratesRowsMax    = 5_000_000 // of 30 days
+	funnelRowsMax   = 3         // times the messages of the campaign
 )
 
 func measurements() []measurement {
@@ -52,6 +56,7 @@ func measurements() []measurement {
 		{"played", "two weeks of mail with known faults played to the built-in rules, after four weeks without", played},
 		{"slow", "a round of 50 rules by SQL over five weeks beside one pass over the same events", slow},
 		{"console", "pages over 20 million events while 2,000/s arrive beside a query that counts a day, and inserts with 20 viewers beside those without", console},
+		{"stories", "what analysts ask of 20 million events while 2,000/s arrive beside a scan of event_log", stories},
 		{"check", "suppression checks beside a handler with a Go map", check},
 		{"fill", "replicas that know nothing start from the topic and from a snapshot beside a reader with a map, and an import beside a bare producer", fill},
 	}
@@ -204,5 +209,23 @@ func console(ctx context.Context, o options) ([]row, error) {
 	return []row{
 		{what, span(r.P95), span(r.Reference) + " counting a day", times(r.P95.Seconds() / r.Reference.Seconds()), "<= " + pageMax.String(), r.P95 <= pageMax},
 		{"insert with 20 viewers, mean", span(r.Watched), span(r.Alone) + " without", times(r.Cost()), fmt.Sprintf("<= %.2fx", viewersCostMax), r.Cost() <= viewersCostMax},
+	}, nil
+}
+
+func stories(ctx context.Context, o options) ([]row, error) {
+	r, err := bench.Stories(ctx, bench.ConsoleOptions{Events: o.events, Rounds: o.rounds, Progress: o.progress})
+	if err != nil {
+		return nil, err
+	}
+	line := func(s bench.Story, rowsMax int) row {
+		return row{
+			fmt.Sprintf("%s, of %.0f M events, %.0f events/s, p95", s.Question, float64(r.Events)/1e6, r.Rate),
+			fmt.Sprintf("%s, %d rows read", span(s.P95), s.Rows), fmt.Sprintf("%s, %d rows, by a scan", span(s.Scan), s.Scanned),
+			times(s.P95.Seconds() / s.Scan.Seconds()), fmt.Sprintf("<= %s, %d rows", storyMax, rowsMax), s.P95 <= storyMax && s.Rows <= rowsMax,
+		}
+	}
+	return []row{
+		line(r.Person, storyRowsMax), line(r.Message, storyRowsMax),
+		line(r.Funnel, funnelRowsMax*r.Messages), line(r.Rates, ratesRowsMax),
 	}, nil
 }
