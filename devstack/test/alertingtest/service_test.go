@@ -202,6 +202,29 @@ func TestService_HoldsWhileClickHouseIsAwayAndEndsOnGoodMail(t *testing.T) {
 	}
 }
 
+// A replay says of old events that they were refused, or of no type that is known: that
+// alarms nobody, also where a few at the key were refused as they came.
+func TestService_CorrectionsAlarmNobody(t *testing.T) {
+	t.Parallel()
+	s := newService(t, listRule+", {name: unknown, metric: unknown_share, by: [campaign], window: 1h, threshold: 0.5, min_volume: 20, resolve_for: 1s}")
+	at := time.Now().Add(-10 * time.Minute)
+	corrected := mail{campaign: "corrected", origin: schemas.OriginReplay}
+	s.send(100, at, mail{campaign: "corrected"}, delivered())
+	s.send(4, at, mail{campaign: "corrected"}, hard())
+	s.send(40, at, corrected, hard())
+	s.send(400, at, corrected, step{typ: schemas.Other})
+	s.send(30, at, mail{campaign: "seen"}, hard())
+	s.send(30, at, mail{campaign: "seen", origin: schemas.OriginReplay}, hard())
+	s.store()
+	svc := s.instance()
+	await(t, "all rules are held to what was seen", func() bool { return s.metric(svc, "mailstream_alerting_sql_corrected_total") >= 4 })
+	await(t, "a message", func() bool { return len(s.seen()) > 0 })
+	got := s.alerts(svc).Alerts
+	if len(got) != 1 || line(got[0]) != "list source=acme campaign=seen: 60/60" {
+		t.Errorf("alerts: %+v", got)
+	}
+}
+
 // metric returns the value of a counter without labels.
 func (s *service) metric(svc pipeline.Service, name string) (value float64) {
 	s.t.Helper()

@@ -69,6 +69,7 @@ type mail struct {
 	sender, pool                           string
 	tags                                   []string
 	stream                                 string
+	origin                                 schemas.Origin
 }
 
 func (m mail) or() mail {
@@ -113,6 +114,9 @@ func (w *world) send(n int, at time.Time, m mail, steps ...step) {
 				"provider": "mailjet", "source": m.source, "message_id": fmt.Sprintf("m%d", w.n), "recipient": fmt.Sprintf("r%d@%s", w.n, m.domain),
 				"recipient_hash": fmt.Sprintf("h%d", w.n), "recipient_domain": m.domain, "mailbox_provider": m.provider,
 				"campaign": m.campaign, "sending_ip": m.ip, "sending_domain": m.sender, "ip_pool": m.pool, "tags": append([]string{}, m.tags...), "bounce_type": s.bounce, "reason": s.reason, "metadata": map[string]string{},
+			}
+			if m.origin != "" {
+				row["origin"] = m.origin
 			}
 			if m.stream != "" {
 				row["metadata"] = map[string]string{"stream": m.stream}

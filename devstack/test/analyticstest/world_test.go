@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -19,7 +18,6 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
-	"github.com/mailstream/mailstream/devstack/broker"
 	"github.com/mailstream/mailstream/devstack/engine"
 	"github.com/mailstream/mailstream/devstack/engine/enginetest"
 	"github.com/mailstream/mailstream/schemas"
@@ -80,9 +78,7 @@ func logger(t testing.TB) *zap.Logger { return zaptest.NewLogger(t, zaptest.Leve
 
 func (w *world) startBroker(t testing.TB) {
 	t.Helper()
-	b := broker.New(broker.Config{Listen: "127.0.0.1:0", DataDir: filepath.Join(t.TempDir(), "kafka")}, zap.NewNop())
-	servicetest.Start(t, b)
-	w.brokers = b.Addr()
+	w.brokers = newBroker(t)
 	var err error
 	if w.client, err = kgo.NewClient(kgo.SeedBrokers(w.brokers), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil))); err != nil {
 		t.Fatal(err)

@@ -322,20 +322,25 @@ func (e *Engine) round(ctx context.Context, q *query, now time.Time) (Round, err
 	}
 	e.met.overflow.Add(float64(beyond))
 	underWay := fingerprints(active)
-	var fresh []*Found
-	asked := map[string][]*Found{} // by the name of the key
+	var known, crossed []*Found
+	names := map[*Found]string{} // of the keys of crossed
 	for _, got := range list {
 		for _, f := range q.judge(got, now) {
-			over := f.Rule.Over(f.Reading)
-			known := len(underWay) > 0 && underWay[rule.Fingerprint(f.Rule.Name, f.Labels)]
-			if !known && !over {
-				continue
+			switch {
+			case len(underWay) > 0 && underWay[rule.Fingerprint(f.Rule.Name, f.Labels)]:
+				known = append(known, f)
+			case f.Rule.Over(f.Reading):
+				crossed, names[f] = append(crossed, f), keyed(got.split, got.source, got.key)
 			}
-			name := keyed(got.split, got.source, got.key)
-			if _, have := asked[name]; !known && q.kind != lag && (have || len(asked) < carriersAsked) {
-				asked[name] = append(asked[name], f)
-			}
-			fresh = append(fresh, f)
+		}
+	}
+	if crossed, err = e.asSeen(ctx, q, at, crossed, names); err != nil {
+		return out, err
+	}
+	asked := map[string][]*Found{} // by the name of the key
+	for _, f := range crossed {
+		if _, have := asked[names[f]]; q.kind != lag && (have || len(asked) < carriersAsked) {
+			asked[names[f]] = append(asked[names[f]], f)
 		}
 	}
 	if len(asked) > 0 && !e.opt.Bare {
@@ -343,7 +348,7 @@ func (e *Engine) round(ctx context.Context, q *query, now time.Time) (Round, err
 			e.failed(ctx, err) // what fires is reported without it
 		}
 	}
-	for _, f := range fresh {
+	for _, f := range append(known, crossed...) {
 		out.Found = append(out.Found, *f)
 	}
 	return out, nil

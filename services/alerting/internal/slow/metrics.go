@@ -6,6 +6,7 @@ type metrics struct {
 	duration  prometheus.Histogram
 	errors    prometheus.Counter
 	overflow  prometheus.Counter
+	corrected prometheus.Counter
 	notJudged prometheus.Gauge
 }
 
@@ -23,11 +24,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "mailstream_alerting_sql_keys_left_out_total",
 			Help: "Keys beyond the 10,000 worst of one reading, which were not judged. Worry when it grows.",
 		}),
+		corrected: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "mailstream_alerting_sql_corrected_total",
+			Help: "Readings over a threshold that only events corrected by a replay put there, which alarm nobody. Look when it grows without a replay.",
+		}),
 		notJudged: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "mailstream_alerting_rules_not_judged",
 			Help: "Rules by SQL that this instance owns and has not judged for 15 minutes; 0 while ClickHouse never answered and no rule of the configuration wants it. Page when it stays above 0.",
 		}),
 	}
-	reg.MustRegister(m.duration, m.errors, m.overflow, m.notJudged)
+	reg.MustRegister(m.duration, m.errors, m.overflow, m.corrected, m.notJudged)
 	return m
 }

@@ -120,6 +120,7 @@ type query struct {
 	failed int       // readings that went wrong since
 	usual  baseline
 	volume volumes
+	asSeen bool // without what a replay corrected
 }
 
 // plan divides the rules into queries: as few as there are scopes.
@@ -258,7 +259,11 @@ func (q *query) keys() string {
 // statement puts the other files and the words of the query into text. The words come
 // out of a fixed list; values are parameters.
 func (q *query) statement(text string) string {
-	return strings.NewReplacer("{{columns}}", q.columns(), "{{keys}}", q.keys(), "{{match}}", matchText(q.match)).
+	match := matchText(q.match)
+	if q.asSeen {
+		match += " AND origin != 'replay'"
+	}
+	return strings.NewReplacer("{{columns}}", q.columns(), "{{keys}}", q.keys(), "{{match}}", match).
 		Replace(strings.NewReplacer("{{messages}}", messagesSQL, "{{counts}}", strings.TrimSpace(countsSQL)).Replace(text))
 }
 

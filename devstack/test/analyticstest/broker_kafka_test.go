@@ -1,0 +1,21 @@
+//go:build kafka
+
+package analyticstest
+
+import (
+	"testing"
+
+	"github.com/mailstream/mailstream/devstack/apachekafka"
+)
+
+// newBroker starts an Apache Kafka until the test ends: topics have fixed names, so that
+// no two tests share one.
+func newBroker(t testing.TB) (address string) {
+	t.Helper()
+	b, err := apachekafka.Start(t.Context(), apachekafka.Options{DataDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Stop() }) // the test is over
+	return b.Addr()
+}
