@@ -82,6 +82,7 @@ test-browser: ## the pages of the console in a real Chromium, which has to be in
 test-kafka: ## end to end on Apache Kafka; KAFKA_BROKERS=host:port for one that runs
 	@go run ./devstack/cmd/fetch
 	$(TEST) -p 1 -v -tags kafka ./devstack/test/e2e/... ./devstack/apachekafka/... ./devstack/test/deploytest/...
+	$(TEST) -p 1 -v -tags kafka -run '^Test(Replay|Redrive|Reclassify|Forget|Operations)_' ./devstack/test/analyticstest # a broker for each
 
 test-sql: ## SQL clients of Python and Java, and other versions of ClickHouse; needs python3 with pip, Java, Maven
 	@go run ./devstack/cmd/fetch

@@ -12,6 +12,10 @@ import (
 	"github.com/mailstream/mailstream/services/servicetest"
 )
 
+// worlds is how many tests run at once: each has a broker and a database of its
+// own and mostly waits, so that this is above the number of processors.
+const worlds = "4"
+
 // newBroker starts the broker of the development stack until the test ends.
 func newBroker(t testing.TB) (address string) {
 	t.Helper()

@@ -8,6 +8,9 @@ import (
 	"github.com/mailstream/mailstream/devstack/apachekafka"
 )
 
+// worlds is how many tests run at once: each has a JVM.
+const worlds = "2"
+
 // newBroker starts an Apache Kafka until the test ends: topics have fixed names, so that
 // no two tests share one.
 func newBroker(t testing.TB) (address string) {

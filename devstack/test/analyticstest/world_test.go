@@ -25,10 +25,6 @@ import (
 	"github.com/mailstream/mailstream/services/servicetest"
 )
 
-// worlds is how many tests run at once: each has a broker and a database of its
-// own and mostly waits, so that this is above the number of processors.
-const worlds = "4"
-
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if err := flag.Set("test.parallel", worlds); err != nil {
