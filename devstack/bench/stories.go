@@ -71,7 +71,7 @@ func ratesQuestion(today time.Time) storyQuestion {
 	between := " >= '" + today.AddDate(0, 0, -consoleDays).Format(clickHouseTime) + "' AND %s < '" + today.AddDate(0, 0, -1).Format(clickHouseTime) + "' GROUP BY ALL ORDER BY ALL"
 	return storyQuestion{
 		"rates of 30 days", "SELECT toDate(hour) AS day, type, sum(events) FROM rates_1h WHERE hour" + fmt.Sprintf(between, "hour"),
-		"SELECT toDate(time) AS day, type, uniqExact(id) FROM event_log WHERE time" + fmt.Sprintf(between, "time") + withoutIndex,
+		"SELECT toDate(time) AS day, type, count() FROM event_log WHERE time" + fmt.Sprintf(between, "time") + withoutIndex,
 	}
 }
 
