@@ -40,41 +40,6 @@ type Story struct {
 	Scanned  int           // rows that read
 }
 
-// storyQuestion is asked of a view, as docs/sql.md has it, and of all events. Both
-// answers are the same.
-type storyQuestion struct{ name, ask, scan string }
-
-// withoutIndex makes a scan of a question to event_log.
-const withoutIndex = " SETTINGS use_skip_indexes = 0"
-
-func personQuestion(hash string) storyQuestion {
-	const columns, rest = "SELECT time, type, message_id FROM ", " ORDER BY ALL"
-	where := " WHERE recipient_hash = '" + hash + "'"
-	return storyQuestion{"story of a person", columns + "person_messages" + where + rest, columns + "event_log FINAL" + where + rest + withoutIndex}
-}
-
-func messageQuestion(id string) storyQuestion {
-	const columns, rest = "SELECT time, type FROM ", " ORDER BY ALL"
-	return storyQuestion{"story of a message", columns + "message_story(message_id = '" + id + "')" + rest, columns + "event_log FINAL WHERE message_id = '" + id + "'" + rest + withoutIndex}
-}
-
-func funnelQuestion(campaign string) storyQuestion {
-	where := " WHERE campaign = '" + campaign + "'"
-	return storyQuestion{
-		"funnel of a campaign", "SELECT count(), countIf(delivered IS NOT NULL), countIf(first_open IS NOT NULL), countIf(first_click IS NOT NULL) FROM campaign_messages" + where,
-		"SELECT uniqExact(message_id), uniqExactIf(message_id, type = 'delivered'), uniqExactIf(message_id, type = 'opened'), uniqExactIf(message_id, type = 'clicked') FROM event_log" + where + withoutIndex,
-	}
-}
-
-// ratesQuestion ends a day before now, so that what arrives meanwhile changes no answer.
-func ratesQuestion(today time.Time) storyQuestion {
-	between := " >= '" + today.AddDate(0, 0, -consoleDays).Format(clickHouseTime) + "' AND %s < '" + today.AddDate(0, 0, -1).Format(clickHouseTime) + "' GROUP BY ALL ORDER BY ALL"
-	return storyQuestion{
-		"rates of 30 days", "SELECT toDate(hour) AS day, type, sum(events) FROM rates_1h WHERE hour" + fmt.Sprintf(between, "hour"),
-		"SELECT toDate(time) AS day, type, count() FROM event_log WHERE time" + fmt.Sprintf(between, "time") + withoutIndex,
-	}
-}
-
 // Stories fills the tables of a whole stack, has events arrive, and asks what analysts
 // ask. The calling program must be able to be the engine's child.
 func Stories(ctx context.Context, opt ConsoleOptions) (report StoriesReport, err error) {
@@ -106,15 +71,16 @@ func Stories(ctx context.Context, opt ConsoleOptions) (report StoriesReport, err
 	}
 	stopLoad := d.load(ctx)
 	for _, q := range []struct {
-		storyQuestion
-		to *Story
+		name, file, value string
+		to                *Story
 	}{
-		{personQuestion(storiesPerson), &report.Person},
-		{messageQuestion(campaign[2]), &report.Message},
-		{funnelQuestion(campaign[0]), &report.Funnel},
-		{ratesQuestion(today), &report.Rates},
+		{"story of a person", "story_person", storiesPerson, &report.Person},
+		{"story of a message", "story_message", campaign[2], &report.Message},
+		{"funnel of a campaign", "story_funnel", campaign[0], &report.Funnel},
+		{"rates of 30 days", "story_rates", today.Format(clickHouseTime), &report.Rates},
 	} {
-		if *q.to, err = d.story(ctx, q.storyQuestion); err != nil {
+		q.to.Question = q.name
+		if err = d.story(ctx, q.file, q.value, q.to); err != nil {
 			break
 		}
 		opt.Progress(fmt.Sprintf("%-22s p95 %s, %d rows; by a scan %s, %d rows", q.name, q.to.P95, q.to.Rows, q.to.Scan, q.to.Scanned))
@@ -124,34 +90,37 @@ func Stories(ctx context.Context, opt ConsoleOptions) (report StoriesReport, err
 	return report, errors.Join(err, ended)
 }
 
-// story asks one question of its view, and then of all events.
-func (d *desk) story(ctx context.Context, q storyQuestion) (Story, error) {
-	s := Story{Question: q.name}
-	var took, scans []time.Duration
-	var answer string
-	for range 2 * d.opt.Rounds {
-		began := time.Now()
-		got, rows, err := d.rowsRead(ctx, q.ask)
+// story asks what a file asks of value, and then its scan, which answers the same.
+func (d *desk) story(ctx context.Context, file, value string, s *Story) error {
+	ask := func(file string, times int) (answer string, rows int, took []time.Duration, err error) {
+		text, err := drainSQL.ReadFile("sql/" + file + ".sql")
 		if err != nil {
-			return s, err
+			return "", 0, nil, fmt.Errorf("open statement: %w", err)
 		}
-		answer, s.Rows = got, max(s.Rows, rows)
-		took = append(took, time.Since(began))
+		query := strings.ReplaceAll(string(text), "{{value}}", value)
+		for range times {
+			began := time.Now()
+			got, read, err := d.rowsRead(ctx, query)
+			if err != nil {
+				return "", 0, nil, fmt.Errorf("run %s.sql: %w", file, err)
+			}
+			answer, rows, took = got, max(rows, read), append(took, time.Since(began))
+		}
+		return answer, rows, took, nil
 	}
-	for range storyReferences {
-		began := time.Now()
-		got, rows, err := d.rowsRead(ctx, q.scan)
-		if err != nil {
-			return s, err
-		}
-		if got != answer {
-			return s, fmt.Errorf("%s: the view says\n%.500s\nand a scan says\n%.500s", q.name, answer, got)
-		}
-		s.Scanned = rows
-		scans = append(scans, time.Since(began))
+	answer, rows, took, err := ask(file, 2*d.opt.Rounds)
+	if err != nil {
+		return err
 	}
-	s.P95, s.Scan = p95(took), spreadOf(scans).P50
-	return s, nil
+	scanned, scannedRows, scans, err := ask(file+"_scan", storyReferences)
+	if err != nil {
+		return err
+	}
+	if scanned != answer {
+		return fmt.Errorf("%s: the view says\n%.500s\nand a scan says\n%.500s", s.Question, answer, scanned)
+	}
+	s.P95, s.Rows, s.Scan, s.Scanned = p95(took), rows, spreadOf(scans).P50, scannedRows
+	return nil
 }
 
 // rowsRead runs query and returns its answer and how many rows ClickHouse read for it.
@@ -168,7 +137,7 @@ func (d *desk) rowsRead(ctx context.Context, query string) (answer string, rows 
 	defer func() { _ = resp.Body.Close() }() // read to its end below
 	text, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("ask %q: %s: %.500s", query, resp.Status, text)
+		err = fmt.Errorf("%s: %.500s", resp.Status, text)
 	}
 	if err != nil {
 		return "", 0, err
