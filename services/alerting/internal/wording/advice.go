@@ -20,12 +20,16 @@ func advice(a *schemas.Alert, f *schemas.AlertFacts) string {
 		}
 		return adviceByCause(top.Cause)
 	}
-	if len(f.Causes) > 0 {
+	if len(f.Causes) > 0 && countsBlocks(a) {
 		top := slices.MaxFunc(slices.Sorted(maps.Keys(f.Causes)), func(a, b string) int { return cmp.Compare(f.Causes[a], f.Causes[b]) })
 		return adviceByCause(schemas.Cause(top))
 	}
 	return adviceByMetric(a.Metric)
 }
+
+// countsBlocks says that blocks are what a is about. The causes of an alert are those of
+// the blocks in its window, so for complaints or hard bounces they explain nothing.
+func countsBlocks(a *schemas.Alert) bool { return blocks(a) || a.Metric == metric.DeliveryRate }
 
 func adviceByReason(r schemas.Reason) string {
 	switch r {

@@ -135,7 +135,10 @@ func (w Writer) explain(m *Message, a *schemas.Alert, f *schemas.AlertFacts, lin
 			lines = append(lines, short)
 		}
 	}
-	causes, also := w.causesLine(f.Causes), w.alsoLine(f.Also)
+	causes, also := "", w.alsoLine(f.Also)
+	if countsBlocks(a) {
+		causes = w.causesLine(f.Causes)
+	}
 	add("Blocked, by cause", []string{causes}, "Causes: "+causes+".")
 	add("Top reasons", w.reasonLines(*f), "Top reasons: "+w.reasonsShort(*f)+".")
 	carriers := w.carrierLines(a.Metric, f.Carriers)

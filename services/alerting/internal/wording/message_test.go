@@ -38,6 +38,27 @@ func TestOf_SaysWhatEachMetricMeans(t *testing.T) {
 	}
 }
 
+// The causes of an alert are those of blocks: of complaints or hard bounces in the same
+// window they explain nothing, and advise nothing.
+func TestOf_CausesOfBlocksAreToldWhereBlocksCount(t *testing.T) {
+	t.Parallel()
+	w := Writer{Markup: Text{}}
+	for _, m := range metric.List() {
+		n := Example(schemas.NotifyFiring, time.Now())
+		n.Alert.Metric, n.Facts.Reasons = m.Name, nil
+		n.Facts.Causes = map[string]int64{string(schemas.CauseContent): 727}
+		n.Facts.Measure = &schemas.AlertMeasure{Numerator: 61, Denominator: 2_605}
+		got := w.Of([]outbox.Notice{n}).Summary
+		blocks := m.Name == metric.BlockRate || m.Name == metric.DeliveryRate
+		if told := strings.Contains(got, "content 727"); told != blocks {
+			t.Errorf("%s tells the causes of blocks: %t: %s", m.Name, told, got)
+		}
+		if advised := strings.Contains(got, adviceByCause(schemas.CauseContent)); advised != blocks {
+			t.Errorf("%s advises by the causes of blocks: %t: %s", m.Name, advised, got)
+		}
+	}
+}
+
 func TestOf_LinksLeadToTheIncidentAndAreLeftOutElse(t *testing.T) {
 	t.Parallel()
 	n := Example(schemas.NotifyFiring, time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC))
