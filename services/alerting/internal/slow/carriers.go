@@ -22,7 +22,19 @@ const (
 	// carrierOfBad and carrierLift say who carries a spike: at least a quarter of the
 	// bad messages, and that share at least half as much above its share of all mail.
 	carrierOfBad, carrierLift = 0.25, 1.5
+	// carrierTimes is for a spike so high that nobody can have 1.5 times their share, as
+	// where 80 % are bad: three times the rate of all others together, who must have at
+	// least a tenth of the mail (carrierOthers): the rate of fewer is chance.
+	carrierTimes, carrierOthers = 3, 0.1
 )
+
+// carries says that who has the share ofBad of the bad messages and ofVolume of all
+// explains the spike.
+func carries(ofBad, ofVolume float64) bool {
+	othersBad, others := 1-ofBad, 1-ofVolume
+	stands := others >= carrierOthers && ofBad*others >= carrierTimes*othersBad*ofVolume
+	return ofBad >= carrierOfBad && (ofBad >= carrierLift*ofVolume || stands)
+}
 
 // carrierKey is what every statement says of a carrier.
 type carrierKey struct {
@@ -217,7 +229,7 @@ func carry(list []carrier, f *Found) (out []schemas.AlertCarrier) {
 		// A campaign sends for some days: that one of the weeks before sends nothing now is
 		// no part of a drop.
 		ended := f.Rule.Metric == metric.VolumeDrop && r.Dimension == metric.Campaign
-		if _, known := f.Labels[r.Dimension]; !known && !ended && r.Value != "" && c.OfBad >= carrierOfBad && c.OfBad >= carrierLift*c.OfVolume {
+		if _, known := f.Labels[r.Dimension]; !known && !ended && r.Value != "" && carries(c.OfBad, c.OfVolume) {
 			out = append(out, c)
 		}
 	}
