@@ -118,6 +118,12 @@ alerting:
 			t.Errorf("no fault of %s in: %v", field, err)
 		}
 	}
+	_, err = load("alerting: {rules: [{name: a, threshold: 0, min_volume: 0}]}")
+	for _, fault := range []string{"threshold: 0 is not in (0, 1)", "min_volume: 0 is not in [1, 1000000]"} {
+		if err == nil || !strings.Contains(err.Error(), "alerting.rules[0]."+fault) {
+			t.Errorf("no %s in: %v", fault, err)
+		}
+	}
 	if _, err := load("alerting: {rules: []}"); err == nil {
 		t.Error("no rules at all were taken")
 	}

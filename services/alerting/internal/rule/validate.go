@@ -134,20 +134,21 @@ func checkWords[W ~string](p *config.Problems, field string, words []string, kno
 func (r Rule) ValidateWritten(p *config.Problems) {
 	d := defaultsOf(r.Metric)
 	for _, f := range []struct {
-		name string
-		zero bool
+		name  string
+		zero  bool
+		bound string
 	}{
-		{"window", r.Window == 0},
-		{"threshold", r.Threshold == 0},
-		{"min_volume", r.MinVolume == 0},
-		{"resolve_below", r.ResolveBelow == 0},
-		{"resolve_for", r.ResolveFor == 0},
-		{"resolve_volume", r.ResolveVolume == 0},
-		{"stale_after", r.StaleAfter == 0},
-		{"min_count", r.MinCount == 0 && d.MinCount > 0},
-		{"confidence", r.Confidence == 0 && d.Confidence > 0},
+		{"window", r.Window == 0, "[1m, 7d]"},
+		{"threshold", r.Threshold == 0, "(0, 1)"},
+		{"min_volume", r.MinVolume == 0, "[1, 1000000]"},
+		{"resolve_below", r.ResolveBelow == 0, "(0, threshold]"},
+		{"resolve_for", r.ResolveFor == 0, "(0s, 1d]"},
+		{"resolve_volume", r.ResolveVolume == 0, "[1, 1000000]"},
+		{"stale_after", r.StaleAfter == 0, "[window, 30d]"},
+		{"min_count", r.MinCount == 0 && d.MinCount > 0, "[1, 1000000]"},
+		{"confidence", r.Confidence == 0 && d.Confidence > 0, "(0, 0.999]"},
 	} {
-		p.Check(!f.zero || !p.Written(f.name), f.name, "0 is too little: leave it out for the default")
+		p.Check(!f.zero || !p.Written(f.name), f.name, "0 is not in %s: leave it out for the default", f.bound)
 	}
 }
 
