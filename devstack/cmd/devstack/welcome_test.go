@@ -45,3 +45,21 @@ func TestFirstSteps_SayWhatIsConfigured(t *testing.T) {
 		})
 	}
 }
+
+// TestFirstSteps_OfAFileWithoutSources holds simulate to the sources that run: the file
+// has none, so simulate must not look there.
+func TestFirstSteps_OfAFileWithoutSources(t *testing.T) {
+	t.Parallel()
+	base, err := pipeline.Dev()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, _, err := pipeline.Load(pipeline.Input{File: []byte("log: {level: info}"), Name: "own.yaml", Base: &base})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := firstSteps(cfg, "own.yaml", "http://127.0.0.1:8080")
+	if strings.Contains(got, "--config") || !strings.Contains(got, "curl -u dev:dev ") {
+		t.Errorf("not the sources of development in\n%s", got)
+	}
+}
