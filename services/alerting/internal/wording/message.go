@@ -86,9 +86,17 @@ func (w Writer) about(a *schemas.Alert) []Fact {
 	return []Fact{{word, w.Code(value)}, {"Source", w.Code(sourceOf(a.Labels))}}
 }
 
-// open begins the sentences of a message with its title.
+// open begins the sentences of a message with its title, and the source where that does
+// not have it already.
 func (w Writer) open(m *Message, a *schemas.Alert, rest string) []string {
-	return []string{fmt.Sprintf("%s, source %s%s", w.Plain(m.Title), w.Code(sourceOf(a.Labels)), rest)}
+	source, name := ", all sources", a.Labels[schemas.LabelSource]
+	if name != "" {
+		source = ", source " + w.Code(name)
+	}
+	if word, _ := place(a.Labels); word == "Feed" || word == "Mail" {
+		source = ""
+	}
+	return []string{w.Plain(m.Title) + source + rest}
 }
 
 func (w Writer) firing(n *outbox.Notice) (m Message, lines []string) {
@@ -97,7 +105,7 @@ func (w Writer) firing(n *outbox.Notice) (m Message, lines []string) {
 	if n.Kind == schemas.NotifyRepeat {
 		still = "still "
 	}
-	m.Title = fmt.Sprintf("%s %s%s at %s", s.name, still, percent(f.Value), Target(a.Labels))
+	m.Title = fmt.Sprintf("%s %s%s at %s", s.name, still, percent(f.Value), where(a.Labels))
 	if a.Metric == metric.Silence {
 		m.Title = "Feed " + Target(a.Labels) + " is " + still + "silent"
 	}
@@ -155,15 +163,15 @@ func (w Writer) explain(m *Message, a *schemas.Alert, f *schemas.AlertFacts, lin
 func (w Writer) resolved(n *outbox.Notice) (m Message, lines []string) {
 	a, f := &n.Alert, &n.Facts
 	s, counts := subjectOf(a), w.Plain(countsLine(a, f))
-	m.Title = s.name + " is back to normal at " + Target(a.Labels)
+	m.Title = s.name + " is back to normal at " + where(a.Labels)
 	if a.Metric == metric.Silence {
 		m.Title = "Feed " + Target(a.Labels) + " speaks again"
 	}
 	switch f.Ended {
 	case schemas.EndNoTraffic:
-		m.Title = "No more traffic to judge the " + s.lower() + " at " + Target(a.Labels)
+		m.Title = "No more traffic to judge the " + s.lower() + " at " + where(a.Labels)
 	case schemas.EndRuleGone:
-		m.Title = "The rule is gone, so the " + s.lower() + " is no longer watched at " + Target(a.Labels)
+		m.Title = "The rule is gone, so the " + s.lower() + " is no longer watched at " + where(a.Labels)
 	}
 	lasted := span(n.At.Sub(f.Since))
 	m.Facts = append(w.about(a),
@@ -191,7 +199,7 @@ func (w Writer) resolved(n *outbox.Notice) (m Message, lines []string) {
 func (w Writer) noTraffic(n *outbox.Notice) (m Message, lines []string) {
 	a, f := &n.Alert, &n.Facts
 	counts := w.Plain(countsLine(a, f))
-	m.Title = "Too little mail to judge the " + subjectOf(a).lower() + " at " + Target(a.Labels)
+	m.Title = "Too little mail to judge the " + subjectOf(a).lower() + " at " + where(a.Labels)
 	m.Facts = append(w.about(a),
 		Fact{"Messages", counts},
 		Fact{"Peak", percent(f.Peak)},

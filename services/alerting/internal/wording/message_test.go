@@ -38,6 +38,26 @@ func TestOf_SaysWhatEachMetricMeans(t *testing.T) {
 	}
 }
 
+func TestOf_TitleSaysWhatTheKeyIs(t *testing.T) {
+	t.Parallel()
+	w := Writer{Markup: Text{}}
+	for want, labels := range map[string]map[string]string{
+		"at campaign spring, source acme: ":          {"source": "acme", "campaign": "spring"},
+		"at sending IP 192.0.2.1, source acme: ":     {"source": "acme", "sending_ip": "192.0.2.1"},
+		"at IP pool bulk, source acme: ":             {"source": "acme", "ip_pool": "bulk"},
+		"at sending domain a.example, all sources: ": {"sending_domain": "a.example"},
+		"at acme: ":                   {"source": "acme"},
+		"at all sources: ":            {"all": "all"},
+		"at gmail.com, all sources: ": {"recipient_domain": "gmail.com"},
+	} {
+		n := Example(schemas.NotifyFiring, time.Now())
+		n.Alert.Labels = labels
+		if got := w.Of([]outbox.Notice{n}).Summary; !strings.Contains(got, want) {
+			t.Errorf("no %q in %s", want, got)
+		}
+	}
+}
+
 // The causes of an alert are those of blocks: of complaints or hard bounces in the same
 // window they explain nothing, and advise nothing.
 func TestOf_CausesOfBlocksAreToldWhereBlocksCount(t *testing.T) {

@@ -79,6 +79,19 @@ func Target(labels map[string]string) string {
 	return value
 }
 
+// where is the target as a title says it: what is no destination, source or receiver, with
+// the word for it, since "at spring" does not tell that it is a campaign.
+func where(labels map[string]string) string {
+	switch word, value := place(labels); word {
+	case "Campaign", "Sending IP", "Sending domain", "Tag":
+		return strings.ToLower(word[:1]) + word[1:] + " " + value
+	case "IP pool":
+		return word + " " + value
+	default:
+		return value
+	}
+}
+
 // countsLine writes what the rate is computed from.
 func countsLine(a *schemas.Alert, f *schemas.AlertFacts) string {
 	if m := f.Measure; m != nil {
