@@ -23,7 +23,7 @@ type Carried struct {
 }
 
 // Explainer names who carries spikes that were judged from the stream, which counts no
-// campaigns and addresses (decision 0034). Safe for several goroutines.
+// campaigns and addresses (decision 0033). Safe for several goroutines.
 type Explainer struct{ engine *Engine }
 
 // NewExplainer returns one that reads by sql, at most rowsMax rows a query. Bounces at the
