@@ -73,7 +73,7 @@ func TestSuppression_FilesComeAndGo(t *testing.T) {
 	form := `form[action="/suppressions/import"]`
 	b := open(t, w.url()).visit("/suppressions", 200)
 	b.do(chromedp.SetUploadFiles(chromedp.CSS(form+" input[type=file]"), []string{file}))
-	b.press(form+" button", 200).wants("Dry run: nothing was changed", "2 lines are fine", "1 were refused", "line 3")
+	b.press(form+" button", 200).wants("Dry run: nothing was changed", "2 lines are fine", "1 was refused", "line 3")
 	w.suppressed(t, "file-one@list.example", false)
 	b.do(chromedp.SetUploadFiles(chromedp.CSS(form+" input[type=file]"), []string{file}), chromedp.Click(chromedp.CSS(form+" input[type=checkbox]")))
 	b.press(form+" button", 200).wants("Imported", "2 lines are fine")
