@@ -16,10 +16,6 @@ const blindAfter = 5 * time.Minute
 // clock on the wall jumps, they are until the next round.
 const blindFor = 5 * time.Second
 
-// ofStream is the value of the label all of the incident not_judged that is about the
-// rules judged from the stream; that of the rules by SQL is all.
-const ofStream = "stream"
-
 // sayBlind begins and ends the incident not_judged of the stream. It takes the way of a
 // reading by SQL, which waits for no counts; of all instances the one that owns those
 // rules tells it, and every instance knows how far all sets of partitions are.
@@ -30,7 +26,7 @@ func (e *Evaluator) sayBlind(stale int, now time.Time) {
 	case e.blindSince.IsZero():
 		e.blindSince, e.blindSeen = now, time.Now()
 	}
-	labels, gone, sets := map[string]string{metric.All: ofStream}, int64(0), int64(e.opt.Kafka.Topics.Partitions)
+	labels, gone, sets := map[string]string{metric.All: metric.OfStream}, int64(0), int64(e.opt.Kafka.Topics.Partitions)
 	if stale > 0 && now.Sub(e.blindSince) >= blindAfter && time.Since(e.blindSeen) >= blindFor {
 		gone = int64(stale)
 	}

@@ -32,6 +32,10 @@ const (
 // not be judged. No rule can ask for it.
 const NotJudged = "not_judged"
 
+// OfStream is the value of the label all of the incident of NotJudged that is about the
+// rules of the stream; that of the rules by SQL has All.
+const OfStream = "stream"
+
 // The dimensions a rule can split by beside those of the stream,
 // schemas.DimensionDomain and schemas.DimensionProvider.
 const (

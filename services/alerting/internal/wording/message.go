@@ -55,6 +55,8 @@ func (w Writer) Of(notices []outbox.Notice) Message {
 	switch {
 	case aboutReceiver(&n.Alert):
 		m, lines = w.receiver(n)
+	case n.Alert.Metric == metric.NotJudged:
+		m, lines = w.notJudged(n)
 	case n.Kind == schemas.NotifyResolved && !n.Facts.Late:
 		m, lines = w.resolved(n)
 	case n.Kind == schemas.NotifyNoTraffic:

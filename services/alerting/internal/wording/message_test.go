@@ -38,6 +38,36 @@ func TestOf_SaysWhatEachMetricMeans(t *testing.T) {
 	}
 }
 
+func TestOf_SaysWhichRulesAreNotJudgedAndWhoMendsIt(t *testing.T) {
+	t.Parallel()
+	w := Writer{Markup: Text{}}
+	for _, tt := range []struct {
+		of   string
+		kind string
+		want []string
+	}{
+		{metric.All, schemas.NotifyFiring, []string{"Rules by SQL are not judged: 3 of 21 of these rules.", "their incidents do not end", "ClickHouse answers"}},
+		{metric.All, schemas.NotifyRepeat, []string{"Rules by SQL are still not judged: 3 of 21"}},
+		{metric.All, schemas.NotifyResolved, []string{"Rules by SQL are judged again. It lasted "}},
+		{metric.OfStream, schemas.NotifyFiring, []string{"Rules from the stream are not judged: 3 of 21 partitions of the events.", "Kafka lets every partition be read"}},
+	} {
+		n := Example(tt.kind, time.Now())
+		n.Alert.Rule, n.Alert.Metric, n.Alert.Labels = metric.NotJudged, metric.NotJudged, map[string]string{metric.All: tt.of}
+		n.Facts.Measure = &schemas.AlertMeasure{Numerator: 3, Denominator: 21}
+		got := w.Of([]outbox.Notice{n}).Summary
+		for _, want := range tt.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s, %s lacks %q: %s", tt.of, tt.kind, want, got)
+			}
+		}
+		for _, no := range []string{"counted", "all sources", "%", "blocked"} {
+			if strings.Contains(got, no) {
+				t.Errorf("%s, %s has %q: %s", tt.of, tt.kind, no, got)
+			}
+		}
+	}
+}
+
 func TestOf_TitleSaysWhatTheKeyIs(t *testing.T) {
 	t.Parallel()
 	w := Writer{Markup: Text{}}
