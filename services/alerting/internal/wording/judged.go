@@ -18,7 +18,7 @@ func (w Writer) notJudged(n *outbox.Notice) (m Message, lines []string) {
 	}
 	lasted := span(n.At.Sub(f.Since))
 	if n.Kind == schemas.NotifyResolved {
-		m.Title = "Rules " + rules + " are judged again"
+		m.Title = "Rules " + rules + " are judged again, back to normal"
 		if f.Ended == schemas.EndRuleGone {
 			m.Title = "There are no more rules " + rules + " to judge"
 		}

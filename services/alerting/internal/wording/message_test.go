@@ -48,7 +48,7 @@ func TestOf_SaysWhichRulesAreNotJudgedAndWhoMendsIt(t *testing.T) {
 	}{
 		{metric.All, schemas.NotifyFiring, []string{"Rules by SQL are not judged: 3 of 21 of these rules.", "their incidents do not end", "ClickHouse answers"}},
 		{metric.All, schemas.NotifyRepeat, []string{"Rules by SQL are still not judged: 3 of 21"}},
-		{metric.All, schemas.NotifyResolved, []string{"Rules by SQL are judged again. It lasted "}},
+		{metric.All, schemas.NotifyResolved, []string{"Rules by SQL are judged again, back to normal. It lasted "}},
 		{metric.OfStream, schemas.NotifyFiring, []string{"Rules from the stream are not judged: 3 of 21 partitions of the events.", "Kafka lets every partition be read"}},
 	} {
 		n := Example(tt.kind, time.Now())
