@@ -33,11 +33,6 @@ func TestMain(m *testing.M) {
 	os.Exit(enginetest.Main(m, os.Args))
 }
 
-const (
-// servicetest.Patience bounds every wait for something that should come about; it is far
-// above what a wait takes, so that a busy machine fails no test.
-)
-
 // world is a broker and a database of its own, and the services' configuration
 // that reaches them.
 type world struct {
