@@ -90,7 +90,7 @@ func New(cfg Config) (*Client, error) {
 	base, err := url.Parse(cfg.URL)
 	switch {
 	case err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || base.RawQuery != "":
-		return nil, errors.New("suppressions: URL is no http or https URL without a query")
+		return nil, errors.New("suppressions: URL is not an http or https URL without a query")
 	case cfg.Policy < FailWithError || cfg.Policy > FailClosed:
 		return nil, fmt.Errorf("suppressions: Policy %d is unknown", cfg.Policy)
 	case cfg.Timeout < timeoutMin || cfg.Timeout > timeoutMax:

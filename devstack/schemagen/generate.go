@@ -39,7 +39,7 @@ const (
 func documents() []document {
 	return []document{
 		{"event.schema.json", "Mailstream event", "Event", ""},
-		{"webhook.schema.json", "Mailstream event that is none of an email", "Event", webhookKinds},
+		{"webhook.schema.json", "Mailstream event that is not about an email", "Event", webhookKinds},
 		{"suppression.schema.json", "Mailstream suppression", "Suppression", ""},
 		{"erasure.schema.json", "Mailstream erasure", "Erasure", ""},
 		{"audit.schema.json", "Mailstream audit entry", "Audit", ""},

@@ -72,7 +72,7 @@ func (p *program) run(ctx context.Context, args []string) error {
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("write addresses: %w", err)
 	}
-	_, err = fmt.Fprintf(p.errors, "%d may be mailed, %d must not, %d are no address; %s\n",
+	_, err = fmt.Fprintf(p.errors, "%d may be mailed, %d must not, %d are not addresses; %s\n",
 		p.sum.allowed, p.sum.suppressed, p.sum.faults, time.Since(began).Round(time.Millisecond))
 	return err
 }

@@ -39,7 +39,7 @@ func TestRun_LeavesOutWhoMustNotBeMailed(t *testing.T) {
 	if err != nil || out != "ana@example.com\neve@example.com\n" {
 		t.Errorf("%q, %v", out, err)
 	}
-	for _, want := range []string{"bob@example.com: complaint account\n", "nonsense: address is not", "2 may be mailed, 1 must not, 1 are no address"} {
+	for _, want := range []string{"bob@example.com: complaint account\n", "nonsense: address is not", "2 may be mailed, 1 must not, 1 are not addresses"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("no %q in %q", want, said)
 		}

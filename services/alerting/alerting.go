@@ -1,10 +1,10 @@
-// Package alerting sees a block-rate spike while it is small and tells people
+// Package alerting sees a block-rate spike while it is small and notifies people
 // through Slack and other receivers: once, from time to time while it lasts, and
 // once more when it is over.
 //
 // It counts unique events by their own time, so that resends, replays and old
-// events alarm nobody; it judges by the clock on the wall, so that silence is
-// seen too; and it writes an alert to the alerts topic before it tells anybody,
+// events raise no alert; it judges by the clock on the wall, so that silence is
+// seen too; and it writes an alert to the alerts topic before it notifies anyone,
 // so that a restart repeats nothing and forgets nothing. Two stages make it
 // scale: counters over the event topics, evaluators over the rates topic; every
 // instance runs both and Kafka's group protocol divides the work.
@@ -267,9 +267,9 @@ func (s *Service) refreshSecrets(ctx context.Context) error {
 			config.WalkSecrets(r, func(path string, secret config.Secret) {
 				switch changed, err := secret.Refresh(); {
 				case err != nil:
-					s.often.Warn("secret of a receiver could not be read: the one before holds", telemetry.Receiver(r.Name), telemetry.Name(path), telemetry.Err(err))
+					s.often.Warn("secret of a receiver could not be read: the previous one stays in use", telemetry.Receiver(r.Name), telemetry.Name(path), telemetry.Err(err))
 				case changed:
-					s.log.Info("secret of a receiver is another one", telemetry.Receiver(r.Name), telemetry.Name(path))
+					s.log.Info("secret of a receiver was replaced", telemetry.Receiver(r.Name), telemetry.Name(path))
 					s.boxes[i].Reconfigured()
 				}
 			})

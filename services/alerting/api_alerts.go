@@ -103,7 +103,7 @@ func parseFilter(q url.Values, p *config.Problems) filter {
 			f.severities = strings.Split(value, ",")
 		case name == "source", isLabel:
 			other, set := f.labels[label]
-			p.Check(!set || other == value, name, "source and %ssource ask for the same and differ", labelPrefix)
+			p.Check(!set || other == value, name, "source and %ssource must have one value: leave out one of them", labelPrefix)
 			f.labels[label] = value
 		}
 	}

@@ -82,7 +82,7 @@ func readMatcher(text []byte) (m schemas.AlertMatcher, faults []string) {
 		case !known:
 			faults = append(faults, fmt.Sprintf("has an unknown member %.64q: want label, op, value", name))
 		case !isText:
-			faults = append(faults, fmt.Sprintf("has a member %q that is no string", name))
+			faults = append(faults, fmt.Sprintf("has a member %q that is not a string", name))
 		default:
 			*field = said
 		}

@@ -43,7 +43,7 @@ func (e *UnknownReceiverError) Error() string {
 	if len(e.Known) == 0 {
 		return fmt.Sprintf("find receiver %q: none is configured", e.Name)
 	}
-	return fmt.Sprintf("find receiver %q: there are %s", e.Name, strings.Join(e.Known, ", "))
+	return fmt.Sprintf("find receiver %q: it is not configured; there are %s", e.Name, strings.Join(e.Known, ", "))
 }
 
 // TryReceiver sends the receiver called name the beginning and the end of an incident

@@ -335,7 +335,7 @@ func (a API) stop(w http.ResponseWriter, r *http.Request) {
 	}
 	var faults config.Problems
 	faults.Check(strings.TrimSpace(body.By) != "", "by", "is empty: say who asks for it")
-	faults.Check(len(body.By) <= byBytesMax && plainText(body.By), "by", "has more than %d bytes, or is no plain text", byBytesMax)
+	faults.Check(len(body.By) <= byBytesMax && plainText(body.By), "by", "is longer than %d bytes, or has control characters", byBytesMax)
 	if refused(w, &faults) {
 		return
 	}
@@ -353,5 +353,5 @@ func Closed(w http.ResponseWriter, r *http.Request) {
 		httpserver.NotFound(w, r)
 		return
 	}
-	httpserver.Problem(w, http.StatusForbidden, "closed", fmt.Sprintf("no token lets anybody in at %s: set analytics.tokens", root))
+	httpserver.Problem(w, http.StatusForbidden, "closed", fmt.Sprintf("no token is configured, so %s refuses every request: set analytics.tokens", root))
 }

@@ -60,7 +60,7 @@ func NewBook(cfg kafka.Config, to Publisher, log *zap.Logger, reg prometheus.Reg
 func (b *Book) Run(ctx context.Context) error {
 	return b.tail.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
 		if n := b.apply(recs); n > 0 {
-			b.log.Error("records are no operations and were passed over", telemetry.Topic(b.topic), telemetry.Rows(n))
+			b.log.Error("records are not operations and were skipped", telemetry.Topic(b.topic), telemetry.Rows(n))
 		}
 		return nil
 	})

@@ -60,14 +60,14 @@ func (f Filter) Narrow() bool {
 
 // Validate reports every fault to p.
 func (f Filter) Validate(p *config.Problems) {
-	p.Check(len(f.IDs) <= IDsMax, "id", "%d are more than %d", len(f.IDs), IDsMax)
+	p.Check(len(f.IDs) <= IDsMax, "id", "%d of them, want at most %d", len(f.IDs), IDsMax)
 	for _, id := range f.IDs {
 		p.Check(isID(id), "id", "%q is not 32 hexadecimal digits", id)
 	}
 	for _, word := range [][2]string{{"service", f.Service}, {"reason", f.Reason}, {"provider", f.Provider}, {"source", f.Source}} {
 		p.Check(len(word[1]) <= wordBytesMax, word[0], "has more than %d bytes", wordBytesMax)
 	}
-	p.Check(slices.Contains([]string{"", StateOpen, "redriven", "discarded"}, f.State), "state", "%q is none of open, redriven, discarded", f.State)
+	p.Check(slices.Contains([]string{"", StateOpen, "redriven", "discarded"}, f.State), "state", "%q is not one of open, redriven, discarded", f.State)
 	p.Check(f.From.IsZero() || f.To.IsZero() || f.From.Before(f.To), "from", "is not before to")
 }
 

@@ -49,12 +49,12 @@ type Request struct {
 // Validate reports every fault to p.
 func (r Request) Validate(p *config.Problems) {
 	r.Filter.Validate(p)
-	p.Check(r.Filter.State == "" || r.Filter.State == StateOpen, "state", "%q: only open ones are worked on", r.Filter.State)
+	p.Check(r.Filter.State == "" || r.Filter.State == StateOpen, "state", "%q is not open: only open dead letters can be redriven or discarded", r.Filter.State)
 	p.Check(r.Rate >= 1 && r.Rate <= RateMax, "rate", "%d is not in [1, %d]", r.Rate, RateMax)
 	p.Check(r.All || r.Filter.Narrow(), "all", "is needed to take all open dead letters; or say which, such as those of one source or reason")
-	p.Check(!r.All || !r.Filter.Narrow(), "all", "is beside what says which dead letters: leave out one of both")
+	p.Check(!r.All || !r.Filter.Narrow(), "all", "cannot be combined with a choice of dead letters: leave out one of the two")
 	p.Check(strings.TrimSpace(r.By) != "", "by", "is empty: say who asks for it")
-	p.Check(len(r.By) <= byBytesMax && plainText(r.By), "by", "has more than %d bytes, or is no plain text", byBytesMax)
+	p.Check(len(r.By) <= byBytesMax && plainText(r.By), "by", "is longer than %d bytes, or has control characters", byBytesMax)
 	p.Check(utf8.ValidString(r.Note), "note", "is not UTF-8")
 	if r.Kind == schemas.OperationDiscard {
 		ValidateNote(r.Note, p)
@@ -179,7 +179,7 @@ func (d *Desk) begin(ctx context.Context, r Request, found int64) (schemas.Opera
 		By: address.Redact(r.By), Note: address.Redact(r.Note), StartedAt: now, UpdatedAt: now, Found: found,
 	}
 	if err := d.handOver(ctx, op); err != nil {
-		op.State, op.Error = schemas.OperationFailed, "it did not begin"
+		op.State, op.Error = schemas.OperationFailed, "the operation did not begin"
 		if _, busy := errors.AsType[*BusyError](err); busy {
 			op.Error = "another operation runs"
 		}

@@ -18,10 +18,10 @@ func Redact(text []byte) string {
 	dec.UseNumber()
 	var out bytes.Buffer
 	if err := redact(dec, &out); err != nil {
-		return fmt.Sprintf("<%d bytes that are no JSON>", len(text))
+		return fmt.Sprintf("<%d bytes that are not JSON>", len(text))
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return fmt.Sprintf("<%d bytes that are no JSON>", len(text))
+		return fmt.Sprintf("<%d bytes that are not JSON>", len(text))
 	}
 	if out.Len() > redactedBytesMax {
 		return out.String()[:redactedBytesMax] + fmt.Sprintf("<and %d bytes>", out.Len()-redactedBytesMax)

@@ -70,7 +70,7 @@ type Options struct {
 
 // Redrive makes events of the open dead letters of f and publishes them, marked as a
 // replay, then says of each that it is redriven. What fails, or is of a person who has to
-// be forgotten, stays open; while erased cannot tell that, nothing is published.
+// be forgotten, stays open; while erased does not know, nothing is published.
 func (l *Letters) Redrive(ctx context.Context, f Filter, from Source, opt Options) (Result, error) {
 	return l.operate(ctx, f, opt, func(letter *Letter, r *Result) ([]*kgo.Record, error) {
 		if err := from.Erased.Fault(); err != nil {

@@ -146,12 +146,12 @@ func Default() Config {
 // Validate reports every fault to p.
 func (c Config) Validate(p *config.Problems) {
 	c.Config.Validate(p)
-	p.Check(len(c.Sources) <= sourcesMax, "sources", "%d are more than %d", len(c.Sources), sourcesMax)
+	p.Check(len(c.Sources) <= sourcesMax, "sources", "%d of them, want at most %d", len(c.Sources), sourcesMax)
 	seen := make(map[string]bool, len(c.Sources))
 	for i, s := range c.Sources {
 		sp := p.At(fmt.Sprintf("sources[%d]", i))
 		s.validate(sp, c.AllowUnauthenticated)
-		sp.Check(!seen[s.Name], "name", "%q is there twice", s.Name)
+		sp.Check(!seen[s.Name], "name", "%q is listed twice", s.Name)
 		seen[s.Name] = true
 	}
 	_, err := auth.ParsePrefixes(c.TrustedProxies)
@@ -209,7 +209,7 @@ func (s Source) validate(p *config.Problems, allowNone bool) {
 	p.Check(err == nil, "allow_from", "%v", err)
 	isGeneric := s.Provider == generic.Name
 	p.Check(!isGeneric || s.Generic != nil, "generic", "is missing: say where an item of this source has its type and the rest")
-	p.Check(isGeneric || s.Generic == nil, "generic", "has no meaning for provider %s, whose items are known", s.Provider)
+	p.Check(isGeneric || s.Generic == nil, "generic", "must be empty: it is for provider generic, and this is %s", s.Provider)
 	if isGeneric && s.Generic != nil {
 		generic.New(*s.Generic, s.Name, p.At("generic"))
 		p.Check(!s.Generic.TakesBinary() || s.Auth.ProvesHeaders("ce-id", "ce-source", "ce-type"), "generic.modes",
@@ -252,5 +252,5 @@ func (c Config) ValidateBeside(k kafka.Config, p *config.Problems) {
 	p.Check(c.Producer.BufferBytesMax >= k.Topics.DeadLetterBytesMax, "producer.buffer_bytes_max",
 		"%s does not hold one dead letter of kafka.topics.dead_letter_bytes_max %s", c.Producer.BufferBytesMax, k.Topics.DeadLetterBytesMax)
 	p.Check(c.Producer.PublishTimeout < c.HTTP.WriteTimeout, "producer.publish_timeout",
-		"%s is not below http.write_timeout %s: its end could not be answered", c.Producer.PublishTimeout, c.HTTP.WriteTimeout)
+		"%s is not below http.write_timeout %s: the answer after it could not be sent", c.Producer.PublishTimeout, c.HTTP.WriteTimeout)
 }

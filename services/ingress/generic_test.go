@@ -239,7 +239,7 @@ func TestNew_NamesTheFaultsOfGenericSources(t *testing.T) {
 		t.Fatal("no fault")
 	}
 	for _, want := range []string{
-		`ingress.sources[0].generic.recipient: "data/recipient" is neither a JSON pointer`, "ingress.sources[1].generic: is missing", "ingress.sources[2].generic: has no meaning for provider mailjet",
+		`ingress.sources[0].generic.recipient: "data/recipient" is neither a JSON pointer`, "ingress.sources[1].generic: is missing", "ingress.sources[2].generic: must be empty: it is for provider generic, and this is mailjet",
 		"ingress.sources[3].generic.modes: auth.signature does not cover", "ingress.sources[4].generic.modes: auth.signature does not cover",
 		"ingress.sources[5].generic.format: auth.signature does not cover the parameters",
 	} {

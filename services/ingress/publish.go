@@ -107,7 +107,7 @@ func deadLetterOf(it *provider.Item, x *exchange) schemas.DeadLetter {
 func detailOf(f provider.Fault) string {
 	switch f {
 	case provider.NotAnObject:
-		return "the item is no JSON object"
+		return "the item is not a JSON object"
 	case provider.NoType:
 		return "the item does not say what happened"
 	case provider.NoIdentity:

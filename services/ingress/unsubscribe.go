@@ -54,7 +54,7 @@ func (s *Service) publishOne(ctx context.Context, from *source, it *provider.Ite
 	var o outgoing
 	o.begin(1)
 	if it.Fault != "" || !o.event(it, from, headerMarks{origin: originLive}, s.recordBytesMax) {
-		return fate.Wrap(fate.DeadLetter, errors.New("the event is none: a link that was made by hand"))
+		return fate.Wrap(fate.DeadLetter, errors.New("the link makes no valid event: it was not made by this service"))
 	}
 	o.finish()
 	return s.producer.Publish(ctx, o.pointers...)

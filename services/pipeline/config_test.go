@@ -92,7 +92,7 @@ func TestLoad_WhatIsCheckedIsWhatStarts(t *testing.T) {
 		{"an hour sealed while an insert is on its way", []string{"CLICKHOUSE_INSERT_TIMEOUT=1h"}, "analytics.seal_rest: 10m is not above clickhouse.insert_timeout 1h", "analytics"},
 		{"an hour sealed right behind it", []string{"ANALYTICS_SEAL_REST=1m"}, "analytics.seal_rest: 1m is not above", "analytics"},
 		{"the shortest rest", []string{"ANALYTICS_SEAL_REST=61s"}, "", ""},
-		{"a part of a source that is none", []string{"ANALYTICS_KEEP=[{source: akme, rows: aggregated}]"}, `analytics.keep[0].source: "akme" is none of ingress.sources ["acme"]`, "analytics"},
+		{"a part of a source that is none", []string{"ANALYTICS_KEEP=[{source: akme, rows: aggregated}]"}, `analytics.keep[0].source: "akme" is not one of ingress.sources ["acme"]`, "analytics"},
 		{"a part that is none", []string{"ANALYTICS_KEEP=[{source: acme, types: [opened], rows: sampled}]"}, "analytics.keep[0].rate: 0 is not in [0.0001, 1]", "analytics"},
 		{"a rule by tag", []string{"ANALYTICS_KEEP=[{types: [delivered], rows: aggregated}]", "ALERTING_RULES=[{name: r, by: [tag]}]"}, "alerting.rules[0].by: ", "alerting"},
 		{"a rule by tag of all events", []string{"ANALYTICS_KEEP=[{types: [delivered], rows: all}]", "ALERTING_RULES=[{name: r, by: [tag]}]"}, "", ""},

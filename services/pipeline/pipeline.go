@@ -161,7 +161,7 @@ func build(cfg Config, name Name, log *zap.Logger, again int) (Service, error) {
 			return d.build(cfg, shared)
 		}
 	}
-	return nil, fmt.Errorf("build service %q: there is none of that name", name)
+	return nil, fmt.Errorf("build service %q: unknown service", name)
 }
 
 // Version returns the version of this binary.

@@ -87,9 +87,9 @@ func (r Request) Validate(p *config.Problems) {
 	p.Check(!r.To.IsZero(), to, "is missing")
 	p.Check(r.From.Before(r.To), from, "%s is not before %s %s", r.From.UTC().Format(time.RFC3339), to, r.To.UTC().Format(time.RFC3339))
 	p.Check(r.To.Sub(r.From) <= spanMax, from, "is more than %d days before %s", int(spanMax/(24*time.Hour)), to)
-	p.Check(r.Type == "" || slices.Contains(schemas.Types(), r.Type), "type", "%q is none of %s", r.Type, typeNames())
+	p.Check(r.Type == "" || slices.Contains(schemas.Types(), r.Type), "type", "%q is not one of %s", r.Type, typeNames())
 	p.Check(!r.Verdicts || r.Type == "" || slices.Contains(judged, r.Type), "type", "%q has no verdict: those that have are %s", r.Type, strings.Join(Request{Verdicts: true}.types(), ", "))
-	p.Check(r.Topic == "" || topicName(r.Topic), "to-topic", "%q is no name of a topic", r.Topic)
+	p.Check(r.Topic == "" || topicName(r.Topic), "to-topic", "%q is not a topic name: want 1 to 249 of a-z, A-Z, 0-9, '.', '_', '-'", r.Topic)
 }
 
 func typeNames() string {

@@ -75,8 +75,8 @@ func Default() Config {
 // Validate reports every fault to p.
 func (c Config) Validate(p *config.Problems) {
 	base, err := url.Parse(c.URL)
-	p.Check(err == nil && base.Host != "" && (base.Scheme == "http" || base.Scheme == "https"), "url", "%q is no http URL", c.URL)
-	p.Check(err != nil || base.RawQuery == "" && base.Fragment == "", "url", "%q is no base: the path of the source is put behind it", c.URL)
+	p.Check(err == nil && base.Host != "" && (base.Scheme == "http" || base.Scheme == "https"), "url", "%q is not an http or https URL", c.URL)
+	p.Check(err != nil || base.RawQuery == "" && base.Fragment == "", "url", "%q has a query or a fragment: want the base URL of the ingress, to which the path of the source is added", c.URL)
 	p.Check(c.Source != "", "source", "is empty")
 	_, ok := registry.Find(c.Provider)
 	p.Check(ok, "provider", "%q is not one of %s", c.Provider, strings.Join(Providers(), ", "))
@@ -88,7 +88,7 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(c.Duplicates >= 0 && c.Duplicates <= 1, "duplicates", "%g is not between 0 and 1", c.Duplicates)
 	p.Check(c.Workers >= 1 && c.Workers <= workersMax, "workers", "%d is not between 1 and %d", c.Workers, workersMax)
 	_, err = address.One("a@" + c.Domain)
-	p.Check(err == nil && strings.Contains(c.Domain, "."), "domain", "%q is no domain with a dot", c.Domain)
+	p.Check(err == nil && strings.Contains(c.Domain, "."), "domain", "%q is not a domain with a dot", c.Domain)
 }
 
 // Providers returns the names of the providers that can be played, sorted.

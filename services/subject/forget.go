@@ -164,7 +164,7 @@ func (p *plan) look(ctx context.Context, client *clickhouse.Client, cfg clickhou
 }
 
 // lookSince finds who of the members, who were forgotten at one time, has something new.
-// Most often nobody has, which is one question for all of them.
+// Most often none of them has, which takes one query for all.
 func (p *plan) lookSince(ctx context.Context, found *tables.Tables, since time.Time, members []int) error {
 	all := tables.People{Since: since, Until: p.now}
 	for _, i := range members {

@@ -1,6 +1,7 @@
 package suppression
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/mailstream/mailstream/services/internal/platform/config"
@@ -115,12 +116,12 @@ func (c Config) Validate(p *config.Problems) {
 	p.Check(c.ProviderSuppressedFor >= probationMin && c.ProviderSuppressedFor <= probationMax,
 		"provider_suppressed_for", "%s is not in [%s, %s]", c.ProviderSuppressedFor, probationMin, probationMax)
 	p.Check(c.OutageBounceRate >= outageRateMin && c.OutageBounceRate <= 1, "outage_bounce_rate", "%g is not in [%g, 1]", c.OutageBounceRate, outageRateMin)
-	p.Check(len(c.TransactionalStreams) <= streamsMax, "transactional_streams", "%d are more than %d", len(c.TransactionalStreams), streamsMax)
-	for _, s := range c.TransactionalStreams {
-		p.Check(list.ValidateScope(list.StreamScope(s)) == nil, "transactional_streams", "%q is no name of a stream", s)
+	p.Check(len(c.TransactionalStreams) <= streamsMax, "transactional_streams", "%d of them, want at most %d", len(c.TransactionalStreams), streamsMax)
+	for i, s := range c.TransactionalStreams {
+		p.Check(s != "", fmt.Sprintf("transactional_streams[%d]", i), "is empty: name a stream")
 	}
 	p.Check(c.TokenWait >= 0 && c.TokenWait <= tokenWaitMax, "token_wait", "%s is not in [0s, %s]", c.TokenWait, tokenWaitMax)
-	p.Check(c.TokenWait < c.HTTP.WriteTimeout, "token_wait", "%s is not below http.write_timeout %s: its end could not be answered", c.TokenWait, c.HTTP.WriteTimeout)
+	p.Check(c.TokenWait < c.HTTP.WriteTimeout, "token_wait", "%s is not below http.write_timeout %s: the answer after it could not be sent", c.TokenWait, c.HTTP.WriteTimeout)
 	p.Check(c.StaleAfter >= staleAfterMin && c.StaleAfter <= staleAfterMax, "stale_after", "%s is not in [%s, %s]", c.StaleAfter, staleAfterMin, staleAfterMax)
 	p.Check(c.CacheBytes >= cacheBytesMin && c.CacheBytes <= cacheBytesMax, "cache_bytes", "%s is not in [%s, %s]", c.CacheBytes, cacheBytesMin, cacheBytesMax)
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -85,6 +86,51 @@ func TestGlossary_PrivateWordsAreNotInTheCode(t *testing.T) {
 		for n, line := range strings.Split(text, "\n") {
 			if word := privateIn(line); word != "" && !strings.HasSuffix(path, "schemas/record.go") { // declares Lanes
 				t.Errorf("%s:%d: %q; see docs/glossary.md for the word that is used", path, n+1, word)
+			}
+		}
+	}
+}
+
+// unidiomatic are forms of messages that only we used: "%q is no level" for "is not a
+// level", "is none of a, b" for "is not one of a, b".
+var unidiomatic = regexp.MustCompile(`(?i)\b(?:is|are|was|were) (?:none of|no [a-z]+)|\bthere twice\b`)
+
+// idiomatic is what the pattern finds, too, and English has.
+var idiomatic = regexp.MustCompile(`(?i)\b(?:there (?:is|are) no|(?:is|are) no longer)\b`)
+
+// goldenMessages are in the golden files of dead letters.
+var goldenMessages = []string{"events is no array", "mandrill_events is there twice"}
+
+// unidiomaticIn returns the first such form in the text of a line of code.
+func unidiomaticIn(line string) string {
+	for _, text := range regexp.MustCompile("\"[^\"]*\"|`[^`]*`").FindAllString(line, -1) {
+		if slices.Contains(goldenMessages, strings.Trim(text, "\"")) {
+			continue
+		}
+		if found := unidiomatic.FindString(idiomatic.ReplaceAllString(text, "")); found != "" {
+			return found
+		}
+	}
+	return ""
+}
+
+func TestMessages_SayIsNotOneOf(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		`"%q is none of a, b"`: "is none of", `"%q is no level"`: "is no level", "`is there twice`": "there twice",
+		`"there is no silence of this id"`: "", `"it is no longer watched"`: "", `x := 1 // what is no JSON`: "", `"events is no array"`: "",
+	} {
+		if got := unidiomaticIn(line); got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+	for path, text := range source(t) {
+		if strings.Contains(path, "/services/console/") {
+			continue // its pages speak in sentences
+		}
+		for n, line := range strings.Split(text, "\n") {
+			if form := unidiomaticIn(line); form != "" {
+				t.Errorf("%s:%d: a message says %q: say \"is not a ...\" or \"is not one of ...\"", path, n+1, form)
 			}
 		}
 	}

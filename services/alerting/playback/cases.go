@@ -63,7 +63,7 @@ type Expectation struct {
 	State string `yaml:"state"`
 	// Ended is why it is resolved: recovered or no_traffic. Default any.
 	Ended string `yaml:"ended"`
-	// Covered says whether the message of another incident tells this one. Left out,
+	// Covered says whether the message of another incident reports this one. Left out,
 	// either.
 	Covered *bool `yaml:"covered"`
 }
@@ -101,8 +101,8 @@ func (c *Cases) check(p *config.Problems) {
 	if len(c.Rules) > 0 {
 		checkRules(c.Rules, p)
 	}
-	p.Check(len(c.Cases) > 0, "cases", "there is none")
-	p.Check(len(c.Cases) <= casesMax, "cases", "%d are more than %d", len(c.Cases), casesMax)
+	p.Check(len(c.Cases) > 0, "cases", "is empty: give at least one case")
+	p.Check(len(c.Cases) <= casesMax, "cases", "%d of them, want at most %d", len(c.Cases), casesMax)
 	for i := range c.Cases {
 		c.Cases[i].check(p.At(fmt.Sprintf("cases[%d]", i)))
 	}
@@ -110,26 +110,26 @@ func (c *Cases) check(p *config.Problems) {
 
 func (c *Case) check(p *config.Problems) {
 	p.Check(c.Name != "", "name", "is empty")
-	p.Check(len(c.Expect) > 0, "expect", "there is none: the case shows nothing")
-	p.Check(len(c.Mail) <= mailMax, "mail", "%d are more than %d", len(c.Mail), mailMax)
+	p.Check(len(c.Expect) > 0, "expect", "is empty: a case without expectations checks nothing")
+	p.Check(len(c.Mail) <= mailMax, "mail", "%d of them, want at most %d", len(c.Mail), mailMax)
 	times := int64(0)
 	for i := range c.Mail {
 		m, at := &c.Mail[i], p.At(fmt.Sprintf("mail[%d]", i))
 		at.Check(m.At >= 0 && m.At <= lengthMax, "at", "%s is not in [0s, %s]", m.At, config.FormatDuration(lengthMax))
 		at.Check(m.For >= 0 && m.At+m.For <= lengthMax, "for", "%s is not in [0s, %s - at]", m.For, config.FormatDuration(lengthMax))
 		at.Check(m.Every == 0 || m.Every >= time.Second, "every", "%s is below 1s", m.Every)
-		at.Check((m.Every == 0) == (m.For == 0), "every", "every and for go together")
+		at.Check((m.Every == 0) == (m.For == 0), "every", "every and for belong together: set both or neither")
 		at.Check(m.RecipientDomain != "" || m.MailboxProvider != "", "recipient_domain", "is empty, and so is mailbox_provider")
 		for field, n := range map[string]int64{"delivered": m.Delivered, "bounced": m.Bounced, "blocked": m.Blocked} {
 			at.Check(n >= 0 && n <= 1_000_000_000, field, "%d is not in [0, 1000000000]", n)
 		}
-		at.Check(m.Delivered+m.Bounced+m.Blocked > 0, "delivered", "there is no message")
+		at.Check(m.Delivered+m.Bounced+m.Blocked > 0, "delivered", "is 0, and so are bounced and blocked: give at least one message")
 		times++
 		if m.Every >= time.Second {
 			times += int64(m.For / m.Every)
 		}
 	}
-	p.Check(times <= playedMax, "mail", "comes %d times, more than %d", times, playedMax)
+	p.Check(times <= playedMax, "mail", "would be played %d times in all, want at most %d", times, playedMax)
 	for i := range c.Expect {
 		c.Expect[i].check(p.At(fmt.Sprintf("expect[%d]", i)))
 	}
@@ -139,10 +139,10 @@ func (e *Expectation) check(p *config.Problems) {
 	states := []string{stateNone, string(schemas.AlertPending), string(schemas.AlertFiring), string(schemas.AlertRecovering), string(schemas.AlertResolved)}
 	ends := []string{"", string(schemas.EndRecovered), string(schemas.EndNoTraffic)}
 	p.Check(e.At >= 0 && e.At <= lengthMax, "at", "%s is not in [0s, %s]", e.At, config.FormatDuration(lengthMax))
-	p.Check(slices.Contains(states, e.State), "state", "%q is none of %q", e.State, states)
-	p.Check(slices.Contains(ends, e.Ended), "ended", "%q is none of %q", e.Ended, ends[1:])
-	p.Check(e.Ended == "" || e.State == string(schemas.AlertResolved), "ended", "wants the state resolved")
-	p.Check((e.RecipientDomain == "") != (e.MailboxProvider == ""), "recipient_domain", "want either this or mailbox_provider")
+	p.Check(slices.Contains(states, e.State), "state", "%q is not one of %q", e.State, states)
+	p.Check(slices.Contains(ends, e.Ended), "ended", "%q is not one of %q", e.Ended, ends[1:])
+	p.Check(e.Ended == "" || e.State == string(schemas.AlertResolved), "ended", "needs state: resolved")
+	p.Check((e.RecipientDomain == "") != (e.MailboxProvider == ""), "recipient_domain", "set either this or mailbox_provider")
 }
 
 // checkNames reports expectations of rules that are not there.
@@ -150,7 +150,7 @@ func (c *Cases) checkNames(rules Rules, p *config.Problems) {
 	for i := range c.Cases {
 		for j, e := range c.Cases[i].Expect {
 			known := slices.ContainsFunc(rules.list, func(r played) bool { return r.Name == e.Rule })
-			p.Check(known, fmt.Sprintf("cases[%d].expect[%d].rule", i, j), "%q is no rule under test that is judged from the stream", e.Rule)
+			p.Check(known, fmt.Sprintf("cases[%d].expect[%d].rule", i, j), "%q is not a rule under test that is judged from the stream", e.Rule)
 		}
 	}
 }

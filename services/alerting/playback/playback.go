@@ -90,8 +90,8 @@ func ReadRules(name string, text []byte) (Rules, error) {
 }
 
 func checkRules(rules []rule.Rule, p *config.Problems) {
-	p.Check(len(rules) > 0, "rules", "there is none")
-	p.Check(len(rules) <= rulesMax, "rules", "%d are more than %d", len(rules), rulesMax)
+	p.Check(len(rules) > 0, "rules", "is empty: give at least one rule")
+	p.Check(len(rules) <= rulesMax, "rules", "%d of them, want at most %d", len(rules), rulesMax)
 	names := make(map[string]bool)
 	for i, r := range rules {
 		at := p.At(fmt.Sprintf("rules[%d]", i))
@@ -124,9 +124,9 @@ type Incident struct {
 	Total int64 `json:"total"`
 	Bad   int64 `json:"bad"`
 	// Covered says that the message of another incident, of the same mailbox
-	// provider, tells this one.
+	// provider, reports this one.
 	Covered bool `json:"covered,omitempty"`
-	// Late says that its events came so late that nobody could have been called.
+	// Late says that its events came so late that a page would have been useless.
 	Late bool `json:"late,omitempty"`
 	// Then is the incident that really fired over the same time.
 	Then *Fired `json:"then,omitempty"`

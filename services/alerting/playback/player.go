@@ -185,7 +185,7 @@ func (p *player) evidence(k window.Key, counts window.Counts, from window.Pane) 
 	return Evidence{Counts: counts.Wire(), Provider: provider, Split: p.table.Split(k, from)}
 }
 
-// cover marks the incidents that another message tells, as the service does when
+// cover marks the incidents that another message reports, as the service does when
 // a mailbox provider and its domains fire over the same mail.
 func (p *player) cover(fired []stateKey, now time.Time) {
 	groups := make(map[stateKey][]stateKey) // by rule and mailbox provider

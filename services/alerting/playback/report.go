@@ -55,10 +55,10 @@ type Summary struct {
 	Rule    string `json:"rule"`
 	Variant string `json:"variant,omitempty"`
 	// Incidents are those that began in the time, Covered those of them that the
-	// message of another one tells.
+	// message of another one reports.
 	Incidents int `json:"incidents"`
 	Covered   int `json:"covered"`
-	// Late are those that nobody would have been called for, because their events came
+	// Late are those without a page, because their events came
 	// too late; only an exact run has them.
 	Late int `json:"late"`
 	// PagesPerWeek are the messages that an incident begins, a week.

@@ -93,7 +93,7 @@ func series3(field, text string) ([]string, error) {
 			n[i], err = strconv.ParseFloat(part, 64)
 		}
 		if err != nil || math.IsNaN(n[i]) || math.IsInf(n[i], 0) {
-			return nil, fmt.Errorf("%q is no value of %s", part, field)
+			return nil, fmt.Errorf("%q is not a value of %s", part, field)
 		}
 	}
 	from, to, step := n[0], n[1], n[2]

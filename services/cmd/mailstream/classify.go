@@ -92,7 +92,7 @@ In a line of standard input, \n means a line break.`,
 	flags.StringVar(&f.in.Class, "class", "", "the provider's own `word` for the reason")
 	flags.IntVar(&f.in.SMTPCode, "code", 0, "the SMTP `code` that the provider gave beside the text")
 	flags.StringVar(&f.in.Enhanced, "enhanced", "", "the enhanced status `code` that the provider gave beside the text")
-	flags.BoolVar(&f.in.Soft, "soft", false, "the provider calls it passing")
+	flags.BoolVar(&f.in.Soft, "soft", false, "the provider calls it temporary, a soft bounce")
 	flags.BoolVar(&f.hard, "hard", false, "the provider calls it a hard bounce: say what the suppression list makes of it")
 	return cmd
 }
@@ -107,11 +107,11 @@ func (f classifyFlags) check(c *classify.Classifier) error {
 	case in.SMTPCode != 0 && (in.SMTPCode < smtpCodeMin || in.SMTPCode > smtpCodeMax):
 		return usagef("--code: %d is not between %d and %d", in.SMTPCode, smtpCodeMin, smtpCodeMax)
 	case in.Enhanced != "" && (smtp != 0 || enhanced != in.Enhanced):
-		return usagef("--enhanced: %q is no code of RFC 3463, like 5.1.1", in.Enhanced)
+		return usagef("--enhanced: %q is not a status code of RFC 3463, such as 5.1.1", in.Enhanced)
 	case in.Class != "" && in.Provider == "":
-		return usagef("--class: wants --provider, whose word it is")
+		return usagef("--class: needs --provider, the provider whose word it is")
 	case in.Provider != "" && !slices.Contains(c.Providers(), in.Provider):
-		return usagef("--provider: no words of %q are known; of these they are: %s", in.Provider, strings.Join(c.Providers(), ", "))
+		return usagef("--provider: no words of %q are known, only those of: %s", in.Provider, strings.Join(c.Providers(), ", "))
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func newAlertingStub(t *testing.T, answers map[string]string) *alertingStub {
 		case r.Header.Get("Authorization") != "Bearer secret":
 			http.Error(w, `{"title":"unauthorized","detail":"a valid bearer token is required"}`, http.StatusUnauthorized)
 		case !ok:
-			http.Error(w, `{"title":"not found","detail":"there is none of this id"}`, http.StatusNotFound)
+			http.Error(w, `{"title":"not found","detail":"there is nothing with this id"}`, http.StatusNotFound)
 		case strings.Contains(r.URL.RawQuery, "refuse"):
 			http.Error(w, `{"title":"bad request","detail":"until: is missing"}`, http.StatusBadRequest)
 		case r.Method == http.MethodDelete:
@@ -126,7 +126,7 @@ func TestAlerts_ExitCodes(t *testing.T) {
 		code int
 		says string
 	}{
-		{[]string{"show", "inc-2"}, exitFailed, "404 not found: there is none of this id"},
+		{[]string{"show", "inc-2"}, exitFailed, "404 not found: there is nothing with this id"},
 		{[]string{"list", "--token", "wrong"}, exitFailed, "401 unauthorized"},
 		{[]string{"list", "--state", "refuse"}, exitUsage, "until: is missing"},
 		{[]string{"list", "--label", "source"}, exitUsage, "--label"},

@@ -82,7 +82,7 @@ func (c *command) accounts(sources []string) (found []providerapi.Account, err e
 	for _, source := range sources {
 		account, known := cfg.Providers.Find(source)
 		if !known {
-			return nil, usagef("%q is none of the section providers: %s", source, strings.Join(cfg.Providers.Sources(), ", "))
+			return nil, usagef("%q is not one of the section providers: %s", source, strings.Join(cfg.Providers.Sources(), ", "))
 		}
 		found = append(found, account)
 	}

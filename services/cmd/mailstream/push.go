@@ -167,7 +167,7 @@ func (p *pusher) wanted(e exportedEntry) (there []providerapi.Listed, why string
 		return nil, "it is a pattern, or its address was erased"
 	}
 	if e.Expires != "" {
-		return nil, "it ends, and the provider's would not"
+		return nil, "the entry ends, and the provider's would not"
 	}
 	l := providerapi.Listed{Address: e.Address, Kind: pushKinds[e.Reason], Detail: plainLine(e.Note, syncNoteMax)}
 	kind, name, _ := strings.Cut(e.Scope, ":")
@@ -184,7 +184,7 @@ func (p *pusher) wanted(e exportedEntry) (there []providerapi.Listed, why string
 		l.List = name
 	case schemas.ScopeSourcePrefix:
 		if name != p.source {
-			return nil, "it is for another source"
+			return nil, "the entry is for another source"
 		}
 	}
 	return providerapi.Wanted(p.account, l)
@@ -235,7 +235,7 @@ type lineWriter struct {
 	each func(line []byte) error
 }
 
-// errLongLine says that a line is none of an export.
+// errLongLine says that an answer has a line that no export has.
 var errLongLine = errors.New("a line of the export is longer than a record may be")
 
 func (w *lineWriter) Write(text []byte) (int, error) {

@@ -129,8 +129,8 @@ func TestPush_AddsThereWhatIsMissing(t *testing.T) {
 	}
 	readOnly, writable := providersFile(t, server.URL, false), providersFile(t, server.URL, true)
 	want := pushed{Source: "acme", Provider: "resend", Read: 2, Ours: 9, Both: 2, Missing: 3, DryRun: true, LeftOut: map[string]int{
-		"it is for another source": 1, "it ends, and the provider's would not": 1, "it is a pattern, or its address was erased": 1,
-		"the lists of resend are for all mail of the account, and it is for a stream or a list": 1,
+		"the entry is for another source": 1, "the entry ends, and the provider's would not": 1, "it is a pattern, or its address was erased": 1,
+		"the lists of resend are for all mail of the account, and the entry is for a stream or a list": 1,
 	}}
 	got, err := sum(readOnly)
 	if diff := cmp.Diff(want, got); diff != "" || err != nil || len(provider.entries) != 2 {

@@ -68,7 +68,7 @@ func TestAlertsTestReceiver_AsksTheServiceForWhatItDoesNotKnow(t *testing.T) {
 	if code, out, faults := s.alerts(t, "test-receiver", "gone", "--json"); code != exitFailed || !strings.Contains(out, `"refused"`) || !strings.Contains(faults, "no_service") {
 		t.Errorf("refused: %d %q %s", code, out, faults)
 	}
-	if code, _, faults := s.alerts(t, "test-receiver", "no/body"); code != exitUsage || !strings.Contains(faults, "there is none") {
+	if code, _, faults := s.alerts(t, "test-receiver", "no/body"); code != exitUsage || !strings.Contains(faults, "there is nothing with this id") {
 		t.Errorf("unknown: %d %s", code, faults)
 	}
 }

@@ -19,7 +19,7 @@ it publishes those that changed, with the ids that they have and the header "ori
 replay": reason, cause, permanent and machine are corrected, all else stays. Rates and
 sealed hours follow, and alerting pages nobody for them.
 
-Entries of the suppression list that rest on a bounce which was no fault of the address
+Entries of the suppression list that rest on a bounce that was not caused by the address
 are listed for a person to lift. None is lifted.
 
 What was published is kept in a file. A run that was interrupted goes on from there

@@ -104,10 +104,10 @@ func (f *replayFlags) check(cmd *cobra.Command) error {
 	rateMax := replay.RateMax
 	if f.letters {
 		rateMax = deadletters.RateMax
-		faults.Check(f.kind == "" && f.request.Topic == "" && !f.request.ChangedOnly, "dead-letters", "goes with none of --type, --to-topic, --changed-only: dead letters have no type yet")
+		faults.Check(f.kind == "" && f.request.Topic == "" && !f.request.ChangedOnly, "dead-letters", "cannot be combined with --type, --to-topic or --changed-only: dead letters have no type yet")
 	}
 	faults.Check(f.rate >= 1 && f.rate <= rateMax, "rate", "%d is not in [1, %d]", f.rate, rateMax)
-	faults.Check(!f.dryRun || f.position == "", "position", "has no meaning with --dry-run")
+	faults.Check(!f.dryRun || f.position == "", "position", "cannot be combined with --dry-run, which publishes nothing")
 	return flagFault(faults.Err())
 }
 
@@ -207,7 +207,7 @@ func (c *command) printListed(d replay.Doubts) error {
 	if len(d.Listed) == 0 {
 		return nil
 	}
-	fmt.Fprintf(c.stdout, "%s on a bounce that was no fault of the address: still listed, so look, and lift with POST /v1/suppressions/remove\n", several(int64(len(d.Listed))+d.MoreListed, "entry of the suppression list rests", "entries of the suppression list rest"))
+	fmt.Fprintf(c.stdout, "%s on a bounce that was not caused by the address: still listed, so check them, and lift with POST /v1/suppressions/remove\n", several(int64(len(d.Listed))+d.MoreListed, "entry of the suppression list rests", "entries of the suppression list rest"))
 	return c.table(func(w *tabwriter.Writer) {
 		for _, e := range d.Listed {
 			since := ""

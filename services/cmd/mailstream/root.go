@@ -90,7 +90,7 @@ func (c *command) load(names ...pipeline.Name) (pipeline.Config, *zap.Logger, er
 		return cfg, nil, err
 	}
 	if cfg.Mode == pipeline.Development {
-		fmt.Fprintln(c.stderr, "mailstream: DEVELOPMENT MODE: published and weak secrets are taken, so this is for no real mail. Production: mode: production, the default.")
+		fmt.Fprintln(c.stderr, "mailstream: DEVELOPMENT MODE: published and weak secrets are accepted. Do not send real mail through it; for production set mode: production, the default.")
 	}
 	for _, line := range unused {
 		fmt.Fprintf(c.stderr, "mailstream: environment variable %s\n", line)

@@ -123,7 +123,7 @@ func parseMatcher(text string) (m schemas.AlertMatcher, err error) {
 			return m, nil
 		}
 	}
-	return m, usagef("--match: %q has none of the operators = != =~ !~ after %s", text, m.Label)
+	return m, usagef("--match: %q has no operator after %s: want one of = != =~ !~", text, m.Label)
 }
 
 // silencesShown is the answer of GET /v1/silences.

@@ -139,7 +139,7 @@ func (s *syncCommand) fault() error {
 	}
 	for theirs, ours := range s.streams {
 		if theirs == "" || ours == "" {
-			return usagef("--stream: %q=%q names no stream", theirs, ours)
+			return usagef("--stream: \"%s=%s\" lacks a name: want THEIRS=OURS", theirs, ours)
 		}
 	}
 	return nil

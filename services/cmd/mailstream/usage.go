@@ -80,7 +80,7 @@ func flagFault(err error) error {
 }
 
 // strict makes cmd and all below it refuse what they do not know: cobra lets a
-// group pass over a word that is none of its commands, and reports other faults
+// group pass over a word that is not one of its commands, and reports other faults
 // of the command line like those of the work.
 func strict(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {

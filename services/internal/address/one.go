@@ -38,7 +38,7 @@ func One(s string) (string, error) {
 	}
 	canonical, err := Canonical(spec)
 	if err != nil {
-		return "", refused("its domain or length is not one of an address")
+		return "", refused("its domain or its length is not valid")
 	}
 	return canonical, nil
 }
@@ -49,7 +49,7 @@ func refused(why string) error { return fmt.Errorf("%w: %s", ErrInvalid, why) }
 func bare(s string) (string, error) {
 	if !strings.HasSuffix(s, ">") {
 		if strings.ContainsRune(s, '<') {
-			return "", refused("text follows the closing bracket, or there is none")
+			return "", refused("text follows the closing bracket, or the bracket is missing")
 		}
 		return s, nil
 	}
@@ -94,7 +94,7 @@ func checkLocal(local string) error {
 		case r == '(' || r == ')':
 			return refused("comments are not supported")
 		case r < utf8.RuneSelf && !atom(r), r == utf8.RuneError, r >= utf8.RuneSelf && (unicode.IsSpace(r) || !unicode.IsPrint(r)):
-			return refused("a character before the @ is not one of a mailbox name")
+			return refused("a character before the @ is not allowed in a mailbox name")
 		}
 	}
 	return nil
@@ -115,7 +115,7 @@ func checkDomain(domain string) error {
 		case r == '*':
 			return refused("only a pattern has a *, for all before the @ or for all subdomains; name one address")
 		case r < utf8.RuneSelf && !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' || r == '_'):
-			return refused("a character after the @ is not one of a domain")
+			return refused("a character after the @ is not allowed in a domain")
 		}
 	}
 	return nil

@@ -29,7 +29,7 @@ func Pattern(s string) (string, error) {
 	}
 	domain = Domain(canonical)
 	if strings.HasPrefix(domain, "[") || !strings.Contains(domain, ".") {
-		return "", refused("the domain of a pattern has no dot, or is none")
+		return "", refused("the domain of a pattern has no dot, or is not valid")
 	}
 	return prefix + OneDomain(domain), nil
 }

@@ -82,7 +82,7 @@ func (c *Classifier) readLists(text []byte) error {
 		r := rule{level: sure, list: int16(at)}
 		if l.Level != "" {
 			if r.level = levelOf(l.Level); r.level == none {
-				return fmt.Errorf("%s: %q is no level", l.Slug, l.Level)
+				return fmt.Errorf("%s: %q is not a level", l.Slug, l.Level)
 			}
 		}
 		if l.Reason == "" {

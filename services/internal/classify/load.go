@@ -191,7 +191,7 @@ func (c *Classifier) entry(words string) (entry, error) {
 		case l != none && e.weight == 0:
 			e.weight = weights[l]
 		default:
-			return entry{}, fmt.Errorf("%q is no level, and neither fact nor dead behind it", word)
+			return entry{}, fmt.Errorf("%q is neither a level nor fact or dead after one", word)
 		}
 	}
 	if e.weight == 0 && !e.fact && c.reasons[reason] != schemas.OtherReason {
@@ -203,7 +203,7 @@ func (c *Classifier) entry(words string) (entry, error) {
 func (c *Classifier) reason(r schemas.Reason) (int8, error) {
 	i := slices.Index(c.reasons, r)
 	if i < 0 {
-		return 0, fmt.Errorf("%q is no reason", r)
+		return 0, fmt.Errorf("%q is not a reason", r)
 	}
 	return int8(i), nil
 }
@@ -239,7 +239,7 @@ func (c *Classifier) readWordings(text []byte) error {
 			first, only, _ := strings.Cut(levelName, " ")
 			l := levelOf(first)
 			if _, _, _, ok := splitEnhanced(only); l == none || only != "" && !ok {
-				return fmt.Errorf("%s: %q is no level, alone or before an enhanced code", name, levelName)
+				return fmt.Errorf("%s: %q is not a level, alone or before an enhanced code", name, levelName)
 			}
 			for topic, lines := range topics {
 				if err := c.addPhrases(rule{reason: reason, level: l, only: only, list: -1}, topic, strings.Split(lines, "\n")); err != nil {

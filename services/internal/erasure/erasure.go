@@ -3,7 +3,7 @@
 //
 // It guarantees that a Ledger without a Fault knows every erasure that was
 // acknowledged longer ago than StaleAfter, so that a writer which asks Fault before
-// each write brings back nobody. It deletes nothing itself: each service forgets in
+// each write brings no erased person back. It deletes nothing itself: each service forgets in
 // what it keeps.
 package erasure
 
@@ -34,12 +34,12 @@ const StaleAfter = 10 * time.Second
 
 var (
 	// errReading says that the topic has not been read to its end since the start.
-	errReading = errors.New("the erasures are still being read, nothing is written before")
+	errReading = errors.New("the erasures are still being read: nothing is written until then")
 	// errStale says that the brokers have not answered for a while.
-	errStale = errors.New("the erasures may be out of date, nothing is written meanwhile")
+	errStale = errors.New("the erasures may be out of date: nothing is written until Kafka answers")
 	// errNotErasure says that a value is no schemas.Erasure. What it is stays unsaid:
 	// it may be anything.
-	errNotErasure = errors.New("decode erasure: not one")
+	errNotErasure = errors.New("decode erasure: the value is not an erasure")
 )
 
 // Options change what a Ledger does with what it reads.

@@ -110,7 +110,7 @@ func (c columns) row(record []string) Row {
 	}
 	for _, field := range record {
 		if len(field) > lineBytesMax || !utf8.ValidString(field) {
-			return Row{Fault: fmt.Sprintf("has a field that is no UTF-8 or longer than %d bytes", lineBytesMax)}
+			return Row{Fault: fmt.Sprintf("has a field that is not UTF-8 or is longer than %d bytes", lineBytesMax)}
 		}
 	}
 	row := Row{

@@ -84,7 +84,7 @@ func (r *records) next() (fields []string, number int, fault string, err error) 
 			if fields, err = r.parser.Read(); err == nil {
 				return fields, first.number, "", nil
 			}
-			fault = "is no CSV"
+			fault = "is not CSV"
 			if said, ok := errors.AsType[*csv.ParseError](err); ok {
 				fault += ": " + said.Err.Error()
 			}

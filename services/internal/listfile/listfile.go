@@ -69,7 +69,7 @@ func FormOf(contentType string, head []byte) Form {
 var bom = []byte("\xef\xbb\xbf")
 
 // errNotText says that a file is of another encoding, or no text at all.
-var errNotText = errors.New("the file has zero bytes, so it is no text in UTF-8: save it as CSV UTF-8")
+var errNotText = errors.New("the file has zero bytes, so it is not text in UTF-8: save it as CSV UTF-8")
 
 // Read calls yield with each row of r, in order. An error is one of yield or of r, or
 // says that the file as a whole is of no known form. Text is UTF-8, or UTF-16 with a byte

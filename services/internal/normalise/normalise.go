@@ -200,7 +200,7 @@ func (n *Normaliser) Rejudge(ev *schemas.Event) bool {
 }
 
 // permanence is Permanent of v for ev, of which it may be forgotten whether the provider
-// called the failure passing. Where that decides and nothing stored tells it, what is
+// called the failure temporary. Where that decides and is not stored, what is
 // stored of the same reason stays, and of another reason it is unknown.
 func (n *Normaliser) permanence(ev *schemas.Event, in classify.Input, v classify.Verdict) *bool {
 	firm := ev.BounceType == schemas.Hard || ev.Permanent != nil && *ev.Permanent

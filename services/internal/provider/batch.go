@@ -14,7 +14,7 @@ type Fault string
 
 // The faults.
 const (
-	NotAnObject Fault = "not_an_object" // the item is no JSON object
+	NotAnObject Fault = "not_an_object" // the item is not a JSON object
 	NoType      Fault = "no_type"       // what happened is missing or no text
 	NoIdentity  Fault = "no_identity"   // neither recipient nor message
 	WrongForm   Fault = "wrong_form"    // an object, but not of the form it claims

@@ -18,7 +18,7 @@ type Refused struct {
 // ErrReadOnly says that the operator has not said that the account may be changed.
 var ErrReadOnly = errors.New("the account is read alone: set writable in the section providers to let commands change its lists")
 
-// ErrKept says that a provider lets nobody take an entry off by its API.
+// ErrKept says that a provider has no API call that takes an entry off.
 var ErrKept = errors.New("the provider keeps it: its support has to lift it")
 
 // writer is dial for what changes a list.
@@ -88,7 +88,7 @@ func Wanted(a Account, l Listed) (there []Listed, why string) {
 // wholeAccount is of a provider with one list for all mail.
 func wholeAccount(a Account, l Listed) ([]Listed, string) {
 	if l.Stream != "" || l.List != "" {
-		return nil, "the lists of " + a.Provider + " are for all mail of the account, and it is for a stream or a list"
+		return nil, "the lists of " + a.Provider + " are for all mail of the account, and the entry is for a stream or a list"
 	}
 	return []Listed{l}, ""
 }
@@ -97,7 +97,7 @@ func wholeAccount(a Account, l Listed) ([]Listed, string) {
 // mail is none from the transactional one.
 func byStream(l Listed, streams []string, transactional string) (there []Listed, why string) {
 	if l.List != "" {
-		return nil, "the provider has no lists, and it is for one"
+		return nil, "the provider has no lists, and the entry is for one"
 	}
 	for _, stream := range streams {
 		every := l.Stream == "" && (l.Kind != Unsubscribe || stream != transactional)
@@ -118,7 +118,7 @@ func byStream(l Listed, streams []string, transactional string) (there []Listed,
 func Add(ctx context.Context, a Account, opt Options, entries []Listed, done func(n int, refused []Refused)) error {
 	d, c, err := writer(a, opt)
 	if err == nil && d.add == nil {
-		err = errors.New("it has no call for it")
+		err = errors.New("its API has no call that does this")
 	}
 	if err != nil {
 		return fmt.Errorf("add to the lists of %s: %w", a.Provider, err)

@@ -83,7 +83,7 @@ func (a Account) base() (*url.URL, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" {
-		return nil, errors.New("the URL of the API is no http or https URL without user and query")
+		return nil, errors.New("the URL of the API is not an http or https URL without user and query")
 	}
 	return u, nil
 }
@@ -160,7 +160,7 @@ func (c *client) get(ctx context.Context, r call, out any) error {
 func (c *client) target(r call) (string, error) {
 	u, err := url.Parse(r.path)
 	if err != nil {
-		return "", errors.New("the provider names a next page that is no URL")
+		return "", errors.New("the provider names a next page that is not a URL")
 	}
 	if u.Host != "" && (u.Host != c.base.Host || u.Scheme != c.base.Scheme) {
 		return "", errors.New("the provider names a next page at another host, where the key must not go")

@@ -107,14 +107,14 @@ func (a Accounts) Validate(p *config.Problems) {
 	for i, account := range a {
 		at := p.At(fmt.Sprintf("[%d]", i))
 		at.Check(account.Source != "", "source", "is missing")
-		at.Check(!slices.ContainsFunc(a[:i], func(other Account) bool { return other.Source == account.Source }), "source", "%q is there twice", account.Source)
+		at.Check(!slices.ContainsFunc(a[:i], func(other Account) bool { return other.Source == account.Source }), "source", "%q is listed twice", account.Source)
 		account.validate(at)
 	}
 }
 
 func (a Account) validate(p *config.Problems) {
 	r, known := dialects()[a.Provider]
-	p.Check(known, "provider", "%q is none of %s", a.Provider, names())
+	p.Check(known, "provider", "%q is not one of %s", a.Provider, names())
 	p.Check(a.Key.IsSet(), "key", "is missing")
 	if !known {
 		return
@@ -122,7 +122,7 @@ func (a Account) validate(p *config.Problems) {
 	p.Check(a.Secret.IsSet() == r.secret, "secret", "%s", needed(r.secret, a.Provider))
 	p.Check((a.Region != "") == r.region, "region", "%s", needed(r.region, a.Provider))
 	p.Check((len(a.Domains) > 0) == r.domains, "domains", "%s", needed(r.domains, a.Provider))
-	p.Check(len(a.Streams) == 0 || r.streams, "streams", "%s has none", a.Provider)
+	p.Check(len(a.Streams) == 0 || r.streams, "streams", "must be empty: %s has no streams", a.Provider)
 	p.Check((a.AccountID != "") == r.account, "account_id", "%s", needed(r.account, a.Provider))
 	p.Check(a.DomainID == "" || r.domainID, "domain_id", "%s", needed(false, a.Provider))
 	_, err := a.base()
@@ -133,7 +133,7 @@ func needed(is bool, provider string) string {
 	if is {
 		return "is missing: " + provider + " needs it"
 	}
-	return provider + " has no use for it"
+	return "must be empty: " + provider + " does not use it"
 }
 
 // dialect is how the lists of one provider are read and changed, and what an account of
@@ -190,7 +190,7 @@ func Each(ctx context.Context, a Account, opt Options, each func(Listed) error) 
 func dial(a Account, opt Options) (dialect, *client, error) {
 	d, known := dialects()[a.Provider]
 	if !known {
-		return d, nil, fmt.Errorf("it is none of %s", names())
+		return d, nil, fmt.Errorf("provider %q is not one of %s", a.Provider, names())
 	}
 	c, err := newClient(a, opt)
 	return d, c, err

@@ -446,13 +446,13 @@ func TestAccounts_NameEveryFault(t *testing.T) {
 		"provider":                       {Provider: "smtp2go", Key: key},
 		"key: is missing":                {Provider: "brevo"},
 		"secret: is missing":             {Provider: "mailjet", Key: key},
-		"secret: brevo has no use":       {Provider: "brevo", Key: key, Secret: key},
+		"secret: must be empty: brevo":   {Provider: "brevo", Key: key, Secret: key},
 		"region: is missing":             {Provider: "ses", Key: key, Secret: key, URL: "https://ses.example.com"},
 		"domains: is missing":            {Provider: "mailgun", Key: key},
-		"streams: sendgrid has none":     {Provider: "sendgrid", Key: key, Streams: []string{"a"}},
+		"streams: must be empty: send":   {Provider: "sendgrid", Key: key, Streams: []string{"a"}},
 		"account_id: is missing":         {Provider: "mailtrap", Key: key},
-		"domain_id: brevo has no use":    {Provider: "brevo", Key: key, DomainID: "1"},
-		"url: the URL of the API is no ": {Provider: "brevo", Key: key, URL: "ftp://x"},
+		"domain_id: must be empty":       {Provider: "brevo", Key: key, DomainID: "1"},
+		"url: the URL of the API is not": {Provider: "brevo", Key: key, URL: "ftp://x"},
 	} {
 		var p config.Problems
 		a.Source = "acme"

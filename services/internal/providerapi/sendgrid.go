@@ -123,7 +123,7 @@ func sendgridLift(ctx context.Context, c *client, l Listed) error {
 // sendgridTakes: a group has a number, which is its list here.
 func sendgridTakes(a Account, l Listed) ([]Listed, string) {
 	if _, err := strconv.ParseUint(l.List, 10, 63); l.List != "" && err != nil {
-		return nil, "the list is no unsubscribe group of sendgrid, which has a number"
+		return nil, "the list is not an unsubscribe group of sendgrid, which has a number"
 	}
 	group := l.List
 	l.List = ""

@@ -104,14 +104,14 @@ func newCustom(b *Builder) Verifier {
 		return nil
 	}
 	if b.Custom.Algorithm == algorithmStandard {
-		b.Check(*b.Custom == Custom{Algorithm: algorithmStandard}, "signature", "%s fixes everything else", algorithmStandard)
+		b.Check(*b.Custom == Custom{Algorithm: algorithmStandard}, "signature", "must have no other field beside algorithm: %s fixes them", algorithmStandard)
 		return newStandard(b)
 	}
 	c := &custom{Custom: b.Custom.WithDefaults(), hash: hashOf(b.Custom.Algorithm), url: b.PublicURL, window: b.TimeWindow()}
 	b.Check(c.hash != nil || c.Algorithm == algorithmEd25519, "signature.algorithm",
-		"%q is none of hmac-sha1, hmac-sha256, hmac-sha384, hmac-sha512, ed25519, standard-webhooks", c.Algorithm)
+		"%q is not one of hmac-sha1, hmac-sha256, hmac-sha384, hmac-sha512, ed25519, standard-webhooks", c.Algorithm)
 	b.Check(c.Header != "", "signature.header", "is missing")
-	b.Check(c.Param == "" || c.Prefix == "", "signature.prefix", "makes no sense beside param")
+	b.Check(c.Param == "" || c.Prefix == "", "signature.prefix", "cannot be combined with signature.param")
 	b.Check(c.Encoding == "hex" || c.Encoding == "base64", "signature.encoding", "%q is neither hex nor base64", c.Encoding)
 	c.readKeys(b)
 	c.readSigned(b)
@@ -134,7 +134,7 @@ func (c *custom) readKeys(b *Builder) {
 		c.KeyEncoding = "base64"
 	}
 	known := c.KeyEncoding == "text" || c.KeyEncoding == "hex" || c.KeyEncoding == "base64"
-	b.Check(known, "signature.key_encoding", "%q is none of text, hex, base64", c.KeyEncoding)
+	b.Check(known, "signature.key_encoding", "%q is not one of text, hex, base64", c.KeyEncoding)
 	for i, text := range b.Keys {
 		key, ok := []byte(text), true
 		if c.KeyEncoding != "text" {
@@ -143,7 +143,7 @@ func (c *custom) readKeys(b *Builder) {
 		}
 		name := fmt.Sprintf("signing_keys[%d]", i)
 		b.Check(ok && len(key) > 0, name, "is not %s", c.KeyEncoding)
-		b.Check(c.Algorithm != algorithmEd25519 || len(key) == ed25519.PublicKeySize, name, "is no public key of %d bytes", ed25519.PublicKeySize)
+		b.Check(c.Algorithm != algorithmEd25519 || len(key) == ed25519.PublicKeySize, name, "is not a public key of %d bytes", ed25519.PublicKeySize)
 		c.keys = append(c.keys, key)
 	}
 }
@@ -161,7 +161,7 @@ func (c *custom) readSigned(b *Builder) {
 		name, tail, closed := strings.Cut(after, "}")
 		rest = tail
 		p, ok := placeholder(name)
-		b.Check(closed && ok, "signature.signed", "{%s} is none of {body}, {timestamp}, {method}, {url}, {header:NAME}", name)
+		b.Check(closed && ok, "signature.signed", "{%s} is not one of {body}, {timestamp}, {method}, {url}, {header:NAME}", name)
 		c.parts = append(c.parts, p)
 		body = body || p.kind == partBody
 	}
@@ -178,12 +178,12 @@ func (c *custom) readSigned(b *Builder) {
 	if uses(partURL) {
 		b.NeedPublicURL("{url} is signed")
 	} else {
-		b.Check(b.PublicURL == "", "public_url", "is not used: signature.signed has no {url}")
+		b.Check(b.PublicURL == "", "public_url", "must be empty: signature.signed has no {url}")
 	}
 	stamped := c.TimestampHeader != "" || c.TimestampParam != ""
 	b.Check(!uses(partTimestamp) || stamped, "signature.signed", "{timestamp} needs timestamp_header or timestamp_param")
 	b.Check(uses(partTimestamp) || !stamped, "signature.signed", "a timestamp that is not signed proves nothing: add {timestamp}")
-	b.Check(stamped || b.Settings.Window == windowUsual, "replay_window", "needs a timestamp")
+	b.Check(stamped || b.Settings.Window == windowUsual, "replay_window", "needs signature.timestamp_header or timestamp_param")
 }
 
 func placeholder(name string) (part, bool) {
@@ -202,7 +202,7 @@ func placeholder(name string) (part, bool) {
 }
 
 func (c *custom) readTimestamp(b *Builder) {
-	b.Check(c.TimestampHeader == "" || c.TimestampParam == "", "signature.timestamp_param", "makes no sense beside timestamp_header")
+	b.Check(c.TimestampHeader == "" || c.TimestampParam == "", "signature.timestamp_param", "cannot be combined with signature.timestamp_header")
 	b.Check(c.TimestampParam == "" || c.Param != "", "signature.param", "is missing: timestamp_param says that the header is a list")
 	b.Check(c.TimestampUnit == "s" || c.TimestampUnit == "ms", "signature.timestamp_unit", "%q is neither s nor ms", c.TimestampUnit)
 	if c.TimestampHeader == "" && c.TimestampParam == "" {

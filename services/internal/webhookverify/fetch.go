@@ -20,7 +20,7 @@ const (
 )
 
 // ErrFetch says that something could not be had just now.
-var ErrFetch = errors.New("fetch did not end well")
+var ErrFetch = errors.New("fetch failed")
 
 // Fetcher gets small texts over https, without following redirects. Callers have
 // made sure of the URL.

@@ -118,7 +118,7 @@ func New(scheme *Scheme, s Settings, opt Options, p *config.Problems) Verifier {
 	}
 	b := &Builder{Settings: s, Options: opt.complete(), problems: p, sound: true}
 	for _, f := range s.fields() {
-		b.Check(!f.set || scheme.takes(f.name), f.name, "%s has no use for it", opt.Provider)
+		b.Check(!f.set || scheme.takes(f.name), f.name, "must be empty: provider %s does not use it", opt.Provider)
 	}
 	b.Check(s.Window >= 0 && s.Window <= windowMax, "replay_window", "%s is not in [0s, %s]", s.Window, windowMax)
 	if s.Window == 0 {
@@ -181,7 +181,7 @@ func (b *Builder) NeedPublicURL(why string) {
 	u, err := url.Parse(b.PublicURL)
 	b.Check(b.PublicURL != "", "public_url", "is missing: %s", why)
 	if b.PublicURL != "" {
-		b.Check(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "", "public_url", "is no http or https URL")
+		b.Check(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "", "public_url", "is not an http or https URL")
 	}
 }
 

@@ -72,15 +72,15 @@ func compile(m schemas.AlertMatcher, p *config.Problems) (c matcher, ok bool) {
 		p.Check(good, field, format, args...)
 		ok = ok && good
 	}
-	check(slices.Contains(Labels(), m.Label), "label", "%q is none of %s", clip(m.Label), strings.Join(Labels(), ", "))
+	check(slices.Contains(Labels(), m.Label), "label", "%q is not one of %s", clip(m.Label), strings.Join(Labels(), ", "))
 	ops := []string{schemas.MatchEqual, schemas.MatchNotEqual, schemas.MatchRegexp, schemas.MatchNoRegexp}
-	check(slices.Contains(ops, m.Op), "op", "%q is none of %s", clip(m.Op), strings.Join(ops, " "))
+	check(slices.Contains(ops, m.Op), "op", "%q is not one of %s", clip(m.Op), strings.Join(ops, " "))
 	check(len(m.Value) <= valueMax, "value", "%d bytes, at most %d", len(m.Value), valueMax)
 	check(plain(m.Value), "value", "must be UTF-8 without control characters")
 	if ok && (m.Op == schemas.MatchRegexp || m.Op == schemas.MatchNoRegexp) {
 		var err error
 		c.pattern, err = regexp.Compile("^(?:" + m.Value + ")$")
-		check(err == nil, "value", "%q is no regular expression of RE2", clip(m.Value))
+		check(err == nil, "value", "%q is not a regular expression of RE2", clip(m.Value))
 	}
 	return c, ok
 }

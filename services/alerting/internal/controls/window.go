@@ -72,7 +72,7 @@ func (w Window) compile(p *config.Problems) maintenance {
 	p.Check(len(w.Comment) <= textMax, "comment", "%d bytes, at most %d", len(w.Comment), textMax)
 	if w.Zone != "" {
 		zone, err := time.LoadLocation(w.Zone)
-		p.Check(err == nil && w.Zone != "Local", "zone", "%q is no IANA time zone, such as Europe/Berlin", clip(w.Zone))
+		p.Check(err == nil && w.Zone != "Local", "zone", "%q is not an IANA time zone, such as Europe/Berlin", clip(w.Zone))
 		if err == nil {
 			m.zone = zone
 		}
@@ -94,7 +94,7 @@ func parseCron(text string, p *config.Problems) cron.Schedule {
 	if err != nil {
 		return nil
 	}
-	p.Check(!s.Next(time.Unix(0, 0).UTC()).IsZero(), "start", "%q never comes", clip(text))
+	p.Check(!s.Next(time.Unix(0, 0).UTC()).IsZero(), "start", "%q never occurs", clip(text))
 	return s
 }
 
@@ -145,9 +145,9 @@ type Inhibition struct {
 
 // Validate reports every fault to p; rules are the names of all rules.
 func (i Inhibition) Validate(rules map[string]bool, p *config.Problems) {
-	p.Check(rules[i.By], "by", "%q is the name of no rule", clip(i.By))
-	p.Check(rules[i.Mutes], "mutes", "%q is the name of no rule", clip(i.Mutes))
-	p.Check(i.By != i.Mutes, "mutes", "%q would hide itself", clip(i.Mutes))
+	p.Check(rules[i.By], "by", "%q is not the name of a rule", clip(i.By))
+	p.Check(rules[i.Mutes], "mutes", "%q is not the name of a rule", clip(i.Mutes))
+	p.Check(i.By != i.Mutes, "mutes", "%q would mute itself: name another rule", clip(i.Mutes))
 }
 
 // WindowState is a maintenance window as the API shows it.

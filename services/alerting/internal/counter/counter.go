@@ -158,7 +158,7 @@ func (c *Counter) putOff(err error) {
 	c.met.faults.Inc()
 	delay := retryDelay.Next(c.faults)
 	c.nextAsk = c.opt.Now().Add(delay)
-	c.log.Warn("counter will try again", telemetry.Attempt(c.faults), telemetry.Delay(delay), telemetry.Err(err))
+	c.log.Warn("counting failed and will be tried again", telemetry.Attempt(c.faults), telemetry.Delay(delay), telemetry.Err(err))
 }
 
 // apply carries out the assignments of the group.
@@ -220,7 +220,7 @@ func (c *Counter) unstick(ctx context.Context) error {
 	}
 	from := c.rounds.skip(starts)
 	c.met.faults.Inc()
-	c.log.Warn("reading stood still: reading again with a new connection", telemetry.Rows(len(from)))
+	c.log.Warn("reading has stalled: reading again with a new connection", telemetry.Rows(len(from)))
 	return c.reader.Reset(from)
 }
 

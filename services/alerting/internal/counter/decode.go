@@ -13,9 +13,9 @@ import (
 
 // The reasons why a record cannot be counted.
 var (
-	errNoJSON = errors.New("event is no json")
-	errNoID   = errors.New("event has no id")
-	errNoTime = errors.New("event has no readable time")
+	errNotJSON = errors.New("event is not JSON")
+	errNoID    = errors.New("event has no id")
+	errNoTime  = errors.New("event has no readable time")
 )
 
 const (
@@ -45,7 +45,7 @@ func (d *decoder) decode(rec *kgo.Record, kind window.Kind) (o window.Observatio
 	e := &d.event
 	if err := e.Read(rec.Value); err != nil {
 		if _, ok := errors.AsType[*schemas.FieldError](err); !ok {
-			return o, false, errNoJSON
+			return o, false, errNotJSON
 		}
 	}
 	if len(e.ID) == 0 {

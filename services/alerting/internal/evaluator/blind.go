@@ -18,7 +18,7 @@ const blindFor = 5 * time.Second
 
 // sayBlind begins and ends the incident not_judged of the stream. It takes the way of a
 // reading by SQL, which waits for no counts; of all instances the one that owns those
-// rules tells it, and every instance knows how far all sets of partitions are.
+// rules reports it, and every instance knows how far all sets of partitions are.
 func (e *Evaluator) sayBlind(stale int, now time.Time) {
 	switch {
 	case stale == 0:

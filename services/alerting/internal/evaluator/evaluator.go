@@ -316,7 +316,7 @@ func (e *Evaluator) stumbled(err error) {
 	e.met.faults.Inc()
 	delay := retryDelay.Next(e.faults)
 	e.startAt = e.now().Add(delay)
-	e.often.Warn("evaluator will try again", telemetry.Attempt(e.faults), telemetry.Delay(delay), telemetry.Err(err))
+	e.often.Warn("judging failed and will be tried again", telemetry.Attempt(e.faults), telemetry.Delay(delay), telemetry.Err(err))
 }
 
 // apply carries out the assignments of the group. A partition is given up only after
@@ -428,7 +428,7 @@ func (e *Evaluator) unstick() error {
 		p.moved = time.Now()
 	}
 	e.met.faults.Inc()
-	e.often.Warn("reading stood still: reading again with a new connection", telemetry.Rows(len(from)))
+	e.often.Warn("reading has stalled: reading again with a new connection", telemetry.Rows(len(from)))
 	return e.reader.Reset(from)
 }
 

@@ -142,7 +142,7 @@ func (p *part) explained(provider *draft, domains []*draft, heads []schemas.Aler
 	return reported*100 >= provider.alert.Counts.Blocked*coverage
 }
 
-// cover notes that the message of another alert tells this one too.
+// cover notes that the message of another alert reports this one too.
 func (e *Evaluator) cover(d *draft, by string) {
 	if d.alert.InhibitedBy == by {
 		return

@@ -96,7 +96,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		if e.opt.Owned() {
 			if err := e.Look(ctx, e.opt.Now()); err != nil && ctx.Err() == nil {
 				e.errors.Inc()
-				e.often.Warn("late events could not be looked at: they will be", telemetry.Err(err))
+				e.often.Warn("late events could not be read: they will be read later", telemetry.Err(err))
 			}
 		} else {
 			clear(e.done)

@@ -31,7 +31,7 @@ const (
 	// own: Slack allows one a second and channel.
 	paceMin = time.Second
 	// digestMin is from how many waiting notices of one kind on they are sent in
-	// one message: a flood hides what it tells.
+	// one message: the reader of a flood misses what matters.
 	digestMin = 8
 	// digestMax bounds the notices of one message.
 	digestMax = 500
@@ -74,7 +74,7 @@ type Notice struct {
 	// Referrer returned it; "" when there is none.
 	Ref string
 	// Began are the facts of the beginning when no one was notified of that before: the
-	// message about the end tells it, too. Set by the outbox.
+	// message about the end reports it, too. Set by the outbox.
 	Began *schemas.AlertFacts
 }
 
@@ -103,9 +103,9 @@ type Result struct {
 // Ended says that the notice is not tried again.
 func (r Result) Ended() bool { return r.NextTry.IsZero() }
 
-// Receiver tells people.
+// Receiver notifies people.
 type Receiver interface {
-	// Deliver tells all notices, of one kind, in one message. Nil is delivered. A
+	// Deliver sends all notices, of one kind, in one message. Nil is delivered. A
 	// *Fault says more than another error, and its fate counts.
 	Deliver(ctx context.Context, notices []Notice) error
 }
@@ -335,7 +335,7 @@ func (b *Outbox) rest(ctx context.Context, wait time.Duration) {
 	}
 }
 
-// take picks what to tell next; without anything it says when to look again.
+// take picks what to send next; when nothing is due, it says when to look again.
 func (b *Outbox) take() (batch []parcel, wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -401,7 +401,7 @@ func (b *Outbox) send(ctx context.Context, notices []Notice) (ref string, err er
 	return ref, err
 }
 
-// refer tells waiting notices of the same incident where its message is. The caller
+// refer notes in waiting notices of the same incident where its message is. The caller
 // holds mu.
 func (b *Outbox) refer(sent Notice, ref string) {
 	for _, e := range b.queue {

@@ -101,7 +101,7 @@ func next(queue []*entry, terms Terms, now time.Time) (batch []parcel, wait time
 }
 
 // join returns the first notice of an alert; or, when the incident it is about
-// has ended meanwhile, its end, which then tells all there is to tell.
+// has ended meanwhile, its end, whose message then reports both.
 func join(chain []*entry) parcel {
 	var began *schemas.AlertFacts
 	for i, e := range chain {

@@ -45,22 +45,22 @@ const (
 // Validate reports every fault to p; receivers and rules are the names there are.
 func (r Route) Validate(receivers []string, rules map[string]bool, p *config.Problems) {
 	for i, name := range r.Receivers {
-		p.Check(slices.Contains(receivers, name), fmt.Sprintf("receivers[%d]", i), "%q is none of %q", name, receivers)
+		p.Check(slices.Contains(receivers, name), fmt.Sprintf("receivers[%d]", i), "%q is not one of %q", name, receivers)
 	}
 	for i, s := range r.Severity {
-		p.Check(slices.Contains(schemas.AlertSeverities(), s), fmt.Sprintf("severity[%d]", i), "%q is none of %v", s, schemas.AlertSeverities())
+		p.Check(slices.Contains(schemas.AlertSeverities(), s), fmt.Sprintf("severity[%d]", i), "%q is not one of %v", s, schemas.AlertSeverities())
 	}
 	for i, name := range r.Metric {
 		_, known := metric.Find(name)
-		p.Check(known, fmt.Sprintf("metric[%d]", i), "%q is none of %s", name, metric.Names())
+		p.Check(known, fmt.Sprintf("metric[%d]", i), "%q is not one of %s", name, metric.Names())
 	}
 	for name, values := range r.Labels {
-		p.Check(slices.Contains(labels(), name), "labels."+name, "%q is none of %q", name, labels())
+		p.Check(slices.Contains(labels(), name), "labels."+name, "%q is not one of %q", name, labels())
 		p.Check(len(values) > 0 && len(values) <= wordsMax, "labels."+name, "has %d values, want 1 to %d", len(values), wordsMax)
 	}
 	p.Check(len(r.Rule) <= wordsMax, "rule", "%d of them, want at most %d", len(r.Rule), wordsMax)
 	for i, name := range r.Rule {
-		p.Check(rules[name], fmt.Sprintf("rule[%d]", i), "%q is the name of no rule", name)
+		p.Check(rules[name], fmt.Sprintf("rule[%d]", i), "%q is not the name of a rule", name)
 	}
 	p.Check(r.Repeat == 0 || r.Repeat >= repeatMin && r.Repeat <= repeatMax, "repeat", "%s is not in [%s, %s]",
 		config.FormatDuration(r.Repeat), config.FormatDuration(repeatMin), config.FormatDuration(repeatMax))

@@ -55,7 +55,7 @@ func TestValidate_NamesEveryFault(t *testing.T) {
 	if err == nil {
 		t.Fatal("no fault")
 	}
-	for _, want := range []string{`receivers[1]: "pager" is none of ["slack"]`, "severity[0]", "metric[0]", `rule[1]: "spyke" is the name of no rule`, "labels.colour", "labels.source", "repeat: 1m is not in [5m, 7d]"} {
+	for _, want := range []string{`receivers[1]: "pager" is not one of ["slack"]`, "severity[0]", "metric[0]", `rule[1]: "spyke" is not the name of a rule`, "labels.colour", "labels.source", "repeat: 1m is not in [5m, 7d]"} {
 		if !strings.Contains(err.Error(), "routes[0]."+want) {
 			t.Errorf("lacks %s: %v", want, err)
 		}

@@ -17,7 +17,7 @@ import (
 func (r Rule) Validate(p *config.Problems) {
 	p.Check(r.Name != "" && len(r.Name) <= nameMax && utf8.ValidString(r.Name) && !strings.ContainsFunc(r.Name, unicode.IsControl), "name",
 		"%q must have 1 to %d bytes of text without control characters", r.Name[:min(len(r.Name), nameMax)], nameMax)
-	p.Check(slices.Contains(schemas.AlertSeverities(), r.Severity), "severity", "%q is none of %v", r.Severity, schemas.AlertSeverities())
+	p.Check(slices.Contains(schemas.AlertSeverities(), r.Severity), "severity", "%q is not one of %v", r.Severity, schemas.AlertSeverities())
 	r.validateKeys(p)
 	r.validateWindow(p)
 	r.validateLines(p)
@@ -62,7 +62,7 @@ func inside(rate float64) bool {
 // validateKeys checks what is measured and by what it is split.
 func (r Rule) validateKeys(p *config.Problems) {
 	m, known := metric.Find(r.Metric)
-	p.Check(known, "metric", "%q is none of %s", r.Metric, metric.Names())
+	p.Check(known, "metric", "%q is not one of %s", r.Metric, metric.Names())
 	if !known { // what the default dimensions are is not its fault
 		m, _ = metric.Find(metric.BlockRate)
 	}
@@ -125,7 +125,7 @@ const wordsMax = 50
 
 func checkWords[W ~string](p *config.Problems, field string, words []string, known []W) {
 	for i, w := range words {
-		p.Check(slices.Contains(known, W(strings.TrimPrefix(w, "!"))), fmt.Sprintf("%s[%d]", field, i), "%q is none of %v, with or without ! in front", w, known)
+		p.Check(slices.Contains(known, W(strings.TrimPrefix(w, "!"))), fmt.Sprintf("%s[%d]", field, i), "%q is not one of %v, with or without ! in front", w, known)
 	}
 }
 

@@ -22,7 +22,7 @@ const (
 	// carrierOfBad and carrierLift say who carries a spike: at least a quarter of the
 	// bad messages, and that share at least half as much above its share of all mail.
 	carrierOfBad, carrierLift = 0.25, 1.5
-	// carrierTimes is for a spike so high that nobody can have 1.5 times their share, as
+	// carrierTimes is for a spike so high that no share can be 1.5 times as large, as
 	// where 80 % are bad: three times the rate of all others together, who must have at
 	// least a tenth of the mail (carrierOthers): the rate of fewer is chance.
 	carrierTimes, carrierOthers = 3, 0.1

@@ -169,7 +169,7 @@ func (r *Ring) message(o *Observation) uint64 {
 	return r.sum(o.Source, o.MessageID, o.Recipient)
 }
 
-// replacedID tells the outcomes of all messages apart.
+// replacedID is different for each outcome of each message.
 func replacedID(hash uint64, o outcome) uint64 {
 	const odd = 0x9e3779b97f4a7c15 // 2^64 divided by the golden ratio
 	return (hash ^ o.rank()*odd) * odd

@@ -107,7 +107,7 @@ const (
 	PartitionsMax = replacedBit
 )
 
-// Merge takes in one report and tells touched each series it concerned; hot says
+// Merge takes in one report and calls touched with each series it concerned; hot says
 // whether that one has blocks. Panes before oldest, and reports with panes of
 // another length, as an older version wrote them, are left out.
 func (t *Table) Merge(rate *schemas.Rate, oldest Pane, touched func(k Key, hot bool)) {

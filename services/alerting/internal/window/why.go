@@ -36,7 +36,7 @@ func (w whys) pair(y Why) (schemas.Reason, schemas.Cause) {
 	return w.reasons[i/len(w.causes)%len(w.reasons)], w.causes[i%len(w.causes)]
 }
 
-// Split tells why messages were blocked.
+// Split is why messages were blocked.
 type Split struct {
 	Causes  map[string]int64      // by schemas.Cause; nil when nothing was blocked
 	Reasons []schemas.ReasonCount // largest first

@@ -80,7 +80,7 @@ func Target(labels map[string]string) string {
 }
 
 // where is the target as a title says it: what is no destination, source or receiver, with
-// the word for it, since "at spring" does not tell that it is a campaign.
+// the word for it, since "at spring" does not say that it is a campaign.
 func where(labels map[string]string) string {
 	switch word, value := place(labels); word {
 	case "Campaign", "Sending IP", "Sending domain", "Tag":

@@ -31,7 +31,7 @@ func (e *event) read(value []byte) error {
 // parse looks into those fields whose text has a form, as far as they are there.
 func (e *event) parse() (err error) {
 	if e.ID != nil && !parseUUID(e.ID, &e.id) {
-		return faultf(BadField, "id is no UUID")
+		return faultf(BadField, "id is not a UUID")
 	}
 	if e.Time != nil {
 		if e.time, err = parseTime(e.Time, "time"); err != nil {

@@ -58,7 +58,7 @@ func (k Keep) Validate(p *config.Problems) {
 
 func (r KeepRule) validate(p *config.Problems) {
 	for i, t := range r.Types {
-		p.Check(slices.Contains(schemas.Types(), t), fmt.Sprintf("types[%d]", i), "%q is none of %v", t, schemas.Types())
+		p.Check(slices.Contains(schemas.Types(), t), fmt.Sprintf("types[%d]", i), "%q is not one of %v", t, schemas.Types())
 	}
 	switch r.Rows {
 	case SampledRows:
@@ -66,7 +66,7 @@ func (r KeepRule) validate(p *config.Problems) {
 	case "", AllRows, AggregatedRows:
 		p.Check(r.Rate == 0, "rate", "%g, but only rows: sampled has a rate", r.Rate)
 	default:
-		p.Check(false, "rows", "%q is none of %s, %s, %s", r.Rows, AllRows, SampledRows, AggregatedRows)
+		p.Check(false, "rows", "%q is not one of %s, %s, %s", r.Rows, AllRows, SampledRows, AggregatedRows)
 	}
 }
 
@@ -75,7 +75,7 @@ func (r KeepRule) validate(p *config.Problems) {
 func (k Keep) ValidateSources(sources []string, p *config.Problems) {
 	for i, r := range k {
 		p.Check(r.Source == "" || slices.Contains(sources, r.Source), fmt.Sprintf("analytics.keep[%d].source", i),
-			"%q is none of ingress.sources %q", r.Source, sources)
+			"%q is not one of ingress.sources %q", r.Source, sources)
 	}
 }
 

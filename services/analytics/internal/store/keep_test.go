@@ -107,12 +107,12 @@ func TestKeep_NamesEveryFault(t *testing.T) {
 	t.Parallel()
 	for want, rule := range map[string]KeepRule{
 		"": {Source: "acme", Types: []schemas.Type{schemas.Opened}, Rows: SampledRows, Rate: 1},
-		`s.keep[0].rate: 0 is not in [0.0001, 1]`:          {Rows: SampledRows},
-		`s.keep[0].rate: 1.5 is not in [0.0001, 1]`:        {Rows: SampledRows, Rate: 1.5},
-		`s.keep[0].rate: NaN is not in [0.0001, 1]`:        {Rows: SampledRows, Rate: math.NaN()},
-		`s.keep[0].rate: 0.5, but only`:                    {Rows: AggregatedRows, Rate: 0.5},
-		`s.keep[0].rows: "some" is none of all`:            {Rows: "some"},
-		`s.keep[0].types[1]: "open" is none of [processed`: {Types: []schemas.Type{schemas.Opened, "open"}},
+		`s.keep[0].rate: 0 is not in [0.0001, 1]`:             {Rows: SampledRows},
+		`s.keep[0].rate: 1.5 is not in [0.0001, 1]`:           {Rows: SampledRows, Rate: 1.5},
+		`s.keep[0].rate: NaN is not in [0.0001, 1]`:           {Rows: SampledRows, Rate: math.NaN()},
+		`s.keep[0].rate: 0.5, but only`:                       {Rows: AggregatedRows, Rate: 0.5},
+		`s.keep[0].rows: "some" is not one of all`:            {Rows: "some"},
+		`s.keep[0].types[1]: "open" is not one of [processed`: {Types: []schemas.Type{schemas.Opened, "open"}},
 	} {
 		var p config.Problems
 		(Keep{rule}).Validate(p.At("s"))
@@ -123,7 +123,7 @@ func TestKeep_NamesEveryFault(t *testing.T) {
 	}
 	var p config.Problems
 	(Keep{{}, {Source: "acme"}, {Source: "akme"}}).ValidateSources([]string{"acme"}, &p)
-	if err := p.Err(); err == nil || !strings.HasSuffix(err.Error(), "has 1 fault:\n  analytics.keep[2].source: \"akme\" is none of ingress.sources [\"acme\"]") {
+	if err := p.Err(); err == nil || !strings.HasSuffix(err.Error(), "has 1 fault:\n  analytics.keep[2].source: \"akme\" is not one of ingress.sources [\"acme\"]") {
 		t.Errorf("an unknown source: %v", err)
 	}
 }

@@ -208,7 +208,7 @@ func TestBlock_FaultSaysWhereAndNothingOfTheRecord(t *testing.T) {
 		{"no boolean", minimal(`,"machine":"yes"`), `bad_field: "machine": offset 176: want true or false`},
 		{"null in a list", minimal(`,"tags":["a",null]`), `bad_field: "tags": offset 178: want a string`},
 		{"list for an object", minimal(`,"metadata":[]`), `bad_field: "metadata": offset 177: want an object`},
-		{"id", strings.Replace(minimal(`,"tags":1`), `0193486f`, `xxxxxxxx`, 1), "bad_field: id is no UUID"},
+		{"id", strings.Replace(minimal(`,"tags":1`), `0193486f`, `xxxxxxxx`, 1), "bad_field: id is not a UUID"},
 		{"time", strings.Replace(minimal(""), `2026-11-20T10:00:00Z`, `yesterday`, 1), "bad_field: time is not RFC 3339"},
 		{"time out of range", strings.Replace(minimal(""), `2026-11-20T10:00:00Z`, `1969-12-31T23:59:59.999Z`, 1), "time_out_of_range: time is not in 1970 to 2106"},
 		{"null for what is needed", strings.Replace(minimal(""), `"delivered"`, `null`, 1), `missing_field: "type"`},

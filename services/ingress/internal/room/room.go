@@ -106,7 +106,7 @@ func (e *FullError) Error() string { return "no room: share " + string(e.Share) 
 var evictedBytes, evictedRequests = FullError{Share: Evicted, Bytes: true}, FullError{Share: Evicted}
 
 // ErrSlow says that a body did not keep up with the least pace.
-var ErrSlow = errors.New("body is below the least pace")
+var ErrSlow = errors.New("body arrives more slowly than ingress.body_rate_min")
 
 // Amount is what a source, a peer or a share holds.
 type Amount struct{ Bytes, Requests int64 }

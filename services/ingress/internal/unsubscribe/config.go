@@ -51,7 +51,7 @@ func (c Config) Enabled() bool { return c.PublicURL != "" }
 func (c Config) Validate(p *config.Problems) {
 	if u, err := url.Parse(c.PublicURL); c.Enabled() {
 		p.Check(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.RawQuery == "" && u.Fragment == "" && u.User == nil,
-			"public_url", "%q is no http or https URL without user, query and fragment", c.PublicURL)
+			"public_url", "%q is not an http or https URL without user, query and fragment", c.PublicURL)
 		p.Check(len(c.SigningKeys) > 0, "signing_keys", "is missing: without a key everybody could take anybody off a list")
 	}
 	p.Check(c.Enabled() || len(c.SigningKeys) == 0, "public_url", "is missing: links have to begin with it")
@@ -59,7 +59,7 @@ func (c Config) Validate(p *config.Problems) {
 		p.Check(len(key.Reveal()) >= keyBytesMin, indexed("signing_keys", i), "has %d bytes, want at least %d", len(key.Reveal()), keyBytesMin)
 	}
 	p.Check(named(c.Sender), "sender", "has %d characters, want 1 to %d", letters(c.Sender), nameLettersMax)
-	p.Check(len(c.Lists) <= listsMax, "lists", "%d are more than %d", len(c.Lists), listsMax)
+	p.Check(len(c.Lists) <= listsMax, "lists", "%d of them, want at most %d", len(c.Lists), listsMax)
 	for id, name := range c.Lists {
 		p.Check(id != "" && len(id) <= fieldBytesMax && named(name), "lists."+id, "wants an id of at most %d bytes and a name of 1 to %d characters", fieldBytesMax, nameLettersMax)
 	}

@@ -101,7 +101,7 @@ func (c Config) Link(m Mail) (string, error) {
 		return "", errors.New("make link: ingress.unsubscribe.public_url and signing_keys are not set")
 	}
 	if _, err := address.Canonical(m.Recipient); err != nil {
-		return "", errors.New("make link: the recipient is no address")
+		return "", errors.New("make link: the recipient is not an address")
 	}
 	token, err := Token(c.SigningKeys[0].Reveal(), m)
 	if err != nil {

@@ -232,7 +232,7 @@ func (d *decoder) entries(n *yaml.Node, path string) []entry {
 		case key.Value == mergeKey && isPlain(key):
 			merged = append(merged, value)
 		case seen[key.Value] != nil:
-			d.unreadable(join(path, key.Value), d.at(key), "is there twice, first in line %d", seen[key.Value].Line)
+			d.unreadable(join(path, key.Value), d.at(key), "is set twice, first in line %d", seen[key.Value].Line)
 		default:
 			seen[key.Value] = key
 			own = append(own, entry{key.Value, key, value})

@@ -32,7 +32,7 @@ func parse(name string, text []byte) (*yaml.Node, error) {
 		return fmt.Errorf("parse %s: %s", place(name, line, column), fmt.Sprintf(format, args...))
 	}
 	if len(text) > fileBytesMax {
-		return nil, fault(0, 0, "%d bytes are more than %d", len(text), fileBytesMax)
+		return nil, fault(0, 0, "has %d bytes, want at most %d", len(text), fileBytesMax)
 	}
 	text = bytes.TrimPrefix(text, byteOrderMark)
 	if line, column, ok := firstInvalid(text); !ok {

@@ -28,7 +28,7 @@ func Default() Config { return Config{Level: "info", Format: "json"} }
 // Validate reports every fault to p.
 func (c Config) Validate(p *config.Problems) {
 	_, err := zapcore.ParseLevel(c.Level)
-	p.Check(err == nil, "level", "%q is none of debug, info, warn, error", c.Level)
+	p.Check(err == nil, "level", "%q is not one of debug, info, warn, error", c.Level)
 	p.Check(c.Format == "json" || c.Format == "console", "format", "%q is neither json nor console", c.Format)
 }
 

@@ -41,7 +41,7 @@ func TestThrottled_WritesOneLineAPeriodAndSaysHowManyItHeld(t *testing.T) {
 		log, seen := observed()
 		for range 3 {
 			for range 100 {
-				log.Warn("reading stumbled", telemetry.Err(errors.New("away")))
+				log.Warn("reading failed and will be tried again", telemetry.Err(errors.New("away")))
 				time.Sleep(telemetry.LinePeriod / 100)
 			}
 		}
@@ -57,13 +57,13 @@ func TestThrottled_TellsKindsApart(t *testing.T) {
 		log, seen := observed(telemetry.ByTopic)
 		child := log.Named("analytics").With(telemetry.Topic("email.opened"))
 		for range 5 {
-			log.Warn("reading stumbled", telemetry.Topic("email.bounced"), telemetry.Partition(1))
-			log.Warn("reading stumbled", telemetry.Topic("email.bounced"), telemetry.Partition(2))
-			log.Warn("reading stumbled", telemetry.Topic("email.blocked"))
-			log.Error("reading stumbled", telemetry.Topic("email.blocked"))
+			log.Warn("reading failed and will be tried again", telemetry.Topic("email.bounced"), telemetry.Partition(1))
+			log.Warn("reading failed and will be tried again", telemetry.Topic("email.bounced"), telemetry.Partition(2))
+			log.Warn("reading failed and will be tried again", telemetry.Topic("email.blocked"))
+			log.Error("reading failed and will be tried again", telemetry.Topic("email.blocked"))
 			log.Warn("end offsets could not be listed", telemetry.Topic("email.blocked"))
-			child.Warn("reading stumbled")
-			log.Debug("reading stumbled") // below the level
+			child.Warn("reading failed and will be tried again")
+			log.Debug("reading failed and will be tried again") // below the level
 		}
 		if seen.Len() != 5 {
 			t.Errorf("%d lines, want 5: %v", seen.Len(), seen.All())

@@ -17,11 +17,11 @@ func New(c Config, source string, p *config.Problems) *Provider {
 	c = c.WithDefaults()
 	v := &Provider{format: c.Format, field: c.Field, units: c.TimeUnit, ids: len(c.ID)}
 	known := slices.Contains([]string{formatJSON, formatForm, formatQuery, formatCloudEvents}, v.format)
-	b.check(known, "format", "%q is none of json, form, query, cloudevents", c.Format)
-	b.check(c.Field == "" || v.format == formatForm, "field", "is of forms only")
-	b.check(c.Items == "" || v.format == formatJSON || c.Field != "", "items", "is of JSON only")
+	b.check(known, "format", "%q is not one of json, form, query, cloudevents", c.Format)
+	b.check(c.Field == "" || v.format == formatForm, "field", "is for format form only")
+	b.check(c.Items == "" || v.format == formatJSON || c.Field != "", "items", "is for format json, or for form with field")
 	b.modes(v, c)
-	b.check(len(c.Origins) == 0 || v.format == formatCloudEvents, "origins", "is of cloudevents only")
+	b.check(len(c.Origins) == 0 || v.format == formatCloudEvents, "origins", "is for format cloudevents only")
 	if c.Items != "" {
 		path, err := tokens(c.Items)
 		b.check(err == nil, "items", "%v", err)
@@ -31,7 +31,7 @@ func New(c Config, source string, p *config.Problems) *Provider {
 	if v.format == formatCloudEvents {
 		c = v.cloudEventPlaces(c)
 	}
-	b.check(len(c.Type) > 0, "type", "is missing: where does an item say what happened?")
+	b.check(len(c.Type) > 0, "type", "is missing: say where an item says what happened")
 	b.units(v.units)
 	b.places(v, c)
 	b.targets(v, c)
@@ -56,17 +56,17 @@ func (b *builder) check(ok bool, field, format string, args ...any) {
 
 // modes reads which modes of CloudEvents are taken.
 func (b *builder) modes(v *Provider, c Config) {
-	b.check(len(c.Modes) == 0 || v.format == formatCloudEvents, "modes", "is of cloudevents only")
+	b.check(len(c.Modes) == 0 || v.format == formatCloudEvents, "modes", "is for format cloudevents only")
 	v.modes = c.Modes
 	for _, mode := range c.Modes {
-		b.check(slices.Contains([]string{modeStructured, modeBatch, modeBinary}, mode), "modes", "%q is none of structured, batch, binary", mode)
+		b.check(slices.Contains([]string{modeStructured, modeBatch, modeBinary}, mode), "modes", "%q is not one of structured, batch, binary", mode)
 	}
 }
 
 func (b *builder) units(units OneOrMore) {
-	b.check(len(units) <= unitsMax, "time_unit", "%d are more than %d", len(units), unitsMax)
+	b.check(len(units) <= unitsMax, "time_unit", "%d of them, want at most %d", len(units), unitsMax)
 	for _, unit := range units {
-		b.check(knownUnit(unit), "time_unit", "%q is none of rfc3339, datetime, s, ms, us, ns, and no layout as 02/01/2006 15:04:05 is one", unit)
+		b.check(knownUnit(unit), "time_unit", "%q is not one of rfc3339, datetime, s, ms, us, ns, nor a layout such as 02/01/2006 15:04:05", unit)
 	}
 }
 
@@ -87,7 +87,7 @@ func (b *builder) places(v *Provider, c Config) {
 	b.list(v, slotID, c.ID, idPartsMax)
 	v.typeParts = len(c.Type)
 	v.metadata = slices.Sorted(maps.Keys(c.Metadata))
-	b.check(len(v.metadata) <= metadataMax, "metadata", "%d names are more than %d", len(v.metadata), metadataMax)
+	b.check(len(v.metadata) <= metadataMax, "metadata", "%d names, want at most %d", len(v.metadata), metadataMax)
 	for i, name := range v.metadata[:min(len(v.metadata), metadataMax)] {
 		b.place(v, slotMetadata+slot(i), "metadata."+name, c.Metadata[name])
 	}
@@ -95,7 +95,7 @@ func (b *builder) places(v *Provider, c Config) {
 
 // list reads several places for one thing.
 func (b *builder) list(v *Provider, first slot, places OneOrMore, most int) {
-	b.check(len(places) <= most, first.String(), "%d places are more than %d", len(places), most)
+	b.check(len(places) <= most, first.String(), "%d places, want at most %d", len(places), most)
 	for i, place := range places[:min(len(places), most)] {
 		field := first.String()
 		if len(places) > 1 {
@@ -107,7 +107,7 @@ func (b *builder) list(v *Provider, first slot, places OneOrMore, most int) {
 
 func (b *builder) place(v *Provider, s slot, field, place string) {
 	if name, ok := strings.CutPrefix(place, "header:"); ok {
-		b.check(name != "" && !strings.ContainsAny(name, " :"), field, "%q names no header", place)
+		b.check(name != "" && !strings.ContainsAny(name, " :"), field, "%q does not name a header", place)
 		v.headers[s] = textproto.CanonicalMIMEHeaderKey(name)
 		return
 	}

@@ -140,7 +140,7 @@ func attributes(h http.Header) ([]byte, error) {
 		attribute := strings.ToLower(name[len("Ce-"):])
 		value, ok := headerValue(h[name])
 		if !ok || !isAttribute(attribute) {
-			return nil, &provider.FormError{What: "a ce- header that is no attribute of CloudEvents"}
+			return nil, &provider.FormError{What: "a ce- header that is not an attribute of CloudEvents"}
 		}
 		text = provider.AppendString(appendMember(text, attribute), value)
 	}

@@ -249,32 +249,32 @@ func TestNew_NamesTheFaultWithItsPointer(t *testing.T) {
 		{"bad escape", `{type: /type, recipient: /a~2b}`, `recipient: "/a~2b" has a '~'`},
 		{"bad pointer in a list", `{type: /type, id: [/id, id]}`, `id[1]: "id" is neither`},
 		{"deep", `{type: "` + strings.Repeat("/a", 17) + `"}`, "is deeper than 16"},
-		{"header", `{type: "header:"}`, `type: "header:" names no header`},
-		{"header with a space", `{type: "header:X Y"}`, "names no header"},
+		{"header", `{type: "header:"}`, `type: "header:" does not name a header`},
+		{"header with a space", `{type: "header:X Y"}`, "does not name a header"},
 		{"items", `{type: /type, items: events}`, `items: "events" is neither`},
-		{"items of a form", `{type: /type, format: form, items: /events}`, "items: is of JSON only"},
-		{"field of JSON", `{type: /type, field: payload}`, "field: is of forms only"},
-		{"format", `{type: /type, format: xml}`, `format: "xml" is none of`},
-		{"origins", `{type: /type, origins: ["*"]}`, "origins: is of cloudevents only"},
-		{"unit", `{type: /type, time_unit: h}`, `time_unit: "h" is none of`},
-		{"too many ids", `{type: /type, id: [/1, /2, /3, /4, /5, /6, /7]}`, "id: 7 places are more than 6"},
-		{"target", `{type: /type, types: {a: lost}}`, `types.a: "lost" is none of`},
-		{"soft delivery", `{type: /type, types: {a: delivered/soft}}`, `types.a: "delivered/soft" is none of`},
-		{"too many words", `{type: [/1, /2, /3, /4]}`, "type: 4 places are more than 3"},
+		{"items of a form", `{type: /type, format: form, items: /events}`, "items: is for format json, or for form with field"},
+		{"field of JSON", `{type: /type, field: payload}`, "field: is for format form only"},
+		{"format", `{type: /type, format: xml}`, `format: "xml" is not one of`},
+		{"origins", `{type: /type, origins: ["*"]}`, "origins: is for format cloudevents only"},
+		{"unit", `{type: /type, time_unit: h}`, `time_unit: "h" is not one of`},
+		{"too many ids", `{type: /type, id: [/1, /2, /3, /4, /5, /6, /7]}`, "id: 7 places, want at most 6"},
+		{"target", `{type: /type, types: {a: lost}}`, `types.a: "lost" is not one of`},
+		{"soft delivery", `{type: /type, types: {a: delivered/soft}}`, `types.a: "delivered/soft" is not one of`},
+		{"too many words", `{type: [/1, /2, /3, /4]}`, "type: 4 places, want at most 3"},
 		{"bad pointer for a word", `{type: [/type, type]}`, `type[1]: "type" is neither`},
 		{"words that differ by case", `{type: /type, types: {Sent: delivered, sent: delivered}}`, `types.sent: differs from "Sent" by its case only`},
-		{"field of a query", `{type: /type, format: query, field: payload}`, "field: is of forms only"},
-		{"items of a query", `{type: /type, format: query, items: /a}`, "items: is of JSON only"},
-		{"layout without a day", `{type: /type, time_unit: "2006 15:04"}`, `time_unit: "2006 15:04" is none of`},
-		{"one bad unit of two", `{type: /type, time_unit: [s, 12h]}`, `time_unit: "12h" is none of`},
-		{"too many units", `{type: /type, time_unit: [s, s, s, s, s, s, s, s, s]}`, "time_unit: 9 are more than 8"},
+		{"field of a query", `{type: /type, format: query, field: payload}`, "field: is for format form only"},
+		{"items of a query", `{type: /type, format: query, items: /a}`, "items: is for format json, or for form with field"},
+		{"layout without a day", `{type: /type, time_unit: "2006 15:04"}`, `time_unit: "2006 15:04" is not one of`},
+		{"one bad unit of two", `{type: /type, time_unit: [s, 12h]}`, `time_unit: "12h" is not one of`},
+		{"too many units", `{type: /type, time_unit: [s, s, s, s, s, s, s, s, s]}`, "time_unit: 9 of them, want at most 8"},
 		{"classes without a place", `{type: /type, classes: {full: mailbox_full}}`, "classes: needs class"},
-		{"class", `{type: /type, class: /c, classes: {full: quota}}`, `classes.full: "quota" is none of`},
+		{"class", `{type: /type, class: /c, classes: {full: quota}}`, `classes.full: "quota" is not one of`},
 		{"metadata", `{type: /type, metadata: {order: order}}`, `metadata.order: "order" is neither`},
-		{"modes of JSON", `{type: /type, modes: [binary]}`, "modes: is of cloudevents only"},
-		{"mode", `{format: cloudevents, modes: [xml]}`, `modes: "xml" is none of`},
+		{"modes of JSON", `{type: /type, modes: [binary]}`, "modes: is for format cloudevents only"},
+		{"mode", `{format: cloudevents, modes: [xml]}`, `modes: "xml" is not one of`},
 		{"webhook name", `{type: /type, types: {a: "webhook:A.B"}}`, `types.a: "webhook:A.B": a name is`},
-		{"otherwise", `{type: /type, otherwise: lost}`, `otherwise: "lost" is none of`},
+		{"otherwise", `{type: /type, otherwise: lost}`, `otherwise: "lost" is not one of`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -296,7 +296,7 @@ func TestNew_NamesTheFaultWithItsPointer(t *testing.T) {
 		many.Types[strconv.Itoa(i)] = "webhook:n" + strconv.Itoa(i)
 	}
 	var faults config.Problems
-	if p := generic.New(many, "golden", &faults); p != nil || !strings.Contains(fmt.Sprint(faults.Err()), "more than 64") {
+	if p := generic.New(many, "golden", &faults); p != nil || !strings.Contains(fmt.Sprint(faults.Err()), "want at most 64") {
 		t.Errorf("faults %v", faults.Err())
 	}
 	if n := len(many.Webhooks()); n != 65 {

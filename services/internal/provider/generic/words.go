@@ -19,7 +19,7 @@ type target struct {
 // targets reads what the words for what happened mean.
 func (b *builder) targets(v *Provider, c Config) {
 	words(b, "types", c.Types)
-	b.check(len(c.Webhooks()) <= webhooksMax, "types", "%d names behind webhook: are more than %d", len(c.Webhooks()), webhooksMax)
+	b.check(len(c.Webhooks()) <= webhooksMax, "types", "%d names after webhook:, want at most %d", len(c.Webhooks()), webhooksMax)
 	v.types = make(map[string]target, len(c.Types))
 	for _, word := range slices.Sorted(maps.Keys(c.Types)) {
 		t, err := b.target(c.Types[word])
@@ -57,19 +57,19 @@ func (b *builder) target(text string) (target, error) {
 		ok = t == schemas.Bounced && (bounce == string(schemas.Hard) || bounce == string(schemas.Soft))
 	}
 	if !ok {
-		return target{}, fmt.Errorf("%q is none of %q, bounced/hard, bounced/soft, webhook:NAME", text, schemas.Types())
+		return target{}, fmt.Errorf("%q is not one of %q, bounced/hard, bounced/soft, webhook:NAME", text, schemas.Types())
 	}
 	return target{kind: t, bounce: schemas.BounceType(bounce), person: t != schemas.Other}, nil
 }
 
 // classes reads which reasons the words for a failure mean.
 func (b *builder) classes(v *Provider, c Config) {
-	b.check(len(c.Classes) == 0 || c.Class != "", "classes", "needs class: where does an item say it?")
+	b.check(len(c.Classes) == 0 || c.Class != "", "classes", "needs class, the place of these words in an item")
 	words(b, "classes", c.Classes)
 	v.classes = make(map[string]schemas.Reason, len(c.Classes))
 	for _, word := range slices.Sorted(maps.Keys(c.Classes)) {
 		reason := c.Classes[word]
-		b.check(slices.Contains(schemas.Reasons(), reason), "classes."+word, "%q is none of %q", reason, schemas.Reasons())
+		b.check(slices.Contains(schemas.Reasons(), reason), "classes."+word, "%q is not one of %q", reason, schemas.Reasons())
 		v.classes[strings.ToLower(word)] = reason
 	}
 	if len(c.Classes) == 0 {
@@ -81,7 +81,7 @@ func (b *builder) classes(v *Provider, c Config) {
 
 // words checks the keys of a table, which is asked without regard to case.
 func words[V any](b *builder, field string, table map[string]V) {
-	b.check(len(table) <= wordsMax, field, "%d words are more than %d", len(table), wordsMax)
+	b.check(len(table) <= wordsMax, field, "%d words, want at most %d", len(table), wordsMax)
 	seen := make(map[string]string, len(table))
 	for _, word := range slices.Sorted(maps.Keys(table)) {
 		lower := strings.ToLower(word)

@@ -9,7 +9,7 @@ import (
 )
 
 // status fills in what the remote server, or Mailgun in its place, said. It
-// returns Mailgun's own number where the code is none of SMTP's, and whether the
+// returns Mailgun's own number where the code is not one of SMTP's, and whether the
 // bounce is called hard or soft.
 func (e *entry) status(ev *schemas.Event) (own, bounce string) {
 	message, description := "", ""

@@ -47,9 +47,9 @@ func TestSignature_SettingsNameTheFaultAndNeverTheKey(t *testing.T) {
 	t.Parallel()
 	keys := []string{verifytest.Secret}
 	for want, s := range map[string]webhookverify.Settings{
-		"replay_window: 100h0m0s is not in": {Keys: keys, Window: 100 * time.Hour},
-		"replay_window: -1ns is not in":     {Keys: keys, Window: -1},
-		"sns: mailgun has no use for it":    {Keys: keys, Own: map[string]any{"sns": struct{}{}}},
+		"replay_window: 100h0m0s is not in":    {Keys: keys, Window: 100 * time.Hour},
+		"replay_window: -1ns is not in":        {Keys: keys, Window: -1},
+		"sns: must be empty: provider mailgun": {Keys: keys, Own: map[string]any{"sns": struct{}{}}},
 	} {
 		verifytest.Fault(t, scheme(), "mailgun", s, want)
 	}

@@ -28,5 +28,5 @@ func BenchmarkSignature(b *testing.B) { verifytest.Bench(b, Entry().Verify, samp
 
 func TestSignature_SettingsNameTheFaultAndNeverTheKey(t *testing.T) {
 	t.Parallel()
-	verifytest.Fault(t, Entry().Verify, Name, webhookverify.Settings{Keys: []string{verifytest.Secret}, Window: time.Hour}, "replay_window: mailtrap has no use for it")
+	verifytest.Fault(t, Entry().Verify, Name, webhookverify.Settings{Keys: []string{verifytest.Secret}, Window: time.Hour}, "replay_window: must be empty: provider mailtrap")
 }

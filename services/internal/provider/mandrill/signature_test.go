@@ -46,7 +46,7 @@ func TestSignature_SettingsNameTheFaultAndNeverTheKey(t *testing.T) {
 	t.Parallel()
 	keys := []string{verifytest.Secret}
 	verifytest.Fault(t, scheme(), "mandrill", webhookverify.Settings{Keys: keys}, "public_url: is missing")
-	verifytest.Fault(t, scheme(), "mandrill", webhookverify.Settings{Keys: keys, PublicURL: verifytest.Secret + ".example"}, "public_url: is no http")
+	verifytest.Fault(t, scheme(), "mandrill", webhookverify.Settings{Keys: keys, PublicURL: verifytest.Secret + ".example"}, "public_url: is not an http")
 }
 
 func TestSignature_ProbesAreSettledAndProveNoEvents(t *testing.T) {

@@ -43,13 +43,13 @@ func newVerifier(b *webhookverify.Builder) webhookverify.Verifier {
 		parsed, err := webhookverify.PublicKey(text)
 		key, ok := parsed.(*rsa.PublicKey)
 		b.Check(err == nil && ok && key.N.BitLen() >= webhookverify.RSABitsMin, fmt.Sprintf("signing_keys[%d]", i),
-			"is no RSA public key of at least %d bits in base64 (p= of `postal default-dkim-record`)", webhookverify.RSABitsMin)
+			"is not an RSA public key of at least %d bits in base64 (p= of `postal default-dkim-record`)", webhookverify.RSABitsMin)
 		v.pinned = append(v.pinned, key)
 	}
 	b.Check(len(b.Keys) > 0 || b.JWKSURL != "", "signing_keys", "is missing: give the installation's public key, or jwks_url")
 	if b.JWKSURL != "" {
 		u, err := url.Parse(b.JWKSURL)
-		b.Check(err == nil && u.Scheme == "https" && u.Host != "", "jwks_url", "is no https URL")
+		b.Check(err == nil && u.Scheme == "https" && u.Host != "", "jwks_url", "is not an https URL")
 		v.set = newKeySet(b.JWKSURL, b.Options)
 	}
 	return v

@@ -45,11 +45,11 @@ func BenchmarkSignature(b *testing.B) { verifytest.Bench(b, scheme(), sample()) 
 func TestSignature_SettingsNameTheFaultAndNeverTheKey(t *testing.T) {
 	t.Parallel()
 	for want, s := range map[string]webhookverify.Settings{
-		"signing_keys[0]: is no RSA":                                  {Keys: []string{ecdsaKey}},
-		"signing_keys[0]: is no RSA public key of at least 1024 bits": {Keys: []string{postalShort}},
-		"signing_keys[1]: is no RSA public key of at least 1024 bits": {Keys: []string{postalKey, verifytest.Secret}},
-		"signing_keys: is missing":                                    {Window: 0},
-		"jwks_url: is no https URL":                                   {JWKSURL: "http://postal.example.com/.well-known/jwks.json"},
+		"signing_keys[0]: is not an RSA":                                  {Keys: []string{ecdsaKey}},
+		"signing_keys[0]: is not an RSA public key of at least 1024 bits": {Keys: []string{postalShort}},
+		"signing_keys[1]: is not an RSA public key of at least 1024 bits": {Keys: []string{postalKey, verifytest.Secret}},
+		"signing_keys: is missing":                                        {Window: 0},
+		"jwks_url: is not an https URL":                                   {JWKSURL: "http://postal.example.com/.well-known/jwks.json"},
 	} {
 		verifytest.Fault(t, scheme(), Name, s, want)
 	}

@@ -47,7 +47,7 @@ func Fuzz(f *testing.F, p provider.Provider, s Suite, count func(body []byte) (i
 			}
 			record := schemas.AppendJSON(nil, &it.Event)
 			if !json.Valid(record) || !utf8.Valid(record) {
-				t.Fatalf("item %d is no valid record: %q", i, record)
+				t.Fatalf("item %d is not a valid record: %q", i, record)
 			}
 			if _, err := schemas.Decode(record); err != nil {
 				t.Fatalf("item %d: %v", i, err)

@@ -192,7 +192,7 @@ func (s Suite) golden(t *testing.T, p provider.Provider, n *normalise.Normaliser
 				t.Errorf("item %d: raw is not as received: %s", i, it.Event.Raw)
 			}
 			if it.Fault == "" && !slices.Contains(schemas.Types(), it.Event.Type) {
-				t.Errorf("item %d: %q is no type", i, it.Event.Type)
+				t.Errorf("item %d: %q is not a type", i, it.Event.Type)
 			}
 		}
 	}
@@ -320,7 +320,7 @@ func silentErrors(t *testing.T, p provider.Provider, fixtures []fixture) {
 			_, limit := errors.AsType[*jsontext.LimitError](err)
 			_, form := errors.AsType[*provider.FormError](err)
 			if !syntax && !limit && !form {
-				t.Fatalf("%s cut at %d: %T is no documented error", f.name, end, err)
+				t.Fatalf("%s cut at %d: %T is not a documented error", f.name, end, err)
 			}
 		}
 	}

@@ -72,7 +72,7 @@ func Literal() map[string]bool {
 }
 
 // Relay returns the name of the provider that the SMTP server called host belongs
-// to, "" when it is none of ours.
+// to, "" when it is not one of ours.
 func Relay(host string) string {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	for _, e := range Entries() {

@@ -57,7 +57,7 @@ func newVerifier(b *webhookverify.Builder) webhookverify.Verifier {
 		parsed, err := webhookverify.PublicKey(text)
 		key, ok := parsed.(*ecdsa.PublicKey)
 		ok = err == nil && ok && key.Curve == elliptic.P256()
-		b.Check(ok, fmt.Sprintf("signing_keys[%d]", i), "is no ECDSA P-256 public key in base64 (the verification key of the event webhook)")
+		b.Check(ok, fmt.Sprintf("signing_keys[%d]", i), "is not an ECDSA P-256 public key in base64 (the verification key of the event webhook)")
 		v.keys = append(v.keys, key)
 	}
 	return v

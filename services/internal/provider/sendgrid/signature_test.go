@@ -39,7 +39,7 @@ func BenchmarkSignature(b *testing.B) { verifytest.Bench(b, scheme(), sample()) 
 func TestSignature_SettingsNameTheFaultAndNeverTheKey(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{verifytest.Secret, rsaKey} {
-		verifytest.Fault(t, scheme(), "sendgrid", webhookverify.Settings{Keys: []string{key}}, "signing_keys[0]: is no ECDSA")
+		verifytest.Fault(t, scheme(), "sendgrid", webhookverify.Settings{Keys: []string{key}}, "signing_keys[0]: is not an ECDSA")
 	}
 }
 

@@ -66,7 +66,7 @@ func newVerifier(b *webhookverify.Builder) webhookverify.Verifier {
 	if own == nil {
 		return nil
 	}
-	b.Check(len(own.TopicArns) <= topicsMax, "sns.topic_arns", "%d are more than %d", len(own.TopicArns), topicsMax)
+	b.Check(len(own.TopicArns) <= topicsMax, "sns.topic_arns", "%d of them, want at most %d", len(own.TopicArns), topicsMax)
 	v := &verifier{
 		hosts: map[string]string{}, refuse1: own.RefuseVersion1, fetch: webhookverify.NewFetcher(b.Client),
 		opt: b.Options,
@@ -74,14 +74,14 @@ func newVerifier(b *webhookverify.Builder) webhookverify.Verifier {
 	v.certificates = newCertificates(v.fetch, b.Clock, own.TopicArns)
 	for i, arn := range own.TopicArns {
 		match := topicARN.FindStringSubmatch(arn)
-		b.Check(match != nil, fmt.Sprintf("sns.topic_arns[%d]", i), "%q is no ARN of an SNS topic", arn)
+		b.Check(match != nil, fmt.Sprintf("sns.topic_arns[%d]", i), "%q is not the ARN of an SNS topic", arn)
 		if match != nil {
 			v.hosts[arn] = snsHost(match[1])
 		}
 	}
 	for i, text := range own.Certificates {
 		cert, err := parseCertificate([]byte(text))
-		b.Check(err == nil, fmt.Sprintf("sns.certificates[%d]", i), "is no PEM certificate with an RSA key")
+		b.Check(err == nil, fmt.Sprintf("sns.certificates[%d]", i), "is not a PEM certificate with an RSA key")
 		v.pinned = append(v.pinned, cert)
 	}
 	return v

@@ -433,10 +433,10 @@ func TestSignature_SettingsNameTheFaultAndNeverTheKey(t *testing.T) {
 		return webhookverify.Settings{Own: map[string]any{SNSField: &sns}}
 	}
 	for want, s := range map[string]webhookverify.Settings{
-		"signing_keys: ses has no use for it": {Keys: []string{verifytest.Secret}},
-		"sns.topic_arns: is missing":          own(SNS{}),
-		"sns.topic_arns[0]: \"arn:aws:s3":     own(SNS{TopicArns: []string{"arn:aws:s3:eu-west-1:123456789012:x"}}),
-		"sns.certificates[0]: is no PEM":      own(SNS{TopicArns: []string{snsTopic}, Certificates: []string{verifytest.Secret}}),
+		"signing_keys: must be empty: provider ses": {Keys: []string{verifytest.Secret}},
+		"sns.topic_arns: is missing":                own(SNS{}),
+		"sns.topic_arns[0]: \"arn:aws:s3":           own(SNS{TopicArns: []string{"arn:aws:s3:eu-west-1:123456789012:x"}}),
+		"sns.certificates[0]: is not a PEM":         own(SNS{TopicArns: []string{snsTopic}, Certificates: []string{verifytest.Secret}}),
 	} {
 		verifytest.Fault(t, scheme(), Name, s, want)
 	}

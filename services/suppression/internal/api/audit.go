@@ -31,7 +31,7 @@ func (a *API) note(w http.ResponseWriter, r *http.Request, e audit.Entry) bool {
 // noteLook writes down who is about to see addresses, and answers by itself when it
 // cannot: then none may be shown.
 func (a *API) noteLook(w http.ResponseWriter, r *http.Request, e audit.Entry) bool {
-	return a.write(w, r, e, "so nobody is shown")
+	return a.write(w, r, e, "so no address is shown")
 }
 
 // noteNamed is noteLook for what senders and replicas ask all day by themselves: only a

@@ -10,8 +10,8 @@ import (
 )
 
 // TestLooks_AreNotedBeforeAnybodyIsShown asks for addresses in each way there is, as a
-// person does; without the audit nobody is shown. Senders check without a name, and who
-// sees masked addresses looks at nobody.
+// person does; without the audit no address is shown. Senders check without a name, and who
+// sees masked addresses looks at no person.
 func TestLooks_AreNotedBeforeAnybodyIsShown(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -35,7 +35,7 @@ func TestLooks_AreNotedBeforeAnybodyIsShown(t *testing.T) {
 			return w
 		}
 		f.trail.entries, f.trail.away = nil, true
-		if w := ask(); w.Code != 503 || strings.Contains(w.Body.String(), "ana@") || !strings.Contains(w.Body.String(), "nobody is shown") {
+		if w := ask(); w.Code != 503 || strings.Contains(w.Body.String(), "ana@") || !strings.Contains(w.Body.String(), "no address is shown") {
 			t.Errorf("%s without the audit: %d %s", tc.path, w.Code, w.Body)
 		}
 		f.trail.away = false

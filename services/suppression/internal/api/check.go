@@ -182,7 +182,7 @@ func (a *API) answer(b *Backend, req checkRequest) (checkAnswer, error) {
 type question struct {
 	list.Query
 	at time.Time
-	// matched is called with what stands for each person, lifted or not; nil: nobody asks.
+	// matched is called with what stands for each person, lifted or not; nil when the caller does not need it.
 	matched func(patterns []schemas.Suppression)
 }
 

@@ -89,7 +89,7 @@ func parseSelection(values url.Values) (s selection, err error) {
 	for name, at := range map[string]*time.Time{"added_from": &s.from, "added_to": &s.to} {
 		if values.Has(name) {
 			if *at, err = time.Parse(time.RFC3339, values.Get(name)); err != nil {
-				return s, fmt.Errorf("%s is no time of RFC 3339, like 2026-01-02T15:04:05Z", name)
+				return s, fmt.Errorf("%s is not a time of RFC 3339, like 2026-01-02T15:04:05Z", name)
 			}
 		}
 	}

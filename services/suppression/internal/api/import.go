@@ -183,7 +183,7 @@ func (i *importing) read(row listfile.Row) (who person, add addition, fault stri
 	case err != nil:
 		return who, add, err.Error()
 	case !slices.Contains(list.Reasons(), add.reason):
-		return who, add, fmt.Sprintf("reason %q is none of %v", clip(row.Reason), list.Reasons())
+		return who, add, fmt.Sprintf("reason %q is not one of %v", clip(row.Reason), list.Reasons())
 	}
 	if fault := noteFault(add.note); fault != "" {
 		return who, add, fault

@@ -61,7 +61,7 @@ type streamSum struct {
 // asked is one line of a batch.
 type asked struct {
 	line  int
-	fault string // why nobody can be looked up, "" where somebody can
+	fault string // why the line holds no address to look up, "" where it does
 }
 
 // streamLine is what a line holds.
@@ -69,7 +69,7 @@ type streamLine struct {
 	Address string `json:"address"`
 }
 
-// streamFault answers a line that nobody can be looked up for.
+// streamFault answers a line without an address to look up.
 type streamFault struct {
 	Line  int    `json:"line"`
 	Error string `json:"error"`
@@ -145,7 +145,7 @@ func linesType(said string) bool {
 	if said == "" {
 		return true
 	}
-	media, _, _ := mime.ParseMediaType(said) // what is none is none of these
+	media, _, _ := mime.ParseMediaType(said) // without a media type it is neither
 	return slices.Contains([]string{
 		"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines", "application/x-www-form-urlencoded",
 	}, media)

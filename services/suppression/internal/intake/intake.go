@@ -109,8 +109,8 @@ type work struct {
 	seen    func() list.Heals // when the person was reached last
 }
 
-// apply makes of the event what it means for the state. It is called while nobody
-// else changes that person, so whoever is forgotten meanwhile stays so.
+// apply makes of the event what it means for the state. It is called while
+// nothing else changes that person, so whoever is forgotten meanwhile stays so.
 func (w *work) apply(cur schemas.Suppression) schemas.Suppression {
 	next := w.rule.Apply
 	if w.doubt {

@@ -25,8 +25,8 @@ const (
 // errSilent says that Kafka has sent nothing for changesWait.
 var errSilent = errors.New("no record came in time")
 
-// Changes reads from the topic which keys have changed. It stores nothing, so what
-// nobody asks for costs nothing.
+// Changes reads from the topic which keys have changed. It stores nothing: it
+// costs nothing until it is called.
 type Changes struct {
 	Kafka    kafka.Config
 	Topic    string

@@ -13,7 +13,7 @@ import (
 )
 
 // errNotSuppression says that a value is no schemas.Suppression in JSON.
-var errNotSuppression = errors.New("decode suppression: not one")
+var errNotSuppression = errors.New("decode suppression: the value is not a suppression")
 
 // encode returns the record of one state.
 func encode(topic string, s schemas.Suppression) (*kgo.Record, error) {

@@ -93,7 +93,7 @@ const getAllMin = 8
 // order of the disk: a thousand take a third of the time of a thousand Gets (decision 0021).
 func (p *Pebble) GetAll(keys []Key) ([]schemas.Suppression, error) {
 	states := make([]schemas.Suppression, len(keys))
-	var maybe []int // known is who passes the filter, so nearly nobody
+	var maybe []int // those that pass the filter: few beyond the known ones
 	f := p.filter.Load()
 	for i, k := range keys {
 		if f.has(k) {

@@ -107,7 +107,7 @@ func (f *Fill) ReadSnapshot(r io.Reader, accept func(SnapshotHead) error) error 
 	_, _ = sum.Write(line) // a hash takes everything
 	var head SnapshotHead
 	if json.Unmarshal(line, &head) != nil {
-		return fmt.Errorf("%w: its first line is not one of a snapshot", ErrSnapshotDamaged)
+		return fmt.Errorf("%w: it does not begin with the first line of a snapshot", ErrSnapshotDamaged)
 	}
 	if head.Format != SnapshotFormat {
 		return fmt.Errorf("%w: it has format %d, this version reads %d", ErrSnapshotDamaged, head.Format, SnapshotFormat)
@@ -174,7 +174,7 @@ func (f *Fill) frame(in *bufio.Reader, sum hash.Hash32) (more bool, err error) {
 func (f *Fill) take(kind byte, k Key, value []byte) error {
 	state, err := decodeState(k, value)
 	if err != nil || kind != fillState && kind != fillBehind || f.more && k.Compare(f.last) <= 0 {
-		return fmt.Errorf("%w: a state is not one, or not in order", ErrSnapshotDamaged)
+		return fmt.Errorf("%w: a state is malformed or not in order", ErrSnapshotDamaged)
 	}
 	if kind == fillState && isSettled(&state) {
 		kind = fillReady

@@ -95,7 +95,7 @@ func (t *Table) readEnd() error {
 	foot := t.data[len(t.data)-footBytes:]
 	said := foot[:footBytes-sumBytes]
 	if string(said[16:]) != magic || binary.LittleEndian.Uint32(foot[len(said):]) != crc32.Checksum(said, sums) {
-		return fmt.Errorf("%w: it has no end", ErrDamaged)
+		return fmt.Errorf("%w: its end is missing", ErrDamaged)
 	}
 	t.buckets, t.keys = binary.LittleEndian.Uint64(said), int64(binary.LittleEndian.Uint64(said[8:]))
 	space := uint64(len(t.data) - footBytes)
@@ -105,7 +105,7 @@ func (t *Table) readEnd() error {
 	end := space - sumBytes
 	t.directory = t.data[end-(t.buckets+1)*offsetBytes : end]
 	if binary.LittleEndian.Uint32(t.data[end:]) != crc32.Checksum(t.directory, sums) {
-		return fmt.Errorf("%w: its directory", ErrDamaged)
+		return fmt.Errorf("%w: its directory is malformed", ErrDamaged)
 	}
 	return nil
 }

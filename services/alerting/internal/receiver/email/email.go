@@ -92,7 +92,7 @@ func (c Config) Validate(p *config.Problems) {
 	c = c.WithDefaults()
 	p.Check(c.Host != "" && !strings.ContainsAny(c.Host, "/: \t"), "host", "%q is not the name of a server", c.Host)
 	p.Check(c.Port >= 1 && c.Port <= portMax, "port", "%d is not in [1, %d]", c.Port, portMax)
-	p.Check(slices.Contains([]string{startTLS, implicit, noTLS}, c.TLS), "tls", "%q is none of starttls, implicit, none", c.TLS)
+	p.Check(slices.Contains([]string{startTLS, implicit, noTLS}, c.TLS), "tls", "%q is not one of starttls, implicit, none", c.TLS)
 	p.Check(c.TLS != noTLS || c.Host == "localhost" || net.ParseIP(c.Host).IsLoopback(), "tls", "none is for a server on this host only")
 	p.Check(c.TLS != noTLS || c.Username == "", "username", "a password is not sent without TLS")
 	p.Check((c.Username == "") == !c.Password.IsSet(), "password", "username and password go together")

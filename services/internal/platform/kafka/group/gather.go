@@ -130,7 +130,7 @@ func (s *session) fetchFault(ctx context.Context, fetches kgo.Fetches) error {
 			final = err
 			return
 		}
-		s.often.Warn("reading stumbled", telemetry.Group(s.cfg.Group), telemetry.Topic(at.Topic), telemetry.Partition(at.Partition), telemetry.Err(err))
+		s.often.Warn("reading failed and will be tried again", telemetry.Group(s.cfg.Group), telemetry.Topic(at.Topic), telemetry.Partition(at.Partition), telemetry.Err(err))
 	})
 	return final
 }

@@ -176,10 +176,10 @@ func (s *session) insist(ctx context.Context, b *batch) error {
 		return s.attempt(work, b)
 	}, func(attempt int, delay time.Duration, err error) {
 		s.met.retries.Inc()
-		s.often.Warn("batch was not taken", telemetry.Group(s.cfg.Group), telemetry.Rows(len(b.recs)), telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
+		s.often.Warn("batch was not handled and will be tried again", telemetry.Group(s.cfg.Group), telemetry.Rows(len(b.recs)), telemetry.Attempt(attempt), telemetry.Delay(delay), telemetry.Err(err))
 	})
 	if errors.Is(err, errAbandoned) {
-		s.often.Info("batch given back", telemetry.Group(s.cfg.Group), telemetry.Rows(len(b.recs)), telemetry.Attempt(attempts), telemetry.Err(err))
+		s.often.Info("batch was given back unhandled", telemetry.Group(s.cfg.Group), telemetry.Rows(len(b.recs)), telemetry.Attempt(attempts), telemetry.Err(err))
 	}
 	return err
 }

@@ -102,7 +102,7 @@ func (m *Member) Run(ctx context.Context) error {
 	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 	defer cancel()
 	if err := cl.LeaveGroupContext(bye); err != nil {
-		m.log.Warn("left the group without a goodbye", telemetry.Group(m.group), telemetry.Err(err))
+		m.log.Warn("the group could not be left: it waits for the session timeout", telemetry.Group(m.group), telemetry.Err(err))
 	}
 	cl.Close()
 	return fatal
@@ -123,7 +123,7 @@ func (f groupFaults) OnGroupManageError(err error) {
 		default: // Run ends already
 		}
 	}
-	f.log.Warn("the consumer group stumbled", telemetry.Err(err))
+	f.log.Warn("the consumer group failed and will be tried again", telemetry.Err(err))
 }
 
 func (m *Member) assigned(_ context.Context, _ *kgo.Client, all map[string][]int32) {

@@ -168,7 +168,7 @@ func (r *Reader) Poll(ctx context.Context, most int) ([]*kgo.Record, error) {
 			final = fmt.Errorf("read %q: %w", at.Topic, err)
 			return
 		}
-		r.log.Warn("reading stumbled", telemetry.Topic(at.Topic), telemetry.Partition(at.Partition), telemetry.Err(err))
+		r.log.Warn("reading failed and will be tried again", telemetry.Topic(at.Topic), telemetry.Partition(at.Partition), telemetry.Err(err))
 	})
 	recs := fetches.Records()
 	switch {
