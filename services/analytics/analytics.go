@@ -250,6 +250,7 @@ func (s *Service) tasks() []lifecycle.Task {
 		{Name: "erasures", Run: s.erasures.Run, Ready: s.erasures.CaughtUp()},
 		{Name: "consumer", Run: func(ctx context.Context) error { return s.consumer.Run(ctx, s.path.handle) }},
 		{Name: "judge", Run: s.judge},
+		{Name: "gather", Run: s.gather},
 		{Name: "seal", Run: s.seal},
 		{Name: "erase", Run: s.erase},
 		{Name: "operations", Run: s.operations},
@@ -286,18 +287,33 @@ func (s *Service) seal(ctx context.Context) error {
 	}
 }
 
-// judge finds machines among those who opened and clicked, after the fact. Its faults
-// are logged and pass: the next look does what is left.
+// judge finds machines among those who opened and clicked, after the fact.
 func (s *Service) judge(ctx context.Context) error {
 	how := store.Judging{Rest: s.cfg.SealRest, Lasts: s.shared.ClickHouse.QueryTimeout}
+	return s.look(ctx, "opens and clicks are judged later", func(ctx context.Context) (time.Duration, error) {
+		return store.Judge(ctx, s.client, how)
+	})
+}
+
+// gather brings messages with events on several days together for messages_by_day.
+func (s *Service) gather(ctx context.Context) error {
+	insert := max(s.shared.ClickHouse.InsertTimeout, s.shared.ClickHouse.QueryTimeout)
+	return s.look(ctx, "messages of several days are gathered later", func(ctx context.Context) (time.Duration, error) {
+		return store.Gather(ctx, s.client, insert)
+	})
+}
+
+// look does work on what is stored again and again. Its faults are logged as put off and
+// pass: the next look does what is left.
+func (s *Service) look(ctx context.Context, putOff string, work func(context.Context) (took time.Duration, err error)) error {
 	pause := s.cfg.JudgeInterval
 	for {
 		if err := lifecycle.Sleep(ctx, pause); err != nil {
 			return err
 		}
-		took, err := store.Judge(ctx, s.client, how)
+		took, err := work(ctx)
 		if err != nil && ctx.Err() == nil {
-			s.often.Warn("opens and clicks are judged later", telemetry.Err(err))
+			s.often.Warn(putOff, telemetry.Err(err))
 		}
 		pause = min(max(s.cfg.JudgeInterval, judgePause*took), judgePausesMax*s.cfg.JudgeInterval)
 	}
@@ -305,7 +321,8 @@ func (s *Service) judge(ctx context.Context) error {
 
 const (
 	// judgePause is how many times longer than a look the pause after it is: the hour that
-	// fills is judged whole each time, and ClickHouse has other work.
+	// fills is judged whole each time, a look for messages reads a column of all, and
+	// ClickHouse has other work.
 	judgePause = 9
 	// judgePausesMax is how many intervals a pause is at most.
 	judgePausesMax = 10

@@ -32,8 +32,8 @@ type Config struct {
 	// Default 2.
 	Decoders int `yaml:"decoders"`
 	// JudgeInterval is how often the service looks for opens and clicks that prove to be
-	// of a machine by what came later. Looks that take long are up to ten times rarer.
-	// Range [1s, 1h]. Default 30s.
+	// of a machine by what came later, and for events of another day than their message.
+	// Looks that take long are up to ten times rarer. Range [1s, 1h]. Default 30s.
 	JudgeInterval time.Duration `yaml:"judge_interval"`
 	// SealInterval is how often the service looks for past hours whose counts can
 	// be sealed (made final). Range [1s, 1h]. Default 1m.

@@ -52,7 +52,7 @@ func (r *Replay) retract(ctx context.Context, changed []pair, expand func(string
 		hashes[i] = rows[i].Hash
 	}
 	args := append(of.args(), clickhouse.Arg("hashes", clickhouse.Words(hashes)))
-	for _, name := range []string{"campaign_state_delete", "messages_state_delete", "messages_state", "campaign_state"} {
+	for _, name := range []string{"campaign_state_delete", "day_state_delete", "messages_state_delete", "messages_state", "campaign_state", "day_state"} {
 		if err := r.deps.Store.Exec(ctx, expand(retractSQL(name)), args...); err != nil {
 			return 0, fmt.Errorf("count %d messages anew: %s: %w", len(of.messages), name, err)
 		}

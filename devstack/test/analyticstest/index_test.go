@@ -73,6 +73,10 @@ func lookups() map[string]map[string]lookup {
 		"person_messages":   {"recipient_hash": {"recipient_hash = lower(hex(MD5('" + some + "')))", 3}},
 		"engagement":        {"recipient_hash": {"recipient_hash = lower(hex(MD5('" + some + "')))", 3}},
 		"campaign_messages": {"campaign": {"campaign = 'campaign7'", 2}},
+		"messages_by_day": { // an empty provider is that of all: a day is a fifth of the rows
+			"first_event":      {"first_event >= '2026-10-02' AND first_event < '2026-10-03' AND toSecond(first_event) = 7", 20},
+			"mailbox_provider": {"first_event >= '2026-10-02' AND first_event < '2026-10-03' AND mailbox_provider = '' AND toSecond(first_event) = 7", 20},
+		},
 	}
 }
 

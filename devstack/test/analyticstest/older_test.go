@@ -94,6 +94,7 @@ func backfilled(t *testing.T, w *world) {
 			t.Errorf("%s: %q, want %q", query, got, want)
 		}
 	}
+	w.sameByDay(t, "after the migration")
 }
 
 func hashSQL(view, columns string) string {

@@ -16,7 +16,7 @@ import (
 
 // contractViews are the names that analysts, dashboards and checks rely on.
 func contractViews() []string {
-	return []string{"events", "person_messages", "messages", "campaign_messages", "engagement", "rates_1m", "rates_15m", "rates_1h", "suppressions", "alerts", "dead_letters", "audit_log"}
+	return []string{"events", "person_messages", "messages", "campaign_messages", "messages_by_day", "engagement", "rates_1m", "rates_15m", "rates_1h", "suppressions", "alerts", "dead_letters", "audit_log"}
 }
 
 func TestMigrate_MayBeRepeatedAndRunTwiceAtOnce(t *testing.T) {

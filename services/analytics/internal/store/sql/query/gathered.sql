@@ -1,0 +1,2 @@
+-- Notes how far is gathered.
+INSERT INTO day_gathers (work, until) SELECT 'day_state', {until:DateTime('UTC')}
