@@ -2,7 +2,6 @@ package alerting
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -15,7 +14,6 @@ import (
 	"github.com/mailstream/mailstream/services/alerting/internal/book"
 	"github.com/mailstream/mailstream/services/alerting/internal/controls"
 	"github.com/mailstream/mailstream/services/internal/audit"
-	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
@@ -85,20 +83,6 @@ func (a api) ready(w http.ResponseWriter) bool {
 func unavailable(w http.ResponseWriter, detail string) {
 	w.Header().Set("Retry-After", retryAfterSeconds)
 	httpserver.Problem(w, http.StatusServiceUnavailable, "unavailable", detail)
-}
-
-// refused answers for the faults of a body, all of them.
-func refused(w http.ResponseWriter, faults *config.Problems) bool {
-	err := faults.Err()
-	if err == nil {
-		return false
-	}
-	detail := err.Error()
-	if invalid, ok := errors.AsType[*config.InvalidError](err); ok {
-		detail = strings.Join(invalid.Faults, "; ")
-	}
-	httpserver.Problem(w, http.StatusBadRequest, "bad request", detail)
-	return true
 }
 
 // put writes down who says c, as e has it, and then c. It answers by itself when it

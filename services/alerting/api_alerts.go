@@ -50,7 +50,7 @@ func (a api) list(w http.ResponseWriter, r *http.Request) {
 	}
 	var faults config.Problems
 	wanted := parseFilter(q, &faults)
-	if refused(w, &faults) {
+	if httpserver.Refused(w, &faults) {
 		return
 	}
 	alerts := a.book.All(wanted.takes)

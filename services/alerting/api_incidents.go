@@ -140,7 +140,7 @@ func (a api) acknowledge(w http.ResponseWriter, r *http.Request) {
 	}
 	var faults config.Problems
 	ack := controls.NewAck(schemas.AlertAck{Incident: id, By: body.By, Note: body.Note}, a.now(), &faults)
-	if refused(w, &faults) {
+	if httpserver.Refused(w, &faults) {
 		return
 	}
 	acks := append(slices.Clone(a.controls.Acks(id)), ack)
@@ -162,7 +162,7 @@ func (a api) addNote(w http.ResponseWriter, r *http.Request) {
 	}
 	var faults config.Problems
 	note := controls.NewNote(schemas.AlertNote{Incident: id, By: body.By, Note: body.Note}, a.now(), &faults)
-	if refused(w, &faults) {
+	if httpserver.Refused(w, &faults) {
 		return
 	}
 	if len(a.controls.Notes(id)) >= notesMax {

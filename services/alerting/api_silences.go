@@ -114,7 +114,7 @@ func (a api) addSilence(w http.ResponseWriter, r *http.Request) {
 	now := a.now()
 	var faults config.Problems
 	silence := controls.NewSilence(body.asked(), now, &faults)
-	if refused(w, &faults) {
+	if httpserver.Refused(w, &faults) {
 		return
 	}
 	hit := a.wouldHaveHit(controls.Compile(silence.Matchers, &faults), now)
@@ -226,7 +226,7 @@ func (a api) removeSilence(w http.ResponseWriter, r *http.Request) {
 	now := a.now()
 	var faults config.Problems
 	removed := controls.Remove(silence, q.Get("by"), now, &faults)
-	if refused(w, &faults) {
+	if httpserver.Refused(w, &faults) {
 		return
 	}
 	if now.Before(silence.Until) {

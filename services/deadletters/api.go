@@ -108,20 +108,6 @@ func filterOf(q url.Values, p *config.Problems) Filter {
 	return f
 }
 
-// refused answers for faults, all of them.
-func refused(w http.ResponseWriter, faults *config.Problems) bool {
-	err := faults.Err()
-	if err == nil {
-		return false
-	}
-	detail := err.Error()
-	if invalid, ok := errors.AsType[*config.InvalidError](err); ok {
-		detail = strings.Join(invalid.Faults, "; ")
-	}
-	httpserver.Problem(w, http.StatusBadRequest, "bad request", detail)
-	return true
-}
-
 // failed answers for an error of the desk.
 func (a API) failed(w http.ResponseWriter, err error) {
 	busy, isBusy := errors.AsType[*BusyError](err)
@@ -148,7 +134,7 @@ func (a API) groups(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f := filterOf(q, &faults)
-	if refused(w, &faults) {
+	if httpserver.Refused(w, &faults) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), readTimeMax)
@@ -177,7 +163,7 @@ func (a API) list(w http.ResponseWriter, r *http.Request) {
 		faults.Check(err == nil && limit >= 1 && limit <= pageMax, "limit", "is not in [1, %d]", pageMax)
 	}
 	faults.Check(!q.Has("after") || isID(q.Get("after")), "after", "is not 32 hexadecimal digits")
-	if refused(w, &faults) {
+	if httpserver.Refused(w, &faults) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), readTimeMax)
@@ -256,7 +242,7 @@ func (a API) start(kind string) http.HandlerFunc {
 		asked := body.request(kind)
 		asked.Role = audit.By(r, body.By).Role
 		asked.Validate(&faults)
-		if refused(w, &faults) {
+		if httpserver.Refused(w, &faults) {
 			return
 		}
 		if body.DryRun {
@@ -336,7 +322,7 @@ func (a API) stop(w http.ResponseWriter, r *http.Request) {
 	var faults config.Problems
 	faults.Check(strings.TrimSpace(body.By) != "", "by", "is empty: say who asks for it")
 	faults.Check(len(body.By) <= byBytesMax && plainText(body.By), "by", "is longer than %d bytes, or has control characters", byBytesMax)
-	if refused(w, &faults) {
+	if httpserver.Refused(w, &faults) {
 		return
 	}
 	op, err := a.desk.Stop(r.Context(), r.PathValue("id"), audit.Entry{By: body.By, Role: audit.By(r, body.By).Role})

@@ -82,6 +82,21 @@ type Item struct {
 // Reject marks the item as one that cannot be an event.
 func (it *Item) Reject(f Fault) { it.Fault = f }
 
+// Identified reports whether the event says what happened, and to which recipient or
+// message; account says that it needs neither, as one about the provider's account. It
+// rejects the item otherwise. Event.ProviderEvent, MessageID and Recipient are set before.
+func (it *Item) Identified(account bool) bool {
+	switch ev := &it.Event; {
+	case ev.ProviderEvent == "":
+		it.Reject(NoType)
+		return false
+	case ev.Recipient == "" && ev.MessageID == "" && !account:
+		it.Reject(NoIdentity)
+		return false
+	}
+	return true
+}
+
 // Distinguish adds a value by which this event differs from others of the same
 // message and time, and which stays the same when the provider resends the event.
 // The order of calls matters; an empty value counts. Each call has its reason beside
@@ -163,6 +178,14 @@ func (b *Batch) Drift(kind Drift, name string) {
 	if len(b.drift) < driftMax {
 		b.drift = append(b.drift, Drifted{Kind: kind, Name: name})
 	}
+}
+
+// Unknown makes of it an event of a kind that the provider package does not know: of
+// type other, counted as drift, distinguished by its bytes, which a repeat has too.
+func (b *Batch) Unknown(it *Item) {
+	it.Event.Type = schemas.Other
+	b.Drift(UnknownEvent, it.Event.ProviderEvent)
+	it.Distinguish(string(it.Event.Raw))
 }
 
 // Items returns the items in the order of the request.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -23,6 +24,20 @@ type problem struct {
 func Problem(w http.ResponseWriter, status int, title, detail string) {
 	w.Header().Set("Cache-Control", "no-store")
 	writeJSON(w, status, "application/problem+json", problem{"about:blank", title, status, detail})
+}
+
+// Refused answers 400 with all faults of p, and reports whether there were any.
+func Refused(w http.ResponseWriter, p *config.Problems) bool {
+	err := p.Err()
+	if err == nil {
+		return false
+	}
+	detail := err.Error()
+	if invalid, ok := errors.AsType[*config.InvalidError](err); ok {
+		detail = strings.Join(invalid.Faults, "; ")
+	}
+	Problem(w, http.StatusBadRequest, badRequest, detail)
+	return true
 }
 
 // JSON answers with v as JSON.

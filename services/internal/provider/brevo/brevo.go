@@ -122,12 +122,7 @@ func common(e *entry, it *provider.Item) {
 	ev := &it.Event
 	ev.MessageID = strings.TrimSuffix(strings.TrimPrefix(e.Text(fieldMessageID), "<"), ">")
 	ev.Recipient = e.Text(fieldEmail)
-	switch {
-	case ev.ProviderEvent == "":
-		it.Reject(provider.NoType)
-		return
-	case ev.Recipient == "" && ev.MessageID == "":
-		it.Reject(provider.NoIdentity)
+	if !it.Identified(false) {
 		return
 	}
 	e.time(it)

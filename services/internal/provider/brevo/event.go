@@ -73,9 +73,7 @@ func byType(e *entry, it *provider.Item) {
 		ev.Type = schemas.Other
 		it.Distinguish(string(ev.Raw)) // two changes in one second
 	default:
-		ev.Type = schemas.Other
-		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		it.Distinguish(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
+		e.Out.Unknown(it)
 	}
 }
 

@@ -74,12 +74,7 @@ func (e *entry) decode(it *provider.Item) {
 	ev.ProviderEvent = e.Text(fieldStatus)
 	ev.MessageID = e.Text(fieldMessageID)
 	ev.Recipient = e.Text(fieldTo)
-	switch {
-	case ev.ProviderEvent == "":
-		it.Reject(provider.NoType)
-		return
-	case ev.Recipient == "" && ev.MessageID == "":
-		it.Reject(provider.NoIdentity)
+	if !it.Identified(false) {
 		return
 	}
 	it.SetTime(eventTime(e.Value(fieldDate)))
@@ -112,9 +107,7 @@ func (e *entry) byStatus(it *provider.Item) {
 	case "error":
 		e.failure(it)
 	default:
-		ev.Type = schemas.Other
-		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		it.Distinguish(string(ev.Raw)) // what tells these apart is not known
+		e.Out.Unknown(it)
 	}
 }
 

@@ -134,9 +134,7 @@ func (e *entry) byType(it *provider.Item) {
 	case "profile", "batch_operation_completed":
 		ev.Type = schemas.Other
 	default:
-		ev.Type = schemas.Other
-		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		it.Distinguish(string(ev.Raw)) // unknown types: the whole bytes distinguish them
+		e.Out.Unknown(it)
 	}
 }
 

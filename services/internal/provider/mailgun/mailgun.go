@@ -92,12 +92,7 @@ func common(e *entry, it *provider.Item) {
 	if ev.Recipient == "" && strings.EqualFold(ev.ProviderEvent, "rejected") {
 		ev.Recipient = addressee(to) // there may be no other field; for other types it may be another recipient
 	}
-	switch {
-	case ev.ProviderEvent == "":
-		it.Reject(provider.NoType)
-		return
-	case ev.Recipient == "" && ev.MessageID == "":
-		it.Reject(provider.NoIdentity)
+	if !it.Identified(false) {
 		return
 	}
 	it.SetTime(provider.Time(e.Value(fieldTimestamp)))
@@ -209,9 +204,7 @@ func byType(e *entry, it *provider.Item) {
 	case "stored", "list_member_uploaded", "list_member_upload_error", "list_uploaded":
 		ev.Type = schemas.Other // nothing that happened to a message on its way
 	default:
-		ev.Type = schemas.Other
-		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		it.Distinguish(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
+		e.Out.Unknown(it)
 	}
 }
 

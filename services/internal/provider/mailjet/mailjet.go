@@ -54,12 +54,7 @@ func common(e *entry, it *provider.Item) {
 		ev.MessageID = provider.Number(e.Text(fieldOldMessageID))
 	}
 	ev.Recipient = e.Text(fieldEmail)
-	switch {
-	case ev.ProviderEvent == "":
-		it.Reject(provider.NoType)
-		return
-	case ev.Recipient == "" && ev.MessageID == "":
-		it.Reject(provider.NoIdentity)
+	if !it.Identified(false) {
 		return
 	}
 	it.SetTime(provider.UnixTime(e.Value(fieldTime)))
@@ -112,9 +107,7 @@ func byType(e *entry, it *provider.Item) {
 		it.Distinguish(ev.ListID) // left several lists with one click
 		e.engagement(it)
 	default:
-		ev.Type = schemas.Other
-		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		it.Distinguish(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
+		e.Out.Unknown(it)
 	}
 }
 

@@ -150,12 +150,7 @@ func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 	ev.ProviderEventID = e.Text(fieldEventID)
 	ev.MessageID = e.Text(fieldMessageID)
 	ev.Recipient = e.Text(fieldEmail)
-	switch {
-	case ev.ProviderEvent == "":
-		it.Reject(provider.NoType)
-		return
-	case ev.Recipient == "" && ev.MessageID == "" && !isAccount(ev.ProviderEvent):
-		it.Reject(provider.NoIdentity)
+	if !it.Identified(isAccount(ev.ProviderEvent)) {
 		return
 	}
 	it.SetTime(eventTime(e.Value(fieldTimestamp)))

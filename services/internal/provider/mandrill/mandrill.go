@@ -81,12 +81,7 @@ func common(e *entry, it *provider.Item) {
 	if ev.Recipient == "" && e.Value(fieldEvent).Kind() == jsontext.Invalid {
 		ev.Recipient = e.rejected("email")
 	}
-	switch {
-	case ev.ProviderEvent == "":
-		it.Reject(provider.NoType)
-		return
-	case ev.Recipient == "" && ev.MessageID == "":
-		it.Reject(provider.NoIdentity)
+	if !it.Identified(false) {
 		return
 	}
 	it.SetTime(provider.Time(e.Value(fieldTime)))
@@ -159,9 +154,7 @@ func byType(e *entry, it *provider.Item) {
 		ev.Type = schemas.Other
 		it.Distinguish(string(ev.Raw)) // a mail has no id of Mandrill's; a repeat has the same bytes
 	default:
-		ev.Type = schemas.Other
-		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		it.Distinguish(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
+		e.Out.Unknown(it)
 	}
 }
 

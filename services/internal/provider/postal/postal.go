@@ -94,12 +94,7 @@ func (e *entry) decode(it *provider.Item) {
 	if ev.MessageID == "" { // a sender may leave the header out
 		ev.MessageID = cmp.Or(e.message.token, e.message.id)
 	}
-	switch {
-	case ev.ProviderEvent == "":
-		it.Reject(provider.NoType)
-		return
-	case ev.MessageID == "" && ev.Recipient == "" && !isAccount(ev.ProviderEvent):
-		it.Reject(provider.NoIdentity)
+	if !it.Identified(isAccount(ev.ProviderEvent)) {
 		return
 	}
 	ev.Subject, ev.SendingDomain = e.message.subject, e.message.from

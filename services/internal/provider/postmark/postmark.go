@@ -126,9 +126,7 @@ func byType(e *entry, it *provider.Item) {
 	case "subscriptionchange":
 		e.subscription(it)
 	default:
-		ev.Type = schemas.Other
-		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		it.Distinguish(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
+		e.Out.Unknown(it)
 	}
 }
 

@@ -38,9 +38,7 @@ func (e *entry) byType(it *provider.Item, kind string, i int) {
 		"suppression.added", "suppression.removed":
 		ev.Type = schemas.Other // nothing that happened to a message of the sender
 	default:
-		ev.Type = schemas.Other
-		e.Out.Drift(provider.UnknownEvent, ev.ProviderEvent)
-		it.Distinguish(string(ev.Raw)) // nothing is known but the bytes, which a repeat has too
+		e.Out.Unknown(it)
 	}
 }
 

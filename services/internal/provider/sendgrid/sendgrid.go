@@ -56,12 +56,7 @@ func common(e *entry, it *provider.Item) {
 	ev.ProviderEventID = e.Text(fieldEventID)
 	ev.MessageID = messageID(e.Text(fieldMessageID), e.Text(fieldSMTPID))
 	ev.Recipient = e.Text(fieldEmail)
-	switch {
-	case ev.ProviderEvent == "":
-		it.Reject(provider.NoType)
-		return
-	case ev.Recipient == "" && ev.MessageID == "" && !isAccount(ev.ProviderEvent):
-		it.Reject(provider.NoIdentity)
+	if !it.Identified(isAccount(ev.ProviderEvent)) {
 		return
 	}
 	it.SetTime(provider.Time(e.Value(fieldTimestamp)))

@@ -108,12 +108,7 @@ func common(e *entry, it *provider.Item) {
 	if ev.Recipient == "" {
 		ev.Recipient = e.Text(fieldRecipient)
 	}
-	switch {
-	case ev.ProviderEvent == "":
-		it.Reject(provider.NoType)
-		return
-	case ev.Recipient == "" && ev.MessageID == "" && !apart(ev.ProviderEvent):
-		it.Reject(provider.NoIdentity)
+	if !it.Identified(apart(ev.ProviderEvent)) {
 		return
 	}
 	it.SetTime(provider.Time(e.Value(fieldTimestamp)))
