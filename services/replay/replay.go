@@ -85,6 +85,7 @@ func (r Request) Validate(p *config.Problems) {
 	}
 	p.Check(!r.From.IsZero(), from, "is missing")
 	p.Check(!r.To.IsZero(), to, "is missing")
+	p.Check(r.From.IsZero() || r.From.Unix() >= 0, from, "%s is before 1970-01-01T00:00:00Z", r.From.UTC().Format(time.RFC3339))
 	p.Check(r.From.Before(r.To), from, "%s is not before %s %s", r.From.UTC().Format(time.RFC3339), to, r.To.UTC().Format(time.RFC3339))
 	p.Check(r.To.Sub(r.From) <= spanMax, from, "is more than %d days before %s", int(spanMax/(24*time.Hour)), to)
 	p.Check(r.Type == "" || slices.Contains(schemas.Types(), r.Type), "type", "%q is not one of %s", r.Type, typeNames())
@@ -146,7 +147,8 @@ type hour struct {
 	Events uint64    `ch:"events"`
 }
 
-// New looks which hours have events.
+// New looks which hours have events. The error wraps ErrTopic where r has a topic that
+// cannot take them.
 func New(ctx context.Context, r Request, d Deps) (*Replay, error) {
 	var faults config.Problems
 	r.Validate(&faults)
@@ -154,6 +156,9 @@ func New(ctx context.Context, r Request, d Deps) (*Replay, error) {
 		return nil, err
 	}
 	out := &Replay{request: r, deps: d}
+	if err := out.checkTopic(ctx); err != nil {
+		return nil, err
+	}
 	if err := d.Store.Select(ctx, &out.hours, hoursSQL, r.args(r.From, r.To)...); err != nil {
 		return nil, fmt.Errorf("look for events: %w", err)
 	}

@@ -59,7 +59,7 @@ func (r *Replay) Run(ctx context.Context, p Progress, opt Options) (Progress, er
 		p.Expired += expired
 		for part := range slices.Chunk(recs, max(1, min(len(recs), opt.Rate/partsASecond))) {
 			if err := opt.Kafka.Publish(ctx, part...); err != nil {
-				return fmt.Errorf("publish events up to %s: %w", stamp(at.Time), err)
+				return fmt.Errorf("publish %d events: %w", len(part), err)
 			}
 			p.Published += int64(len(part))
 			if err := pace.wait(ctx, len(part)); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/offsets"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
@@ -103,6 +104,30 @@ func (r *Replay) stillHave(ctx context.Context) error {
 	return err
 }
 
+// ErrTopic is what the error about a topic that cannot take events wraps.
+var ErrTopic = errors.New("it cannot take what is replayed")
+
+// checkTopic looks whether there is a topic of its own for what is asked for. What every
+// type of event is published to in one topic, no reader of the stream understands.
+func (r *Replay) checkTopic(ctx context.Context) error {
+	if r.request.Topic == "" || len(r.deps.Kafka.Brokers) == 0 {
+		return nil
+	}
+	for _, topic := range admin.Topics(r.deps.Kafka) {
+		if topic.Name == r.request.Topic {
+			return fmt.Errorf("%q is a topic of the stream: %w; make another one, or leave it out", r.request.Topic, ErrTopic)
+		}
+	}
+	lister := r.lister()
+	defer lister.Close()
+	if _, err := lister.Starts(ctx, r.request.Topic); errors.Is(err, kafka.ErrUnknownTopic) {
+		return fmt.Errorf("%q does not exist: %w", r.request.Topic, ErrTopic)
+	} else if err != nil {
+		return fmt.Errorf("look for topic %q: %w", r.request.Topic, err)
+	}
+	return nil
+}
+
 // lister asks the brokers for offsets.
 func (r *Replay) lister() *offsets.Lister {
 	return offsets.NewLister(r.deps.Kafka, r.deps.Log, telemetry.NewRegistry())
@@ -123,7 +148,8 @@ var ErrExpired = errors.New("the topics no longer have all of it; remove the fil
 // as what analytics stores afterwards.
 func (r *Replay) spans(ctx context.Context, lister *offsets.Lister, at Position) (from, end map[kafka.TopicPartition]int64, err error) {
 	topics := r.topics()
-	if from, err = lister.After(ctx, r.border.Add(-aheadMax), topics...); err != nil {
+	// Kafka takes a time before 1970 for another question.
+	if from, err = lister.After(ctx, latest(time.UnixMilli(0), r.border.Add(-aheadMax)), topics...); err != nil {
 		return nil, nil, err
 	}
 	ends, err := lister.Ends(ctx, topics...)

@@ -131,6 +131,9 @@ func (c *command) runReplay(cmd *cobra.Command, f replayFlags) error {
 		return err
 	}
 	r, err := history.Replay(cmd.Context(), progress.Request)
+	if errors.Is(err, replay.ErrTopic) {
+		return usagef("--to-topic: %w", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -15,8 +15,9 @@ func TestReplay_RefusesWhatItCannotDo(t *testing.T) {
 	}{
 		{[]string{"replay", "--from", "yesterday", "--to", january}, `"yesterday" for "--from"`},
 		{[]string{"replay", "--from", february, "--to", january}, "--from: " + february + " is not before to"},
-		{[]string{"replay", "--from", "1926-01-01T00:00:00Z", "--to", january}, "--from: is more than"},
+		{[]string{"replay", "--from", "1996-01-01T00:00:00Z", "--to", january}, "--from: is more than"},
 		{[]string{"replay", "--from", january}, `"to" not set`},
+		{[]string{"replay", "--from", "1869-12-31", "--to", "1870-01-01"}, "--from: 1869-12-31T00:00:00Z is before 1970"},
 		{append(span, "--rate", "0"), "--rate: 0 is not in [1, 50000]"},
 		{append(span, "--rate", "-1"), "--rate: -1 is not in"},
 		{append(span, "--type", "bounce"), `--type: "bounce" is not one of processed, delivered`},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailstream/mailstream/services/internal/address"
 	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/pipeline"
 	"github.com/mailstream/mailstream/services/subject"
@@ -77,17 +78,33 @@ out by analytics, or run it again. docs/erasure.md has the deadlines.`,
 	return cmd
 }
 
-// readAddresses reads a file with an address a line.
+// lineFaultsMax bounds the lines that are named: more than a screen helps nobody.
+const lineFaultsMax = 20
+
+// readAddresses reads a file with an address a line. The error says which lines have none,
+// and holds no part of them.
 func readAddresses(name string) ([]string, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("read addresses: %w", err)
 	}
 	var all []string
+	var faults []error
+	number := 0
 	for line := range strings.Lines(string(text)) { // of any length: none may be passed over
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			all = append(all, line)
+		number++
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			continue
 		}
+		if _, err := address.One(line); err != nil {
+			if faults = append(faults, fmt.Errorf("line %d: %w", number, err)); len(faults) == lineFaultsMax {
+				break
+			}
+		}
+		all = append(all, line)
+	}
+	if len(faults) > 0 {
+		return nil, usagef("--file: %w", errors.Join(faults...))
 	}
 	if len(all) == 0 {
 		return nil, usagef("--file: it has no address")
