@@ -161,12 +161,45 @@ func TestGuesses_AreSlowedByNetworkAndName(t *testing.T) {
 	for range guessesMax { // one network, many tokens
 		_, _ = g.User(request("192.0.2.9", "Authorization", "Bearer x")) // wrong
 	}
-	if _, err := g.User(request("192.0.2.9", "Authorization", "Bearer "+bearer)); !errors.Is(err, ErrTooOften) {
-		t.Errorf("the right token after %d wrong ones: %v", guessesMax, err)
+	if _, err := g.User(request("192.0.2.9", "Authorization", "Bearer y")); !errors.Is(err, ErrTooOften) {
+		t.Errorf("one more token after %d wrong ones: %v", guessesMax, err)
 	}
 	now = now.Add(guessesSpan)
 	if _, err := g.Password(request("203.0.113.1"), "ana", password); err != nil {
 		t.Errorf("after the wait: %v", err)
+	}
+}
+
+// TestGuesses_OfOthersLockNobodyOut has somebody guess at the name, the network and the
+// tokens of people who have signed in before.
+func TestGuesses_OfOthersLockNobodyOut(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	g := gate(t, &now, func(*Config) {})
+	office, elsewhere := "203.0.113.1", "198.51.100.7"
+	if _, err := g.Password(request(office), "ana", password); err != nil {
+		t.Fatal(err)
+	}
+	for range guessesMax + 5 {
+		_, _ = g.Password(request(elsewhere), "ana", "wrong")
+		_, _ = g.Password(request(office), "sam", "wrong")
+		_, _ = g.User(request(office, "Authorization", "Bearer x"))
+	}
+	if _, err := g.Password(request(elsewhere), "ana", password); !errors.Is(err, ErrTooOften) {
+		t.Errorf("who guesses elsewhere gets %v", err)
+	}
+	if _, err := g.Password(request(office), "ana", password); err != nil {
+		t.Errorf("who signed in here before gets %v", err)
+	}
+	if _, err := g.User(request(office, "Authorization", "Bearer "+bearer)); err != nil {
+		t.Errorf("the right token beside wrong ones gets %v", err)
+	}
+	// Where ana is known, guesses at ana are slowed, too.
+	for range guessesMax {
+		_, _ = g.Password(request(office), "ana", "wrong")
+	}
+	if _, err := g.Password(request(office), "ana", password); !errors.Is(err, ErrTooOften) {
+		t.Errorf("after %d wrong ones from here: %v", guessesMax, err)
 	}
 }
 
@@ -175,9 +208,13 @@ func TestGuesses_AreBounded(t *testing.T) {
 	g := newGuesses(time.Now)
 	for i := range guessersMax + 10 {
 		g.wrong(peer(request("192.0.2.1")), fmt.Sprint(i))
+		g.right(peer(request("192.0.2.1")), fmt.Sprint(i))
 	}
-	if len(g.known) > guessersMax+2 {
-		t.Errorf("%d are remembered", len(g.known))
+	for i := range guessersMax + 10 {
+		g.wrong(peer(request("192.0.2.1")), fmt.Sprint(i))
+	}
+	if len(g.known) > guessersMax+3 || len(g.homes) > homesMax {
+		t.Errorf("%d and %d are remembered", len(g.known), len(g.homes))
 	}
 }
 

@@ -139,9 +139,7 @@ func (g *Gate) fromProxy(r *http.Request) (User, bool) {
 }
 
 func (g *Gate) bearer(r *http.Request, given string) (User, error) {
-	if g.guesses.blocked(peer(r), "") {
-		return User{}, ErrTooOften
-	}
+	// A token is too long to be guessed: a right one is let in whoever guesses beside it.
 	sum := sha256.Sum256([]byte(given))
 	found := -1
 	for i := range g.tokens { // all of them each time, so that no position shows
@@ -150,6 +148,9 @@ func (g *Gate) bearer(r *http.Request, given string) (User, error) {
 		}
 	}
 	if found < 0 {
+		if g.guesses.blocked(peer(r), "") {
+			return User{}, ErrTooOften
+		}
 		g.guesses.wrong(peer(r), "")
 		return User{}, ErrWrong
 	}
@@ -157,7 +158,9 @@ func (g *Gate) bearer(r *http.Request, given string) (User, error) {
 }
 
 // Password checks a name and a password. After some wrong ones from one network, or
-// for one name, it refuses for a while without looking.
+// for one name, it refuses for a while without looking. Who has signed in from a network
+// before is refused there for wrong passwords of that name from there alone, so that
+// nobody elsewhere can lock people out.
 func (g *Gate) Password(r *http.Request, name, password string) (User, error) {
 	if g.guesses.blocked(peer(r), name) {
 		return User{}, ErrTooOften

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -82,6 +83,12 @@ func (g *Gate) session(r *http.Request) (User, error) {
 		return User{}, ErrExpired
 	}
 	return User{Name: s.Name, Role: role, Browser: true}, nil
+}
+
+// Over says that the browser brings a session that does not hold any more.
+func (g *Gate) Over(r *http.Request) bool {
+	_, err := g.session(r)
+	return errors.Is(err, ErrExpired)
 }
 
 // SignIn gives the person a session.
