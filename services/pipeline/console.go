@@ -22,7 +22,7 @@ func (c Config) consoleWorld(log *zap.Logger) console.World {
 	for _, s := range c.Ingress.Sources {
 		w.Sources = append(w.Sources, console.Source{Name: s.Name, Provider: s.Provider})
 	}
-	for _, r := range c.Alerting.Rules {
+	for _, r := range c.Alerting.AllRules() {
 		r = r.WithDefaults()
 		judged := "from ClickHouse, every few minutes"
 		switch {

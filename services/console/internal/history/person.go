@@ -109,6 +109,7 @@ func (r *Reader) Totals(ctx context.Context) (rows []Total, err error) {
 type Incident struct {
 	ID         string            `ch:"incident" json:"incident"`
 	Rule       string            `ch:"rule" json:"rule"`
+	Metric     string            `json:"metric,omitempty"` // what the rule measures; ClickHouse does not keep it
 	Labels     map[string]string `ch:"labels" json:"labels"`
 	State      string            `ch:"state" json:"state"`
 	Value      float64           `ch:"value" json:"value"`
@@ -137,7 +138,7 @@ func (i Incident) Counted(e Event) bool {
 	if e.Time.Before(i.Since.Add(-window)) || i.ResolvedAt != nil && e.Time.After(*i.ResolvedAt) {
 		return false
 	}
-	of := map[string]string{"source": e.Source, "recipient_domain": e.RecipientDomain, "mailbox_provider": e.MailboxProvider, "campaign": e.Campaign, "sending_ip": e.SendingIP}
+	of := map[string]string{"source": e.Source, "recipient_domain": e.RecipientDomain, "mailbox_provider": e.MailboxProvider, "campaign": e.Campaign, "sending_ip": e.SendingIP, "ip_pool": e.IPPool}
 	for label, value := range i.Labels {
 		if is, known := of[label]; known && is != value {
 			return false

@@ -12,7 +12,6 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/console/internal/history"
 	"github.com/mailstream/mailstream/services/console/internal/peer"
-	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
 
 type incidentsData struct {
@@ -60,7 +59,7 @@ func (s *Site) incidents(v *visit) (view, error) {
 	parts.add(func(ctx context.Context) { open, openErr = s.open(ctx) })
 	parts.add(func(ctx context.Context) { d.Silences, quietErr = s.silences(ctx) })
 	parts.add(func(ctx context.Context) {
-		known, d.Cut, sqlErr = s.History.Incidents(ctx, history.Span{From: d.Now.Add(-steps[0]), To: d.Now.Add(time.Hour)})
+		known, d.Cut, sqlErr = s.incidentsOf(ctx, history.Span{From: d.Now.Add(-steps[0]), To: d.Now.Add(time.Hour)})
 	})
 	parts.run(v.Context())
 	s.notice(v, partAlerting, cmp.Or(openErr, quietErr))
@@ -90,6 +89,8 @@ type incidentData struct {
 	Now      time.Time              `json:"now"`
 	Incident history.Incident       `json:"incident"`
 	Rate     Rate                   `json:"rate"`
+	Measure  *schemas.AlertMeasure  `json:"measure,omitempty"`
+	Answer   string                 `json:"answer,omitempty"` // of the receiver that the incident is about
 	Reasons  []schemas.ReasonCount  `json:"reasons,omitempty"`
 	Carriers []schemas.AlertCarrier `json:"carriers,omitempty"`
 	Causes   map[string]int64       `json:"causes,omitempty"`
@@ -102,6 +103,8 @@ type incidentData struct {
 	Events   []history.Refused      `json:"events,omitempty"` // the latest
 	Live     bool                   `json:"live"`             // alerting still knows it
 	Window   string                 `json:"window"`
+
+	readings []schemas.AlertReading
 }
 
 type timelineEntry struct {
@@ -132,7 +135,7 @@ func (s *Site) incident(v *visit) (view, error) {
 	if err != nil {
 		window = 15 * time.Minute
 	}
-	d.Window = config.FormatDuration(window)
+	d.Window = windowWords(window)
 	end := d.Now
 	if in.ResolvedAt != nil {
 		end = *in.ResolvedAt
@@ -153,7 +156,7 @@ func (s *Site) incident(v *visit) (view, error) {
 	parts.add(func(ctx context.Context) { d.Events, errs[3] = s.History.LatestRefused(ctx, around, filter) })
 	parts.run(v.Context())
 	s.notice(v, partClickHouse, cmp.Or(errs[:]...))
-	d.Plot = rolling(minutes, window, in.Threshold)
+	d.Plot = plotOf(&d, minutes, window, d.readings)
 	d.Plot.Marks = []PlotMark{{in.Since, "the incident began", in.ID}}
 	for i := range d.Replies { // what was answered matters here, not to whom
 		d.Replies[i].Reply = Redact(d.Replies[i].Reply)
@@ -179,6 +182,7 @@ func (s *Site) findIncident(v *visit, id string, d *incidentData) error {
 		a := &answer.Alert
 		d.Incident, d.Live = incidentOf(a), true
 		d.Reasons, d.Carriers, d.Causes = a.Reasons, a.Carriers, a.Causes
+		d.Measure, d.Answer, d.readings = a.Measure, a.Answer, a.Readings
 		d.Acks, d.Silences, d.Timeline = answer.Acks, answer.Silences, answer.Timeline
 		slices.Reverse(d.Timeline)
 		return nil
@@ -186,42 +190,20 @@ func (s *Site) findIncident(v *visit, id string, d *incidentData) error {
 	if refused, ok := errors.AsType[*peer.Refused](err); !ok || refused.Status != http.StatusNotFound {
 		s.notice(v, partAlerting, err)
 	}
-	known, _, sqlErr := s.History.Incidents(v.Context(), history.Span{From: d.Now.Add(-400 * day), To: d.Now.Add(time.Hour)})
+	known, _, sqlErr := s.incidentsOf(v.Context(), history.Span{From: d.Now.Add(-400 * day), To: d.Now.Add(time.Hour)})
 	i := slices.IndexFunc(known, func(in history.Incident) bool { return in.ID == id })
 	switch {
 	case i >= 0:
 		d.Incident = known[i]
 		return nil
 	case sqlErr != nil:
-		return fault{http.StatusServiceUnavailable, "This incident is not known now", "Neither alerting nor ClickHouse has it at this moment.", "Try again in a minute."}
+		return fault{Status: http.StatusServiceUnavailable, Title: "This incident is not known now", Detail: "Neither alerting nor ClickHouse has it at this moment.", Next: "Try again in a minute."}
 	}
 	return notFound("There is no incident of that name, or it is older than what is kept.")
 }
 
-// rolling draws the block rate as the rule sees it: over the window that ends at each
-// minute.
-func rolling(minutes []history.Minute, window time.Duration, threshold float64) Plot {
-	p := Plot{ID: "incident", Caption: "Block rate over " + config.FormatDuration(window) + ", minute by minute", Percent: true, Columns: []string{"block rate"}, Threshold: &threshold}
-	from := 0
-	var sum history.Minute
-	for i, m := range minutes {
-		sum.Delivered, sum.Bounced, sum.Blocked = sum.Delivered+m.Delivered, sum.Bounced+m.Bounced, sum.Blocked+m.Blocked
-		for ; from < i && !minutes[from].At.After(m.At.Add(-window)); from++ {
-			old := minutes[from]
-			sum.Delivered, sum.Bounced, sum.Blocked = sum.Delivered-old.Delivered, sum.Bounced-old.Bounced, sum.Blocked-old.Blocked
-		}
-		row := PlotRow{At: m.At, Values: []*float64{nil}, N: sum.Delivered + sum.Bounced + sum.Blocked}
-		if row.N > 0 {
-			rate := float64(sum.Blocked) / float64(row.N)
-			row.Values[0] = &rate
-		}
-		p.Rows = append(p.Rows, row)
-	}
-	return p
-}
-
 func unnoted(err error) error {
-	return fault{http.StatusServiceUnavailable, "This cannot be noted now", "Who looks at people is written down first, and that does not work: " + err.Error() + ".", "Try again once Kafka is there; nothing was changed."}
+	return fault{Status: http.StatusServiceUnavailable, Title: "This cannot be noted now", Detail: "Who looks at people is written down first, and that does not work: " + err.Error() + ".", Next: "Try again once Kafka is there; nothing was changed."}
 }
 
 const textBytesMax = 1_000 // of a note or a comment

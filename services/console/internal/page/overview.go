@@ -3,6 +3,8 @@ package page
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -149,7 +151,7 @@ func (s *Site) overview(v *visit) (view, error) {
 	d.Known = !s.notice(v, partClickHouse, countsErr)
 	s.notice(v, partClickHouse, cmp.Or(seenErr, lettersErr))
 	if s.notice(v, partAlerting, openErr) {
-		open, _, openErr = s.History.Incidents(v.Context(), history.Span{From: now, To: now.Add(time.Hour)})
+		open, _, openErr = s.incidentsOf(v.Context(), history.Span{From: now, To: now.Add(time.Hour)})
 		s.notice(v, partClickHouse, openErr)
 	}
 	if !s.notice(v, partSuppression, listErr) {
@@ -179,6 +181,11 @@ func (s *Site) providers() map[string]string {
 		of[one.Name] = one.Provider
 	}
 	return of
+}
+
+// configured says whether a source is one of the ingress.
+func (s *Site) configured(source string) bool {
+	return slices.ContainsFunc(s.World.Sources, func(one Source) bool { return one.Name == source })
 }
 
 // parallel runs the parts of a page beside each other.
@@ -212,7 +219,7 @@ func (s *Site) open(ctx context.Context) ([]history.Incident, error) {
 // incidentOf writes what alerting says in the form of ClickHouse.
 func incidentOf(a *schemas.Alert) history.Incident {
 	in := history.Incident{
-		ID: a.Incident, Rule: a.Rule, Labels: a.Labels, State: string(a.State), Value: a.Value, Peak: a.Peak, Threshold: a.Threshold,
+		ID: a.Incident, Rule: a.Rule, Metric: metricOrBlocks(a), Labels: a.Labels, State: string(a.State), Value: a.Value, Peak: a.Peak, Threshold: a.Threshold,
 		Delivered: uint64(a.Counts.Delivered), Bounced: uint64(a.Counts.Bounced), Blocked: uint64(a.Counts.Blocked),
 		Window: a.Window, Since: a.Since, UpdatedAt: a.UpdatedAt, Ended: string(a.Ended),
 	}
@@ -220,6 +227,15 @@ func incidentOf(a *schemas.Alert) history.Incident {
 		in.ResolvedAt = &a.ResolvedAt
 	}
 	return in
+}
+
+// metricOrBlocks is what an alert is about: records without a word about it are of the
+// block rate.
+func metricOrBlocks(a *schemas.Alert) string {
+	if a.Rule == schemas.RuleReceiver {
+		return ""
+	}
+	return cmp.Or(a.Metric, "block_rate")
 }
 
 // rowsOf gives every configured source a row, and every other one that sent.
@@ -340,7 +356,7 @@ func (d *overviewData) judge(blind bool) {
 type sourceData struct {
 	Now time.Time `json:"now"`
 	sourceRow
-	Arrivals   []history.Arrival `json:"arrivals"`
+	Arrivals   []arrival         `json:"arrivals"`
 	Balance    *balance          `json:"balance,omitempty"`
 	Letters    []history.Letters `json:"dead_letters,omitempty"`
 	Plot       Plot              `json:"plot"`
@@ -348,13 +364,45 @@ type sourceData struct {
 	Duplicates uint64            `json:"repeats"`
 }
 
+// arrival is a type of event: its share, and how many there were a week before.
+type arrival struct {
+	history.Arrival
+	Share  Rate   `json:"share"`
+	Before uint64 `json:"week_before"`
+}
+
+// arrivalsOf adds to each type its share of all, and what the hours of the same day a week
+// before had, which may be of types that do not come any more.
+func arrivalsOf(list []history.Arrival, counts []history.Count, now time.Time) []arrival {
+	before := map[string]uint64{}
+	for _, c := range counts {
+		if back := now.Sub(c.Hour); back >= 7*day && back < 8*day {
+			before[c.Type] += c.Events
+		}
+	}
+	var all uint64
+	for _, a := range list {
+		all += a.Events
+	}
+	out := make([]arrival, 0, len(list))
+	for _, a := range list {
+		out = append(out, arrival{a, Rate{a.Events, all}, before[a.Type]})
+		delete(before, a.Type)
+	}
+	for _, kind := range slices.Sorted(maps.Keys(before)) {
+		out = append(out, arrival{history.Arrival{Type: kind}, Rate{0, all}, before[kind]})
+	}
+	return out
+}
+
 func (s *Site) source(v *visit) (view, error) {
 	if _, err := v.only(); err != nil {
 		return view{}, err
 	}
 	now, name := s.Now().UTC(), v.PathValue("name")
-	d := sourceData{Now: now, Webhook: s.World.Webhooks + "/v1/webhooks/" + name, Arrivals: []history.Arrival{}}
+	d := sourceData{Now: now, Webhook: s.World.Webhooks + "/v1/webhooks/" + name}
 	var (
+		arrivals                                   []history.Arrival
 		counts                                     []history.Count
 		seen                                       []history.Seen
 		countsErr, seenErr, arrivalErr, lettersErr error
@@ -365,19 +413,20 @@ func (s *Site) source(v *visit) (view, error) {
 		counts, countsErr = s.History.Counts(ctx, history.Span{From: now.Add(-8 * day), To: now.Add(time.Hour)}, name)
 	})
 	parts.add(func(ctx context.Context) { seen, seenErr = s.History.Sources(ctx, now.Add(-2*day), name) })
-	parts.add(func(ctx context.Context) { d.Arrivals, arrivalErr = s.History.Arrivals(ctx, name, span) })
+	parts.add(func(ctx context.Context) { arrivals, arrivalErr = s.History.Arrivals(ctx, name, span) })
 	parts.add(func(ctx context.Context) { d.Letters, _, lettersErr = s.History.DeadLetters(ctx, name) })
 	parts.run(v.Context())
 	s.notice(v, partClickHouse, cmp.Or(countsErr, seenErr, arrivalErr, lettersErr))
 	rows := s.rowsOf(counts, seen, now)
 	i := slices.IndexFunc(rows, func(r sourceRow) bool { return r.Name == name })
 	if i < 0 && (countsErr != nil || seenErr != nil) {
-		return view{}, fault{http.StatusServiceUnavailable, "This source is not known now", "It is not configured here, and ClickHouse does not answer.", "Try again in a minute."}
+		return view{}, fault{Status: http.StatusServiceUnavailable, Title: "This source is not known now", Detail: "It is not configured here, and ClickHouse does not answer.", Next: "Try again in a minute."}
 	}
 	if i < 0 {
-		return view{}, notFound("No source is called " + name + ", and none of that name has sent anything for a week.")
+		return view{}, notFound(fmt.Sprintf("No source is called %.64q, and none of that name has sent anything for a week.", name))
 	}
 	d.sourceRow = rows[i]
+	d.Arrivals = arrivalsOf(arrivals, counts, now)
 	for _, a := range d.Arrivals {
 		d.Duplicates += a.Repeats()
 	}

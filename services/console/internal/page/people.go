@@ -52,7 +52,7 @@ func (s *Site) search(v *visit) (view, error) {
 	hash, notAddress := s.Hash(query)
 	events, _, err := s.History.Events(v.Context(), history.Selection{MessageID: query})
 	if err != nil && notAddress != nil {
-		return view{}, fault{http.StatusServiceUnavailable, "Messages cannot be searched now", "ClickHouse does not answer.", "Try again in a minute, or search a person by address."}
+		return view{}, fault{Status: http.StatusServiceUnavailable, Title: "Messages cannot be searched now", Detail: "ClickHouse does not answer.", Next: "Try again in a minute, or search a person by address."}
 	}
 	var found []foundMessage
 	for i := range events {
@@ -92,6 +92,11 @@ type personData struct {
 // Active says whether something suppresses the person now.
 func (d personData) Active() bool {
 	return slices.ContainsFunc(d.Suppressions, func(e history.Suppression) bool { return e.Active })
+}
+
+// Has says whether an event is on the page: what somebody wrote by hand has none.
+func (d personData) Has(event string) bool {
+	return slices.ContainsFunc(d.Events, func(e history.Event) bool { return e.ID == event })
 }
 
 func (s *Site) person(v *visit) (view, error) {
@@ -141,17 +146,15 @@ func (s *Site) story(v *visit, d personData, of history.Selection) personData {
 	}
 	if n := len(d.Events); n > 0 {
 		span := history.Span{From: d.Events[n-1].Time, To: d.Events[0].Time.Add(day)}
-		parts.add(func(ctx context.Context) { incidents, _, incidentsErr = s.History.Incidents(ctx, span) })
+		parts.add(func(ctx context.Context) { incidents, _, incidentsErr = s.incidentsOf(ctx, span) })
 	}
 	parts.run(v.Context())
 	s.notice(v, partClickHouse, cmp.Or(listErr, incidentsErr))
 	for i := range d.Events {
 		e := &d.Events[i]
-		if e.Type == "bounced" || e.Type == "blocked" || e.Type == "delivered" {
-			for _, in := range incidents {
-				if in.Counted(*e) {
-					e.IncidentsCounted = append(e.IncidentsCounted, in.ID)
-				}
+		for _, in := range incidents {
+			if counts(in, *e) {
+				e.IncidentsCounted = append(e.IncidentsCounted, in.ID)
 			}
 		}
 		if d.Address == "" {

@@ -17,6 +17,7 @@ type Plot struct {
 	Rows      []PlotRow  `json:"rows"`
 	Threshold *float64   `json:"threshold,omitempty"`
 	Marks     []PlotMark `json:"marks,omitempty"`
+	Empty     string     `json:"-"` // why there are no rows, "" where nothing happened
 }
 
 // PlotRow is one moment; a value that is not known is nil.
@@ -139,7 +140,7 @@ func (p Plot) Ticks() (ticks []Tick) {
 		v := p.Top() * float64(i) / parts
 		text := decimal(v)
 		if p.Percent {
-			text = decimal(v*100) + " %"
+			text = decimal(v*100) + "\u00a0%"
 		}
 		ticks = append(ticks, Tick{p.y(v), text})
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,13 +16,47 @@ import (
 
 type rulesData struct {
 	Now      time.Time          `json:"now"`
-	Rules    []Rule             `json:"rules"`
+	Rules    []ruleRow          `json:"rules"`
 	Readings []history.Incident `json:"readings"` // the alerts that are known, of all rules
+	Cut      bool               `json:"cut"`      // there are more readings
 	Silences []silenceRow       `json:"silences"`
 	Trials   []Trial            `json:"backtest,omitempty"`
 	From     time.Time          `json:"backtest_from,omitzero"`
 	Tried    bool               `json:"-"`
 	Can      bool               `json:"-"`
+	Known    bool               `json:"-"` // alerting answered
+}
+
+// ruleRow is a rule and the reading of it that a person should look at first.
+type ruleRow struct {
+	Rule
+	Reading *history.Incident `json:"last_reading,omitempty"` // nil: nothing came near the threshold
+	Alerts  int               `json:"alerts"`                 // that are known of it
+}
+
+// rowsOfRules gives each rule its readings: of several the one that is furthest on, of
+// those the latest.
+func rowsOfRules(rules []Rule, readings []history.Incident) []ruleRow {
+	rows := make([]ruleRow, len(rules))
+	for i, r := range rules {
+		rows[i].Rule = r
+		for j := range readings {
+			in := &readings[j]
+			if in.Rule != r.Name {
+				continue
+			}
+			rows[i].Alerts++
+			if best := rows[i].Reading; best == nil || cmp.Or(stage(in.State)-stage(best.State), in.UpdatedAt.Compare(best.UpdatedAt)) > 0 {
+				rows[i].Reading = in
+			}
+		}
+	}
+	return rows
+}
+
+// stage orders the states of an alert.
+func stage(state string) int {
+	return slices.Index([]string{"resolved", "pending", "recovering", "firing"}, state)
 }
 
 func (s *Site) rules(v *visit) (view, error) {
@@ -32,7 +67,7 @@ func (s *Site) rules(v *visit) (view, error) {
 }
 
 func (s *Site) judged(v *visit) rulesData {
-	d := rulesData{Now: s.Now().UTC(), Rules: s.World.Rules, Readings: []history.Incident{}, Can: s.World.Backtest != nil}
+	d := rulesData{Now: s.Now().UTC(), Readings: []history.Incident{}, Can: s.World.Backtest != nil}
 	var answer struct {
 		Alerts []schemas.Alert `json:"alerts"`
 	}
@@ -41,13 +76,19 @@ func (s *Site) judged(v *visit) rulesData {
 	parts.add(func(ctx context.Context) { alertsErr = s.Alerting.Get(ctx, "/v1/alerts", &answer) })
 	parts.add(func(ctx context.Context) { d.Silences, silencesErr = s.silences(ctx) })
 	parts.run(v.Context())
+	d.Known = alertsErr == nil
 	s.notice(v, partAlerting, cmp.Or(alertsErr, silencesErr))
-	const shown = 50
-	for i := range answer.Alerts[:min(shown, len(answer.Alerts))] {
+	for i := range answer.Alerts {
 		d.Readings = append(d.Readings, incidentOf(&answer.Alerts[i]))
 	}
+	d.Rules = rowsOfRules(s.World.Rules, d.Readings)
+	d.Cut = len(d.Readings) > readingsShown
+	d.Readings = d.Readings[:min(readingsShown, len(d.Readings))]
 	return d
 }
+
+// readingsShown bounds the table of readings; the incidents have pages of their own.
+const readingsShown = 50
 
 // backtestSpan is how far back rules are tried; backtestTimeMax how long that may take.
 const (
@@ -67,22 +108,22 @@ func (s *Site) backtestFault(v *visit, err error) error {
 	limit, reached := errors.AsType[*LimitError](err)
 	switch {
 	case reached:
-		return fault{http.StatusUnprocessableEntity, "This is too much to try here", strings.ToUpper(limit.Why[:1]) + limit.Why[1:] + ".", elsewhere}
+		return fault{Status: http.StatusUnprocessableEntity, Title: "This is too much to try here", Detail: strings.ToUpper(limit.Why[:1]) + limit.Why[1:] + ".", Next: elsewhere}
 	case errors.Is(err, context.DeadlineExceeded) && v.Context().Err() == nil:
-		return fault{http.StatusUnprocessableEntity, "This takes too long to try here", fmt.Sprintf("It took longer than %s, which is the limit of a page.", backtestTimeMax), elsewhere}
+		return fault{Status: http.StatusUnprocessableEntity, Title: "This takes too long to try here", Detail: fmt.Sprintf("It took longer than %s, which is the limit of a page.", backtestTimeMax), Next: elsewhere}
 	}
 	return err
 }
 
 func (s *Site) backtest(v *visit) (view, error) {
 	if s.World.Backtest == nil {
-		return view{}, fault{http.StatusServiceUnavailable, "Rules cannot be tried here", "The console has no access to the history.", "Run `mailstream alerts backtest`."}
+		return view{}, fault{Status: http.StatusServiceUnavailable, Title: "Rules cannot be tried here", Detail: "The console has no access to the history.", Next: "Run `mailstream alerts backtest`."}
 	}
 	select {
 	case s.trying <- struct{}{}:
 		defer func() { <-s.trying }()
 	default:
-		return view{}, fault{http.StatusConflict, "Rules are being tried already", "One person tries them at a time, since it reads all mail of 14 days.", "Try again in a minute."}
+		return view{}, fault{Status: http.StatusConflict, Title: "Rules are being tried already", Detail: "One person tries them at a time, since it reads all mail of 14 days.", Next: "Try again in a minute."}
 	}
 	ctx, cancel := context.WithTimeout(v.Context(), backtestTimeMax) // it ends when the browser goes away, too
 	defer cancel()

@@ -7,13 +7,13 @@ import (
 	"math"
 	"net/url"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/mailstream/mailstream/services/console/internal/auth"
 	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
 
 // parse reads every page with the frame around it.
@@ -80,17 +80,29 @@ func dict(pairs []any) map[string]any {
 	return m
 }
 
-// reply writes what a remote server answered, with the codes that its text lacks.
+// reply writes what a remote server answered, with the codes that its text lacks: the
+// code, the enhanced one (RFC 3463), the text.
 func reply(code uint16, enhanced, text string) string {
 	words := strings.Fields(text)
-	var before []string
-	if code > 0 && !slices.ContainsFunc(words[:min(1, len(words))], func(w string) bool { return strings.HasPrefix(w, strconv.Itoa(int(code))) }) {
-		before = append(before, strconv.Itoa(int(code)))
+	first := ""
+	if len(words) > 0 {
+		_, after, typed := strings.Cut(words[0], ";") // smtp;550 of a report (RFC 3464, 2.3.6)
+		if first = words[0]; typed {
+			first = after
+		}
 	}
-	if enhanced != "" && !strings.Contains(text, enhanced) {
-		before = append(before, enhanced)
+	has := code > 0 && strings.HasPrefix(first, strconv.Itoa(int(code)))
+	lacks := enhanced != "" && !strings.Contains(text, enhanced)
+	switch {
+	case has && lacks && len(first) == 3:
+		return words[0] + " " + enhanced + strings.TrimPrefix(strings.TrimSpace(text), words[0])
+	case lacks:
+		text = enhanced + " " + text
 	}
-	return strings.TrimSpace(strings.Join(append(before, text), " "))
+	if code > 0 && !has {
+		text = strconv.Itoa(int(code)) + " " + text
+	}
+	return strings.TrimSpace(text)
 }
 
 // thousands writes a whole number with separators, 12,345.
@@ -226,7 +238,7 @@ func nav(path, entry string) bool {
 // labelWords says what an alert is about.
 func labelWords(labels map[string]string) string {
 	var parts []string
-	for _, name := range []string{"recipient_domain", "mailbox_provider", "campaign", "sending_ip", "tag", "source", "receiver"} {
+	for _, name := range []string{"recipient_domain", "mailbox_provider", "campaign", "sending_ip", "sending_domain", "ip_pool", "tag", "source", "receiver"} {
 		if value := labels[name]; value != "" {
 			parts = append(parts, strings.ReplaceAll(name, "_", " ")+" "+value)
 		}
@@ -236,6 +248,9 @@ func labelWords(labels map[string]string) string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// windowWords writes the length of a window, such as 15m.
+func windowWords(d time.Duration) string { return config.FormatDuration(d) }
 
 // statusOf gives a state the class of its colour: good, bad, warn or none.
 func statusOf(state string) string {

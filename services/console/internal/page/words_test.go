@@ -19,7 +19,9 @@ func TestReply_HasEachCodeOnce(t *testing.T) {
 		{550, "5.1.1", "550 5.1.1 no such user", "550 5.1.1 no such user"},
 		{550, "5.1.1", "no such user", "550 5.1.1 no such user"},
 		{550, "", "550-5.1.1 no such user", "550-5.1.1 no such user"},
-		{451, "4.7.1", "451 try again", "4.7.1 451 try again"},
+		{451, "4.7.1", "451 try again", "451 4.7.1 try again"},
+		{550, "5.1.1", "smtp;550 unknown", "smtp;550 5.1.1 unknown"},
+		{550, "5.1.1", "smtp;550 5.1.1 unknown", "smtp;550 5.1.1 unknown"},
 		{250, "", "", "250"},
 		{0, "", "", ""},
 	} {

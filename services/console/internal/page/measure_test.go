@@ -1,0 +1,130 @@
+package page
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/console/internal/history"
+)
+
+// TestIncident_SaysWhatItsRuleMeasures has the page of an incident speak of what is judged.
+func TestIncident_SaysWhatItsRuleMeasures(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC)
+	readings := []schemas.AlertReading{{At: at, Value: 0.2}, {At: at.Add(time.Minute), Value: 0.4}}
+	minutes := []history.Minute{{At: at, Delivered: 6, Bounced: 3, Blocked: 1}}
+	for name, tc := range map[string]struct {
+		alert   schemas.Alert
+		says    string
+		beside  string
+		caption string
+		drawn   []float64
+	}{
+		"blocks": {
+			schemas.Alert{Rule: "block_spike", Labels: map[string]string{"recipient_domain": "web.de"}, Value: .6, Peak: .7, Threshold: .5, Counts: schemas.AlertCounts{Delivered: 40, Blocked: 60}},
+			"Block rate now 60.0 % (worst 70.0 %) against a threshold of 50.0 % over 15m: 60 blocked of 100.", "", "Block rate over 15m, minute by minute", []float64{.1},
+		},
+		"bounces": {
+			schemas.Alert{Rule: "b", Metric: "bounce_rate", Value: .6, Peak: .7, Threshold: .5, Measure: &schemas.AlertMeasure{Numerator: 6, Denominator: 10, Usual: .01}},
+			"Bounce rate now 60.0 % (worst 70.0 %) against a threshold of 50.0 % over 15m: 6 of 10 bounced, usually 1.0 %.", "", "Bounce rate over 15m, minute by minute", []float64{.3},
+		},
+		"complaints": {
+			schemas.Alert{Rule: "complaint_warning", Metric: "complaint_rate", Value: .4, Peak: .4, Threshold: .001, Measure: &schemas.AlertMeasure{Numerator: 4, Denominator: 10}},
+			"Complaint rate now 40.0 % (worst 40.0 %) against a threshold of 0.1 % over 15m: 4 of 10 complained of.", "about something else", "Complaint rate over 15m, as it was judged", []float64{.2, .4},
+		},
+		"a campaign": {
+			schemas.Alert{Rule: "c", Metric: "block_rate", Labels: map[string]string{"campaign": "spring sale", "source": "shop"}, Value: .4, Peak: .4, Threshold: .1, Counts: schemas.AlertCounts{Delivered: 6, Blocked: 4}},
+			"4 blocked of 10.", "Of all mail of shop, of which that of campaign spring sale, source shop is a part.", "as it was judged", []float64{.2, .4},
+		},
+		"silence": {
+			schemas.Alert{Rule: "silence", Metric: "silence", Labels: map[string]string{"source": "shop"}, Value: 1, Peak: 1, Threshold: 1, Measure: &schemas.AlertMeasure{Numerator: 120, Denominator: 120}},
+			"120 of 120 expected, none came.", "about something else", "Silence over 15m, as it was judged", []float64{.2, .4},
+		},
+		"a receiver": {
+			schemas.Alert{Rule: schemas.RuleReceiver, Labels: map[string]string{schemas.LabelReceiver: "pager"}, Answer: "refused", Value: 1},
+			"The receiver pager does not take messages: refused.", "about something else", "as it was judged", []float64{.2, .4},
+		},
+	} {
+		a := tc.alert
+		a.State = schemas.AlertFiring
+		d := incidentData{Incident: incidentOf(&a), Measure: a.Measure, Answer: a.Answer, Window: "15m"}
+		d.Rate = Rate{d.Incident.Blocked, d.Incident.Delivered + d.Incident.Bounced + d.Incident.Blocked}
+		if got := strings.ReplaceAll(d.Says(), "\u00a0", " "); !strings.HasSuffix(got, tc.says) {
+			t.Errorf("%s: %q, want %q", name, got, tc.says)
+		}
+		if got := d.Beside(); !strings.Contains(got, tc.beside) || (got == "") != (tc.beside == "") {
+			t.Errorf("%s: beside %q, want %q", name, got, tc.beside)
+		}
+		p := plotOf(&d, minutes, 15*time.Minute, readings)
+		if !strings.HasSuffix(p.Caption, tc.caption) || len(p.Rows) != len(tc.drawn) {
+			t.Errorf("%s: %q with %d moments, want %q with %d", name, p.Caption, len(p.Rows), tc.caption, len(tc.drawn))
+			continue
+		}
+		for i, want := range tc.drawn {
+			if got := *p.Rows[i].Values[0]; got != want {
+				t.Errorf("%s: moment %d is %v, want %v", name, i, got, want)
+			}
+		}
+	}
+}
+
+// TestStory_CountsWhatTheRuleCounts has an event be part only of incidents about its kind.
+func TestStory_CountsWhatTheRuleCounts(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC)
+	for _, tc := range []struct {
+		metric, kind string
+		want         bool
+	}{
+		{"block_rate", "blocked", true}, {"block_rate", "delivered", true}, {"block_rate", "opened", false}, {"complaint_rate", "complained", true},
+		{"complaint_rate", "blocked", false}, {"silence", "delivered", false}, {"", "blocked", false},
+	} {
+		in := history.Incident{Metric: tc.metric, Window: "15m", Since: at, Labels: map[string]string{"source": "shop"}}
+		if got := counts(in, history.Event{Source: "shop", Type: tc.kind, Time: at}); got != tc.want {
+			t.Errorf("%s of %s is counted: %t", tc.kind, tc.metric, got)
+		}
+	}
+}
+
+// TestIncident_FoldsReadings has readings that follow each other be one line.
+func TestIncident_FoldsReadings(t *testing.T) {
+	t.Parallel()
+	v := func(f float64) *float64 { return &f }
+	reading := func(f float64) timelineEntry {
+		return timelineEntry{AlertStep: schemas.AlertStep{Kind: "reading"}, Value: v(f)}
+	}
+	note := timelineEntry{AlertStep: schemas.AlertStep{Kind: "note"}}
+	steps := incidentData{Timeline: []timelineEntry{reading(.5), reading(.7), note, reading(.6)}}.Steps()
+	if len(steps) != 3 || steps[0].Readings != 2 || steps[0].Low != .5 || steps[0].High != .7 || steps[1].Kind != "note" || steps[2].Readings != 1 {
+		t.Errorf("%+v", steps)
+	}
+}
+
+// TestRules_HaveTheReadingToLookAt gives each rule the alert that is furthest on.
+func TestRules_HaveTheReadingToLookAt(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC)
+	rows := rowsOfRules([]Rule{{Name: "a"}, {Name: "b"}}, []history.Incident{
+		{ID: "1", Rule: "a", State: "resolved", UpdatedAt: at.Add(time.Hour)}, {ID: "2", Rule: "a", State: "firing", UpdatedAt: at}, {ID: "3", Rule: "a", State: "firing", UpdatedAt: at.Add(time.Minute)},
+	})
+	if rows[0].Reading == nil || rows[0].Reading.ID != "3" || rows[0].Alerts != 3 || rows[1].Reading != nil {
+		t.Errorf("%+v", rows)
+	}
+}
+
+// TestSource_HasEachTypeBesideTheWeekBefore has a type that does not come any more be seen.
+func TestSource_HasEachTypeBesideTheWeekBefore(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 10, 9, 30, 0, 0, time.UTC)
+	hour := func(back time.Duration, kind string, n uint64) history.Count {
+		return history.Count{Hour: now.Truncate(time.Hour).Add(-back), Type: kind, Events: n}
+	}
+	got := arrivalsOf([]history.Arrival{{Type: "delivered", Events: 30}, {Type: "bounced", Events: 10}}, []history.Count{
+		hour(7*day, "delivered", 20), hour(6*day, "delivered", 7), hour(7*day+time.Hour, "opened", 5), hour(8*day, "opened", 9),
+	}, now)
+	if len(got) != 3 || got[0].Before != 20 || got[0].Share != (Rate{30, 40}) || got[1].Before != 0 || got[2].Type != "opened" || got[2].Before != 5 || got[2].Events != 0 {
+		t.Errorf("%+v", got)
+	}
+}
