@@ -17,22 +17,25 @@ import (
 
 // assets are the embedded files, each with its ETag: browsers keep them for an hour, and
 // then ask whether they are still the same.
-type assets map[string]asset
+type assets struct {
+	files map[string]asset
+	none  http.HandlerFunc // answers for a name that is none
+}
 
 type asset struct {
 	text []byte
 	etag string
 }
 
-func newAssets() (assets, error) {
-	all := assets{}
+func newAssets(none http.HandlerFunc) (assets, error) {
+	all := assets{map[string]asset{}, none}
 	err := fs.WalkDir(staticFiles, "static", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		text, err := staticFiles.ReadFile(name)
 		sum := sha256.Sum256(text)
-		all[strings.TrimPrefix(name, "static/")] = asset{text, `W/"` + hex.EncodeToString(sum[:8]) + `"`}
+		all.files[strings.TrimPrefix(name, "static/")] = asset{text, `W/"` + hex.EncodeToString(sum[:8]) + `"`}
 		return err
 	})
 	return all, err
@@ -53,9 +56,9 @@ func packed(next http.Handler) (http.Handler, error) {
 
 // ServeHTTP serves one by its name.
 func (all assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	found, ok := all[r.URL.Path]
+	found, ok := all.files[r.URL.Path]
 	if !ok {
-		http.NotFound(w, r)
+		all.none(w, r)
 		return
 	}
 	w.Header().Set("Cache-Control", "public, max-age=3600")

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/mailstream/mailstream/services/console/internal/history"
 )
@@ -72,6 +75,11 @@ func (d *deliverabilityData) read(v *visit) error {
 		return err
 	}
 	d.Filter = history.Filter{Source: q.Get("source"), MailboxProvider: q.Get("mailbox_provider"), Domain: q.Get("domain")}
+	for name, value := range map[string]string{"source": d.Filter.Source, "mailbox_provider": d.Filter.MailboxProvider, "domain": d.Filter.Domain} {
+		if len(value) > nameBytesMax || !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
+			return badInput(fmt.Sprintf("%.40q is no value of %s: it is longer than %d bytes, or no text.", value, name, nameBytesMax), "Choose one from the table of the page.")
+		}
+	}
 	d.To, d.From = d.Now, d.Now.Add(-rangeSteps()[d.Range][0])
 	if q.Has("from") || q.Has("to") {
 		from, fromErr := time.Parse(time.RFC3339, q.Get("from"))
@@ -81,8 +89,12 @@ func (d *deliverabilityData) read(v *visit) error {
 			return badInput("from and to are not both times like 2026-01-02T15:04:05Z.", "Give both, or use a range.")
 		case !from.Before(to):
 			return badInput("The range ends before it begins.", "Exchange from and to.")
-		case to.Sub(from) > 400*day:
+		case to.Sub(from) > keptMax:
 			return badInput("The range is longer than 400 days, which is as long as events are kept.", "Choose a shorter one.")
+		case from.After(d.Now):
+			return badInput("The range begins in the future.", "Choose an earlier one.")
+		case to.Before(d.Now.Add(-keptMax)):
+			return badInput("The range ends more than 400 days ago, which is as long as events are kept.", "Choose a later one.")
 		}
 		d.From, d.To = from.UTC(), to.UTC()
 	}
@@ -91,6 +103,12 @@ func (d *deliverabilityData) read(v *visit) error {
 	}
 	return nil
 }
+
+// keptMax is how long events are kept; nameBytesMax is longer than any domain or source.
+const (
+	keptMax      = 400 * day
+	nameBytesMax = 255
+)
 
 // step is that of the plot.
 func (d *deliverabilityData) step() time.Duration {
@@ -116,7 +134,7 @@ func (s *Site) deliverability(v *visit) (view, error) {
 	parts := parallel{}
 	parts.add(func(ctx context.Context) { series, earlier, errs[0] = s.History.Series(ctx, now, d.step(), d.Filter) })
 	parts.add(func(ctx context.Context) { rows, d.Cut, errs[1] = s.History.Breakdown(ctx, d.By, now, d.Filter) })
-	parts.add(func(ctx context.Context) { incidents, _, errs[2] = s.History.Incidents(ctx, now) })
+	parts.add(func(ctx context.Context) { incidents, _, errs[2] = s.incidentsOf(ctx, now) })
 	parts.run(v.Context())
 	s.notice(v, partClickHouse, cmp.Or(errs[:]...))
 	for _, o := range rows {
@@ -128,6 +146,9 @@ func (s *Site) deliverability(v *visit) (view, error) {
 	}
 	for _, name := range d.Shows {
 		d.Totals = append(d.Totals, total{name, sum(series).rate(name), sum(earlier).rate(name)})
+	}
+	if source := d.Filter.Source; source != "" && !s.configured(source) && cmp.Or(errs[:]...) == nil && sum(series) == (outcomes{}) && sum(earlier) == (outcomes{}) {
+		return view{}, notFound(fmt.Sprintf("No source is called %.64q, and none of that name has sent anything in this time.", source))
 	}
 	d.draw(series, earlier, incidents)
 	shown := view{name: "deliverability", title: "Deliverability", data: d}

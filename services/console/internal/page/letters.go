@@ -3,6 +3,7 @@ package page
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"time"
@@ -54,7 +55,12 @@ func (s *Site) deadLetters(v *visit) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	return view{name: "deadletters", title: "Dead letters", data: s.letters(v, q.Get("source"))}, nil
+	source := q.Get("source")
+	d := s.letters(v, source)
+	if source != "" && d.Known && len(d.Groups) == 0 && !s.configured(source) {
+		return view{}, notFound(fmt.Sprintf("No source is called %.64q, and there is no dead letter of one.", source))
+	}
+	return view{name: "deadletters", title: "Dead letters", data: d}, nil
 }
 
 // letters loads the page.
@@ -135,7 +141,7 @@ func (s *Site) operate(v *visit, kind, done string) (view, error) {
 		return view{}, badInput("To discard needs a note: why are they of no use?", "Write why; nothing was changed.")
 	}
 	if !s.Analytics.Configured() {
-		return view{}, fault{http.StatusServiceUnavailable, "This is done by a command", "No token lets the console in at analytics (console.analytics.token).", "Run `mailstream dead-letters " + kind + "` on a host that may; nothing was changed."}
+		return view{}, fault{Status: http.StatusServiceUnavailable, Title: "This is done by a command", Detail: "No token lets the console in at analytics (console.analytics.token).", Next: "Run `mailstream dead-letters " + kind + "` on a host that may; nothing was changed."}
 	}
 	dry := v.PostForm.Get("dry_run") == "true"
 	body := map[string]any{

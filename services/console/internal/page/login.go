@@ -16,6 +16,7 @@ type loginView struct {
 	Passwords bool
 	OIDC      bool
 	Wrong     string
+	Over      bool // there was a session
 }
 
 func (s *Site) loginView(r *http.Request) loginView {
@@ -32,7 +33,9 @@ func local(next string) string {
 }
 
 func (s *Site) loginForm(w http.ResponseWriter, r *http.Request) {
-	s.render(w, http.StatusOK, "login", frame{Title: "Sign in", Data: s.loginView(r)})
+	shown := s.loginView(r)
+	shown.Over = s.Gate.Over(r)
+	s.render(w, http.StatusOK, "login", frame{Title: "Sign in", Data: shown})
 }
 
 const formBytesMax = 64 << 10 // a name, a password and an address
@@ -40,7 +43,11 @@ const formBytesMax = 64 << 10 // a name, a password and an address
 func (s *Site) login(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, formBytesMax)
 	if err := r.ParseForm(); err != nil {
-		s.fail(w, r, badInput("The form is not complete.", "Sign in again."))
+		s.fail(w, r, badInput("The form is not complete, or larger than a name and a password.", "Sign in again."))
+		return
+	}
+	if err := once(r.PostForm); err != nil {
+		s.fail(w, r, err)
 		return
 	}
 	user, err := s.Gate.Password(r, r.PostForm.Get("name"), r.PostForm.Get("password"))
@@ -78,7 +85,7 @@ func (s *Site) loginOIDC(w http.ResponseWriter, r *http.Request) {
 	to, err := s.Gate.BeginOIDC(w, r)
 	if err != nil {
 		s.Log.Warn("sign-in did not begin", telemetry.Err(err))
-		s.fail(w, r, fault{http.StatusServiceUnavailable, "The provider of sign-ins is away", "It does not answer.", "Try again in a minute."})
+		s.fail(w, r, fault{Status: http.StatusServiceUnavailable, Title: "The provider of sign-ins is away", Detail: "It does not answer.", Next: "Try again in a minute."})
 		return
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther)
@@ -92,7 +99,7 @@ func (s *Site) loginOIDCEnd(w http.ResponseWriter, r *http.Request) {
 	user, err := s.Gate.EndOIDC(w, r)
 	if err != nil {
 		s.Log.Warn("sign-in was refused", telemetry.Err(err))
-		s.fail(w, r, fault{http.StatusForbidden, "You are not signed in", "The provider's answer does not belong to a sign-in of this browser, or no group of yours has a role.", "Sign in again, or ask an admin of the console for a role."})
+		s.fail(w, r, fault{Status: http.StatusForbidden, Title: "You are not signed in", Detail: "The provider's answer does not belong to a sign-in of this browser, or no group of yours has a role.", Next: "Sign in again, or ask an admin of the console for a role."})
 		return
 	}
 	s.signIn(w, r, user, "/")

@@ -115,7 +115,7 @@ func New(opt Options) (http.Handler, error) {
 	if s.templates, err = parse(); err != nil {
 		return nil, err
 	}
-	static, err := newAssets()
+	static, err := newAssets(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, notFound("There is no such file.")) })
 	if err != nil {
 		return nil, err
 	}
@@ -129,16 +129,31 @@ func New(opt Options) (http.Handler, error) {
 	for pattern, r := range s.routes() {
 		mux.HandleFunc(pattern, s.visit(r.needs, r.serve))
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, notFound("There is no such page.")) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.noPage(w, r, mux) })
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, fault{http.StatusForbidden, "This form came from another site", "The browser says that another site sent it, so nothing was changed.", "Open the page here and try it from there. Behind a proxy, the proxy must pass on the Host header."})
+		s.fail(w, r, fault{Status: http.StatusForbidden, Title: "This form came from another site", Detail: "The browser says that another site sent it, so nothing was changed.", Next: "Open the page here and try it from there. Behind a proxy, the proxy must pass on the Host header."})
 	}))
 	all, err := packed(guard.Handler(mux))
 	if err != nil {
 		return nil, err
 	}
 	return headers(all), nil
+}
+
+// noPage answers what no route takes: an address that is none, or one that is only looked
+// at or only sent to.
+func (s *Site) noPage(w http.ResponseWriter, r *http.Request, mux *http.ServeMux) {
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := mux.Handler(other); pattern != "/" && pattern != "" {
+			w.Header().Set("Allow", method)
+			s.fail(w, r, fault{Status: http.StatusMethodNotAllowed, Title: "Not in this way", Detail: "This address takes " + method + " only, so nothing was changed.", Next: "Use the form of the page that leads here."})
+			return
+		}
+	}
+	s.fail(w, r, notFound("There is no such page."))
 }
 
 // route is a page or a form, and the role it needs.

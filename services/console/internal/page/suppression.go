@@ -3,6 +3,7 @@ package page
 import (
 	"bytes"
 	"context"
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -196,7 +197,11 @@ func (s *Site) liftSuppression(v *visit) (view, error) {
 		return view{}, badInput("A lift needs a note: why may this address be mailed again?", "Write why; nothing was changed.")
 	}
 	body := map[string]any{"address": address, "note": signed(note, v), "consent": v.PostForm.Get("consent") == "yes"}
-	err = s.Suppression.Send(v.Context(), http.MethodPost, "/v1/suppressions/remove", body, nil)
+	lifted := struct{ Changed int }{Changed: -1}
+	err = s.Suppression.Send(v.Context(), http.MethodPost, "/v1/suppressions/remove", body, &lifted)
+	if err == nil && lifted.Changed == 0 {
+		return view{}, fault{Status: http.StatusNotFound, Title: "Nothing to lift", Detail: "This address is not on the list, so nothing was changed.", Next: "Look at the address above first: it may be spelt otherwise, or was lifted by somebody else."}
+	}
 	return view{goTo: "/suppressions?done=lifted"}, err
 }
 
@@ -225,11 +230,15 @@ func (s *Site) importSuppressions(v *visit) (view, error) {
 	return view{name: "suppressions", title: "Suppressions", data: page}, err
 }
 
-// export passes the whole list on.
+// export passes the whole list on, for a spreadsheet: no cell of it is a formula.
 func (s *Site) export(v *visit) (view, error) {
 	text, err := s.Suppression.Pass(v.Context(), http.MethodGet, "/v1/suppressions/export?format=csv", peer.Body{File: true})
 	if err != nil {
 		return view{}, err
 	}
-	return view{name: "suppressions", file: text}, nil
+	rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
+	if err != nil {
+		return view{}, fmt.Errorf("read the list as CSV: %w", err)
+	}
+	return view{name: "suppressions", csv: rows}, nil
 }

@@ -3,10 +3,12 @@ package page
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -36,7 +38,6 @@ type view struct {
 	data        any
 	goTo        string // instead of a page: where a form leads to
 	csv         [][]string
-	file        []byte // as it is, a download
 }
 
 // frame is what the template of every page is given.
@@ -55,16 +56,17 @@ type fault struct {
 	Status        int
 	Title, Detail string
 	Next          string
+	SignIn        bool // whoever asks may sign in
 }
 
 func (f fault) Error() string { return f.Title }
 
 func notFound(detail string) fault {
-	return fault{http.StatusNotFound, "Not found", detail, "Check the address, or start from the overview."}
+	return fault{Status: http.StatusNotFound, Title: "Not found", Detail: detail, Next: "Check the address, or start from the overview."}
 }
 
 func badInput(detail, next string) fault {
-	return fault{http.StatusBadRequest, "This cannot be done as it was asked", detail, next}
+	return fault{Status: http.StatusBadRequest, Title: "This cannot be done as it was asked", Detail: detail, Next: next}
 }
 
 // visit lets those with a role in, loads the page and shows it.
@@ -74,13 +76,14 @@ func (s *Site) visit(needs auth.Role, load func(*visit) (view, error)) http.Hand
 		began := time.Now()
 		defer func() { s.metrics.answered(w.status, time.Since(began)) }()
 		user, err := s.Gate.User(r)
+		r = known(r, user)
 		if err != nil {
 			s.turnAway(w, r, err)
 			return
 		}
 		v := &visit{Request: r.WithContext(peer.For(r.Context(), cmp.Or(user.Name, "console"), user.Role.String())), user: user}
 		if !user.May(needs) {
-			s.fail(w, r, fault{http.StatusForbidden, "Your role does not reach here", fmt.Sprintf("This needs the role %s; you are %s.", needs, user.Role), "Ask an admin of the console for the role."})
+			s.fail(w, r, fault{Status: http.StatusForbidden, Title: "Your role does not reach here", Detail: fmt.Sprintf("This needs the role %s; you are %s.", needs, user.Role), Next: "Ask an admin of the console for the role."})
 			return
 		}
 		if err := v.parse(w); err != nil {
@@ -94,6 +97,24 @@ func (s *Site) visit(needs auth.Role, load func(*visit) (view, error)) http.Hand
 		}
 		s.show(w, v, shown)
 	}
+}
+
+// userKey finds who makes a request in its context.
+type userKey struct{}
+
+// known keeps who makes a request, so that a page of an error does not look at the
+// password again: a wrong one would count twice.
+func known(r *http.Request, user auth.User) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), userKey{}, user))
+}
+
+// userOf is who makes the request; nobody has no role.
+func (s *Site) userOf(r *http.Request) auth.User {
+	user, ok := r.Context().Value(userKey{}).(auth.User)
+	if !ok {
+		user, _ = s.Gate.User(r)
+	}
+	return user
 }
 
 // answer remembers the status of what is answered.
@@ -130,7 +151,25 @@ func (v *visit) parse(w http.ResponseWriter) error {
 		err = v.ParseForm()
 	}
 	if err != nil {
-		return badInput(fmt.Sprintf("The form is not complete, or larger than %d bytes.", bodyBytesMax), "Send it in parts.")
+		return bodyFault(err)
+	}
+	return once(v.PostForm)
+}
+
+// bodyFault says why a form could not be read.
+func bodyFault(err error) error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return fault{Status: http.StatusRequestEntityTooLarge, Title: "This is too large for a page", Detail: fmt.Sprintf("A form may have %d MiB; nothing was changed.", bodyBytesMax>>20), Next: "Send it in parts; mailstream suppressions import takes a file of any size."}
+	}
+	return badInput("The form is not complete.", "Send it again; nothing was changed.")
+}
+
+// once refuses a field that is there twice: which one counts would be a guess.
+func once(fields url.Values) error {
+	for name, values := range fields {
+		if len(values) > 1 {
+			return badInput(fmt.Sprintf("The field %.40q is there %d times.", name, len(values)), "Send it once; nothing was changed.")
+		}
 	}
 	return nil
 }
@@ -138,7 +177,11 @@ func (v *visit) parse(w http.ResponseWriter) error {
 // parseJSON takes an object of texts in place of a form.
 func (v *visit) parseJSON() error {
 	var fields map[string]string
-	if err := json.NewDecoder(v.Body).Decode(&fields); err != nil {
+	text, err := io.ReadAll(v.Body)
+	if err != nil {
+		return bodyFault(err)
+	}
+	if err := json.Unmarshal(text, &fields); err != nil {
 		return badInput("The body is not a JSON object of texts.", "Send {\"name\":\"value\"}, or a form.")
 	}
 	v.PostForm = url.Values{}
@@ -154,10 +197,18 @@ func (v *visit) only(names ...string) (url.Values, error) {
 	q := v.URL.Query()
 	for name, values := range q {
 		if !slices.Contains(append(names, "done"), name) || len(values) > 1 {
-			return nil, badInput(fmt.Sprintf("The address has a parameter %.40q, which this page does not take, or takes once.", name), "Known are: "+strings.Join(names, ", ")+".")
+			return nil, badInput(fmt.Sprintf("The address has a parameter %.40q, which this page does not take, or takes once.", name), takes(names))
 		}
 	}
 	return q, nil
+}
+
+// takes lists the parameters of a page.
+func takes(names []string) string {
+	if len(names) == 0 {
+		return "This page takes none."
+	}
+	return "Known are: " + strings.Join(names, ", ") + "."
 }
 
 // notice says on the page that something is missing; err nil says nothing.
@@ -199,10 +250,6 @@ func wantsJSON(r *http.Request) bool {
 func (s *Site) show(w http.ResponseWriter, v *visit, shown view) {
 	w.Header().Add("Vary", "Accept")
 	switch {
-	case shown.file != nil:
-		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-		w.Header().Set("Content-Disposition", `attachment; filename="`+shown.name+`.csv"`)
-		_, _ = w.Write(shown.file) // an error means that the client has gone
 	case shown.csv != nil:
 		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 		w.Header().Set("Content-Disposition", `attachment; filename="`+shown.name+`.csv"`)
@@ -266,7 +313,7 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"type": "about:blank", "title": f.Title, "status": f.Status, "detail": f.Detail + " " + f.Next}) // the client may have gone
 		return
 	}
-	user, _ := s.Gate.User(r) // nobody has no role
+	user := s.userOf(r)
 	s.render(w, f.Status, "error", frame{Title: f.Title, Path: "", User: user, SignOut: user.Browser, Data: f})
 }
 
@@ -277,33 +324,36 @@ func (s *Site) faultOf(err error) fault {
 		if status < 400 || status > 499 || status == http.StatusUnauthorized || status == http.StatusForbidden {
 			status = http.StatusBadGateway
 		}
-		return fault{status, "The service refused it", strings.TrimSpace(refused.Title + ": " + refused.Detail), "Correct it and try again; nothing was changed."}
+		return fault{Status: status, Title: "The service refused it", Detail: strings.TrimSpace(refused.Title + ": " + refused.Detail), Next: "Correct it and try again; nothing was changed."}
 	}
 	if errors.Is(err, peer.ErrLong) {
-		return fault{http.StatusUnprocessableEntity, "This is too much for a page", "The answer is longer than the console holds.", "The commands have no such limit: mailstream suppressions export > list.csv."}
+		return fault{Status: http.StatusUnprocessableEntity, Title: "This is too much for a page", Detail: "The answer is longer than the console holds.", Next: "The commands have no such limit: mailstream suppressions export > list.csv."}
 	}
 	s.Log.Warn("request was not answered", telemetry.Err(err))
 	if errors.Is(err, peer.ErrUnsure) {
-		return fault{http.StatusServiceUnavailable, "No answer came", "The change was sent to the service that makes it, and no answer came: it may have been made or not.", "Look at the page whether it was, then try again."}
+		return fault{Status: http.StatusServiceUnavailable, Title: "No answer came", Detail: "The change was sent to the service that makes it, and no answer came: it may have been made or not.", Next: "Look at the page whether it was, then try again."}
 	}
 	if errors.Is(err, peer.ErrAway) {
-		return fault{http.StatusServiceUnavailable, "A service is away", "The service that would do it does not answer, so nothing was changed.", "Try again in a minute. `mailstream healthcheck` says how it is."}
+		return fault{Status: http.StatusServiceUnavailable, Title: "A service is away", Detail: "The service that would do it does not answer, so nothing was changed.", Next: "Try again in a minute. `mailstream healthcheck` says how it is."}
 	}
-	return fault{http.StatusServiceUnavailable, "This cannot be answered now", "A part that is needed does not answer.", "Try again in a minute; the log of the console says what is missing."}
+	return fault{Status: http.StatusServiceUnavailable, Title: "This cannot be answered now", Detail: "A part that is needed does not answer.", Next: "Try again in a minute; the log of the console says what is missing."}
 }
 
 // turnAway sends people to the form and programs away.
 func (s *Site) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, auth.ErrHost):
-		s.fail(w, r, fault{http.StatusMisdirectedRequest, "Not known by that name", "Without a login the console answers on this host only.", "Open it at http://127.0.0.1 with its port, or configure console.auth."})
+		s.fail(w, r, fault{Status: http.StatusMisdirectedRequest, Title: "Not known by that name", Detail: "Without a login the console answers on this host only.", Next: "Open it at http://127.0.0.1 with its port, or configure console.auth."})
+	case errors.Is(err, auth.ErrWrong):
+		w.Header().Set("WWW-Authenticate", `Bearer realm="mailstream console"`)
+		s.fail(w, r, fault{Status: http.StatusUnauthorized, Title: "Sign in first", Detail: "The token, or the name and password, that came along let nobody in.", Next: "Send a token of console.auth.tokens, or sign in; nothing was changed.", SignIn: true})
 	case errors.Is(err, auth.ErrTooOften):
 		w.Header().Set("Retry-After", "300")
-		s.fail(w, r, fault{http.StatusTooManyRequests, "Too many wrong passwords", "From here, or for this name, there were too many of them.", "Wait five minutes."})
+		s.fail(w, r, fault{Status: http.StatusTooManyRequests, Title: "Too many wrong passwords", Detail: "From here, or for this name, there were too many of them.", Next: "Wait five minutes."})
 	case !wantsJSON(r) && r.Method == http.MethodGet && r.Header.Get("Authorization") == "":
 		http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 	default:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="mailstream console"`)
-		s.fail(w, r, fault{http.StatusUnauthorized, "Sign in first", "Nobody is signed in, or the session is over.", "Sign in at /login, or send a bearer token; nothing was changed."})
+		s.fail(w, r, fault{Status: http.StatusUnauthorized, Title: "Sign in first", Detail: "Nobody is signed in, or the session is over.", Next: "Sign in at /login, or send a bearer token; nothing was changed.", SignIn: true})
 	}
 }

@@ -57,6 +57,9 @@
     for (const f of root.querySelectorAll("figure[data-plot]")) draw(f);
   };
   all(document);
+  // On a narrow screen the menu scrolls: the entry of this page is in view.
+  const menu = document.querySelector(".side nav"), here = menu?.querySelector("[aria-current]");
+  if (here) menu.scrollLeft = here.offsetLeft - (menu.clientWidth - here.offsetWidth) / 2;
   // A page that nobody sees asks for nothing. (A filter in hx-trigger would need eval,
   // which the policy forbids.)
   document.addEventListener("htmx:before:request", (e) => {

@@ -1,0 +1,182 @@
+package page
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// TestInput_ThatIsWrongIsAPageAndChangesNothing has each answer say what is wrong and
+// what to do.
+func TestInput_ThatIsWrongIsAPageAndChangesNothing(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 2000)
+	for _, tc := range []struct {
+		name   string
+		r      *http.Request
+		status int
+		says   string
+	}{
+		{"page", httptest.NewRequest(http.MethodGet, "/no-such-page", nil), 404, "There is no such page"},
+		{"method", httptest.NewRequest(http.MethodPut, "/rules", nil), 405, "takes GET only"},
+		{"form that is looked at", httptest.NewRequest(http.MethodGet, "/suppressions/add", nil), 405, "takes POST only"},
+		{"page that is sent to", form("/deliverability", "a", "b"), 405, "takes GET only"},
+		{"file", httptest.NewRequest(http.MethodGet, "/static/no-such.js", nil), 404, "There is no such file"},
+		{"parameter of a page that takes none", httptest.NewRequest(http.MethodGet, "/rules?page=-1", nil), 400, "This page takes none"},
+		{"range in the future", httptest.NewRequest(http.MethodGet, "/deliverability?from=2026-03-05T00:00:00Z&to=2026-03-06T00:00:00Z", nil), 400, "begins in the future"},
+		{"range before all events", httptest.NewRequest(http.MethodGet, "/deliverability?from=0001-01-01T00:00:00Z&to=0001-02-01T00:00:00Z", nil), 400, "ends more than 400 days ago"},
+		{"zone that is none", httptest.NewRequest(http.MethodGet, "/deliverability?from=2026-03-01T00:00:00%2B25:00&to=2026-03-02T00:00:00Z", nil), 400, "not both times"},
+		{"domain of a book", httptest.NewRequest(http.MethodGet, "/deliverability?domain="+strings.Repeat("x", 8<<10), nil), 400, "is no value of domain"},
+		{"domain that is no text", httptest.NewRequest(http.MethodGet, "/deliverability?domain=%ff", nil), 400, "is no value of domain"},
+		{"source with NUL", httptest.NewRequest(http.MethodGet, "/deliverability?source=%00", nil), 400, "is no value of source"},
+		{"field twice", body("/suppressions/add", "application/x-www-form-urlencoded", "address=a%40list.example&address=b%40list.example"), 400, "is there 2 times"},
+		{"JSON with more behind it", body("/suppressions/add", "application/json", `{"address":"a@list.example"}{"address":"b@list.example"}`), 400, "not a JSON object of texts"},
+		{"form that ends in the middle", body("/suppressions/import", "multipart/form-data; boundary=x", "--x\r\nContent-Disp"), 400, "not complete"},
+		{"upload of a disk", upload(t, "address\n"+strings.Repeat("a@list.example\n", 1<<20)), 413, "A form may have 8 MiB"},
+		{"upload of UTF-16", upload(t, "\xff\xfea\x00@\x00b\x00"), 400, "no CSV file of addresses"},
+		{"upload of a zip", upload(t, "PK\x03\x04@\x00\x00"), 400, "no CSV file of addresses"},
+		{"query that is none", httptest.NewRequest(http.MethodGet, "/rules?%zz", nil), 400, "not URL-encoded"},
+		{"parameter", httptest.NewRequest(http.MethodGet, "/?a=b", nil), 400, "has a parameter"},
+		{"parameter twice", httptest.NewRequest(http.MethodGet, "/incidents?range=7d&range=30d", nil), 400, "takes once"},
+		{"range", httptest.NewRequest(http.MethodGet, "/deliverability?range=1y", nil), 400, "is no value of range"},
+		{"range of incidents", httptest.NewRequest(http.MethodGet, "/incidents?range=x", nil), 400, "no such range"},
+		{"range that ends before it begins", httptest.NewRequest(http.MethodGet, "/deliverability?from=2026-03-02T00:00:00Z&to=2026-03-01T00:00:00Z", nil), 400, "ends before it begins"},
+		{"range that is empty", httptest.NewRequest(http.MethodGet, "/deliverability?from=2026-03-02T00:00:00Z&to=2026-03-02T00:00:00Z", nil), 400, "ends before it begins"},
+		{"half a range", httptest.NewRequest(http.MethodGet, "/deliverability?from=2026-03-02T00:00:00Z", nil), 400, "not both times"},
+		{"range beyond all events", httptest.NewRequest(http.MethodGet, "/deliverability?from=1970-01-01T00:00:00Z&to=2026-03-02T00:00:00Z", nil), 400, "longer than 400 days"},
+		{"format", httptest.NewRequest(http.MethodGet, "/deliverability?format=xls", nil), 400, "is no format"},
+		{"search in the address", httptest.NewRequest(http.MethodGet, "/search?q=ana@example.com", nil), 400, "no part of an address"},
+		{"person that is no hash", httptest.NewRequest(http.MethodGet, "/people/ana@example.com", nil), 404, "no recipient hash"},
+		{"nothing to search", form("/search", "q", "  "), 400, "Nothing was searched"},
+		{"search of a book", form("/search", "q", long), 400, "Nothing was searched"},
+		{"reason", httptest.NewRequest(http.MethodGet, "/suppressions?reason=boredom", nil), 400, "no such reason"},
+		{"page of the list", httptest.NewRequest(http.MethodGet, "/suppressions?cursor=zz", nil), 400, "no such page of the list"},
+		{"check of no address", form("/suppressions/check", "address", "ana"), 400, "This is no address"},
+		{"add of no address", form("/suppressions/add", "address", "ana"), 400, "This is no address"},
+		{"lift of no address", form("/suppressions/lift", "address", ""), 400, "This is no address"},
+		{"lift without a note", form("/suppressions/lift", "address", "ana@example.com", "note", " "), 400, "A lift needs a note"},
+		{"note of a book", form("/suppressions/add", "address", "ana@example.com", "note", long), 400, "longer than 1,000 bytes"},
+		{"silence without an end", form("/incidents/inc-1/silence", "comment", "x"), 400, "between a minute and 30 days"},
+		{"silence for ever", form("/incidents/inc-1/silence", "comment", "x", "for", "9000h"), 400, "between a minute and 30 days"},
+		{"silence that ends before it begins", form("/incidents/inc-1/silence", "comment", "x", "for", "-1h"), 400, "between a minute and 30 days"},
+		{"upload without a file", form("/suppressions/import"), 400, "No file was sent"},
+		{"upload of a picture", upload(t, "\x89PNG\r\n\x1a\n\x00\x00"), 400, "no CSV file of addresses"},
+		{"upload of a text", upload(t, "dear all,\nplease stop"), 400, "no CSV file of addresses"},
+		{"upload of nothing", upload(t, ""), 400, "no CSV file of addresses"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			w := d.ask(tc.r, "admin")
+			if text := w.Body.String(); w.Code != tc.status || !strings.Contains(text, tc.says) || !strings.Contains(text, "What now?") {
+				t.Errorf("%d, want %d and %q: %s", w.Code, tc.status, tc.says, text[strings.Index(text, "<main"):])
+			}
+			if changed := d.changed(); len(changed) > 0 || len(d.notes) > 0 {
+				t.Errorf("changed %v, noted %v", changed, d.notes)
+			}
+		})
+	}
+}
+
+// TestInput_ThatIsWrongIsAProblemToPrograms has the twin of each page of an error be one
+// of RFC 9457.
+func TestInput_ThatIsWrongIsAProblemToPrograms(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for _, tc := range []struct {
+		r      *http.Request
+		role   string
+		status int
+	}{
+		{httptest.NewRequest(http.MethodGet, "/no-such-page", nil), "admin", 404},
+		{httptest.NewRequest(http.MethodGet, "/static/nothing", nil), "admin", 404},
+		{httptest.NewRequest(http.MethodPost, "/rules", nil), "admin", 405},
+		{httptest.NewRequest(http.MethodGet, "/deliverability?range=999999d", nil), "admin", 400},
+		{httptest.NewRequest(http.MethodGet, "/people/..%2f", nil), "admin", 404},
+		{form("/suppressions/add", "address", "ana"), "admin", 400},
+		{form("/suppressions/add", "address", "ana@list.example"), "support", 403},
+		{form("/suppressions/add", "address", "ana@list.example"), "", 401},
+		{form("/suppressions/add", "address", "ana@list.example"), "nobody", 401},
+		{upload(t, "address\n"+strings.Repeat("a@list.example\n", 1<<20)), "admin", 413},
+	} {
+		tc.r.Header.Set("Accept", "application/json")
+		w := d.ask(tc.r, tc.role)
+		var problem struct {
+			Status        int
+			Title, Detail string
+		}
+		err := json.Unmarshal(w.Body.Bytes(), &problem)
+		if err != nil || w.Header().Get("Content-Type") != "application/problem+json" || w.Code != tc.status || problem.Status != tc.status || problem.Title == "" || problem.Detail == "" {
+			t.Errorf("%s %s as %q is answered %d %s: %s", tc.r.Method, tc.r.URL, tc.role, w.Code, w.Header().Get("Content-Type"), w.Body)
+		}
+	}
+	if changed := d.changed(); len(changed) > 0 {
+		t.Errorf("changed %v", changed)
+	}
+}
+
+// TestLift_OfNothingSaysSo has the list say that nothing was there to lift.
+func TestLift_OfNothingSaysSo(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.says = `{"token":"x","changed":0}`
+	w := d.ask(form("/suppressions/lift", "address", "nobody@list.example", "note", "asked for it"), "operator")
+	if w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "not on the list") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// TestExport_HasNoFormula exports a list with a note and an address that a spreadsheet
+// would run.
+func TestExport_HasNoFormula(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.says = "address,note\n=1+1@list.example,\"=cmd|'/c calc'!A1\"\n+a@list.example,\"fine, isn't it\"\n@b,\"\tx\"\n"
+	w := d.ask(httptest.NewRequest(http.MethodGet, "/suppressions/export", nil), "admin")
+	want := "address,note\n'=1+1@list.example,'=cmd|'/c calc'!A1\n'+a@list.example,\"fine, isn't it\"\n'@b,'\tx\n"
+	if w.Code != http.StatusOK || w.Body.String() != want || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/csv") {
+		t.Errorf("%d %q, want %q", w.Code, w.Body, want)
+	}
+}
+
+// TestGuess_CountsOnce has a wrong password be looked at once, also for the page that says
+// that it is wrong.
+func TestGuess_CountsOnce(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	const slowedAfter = 10
+	for i := range slowedAfter + 1 {
+		r := httptest.NewRequest(http.MethodGet, "/rules", nil)
+		want := http.StatusUnauthorized
+		if i == slowedAfter {
+			want = http.StatusTooManyRequests
+		}
+		if w := d.ask(r, "nobody"); w.Code != want || !strings.Contains(w.Body.String(), "What now?") {
+			t.Errorf("guess %d is answered %d", i+1, w.Code)
+		}
+	}
+	if w := d.ask(httptest.NewRequest(http.MethodGet, "/rules", nil), "viewer"); w.Code != http.StatusOK {
+		t.Errorf("the right token beside wrong ones is answered %d", w.Code)
+	}
+}
+
+// TestSession_ThatIsOverIsSaid asks with a cookie that does not hold any more.
+func TestSession_ThatIsOverIsSaid(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for cookie, over := range map[string]bool{"": false, "__Host-mailstream-console=AAAA": true, "__Host-mailstream-console=" + strings.Repeat("A", 4_000): true} {
+		r := httptest.NewRequest(http.MethodGet, "/incidents", nil)
+		r.Header.Set("Cookie", cookie)
+		w := d.ask(r, "")
+		if to := w.Header().Get("Location"); w.Code != http.StatusSeeOther || to != "/login?next=%2Fincidents" {
+			t.Errorf("%.40s is answered %d, to %s", cookie, w.Code, to)
+		}
+		r = httptest.NewRequest(http.MethodGet, "/login", nil)
+		r.Header.Set("Cookie", cookie)
+		if w := d.ask(r, ""); strings.Contains(w.Body.String(), "Your session is over") != over {
+			t.Errorf("%.40s: the form says %s", cookie, w.Body)
+		}
+	}
+}
