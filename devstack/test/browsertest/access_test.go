@@ -89,6 +89,25 @@ func TestPages_CanBeUsedByEverybody(t *testing.T) {
 	}
 }
 
+// TestPages_TakeTheLongestNames has names of all lengths and scripts on the pages.
+func TestPages_TakeTheLongestNames(t *testing.T) {
+	t.Parallel()
+	w := nothing(t)
+	w.longNames(t)
+	hash := w.sql(t, "SELECT any(recipient_hash) FROM events WHERE recipient = '"+longAddress+"'")[0]
+	b := open(t, w.url())
+	for _, width := range []int64{320, 768, 1440, 3840} {
+		b.size(width)
+		for _, path := range []string{"/", "/people/" + hash, "/sources/" + longSource, "/incidents", w.incident(t, longDomain), "/deliverability?by=domain", "/deliverability?by=campaign", "/suppressions", "/rules"} {
+			b.visit(path, 200)
+			if wide := eval[string](b, wider); wide != "" {
+				t.Errorf("%s at %d px scrolls sideways: %s", path, width, wide)
+			}
+		}
+	}
+	b.visit("/people/"+hash, 200).wants(longAddress, longCampaign, "תזכורת", "ご注文の確認")
+}
+
 // wider names what is wider than the window, "" for nothing.
 const wider = `(() => {
   const all = document.documentElement;

@@ -70,6 +70,22 @@ func answer(t *testing.T, rows []string) map[int64]*float64 {
 	return m
 }
 
+// TestPlots_LeaveNoGap has what follows a plot be right below it, also on a telephone.
+func TestPlots_LeaveNoGap(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	b := open(t, w.url())
+	for _, width := range []int64{320, 1440} {
+		for _, path := range []string{"/sources/shop", "/deliverability", w.incident(t, domainShow)} {
+			b.size(width).visit(path, 200)
+			const gap = `(() => { const d = document.querySelector("figure .drawing"); return d.getBoundingClientRect().bottom - d.querySelector("canvas").getBoundingClientRect().bottom })()`
+			if got := eval[float64](b, gap); got > 8 {
+				t.Errorf("%s at %d px has %.0f px of nothing below its plot", path, width, got)
+			}
+		}
+	}
+}
+
 // TestPlots_ShowWhatSQLSays compares what is drawn with the table below it and with
 // queries of their own.
 func TestPlots_ShowWhatSQLSays(t *testing.T) {

@@ -28,6 +28,14 @@ const (
 	domainShow = "web.de" // for the pictures
 )
 
+// The longest names that may come, and writing from right to left and without spaces.
+var (
+	longSource   = strings.Repeat("s", 64)
+	longCampaign = strings.Repeat("kampagne", 25)
+	longDomain   = strings.Join([]string{strings.Repeat("d", 61), strings.Repeat("e", 61), strings.Repeat("f", 61), "ab"}, ".")
+	longAddress  = strings.Repeat("l", 64) + "@" + longDomain // 253 octets, the most that a path takes with its brackets
+)
+
 // script is what a provider could have us write into a page.
 const script = `"><script>window.stolen=1</script><img src=x onerror="window.stolen=1">javascript:window.stolen=1 {{.}} ' onmouseover=window.stolen=1`
 
@@ -192,6 +200,23 @@ func (w *world) scripts(t *testing.T) {
 	}))
 	w.post(t, "newsletter", encode(t, []any{map[string]any{"event": script, "comment": script}}))
 	w.wantSQL(t, "SELECT count() FROM events WHERE recipient = '"+mallory+"'", "4")
+}
+
+// longNames is mail whose every name is as long as may be, or of another script; and an
+// incident about such a domain.
+func (w *world) longNames(t *testing.T) {
+	t.Helper()
+	var items []string
+	for i, text := range []string{longCampaign, "תזכורת: ההזמנה שלך בדרך אליך (order 7781)", "ご注文の確認:春の大売り出しキャンペーンのお知らせ"} {
+		items = append(items, encode(t, map[string]any{
+			"event": "bounce", "type": "bounce", "timestamp": w.now.Add(-time.Hour).Unix(), "email": longAddress, "sg_event_id": fmt.Sprint("long-", i), "sg_message_id": strings.Repeat("m", 200) + fmt.Sprint(i),
+			"reason": "550 5.1.1 " + text + strings.Repeat("x", 900), "status": "5.1.1", "marketing_campaign_name": text, "subject": text, "ip": "198.51.100.7", "template_id": strings.Repeat("t", 120),
+		}))
+	}
+	w.send(t, longSource, items)
+	w.suppressed(t, longAddress, true)
+	w.spike(t, longDomain)
+	w.wantSQL(t, "SELECT count() > 0 FROM alerts WHERE state = 'firing' AND labels['recipient_domain'] = '"+longDomain+"'", "1")
 }
 
 // spike has a domain refuse most of its mail of the last minutes.

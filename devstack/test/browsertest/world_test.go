@@ -28,13 +28,14 @@ import (
 const patience = servicetest.Patience
 
 // sources are those of the shop whose mail the pages show.
-const sources = `ingress:
+var sources = `ingress:
   allow_unauthenticated: true
   sources:
     - {name: newsletter, provider: mailjet, auth: {basic: {username: dev, password: dev}}}
     - {name: shop, provider: sendgrid, auth: none}
     - {name: receipts, provider: postmark, auth: none}
     - {name: surveys, provider: brevo, auth: none}
+    - {name: ` + longSource + `, provider: sendgrid, auth: none}
 `
 
 // world is one running stack.
