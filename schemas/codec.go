@@ -67,7 +67,7 @@ func appendTexts(dst []byte, name string, texts []string) []byte {
 }
 
 // appendRaw copies raw, which is already JSON, and repairs only invalid UTF-8:
-// a record that is no UTF-8 would be no JSON (RFC 8259, section 8.1).
+// a record that is not UTF-8 would not be JSON (RFC 8259, section 8.1).
 func appendRaw(dst []byte, name string, raw []byte) []byte {
 	if len(raw) == 0 {
 		return dst

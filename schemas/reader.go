@@ -96,7 +96,7 @@ type Reader struct {
 
 // Read reads value, which must not change as long as the fields are in use. As
 // with encoding/json the last one of several members with the same key is taken,
-// and what follows applies to null, nesting and bytes that are no UTF-8. Keys are
+// and what follows applies to null, nesting and bytes that are not UTF-8. Keys are
 // compared exactly. The error is a *FieldError when value is a JSON object that has a
 // field of the wrong type: all others are read then. Otherwise it is a
 // *jsonlex.Error, the first fault that was found.
@@ -228,7 +228,7 @@ func (r *Reader) text(into *[]byte) error {
 }
 
 // time reads a time but leaves it to ParseTime. Each of several has to be one, so
-// the first that is none stays.
+// the first that is not one stays.
 func (r *Reader) time(into *[]byte) error {
 	var latest []byte
 	start := r.scan.Pos

@@ -133,7 +133,7 @@ func (s *scanner) raw(depth int) ([]byte, error) {
 	return s.Data[start:s.Pos:s.Pos], nil
 }
 
-// text reads a string and returns its value. Bytes that are no UTF-8 become
+// text reads a string and returns its value. Bytes that are not UTF-8 become
 // U+FFFD.
 func (s *scanner) text() ([]byte, error) {
 	s.Space()

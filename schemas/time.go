@@ -82,7 +82,7 @@ func ParseTime(text []byte) (time.Time, error) {
 }
 
 // parseUTC reads the form that AppendTime writes, and is false for every other and
-// for what is no date.
+// for what is not a date.
 func parseUTC(t []byte) (at time.Time, ok bool) {
 	const form = "0000-00-00T00:00:00.000Z"
 	if len(t) != len(form) {

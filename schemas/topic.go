@@ -3,7 +3,7 @@ package schemas
 // DefaultTopicPrefix starts every topic name unless configured.
 const DefaultTopicPrefix = "email."
 
-// Topic suffixes of the records that are no provider events.
+// Topic suffixes of the records that are not provider events.
 const (
 	deadLetterSuffix   = "dead-letter"
 	suppressionsSuffix = "suppressions"

@@ -139,7 +139,7 @@ type Verdict struct {
 	Expires             time.Time // zero: never
 }
 
-// Error is an answer of the service that is no success.
+// Error is an answer of the service that is not a success.
 type Error struct {
 	Status int
 	Title  string // constant for its kind of fault

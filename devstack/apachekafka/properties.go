@@ -13,7 +13,7 @@ import (
 type Properties map[string]string
 
 // launcherVariables are read by the start script of the image and of the
-// distribution; they are no settings of the server.
+// distribution; they are not settings of the server.
 var launcherVariables = map[string]bool{
 	"KAFKA_VERSION":              true,
 	"KAFKA_HEAP_OPTS":            true,

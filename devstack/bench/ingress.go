@@ -244,7 +244,7 @@ func startBare(ctx context.Context, cfg pipeline.Config) (*target, error) {
 		w.WriteHeader(http.StatusOK)
 	})}
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = srv.Serve(ln) }) // ends with Close, which is no fault
+	wg.Go(func() { _ = srv.Serve(ln) }) // ends with Close, which is not a fault
 	return &target{addr: ln.Addr().String(), stop: func() error {
 		err := srv.Close()
 		wg.Wait()

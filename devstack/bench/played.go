@@ -31,14 +31,14 @@ type disturbance struct {
 	source, provider, campaign string        // "" is any
 	does                       string        // to messages: blocked, bounced, complained, missing, campaign
 	share, until               float64       // of the messages, at from and at to
-	finds                      []finding     // who should be called; none of what is no fault
+	finds                      []finding     // who should be called; none of what is not a fault
 }
 
 // finding is an incident that a disturbance should make.
 type finding struct {
 	rule, label, value string
 	// after is when there is something to find, since the disturbance began: a slow decay
-	// is no spike at first.
+	// is not a spike at first.
 	after time.Duration
 }
 
@@ -56,7 +56,7 @@ func disturbances() []disturbance {
 		{day(36, 8), day(36, 9), "acme", "google", "", "blocked", 1, 1, []finding{{rule: "block_spike", label: "recipient_domain", value: "gmail.com"}}},
 		// A reputation that decays over two days: after 29 hours it refuses 56 %.
 		{day(31, 0), day(33, 0), "acme", "microsoft", "", "blocked", 0, 0.9, []finding{{rule: "block_spike", label: "mailbox_provider", value: "microsoft", after: 29 * time.Hour}}},
-		// A third of what goes to a provider is no spike.
+		// A third of what goes to a provider is not a spike.
 		{day(38, 8), day(38, 20), "acme", "google", "", "blocked", 0.35, 0.35, nil},
 		// A bad list, one that is only a warning, one that is not even that, a bad one that is small.
 		{day(30, 9), day(30, 11), "acme", "", "bad-list", "campaign", 0.5, 0.5, nil},

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// childArgument makes a program the engine's child. It is no argument a person
+// childArgument makes a program the engine's child. It is not an argument a person
 // would give.
 const childArgument = "chdb-engine-child"
 

@@ -146,7 +146,7 @@ func (l *Lexer) digits() bool {
 	return moved
 }
 
-// Scalar moves over a value that is no array and no object, without white space
+// Scalar moves over a value that is neither an array nor an object, without white space
 // in front of it.
 func (l *Lexer) Scalar() error {
 	switch c := l.Peek(); {

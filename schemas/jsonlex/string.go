@@ -207,7 +207,7 @@ func unescaped(c byte) byte {
 	}
 }
 
-// AppendValid appends b with U+FFFD for each byte that is no UTF-8.
+// AppendValid appends b with U+FFFD for each byte that is not UTF-8.
 func AppendValid(dst, b []byte) []byte {
 	if utf8.Valid(b) {
 		return append(dst, b...)

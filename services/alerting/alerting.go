@@ -327,7 +327,7 @@ func (s *Service) settled() bool {
 	}
 }
 
-// Run works until ctx is done, which is no error.
+// Run works until ctx is done, which is not an error.
 func (s *Service) Run(ctx context.Context) error { return s.life.Run(ctx, s.tasks()) }
 
 // tasks is how the service starts, each after what it needs. It stops in reverse: the

@@ -69,7 +69,7 @@ func (b *Book) Run(ctx context.Context) error {
 // CaughtUp is closed once all that the topic had is known.
 func (b *Book) CaughtUp() <-chan struct{} { return b.tail.CaughtUp() }
 
-// apply takes records in and returns how many are no operations.
+// apply takes records in and returns how many are not operations.
 func (b *Book) apply(recs []*kgo.Record) (bad int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 const redactedBytesMax = 16 << 10
 
 // Redact returns the form of text without its content: of JSON the names of members,
-// of all else how long it is. Names of members that are no plain words count as
+// of all else how long it is. Names of members that are not plain words count as
 // content.
 func Redact(text []byte) string {
 	dec := json.NewDecoder(bytes.NewReader(text))

@@ -118,7 +118,7 @@ func ValidateNote(note string, p *config.Problems) {
 var errEnough = errors.New("a dry run has looked at as many as it may")
 
 // operate takes each open dead letter through do and publishes what it returns; an error
-// that is no reparse.Fault ends the operation. It returns once ClickHouse shows it.
+// that is not a reparse.Fault ends the operation. It returns once ClickHouse shows it.
 func (l *Letters) operate(ctx context.Context, f Filter, opt Options, do func(*Letter, *Result) ([]*kgo.Record, error)) (Result, error) {
 	r := Result{Operation: opt.Operation, DryRun: opt.Kafka == nil, Faults: map[reparse.Fault]int64{}}
 	began := time.Now()

@@ -41,7 +41,7 @@ const (
 	malformedBody       cause = "malformed"          // though it is proven
 	wrongContentType    cause = "wrong_content_type" // a form where JSON is read, or the other way round
 	tooDeep             cause = "too_deep"
-	brokenBody          cause = "broken_body" // ended early, or is no gzip
+	brokenBody          cause = "broken_body" // ended early, or is not gzip
 	unsupportedEncoding cause = "unsupported_encoding"
 	bodyTooLarge        cause = "body_too_large" // body_bytes_max
 	tooManyItems        cause = "too_many_items" // items_max, or body_bytes_max once it is taken apart
@@ -150,7 +150,7 @@ func (x *exchange) causeOfVerdict(v webhookverify.Verdict) cause {
 
 // causeOfBody says why a body could not be read: it is of another kind than the
 // provider's, or broken. Many clients say urlencoded of whatever they send, so
-// that alone is no sign.
+// that alone is not a sign.
 func (x *exchange) causeOfBody(broken cause) cause {
 	if x.source.inQuery {
 		return broken // it takes parameters, forms and JSON

@@ -219,7 +219,7 @@ func (s Source) validate(p *config.Problems, allowNone bool) {
 	}
 }
 
-// WebhookTopics returns the topics of what generic sources take that is no event
+// WebhookTopics returns the topics of what generic sources take that is not an event
 // of an email, webhook.SOURCE.NAME, in the order of the sources. Their prefix is
 // that of the event topics without its last part: "staging." for
 // "staging.email.".

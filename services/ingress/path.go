@@ -66,7 +66,7 @@ type refusal struct {
 }
 
 // ServeHTTP takes one request along the path and answers it. What a person does by a
-// link of List-Unsubscribe is no webhook and has a door of its own.
+// link of List-Unsubscribe is not a webhook and has a door of its own.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.unsubscribe != nil && strings.HasPrefix(r.URL.Path, unsubscribe.Prefix) {
 		s.unsubscribe.ServeHTTP(w, r)

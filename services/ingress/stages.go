@@ -209,9 +209,9 @@ func (x *exchange) unauthorized(why cause) *refusal {
 	}
 	challenge := x.source.guard.Challenge()
 	if x.source.answers.ChallengeFirst && challenge != "" && x.r.Header.Get("Authorization") == "" {
-		// A 401 alone asks (RFC 9110, section 11.6.1), though the provider takes it
-		// for final elsewhere. Who gave a wrong password gets the answer that keeps
-		// its events alive.
+		// Only a 401 makes the sender repeat with credentials (RFC 9110, section
+		// 11.6.1), although the provider gives up after any other 401. A wrong
+		// password gets the status after which the provider tries again.
 		no.status = http.StatusUnauthorized
 	}
 	if challenge != "" && no.status == http.StatusUnauthorized {

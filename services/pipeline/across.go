@@ -44,7 +44,7 @@ func (c Config) across(p *config.Problems, names []Name) {
 	c.checkSecrets(p, names)
 }
 
-// checkKeptSources reports rules of analytics.keep of sources that are none, where the
+// checkKeptSources reports rules of analytics.keep of sources that are not configured, where the
 // file has the sources.
 func (c Config) checkKeptSources(p *config.Problems) {
 	names := make([]string, len(c.Ingress.Sources))

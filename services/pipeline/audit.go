@@ -13,7 +13,7 @@ import (
 )
 
 // NotePeople writes to the audit, before a command does it, that e is done of each of
-// the people with those addresses. What is no address is left out: the command refuses it.
+// the people with those addresses. What is not an address is left out: the command refuses it.
 func NotePeople(ctx context.Context, cfg Config, e audit.Entry, addresses ...string) (err error) {
 	hash, err := Hasher(cfg)
 	if err != nil {

@@ -62,7 +62,7 @@ const (
 	Development Mode = "development"
 )
 
-// Validate reports a mode that is none to p.
+// Validate reports an unknown mode to p.
 func (m Mode) Validate(p *config.Problems) {
 	p.Check(m == Production || m == Development, "", "%q is neither production nor development", m)
 }
@@ -193,7 +193,7 @@ func (c Config) more(names []Name) []string {
 	return nil
 }
 
-// Names of things that are configured but are no long-running service.
+// Names of things that are configured but are not a long-running service.
 const (
 	Topics        Name = "topics"
 	Migrate       Name = "migrate"

@@ -45,7 +45,7 @@ func (c Config) checkSecrets(p *config.Problems, names []Name) {
 	}
 }
 
-// checkSNS refuses the published key pair of ses, whose public half is no secret.
+// checkSNS refuses the published key pair of ses, whose public half is not a secret.
 func (c Config) checkSNS(p *config.Problems, known published) {
 	for i, s := range c.Ingress.Sources {
 		if s.Auth.SNS == nil {

@@ -13,7 +13,7 @@ import (
 // listedMax bounds the entries that a plan and a progress name, some 200 bytes each.
 const listedMax = 10_000
 
-// Listed is an entry of the suppression list that rests on a bounce which was no fault
+// Listed is an entry of the suppression list that rests on a bounce which was not a fault
 // of the address, as it is judged today. It is for a person to lift: nothing here does.
 type Listed struct {
 	Hash    string     `json:"recipient_hash"`

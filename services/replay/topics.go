@@ -258,7 +258,7 @@ func (r *Replay) checkExpired(ctx context.Context, lister *offsets.Lister, next 
 }
 
 // asked returns the event of rec where it is one of the request, else nil. A record of
-// this operation, from before an interruption, is none.
+// this operation, from before an interruption, is not one.
 func (r *Replay) asked(rec *kgo.Record, operation string) *schemas.Event {
 	for _, h := range rec.Headers {
 		if h.Key == schemas.HeaderReplay && string(h.Value) == operation {

@@ -10,7 +10,7 @@ import (
 )
 
 // Patience bounds every wait for what must happen. It is far above what anything
-// takes, since the machine may be busy with other tests: it is no measurement.
+// takes, since the machine may be busy with other tests: it is not a measurement.
 const Patience = 2 * time.Minute
 
 // Between two questions of Eventually is a pollShare of the time that it has waited,

@@ -46,7 +46,7 @@ type Summary struct {
 	DeadLettered int         // events
 	Retries      int         // requests resent after another answer
 	GivenUp      int         // requests never answered 200
-	Answers      map[int]int // by status; 0 is no answer
+	Answers      map[int]int // by status; 0 is not an answer
 	P50, P99     time.Duration
 }
 

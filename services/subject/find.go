@@ -106,7 +106,7 @@ func goesOn(after []byte) bool {
 }
 
 // unescape undoes one layer of every escape: \u0040, %40, =40 and soft line breaks,
-// &#64; and &commat;. What is no escape stays.
+// &#64; and &commat;. What is not an escape stays.
 func unescape(text []byte) []byte {
 	if !bytes.ContainsAny(text, `\%=&`) {
 		return text

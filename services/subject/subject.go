@@ -38,7 +38,7 @@ type person struct {
 	finder Finder
 }
 
-// people reads addresses. The error says which of them is none, from 1, and why.
+// people reads addresses. The error says which of them is not an address, from 1, and why.
 func (d Deps) people(addresses []string) ([]person, error) {
 	seen := map[string]bool{}
 	var all []person

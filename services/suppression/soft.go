@@ -23,7 +23,7 @@ type SoftBounces struct {
 	// mailbox, so twice the usual is asked for, on five days.
 	Greylisted Threshold `yaml:"greylisted"`
 	// Timeout counts servers that did not answer. Engaging Networks counts three; an
-	// outage of a weekend is no dead address, so five on five days are asked for.
+	// outage of a weekend is not a dead address, so five on five days are asked for.
 	Timeout Threshold `yaml:"timeout"`
 	// Within is the time in which the messages of a threshold have to fail. Default 14d.
 	// Range [5d, 90d].

@@ -1,6 +1,6 @@
 // Command bench measures the budgets of ARCHITECTURE.md, each beside its
 // reference in the same run, and prints a table. It says what it reached,
-// whatever that is: a budget that is missed is no failure of the run.
+// whatever that is: a budget that is missed is not a failure of the run.
 package main
 
 import (

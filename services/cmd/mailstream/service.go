@@ -58,7 +58,7 @@ type service struct {
 	variable   string // of the environment, that holds the token
 }
 
-// refusedError is an answer of a service that is no success.
+// refusedError is an answer of a service that is not a success.
 type refusedError struct {
 	status        int
 	title, detail string
@@ -133,7 +133,7 @@ func (s service) exchange(ctx context.Context, method, path string, body *payloa
 // refusalOf reads a problem.
 func (s service) refusalOf(status int, text []byte) error {
 	var problem struct{ Title, Detail string }
-	_ = json.Unmarshal(text, &problem) // what is no problem has its status
+	_ = json.Unmarshal(text, &problem) // what is not a problem has its status
 	refused := &refusedError{status: status, title: problem.Title, detail: problem.Detail}
 	if status == http.StatusUnauthorized {
 		refused.advice = "; set " + s.variable + " to one of its tokens"

@@ -161,7 +161,7 @@ func version(root *cobra.Command) {
 	}
 }
 
-// help is cobra's help command, but for a word that is no command.
+// help is cobra's help command, but for a word that is not a command.
 func help() *cobra.Command {
 	return &cobra.Command{
 		Use: "help", Short: "Show what a command does", Example: "  mailstream help topics apply", Args: cobra.ArbitraryArgs,

@@ -115,7 +115,7 @@ func canonicalSlow(local, domain string) (string, error) {
 		return "", ErrInvalid
 	}
 	local = unquoted(strings.ToLower(norm.NFC.String(local)))
-	// Underscores and "ab--cd" are no host names (RFC 1123, RFC 5891), yet some mail
+	// Underscores and "ab--cd" are not host names (RFC 1123, RFC 5891), yet some mail
 	// domains have them.
 	profile := idna.New(idna.MapForLookup(), idna.BidiRule(), idna.VerifyDNSLength(true), idna.StrictDomainName(false), idna.CheckHyphens(false))
 	domain, err := profile.ToASCII(strings.TrimSuffix(domain, "."))

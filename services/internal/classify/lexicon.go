@@ -9,7 +9,7 @@ import (
 // symbol names a word or a class of words in a phrase.
 type symbol uint16
 
-// The symbols that are no words.
+// The symbols that are not words.
 const (
 	noSymbol  symbol = iota
 	anAddress        // "@" in a phrase: a mail address of the reply

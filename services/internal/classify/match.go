@@ -104,7 +104,7 @@ func (s *search) found(rule int32, start, end int, length uint8) {
 	}
 	weight := s.rules[rule].weight
 	if length == 1 && s.rules[rule].level == firm {
-		weight = weights[fair] // one word is no wording
+		weight = weights[fair] // one word is not a wording
 	}
 	weight += wordBonus * int16(min(length, wordsCounted))
 	if other := s.rules[rule].ofSender; other >= 0 && s.sender(start, end) {

@@ -327,7 +327,7 @@ func (r *reading) apostrophe(i, size int) int {
 	return next
 }
 
-// rune reads what is no ASCII. done says that the word ends with it.
+// rune reads what is not ASCII. done says that the word ends with it.
 func (r *reading) rune(i, from int) (size int, done bool) {
 	c, size := utf8.DecodeRuneInString(r.text[i:])
 	switch {

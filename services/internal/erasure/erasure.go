@@ -37,7 +37,7 @@ var (
 	errReading = errors.New("the erasures are still being read: nothing is written until then")
 	// errStale says that the brokers have not answered for a while.
 	errStale = errors.New("the erasures may be out of date: nothing is written until Kafka answers")
-	// errNotErasure says that a value is no schemas.Erasure. What it is stays unsaid:
+	// errNotErasure says that a value is not a schemas.Erasure. What it is stays unsaid:
 	// it may be anything.
 	errNotErasure = errors.New("decode erasure: the value is not an erasure")
 )

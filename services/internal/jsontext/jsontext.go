@@ -58,7 +58,7 @@ const textBytesMax = math.MaxUint32
 
 // Parse checks that data is one JSON value, apart from white space and a leading
 // byte order mark, and finds its items: the elements of an array, or the value
-// itself when it is none. The error is a *SyntaxError or a *LimitError, and d is
+// itself when it is not one. The error is a *SyntaxError or a *LimitError, and d is
 // empty then.
 func (d *Document) Parse(data []byte, lim Limits) error {
 	d.Reset()

@@ -87,7 +87,7 @@ type Members struct {
 	now  member
 }
 
-// Members returns a walk over v; over nothing when v is no object.
+// Members returns a walk over v; over nothing when v is not an object.
 func (v Value) Members() Members {
 	if v.Kind() != Object {
 		return Members{}
@@ -160,7 +160,7 @@ type Elements struct {
 	value Value
 }
 
-// Elements returns a walk over v; over nothing when v is no array.
+// Elements returns a walk over v; over nothing when v is not an array.
 func (v Value) Elements() Elements {
 	if v.Kind() != Array {
 		return Elements{}

@@ -28,7 +28,7 @@ type Row struct {
 	List    string `json:"list,omitempty"`
 	Expires string `json:"expires,omitempty"`
 	Note    string `json:"note,omitempty"`
-	// Fault is why the line is none; "" for a row.
+	// Fault is why the line is not a row; "" for a row.
 	Fault string `json:"-"`
 }
 
@@ -53,7 +53,7 @@ const (
 // FormOf says what a file is by its media type and, where that says nothing, by its
 // first bytes.
 func FormOf(contentType string, head []byte) Form {
-	media, _, _ := mime.ParseMediaType(contentType) // what is none says nothing
+	media, _, _ := mime.ParseMediaType(contentType) // one that is malformed says nothing
 	switch media {
 	case "text/csv":
 		return CSV

@@ -105,7 +105,7 @@ func eventTime(claimed, receivedAt time.Time) time.Time {
 }
 
 // recipient fills in who it is, without the display name that some providers leave
-// in. An address that is none stays as it was received and has no hash: such an
+// in. An address that is not valid stays as it was received and has no hash: such an
 // event is kept for its message, and suppresses no recipient.
 func (n *Normaliser) recipient(it *provider.Item) {
 	ev := &it.Event

@@ -59,11 +59,11 @@ type Item struct {
 	// Stamp is the time as received, which identifies an event whose Time could
 	// not be read.
 	Stamp string
-	// SentAt is when the message was sent, where the item says so by the clock of
-	// Event.Time: what is opened at once is opened by a machine.
+	// SentAt is when the message was sent, by the same clock as Event.Time; zero when
+	// the item does not say it. A message that is opened at once is opened by a machine.
 	SentAt time.Time
 	// Claimed is Event.Time as the provider said it, before an impossible time is
-	// replaced; Person the canonical recipient, empty when the address is none.
+	// replaced; Person the canonical recipient, empty when the address is not valid.
 	// Both are set when the event is normalised; ids are made of them.
 	Claimed time.Time
 	Person  string

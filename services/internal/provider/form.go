@@ -202,7 +202,7 @@ func repeats(fields []Field) (next []int, again []bool) {
 	return next, again
 }
 
-// AppendString writes s as a JSON string; what is no UTF-8 becomes U+FFFD.
+// AppendString writes s as a JSON string; what is not UTF-8 becomes U+FFFD.
 func AppendString(out []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	out = append(out, '"')

@@ -96,7 +96,7 @@ func Time(v jsontext.Value) (t time.Time, stamp string) {
 }
 
 // SMTPCode returns text as a reply code (RFC 5321, section 4.2.1), 0 when it is
-// none: providers also use numbers that are no reply codes.
+// none: providers also use numbers that are not reply codes.
 func SMTPCode(text string) int {
 	if len(text) != len("250") {
 		return 0

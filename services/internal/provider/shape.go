@@ -18,7 +18,7 @@ func (b *Batch) ObjectIn(text []byte, lim jsontext.Limits) (raw jsontext.Value, 
 }
 
 // ObjectsIn reads a request that is an array of objects or one object, and lets
-// decode fill in an item for each. What is no object is an item with a fault.
+// decode fill in an item for each. What is not an object is an item with a fault.
 func (b *Batch) ObjectsIn(text []byte, lim jsontext.Limits, decode func(jsontext.Members, *Item, *Batch)) error {
 	if err := b.json.Parse(text, lim); err != nil {
 		return err

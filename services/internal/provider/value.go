@@ -55,14 +55,14 @@ func exponentTime(stamp string) time.Time {
 	return time.UnixMilli(int64(f * 1000)).UTC()
 }
 
-// Boolean reads true, 1, "true" or "1" and their opposites; nil when v is none
+// Boolean reads true, 1, "true" or "1" and their opposites; nil when v is neither
 // of them.
 func Boolean(v jsontext.Value) *bool {
 	text, _ := v.Text()
 	return BooleanOf(text)
 }
 
-// BooleanOf is Boolean for what was read already: text is no Value, and one that
+// BooleanOf is Boolean for what was read already: text is not a Value, and one that
 // starts with a quote would be read as half a string.
 func BooleanOf(text string) *bool {
 	switch text {

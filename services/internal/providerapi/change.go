@@ -60,7 +60,7 @@ func Find(ctx context.Context, a Account, opt Options, canonical string) ([]List
 }
 
 // Lift takes an entry that Find has returned off the provider's list. One that is gone
-// already is no error; ErrKept is of one that cannot be lifted.
+// already is not an error; ErrKept is of one that cannot be lifted.
 func Lift(ctx context.Context, a Account, opt Options, l Listed) error {
 	d, c, err := writer(a, opt)
 	if err == nil {
@@ -94,7 +94,7 @@ func wholeAccount(a Account, l Listed) ([]Listed, string) {
 }
 
 // byStream is of a provider with a list for each of its streams. An unsubscribe from all
-// mail is none from the transactional one.
+// mail does not reach the transactional one.
 func byStream(l Listed, streams []string, transactional string) (there []Listed, why string) {
 	if l.List != "" {
 		return nil, "the provider has no lists, and the entry is for one"

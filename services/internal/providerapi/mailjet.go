@@ -70,7 +70,7 @@ func mailjetExclude(ctx context.Context, c *client, address string, is bool) err
 	return c.get(ctx, call{method: http.MethodPut, path: "/v3/REST/contact/" + url.PathEscape(address), body: body, signed: c.mailjet}, nil)
 }
 
-// mailjetAdd excludes a contact from campaigns, and makes one of who is none yet.
+// mailjetAdd excludes a contact from campaigns, and makes a contact of an address that is not one yet.
 func mailjetAdd(ctx context.Context, c *client, entries []Listed) ([]Refused, error) {
 	for _, l := range entries {
 		err := mailjetExclude(ctx, c, l.Address, true)

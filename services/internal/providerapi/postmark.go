@@ -100,7 +100,7 @@ func postmarkLift(ctx context.Context, c *client, l Listed) error {
 	return err
 }
 
-// postmarkTakes: an unsubscribe from all mail is none from transactional mail.
+// postmarkTakes: an unsubscribe from all mail does not reach transactional mail.
 func postmarkTakes(a Account, l Listed) ([]Listed, string) {
 	return byStream(l, a.streams(), postmarkTransactional)
 }

@@ -82,7 +82,7 @@ const (
 	sparkpostOther         = "non_transactional"
 )
 
-// sparkpostTakes: an unsubscribe from all mail is none from transactional mail.
+// sparkpostTakes: an unsubscribe from all mail does not reach transactional mail.
 func sparkpostTakes(_ Account, l Listed) ([]Listed, string) {
 	return byStream(l, []string{sparkpostOther, sparkpostTransactional}, sparkpostTransactional)
 }

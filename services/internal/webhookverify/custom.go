@@ -269,7 +269,7 @@ func (c *custom) proves(value string, r *Request) Verdict {
 	return VerdictOf(found)
 }
 
-// verifies tries public keys: which one was right is no secret.
+// verifies tries public keys: which one was right is not a secret.
 func (c *custom) verifies(content, given []byte) bool {
 	for _, key := range c.keys {
 		if ed25519.Verify(key, content, given) {
@@ -285,7 +285,7 @@ func (c *custom) timestamp(value string, h http.Header) (string, Verdict) {
 	case c.unit == 0:
 		return "", Genuine
 	case c.TimestampParam != "":
-		text, _ = HeaderPair(value, c.TimestampParam) // "" is no time
+		text, _ = HeaderPair(value, c.TimestampParam) // "" is not a time
 	default:
 		text = HeaderOnce(h, c.TimestampHeader)
 	}

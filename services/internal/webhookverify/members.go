@@ -13,7 +13,7 @@ type Member struct {
 
 // MembersOf returns the named members of the object body, empty where they are
 // missing. Of equal names the last one counts, as it does when the body is
-// decoded. It is false when body is no object. It takes no memory for what it
+// decoded. It is false when body is not an object. It takes no memory for what it
 // skips: the body is not authenticated yet, and an index of members of five
 // bytes is five times as large as they are.
 func MembersOf(body []byte, names ...string) ([]Member, bool) {
@@ -35,7 +35,7 @@ func (f Member) Within(names ...string) []Member {
 		}
 	}
 	for i := range out {
-		out[i].Text, _ = out[i].Raw.Text() // "" for what is no text
+		out[i].Text, _ = out[i].Raw.Text() // "" for what is not text
 	}
 	return out
 }

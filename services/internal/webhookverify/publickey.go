@@ -42,7 +42,7 @@ func derOf(text string) ([]byte, error) {
 	return der, nil
 }
 
-// AnyRSA tries public keys: which one was right is no secret.
+// AnyRSA tries public keys: which one was right is not a secret.
 func AnyRSA(keys []*rsa.PublicKey, algorithm crypto.Hash, digest, given []byte) bool {
 	for _, key := range keys {
 		if rsa.VerifyPKCS1v15(key, algorithm, digest, given) == nil {

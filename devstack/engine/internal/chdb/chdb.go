@@ -262,7 +262,7 @@ var exceptionCode = regexp.MustCompile(`^Code: (\d+)\.`)
 func ParseException(message string) *Exception {
 	e := &Exception{Text: strings.TrimSpace(message)}
 	if m := exceptionCode.FindStringSubmatch(e.Text); m != nil {
-		// The expression matched digits; a number too large is no known code.
+		// The expression matched digits; a number too large is not a known code.
 		e.Code, _ = strconv.Atoi(m[1])
 	}
 	return e

@@ -306,7 +306,7 @@ func unquote(name []byte) string {
 }
 
 // Words returns up to n words at the beginning of text, in capitals; it ends at
-// the first thing that is no bare word.
+// the first thing that is not a bare word.
 func Words(text []byte, n int) []string {
 	s := &scanner{text: text}
 	var words []string

@@ -97,7 +97,7 @@ func (c *Counter) Newest() time.Time {
 // Settled says whether the first round of every partition is published.
 func (c *Counter) Settled() bool { return c.settled.Load() && c.Pending() == 0 }
 
-// Run counts until ctx is done, which is no error.
+// Run counts until ctx is done, which is not an error.
 func (c *Counter) Run(ctx context.Context) error {
 	defer c.reader.Close()
 	defer c.End()

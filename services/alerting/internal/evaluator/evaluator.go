@@ -196,7 +196,7 @@ func (e *Evaluator) Settled() bool { return e.settled.Load() && e.Pending() == 0
 // are too old.
 func (e *Evaluator) Blind() bool { return e.blind.Load() }
 
-// Run judges until ctx is done, which is no error.
+// Run judges until ctx is done, which is not an error.
 func (e *Evaluator) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.marks.run(ctx) })

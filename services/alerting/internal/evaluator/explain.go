@@ -188,7 +188,7 @@ func (e *Evaluator) takeAnswers(ctx context.Context) error {
 		e.countAnswer(&got)
 		if asked := e.asked[got.fingerprint]; asked.incident == got.incident {
 			if asked.done = got.known && enough(&got); !got.known {
-				asked.n-- // it was no answer
+				asked.n-- // it was not an answer
 			}
 			e.asked[got.fingerprint] = asked
 		}

@@ -42,7 +42,7 @@ type marks struct {
 // marksMax bounds the marks kept for partitions that are behind: minutes of them.
 const marksMax = 4_096
 
-// run reads until ctx is done, which is no error. Counters write marks all the
+// run reads until ctx is done, which is not an error. Counters write marks all the
 // time: when none comes, reading has stopped and is begun anew.
 func (m *marks) run(ctx context.Context) error {
 	defer m.reader.Close()

@@ -89,7 +89,7 @@ func New(opt Options, sql playback.Selector, log *zap.Logger, reg prometheus.Reg
 	return &Engine{opt: opt, sql: sql, errors: errs, often: telemetry.Throttled(log), done: make(map[key]time.Time)}
 }
 
-// Run looks until ctx is done, which is no error.
+// Run looks until ctx is done, which is not an error.
 func (e *Engine) Run(ctx context.Context) error {
 	for pause := lookInterval; lifecycle.Sleep(ctx, pause) == nil; {
 		began := time.Now()

@@ -140,7 +140,7 @@ type Holder interface {
 
 // Runner is a receiver with work beside its messages.
 type Runner interface {
-	// Run works until ctx is done, which is no error.
+	// Run works until ctx is done, which is not an error.
 	Run(ctx context.Context) error
 }
 
@@ -302,7 +302,7 @@ func (b *Outbox) Settled(id ID) {
 	delete(b.known, id)
 }
 
-// Run delivers until ctx is done, which is no error.
+// Run delivers until ctx is done, which is not an error.
 func (b *Outbox) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if r, ok := b.to.(Runner); ok {

@@ -6,7 +6,7 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 )
 
-// Status is where the alert of one key is. The zero value is no alert.
+// Status is where the alert of one key is. The zero value is not an alert.
 type Status struct {
 	State      schemas.AlertState // "" is none
 	StateSince time.Time

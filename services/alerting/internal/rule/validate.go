@@ -39,7 +39,7 @@ func (r Rule) Validate(p *config.Problems) {
 func (r Rule) validateLines(p *config.Problems) {
 	ok := inside(r.Threshold)
 	p.Check(ok, "threshold", "%v is not in (0, 1), compared to a millionth", r.Threshold)
-	if !ok && r.ResolveBelow == defaultOf(r).ResolveBelow { // made of the threshold, it is no fault of its own
+	if !ok && r.ResolveBelow == defaultOf(r).ResolveBelow { // made of the threshold, it is not a fault of its own
 		return
 	}
 	p.Check(inside(r.ResolveBelow) && r.ResolveBelow <= r.Threshold, "resolve_below", "%v is not in (0, threshold %v], compared to a millionth", r.ResolveBelow, r.Threshold)

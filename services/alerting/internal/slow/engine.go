@@ -147,7 +147,7 @@ func words(set map[string]bool) []string { return slices.Sorted(maps.Keys(set)) 
 // although they should be.
 func (e *Engine) Blind() bool { return e.missing.Load() > 0 }
 
-// Run reads until ctx is done, which is no error.
+// Run reads until ctx is done, which is not an error.
 func (e *Engine) Run(ctx context.Context) error {
 	for {
 		if e.opt.Owned() {

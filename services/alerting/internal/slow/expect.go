@@ -14,7 +14,7 @@ const week = 7 * 24 * time.Hour
 
 // quartile returns how many events an hour should have at least, from those of the
 // same hour of the four weeks before: the lower quartile, and nothing unless three
-// of the weeks had some. Bursty senders are no Poisson process; the quartile and the
+// of the weeks had some. Bursty senders are not a Poisson process; the quartile and the
 // three weeks keep a newsletter that comes now and then from being expected.
 func quartile(before []uint64) float64 {
 	sorted := slices.Sorted(slices.Values(before))

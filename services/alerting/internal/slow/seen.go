@@ -6,7 +6,7 @@ import (
 )
 
 // asSeen returns what of crossed is over also without the events that a replay corrected,
-// given the names of the keys: what became known of the past is no spike that anybody
+// given the names of the keys: what became known of the past is not a spike that anybody
 // could stop, and is in the rates. A key stays away as long as that alone puts it over.
 func (e *Engine) asSeen(ctx context.Context, q *query, at span, crossed []*Found, names map[*Found]string) ([]*Found, error) {
 	if len(crossed) == 0 || e.opt.Bare || (q.kind != outcomes && q.kind != events) {

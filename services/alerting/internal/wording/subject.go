@@ -79,7 +79,7 @@ func Target(labels map[string]string) string {
 	return value
 }
 
-// where is the target as a title says it: what is no destination, source or receiver, with
+// where is the target as a title says it: what is not a destination, source or receiver, with
 // the word for it, since "at spring" does not say that it is a campaign.
 func where(labels map[string]string) string {
 	switch word, value := place(labels); word {

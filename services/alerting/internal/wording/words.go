@@ -114,7 +114,7 @@ func against(rate, threshold float64) string {
 	return says + " (threshold " + percent(threshold) + ")"
 }
 
-// rate writes the block rate of counts; none of nothing is no rate.
+// rate writes the block rate of counts; none of nothing is not a rate.
 func rate(c schemas.AlertCounts) string {
 	if c.Total() <= 0 {
 		return "no traffic"

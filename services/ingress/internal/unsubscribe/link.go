@@ -26,7 +26,7 @@ type Mail struct {
 	// Recipient is the address that the mail was sent to. Required.
 	Recipient string `json:"a"`
 	// List is the id of the list that the link leaves; Stream is the stream where there
-	// is no list. With neither the link is about all mail.
+	// is not a list. With neither the link is about all mail.
 	List   string `json:"l,omitempty"`
 	Stream string `json:"s,omitempty"`
 	// MessageID and Campaign are of the mail, as in its other events; "" when unknown.

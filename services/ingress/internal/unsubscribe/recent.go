@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	// recentFor is for how long a choice that was made once more is no new event: a
+	// recentFor is for how long a choice that was made once more is not a new event: a
 	// link's holder could fill the topic otherwise.
 	recentFor = time.Minute
 	// recentMax bounds the links that are remembered, about 300 bytes each.

@@ -68,7 +68,7 @@ func leadingQuantity(text string) (number, unit, rest string) {
 }
 
 // times returns number x unit, roughly and as a whole number, or an error when
-// number is none or the product is too large.
+// number is malformed or the product is too large.
 func times(number string, unit int64) (rough float64, exact int64, err error) {
 	number = strings.ReplaceAll(number, "_", "")
 	if n, err := strconv.ParseInt(number, 10, 64); err == nil {

@@ -32,7 +32,7 @@ func (v *variables) lookup(name string) (string, bool) {
 }
 
 // unused says of each variable with our prefix that sets nothing what it may have
-// been meant to be, sorted. They are no faults: a cluster may set some
+// been meant to be, sorted. They are not faults: a cluster may set some
 // (Kubernetes does for each Service).
 func (v *variables) unused(known []string) []string {
 	var lines []string

@@ -12,7 +12,7 @@ func nearest(name string, known []string) string {
 	return best
 }
 
-// nameBytesMax bounds what is compared: longer keys are no misspelt names.
+// nameBytesMax bounds what is compared: longer keys are not misspelt names.
 const nameBytesMax = 64
 
 // editDistance counts the letters to insert, remove, replace or swap with their

@@ -270,7 +270,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 // drain lets running requests finish, then ends the metrics, so that the last of
 // them can be scraped. Requests that do not end within DrainTimeout are cut off,
-// which is no fault of the service: their callers repeat them.
+// which is not a fault of the service: their callers repeat them.
 func (s *Server) drain() error {
 	s.stopping.Store(true)
 	time.Sleep(s.cfg.HTTP.DrainDelay)

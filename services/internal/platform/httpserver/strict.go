@@ -182,7 +182,7 @@ func readObject(d *json.Decoder, fields map[string]reflect.Value) error {
 	return nil
 }
 
-// ends says whether nothing can be read behind err: the body is no JSON, is cut, or too
+// ends says whether nothing can be read behind err: the body is not JSON, is cut, or too
 // long.
 func ends(err error) bool {
 	_, syntax := errors.AsType[*json.SyntaxError](err)

@@ -32,7 +32,7 @@ func (Provider) ReadsQuery() bool { return true }
 func (Provider) Answers() provider.Answers { return provider.Retried() }
 
 // Decode takes the parameters of one event. A request without a body that names no
-// event validates the URL and is no item.
+// event validates the URL and is not an item.
 func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	form, isForm := req.Parameters()
 	var (

@@ -27,7 +27,7 @@ type Config struct {
 	// Types, the words of the first places count.
 	Type OneOrMore `yaml:"type,omitempty"`
 	// Types says what each word means, in any case: one of our types, bounced/hard,
-	// bounced/soft, or webhook:NAME for what is no event of an email. Without
+	// bounced/soft, or webhook:NAME for what is not an event of an email. Without
 	// Types and Otherwise our own words are taken. At most 1,000. Default none.
 	Types map[string]string `yaml:"types,omitempty"`
 	// Otherwise is what all other words mean. Default "": other, counted as drift.
@@ -118,7 +118,7 @@ const (
 	topicBytesMax = 249  // Kafka's own bound on a topic name
 )
 
-// webhookPrefix starts the value in Types of what is no event of an email.
+// webhookPrefix starts the value in Types of what is not an event of an email.
 const webhookPrefix = "webhook:"
 
 var webhookName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)

@@ -4,7 +4,7 @@
 // with JSON), the parameters of a URL, and CloudEvents 1.0 over HTTP (binary,
 // structured, batch).
 //
-// What is no event of an email becomes one of the source's custom types, each
+// What is not an event of an email becomes one of the source's custom types, each
 // with its topic; they are listed in the configuration, so a sender cannot
 // create new ones.
 package generic

@@ -12,7 +12,7 @@ import (
 // so that an item is walked once.
 type node struct {
 	key      string
-	index    int // the key as an array index, -1 when it is none
+	index    int // the key as an array index, -1 when it is not one
 	slots    []slot
 	children []node
 }

@@ -47,7 +47,7 @@ func readTime(text string, units OneOrMore) time.Time {
 	return time.Time{}
 }
 
-// readUnit reads text in the unit, the zero time when it is none. It cuts to
+// readUnit reads text in the unit, the zero time when it is not one. It cuts to
 // milliseconds.
 func readUnit(text, unit string) time.Time {
 	switch unit {

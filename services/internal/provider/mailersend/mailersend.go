@@ -1,7 +1,7 @@
 // Package mailersend reads the webhooks of MailerSend, versions 1 and 2: one
 // object a request, deep in the first and nearly flat in the second.
 //
-// The ping that tries a new webhook is no event.
+// The ping that tries a new webhook is not an event.
 package mailersend
 
 import (

@@ -151,8 +151,8 @@ func (e *entry) blocked(it *provider.Item) {
 	}
 }
 
-// softness takes false as it is; that the bounce is called hard says nothing of the
-// address, for any final refusal is.
+// softness believes Mailjet when it says that the bounce is not hard. When it says hard,
+// that means no more than final: it says nothing of the address.
 func softness(it *provider.Item, hard *bool) { it.Failure.Soft = hard != nil && !*hard }
 
 // failure fills in the reason as Mailjet and the remote server put it.

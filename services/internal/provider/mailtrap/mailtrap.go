@@ -103,7 +103,7 @@ func items(out *provider.Batch) {
 
 func hasLines(body []byte) bool { return bytes.IndexByte(bytes.TrimSpace(body), '\n') >= 0 }
 
-// lines reads an object from each line. A first line that is no JSON makes the
+// lines reads an object from each line. A first line that is not JSON makes the
 // request what the first look said it is; a later one is a bad item among good
 // ones, since Mailtrap would repeat them with it until it gives up.
 func lines(req *provider.Request, out *provider.Batch, first error) error {

@@ -185,7 +185,7 @@ func (e *entry) byType(it *provider.Item) {
 }
 
 // status fills in what a try to deliver came to. Its time is that of the event
-// and not of the request. The uuid is no discriminator: it differs between two
+// and not of the request. The uuid is not a discriminator: it differs between two
 // webhooks of one server that report the same event.
 func (e *entry) status(it *provider.Item) {
 	ev := &it.Event

@@ -81,7 +81,7 @@ func standard(b *testing.B, body []byte) time.Duration {
 			b.Fatal(err)
 		}
 		for _, values := range form {
-			_ = json.Unmarshal([]byte(values[0]), &v) // most fields are no JSON
+			_ = json.Unmarshal([]byte(values[0]), &v) // most fields are not JSON
 		}
 	}
 	return time.Since(began) / time.Duration(n)

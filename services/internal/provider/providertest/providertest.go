@@ -77,7 +77,7 @@ type outcome struct {
 	Error string            `json:"error,omitempty"`
 }
 
-// rejected is an item in an outcome that is no event.
+// rejected is an item in an outcome that is not an event.
 type rejected struct {
 	Fault string `json:"fault"`
 	Raw   string `json:"raw"`

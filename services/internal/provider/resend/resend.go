@@ -2,7 +2,7 @@
 // the recipients it is about.
 //
 // The id of an event is in a header and not in the body. Contacts, domains and
-// the list of suppressed addresses are no mail: they become other, but for a
+// the list of suppressed addresses are not mail: they become other, but for a
 // contact's own word on whether it wants any.
 package resend
 

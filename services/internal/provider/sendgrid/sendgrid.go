@@ -161,7 +161,7 @@ func byType(e *entry, it *provider.Item) {
 	}
 }
 
-// machine is true for an open by a privacy proxy; that it was none proves no
+// machine is true for an open by a privacy proxy; that it was not one proves no
 // person.
 func machine(v jsontext.Value) *bool {
 	if b := provider.Boolean(v); b != nil && *b {

@@ -74,7 +74,7 @@ func (v *verifier) Verify(_ context.Context, r *webhookverify.Request) webhookve
 		return decided
 	}
 	sum := digest(timestamp, r.Body)
-	for _, key := range v.keys { // public: which one was right is no secret
+	for _, key := range v.keys { // public: which one was right is not a secret
 		if ecdsa.VerifyASN1(key, sum, given) {
 			return webhookverify.Genuine
 		}

@@ -239,7 +239,7 @@ func (a *API) query(req checkRequest) list.Query {
 	return list.Query{Stream: req.Stream, List: req.List, Source: req.Source, Transactional: slices.Contains(a.opt.Transactional, req.Stream)}
 }
 
-// people reads the addresses. What is none goes to out.
+// people reads the addresses. What is not an address goes to out.
 func (a *API) people(b *Backend, addresses []string, positions *positions, out *checkAnswer) []person {
 	people := make([]person, 0, len(addresses))
 	for i, text := range addresses {

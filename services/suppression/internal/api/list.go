@@ -143,7 +143,7 @@ type cursor struct {
 	scope, reason string
 }
 
-// errCursor says that a text is no cursor.
+// errCursor says that a text is not a cursor.
 var errCursor = errors.New("cursor is not one of this API")
 
 // String returns the text that clients hand back; to them it is opaque.

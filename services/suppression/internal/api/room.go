@@ -20,7 +20,7 @@ type patternRoom struct {
 	active map[string]struct{} // those there are and those that are added; nil: not counted yet
 }
 
-// take says why who is one pattern too many; nil where it is none, or is there already.
+// take says why who is one pattern too many; nil where it is not a pattern, or is there already.
 func (p *patternRoom) take(who person) error {
 	if !who.many {
 		return nil

@@ -62,7 +62,7 @@ func (in *Intake) seen(k store.Key) list.Heals {
 	return in.heals.of(k)
 }
 
-// timeOf reads a time; it is zero for what is none.
+// timeOf reads a time; it is zero for what is not a time.
 func timeOf(text []byte) time.Time {
 	at, err := schemas.ParseTime(text)
 	if err != nil {

@@ -72,7 +72,7 @@ func (c Changes) Between(ctx context.Context, from, to map[int32]int64, yield fu
 			if rec.Offset >= to[rec.Partition] || rec.Attrs.IsControl() {
 				continue
 			}
-			if key, err := store.ParseKey(string(rec.Key)); err == nil { // the tail counts what is none
+			if key, err := store.ParseKey(string(rec.Key)); err == nil { // the tail counts what is not a key
 				keys = append(keys, key)
 			}
 		}

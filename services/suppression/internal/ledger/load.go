@@ -35,7 +35,7 @@ type Filling interface {
 }
 
 // Load hands the records before ends to into, as Follow would apply them, and returns the
-// offsets to read next. It stops early when no record comes, which is no error: Follow
+// offsets to read next. It stops early when no record comes, which is not an error: Follow
 // reads on. from are the offsets that source reads from.
 func (l *Ledger) Load(ctx context.Context, source Source, from, ends map[int32]int64, into Filling) (map[int32]int64, error) {
 	next, left, total := map[int32]int64{}, map[int32]bool{}, 0

@@ -12,7 +12,7 @@ import (
 	"github.com/mailstream/mailstream/services/suppression/internal/store"
 )
 
-// errNotSuppression says that a value is no schemas.Suppression in JSON.
+// errNotSuppression says that a value is not a schemas.Suppression in JSON.
 var errNotSuppression = errors.New("decode suppression: the value is not a suppression")
 
 // encode returns the record of one state.

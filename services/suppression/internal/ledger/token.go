@@ -17,7 +17,7 @@ type Position struct {
 
 // The errors of ParseToken.
 var (
-	// ErrToken says that a text is no token.
+	// ErrToken says that a text is not a token.
 	ErrToken = errors.New("not a token")
 	// ErrForeignToken says that a token is of another topic: of another
 	// deployment, or from before the topic was made anew. It can never be met.

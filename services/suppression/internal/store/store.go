@@ -44,7 +44,7 @@ func (k Key) Next() (next Key, ok bool) {
 	return k, false
 }
 
-// ErrNotHash says that a text is no recipient hash.
+// ErrNotHash says that a text is not a recipient hash.
 var ErrNotHash = errors.New("not a recipient hash: want 32 lower-case hex digits")
 
 // ParseKey reads a recipient hash.
@@ -63,7 +63,7 @@ func ParseKey(hash string) (Key, error) {
 	return k, nil
 }
 
-// hexDigit returns more than 15 for what is none; upper case is none, since it
+// hexDigit returns more than 15 for what is not a hex digit; upper case is not one, since it
 // would be a second name of one key.
 func hexDigit(c byte) byte {
 	switch {

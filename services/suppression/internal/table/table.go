@@ -65,7 +65,7 @@ type Table struct {
 	keys      int64
 }
 
-// Open opens what a Writer has finished. The error is ErrDamaged where it is no such file.
+// Open opens what a Writer has finished. The error is ErrDamaged where it is not such a file.
 func Open(path string) (t *Table, err error) {
 	file, err := os.Open(path)
 	if err != nil {

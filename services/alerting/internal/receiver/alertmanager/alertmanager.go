@@ -112,7 +112,7 @@ func (c *Client) Hold(alerts []schemas.Alert) {
 	c.held = alerts
 }
 
-// Run sends what is held every minute until ctx is done, which is no error.
+// Run sends what is held every minute until ctx is done, which is not an error.
 func (c *Client) Run(ctx context.Context) error {
 	for lifecycle.Sleep(ctx, resendInterval) == nil {
 		c.mu.Lock()

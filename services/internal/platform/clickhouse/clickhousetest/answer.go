@@ -11,7 +11,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/proto"
 )
 
-// query answers what is no insert.
+// query answers what is not an insert.
 func (s *Server) query(w http.ResponseWriter, req Request) {
 	a := s.find(req)
 	if fault, _ := s.note(req); fault.Code != 0 {

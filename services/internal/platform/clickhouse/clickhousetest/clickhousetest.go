@@ -39,11 +39,11 @@ type Request struct {
 	Statement string
 	// Settings are the parameters of the URL, the statement aside.
 	Settings map[string]string
-	// Rows is how many rows came along; 0 for what is no insert.
+	// Rows is how many rows came along; 0 for what is not an insert.
 	Rows int
 }
 
-// Fault is how a request fails. The zero value is no fault.
+// Fault is how a request fails. The zero value is not a fault.
 type Fault struct {
 	// Code is a ClickHouse exception code, answered with status 500.
 	Code int
@@ -236,7 +236,7 @@ func (s *Server) note(req Request) (fault Fault, unknown string) {
 	return f(req), unknown
 }
 
-// ofInterface says whether name belongs to the HTTP interface and is no setting,
+// ofInterface says whether name belongs to the HTTP interface and is not a setting,
 // or is one that the driver always sends and every version has.
 func ofInterface(name string) bool {
 	return contains([]string{"database", "compress", "decompress", "default_format", "client_protocol_version", "network_compression_method", "max_execution_time"}, name) ||

@@ -138,7 +138,7 @@ func (w *Watch) setFault(err error) {
 	w.fault = err
 }
 
-// Run checks until ctx is done, which is no error, or a topic ends the service:
+// Run checks until ctx is done, which is not an error, or a topic ends the service:
 // with the fate StartAgain when it was deleted and created, Halt when it
 // contradicts the configuration or the brokers deny access to it.
 func (w *Watch) Run(ctx context.Context) error {

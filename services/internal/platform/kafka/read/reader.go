@@ -151,7 +151,7 @@ func (r *Reader) PollUntil(ctx context.Context, until time.Time, most int) ([]*k
 }
 
 // Poll returns up to most records, those of one partition in order. It waits for
-// them until ctx is done, which is no error. Faults that pass are logged, since
+// them until ctx is done, which is not an error. Faults that pass are logged, since
 // the client keeps trying; a final one is returned. Without a record, faults
 // delay the return: the library reports some as fast as brokers answer.
 func (r *Reader) Poll(ctx context.Context, most int) ([]*kgo.Record, error) {

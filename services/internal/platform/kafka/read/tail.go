@@ -106,7 +106,7 @@ func NewTail(cfg kafka.Config, tc TailConfig, log *zap.Logger, reg prometheus.Re
 }
 
 // Run reads and calls apply with records, those of one partition in order,
-// until ctx is done, which is no error. When apply fails, it gets the
+// until ctx is done, which is not an error. When apply fails, it gets the
 // same batch once more, with growing delays. A final fault ends Run, and so does
 // kafka.ErrDiverged.
 func (t *Tail) Run(ctx context.Context, apply Apply) error {
