@@ -113,7 +113,7 @@ func (s *service) instance() pipeline.Service {
 	return svc
 }
 
-func run(t *testing.T, f func(context.Context) error) {
+func run(t testing.TB, f func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- f(ctx) }()

@@ -34,7 +34,7 @@ var now = time.Date(2026, 11, 4, 12, 0, 0, 0, time.UTC)
 
 // world is a database of its own with events in it.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	engine   *engine.Engine
 	database string
 	rows     []map[string]any
@@ -43,14 +43,18 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, engine: enginetest.Start(t), database: enginetest.Database(t)}
+	return &world{t: t, engine: enginetest.Start(t), database: migrated.Copy(t)}
+}
+
+// migrated has the tables of this version.
+var migrated = enginetest.Template{Fill: func(t testing.TB, database string) {
+	w := &world{t: t, engine: enginetest.Start(t), database: database}
 	if err := pipeline.MigrateTables(t.Context(), w.config(""), logger(t)); err != nil {
 		t.Fatal(err)
 	}
-	return w
-}
+}}
 
-func logger(t *testing.T) *zap.Logger { return zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)) }
+func logger(t testing.TB) *zap.Logger { return zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)) }
 
 // config is that of alerting with the given lines below `alerting:`.
 func (w *world) config(alert string) pipeline.Config {

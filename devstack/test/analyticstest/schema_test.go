@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/mailstream/mailstream/devstack/engine/enginetest"
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/pipeline"
 )
@@ -17,6 +18,34 @@ import (
 // contractViews are the names that analysts, dashboards and checks rely on.
 func contractViews() []string {
 	return []string{"events", "person_messages", "messages", "campaign_messages", "messages_by_day", "engagement", "rates_1m", "rates_15m", "rates_1h", "suppressions", "alerts", "dead_letters", "audit_log"}
+}
+
+// TestWorlds_HaveWhatMigrationsMake holds the copies that the tests of this package have to
+// a database whose tables are those of the migrations themselves.
+func TestWorlds_HaveWhatMigrationsMake(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	fresh := enginetest.Database(t)
+	cfg := w.cfg
+	cfg.ClickHouse.Database = fresh
+	if err := pipeline.MigrateTables(t.Context(), cfg, logger(t)); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{
+		"SELECT name, create_table_query, comment, total_rows FROM system.tables WHERE database = '{}' ORDER BY ALL",
+		"SELECT table, position, name, type, default_kind, default_expression, comment, compression_codec FROM system.columns WHERE database = '{}' ORDER BY ALL",
+		"SELECT table, name, type_full, expr, granularity FROM system.data_skipping_indices WHERE database = '{}' ORDER BY ALL",
+		"SELECT database || '.' || name, arraySort(dependencies_table) FROM system.tables WHERE database = '{}' ORDER BY ALL",
+		"SELECT version, name, checksum FROM {}.schema_migrations FINAL ORDER BY ALL",
+		"SELECT * FROM {}.engagement_weights FINAL ORDER BY ALL",
+	} {
+		ask := func(database string) string {
+			return strings.ReplaceAll(w.sql(t, strings.ReplaceAll(query, "{}", database)), database, "{}")
+		}
+		if got, want := ask(w.database), ask(fresh); got != want || got == "" {
+			t.Errorf("%s\n got %s\nwant %s", query, got, want)
+		}
+	}
 }
 
 func TestMigrate_MayBeRepeatedAndRunTwiceAtOnce(t *testing.T) {
