@@ -125,9 +125,6 @@ func TestMessages_SayIsNotOneOf(t *testing.T) {
 		}
 	}
 	for path, text := range source(t) {
-		if strings.Contains(path, "/services/console/") {
-			continue // its pages speak in sentences
-		}
 		for n, line := range strings.Split(text, "\n") {
 			if form := unidiomaticIn(line); form != "" {
 				t.Errorf("%s:%d: a message says %q: say \"is not a ...\" or \"is not one of ...\"", path, n+1, form)

@@ -172,7 +172,7 @@ func prefixes(list []string) ([]netip.Prefix, error) {
 	for _, text := range list {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no network such as 10.0.0.0/8", text)
+			return nil, fmt.Errorf("%q is not a network such as 10.0.0.0/8", text)
 		}
 		out = append(out, p.Masked())
 	}

@@ -65,7 +65,7 @@ func (d *deliverabilityData) read(v *visit) error {
 			*into = usual
 		}
 		if !slices.Contains(known, *into) && err == nil {
-			err = badInput(fmt.Sprintf("%.40q is no value of %s.", *into, name), fmt.Sprintf("Choose one of %v.", known))
+			err = badInput(fmt.Sprintf("%.40q is not a value of %s.", *into, name), fmt.Sprintf("Choose one of %v.", known))
 		}
 	}
 	choose(&d.Range, "range", "24h", d.Ranges)
@@ -77,7 +77,7 @@ func (d *deliverabilityData) read(v *visit) error {
 	d.Filter = history.Filter{Source: q.Get("source"), MailboxProvider: q.Get("mailbox_provider"), Domain: q.Get("domain")}
 	for name, value := range map[string]string{"source": d.Filter.Source, "mailbox_provider": d.Filter.MailboxProvider, "domain": d.Filter.Domain} {
 		if len(value) > nameBytesMax || !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
-			return badInput(fmt.Sprintf("%.40q is no value of %s: it is longer than %d bytes, or no text.", value, name, nameBytesMax), "Choose one from the table of the page.")
+			return badInput(fmt.Sprintf("%.40q is not a value of %s: it is longer than %d bytes, or not text.", value, name, nameBytesMax), "Choose one from the table of the page.")
 		}
 	}
 	d.To, d.From = d.Now, d.Now.Add(-rangeSteps()[d.Range][0])
@@ -99,7 +99,7 @@ func (d *deliverabilityData) read(v *visit) error {
 		d.From, d.To = from.UTC(), to.UTC()
 	}
 	if format := q.Get("format"); format != "" && format != "csv" {
-		return badInput(fmt.Sprintf("%.40q is no format.", format), "Leave it out, or ask for csv.")
+		return badInput(fmt.Sprintf("%.40q is not a format.", format), "Leave it out, or ask for csv.")
 	}
 	return nil
 }

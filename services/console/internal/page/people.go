@@ -30,7 +30,7 @@ type foundMessage struct {
 
 func (s *Site) searchForm(v *visit) (view, error) {
 	if len(v.URL.Query()) > 0 {
-		return view{}, badInput("A search is no part of an address: what is searched would be in logs and histories.", "Type it into the form of this page.")
+		return view{}, badInput("The text of a search does not belong in the address: it would be in logs and histories.", "Type it into the form of this page.")
 	}
 	return view{name: "search", title: "Search", data: searchData{}}, nil
 }
@@ -69,7 +69,7 @@ func (s *Site) search(v *visit) (view, error) {
 	case notAddress == nil:
 		return view{goTo: "/people/" + hash}, nil
 	}
-	return view{}, badInput("This is no address, and no message has that id.", "An address looks like ana@example.com. The id of a message is the one of the provider, which may differ from the Message-ID of the mail.")
+	return view{}, badInput("This is not an address, and no message has that id.", "An address looks like ana@example.com. The id of a message is the one of the provider, which may differ from the Message-ID of the mail.")
 }
 
 func messagePath(m foundMessage) string {
@@ -105,7 +105,7 @@ func (s *Site) person(v *visit) (view, error) {
 	}
 	hash := v.PathValue("hash")
 	if !hashForm.MatchString(hash) {
-		return view{}, notFound("This is no recipient hash.")
+		return view{}, notFound("This is not a recipient hash.")
 	}
 	if err := s.Trail.Note(v.Context(), Entry{By: v.user, Action: "person.view", Object: hash}); err != nil {
 		return view{}, unnoted(err)

@@ -129,7 +129,7 @@ func (s *Site) address(v *visit) (address, hash string, err error) {
 	address = strings.TrimSpace(v.PostForm.Get("address"))
 	hash, err = s.Hash(address)
 	if err != nil {
-		return "", "", badInput("This is no address.", "An address looks like ana@example.com; nothing was changed.")
+		return "", "", badInput("This is not an address.", "An address looks like ana@example.com; nothing was changed.")
 	}
 	return address, hash, nil
 }
@@ -217,7 +217,7 @@ func (s *Site) importSuppressions(v *visit) (view, error) {
 		return view{}, badInput("The file could not be read.", "Send it again.")
 	}
 	if !utf8.Valid(text) || strings.ContainsRune(string(text), 0) || !strings.Contains(string(text), "@") {
-		return view{}, badInput("This is no CSV file of addresses: it is not text, or no line has an address.", "Save the table as CSV (UTF-8) with a column address; nothing was changed.")
+		return view{}, badInput("This is not a CSV file of addresses: it is not text, or no line has an address.", "Save the table as CSV (UTF-8) with a column address; nothing was changed.")
 	}
 	d := imported{DryRun: v.PostFormValue("dry_run") == "true"}
 	path := fmt.Sprintf("/v1/suppressions/import?dry_run=%t", d.DryRun)
