@@ -85,9 +85,8 @@ type lookup struct {
 	granules int
 }
 
-// TestComments_PromiseOnlyIndexesThatWork asks by every column whose comment says
-// that it is looked up, and holds the answer to the one without any index.
-func TestComments_PromiseOnlyIndexesThatWork(t *testing.T) {
+// TestManyRows_AreAnsweredByFew fills the tables once for what only reads them.
+func TestManyRows_AreAnsweredByFew(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, statement := range strings.Split(manySQL, ";\n") {
@@ -96,6 +95,13 @@ func TestComments_PromiseOnlyIndexesThatWork(t *testing.T) {
 	if got := w.sql(t, "SELECT count() FROM event_log"); got != fmt.Sprint(manyRows) {
 		t.Fatalf("%s rows, want %d", got, manyRows)
 	}
+	t.Run("comments promise only indexes that work", w.commentsPromiseOnlyIndexesThatWork)
+	t.Run("stories are those of events", w.storiesAreThoseOfEvents) // and merges a table at its end
+}
+
+// commentsPromiseOnlyIndexesThatWork asks by every column whose comment says that it is
+// looked up, and holds the answer to the one without any index.
+func (w *world) commentsPromiseOnlyIndexesThatWork(t *testing.T) {
 	promised := strings.Fields(w.sql(t, "SELECT table || '.' || name FROM system.columns WHERE database = currentDatabase() AND lower(comment) LIKE '%looked up%' ORDER BY ALL"))
 	for _, name := range promised {
 		view, column, _ := strings.Cut(name, ".")

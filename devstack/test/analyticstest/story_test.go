@@ -2,21 +2,15 @@ package analyticstest
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
 )
 
-// TestStories_AreThoseOfEventsAndReadFewRows asks for a person, a message and a
-// campaign among 660,000 rows, and holds the answers to a plain scan of events.
-func TestStories_AreThoseOfEventsAndReadFewRows(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	for _, statement := range strings.Split(manySQL, ";\n") {
-		w.sql(t, statement)
-	}
+// storiesAreThoseOfEvents asks for a person, a message and a campaign among 660,000
+// rows, reads few of them, and holds the answers to a plain scan of events.
+func (w *world) storiesAreThoseOfEvents(t *testing.T) {
 	const columns = "id, type, time, source, message_id, recipient"
 	for _, tt := range []struct {
 		name, query, scan string
