@@ -139,7 +139,11 @@ type Outcome struct {
 func (o Outcome) Tried() uint64 { return o.Delivered + o.Bounced + o.Blocked }
 
 // Filter narrows what is counted; "" takes all.
-type Filter struct{ Source, MailboxProvider, Domain string }
+type Filter struct {
+	Source          string `json:"source,omitempty"`
+	MailboxProvider string `json:"mailbox_provider,omitempty"`
+	Domain          string `json:"domain,omitempty"`
+}
 
 func (f Filter) args() []any {
 	return []any{clickhouse.Arg("source", f.Source), clickhouse.Arg("mailbox_provider", f.MailboxProvider), clickhouse.Arg("domain", f.Domain)}

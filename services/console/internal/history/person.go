@@ -123,7 +123,11 @@ type Incident struct {
 	UpdatedAt  time.Time         `ch:"updated_at" json:"updated_at"`
 	ResolvedAt *time.Time        `ch:"resolved_at" json:"resolved_at,omitempty"`
 	Ended      string            `ch:"ended" json:"ended,omitempty"`
+	Quiet      time.Time         `json:"no_traffic_since,omitzero"` // as alerting knows it; ClickHouse does not keep it
 }
+
+// Idle says that there is too little mail now to judge by: its state says what was.
+func (i Incident) Idle() bool { return i.Open() && !i.Quiet.IsZero() }
 
 // Open says whether it is not over.
 func (i Incident) Open() bool { return i.State != "resolved" }

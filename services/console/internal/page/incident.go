@@ -102,6 +102,8 @@ type incidentData struct {
 	Changed  []history.Carrier      `json:"changed,omitempty"`
 	Events   []history.Refused      `json:"events,omitempty"` // the latest
 	Live     bool                   `json:"live"`             // alerting still knows it
+	Flapping bool                   `json:"flapping,omitempty"`
+	Late     bool                   `json:"late,omitempty"`
 	Window   string                 `json:"window"`
 
 	readings []schemas.AlertReading
@@ -183,6 +185,7 @@ func (s *Site) findIncident(v *visit, id string, d *incidentData) error {
 		d.Incident, d.Live = incidentOf(a), true
 		d.Reasons, d.Carriers, d.Causes = a.Reasons, a.Carriers, a.Causes
 		d.Measure, d.Answer, d.readings = a.Measure, a.Answer, a.Readings
+		d.Flapping, d.Late = a.Flapping, a.Late
 		d.Acks, d.Silences, d.Timeline = answer.Acks, answer.Silences, answer.Timeline
 		slices.Reverse(d.Timeline)
 		return nil

@@ -87,7 +87,7 @@ func (d incidentData) Says() string {
 		return "The receiver " + in.Labels[schemas.LabelReceiver] + " does not take messages" + text(": ", d.Answer) + "."
 	}
 	m, when := measureOf(in.Metric), "now"
-	if !in.Open() {
+	if !in.Open() || in.Idle() {
 		when = "at last"
 	}
 	line := fmt.Sprintf("%s %s %s (worst %s) against a threshold of %s over %s", m.name, when, share(in.Value), share(in.Peak), share(in.Threshold), d.Window)
@@ -117,6 +117,9 @@ func (d incidentData) Beside() string {
 		if in.Labels[label] != "" {
 			return "Of all mail of " + cmp.Or(in.Labels["source"], "all sources") + ", of which that of " + labelWords(in.Labels) + " is a part."
 		}
+	}
+	if in.Metric == "" && in.Rule != schemas.RuleReceiver {
+		return "Its rule is not configured any more, so what it measured is not known; these are the refusals of the same mail in the same time."
 	}
 	if events := measureOf(in.Metric).events; !slices.Contains(events, "blocked") {
 		return "The incident is about something else; these are the refusals of the same mail in the same time."

@@ -46,10 +46,16 @@ func TestIncident_SaysWhatItsRuleMeasures(t *testing.T) {
 			schemas.Alert{Rule: schemas.RuleReceiver, Labels: map[string]string{schemas.LabelReceiver: "pager"}, Answer: "refused", Value: 1},
 			"The receiver pager does not take messages: refused.", "about something else", "as it was judged", []float64{.2, .4},
 		},
+		"a rule that is gone": {
+			schemas.Alert{Rule: "gone", Metric: "none", Value: .5, Peak: .5, Threshold: .1}, "Rate now 50.0 % (worst 50.0 %) against a threshold of 10.0 % over 15m.", "is not configured any more", "as it was judged", []float64{.2, .4},
+		},
 	} {
 		a := tc.alert
 		a.State = schemas.AlertFiring
 		d := incidentData{Incident: incidentOf(&a), Measure: a.Measure, Answer: a.Answer, Window: "15m"}
+		if a.Metric == "none" { // as ClickHouse has it
+			d.Incident.Metric = ""
+		}
 		d.Rate = Rate{d.Incident.Blocked, d.Incident.Delivered + d.Incident.Bounced + d.Incident.Blocked}
 		if got := strings.ReplaceAll(d.Says(), "\u00a0", " "); !strings.HasSuffix(got, tc.says) {
 			t.Errorf("%s: %q, want %q", name, got, tc.says)
@@ -67,6 +73,34 @@ func TestIncident_SaysWhatItsRuleMeasures(t *testing.T) {
 				t.Errorf("%s: moment %d is %v, want %v", name, i, got, want)
 			}
 		}
+	}
+}
+
+// TestIncident_WithoutTrafficSaysSo has no rate of now where there is nothing to judge by.
+func TestIncident_WithoutTrafficSaysSo(t *testing.T) {
+	t.Parallel()
+	since := time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC)
+	in := incidentOf(&schemas.Alert{Rule: "block_<b>_spike", State: schemas.AlertFiring, NoTraffic: &schemas.AlertNoTraffic{Since: since}})
+	d := incidentData{Incident: in, Window: "15m"}
+	pages, err := parse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := pages["incident"].ExecuteTemplate(&out, "base", frame{Data: d}); err != nil {
+		t.Fatal(err)
+	}
+	if err := pages["incidents"].ExecuteTemplate(&out, "base", frame{Data: incidentsData{Open: []history.Incident{in}}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"at last", "too little mail to judge by", `<td class="n"><span class="few">no traffic</span>`, "block_<wbr>&lt;b&gt;_<wbr>spike"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q", want)
+		}
+	}
+	in.State = "resolved"
+	if in.Idle() {
+		t.Error("what is over is idle")
 	}
 }
 

@@ -226,6 +226,9 @@ func incidentOf(a *schemas.Alert) history.Incident {
 	if !a.ResolvedAt.IsZero() {
 		in.ResolvedAt = &a.ResolvedAt
 	}
+	if a.NoTraffic != nil {
+		in.Quiet = a.NoTraffic.Since
+	}
 	return in
 }
 

@@ -57,6 +57,7 @@ func functions() template.FuncMap {
 		"may":      func(u auth.User, role string) bool { r, err := auth.ParseRole(role); return err == nil && u.May(r) },
 		"segment":  url.PathEscape,
 		"short":    short,
+		"breaks":   breaks,
 		"words":    func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 		"at":       nav,
 		"labels":   labelWords,
@@ -68,6 +69,11 @@ func functions() template.FuncMap {
 		"list":     func(items ...string) []string { return items },
 		"part":     func(pairs ...any) map[string]any { return dict(pairs) },
 	}
+}
+
+// breaks lets a name break behind its underscores.
+func breaks(name string) template.HTML {
+	return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(name), "_", "_<wbr>")) // escaped, but for what is added
 }
 
 func dict(pairs []any) map[string]any {
