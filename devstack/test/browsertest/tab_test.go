@@ -186,7 +186,7 @@ func (b *tab) wants(texts ...string) *tab {
 // lacks fails where one of the texts can be read in the page.
 func (b *tab) lacks(texts ...string) *tab {
 	b.t.Helper()
-	all := ask(b, chromedp.OuterHTML(chromedp.CSS("html")))
+	all := eval[string](b, "document.documentElement.outerHTML")
 	for _, text := range texts {
 		if strings.Contains(all, text) {
 			b.t.Errorf("%q is at %s", text, b.where())
