@@ -48,7 +48,7 @@ func TestInput_ThatIsWrongIsAPageAndChangesNothing(t *testing.T) {
 		{"range beyond all events", httptest.NewRequest(http.MethodGet, "/deliverability?from=1970-01-01T00:00:00Z&to=2026-03-02T00:00:00Z", nil), 400, "longer than 400 days"},
 		{"format", httptest.NewRequest(http.MethodGet, "/deliverability?format=xls", nil), 400, "is not a format"},
 		{"search in the address", httptest.NewRequest(http.MethodGet, "/search?q=ana@example.com", nil), 400, "does not belong in the address"},
-		{"person that is no hash", httptest.NewRequest(http.MethodGet, "/people/ana@example.com", nil), 404, "no recipient hash"},
+		{"person that is no hash", httptest.NewRequest(http.MethodGet, "/people/ana@example.com", nil), 404, "not a recipient hash"},
 		{"nothing to search", form("/search", "q", "  "), 400, "Nothing was searched"},
 		{"search of a book", form("/search", "q", long), 400, "Nothing was searched"},
 		{"reason", httptest.NewRequest(http.MethodGet, "/suppressions?reason=boredom", nil), 400, "no such reason"},
