@@ -24,11 +24,19 @@ const (
 	consoleDays    = 30
 	consoleKept    = 0.64 // of the numbers of weeks.sql, which thins out nights and weekends
 	consoleViewers = 20
-	// consolePace spaces the pages of one viewer, so that each is asked for after the
-	// console's answers of the last time are old.
+	// consolePace spaces the pages of the one viewer whose waits are measured, so that each
+	// is asked for after the console's answers of the last time are old.
 	consolePace = 700 * time.Millisecond
-	// consoleSpan is how long inserts are watched, without viewers and with them.
-	consoleSpan = 30 * time.Second
+	// consoleLook is how long each of the 20 looks at a page, less than the 20 s after which
+	// it asks by itself: they open a page every quarter of a second.
+	consoleLook = 5 * time.Second
+	// Inserts are watched for consoleSpan without viewers and then with them, consoleSpans
+	// times: merges come and go, and the medians count.
+	consoleSpan  = 20 * time.Second
+	consoleSpans = 5
+	// consoleFirst is where the people and the ranges of the 20 begin: nobody asked for
+	// them before.
+	consoleFirst = 1000
 )
 
 // ConsoleOptions shape one run of Console. The zero value of a field takes its default.
@@ -51,8 +59,8 @@ type ConsoleReport struct {
 	P95       time.Duration            // of all pages
 	Slowest   map[string]time.Duration // the p95 of each page
 	Reference time.Duration            // one query that counts all events of a day
-	Alone     time.Duration            // an insert without viewers, the mean
-	Watched   time.Duration            // an insert with 20 viewers, the mean
+	Alone     time.Duration            // an insert without viewers, the median of the means of some spans
+	Watched   time.Duration            // an insert with 20 viewers, likewise
 }
 
 // Cost is how much longer an insert takes with viewers.
@@ -93,8 +101,10 @@ func Console(ctx context.Context, opt ConsoleOptions) (report ConsoleReport, err
 // desk is a stack whose pages are opened.
 type desk struct {
 	*prober
-	opt   ConsoleOptions
-	pages []string
+	opt    ConsoleOptions
+	pages  []string // with what pageOf fills in
+	people []string // hashes
+	first  time.Time
 }
 
 // newDesk starts a stack in a folder of its own. The caller ends both by stop.
@@ -129,11 +139,13 @@ func (d *desk) statement(ctx context.Context, file string, words ...string) (str
 // ten minutes later and hour by hour, within the engine.
 func (d *desk) fill(ctx context.Context) (int, error) {
 	first := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -consoleDays)
+	d.first = first
 	numbers := int(float64(d.opt.Events) / consoleDays / consoleKept)
 	for day := range consoleDays {
 		if _, err := d.statement(ctx, "weeks", "{{day}}", strconv.Itoa(day), "{{from}}", first.AddDate(0, 0, day).Format(clickHouseTime), "{{events}}", strconv.Itoa(numbers)); err != nil {
 			return 0, err
 		}
+		d.opt.Progress(fmt.Sprintf("day %d of %d", day+1, consoleDays))
 	}
 	d.opt.Progress("the events are there")
 	for day := range consoleDays + 1 { // some of the last day come after midnight
@@ -145,13 +157,14 @@ func (d *desk) fill(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	d.opt.Progress("the counts of their hours are final")
-	person, err := d.statement(ctx, "console_person")
+	people, err := d.statement(ctx, "console_person")
 	if err != nil {
 		return 0, err
 	}
+	d.people = strings.Fields(people)
 	d.pages = []string{
 		"/", "/sources/mailjet", "/sources/acme", "/deliverability", "/deliverability?range=7d&by=domain", "/deliverability?range=30d&by=source", "/deliverability?by=campaign",
-		"/incidents", "/people/" + person, "/suppressions", "/dead-letters", "/rules",
+		"/incidents", "/people/{person}", "/suppressions", "/dead-letters", "/rules", "/deliverability?from={from}&to={to}&by=mailbox_provider", "/deliverability?from={from}&to={to}&by=domain",
 	}
 	count, err := d.statement(ctx, "drained_rows")
 	if err != nil {
@@ -164,23 +177,43 @@ func (d *desk) fill(ctx context.Context) (int, error) {
 func (d *desk) measure(ctx context.Context, r *ConsoleReport) error {
 	stopLoad := d.load(ctx)
 	err := d.open(ctx, r)
-	if err == nil {
-		r.Alone, err = d.inserts(ctx)
-	}
-	if err == nil {
-		stay, leave := context.WithCancel(ctx)
-		viewers, all := errgroup.WithContext(stay)
-		for i := range consoleViewers {
-			viewers.Go(func() error { return d.view(all, i) })
+	var alone, watched []time.Duration
+	for i := 0; i < consoleSpans && err == nil; i++ {
+		var a, w time.Duration
+		if a, err = d.inserts(ctx); err == nil {
+			w, err = d.watched(ctx, consoleFirst*(i+1))
 		}
-		r.Watched, err = d.inserts(all)
-		leave()
-		err = errors.Join(viewers.Wait(), err)
+		alone, watched = append(alone, a), append(watched, w)
+		d.opt.Progress(fmt.Sprintf("an insert %s, with %d viewers %s", a.Round(time.Millisecond), consoleViewers, w.Round(time.Millisecond)))
 	}
 	rate, ended := stopLoad()
-	r.Rate, err = rate, errors.Join(err, ended)
+	if err = errors.Join(err, ended); err != nil {
+		return err
+	}
+	r.Rate, r.Alone, r.Watched = rate, spreadOf(alone).P50, spreadOf(watched).P50
 	d.opt.Progress(fmt.Sprintf("pages p50 %s, p95 %s; an insert %s, with %d viewers %s", r.Page.P50, r.P95, r.Alone, consoleViewers, r.Watched))
 	return err
+}
+
+// watched watches inserts while 20 viewers open pages, whose people and ranges begin at
+// the number first.
+func (d *desk) watched(ctx context.Context, first int) (time.Duration, error) {
+	stay, leave := context.WithCancel(ctx)
+	defer leave()
+	viewers, all := errgroup.WithContext(stay)
+	for i := range consoleViewers {
+		viewers.Go(func() error { return d.view(all, i, first) })
+	}
+	took, err := d.inserts(all)
+	leave()
+	return took, errors.Join(viewers.Wait(), err)
+}
+
+// pageOf returns a page with the person and the range of a number.
+func (d *desk) pageOf(page string, number int) string {
+	from := d.first.Add(time.Duration(number*31%(20*24)) * time.Hour)
+	to := from.Add(time.Duration(number%9+1) * 24 * time.Hour)
+	return strings.NewReplacer("{person}", d.people[number%len(d.people)], "{from}", from.Format(time.RFC3339), "{to}", to.Format(time.RFC3339)).Replace(page)
 }
 
 // load has events arrive until stop, which returns how many a second were accepted.
@@ -204,10 +237,10 @@ func (d *desk) load(ctx context.Context) (stop func() (rate float64, err error))
 func (d *desk) open(ctx context.Context, r *ConsoleReport) error {
 	var all []time.Duration
 	each := map[string][]time.Duration{}
-	for range d.opt.Rounds {
+	for i := range d.opt.Rounds {
 		for _, page := range d.pages {
 			began := time.Now()
-			if err := d.page(ctx, page); err != nil {
+			if err := d.page(ctx, d.pageOf(page, i)); err != nil {
 				return err
 			}
 			took := time.Since(began)
@@ -239,14 +272,17 @@ func p95(list []time.Duration) time.Duration {
 
 // view opens pages until ctx is done, as a viewer who stays. A page that fails is an
 // error: viewers who left would make inserts look cheap.
-func (d *desk) view(ctx context.Context, viewer int) error {
+func (d *desk) view(ctx context.Context, viewer, first int) error {
+	pause := consoleLook * time.Duration(viewer) / consoleViewers // they do not come together
 	for i := viewer; ctx.Err() == nil; i++ {
-		if err := d.page(ctx, d.pages[i%len(d.pages)]); err != nil && ctx.Err() == nil {
-			return err
-		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(2 * consolePace):
+			return nil
+		case <-time.After(pause):
+			pause = consoleLook
+		}
+		if err := d.page(ctx, d.pageOf(d.pages[i%len(d.pages)], first+i*consoleViewers+viewer)); err != nil && ctx.Err() == nil {
+			return err
 		}
 	}
 	return nil
