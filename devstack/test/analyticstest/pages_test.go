@@ -26,7 +26,7 @@ type pageQuery struct {
 // pageQueries are all of pagesDir. A page that is opened by many reads the counts; what
 // reads events reads the days it shows, and no more.
 func pageQueries() map[string]pageQuery {
-	const person, message = "PERSON", "MESSAGE"
+	const person, message, seals = "PERSON", "MESSAGE", "SEALS"
 	hour := map[string]string{"from": "2026-10-31 09:00:00.000", "to": "2026-10-31 10:00:00.000", "domain": "gmail.com"}
 	month := map[string]string{"from": "2026-10-05 00:00:00.000", "to": "2026-11-02 00:00:00.000"}
 	day := map[string]string{"from": "2026-10-31 00:00:00.000", "to": "2026-11-01 00:00:00.000", "source": "acme"}
@@ -44,7 +44,10 @@ func pageQueries() map[string]pageQuery {
 		"counts":              {month, 0},
 		"series":              {with(month, "step", "3600", "before", "2026-09-07 00:00:00.000"), 0},
 		"breakdown":           {with(month, "by", "domain"), 0},
-		"sources":             {map[string]string{"since": "2026-10-31 00:00:00.000"}, 3},
+		"sources":             {map[string]string{"since": "2026-10-31 00:00:00.000", "hours": "[]"}, 3},
+		"hours":               {map[string]string{"from": "2026-10-05 00:00:00.000"}, 0},
+		"hours_sealed":        {with(day, "seals", seals), 0},
+		"hours_open":          {with(day, "hours", `[\'2026-10-31 09:00:00\']`), 1},
 		"arrivals":            {day, 1},
 		"breakdown_events":    {with(day, "by", "campaign"), 1},
 		"minutes":             {hour, 1},
@@ -70,7 +73,8 @@ func TestPages_ReadWhatTheyShow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := strings.NewReplacer("PERSON", w.sql(t, "SELECT recipient_hash FROM event_log ORDER BY time LIMIT 1"), "MESSAGE", w.sql(t, "SELECT message_id FROM event_log ORDER BY time LIMIT 1"))
+	known := strings.NewReplacer("PERSON", w.sql(t, "SELECT recipient_hash FROM event_log ORDER BY time LIMIT 1"), "MESSAGE", w.sql(t, "SELECT message_id FROM event_log ORDER BY time LIMIT 1"),
+		"SEALS", w.sql(t, "SELECT groupArray(seal) FROM hour_seals FINAL WHERE toDate(hour) = '2026-10-31'"))
 	queries := pageQueries()
 	files, err := filepath.Glob(pagesDir + "/*.sql")
 	if err != nil || len(files) != len(queries) {

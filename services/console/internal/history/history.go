@@ -7,6 +7,7 @@ package history
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,6 +23,10 @@ const (
 	queryRowsMax   = 500_000_000
 	resultRowsMax  = 200_000
 	queryMemoryMax = 1 << 30 // bytes
+	queryThreads   = 1       // a page waits rather than take every core from the inserts
+	// queriesMax bounds the queries at once, whoever asks: less than a user of ClickHouse
+	// may have (10 in deploy/clickhouse), so that many viewers wait and none is refused.
+	queriesMax = 4
 
 	// EventsMax bounds the events of a timeline, LettersMax the groups of dead letters,
 	// ValuesMax the lines of a breakdown.
@@ -36,22 +41,36 @@ type Reader struct {
 	db         *clickhouse.Client
 	restricted bool
 	answers    *answers
+	ledger     *ledger
+	places     chan struct{} // a value for each query that runs
 }
 
 // New returns a reader over client. Restricted says that its user may only read, and
 // so may not even say so itself.
 func New(client *clickhouse.Client, restricted bool) *Reader {
-	return &Reader{client, restricted, newAnswers()}
+	r := &Reader{db: client, restricted: restricted, answers: newAnswers(), places: make(chan struct{}, queriesMax)}
+	r.ledger = newLedger(r)
+	return r
 }
+
+// Forget has dead letters, incidents and the totals of the list be read anew: somebody
+// changed something.
+func (r *Reader) Forget() { r.answers.forget() }
 
 func (r *Reader) ask(ctx context.Context, name string, into any, args ...any) error {
 	text, err := files.ReadFile("sql/" + name + ".sql")
 	if err != nil {
 		return fmt.Errorf("read query %s: %w", name, err)
 	}
-	limits := clickhouse.Limits{Time: queryTimeMax, RowsRead: queryRowsMax, RowsResult: resultRowsMax, Memory: queryMemoryMax, ReadOnlyUser: r.restricted}
+	limits := clickhouse.Limits{Time: queryTimeMax, RowsRead: queryRowsMax, RowsResult: resultRowsMax, Memory: queryMemoryMax, Threads: queryThreads, ReadOnlyUser: r.restricted}
 	ctx, cancel := context.WithTimeout(ctx, 2*queryTimeMax)
 	defer cancel()
+	select {
+	case r.places <- struct{}{}:
+		defer func() { <-r.places }()
+	case <-ctx.Done():
+		return fmt.Errorf("ask for %s: wait for one of %d queries to end: %w", name, queriesMax, ctx.Err())
+	}
 	if err := r.db.SelectWithin(ctx, limits, into, string(text), args...); err != nil {
 		return fmt.Errorf("ask for %s: %w", name, err)
 	}
@@ -64,7 +83,17 @@ func moment(name string, t time.Time) any {
 }
 
 // Span is a part of time.
-type Span struct{ From, To time.Time }
+type Span struct {
+	From, To time.Time
+	// Live says that both ends move with the clock, as in "the last 24 hours": the answer
+	// for a moment ago serves, too.
+	Live bool
+}
+
+// Last returns the time of a length before now, and some after it.
+func Last(length time.Duration, now time.Time, after time.Duration) Span {
+	return Span{From: now.Add(-length), To: now.Add(after), Live: true}
+}
 
 // Count is how many events of a type a source had in an hour.
 type Count struct {
@@ -76,8 +105,11 @@ type Count struct {
 
 // Counts returns the counts by hour of a source, of all with "".
 func (r *Reader) Counts(ctx context.Context, s Span, source string) ([]Count, error) {
-	s = s.rounded()
-	return shared(ctx, r.answers, fmt.Sprint("counts", s, source), func(ctx context.Context) (rows []Count, err error) {
+	rows, err := r.ledgerCounts(ctx, s, source)
+	if !errors.Is(err, errBeyond) {
+		return rows, err
+	}
+	return shared(ctx, r.answers, fmt.Sprintf("counts %s %q", s.key(), source), func(ctx context.Context) (rows []Count, err error) {
 		err = r.ask(ctx, "counts", &rows, moment("from", s.From), moment("to", s.To), clickhouse.Arg("source", source))
 		return rows, err
 	})
@@ -92,11 +124,14 @@ type Seen struct {
 	Recent     uint64    `ch:"recent"` // events of the last hour; above some 10,000 within a percent
 }
 
-// Sources returns what was last received since a time of a source, of each with "".
-func (r *Reader) Sources(ctx context.Context, since time.Time, source string) ([]Seen, error) {
-	since = since.Truncate(sharedLife)
-	return shared(ctx, r.answers, fmt.Sprint("sources", since, source), func(ctx context.Context) (rows []Seen, err error) {
-		err = r.ask(ctx, "sources", &rows, moment("since", since), clickhouse.Arg("source", source))
+// Sources returns what was last received within s of a source, of each with "".
+func (r *Reader) Sources(ctx context.Context, s Span, source string) ([]Seen, error) {
+	return shared(ctx, r.answers, fmt.Sprintf("sources %s %q", s.key(), source), func(ctx context.Context) (rows []Seen, err error) {
+		hours, err := r.ledgerLatest(ctx, s, source)
+		if err != nil && !errors.Is(err, errBeyond) {
+			return nil, err
+		}
+		err = r.ask(ctx, "sources", &rows, moment("since", s.From), clickhouse.Arg("source", source), clickhouse.Arg("hours", hourList(hours)))
 		return rows, err
 	})
 }
@@ -117,8 +152,7 @@ func (a Arrival) Repeats() uint64 { return a.Rows - min(a.Rows, a.Events) }
 
 // Arrivals returns how the events of one source came in.
 func (r *Reader) Arrivals(ctx context.Context, source string, s Span) ([]Arrival, error) {
-	s = s.rounded()
-	return shared(ctx, r.answers, fmt.Sprint("arrivals", s, source), func(ctx context.Context) (rows []Arrival, err error) {
+	return shared(ctx, r.answers, fmt.Sprintf("arrivals %s %q", s.key(), source), func(ctx context.Context) (rows []Arrival, err error) {
 		err = r.ask(ctx, "arrivals", &rows, clickhouse.Arg("source", source), moment("from", s.From), moment("to", s.To))
 		return rows, err
 	})
@@ -152,12 +186,14 @@ func (f Filter) args() []any {
 // Series returns outcomes in steps of whole hours, of a span and of the one of the same
 // length before it. An hour that both have a part of is of the later one.
 func (r *Reader) Series(ctx context.Context, s Span, step time.Duration, f Filter) (now, earlier []Outcome, err error) {
-	s = s.rounded()
+	if now, earlier, err = r.ledgerSeries(ctx, s, step, f); !errors.Is(err, errBeyond) {
+		return now, earlier, err
+	}
 	type outcome struct {
 		Outcome
 		Earlier bool `ch:"earlier"`
 	}
-	rows, err := shared(ctx, r.answers, fmt.Sprint("series", s, step, f), func(ctx context.Context) (rows []outcome, err error) {
+	rows, err := shared(ctx, r.answers, fmt.Sprintf("series %s %s %q", s.key(), step, f), func(ctx context.Context) (rows []outcome, err error) {
 		before := s.From.Add(s.From.Sub(s.To))
 		args := append(f.args(), moment("before", before), moment("from", s.From), moment("to", s.To), clickhouse.Arg("step", fmt.Sprint(int(step.Seconds()))))
 		err = r.ask(ctx, "series", &rows, args...)
@@ -177,12 +213,14 @@ func (r *Reader) Series(ctx context.Context, s Span, step time.Duration, f Filte
 // whether there are more than ValuesMax. Campaigns and sending IPs are counted from
 // the events, all others from the counts by hour.
 func (r *Reader) Breakdown(ctx context.Context, by string, s Span, f Filter) (rows []Outcome, cut bool, err error) {
+	if rows, err = r.ledgerBreakdown(ctx, by, s, f); !errors.Is(err, errBeyond) {
+		return rows[:min(len(rows), ValuesMax)], len(rows) > ValuesMax, err
+	}
 	name := "breakdown"
 	if by == "campaign" || by == "sending_ip" {
 		name = "breakdown_events"
 	}
-	s = s.rounded()
-	rows, err = shared(ctx, r.answers, fmt.Sprint("breakdown", by, s, f), func(ctx context.Context) (rows []Outcome, err error) {
+	rows, err = shared(ctx, r.answers, fmt.Sprintf("breakdown %s %s %q", by, s.key(), f), func(ctx context.Context) (rows []Outcome, err error) {
 		args := append(f.args(), moment("from", s.From), moment("to", s.To), clickhouse.Arg("by", by), clickhouse.Arg("limit", fmt.Sprint(ValuesMax+1)))
 		err = r.ask(ctx, name, &rows, args...)
 		return rows, err

@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
@@ -100,9 +101,11 @@ type Total struct {
 }
 
 // Totals counts the list.
-func (r *Reader) Totals(ctx context.Context) (rows []Total, err error) {
-	err = r.ask(ctx, "suppression_totals", &rows)
-	return rows, err
+func (r *Reader) Totals(ctx context.Context) ([]Total, error) {
+	return shared(ctx, r.answers, stateKey+"totals", func(ctx context.Context) (rows []Total, err error) {
+		err = r.ask(ctx, "suppression_totals", &rows)
+		return rows, err
+	})
 }
 
 // Incident is one firing period of an alert.
@@ -153,9 +156,12 @@ func (i Incident) Counted(e Event) bool {
 
 // Incidents returns those that lasted within s, the latest first.
 func (r *Reader) Incidents(ctx context.Context, s Span) (rows []Incident, cut bool, err error) {
-	err = r.ask(ctx, "incidents", &rows, moment("from", s.From), moment("to", s.To), clickhouse.Arg("limit", fmt.Sprint(rowsMax+1)))
+	rows, err = shared(ctx, r.answers, stateKey+"incidents "+s.key(), func(ctx context.Context) (rows []Incident, err error) {
+		err = r.ask(ctx, "incidents", &rows, moment("from", s.From), moment("to", s.To), clickhouse.Arg("limit", fmt.Sprint(rowsMax+1)))
+		return rows, err
+	})
 	cut = len(rows) > rowsMax
-	return rows[:min(len(rows), rowsMax)], cut, err
+	return slices.Clone(rows[:min(len(rows), rowsMax)]), cut, err
 }
 
 // Letters are dead letters of one kind.
@@ -173,9 +179,21 @@ type Letters struct {
 	Sample   string    `ch:"sample" json:"sample,omitempty"`
 }
 
-// DeadLetters returns dead letters by kind, the most frequent first.
+// DeadLetters returns dead letters by kind, the most frequent first, as they are now.
 func (r *Reader) DeadLetters(ctx context.Context, source string) (rows []Letters, cut bool, err error) {
 	err = r.ask(ctx, "dead_letters", &rows, clickhouse.Arg("source", source), clickhouse.Arg("limit", fmt.Sprint(LettersMax+1)))
 	cut = len(rows) > LettersMax
 	return rows[:min(len(rows), LettersMax)], cut, err
+}
+
+// LettersLately is DeadLetters as of some seconds ago, which pages share, without samples.
+func (r *Reader) LettersLately(ctx context.Context, source string) ([]Letters, error) {
+	rows, err := shared(ctx, r.answers, stateKey+"letters "+source, func(ctx context.Context) (rows []Letters, err error) {
+		rows, _, err = r.DeadLetters(ctx, source)
+		for i := range rows {
+			rows[i].Sample, rows[i].Detail = "", "" // may speak of people
+		}
+		return rows, err
+	})
+	return slices.Clone(rows), err // a page hides what not everybody sees
 }

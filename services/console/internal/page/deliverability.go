@@ -125,7 +125,7 @@ func (s *Site) deliverability(v *visit) (view, error) {
 	if err := d.read(v); err != nil {
 		return view{}, err
 	}
-	now := history.Span{From: d.From, To: d.To}
+	now := history.Span{From: d.From, To: d.To, Live: d.To.Equal(d.Now)}
 	var (
 		series, earlier, rows []history.Outcome
 		incidents             []history.Incident

@@ -59,7 +59,7 @@ func (s *Site) incidents(v *visit) (view, error) {
 	parts.add(func(ctx context.Context) { open, openErr = s.open(ctx) })
 	parts.add(func(ctx context.Context) { d.Silences, quietErr = s.silences(ctx) })
 	parts.add(func(ctx context.Context) {
-		known, d.Cut, sqlErr = s.incidentsOf(ctx, history.Span{From: d.Now.Add(-steps[0]), To: d.Now.Add(time.Hour)})
+		known, d.Cut, sqlErr = s.incidentsOf(ctx, history.Last(steps[0], d.Now, time.Hour))
 	})
 	parts.run(v.Context())
 	s.notice(v, partAlerting, cmp.Or(openErr, quietErr))
@@ -193,7 +193,7 @@ func (s *Site) findIncident(v *visit, id string, d *incidentData) error {
 	if refused, ok := errors.AsType[*peer.Refused](err); !ok || refused.Status != http.StatusNotFound {
 		s.notice(v, partAlerting, err)
 	}
-	known, _, sqlErr := s.incidentsOf(v.Context(), history.Span{From: d.Now.Add(-400 * day), To: d.Now.Add(time.Hour)})
+	known, _, sqlErr := s.incidentsOf(v.Context(), history.Last(400*day, d.Now, time.Hour))
 	i := slices.IndexFunc(known, func(in history.Incident) bool { return in.ID == id })
 	switch {
 	case i >= 0:

@@ -128,10 +128,10 @@ func (s *Site) overview(v *visit) (view, error) {
 	)
 	parts := parallel{}
 	parts.add(func(ctx context.Context) {
-		counts, countsErr = s.History.Counts(ctx, history.Span{From: now.Add(-8 * day), To: now.Add(time.Hour)}, "")
+		counts, countsErr = s.History.Counts(ctx, history.Last(8*day, now, time.Hour), "")
 	})
-	parts.add(func(ctx context.Context) { seen, seenErr = s.History.Sources(ctx, now.Add(-2*day), "") })
-	parts.add(func(ctx context.Context) { letters, _, lettersErr = s.History.DeadLetters(ctx, "") })
+	parts.add(func(ctx context.Context) { seen, seenErr = s.History.Sources(ctx, history.Last(2*day, now, 0), "") })
+	parts.add(func(ctx context.Context) { letters, lettersErr = s.History.LettersLately(ctx, "") })
 	parts.add(func(ctx context.Context) { open, openErr = s.open(ctx) })
 	parts.add(func(ctx context.Context) {
 		listErr = s.Suppression.Get(ctx, "/v1/suppressions?limit=1&addresses=masked", &lag)
@@ -151,7 +151,7 @@ func (s *Site) overview(v *visit) (view, error) {
 	d.Known = !s.notice(v, partClickHouse, countsErr)
 	s.notice(v, partClickHouse, cmp.Or(seenErr, lettersErr))
 	if s.notice(v, partAlerting, openErr) {
-		open, _, openErr = s.incidentsOf(v.Context(), history.Span{From: now, To: now.Add(time.Hour)})
+		open, _, openErr = s.incidentsOf(v.Context(), history.Last(0, now, time.Hour))
 		s.notice(v, partClickHouse, openErr)
 	}
 	if !s.notice(v, partSuppression, listErr) {
@@ -410,14 +410,14 @@ func (s *Site) source(v *visit) (view, error) {
 		seen                                       []history.Seen
 		countsErr, seenErr, arrivalErr, lettersErr error
 	)
-	span := history.Span{From: now.Add(-day), To: now.Add(time.Hour)}
+	span := history.Last(day, now, time.Hour)
 	parts := parallel{}
 	parts.add(func(ctx context.Context) {
-		counts, countsErr = s.History.Counts(ctx, history.Span{From: now.Add(-8 * day), To: now.Add(time.Hour)}, name)
+		counts, countsErr = s.History.Counts(ctx, history.Last(8*day, now, time.Hour), name)
 	})
-	parts.add(func(ctx context.Context) { seen, seenErr = s.History.Sources(ctx, now.Add(-2*day), name) })
+	parts.add(func(ctx context.Context) { seen, seenErr = s.History.Sources(ctx, history.Last(2*day, now, 0), name) })
 	parts.add(func(ctx context.Context) { arrivals, arrivalErr = s.History.Arrivals(ctx, name, span) })
-	parts.add(func(ctx context.Context) { d.Letters, _, lettersErr = s.History.DeadLetters(ctx, name) })
+	parts.add(func(ctx context.Context) { d.Letters, lettersErr = s.History.LettersLately(ctx, name) })
 	parts.run(v.Context())
 	s.notice(v, partClickHouse, cmp.Or(countsErr, seenErr, arrivalErr, lettersErr))
 	rows := s.rowsOf(counts, seen, now)

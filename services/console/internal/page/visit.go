@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/services/console/internal/auth"
+	"github.com/mailstream/mailstream/services/console/internal/history"
 	"github.com/mailstream/mailstream/services/console/internal/peer"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
@@ -30,6 +31,7 @@ type visit struct {
 	*http.Request
 	user    auth.User
 	notices []string
+	answers history.Watch // how old the numbers are
 }
 
 // view is what a page shows: Data by the template called name, or as JSON.
@@ -47,6 +49,7 @@ type frame struct {
 	User    auth.User
 	SignOut bool
 	Notices []string
+	AsOf    *age // of the oldest numbers, where they are not of now
 	Done    string
 	Data    any
 }
@@ -81,7 +84,8 @@ func (s *Site) visit(needs auth.Role, load func(*visit) (view, error)) http.Hand
 			s.turnAway(w, r, err)
 			return
 		}
-		v := &visit{Request: r.WithContext(peer.For(r.Context(), cmp.Or(user.Name, "console"), user.Role.String())), user: user}
+		v := &visit{user: user}
+		v.Request = r.WithContext(history.Watched(peer.For(r.Context(), cmp.Or(user.Name, "console"), user.Role.String()), &v.answers))
 		if !user.May(needs) {
 			s.fail(w, r, fault{Status: http.StatusForbidden, Title: "Your role does not reach here", Detail: fmt.Sprintf("This needs the role %s; you are %s.", needs, user.Role), Next: "Ask an admin of the console for the role."})
 			return
@@ -91,6 +95,9 @@ func (s *Site) visit(needs auth.Role, load func(*visit) (view, error)) http.Hand
 			return
 		}
 		shown, err := load(v)
+		if r.Method == http.MethodPost {
+			s.History.Forget() // also after an error: the change may have been made
+		}
 		if err != nil {
 			s.fail(w, r, err)
 			return
@@ -258,16 +265,36 @@ func (s *Site) show(w http.ResponseWriter, v *visit, shown view) {
 	case wantsJSON(v.Request):
 		writeJSON(w, http.StatusOK, struct {
 			Notices []string `json:"notices,omitempty"`
+			AsOf    *age     `json:"counted,omitempty"`
 			Data    any      `json:"data"`
 			GoTo    string   `json:"go_to,omitempty"`
-		}{v.notices, shown.data, shown.goTo})
+		}{v.notices, s.asOf(v), shown.data, shown.goTo})
 	case shown.goTo != "":
 		http.Redirect(w, v.Request, shown.goTo, http.StatusSeeOther)
 	default:
 		s.render(w, http.StatusOK, shown.name, frame{
-			Title: shown.title, Path: v.URL.Path, User: v.user, SignOut: v.user.Browser, Notices: v.notices, Done: doneWords()[v.URL.Query().Get("done")], Data: shown.data,
+			Title: shown.title, Path: v.URL.Path, User: v.user, SignOut: v.user.Browser, Notices: v.notices, AsOf: s.asOf(v), Done: doneWords()[v.URL.Query().Get("done")], Data: shown.data,
 		})
 	}
+}
+
+// asOfMin is from which age on a page says how old its numbers are.
+const asOfMin = 5 * time.Second
+
+// age is how old the oldest numbers of a page are.
+type age struct {
+	At      time.Time `json:"at"`
+	Seconds float64   `json:"seconds_ago"`
+}
+
+// asOf returns the age of the numbers, nil of those of now.
+func (s *Site) asOf(v *visit) *age {
+	oldest := v.answers.Oldest().UTC()
+	old := s.Now().Sub(oldest).Round(time.Second)
+	if oldest.IsZero() || old < asOfMin {
+		return nil
+	}
+	return &age{oldest, old.Seconds()}
 }
 
 // harmless keeps spreadsheets from running a cell that a sender wrote.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mailstream/mailstream/services/console/internal/auth"
 	"github.com/mailstream/mailstream/services/console/internal/history"
@@ -27,6 +28,27 @@ func TestReply_HasEachCodeOnce(t *testing.T) {
 	} {
 		if got := reply(tc.code, tc.enhanced, tc.text); got != tc.want {
 			t.Errorf("%q, want %q", got, tc.want)
+		}
+	}
+}
+
+// TestAge_IsOnThePagesWhoseNumbersAreOld opens the pages of counts as they are filled from
+// answers of a moment ago, and of now.
+func TestAge_IsOnThePagesWhoseNumbersAreOld(t *testing.T) {
+	t.Parallel()
+	pages, err := parse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string]any{"overview": overviewData{}, "source": sourceData{}, "deliverability": deliverabilityData{}} {
+		for _, old := range []*age{nil, {time.Date(2026, 3, 4, 8, 59, 18, 0, time.UTC), 42}} {
+			var out bytes.Buffer
+			if err := pages[name].ExecuteTemplate(&out, "base", frame{AsOf: old, Data: data}); err != nil {
+				t.Fatal(err)
+			}
+			if says := strings.Contains(out.String(), "42 s ago"); says != (old != nil) {
+				t.Errorf("%s says so: %t, of numbers %v", name, says, old)
+			}
 		}
 	}
 }

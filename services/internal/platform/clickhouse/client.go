@@ -133,6 +133,7 @@ type Limits struct {
 	RowsRead   int64         // before any filter but those by index
 	RowsResult int64
 	Memory     int64 // bytes
+	Threads    int   // of execution; 0: as many as the server likes
 	// ReadOnlyUser says that the user may only read, and so may not set that itself.
 	ReadOnlyUser bool
 }
@@ -149,6 +150,9 @@ func (limits Limits) Around(ctx context.Context) context.Context {
 		"max_rows_to_read":   limits.RowsRead,
 		"max_result_rows":    limits.RowsResult,
 		"max_memory_usage":   limits.Memory,
+	}
+	if limits.Threads > 0 {
+		settings["max_threads"] = limits.Threads
 	}
 	if !limits.ReadOnlyUser {
 		settings["readonly"] = 2 // nothing is written; settings may come with the query

@@ -1,0 +1,121 @@
+package analyticstest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/servicetest"
+)
+
+// console starts the console and returns its address.
+func (w *world) console(t testing.TB) string {
+	t.Helper()
+	file := fmt.Sprintf("{kafka: {brokers: [%q], topics: {partitions: 4}}, clickhouse: {url: %q, database: %q}, privacy: {pepper: %q}, console: {listen: '127.0.0.1:0'}}", w.brokers, w.engine.URL(), w.database, strings.Repeat("pepper of a test ", 3))
+	cfg, _, err := pipeline.Load(pipeline.Input{File: []byte(file), Name: "test", Services: []pipeline.Name{pipeline.Console}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	svc, err := pipeline.New(cfg, pipeline.Console, logger(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	servicetest.Start(t, svc)
+	return "http://" + svc.Addr()
+}
+
+// delivered is what the page of deliverability says of seven days, by value: delivered of
+// tried; and in all, beside the period before.
+func delivered(t testing.TB, url, query string) (text string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/deliverability?range=7d&"+query, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }() // read to its end below
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type rate struct {
+		Part uint64
+		Of   uint64 `json:"n"`
+	}
+	var page struct {
+		Data struct {
+			Totals []struct{ Now, Before rate }
+			Rows   []struct {
+				Value string
+				Rates []rate
+			}
+		}
+	}
+	if err := json.Unmarshal(body, &page); err != nil || len(page.Data.Totals) == 0 {
+		t.Fatalf("%d, %v: %.500s", resp.StatusCode, err, body)
+	}
+	var b strings.Builder
+	for _, r := range page.Data.Rows {
+		fmt.Fprintf(&b, "%s %d/%d, ", r.Value, r.Rates[0].Part, r.Rates[0].Of)
+	}
+	all := page.Data.Totals[0]
+	fmt.Fprintf(&b, "all %d/%d, before %d/%d", all.Now.Part, all.Now.Of, all.Before.Part, all.Before.Of)
+	return b.String()
+}
+
+// TestConsole_CountsWhatSQLCounts has events come, hours be counted for good, and then a
+// repeat, a corrected type and a late event: the page, which reads hours at rest once,
+// follows.
+func TestConsole_CountsWhatSQLCounts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `analytics: {listen: "127.0.0.1:0", flush_interval: 20ms, seal_interval: 1s, seal_rest: 2s}`)
+	w.analytics(t)
+	url := w.console(t)
+	now := time.Now().UTC().Truncate(time.Hour)
+	var events []schemas.Event
+	for n := range 300 {
+		e := eventAt(n, []schemas.Type{schemas.Delivered, schemas.Delivered, schemas.Bounced}[n%3], now.Add(-time.Duration(n+3)*50*time.Minute))
+		e.Source, e.MailboxProvider = []string{"shop", "news"}[n%2], []string{"google", "gmx", ""}[n/2%3]
+		events = append(events, e)
+	}
+	rates := func(by string) string {
+		const q = `SELECT arrayStringConcat(groupArray(line), ', ') || ', all ' || toString(sum(d)) || '/' || toString(sum(n)) || ', before ' || (
+			SELECT toString(sumIf(events, type = 'delivered')) || '/' || toString(sum(events)) FROM rates_1h WHERE hour >= toStartOfHour(now() - INTERVAL 14 DAY) AND hour < toStartOfHour(now() - INTERVAL 7 DAY))
+			FROM (SELECT BY AS value, sumIf(events, type = 'delivered') AS d, sum(events) AS n, concat(value, ' ', toString(d), '/', toString(n)) AS line
+			FROM rates_1h WHERE hour >= toStartOfHour(now() - INTERVAL 7 DAY) GROUP BY value ORDER BY n DESC, value)`
+		return w.sql(t, strings.ReplaceAll(q, "BY AS", by+" AS"))
+	}
+	agree := func(when string) {
+		t.Helper()
+		for _, by := range []string{"source", "mailbox_provider"} {
+			var got, want string
+			servicetest.EventuallyOr(t, func() bool { got, want = delivered(t, url, "by="+by), rates(by); return got == want }, func() string {
+				return fmt.Sprintf("%s, by %s: the page says %s, SQL says %s", when, by, got, want)
+			})
+		}
+	}
+	w.publish(t, events...)
+	w.wantSQL(t, "SELECT sum(rows) FROM hour_rows", "300")
+	agree("at once")
+	w.wantSQL(t, "SELECT count() = (SELECT uniqExact(hour) FROM hour_rows) FROM sealed_hours", "1")
+	agree("at rest")
+	late := eventAt(1000, schemas.Bounced, now.Add(-30*time.Hour))
+	late.Source, late.MailboxProvider = "shop", "google"
+	again := events[100] // three days ago
+	again.ReceivedAt, again.MailboxProvider = again.ReceivedAt.Add(time.Hour), "microsoft"
+	w.publish(t, late, again)
+	w.wantSQL(t, "SELECT sum(rows) FROM hour_rows", "302")
+	agree("after a late event and a repeat")
+	w.wantSQL(t, "SELECT count() = (SELECT uniqExact(hour) FROM hour_rows) FROM sealed_hours", "1")
+	agree("at rest again")
+}
