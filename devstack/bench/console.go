@@ -34,6 +34,9 @@ const (
 	// times: merges come and go, and the medians count.
 	consoleSpan  = 20 * time.Second
 	consoleSpans = 5
+	// consoleMerges bounds how long the merges of what was filled in are waited for: weeks
+	// of mail that came in minutes are no state of a table that people look at.
+	consoleMerges = 10 * time.Minute
 	// consoleFirst is where the people and the ranges of the 20 begin: nobody asked for
 	// them before.
 	consoleFirst = 1000
@@ -157,6 +160,9 @@ func (d *desk) fill(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	d.opt.Progress("the counts of their hours are final")
+	if err := d.rest(ctx); err != nil {
+		return 0, err
+	}
 	people, err := d.statement(ctx, "console_person")
 	if err != nil {
 		return 0, err
@@ -171,6 +177,28 @@ func (d *desk) fill(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	return strconv.Atoi(count)
+}
+
+// rest waits for the merges of what was filled in.
+func (d *desk) rest(ctx context.Context) error {
+	end := time.Now().Add(consoleMerges)
+	for time.Now().Before(end) {
+		running, err := d.statement(ctx, "console_merges")
+		if err != nil {
+			return err
+		}
+		if running == "0" {
+			d.opt.Progress("the tables are merged")
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Second):
+		}
+	}
+	d.opt.Progress(fmt.Sprintf("the tables still merge after %s", consoleMerges))
+	return nil
 }
 
 // measure opens pages and watches inserts while events arrive.
