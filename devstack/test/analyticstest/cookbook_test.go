@@ -80,7 +80,7 @@ func thousands(n int) string {
 }
 
 // cookbookWorld has the events of the cookbook in tables that nothing merges, and the
-// counts of all hours sealed.
+// counts of all hours sealed, and messages by day gathered.
 func cookbookWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t, `analytics: {listen: "127.0.0.1:0", seal_interval: 1s, seal_rest: 2s}`)
@@ -95,5 +95,6 @@ func cookbookWorld(t *testing.T) *world {
 		return w.sql(t, "SELECT (SELECT count() FROM sealed_hours) = (SELECT uniqExact(hour) FROM hour_rows)") == "1"
 	})
 	stop()
+	w.gather(t)
 	return w
 }

@@ -52,8 +52,23 @@ type Keep []KeepRule
 func (k Keep) Validate(p *config.Problems) {
 	p.Check(len(k) <= keepRulesMax, "keep", "%d of them, want at most %d", len(k), keepRulesMax)
 	for i, r := range k {
-		r.validate(p.At(fmt.Sprintf("keep[%d]", i)))
+		at := p.At(fmt.Sprintf("keep[%d]", i))
+		r.validate(at)
+		if before := slices.IndexFunc(k[:i], func(earlier KeepRule) bool { return earlier.covers(r) }); before >= 0 {
+			at.Check(false, "", "never counts: keep[%d] comes before it and fits all that it fits", before)
+		}
 	}
+}
+
+// covers says whether r fits every event that later fits.
+func (r KeepRule) covers(later KeepRule) bool {
+	if r.Source != "" && r.Source != later.Source {
+		return false
+	}
+	if len(r.Types) == 0 {
+		return true
+	}
+	return len(later.Types) > 0 && !slices.ContainsFunc(later.Types, func(t schemas.Type) bool { return !slices.Contains(r.Types, t) })
 }
 
 func (r KeepRule) validate(p *config.Problems) {

@@ -121,6 +121,19 @@ func TestKeep_NamesEveryFault(t *testing.T) {
 			t.Errorf("%+v: %v, want %q", rule, err, want)
 		}
 	}
+	for want, keep := range map[string]Keep{
+		"s.keep[1]: never counts: keep[0] comes before it":                           {{Rows: AllRows}, {Source: "acme", Rows: AggregatedRows}},
+		"s.keep[2]: never counts: keep[0] comes before it and fits all":              {{Types: []schemas.Type{schemas.Opened, schemas.Clicked}}, {}, {Source: "acme", Types: []schemas.Type{schemas.Clicked}}},
+		"s.keep[1]: never counts: keep[0] comes before it and fits all that it fits": {{Source: "acme"}, {Source: "acme"}},
+		"": {{Source: "acme", Types: []schemas.Type{schemas.Opened}}, {Source: "acme"}, {Types: []schemas.Type{schemas.Opened, schemas.Clicked}}, {Source: "zeta", Types: []schemas.Type{schemas.Opened, schemas.Bounced}}, {}},
+	} {
+		var p config.Problems
+		keep.Validate(p.At("s"))
+		err := p.Err()
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", keep, err, want)
+		}
+	}
 	var p config.Problems
 	(Keep{{}, {Source: "acme"}, {Source: "akme"}}).ValidateSources([]string{"acme"}, &p)
 	if err := p.Err(); err == nil || !strings.HasSuffix(err.Error(), "has 1 fault:\n  analytics.keep[2].source: \"akme\" is not one of ingress.sources [\"acme\"]") {
