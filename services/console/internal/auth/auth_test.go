@@ -146,6 +146,42 @@ func TestSession_EndsAndCannotBeChanged(t *testing.T) {
 	}
 }
 
+// TestSession_EndsWithItsPassword restarts the gate with the same key: a session holds as
+// long as the line of its person does.
+func TestSession_EndsWithItsPassword(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	key := config.Literal(strings.Repeat("k", sessionKeyMin))
+	lines := map[string]string{}
+	for _, text := range []string{"old", "new"} {
+		hash, err := bcrypt.GenerateFromPassword([]byte(text), bcryptCostMin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines[text] = "ana:operator:" + string(hash) + "\n"
+	}
+	with := func(users string, issuer string) *Gate {
+		return gate(t, &now, func(c *Config) {
+			c.SessionKey, c.Users = key, config.Literal(users)
+			c.OIDC.Issuer, c.OIDC.ClientID, c.OIDC.RedirectURL = issuer, "console", "https://console.example/login/oidc/callback"
+		})
+	}
+	c := pair(cookieOf(t, with(lines["old"], ""), User{Name: "ana", Role: Operator}))
+	for _, tc := range []struct {
+		what, users, issuer string
+		want                error
+	}{
+		{"the same line", lines["old"], "", nil},
+		{"another password", lines["new"], "", ErrExpired},
+		{"no line", "sam" + lines["old"][3:], "", ErrExpired},
+		{"no line, beside OpenID Connect", "sam" + lines["old"][3:], "https://login.example", ErrExpired},
+	} {
+		if _, err := with(tc.users, tc.issuer).User(request("192.0.2.1", "Cookie", c)); !errors.Is(err, tc.want) {
+			t.Errorf("%s: %v, want %v", tc.what, err, tc.want)
+		}
+	}
+}
+
 func TestGuesses_AreSlowedByNetworkAndName(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)

@@ -60,6 +60,19 @@ type session struct {
 	Name  string    `json:"n"`
 	Named string    `json:"r"`
 	Until time.Time `json:"u"`
+	// Mark is that of the password the name had, "" of who is not in the file.
+	Mark string `json:"m,omitempty"`
+}
+
+// mark tells one password of a name from the next, "" where there is none.
+func (g *Gate) mark(name string) string {
+	known, ok := g.users[name]
+	if !ok {
+		return ""
+	}
+	const bytes = 12 // it lies sealed in a cookie, so that it only has to differ
+	sum := sha256.Sum256(known.hash)
+	return base64.RawURLEncoding.EncodeToString(sum[:bytes])
 }
 
 // session reads the cookie of a person who signed in.
@@ -76,7 +89,10 @@ func (g *Gate) session(r *http.Request) (User, error) {
 	if err != nil || !g.now().Before(s.Until) {
 		return User{}, ErrExpired
 	}
-	// Who was taken off the list, or has another role there, is that at once.
+	// Who was taken off the list, or has another role or password there, is that at once.
+	if s.Mark != g.mark(s.Name) {
+		return User{}, ErrExpired
+	}
 	if known, ok := g.users[s.Name]; ok {
 		role = min(role, known.role)
 	} else if g.provider == nil {
@@ -93,7 +109,7 @@ func (g *Gate) Over(r *http.Request) bool {
 
 // SignIn gives the person a session.
 func (g *Gate) SignIn(w http.ResponseWriter, u User) error {
-	value, err := g.seal.put(cookieSession, session{Name: u.Name, Named: u.Role.String(), Until: g.now().Add(g.cfg.SessionLife)})
+	value, err := g.seal.put(cookieSession, session{Name: u.Name, Named: u.Role.String(), Until: g.now().Add(g.cfg.SessionLife), Mark: g.mark(u.Name)})
 	if err != nil {
 		return err
 	}
