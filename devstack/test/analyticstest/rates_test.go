@@ -180,3 +180,39 @@ func TestEvents_MessageIDIsExact(t *testing.T) {
 	w.publish(t, e)
 	w.wantSQL(t, "SELECT message_id, raw FROM events FORMAT TSVRaw", fmt.Sprintf("%s\t%s", e.MessageID, e.Raw))
 }
+
+// TestRates_ReadOnlyTheOpenHours has a day of which all hours but the last are sealed, and
+// counts the rows that are read of it: the sealed counts and the open hours, not the day.
+func TestRates_ReadOnlyTheOpenHours(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const hours, each = 24, 20_000
+	insert := func(from, to string, times int) {
+		w.sql(t, fmt.Sprintf(`INSERT INTO event_log (id, type, time, received_at, source)
+			SELECT generateUUIDv4(), ['delivered', 'opened'][number %% 2 + 1], toDateTime64('%s', 3, 'UTC') + toIntervalMillisecond(intDiv(number * dateDiff('millisecond', toDateTime64('%s', 3, 'UTC'), toDateTime64('%s', 3, 'UTC')), %d)), now64(3), ['acme', 'zeta'][intDiv(number, 2) %% 2 + 1]
+			FROM numbers(%d)`, from, from, to, times, times))
+	}
+	insert("2026-10-01 00:00:00", "2026-10-02 00:00:00", hours*each)
+	for hour := range hours - 1 { // a seal of its own, as analytics writes it
+		w.sql(t, fmt.Sprintf(`INSERT INTO rates_1h_sealed SELECT hour, %d, provider, source, type, recipient_domain, mailbox_provider, cause, machine, events FROM rates_1h WHERE hour = toDateTime('2026-10-01 %02d:00:00', 'UTC')`, hour+1, hour))
+		w.sql(t, fmt.Sprintf(`INSERT INTO hour_seals SELECT hour, %d, sum(rows) FROM hour_rows WHERE hour = toDateTime('2026-10-01 %02d:00:00', 'UTC') GROUP BY hour`, hour+1, hour))
+	}
+	w.agree(t, "with one open hour")
+	const day = "SELECT sum(events) FROM rates_1h WHERE hour >= '2026-10-01' AND hour < '2026-10-02'"
+	got, read := w.readRows(t, day)
+	if most := each + 5*granule; got != fmt.Sprint(hours*each) || read > most {
+		t.Errorf("a day of %d events with one open hour: %s events, %d rows read, want at most %d", hours*each, got, read, most)
+	}
+	t.Logf("a day of %d events with one open hour reads %d rows", hours*each, read)
+
+	// Late events open a sealed hour; hours beyond all others and times of any year count.
+	insert("2026-10-01 03:00:00", "2026-10-01 04:00:00", 10)
+	insert("2026-10-02 07:00:00", "2026-10-02 08:00:00", 10)
+	insert("1999-10-02 07:00:00", "1999-10-02 09:00:00", 10)
+	insert("2104-10-02 07:00:00", "2104-10-02 09:00:00", 10)
+	w.agree(t, "after late, early and impossible events")
+	got, read = w.readRows(t, day)
+	if most := 2*each + 10*granule; got != fmt.Sprint(hours*each+10) || read > most {
+		t.Errorf("with two open hours: %s events, %d rows read, want at most %d", got, read, most)
+	}
+}
