@@ -116,6 +116,10 @@ func (a API) failed(w http.ResponseWriter, err error) {
 		httpserver.Problem(w, http.StatusConflict, "another operation runs", busy.Error())
 	case errors.Is(err, ErrUnknown):
 		httpserver.Problem(w, http.StatusNotFound, "not found", ErrUnknown.Error())
+	case errors.Is(err, ErrNoLetter):
+		httpserver.Problem(w, http.StatusNotFound, "not found", err.Error())
+	case errors.Is(err, ErrNotOpen):
+		httpserver.Problem(w, http.StatusConflict, "not open", err.Error())
 	default:
 		a.log.Warn("request about dead letters was not answered", telemetry.Err(err))
 		detail := "ClickHouse does not answer: try again"
@@ -199,7 +203,7 @@ func (a API) show(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		a.failed(w, err)
 	case !ok:
-		httpserver.Problem(w, http.StatusNotFound, "not found", "there is no dead letter of this id")
+		httpserver.Problem(w, http.StatusNotFound, "not found", ErrNoLetter.Error())
 	default:
 		httpserver.JSON(w, http.StatusOK, letter)
 	}

@@ -12,6 +12,7 @@ package deadletters
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,6 +31,8 @@ var (
 	lettersSQL string
 	//go:embed sql/closed.sql
 	closedSQL string
+	//go:embed sql/states.sql
+	statesSQL string
 )
 
 const (
@@ -87,18 +90,22 @@ func (f Filter) args(limit int, after string) []any {
 	if len(f.IDs) > 0 {
 		all = "0"
 	}
-	ids := "[]"
-	if len(f.IDs) > 0 {
-		ids = "['" + strings.Join(f.IDs, "','") + "']" // hexadecimal digits
-	}
 	const form = "2006-01-02 15:04:05.000"
 	return []any{
-		clickhouse.Arg("all", all), clickhouse.Arg("ids", ids),
+		clickhouse.Arg("all", all), clickhouse.Arg("ids", list(f.IDs)),
 		clickhouse.Arg("service", f.Service), clickhouse.Arg("reason", f.Reason), clickhouse.Arg("provider", f.Provider),
 		clickhouse.Arg("source", f.Source), clickhouse.Arg("state", f.State),
 		clickhouse.Arg("from", from.UTC().Format(form)), clickhouse.Arg("to", to.UTC().Format(form)),
 		clickhouse.Arg("limit", fmt.Sprint(limit)), clickhouse.Arg("after", after),
 	}
+}
+
+// list is ids, which are hexadecimal digits, as an array of ClickHouse.
+func list(ids []string) string {
+	if len(ids) == 0 {
+		return "[]"
+	}
+	return "['" + strings.Join(ids, "','") + "']"
 }
 
 // Group is the dead letters of one reason.
@@ -183,6 +190,43 @@ func (l *Letters) Count(ctx context.Context, f Filter) (n int64, err error) {
 		n += int64(g.Letters)
 	}
 	return n, err
+}
+
+// ErrNoLetter says that an id is of no dead letter.
+var ErrNoLetter = errors.New("there is no dead letter of this id")
+
+// ErrNotOpen says that nothing is left to do of the dead letters that were named.
+var ErrNotOpen = errors.New("only open dead letters can be redriven or discarded")
+
+// named checks the ids of a request, of whose dead letters found are open: each has to be
+// of a dead letter, and one of these open. Those that are closed are passed over, so that
+// the same request goes on after a run that was cut.
+func (l *Letters) named(ctx context.Context, ids []string, found int64) error {
+	var rows []struct {
+		ID    string `ch:"id"`
+		State string `ch:"state"`
+	}
+	if err := l.store.Select(ctx, &rows, statesSQL, clickhouse.Arg("ids", list(ids))); err != nil {
+		return fmt.Errorf("read states of dead letters: %w", err)
+	}
+	states := map[string]string{}
+	for _, row := range rows {
+		states[row.ID] = row.State
+	}
+	for _, id := range ids {
+		if states[id] == "" {
+			return fmt.Errorf("dead letter %s: %w", id, ErrNoLetter)
+		}
+	}
+	if found > 0 {
+		return nil
+	}
+	for _, id := range ids {
+		if states[id] == StateOpen {
+			return fmt.Errorf("dead letter %s is open, but not what else is asked for: %w", id, ErrNotOpen)
+		}
+	}
+	return fmt.Errorf("dead letter %s is %s: %w", ids[0], states[ids[0]], ErrNotOpen)
 }
 
 // settlePoll and settleMax space and bound the wait for ClickHouse after an operation.

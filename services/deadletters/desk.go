@@ -131,13 +131,20 @@ func (d *Desk) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// Plan says what a valid request would do to the first most dead letters.
+// Plan says what a valid request would do to the first most dead letters. Of ids that
+// leave nothing to do, the error is ErrNoLetter or ErrNotOpen.
 func (d *Desk) Plan(ctx context.Context, r Request, most int64) (Result, error) {
+	if len(r.Filter.IDs) > 0 {
+		if _, err := d.find(ctx, r.Filter); err != nil {
+			return Result{}, err
+		}
+	}
 	return d.operate(ctx, r.Kind, r.Filter, r.Note, Options{Operation: "plan", Prefix: d.parts.Prefix, Rate: RateMax, Most: most})
 }
 
 // Start begins the work of a valid request and returns before it is done. It writes the
-// audit first. A *BusyError says that another operation runs, of any process.
+// audit first. A *BusyError says that another operation runs, of any process; ErrNoLetter
+// and ErrNotOpen are of ids that leave nothing to do.
 func (d *Desk) Start(ctx context.Context, r Request) (schemas.Operation, error) {
 	select {
 	case d.starting <- struct{}{}:
@@ -156,11 +163,20 @@ func (d *Desk) Start(ctx context.Context, r Request) (schemas.Operation, error) 
 	r.Filter.State = StateOpen
 	look, cancel := context.WithTimeout(ctx, readTimeMax)
 	defer cancel()
-	found, err := d.Letters.Count(look, r.Filter)
+	found, err := d.find(look, r.Filter)
 	if err != nil {
 		return schemas.Operation{}, err
 	}
 	return d.begin(ctx, r, found)
+}
+
+// find counts the open dead letters of f, whose ids must not be in vain.
+func (d *Desk) find(ctx context.Context, f Filter) (found int64, err error) {
+	f.State = StateOpen
+	if found, err = d.Letters.Count(ctx, f); err != nil || len(f.IDs) == 0 {
+		return found, err
+	}
+	return found, d.Letters.named(ctx, f.IDs, found)
 }
 
 // begin notes the operation in the audit, and then writes it and gives it to Run. From

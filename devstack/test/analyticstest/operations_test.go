@@ -287,6 +287,49 @@ func TestOperations_RefuseBadInput(t *testing.T) {
 	}
 }
 
+func TestOperations_RefuseIDsThatLeaveNothingToDo(t *testing.T) {
+	t.Parallel()
+	w := newDesk(t)
+	svc, _ := w.analytics(t)
+	w.lettersOf(t, 2)
+	closed, open, none := letterID(0), letterID(1), letterID(9)
+	ends(t, svc, start(t, svc, "discard", `{"ids":["`+closed+`"],"by":"ana","note":"a test"}`).ID)
+	h := w.history(t)
+	for _, tt := range []struct {
+		ids    []string
+		source string
+		status int
+		says   string
+		is     error
+	}{
+		{[]string{none}, "", 404, none, deadletters.ErrNoLetter},
+		{[]string{open, none}, "", 404, none, deadletters.ErrNoLetter},
+		{[]string{closed}, "", 409, closed + " is discarded", deadletters.ErrNotOpen},
+		{[]string{open}, "another", 409, "not what else is asked for", deadletters.ErrNotOpen},
+	} {
+		for _, kind := range []string{schemas.OperationRedrive, schemas.OperationDiscard} {
+			for _, dry := range []bool{true, false} {
+				body := mustJSON(t, map[string]any{"ids": tt.ids, "source": tt.source, "by": "ana", "note": "x", "dry_run": dry})
+				if status, text := letters(t, svc, "POST /"+kind, string(body), nil); status != tt.status || !strings.Contains(text, tt.says) {
+					t.Errorf("%s %s: %d %s", kind, body, status, text)
+				}
+			}
+		}
+		asked := deadletters.Request{Kind: schemas.OperationRedrive, Filter: deadletters.Filter{IDs: tt.ids, Source: tt.source}, Rate: 1, By: "bo", Role: "command"}
+		if op, err := h.Desk.Perform(t.Context(), asked, func(schemas.Operation) {}); !errors.Is(err, tt.is) || op.ID != "" {
+			t.Errorf("a command for %v of %q: %+v, %v", tt.ids, tt.source, op, err)
+		}
+		if _, err := h.Desk.Plan(t.Context(), asked, 0); !errors.Is(err, tt.is) {
+			t.Errorf("a plan for %v of %q: %v", tt.ids, tt.source, err)
+		}
+	}
+	w.wantSQL(t, "SELECT count() FROM audit_log", "1")
+	rest := ends(t, svc, start(t, svc, "redrive", `{"ids":["`+closed+`","`+open+`"],"by":"ana"}`).ID) // as after one that was cut
+	if rest.State != schemas.OperationDone || rest.Passed != 1 {
+		t.Errorf("the rest: %+v", rest)
+	}
+}
+
 func TestOperations_AreClosedWithoutAToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

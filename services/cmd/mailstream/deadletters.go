@@ -177,7 +177,7 @@ func (c *command) showLetter() *cobra.Command {
 				return err
 			}
 			if !ok {
-				return fmt.Errorf("show dead letter %s: %w", ids[0], errNoLetter)
+				return fmt.Errorf("show dead letter %s: %w", ids[0], deadletters.ErrNoLetter)
 			}
 			if asJSON {
 				return json.NewEncoder(c.stdout).Encode(letter)

@@ -257,6 +257,3 @@ func (c *command) publishReplay(ctx context.Context, r *replay.Replay, progress 
 	}
 	return c.printListed(progress.Doubts)
 }
-
-// errNoLetter says that an id is of no dead letter.
-var errNoLetter = errors.New("there is no dead letter of that id")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -155,6 +156,9 @@ the same as JSON lines.`,
 		Example: "  mailstream subject-export --address ana@example.com --out ana.zip",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := isNew(out); err != nil {
+				return err
+			}
 			cfg, log, err := c.load(pipeline.ExportSubject)
 			if err != nil {
 				return err
@@ -170,7 +174,7 @@ the same as JSON lines.`,
 			}
 			defer os.Remove(file.Name()) // nothing is there after the rename
 			done, err := pipeline.Export(cmd.Context(), cfg, address, file, log)
-			if err := errors.Join(err, file.Close()); err != nil {
+			if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 				if errors.Is(err, subject.ErrAddress) {
 					return usagef("--address: %w", err)
 				}
@@ -190,10 +194,25 @@ the same as JSON lines.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&address, "address", "", "`address` of the person (required)")
-	flags.StringVar(&out, "out", "", "zip `file` to write (required)")
+	flags.StringVar(&out, "out", "", "zip `file` to write, a new one (required)")
 	flags.BoolVar(&asJSON, "json", false, "print what was found as JSON")
 	for _, name := range []string{"address", "out"} {
 		_ = cmd.MarkFlagRequired(name) // it exists
 	}
 	return cmd
+}
+
+// isNew refuses a file that is there, which may be of another person, or that has no folder.
+func isNew(out string) error {
+	_, err := os.Lstat(out)
+	switch {
+	case err == nil:
+		return usagef("--out: %s exists: name a new file, or remove that one first", out)
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("--out: %w", err)
+	}
+	if folder, err := os.Stat(filepath.Dir(out)); err != nil || !folder.IsDir() {
+		return usagef("--out: there is no folder %s", filepath.Dir(out))
+	}
+	return nil
 }

@@ -41,3 +41,25 @@ func TestReadAddresses_PassesOverNobody(t *testing.T) {
 		t.Error("a file of no address is taken")
 	}
 }
+
+// TestSubjectExport_ReplacesNoFile, which may be of another person.
+func TestSubjectExport_ReplacesNoFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	there, nowhere := filepath.Join(dir, "ana.zip"), filepath.Join(dir, "none", "ana.zip")
+	if err := os.WriteFile(there, []byte("bo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for out, want := range map[string]string{
+		there: "--out: " + there + " exists: name a new file, or remove that one first",
+		dir:   "--out: " + dir + " exists", nowhere: "no folder " + filepath.Dir(nowhere),
+	} {
+		code, _, faults := cli(t, "subject-export", "--address", "ana@example.com", "--out", out)
+		if code != exitUsage || !strings.Contains(faults, want) {
+			t.Errorf("%s: %d %q, want %q", out, code, faults, want)
+		}
+	}
+	if text, err := os.ReadFile(there); err != nil || string(text) != "bo" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
