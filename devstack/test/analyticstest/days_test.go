@@ -2,6 +2,7 @@ package analyticstest
 
 import (
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -182,6 +183,29 @@ func TestMessagesByDay_FollowsACorrection(t *testing.T) {
 		return w.sql(t, "SELECT countIf(outcome = 'bounced'), countIf(blocked IS NOT NULL), countIf(first_open IS NOT NULL) FROM messages_by_day") == "6\t0\t6"
 	})
 	w.sameByDay(t, "after a replay")
+}
+
+// insertBytesMax is what an insert of a whole batch may take: seven eighths of what a query
+// may on the embedded engine. It takes some 690 MiB, on however many days its events are.
+const insertBytesMax = 896 << 20
+
+// TestInsert_OfAWholeBatchFitsIntoAQuery has as many rows as batch_rows_max, of fifty days,
+// in one block: each view makes one of it, too, and holds it to the end.
+func TestInsert_OfAWholeBatchFitsIntoAQuery(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	rows := w.cfg.Analytics.BatchRowsMax
+	body := w.sql(t, fmt.Sprintf(`SELECT generateUUIDv4() AS id, ['processed', 'delivered', 'opened', 'delivered'][number %% 4 + 1] AS type,
+		toDateTime64('2026-09-01 00:00:00', 3, 'UTC') + toIntervalSecond(intDiv(number * 86400 * 50, %[1]d)) AS time, now64(3) AS received_at, 'mailjet' AS provider, 'acme' AS source,
+		lower(hex(MD5(concat('m', toString(number))))) AS message_id, concat('person', toString(number), '@example.com') AS recipient, 'example.com' AS recipient_domain, lower(hex(MD5(toString(number)))) AS recipient_hash,
+		['google', 'microsoft', 'yahoo', 'apple', 'other'][number %% 5 + 1] AS mailbox_provider, concat('campaign', toString(number %% 100)) AS campaign, repeat('x', 400) AS raw
+		FROM numbers(%[1]d) SETTINGS max_block_size = %[1]d FORMAT Native`, rows))
+	status := w.insertNative(t, fmt.Sprintf(`INSERT INTO event_log (id, type, time, received_at, provider, source, message_id, recipient, recipient_domain, recipient_hash, mailbox_provider, campaign, raw)
+		SETTINGS max_memory_usage = %d FORMAT Native`, insertBytesMax), []byte(body))
+	if status != http.StatusOK {
+		t.Fatalf("an insert of %d rows: %d", rows, status)
+	}
+	w.wantSQL(t, "SELECT count(), uniqExact(toDate(time)) FROM event_log", fmt.Sprintf("%d\t50", rows))
 }
 
 // TestMessagesByDay_StaysWhenAPersonIsForgotten: it leads to nobody, so counts stay.
