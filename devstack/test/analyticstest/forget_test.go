@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -261,6 +263,22 @@ func TestExport_HoldsThePersonAndNobodyElse(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestExport_SaysThatTheDiskIsFull: a zip that was cut off must not pass for a whole one.
+func TestExport_SaysThatTheDiskIsFull(t *testing.T) {
+	t.Parallel()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	w, hash := forgetWorld(t)
+	w.analytics(t)
+	w.settle(t, hash, 1)
+	if _, err := pipeline.Export(t.Context(), w.cfg, resident(0), full, logger(t)); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("an export to a full disk: %v", err)
 	}
 }
 

@@ -64,6 +64,12 @@ func keepsEveryRow(t *testing.T, name string) {
 	if err := pipeline.MigrateTables(t.Context(), w.cfg, logger(t)); err != nil {
 		t.Fatal(err)
 	}
+	w.wantTruths(t, name)
+}
+
+// wantTruths looks for what a folder had, and for what migrations made of it.
+func (w *world) wantTruths(t *testing.T, name string) {
+	t.Helper()
 	text, err := os.ReadFile(olderTruth(name))
 	if err != nil {
 		t.Fatal(err)
