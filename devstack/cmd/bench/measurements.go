@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -26,6 +27,7 @@ const (
 	ingressP99Max   = 1.5
 	groupGainMin    = 8.0
 	drainRatioMin   = 2.0
+	judgeRatioMin   = 0.80
 	checkSingleMax  = 2 * time.Millisecond
 	checkBulkMax    = 20 * time.Millisecond
 	filterRateMin   = 200_000.0
@@ -50,6 +52,7 @@ func measurements() []measurement {
 	return []measurement{
 		{"ingress", "webhooks beside a bare handler that produces the raw body with acks=all", ingress},
 		{"drain", "a backlog from Kafka into ClickHouse beside ClickHouse's own Kafka engine", drain},
+		{"judge", "a backlog into ClickHouse while opens and clicks are judged after the fact beside the same while they are not", judge},
 		{"latency", "from a webhook's 200 to its row, its suppression and its Slack message, at 2,000 events/s", latency},
 		{"alerting", "events counted from the topics beside a plain reader with a map, and a spike until Slack has it, with 50 rules at 2,000 events/s", alerting},
 		{"backtest", "30 days of mail played to 50 rules beside a query that only reads the counts", backtest},
@@ -92,6 +95,17 @@ func drain(ctx context.Context, o options) ([]row, error) {
 		{"analytics drain", rate(r.Ours, "rows"), rate(r.KafkaEngine, "rows") + " Kafka engine", times(r.Ratio()), budget, r.Ratio() >= drainRatioMin},
 		{"analytics drain, engine tuned", rate(r.Ours, "rows"), rate(r.KafkaEngineTuned, "rows") + " a consumer a core", times(r.TunedRatio()), budget, r.TunedRatio() >= drainRatioMin},
 	}, nil
+}
+
+func judge(ctx context.Context, o options) ([]row, error) {
+	r, err := bench.Judge(ctx, bench.Options{Rounds: o.rounds, Progress: o.progress})
+	if err == nil && r.Hours == 0 {
+		err = errors.New("no hour was judged meanwhile: too few events to measure")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []row{{"insert while judging", rate(r.Judged, "events"), rate(r.Alone, "events") + " not judging", times(r.Ratio()) + ", " + times(r.CPURatio()) + " of processor time", fmt.Sprintf(">= %.2fx", judgeRatioMin), r.Ratio() >= judgeRatioMin}}, nil
 }
 
 func latency(ctx context.Context, o options) ([]row, error) {

@@ -1,0 +1,2 @@
+-- How many hours were judged, those that are judged again at least once.
+SELECT count() FROM hour_judgements
