@@ -54,7 +54,7 @@ func pathsIn(line, service string) []string {
 		name := m[1]
 		top, _, inside := strings.Cut(name, "/")
 		switch _, err := os.Stat(filepath.Join(root, top)); {
-		case top == "" || strings.Contains(name, "..") || strings.Contains(name, "vX.Y.Z"):
+		case top == "" || top == "bin" || strings.Contains(name, "..") || strings.Contains(name, "vX.Y.Z"): // bin is built
 			continue
 		case service != "" && (top == "internal" || !inside && path.Ext(name) == ".go"):
 			name = path.Join("services", service, name)
