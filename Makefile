@@ -63,7 +63,8 @@ dev: ## the whole stack in the foreground; DATA_DIR=.mailstream CONFIG=file.yaml
 	@exec bin/devstack --data-dir "$$DATA_DIR" $${CONFIG:+--config "$$CONFIG"}
 
 quick: ## the inner loop: style, vet and tests of the packages that differ from BASE (default: what is pushed, else the last commit)
-	@base=$$(git rev-parse --verify --quiet "$${BASE:-@{upstream}}" 2>/dev/null || git rev-parse HEAD); \
+	@upstream='@{upstream}'; base=$$(git rev-parse --verify --quiet "$${BASE:-$$upstream}^{commit}" 2>/dev/null) \
+	  || { test -z "$${BASE:-}" || { echo "BASE=$$BASE is not a commit or branch here"; exit 1; }; base=$$(git rev-parse HEAD); }; \
 	packages=$$({ git diff --name-only --diff-filter=d "$$(git merge-base HEAD "$$base")"; git ls-files -o --exclude-standard; } \
 	  | sed -nE '/^devstack\/(lint|promtest|alertmanager)\//d; s,/testdata/.*,/x,; s,/[^/]*$$,,p' | sort -u | while read -r folder; do \
 	      ! compgen -G "$$folder/*.go" >/dev/null || echo "./$$folder"; done); \

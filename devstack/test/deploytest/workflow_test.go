@@ -125,3 +125,37 @@ func TestMake_TakesKeptResultsOnlyWhereTheyStillHold(t *testing.T) {
 		}
 	}
 }
+
+// TestMake_QuickComparesWithBase runs the first lines of `make quick`, which choose the
+// commit that packages are compared with, in a checkout of two commits.
+func TestMake_QuickComparesWithBase(t *testing.T) {
+	t.Parallel()
+	plan, err := exec.Command("make", "-C", root, "--no-print-directory", "--dry-run", "quick").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	choose, _, found := strings.Cut(string(plan), "packages=")
+	if !found {
+		t.Fatalf("make quick chooses no packages: %s", plan)
+	}
+	checkout := t.TempDir()
+	bash := func(script string, env ...string) (string, error) {
+		cmd := exec.Command("bash", "-euc", script)
+		cmd.Dir, cmd.Env = checkout, append(os.Environ(), env...)
+		out, err := cmd.Output()
+		return strings.TrimSpace(string(out)), err
+	}
+	commits, err := bash(`git init -q
+		for n in 1 2; do git -c user.name=n -c user.email=n@example.com commit -q --allow-empty -m "$n"; done
+		git rev-parse HEAD~1 HEAD`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, last, _ := strings.Cut(commits, "\n")
+	for value, want := range map[string]string{"": last, "HEAD~1": first, "no-such-branch": "BASE=no-such-branch is not a commit or branch here"} {
+		got, err := bash(choose+` echo "$base"`, "BASE="+value)
+		if got != want || (err != nil) != strings.Contains(want, "not a commit") {
+			t.Errorf("BASE=%s: %q, %v, want %q", value, got, err, want)
+		}
+	}
+}
