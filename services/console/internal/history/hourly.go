@@ -56,8 +56,8 @@ func (f Filter) takes(c cell) bool {
 	return (f.Source == "" || c.Source == f.Source) && (f.MailboxProvider == "" || c.MailboxProvider == f.MailboxProvider)
 }
 
-// add counts events of a type.
-func (o *Outcome) add(kind string, n uint64) {
+// Add counts events of a type; one that Outcome has no count of is left out.
+func (o *Outcome) Add(kind string, n uint64) {
 	switch kind {
 	case "delivered":
 		o.Delivered += n
@@ -98,7 +98,7 @@ func (r *Reader) ledgerSeries(ctx context.Context, s Span, step time.Duration, f
 		if side[at] == nil {
 			side[at] = &Outcome{At: time.Unix(at, 0).UTC()}
 		}
-		side[at].add(c.Type, c.Events)
+		side[at].Add(c.Type, c.Events)
 	})
 	if err != nil {
 		return nil, nil, err
@@ -130,7 +130,7 @@ func (r *Reader) ledgerBreakdown(ctx context.Context, by string, s Span, f Filte
 		if sums[value] == nil {
 			sums[value] = &Outcome{Value: value}
 		}
-		sums[value].add(c.Type, c.Events)
+		sums[value].Add(c.Type, c.Events)
 	})
 	if err != nil {
 		return nil, err

@@ -159,7 +159,8 @@ func (s *Site) deliverability(v *visit) (view, error) {
 }
 
 func of(o history.Outcome) outcomes {
-	return outcomes{Delivered: o.Delivered, Bounced: o.Bounced, Blocked: o.Blocked, Deferred: o.Deferred, Complained: o.Complained}
+	o.At, o.Value = time.Time{}, ""
+	return outcomes{o}
 }
 
 func sum(list []history.Outcome) (all outcomes) {

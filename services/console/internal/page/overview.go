@@ -55,43 +55,20 @@ type sourceRow struct {
 	Account  *balance  `json:"balance_of_ingress,omitempty"` // nil: not known here
 }
 
-// outcomes are counts of one day.
-type outcomes struct {
-	Delivered  uint64 `json:"delivered"`
-	Bounced    uint64 `json:"bounced"`
-	Blocked    uint64 `json:"blocked"`
-	Complained uint64 `json:"complained"`
-	Deferred   uint64 `json:"deferred"`
-}
-
-func (o *outcomes) add(kind string, n uint64) {
-	switch kind {
-	case "delivered":
-		o.Delivered += n
-	case "bounced":
-		o.Bounced += n
-	case "blocked":
-		o.Blocked += n
-	case "complained":
-		o.Complained += n
-	case "deferred":
-		o.Deferred += n
-	}
-}
-
-func (o outcomes) tried() uint64 { return o.Delivered + o.Bounced + o.Blocked }
+// outcomes are counts of one day, and their rates.
+type outcomes struct{ history.Outcome }
 
 // rate returns one of the rates by its name.
 func (o outcomes) rate(name string) Rate {
 	switch name {
 	case "delivered":
-		return Rate{o.Delivered, o.tried()}
+		return Rate{o.Delivered, o.Tried()}
 	case "bounced":
-		return Rate{o.Bounced, o.tried()}
+		return Rate{o.Bounced, o.Tried()}
 	case "blocked":
-		return Rate{o.Blocked, o.tried()}
+		return Rate{o.Blocked, o.Tried()}
 	case "deferred":
-		return Rate{o.Deferred, o.tried() + o.Deferred}
+		return Rate{o.Deferred, o.Tried() + o.Deferred}
 	}
 	return Rate{o.Complained, o.Delivered}
 }
@@ -260,7 +237,7 @@ func (s *Site) rowsOf(counts []history.Count, seen []history.Seen, now time.Time
 		}
 		if back := int(now.Sub(c.Hour).Hours()); back >= 0 && back < 24 {
 			r.Day.Values[23-back] += c.Events
-			r.Outcomes.add(c.Type, c.Events)
+			r.Outcomes.Add(c.Type, c.Events)
 		}
 	}
 	for _, one := range seen {
@@ -296,7 +273,7 @@ func tiles(counts []history.Count, now time.Time) (list []rateTile) {
 	var days [8]outcomes // 0 is the last 24 hours
 	for _, c := range counts {
 		if back := int(now.Sub(c.Hour) / day); back >= 0 && back < len(days) {
-			days[back].add(c.Type, c.Events)
+			days[back].Add(c.Type, c.Events)
 		}
 	}
 	for _, name := range []string{"delivered", "bounced", "blocked", "complained"} {
