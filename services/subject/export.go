@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailstream/mailstream/services/internal/address"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
@@ -62,10 +63,10 @@ type exporter struct {
 	zip    *zip.Writer
 }
 
-// Export writes to w a zip of what is known of the person with that address: a page
+// Export writes to w a zip of what is known of the person with that mailbox: a page
 // that a person can read, and JSON lines. It holds nothing of anybody else.
-func Export(ctx context.Context, d Deps, address string, w io.Writer) (Exported, error) {
-	people, err := d.people([]string{address})
+func Export(ctx context.Context, d Deps, mailbox string, w io.Writer) (Exported, error) {
+	people, err := d.people([]string{mailbox})
 	if err != nil {
 		return Exported{}, err
 	}
@@ -91,7 +92,7 @@ func Export(ctx context.Context, d Deps, address string, w io.Writer) (Exported,
 		}
 		out.Parts = append(out.Parts, p)
 	}
-	if err := e.page(string(e.person.finder.spellings[0]), out.Parts); err != nil {
+	if err := e.page(e.person.finder.mailbox, out.Parts); err != nil {
 		return Exported{}, err
 	}
 	if err := e.zip.Close(); err != nil {
@@ -136,6 +137,13 @@ func (e exporter) add(ctx context.Context, p *Part) error {
 		}
 		if p.Name == "audit" || p.Name == "suppressions" { // what people wrote
 			return row([]byte(e.person.alone([]byte(r.Line))))
+		}
+		if p.Name == "events" || p.Name == "messages" { // what providers and senders wrote
+			line, err := e.person.own([]byte(r.Line))
+			if err != nil {
+				return err
+			}
+			return row(line)
 		}
 		return row([]byte(r.Line))
 	}, clickhouse.Arg("hashes", clickhouse.Words(e.person.hashes)))
@@ -213,12 +221,7 @@ func (p person) alone(item []byte) string {
 func (p person) only(value any) any {
 	switch v := value.(type) {
 	case string:
-		return addressForm.ReplaceAllStringFunc(string(unescape([]byte(v))), func(found string) string {
-			if p.finder.In([]byte(found)) {
-				return found
-			}
-			return another
-		})
+		return p.onlyText(v)
 	case []any:
 		for i := range v {
 			v[i] = p.only(v[i])
@@ -233,11 +236,84 @@ func (p person) only(value any) any {
 	return value
 }
 
+// quoting are the columns of an event and a message that may name others, too. An id may
+// look like an address.
+var quoting = []string{"subject", "tags", "metadata", "smtp_reply", "url", "user_agent", "raw"}
+
+// own returns a row without the addresses of others.
+func (p person) own(line []byte) ([]byte, error) {
+	var row map[string]json.RawMessage
+	if err := json.Unmarshal(line, &row); err != nil {
+		return nil, fmt.Errorf("read row: %w", err)
+	}
+	for _, name := range quoting {
+		var text string
+		switch {
+		case row[name] == nil || !p.othersIn(string(row[name])):
+			continue
+		case json.Unmarshal(row[name], &text) != nil: // a list or a map
+			row[name] = json.RawMessage(p.alone(row[name]))
+			continue
+		}
+		clean, err := json.Marshal(p.ownText(text))
+		if err != nil {
+			return nil, fmt.Errorf("encode %q: %w", name, err)
+		}
+		row[name] = clean
+	}
+	return json.Marshal(row)
+}
+
+// onlyText returns text with the addresses of others taken out, and nothing of it where they
+// are in a form that has to be unpacked.
+func (p person) onlyText(text string) string {
+	for range depthMax {
+		text = string(unescape([]byte(text), `\%&`))
+	}
+	clean := addressForm.ReplaceAllStringFunc(text, func(found string) string {
+		if p.finder.In([]byte(found)) {
+			return found
+		}
+		return another
+	})
+	if p.othersIn(clean) {
+		return withheld
+	}
+	return clean
+}
+
+// ownText returns text as it is where nobody else is in it, and else what is the person's.
+func (p person) ownText(text string) string {
+	if !p.othersIn(text) {
+		return text
+	}
+	if json.Valid([]byte(text)) {
+		return p.alone([]byte(text))
+	}
+	return p.onlyText(text)
+}
+
+// othersIn reports whether text holds an address of somebody else, in any form.
+func (p person) othersIn(text string) bool {
+	for form := range forms([]byte(text)) {
+		for _, found := range addressForm.FindAll(form, -1) {
+			canonical, err := address.One(string(found))
+			if err == nil && hostName.MatchString(address.Domain(canonical)) && !p.finder.In(found) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// hostName tells domains from what random bytes look like.
+var hostName = regexp.MustCompile(`\.(\pL{2,}|xn--[a-z0-9-]+)$`)
+
 // addressForm is anything with an @ between what may be of an address.
-var addressForm = regexp.MustCompile(`[^\s"'<>,;:()\[\]\\=&?/]+@[^\s"'<>,;:()\[\]\\=&?/]+`)
+var addressForm = regexp.MustCompile(`("[^"]*"|[^\s"'<>,;:()\[\]{}|\\&?/]+)@[^\s"'<>,;:()\[\]{}|\\=&?/]+`)
 
 // page writes index.html.
-func (e exporter) page(address string, parts []Part) error {
+func (e exporter) page(mailbox string, parts []Part) error {
 	page, err := template.New("page").Parse(exportHTML)
 	if err != nil {
 		return fmt.Errorf("parse page: %w", err)
@@ -246,7 +322,7 @@ func (e exporter) page(address string, parts []Part) error {
 	if err != nil {
 		return fmt.Errorf("begin page: %w", err)
 	}
-	return page.Execute(file, map[string]any{"Address": address, "At": time.Now().UTC().Format(time.RFC3339), "Parts": parts})
+	return page.Execute(file, map[string]any{"Address": mailbox, "At": time.Now().UTC().Format(time.RFC3339), "Parts": parts})
 }
 
 // show makes a row of a JSON line, without what is empty.

@@ -2,225 +2,125 @@ package subject
 
 import (
 	"bytes"
-	"encoding/base64"
-	"html"
-	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/mailstream/mailstream/services/internal/address"
 )
 
-// depthMax bounds encodings within encodings: a form inside JSON inside base64 is
-// two, and what is deeper was made to be.
-const depthMax = 3
-
-// base64RunMin is below what no address fits: a@b.c takes 8 digits.
-const base64RunMin = 8
-
-// Finder finds one address in bytes of any form: plain, in either case, escaped as
-// in JSON, URLs, HTML and quoted-printable, as base64, and these within each other.
+// Finder finds one address in bytes of any form: plain, in either case and any Unicode
+// normalisation, within a return path, and in whatever forms knows.
 type Finder struct {
-	spellings [][]byte // in lower case
+	mailbox string // canonical
+	plain   [][]byte
+	paths   [][]byte // within the local part of a return path
 }
 
 // NewFinder returns a finder of a canonical address.
 func NewFinder(canonical string) Finder {
-	spellings := address.Spellings(canonical)
-	domain := address.Domain(canonical)
-	local := strings.TrimSuffix(canonical, "@"+domain)
-	if readable, err := idna.ToUnicode(domain); err == nil && readable != domain {
-		spellings = append(spellings, local+"@"+strings.ToLower(readable))
-	}
-	var f Finder
-	for _, s := range spellings {
-		f.spellings = append(f.spellings, []byte(s))
+	f := Finder{mailbox: address.Mailbox(canonical)}
+	for _, s := range address.Spellings(canonical) {
+		local, domain := s[:strings.LastIndexByte(s, '@')], address.Domain(s)
+		domains := []string{domain}
+		if readable, err := idna.ToUnicode(domain); err == nil && readable != domain {
+			domains = append(domains, strings.ToLower(readable))
+		}
+		for _, domain := range domains {
+			f.plain = append(f.plain, []byte(local+"@"+domain))
+			if !strings.HasPrefix(local, `"`) {
+				f.plain = append(f.plain, []byte(`"`+local+`"@`+domain))
+			}
+			f.paths = append(f.paths, []byte(local+"="+domain+"@"), []byte("="+domain+"="+local+"@")) // VERP, SRS
+		}
 	}
 	return f
 }
 
 // In reports whether text holds the address.
-func (f Finder) In(text []byte) bool { return f.within(text, 0) }
-
-func (f Finder) within(text []byte, depth int) bool {
-	for range depthMax {
-		if f.plain(text) || depth < depthMax && f.inBase64(text, depth) {
+func (f Finder) In(text []byte) bool {
+	for form := range forms(text) {
+		if f.in(folded(form)) {
 			return true
-		}
-		decoded := unescape(text)
-		if bytes.Equal(decoded, text) {
-			return false
-		}
-		text = decoded
-	}
-	return f.plain(text)
-}
-
-// plain looks for the address alone: in joana@example.com there is no
-// ana@example.com.
-func (f Finder) plain(text []byte) bool {
-	lower := bytes.ToLower(text)
-	for _, s := range f.spellings {
-		for from := 0; ; {
-			i := bytes.Index(lower[from:], s)
-			if i < 0 {
-				break
-			}
-			from += i
-			if !continues(lower[:from]) && !goesOn(lower[from+len(s):]) {
-				return true
-			}
-			from++
 		}
 	}
 	return false
 }
 
-// continues reports whether a local part goes on to the left. A quote, a bracket
-// and the like do not belong to it.
-func continues(before []byte) bool {
-	r, _ := utf8.DecodeLastRune(before)
-	return len(before) > 0 && (r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r > 0x7f && r != utf8.RuneError || strings.ContainsRune(".!#$&'*+-/=?^_`{|}~", r) && !boundary(before))
+// folded is text as Finder looks at it.
+func folded(text []byte) []byte { return norm.NFC.Bytes(bytes.ToLower(text)) }
+
+// in looks for the address alone: in joana@example.com there is no ana@example.com.
+func (f Finder) in(folded []byte) bool {
+	for _, s := range f.plain {
+		if stands(folded, s, continues, goesOn) {
+			return true
+		}
+	}
+	for _, s := range f.paths {
+		if stands(folded, s, continuesPath, func(_, _ []byte) bool { return false }) {
+			return true
+		}
+	}
+	return false
 }
 
-// boundary reports whether what is before is the end of another thing, such as the
-// sign of a parameter or of a path.
-func boundary(before []byte) bool {
-	switch before[len(before)-1] {
-	case '=', '&', '?', '/', '\'', '{', '|':
-		return true
-	default:
-		return false
+// stands reports whether text holds word where neither side belongs to it.
+func stands(text, word []byte, left, right func(side, word []byte) bool) bool {
+	for from := 0; ; from++ {
+		i := bytes.Index(text[from:], word)
+		if i < 0 {
+			return false
+		}
+		from += i
+		if !left(text[:from], word) && !right(text[from+len(word):], word) {
+			return true
+		}
 	}
 }
 
+// continues reports whether a local part goes on to the left. Of the signs that a local
+// part may have, those count that people have in theirs: others stand around addresses.
+func continues(before, word []byte) bool {
+	if n := len(before); n > 1 && before[n-1] == '\'' { // o'neil, and not rcpt='neil
+		before = before[:n-1]
+	} else if n > 0 && bytes.IndexByte([]byte(".-+_"), before[n-1]) >= 0 {
+		return true
+	}
+	r, _ := utf8.DecodeLastRune(before)
+	first, _ := utf8.DecodeRune(word)
+	return belongs(r, first)
+}
+
+// continuesPath is continues in a return path, where a sign stands before the address.
+func continuesPath(before, word []byte) bool {
+	r, _ := utf8.DecodeLastRune(before)
+	first, _ := utf8.DecodeRune(word)
+	return first != '=' && (belongs(r, first) || r == '.' || r == '_')
+}
+
 // goesOn reports whether a domain goes on to the right.
-func goesOn(after []byte) bool {
+func goesOn(after, word []byte) bool {
 	if len(after) > 1 && after[0] == '.' {
 		after = after[1:]
 	}
 	r, _ := utf8.DecodeRune(after)
-	return len(after) > 0 && (r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r > 0x7f && r != utf8.RuneError)
+	last, _ := utf8.DecodeLastRune(word)
+	return r == '-' || belongs(r, last)
 }
 
-// unescape undoes one layer of every escape: \u0040, %40, =40 and soft line breaks,
-// &#64; and &commat;. What is not an escape stays.
-func unescape(text []byte) []byte {
-	if !bytes.ContainsAny(text, `\%=&`) {
-		return text
-	}
-	out := make([]byte, 0, len(text))
-	for i := 0; i < len(text); {
-		value, n := escape(text[i:])
-		out = append(out, value...)
-		i += n
-	}
-	if bytes.IndexByte(out, '&') >= 0 {
-		return []byte(html.UnescapeString(string(out)))
-	}
-	return out
+// unspaced are scripts that are written without spaces around an address.
+var unspaced = []*unicode.RangeTable{
+	unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar,
 }
 
-// escape returns what text begins with and how many bytes of text that is.
-func escape(text []byte) (value []byte, n int) {
-	switch text[0] {
-	case '\\':
-		return backslash(text)
-	case '%', '=':
-		if v, ok := hex(text, 1, 2); ok {
-			return []byte{byte(v)}, 3
-		}
-		if text[0] == '=' && bytes.HasPrefix(text[1:], []byte("\r\n")) {
-			return nil, 3
-		}
-		if text[0] == '=' && bytes.HasPrefix(text[1:], []byte("\n")) {
-			return nil, 2
-		}
+// belongs reports whether r is part of the word beside it, which begins or ends with edge.
+func belongs(r, edge rune) bool {
+	if r == utf8.RuneError {
+		return false
 	}
-	return text[:1], 1
-}
-
-func backslash(text []byte) (value []byte, n int) {
-	if len(text) < 2 {
-		return text[:1], 1
-	}
-	switch text[1] {
-	case 'u':
-		if v, ok := hex(text, 2, 4); ok {
-			return utf8.AppendRune(nil, rune(v)), 6
-		}
-	case 'x':
-		if v, ok := hex(text, 2, 2); ok {
-			return []byte{byte(v)}, 4
-		}
-	case '/', '"', '\\', '@', '.':
-		return text[1:2], 2
-	}
-	return text[:1], 1
-}
-
-func hex(text []byte, from, digits int) (uint64, bool) {
-	if len(text) < from+digits {
-		return 0, false
-	}
-	v, err := strconv.ParseUint(string(text[from:from+digits]), 16, 32)
-	return v, err == nil
-}
-
-// inBase64 looks into every run of digits of base64, with and without padding and
-// line breaks, in both alphabets.
-func (f Finder) inBase64(text []byte, depth int) bool {
-	for len(text) > 0 {
-		start := bytes.IndexFunc(text, isBase64)
-		if start < 0 {
-			return false
-		}
-		text = text[start:]
-		run, n := base64Run(text)
-		text = text[n:]
-		if len(run) < base64RunMin {
-			continue
-		}
-		for shift := range 4 { // the run may begin with a word that stands before it
-			part := run[shift:]
-			decoded := make([]byte, base64.RawStdEncoding.DecodedLen(len(part)-len(part)%4+3))
-			if k, _ := base64.RawStdEncoding.Decode(decoded, whole(part)); f.within(decoded[:k], depth+1) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// base64Run returns the digits that text begins with, without line breaks and in
-// the standard alphabet, and how many bytes of text they take.
-func base64Run(text []byte) (run []byte, n int) {
-	for ; n < len(text); n++ {
-		switch c := text[n]; {
-		case c == '-':
-			run = append(run, '+')
-		case c == '_':
-			run = append(run, '/')
-		case isBase64(rune(c)):
-			run = append(run, c)
-		case c == '\r' || c == '\n':
-		default:
-			return run, n
-		}
-	}
-	return run, n
-}
-
-// whole cuts digits that make no byte.
-func whole(digits []byte) []byte {
-	if len(digits)%4 == 1 {
-		return digits[:len(digits)-1]
-	}
-	return digits
-}
-
-func isBase64(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '+' || r == '/' || r == '-' || r == '_'
+	return (unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsNumber(r)) && (edge >= utf8.RuneSelf || !unicode.In(r, unspaced...))
 }

@@ -1,6 +1,8 @@
 package subject
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/base64"
 	"fmt"
 	"net/url"
@@ -53,6 +55,45 @@ func TestFinder_FindsEveryEncoding(t *testing.T) {
 			}
 		}
 	}
+	cut := packed(t, strings.Repeat("ana@example.com ", 1000))
+	for _, tt := range []struct{ address, text string }{
+		{"ada@example.com", "email=ada%40example.com&x=1"},                    // =ad is no quoted-printable
+		{"ada@example.com", "x=1&email=Hello+ada%40example.com"},              // + is a space of a form
+		{"ana@example.com", `{"diagnostic":"550 unknown:\nana@example.com"}`}, // and n no letter of theirs
+		{"ana@example.com", `{"text":"rcpt\tana@example.com\r\n"}`},
+		{"nana@example.com", `EXAMPLE\nana@example.com`},
+		{"ana@example.com", `{"mime":"To: ana=40exam=\r\nple.com"}`},
+		{"ana.lopez@example.com", `{"mime":"VG86IGFuYS5s\r\nb3BlekBleGFtcGxlLmNvbQ=="}`},
+		{"ana.lopez@example.com", `{"mime":"PGFuYS5sb3BlekBleGFtcGxlLmNvbT4\/Pw=="}`},
+		{"🙂ana@example.com", `{"e":"\ud83d\ude42ana@example.com"}`},
+		{"jörg@example.com", "jo\u0308rg@example.com"}, // NFD
+		{"jörg@example.com", "jo\xcc\x88rg@example.com"},
+		{"jörg@example.com", "jo%CC%88rg%40example.com"},
+		{"jörg@example.com", "JO\u0308RG@EXAMPLE.COM"},
+		{`ana@example.com`, `{"e":"\"ana\"@example.com"}`},
+		{`"ana b"@example.com`, `{"e":"\"Ana B\"@example.com"}`},
+		{"ana@example.com", "“ana@example.com” is unknown"},
+		{"ana@example.com", "To:\u00a0ana@example.com\u00a0"},
+		{"ana@example.com", "收件人ana@example.com不存在"},
+		{"ana@example.com", "ana@example.com으로 보낼 수 없습니다"},
+		{"ana@example.com", "`ana@example.com`, **ana@example.com**"},
+		{"ana@example.com", "=?utf-8?Q?for_ana=40example.com?="},
+		{"ana@example.com", "=?utf-8?B?Zm9yIGFu?=\r\n =?utf-8?B?YUBleGFtcGxlLmNvbQ==?="},
+		{"ana@example.com", "a\x00n\x00a\x00@\x00e\x00x\x00a\x00m\x00p\x00l\x00e\x00.\x00c\x00o\x00m\x00"},
+		{"ana@example.com", "Return-Path: <bounces+123-ana=example.com@esp.example>"},
+		{"ana@example.com", "<SRS0=HHH=TT=example.com=ana@forwarder.example>"},
+		{"ana@example.com", packed(t, `{"email":"ana\u0040example.com"}`)},
+		{"ana@example.com", base64.StdEncoding.EncodeToString([]byte(packed(t, "ana@example.com")))},
+		{"ana@example.com", cut[:len(cut)-8]},
+		{"ana@example.com", `{"a":"{\"b\":\"{\\"c\\":\\"ana\\u0040example.com\\"}\"}"}`},
+		{"ana@example.com", "a=%25%32%35%34%30&e=ana%252540example.com"},
+		{"neil@example.com", "rcpt='neil@example.com'"},
+		{strings.Repeat("a", 64) + "@" + strings.Repeat(strings.Repeat("d", 46)+".", 4) + "example", strings.Repeat("A", 64) + "%40" + strings.Repeat(strings.Repeat("D", 46)+".", 4) + "example"},
+	} {
+		if !NewFinder(tt.address).In([]byte(tt.text)) {
+			t.Errorf("%s not found in %q", tt.address, tt.text)
+		}
+	}
 	if !NewFinder("jörg@xn--bcher-kva.example").In([]byte("to JÖRG@bücher.example")) {
 		t.Error("an international domain was not found as people write it")
 	}
@@ -72,6 +113,35 @@ func TestFinder_FindsNobodyElse(t *testing.T) {
 			t.Errorf("found in %q", text)
 		}
 	}
+	for other, text := range map[string]string{
+		"neil@example.com":  "o'neil@example.com",
+		"nana@example.com":  `{"diagnostic":"550 unknown:\nana@example.com"}`,
+		"ana@example.co":    "ana@example.com",
+		"rg@example.com":    "jo\u0308rg@example.com",
+		"b@example.com":     `"a b"@example.com and a&b@example.org`,
+		"ana@sub.example":   "ana@xn--sub-hoa.example",
+		"email@example.com": "email=example.com&to=bob@example.com",
+		"bo@example.com":    "bounces+jo-bob=example.com@esp.example",
+		"用户@example.com":    "新用户@example.com",
+	} {
+		if NewFinder(other).In([]byte(text)) {
+			t.Errorf("%s found in %q", other, text)
+		}
+	}
+}
+
+// packed is text as gzip.
+func packed(t *testing.T, text string) string {
+	t.Helper()
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	if _, err := w.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
 }
 
 func FuzzFinder_FindsWhatIsThere(f *testing.F) {

@@ -84,9 +84,14 @@ func eachLetter(ctx context.Context, client *clickhouse.Client, people []person,
 		if err := scan(&d); err != nil {
 			return fmt.Errorf("read dead letter: %w", err)
 		}
-		for i, p := range people {
-			if p.finder.In([]byte(d.Bytes)) {
-				found(i, d)
+		seen := make([]bool, len(people))
+		for form := range forms([]byte(d.Bytes)) {
+			text := folded(form)
+			for i, p := range people {
+				if !seen[i] && p.finder.in(text) {
+					seen[i] = true
+					found(i, d)
+				}
 			}
 		}
 		return nil
