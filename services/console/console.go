@@ -101,7 +101,7 @@ func (s *Service) build() error {
 	topic := schemas.AuditTopic(kc.TopicPrefix)
 	site, err := page.New(page.Options{
 		Gate: gate, History: history.New(client, restricted), Suppression: suppression, Alerting: alerting, Analytics: analytics, Ingress: ingress,
-		World: s.world, Trail: trail{audit.New(kc.TopicPrefix, producer, log)}, Hash: s.hash, Now: time.Now, Log: telemetry.Throttled(log, telemetry.ByName), Registry: reg,
+		World: s.world, Trail: trail{audit.New(kc.TopicPrefix, producer, log)}, Hash: s.hash, Wider: s.wider, Now: time.Now, Log: telemetry.Throttled(log, telemetry.ByName), Registry: reg,
 	})
 	if err != nil {
 		return err
@@ -134,6 +134,23 @@ func (s *Service) hash(typed string) (string, error) {
 		return "", err
 	}
 	return s.shared.Hasher.Hash(canonical), nil
+}
+
+// wider returns the hashes of the patterns of the suppression list that hold for a
+// recipient, as the suppression service writes them.
+func (s *Service) wider(recipient, mailboxProvider string) (hashes []string) {
+	canonical, err := address.One(recipient)
+	if err != nil {
+		return nil
+	}
+	patterns := address.Patterns(canonical)
+	if mailboxProvider != "" {
+		patterns = append(patterns, schemas.MailboxProviderPrefix+mailboxProvider)
+	}
+	for _, pattern := range patterns {
+		hashes = append(hashes, s.shared.Hasher.Hash(pattern))
+	}
+	return hashes
 }
 
 // Ready is closed once it can serve all pages.

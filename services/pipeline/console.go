@@ -4,21 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/mailstream/mailstream/services/alerting"
 	"github.com/mailstream/mailstream/services/alerting/playback"
 	"github.com/mailstream/mailstream/services/console"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
+	"github.com/mailstream/mailstream/services/internal/provider/registry"
 )
 
 // consoleWorld is what the configuration says of the services that the console shows.
 // It needs none of their secrets.
 func (c Config) consoleWorld(log *zap.Logger) console.World {
-	w := console.World{Webhooks: "http://" + c.Ingress.Listen}
+	w := console.World{Webhooks: "http://" + c.Ingress.Listen, Literal: slices.Sorted(maps.Keys(registry.Literal())), Advice: alerting.Advice}
 	for _, s := range c.Ingress.Sources {
 		w.Sources = append(w.Sources, console.Source{Name: s.Name, Provider: s.Provider})
 	}
@@ -33,7 +37,7 @@ func (c Config) consoleWorld(log *zap.Logger) console.World {
 		}
 		w.Rules = append(w.Rules, console.Rule{
 			Name: r.Name, Metric: r.Metric, Severity: string(r.Severity), By: strings.Join(r.By, ", "), Window: config.FormatDuration(r.Window),
-			Threshold: r.Threshold, MinVolume: r.MinVolume, Judged: judged,
+			Threshold: r.Threshold, MinVolume: r.MinVolume, Counts: r.Match.Words(), Judged: judged,
 		})
 	}
 	w.Backtest = func(ctx context.Context, from, to time.Time) ([]console.Trial, error) {

@@ -27,7 +27,7 @@ type pageQuery struct {
 // reads events reads the days it shows, and no more.
 func pageQueries() map[string]pageQuery {
 	const person, message, seals = "PERSON", "MESSAGE", "SEALS"
-	hour := map[string]string{"from": "2026-10-31 09:00:00.000", "to": "2026-10-31 10:00:00.000", "domain": "gmail.com"}
+	hour := map[string]string{"from": "2026-10-31 09:00:00.000", "to": "2026-10-31 10:00:00.000", "domain": "gmail.com", "literal": "[]"}
 	month := map[string]string{"from": "2026-10-05 00:00:00.000", "to": "2026-11-02 00:00:00.000"}
 	day := map[string]string{"from": "2026-10-31 00:00:00.000", "to": "2026-11-01 00:00:00.000", "source": "acme"}
 	with := func(base map[string]string, pairs ...string) map[string]string {
@@ -56,7 +56,7 @@ func pageQueries() map[string]pageQuery {
 		"changed":             {hour, 2},
 		"person_events":       {map[string]string{"hash": person}, 7},
 		"message_events":      {map[string]string{"message": message}, 7},
-		"person_suppressions": {map[string]string{"hash": person}, 0},
+		"person_suppressions": {map[string]string{"hash": person, "hashes": `[\'` + person + `\']`}, 0},
 		"suppression_totals":  {nil, 0},
 		"incidents":           {month, 0},
 		"dead_letters":        {nil, 0},

@@ -53,7 +53,7 @@ func TestSuppression_IsLiftedWithANote(t *testing.T) {
 	if got := eval[int](b, `fetch("/suppressions/lift", {method: "POST", headers: {"content-type": "application/x-www-form-urlencoded"}, body: "note=again&address=`+gone+`"}).then(r => r.status)`); got != http.StatusNotFound {
 		t.Errorf("a lift of what is not on the list is answered %d", got)
 	}
-	b.press(`#checked a[href^="/people/"]`, 200).wants("Not suppressed", "has a new mailbox")
+	b.press(`#checked a[href^="/people/"]`, 200).wants("Not suppressed", "has a new mailbox", "nor against their domain")
 }
 
 func TestSuppression_IsAdded(t *testing.T) {
@@ -124,6 +124,43 @@ func TestIncident_IsSilencedAndHeardAgain(t *testing.T) {
 	b.wants("The silence holds", "Silenced by local", "a warm-up is under way")
 	b.visit("/incidents", 200).wants("a warm-up is under way", "recipient_domain = "+domainHush)
 	b.press(`form[action^="/silences/"] button`, 200).wants("The silence has ended", "No silence holds")
+}
+
+// TestIncident_ShowsTheMailOfItsGroup has an incident show its own mail only: its campaign,
+// what alerting takes for a block, and of a rule that is gone what the record has.
+func TestIncident_ShowsTheMailOfItsGroup(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	b := open(t, w.url()).visit("/incidents/"+oldCampaign, 200).wants("Hard bounce rate", "campaign review", "lasts longer than two days")
+	if others := eval[int](b, `[...document.querySelectorAll("#refusals bdi")].filter(e => ["order", "parcel"].includes(e.textContent)).length`); others > 0 || eval[int](b, `document.querySelectorAll("#refusals tbody tr").length`) == 0 {
+		t.Errorf("%d refusals are of other campaigns", others)
+	}
+	b.visit("/incidents/"+oldGone, 200).wants("not configured any more", "75.0 % at last (worst 80.0 %)", "share of what was blocked", "a reply of the record", "sender (30 of the blocks)", "No refusal around it is known")
+	b.visit(w.incident(t, domainHard), 200).wants("33 blocked of 44", "What usually helps", "75.0 %")
+	lines := eval[[]line](b, written)
+	if v := lines[len(lines)-1].Values[0]; v == nil || *v != .75 {
+		t.Errorf("the plot ends at %s, want 0.75", number(v))
+	}
+}
+
+// TestPerson_HasWhatHoldsForTheDomain has support read why somebody gets no mail whose
+// domain is on the list, and whom to ask.
+func TestPerson_HasWhatHoldsForTheDomain(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	person := func(address string) string {
+		return "/people/" + w.sql(t, "SELECT any(recipient_hash) FROM events WHERE recipient = '"+address+"'")[0]
+	}
+	status, text := w.call(t, w.stack.URL(pipeline.Suppression)+"/v1/suppressions", `{"address":"*@`+domainHard+`","reason":"manual","note":"a pause"}`, func(r *http.Request) {
+		r.Method = http.MethodPut
+		r.Header.Set("Authorization", "Bearer dev")
+	})
+	if status >= 300 {
+		t.Fatalf("add answered %d %s", status, text)
+	}
+	w.wantSQL(t, "SELECT active FROM suppressions WHERE address = '*@"+domainHard+"'", "true")
+	b := open(t, w.guarded(t)).signIn("sam").visit(person("taker-3@"+domainHard), 200).wants("Suppressed", "*@"+domainHard, "for all mail", "a pause", "holds for everybody there")
+	b.visit(person(ana), 200).wants("complaint, for all mail", "ask somebody with the role operator").lacks("/suppressions/lift")
 }
 
 // TestDeadLetters_AreShownWithWhatToDo reads what could not be used.

@@ -25,7 +25,8 @@ const (
 	domainAck  = "laposte.example"
 	domainHush = "seznam.example"
 	domainNote = "libero.example"
-	domainShow = "web.de" // for the pictures
+	domainShow = "web.de"          // for the pictures
+	domainHard = "parcels.example" // refuses mail of a provider that calls it a bounce
 )
 
 // The longest names that may come, and writing from right to left and without spaces.
@@ -51,13 +52,15 @@ func (w *world) fill(t *testing.T) {
 	for _, d := range []string{domainAck, domainHush, domainNote, domainShow} {
 		w.spike(t, d)
 	}
+	w.hard(t)
+	w.old(t)
 	if status, _ := w.try(t, "newsletter", "[]", "an old password"); status != http.StatusUnauthorized {
 		t.Fatalf("a wrong password is answered %d", status)
 	}
 	w.post(t, "newsletter", `["someone@letters.example was here",{"event":"sent","time":1767225600},{"email":"another@letters.example","time":1767225600}]`)
 	w.wantSQL(t, "SELECT count() >= 2 FROM dead_letters", "1")
 	w.wantSQL(t, fmt.Sprintf("SELECT countDistinct(labels['recipient_domain']) FROM alerts WHERE state = 'firing' AND labels['recipient_domain'] IN ('%s')",
-		strings.Join([]string{domainAck, domainHush, domainNote, domainShow}, "','")), "4")
+		strings.Join([]string{domainAck, domainHush, domainNote, domainShow, domainHard}, "','")), "5")
 	for _, address := range []string{gone, keys} {
 		w.suppressed(t, address, true)
 	}
@@ -235,6 +238,56 @@ func (w *world) spike(t *testing.T, domain string) {
 		items = append(items, encode(t, fields))
 	}
 	w.send(t, "newsletter", items)
+}
+
+// hard has a domain refuse mail because of its sender, by a provider that has no other word
+// than bounce for it; its subjects are of all directions.
+func (w *world) hard(t *testing.T) {
+	t.Helper()
+	subjects := []string{"תזכורת: ההזמנה שלך 7781", "تذكير: طلبك رقم 7781", "ご注文の確認", "Your parcel"}
+	var items []string
+	for i := range 44 {
+		at := w.now.Add(-time.Duration(i) * 10 * time.Second)
+		fields := map[string]any{
+			"event": "delivered", "email": fmt.Sprintf("taker-%d@%s", i, domainHard), "id": 90211, "message-id": fmt.Sprintf("<parcel.%d@smtp-relay.mailin.fr>", i), "date": at.Format(time.DateTime),
+			"subject": subjects[i%4], "tags": []string{"parcel"}, "sending_ip": "192.0.2.25", "ts_event": at.Unix(), "ts": at.Unix(), "ts_epoch": at.UnixMilli(), "reason": "sent",
+		}
+		if i%4 != 3 {
+			fields["event"], fields["reason"] = "hard_bounce", "550 5.7.1 Message refused because of the reputation of your IP"
+		}
+		items = append(items, encode(t, fields))
+	}
+	w.send(t, "parcels", items)
+}
+
+// The incidents of long ago that only ClickHouse has: of a rule by campaign, and of a rule
+// that is not configured any more.
+const oldCampaign, oldGone = "inc-old-campaign", "inc-old-gone"
+
+// old writes them; they lasted longer than a page reads.
+func (w *world) old(t *testing.T) {
+	t.Helper()
+	var rows []string
+	for id, more := range map[string]map[string]any{
+		oldCampaign: {"rule": "hard_bounce_critical", "labels": map[string]string{"source": "shop", "campaign": "review"}, "value": .25, "delivered": 30, "bounced": 10},
+		oldGone: {
+			"rule": "gone_rule", "labels": map[string]string{"source": "shop", "tag": "no such tag"}, "value": .75, "delivered": 10, "blocked": 30, "causes": map[string]int{"sender": 30},
+			"reasons.reason": []string{"reputation"}, "reasons.cause": []string{"sender"}, "reasons.count": []int{30}, "reasons.sample": []string{"554 5.7.1 a reply of the record"},
+		},
+	} {
+		row := map[string]any{
+			"fingerprint": id, "incident": id, "version": 1, "state": "resolved", "ended": "recovered", "peak": .8, "threshold": .1, "window": "1h0m0s",
+			"since": w.now.Add(-96 * time.Hour).Format(time.DateTime), "updated_at": w.now.Add(-24 * time.Hour).Format(time.DateTime), "resolved_at": w.now.Add(-24 * time.Hour).Format(time.DateTime),
+		}
+		for name, v := range more {
+			row[name] = v
+		}
+		rows = append(rows, encode(t, row))
+	}
+	status, text := w.call(t, w.stack.ClickHouse()+"/?database=mailstream&query=INSERT+INTO+alert_log+FORMAT+JSONEachRow", strings.Join(rows, "\n"), func(*http.Request) {})
+	if status != http.StatusOK {
+		t.Fatalf("insert answered %d: %s", status, text)
+	}
 }
 
 func encode(t *testing.T, v any) string {

@@ -35,6 +35,7 @@ var sources = `ingress:
     - {name: shop, provider: sendgrid, auth: none}
     - {name: receipts, provider: postmark, auth: none}
     - {name: surveys, provider: brevo, auth: none}
+    - {name: parcels, provider: brevo, auth: none}
     - {name: ` + longSource + `, provider: sendgrid, auth: none}
 `
 

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -108,6 +109,21 @@ type Match struct {
 // Empty says whether it narrows nothing.
 func (m Match) Empty() bool {
 	return len(m.Cause)+len(m.Reason)+len(m.Type)+len(m.Stream) == 0
+}
+
+// Words says what counts only, such as "cause not provider", "" for everything.
+func (m Match) Words() string {
+	var parts []string
+	add := func(name string, words []string) {
+		if len(words) > 0 {
+			parts = append(parts, strings.ReplaceAll(name+" "+strings.Join(words, " or "), "!", "not "))
+		}
+	}
+	add("cause", m.Cause)
+	add("reason", m.Reason)
+	add("type", m.Type)
+	add("stream", m.Stream)
+	return strings.Join(parts, ", ")
 }
 
 // Expect is a stated expectation of a feed.

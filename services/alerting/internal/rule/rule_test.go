@@ -170,6 +170,13 @@ func TestStep_PeakIsTheWorstOfTheIncident(t *testing.T) {
 	}
 }
 
+func TestMatch_SaysWhatCounts(t *testing.T) {
+	t.Parallel()
+	if got := (Match{Cause: []string{"!provider"}, Stream: []string{"news", "offers"}}).Words(); got != "cause not provider, stream news or offers" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestFingerprint_TellsAlertsApart(t *testing.T) {
 	t.Parallel()
 	seen := make(map[string]string)

@@ -9,6 +9,12 @@ import (
 	"github.com/mailstream/mailstream/services/alerting/internal/metric"
 )
 
+// Advice says of an alert what usually helps, as its messages do; "" where nothing can be
+// said.
+func Advice(a *schemas.Alert) string {
+	return advice(a, &schemas.AlertFacts{Causes: a.Causes, Reasons: a.Reasons})
+}
+
 // advice says what usually helps, "" where nothing can be said: for the reason that
 // came most often, else for the cause, else for what is measured. It is the short
 // form of docs/runbook.md.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
@@ -73,6 +74,7 @@ func (r *Reader) Events(ctx context.Context, s Selection) (rows []Event, cut boo
 // Suppression is one entry of the list, active or not.
 type Suppression struct {
 	Hash        string     `ch:"recipient_hash" json:"recipient_hash"`
+	Pattern     string     `ch:"pattern" json:"pattern,omitempty"` // what it is about, where that is more than the person
 	Scope       string     `ch:"scope" json:"scope"`
 	Reason      string     `ch:"reason" json:"reason"`
 	Active      bool       `ch:"active" json:"active"`
@@ -87,10 +89,24 @@ type Suppression struct {
 	RemovedNote string     `ch:"removed_note" json:"removed_note,omitempty"`
 }
 
-// Suppressions returns what the list says of a person.
-func (r *Reader) Suppressions(ctx context.Context, hash string) (rows []Suppression, err error) {
-	err = r.ask(ctx, "person_suppressions", &rows, clickhouse.Arg("hash", hash))
-	return rows, err
+// suppressionsMax bounds what the list says of one person: a few reasons in each scope.
+const suppressionsMax = 100
+
+// Suppressions returns what the list says of a person, and of the patterns with the hashes
+// of wider, which hold for the person, too; and whether there is more than suppressionsMax.
+func (r *Reader) Suppressions(ctx context.Context, hash string, wider []string) (rows []Suppression, cut bool, err error) {
+	hashes := wordList(append([]string{hash}, wider...))
+	err = r.ask(ctx, "person_suppressions", &rows, clickhouse.Arg("hash", hash), clickhouse.Arg("hashes", hashes), limit(suppressionsMax+1))
+	return rows[:min(len(rows), suppressionsMax)], len(rows) > suppressionsMax, err
+}
+
+// wordList is a parameter of type Array(String) of words that have neither quote nor
+// backslash: hashes and the names of providers.
+func wordList(words []string) string {
+	if len(words) == 0 {
+		return "[]"
+	}
+	return "['" + strings.Join(words, "','") + "']"
 }
 
 // Total is how many entries of the list hold, by reason.
@@ -126,7 +142,17 @@ type Incident struct {
 	UpdatedAt  time.Time         `ch:"updated_at" json:"updated_at"`
 	ResolvedAt *time.Time        `ch:"resolved_at" json:"resolved_at,omitempty"`
 	Ended      string            `ch:"ended" json:"ended,omitempty"`
-	Quiet      time.Time         `json:"no_traffic_since,omitzero"` // as alerting knows it; ClickHouse does not keep it
+	Late       bool              `ch:"late" json:"late,omitempty"`
+	Causes     map[string]uint64 `ch:"causes" json:"causes,omitempty"` // of what was blocked
+	// The most frequent reasons and a reply of each, the same index in each list.
+	Reasons       []string `ch:"reason_words" json:"-"`
+	ReasonCauses  []string `ch:"reason_causes" json:"-"`
+	ReasonCounts  []uint64 `ch:"reason_counts" json:"-"`
+	ReasonReplies []string `ch:"reason_replies" json:"-"`
+	// AckedBy and Silenced are as alerting knows them; ClickHouse does not keep them.
+	AckedBy  string    `json:"acknowledged_by,omitempty"`
+	Silenced bool      `json:"silenced,omitempty"`
+	Quiet    time.Time `json:"no_traffic_since,omitzero"` // as alerting knows it; ClickHouse does not keep it
 }
 
 // Idle says that there is too little mail now to judge by: its state says what was.
@@ -147,7 +173,7 @@ func (i Incident) Counted(e Event) bool {
 	}
 	of := map[string]string{"source": e.Source, "recipient_domain": e.RecipientDomain, "mailbox_provider": e.MailboxProvider, "campaign": e.Campaign, "sending_ip": e.SendingIP, "ip_pool": e.IPPool}
 	for label, value := range i.Labels {
-		if is, known := of[label]; known && is != value {
+		if is, known := of[label]; !known || is != value { // an event does not tell of a tag
 			return false
 		}
 	}

@@ -101,12 +101,25 @@ type incidentData struct {
 	Replies  []history.Reply        `json:"replies,omitempty"`
 	Changed  []history.Carrier      `json:"changed,omitempty"`
 	Events   []history.Refused      `json:"events,omitempty"` // the latest
-	Live     bool                   `json:"live"`             // alerting still knows it
+	Cut      incidentCut            `json:"cut"`
+	From     time.Time              `json:"from"` // of the mail that is shown
+	To       time.Time              `json:"to"`
+	Live     bool                   `json:"live"` // alerting still knows it
 	Flapping bool                   `json:"flapping,omitempty"`
 	Late     bool                   `json:"late,omitempty"`
 	Window   string                 `json:"window"`
+	Advice   string                 `json:"what_usually_helps,omitempty"`
 
+	counts   string // what its rule leaves out
 	readings []schemas.AlertReading
+}
+
+// incidentCut says which parts have more than the page shows.
+type incidentCut struct {
+	Replies bool `json:"replies"`
+	Changed bool `json:"changed"`
+	Events  bool `json:"events"`
+	Time    bool `json:"time"` // it lasted longer than what is read
 }
 
 type timelineEntry struct {
@@ -137,43 +150,100 @@ func (s *Site) incident(v *visit) (view, error) {
 	if err != nil {
 		window = 15 * time.Minute
 	}
-	d.Window = windowWords(window)
+	d.Window, d.counts = windowWords(window), s.leavesOut(in.Rule)
 	end := d.Now
 	if in.ResolvedAt != nil {
 		end = *in.ResolvedAt
 	}
 	around := history.Span{From: in.Since.Add(-2 * window), To: end.Add(window)}
 	if longest := 2 * day; around.To.Sub(around.From) > longest {
-		around.To = around.From.Add(longest) // what began it is at its beginning
+		around.To, d.Cut.Time = around.From.Add(longest), true // what began it is at its beginning
 	}
-	filter := history.Filter{Source: in.Labels["source"], MailboxProvider: in.Labels["mailbox_provider"], Domain: in.Labels["recipient_domain"]}
+	d.From, d.To = around.From, around.To
+	group := history.GroupOf(in.Labels, s.World.Literal)
 	var (
 		minutes []history.Minute
 		errs    [4]error
 	)
 	parts := parallel{}
-	parts.add(func(ctx context.Context) { minutes, errs[0] = s.History.Minutes(ctx, around, filter) })
-	parts.add(func(ctx context.Context) { d.Replies, errs[1] = s.History.Replies(ctx, around, filter) })
-	parts.add(func(ctx context.Context) { d.Changed, errs[2] = s.History.Changed(ctx, around, filter) })
-	parts.add(func(ctx context.Context) { d.Events, errs[3] = s.History.LatestRefused(ctx, around, filter) })
+	parts.add(func(ctx context.Context) { minutes, errs[0] = s.History.Minutes(ctx, around, group) })
+	parts.add(func(ctx context.Context) { d.Replies, d.Cut.Replies, errs[1] = s.History.Replies(ctx, around, group) })
+	parts.add(func(ctx context.Context) { d.Changed, d.Cut.Changed, errs[2] = s.History.Changed(ctx, around, group) })
+	parts.add(func(ctx context.Context) {
+		d.Events, d.Cut.Events, errs[3] = s.History.LatestRefused(ctx, around, group)
+	})
 	parts.run(v.Context())
 	s.notice(v, partClickHouse, cmp.Or(errs[:]...))
+	d.Changed = slices.DeleteFunc(d.Changed, func(c history.Carrier) bool { return in.Labels[c.Dimension] == c.Value }) // all of it
 	d.Plot = plotOf(&d, minutes, window, d.readings)
 	d.Plot.Marks = []PlotMark{{in.Since, "the incident began", in.ID}}
-	for i := range d.Replies { // what was answered matters here, not to whom
+	d.tell()
+	d.veil(v.user.May(roleWhole))
+	return view{name: "incident", title: in.Rule + ": " + labelWords(in.Labels), data: d}, nil
+}
+
+// veil masks the addresses in what servers answered and providers named: what was answered
+// matters here, not to whom.
+func (d *incidentData) veil(whole bool) {
+	for i := range d.Replies {
 		d.Replies[i].Reply = Redact(d.Replies[i].Reply)
 	}
 	for i := range d.Events {
 		e := &d.Events[i]
 		e.Reply, e.Campaign = Redact(e.Reply), Redact(e.Campaign)
-		if e.MessageID != Redact(e.MessageID) && !v.user.May(roleWhole) { // and half an id leads nowhere
+		if e.MessageID != Redact(e.MessageID) && !whole { // and half an id leads nowhere
 			e.MessageID = ""
 		}
 	}
 	for i := range d.Reasons {
 		d.Reasons[i].Sample = Redact(d.Reasons[i].Sample)
 	}
-	return view{name: "incident", title: in.Rule + ": " + labelWords(in.Labels), data: d}, nil
+	for i := range d.Carriers {
+		d.Carriers[i].Value = Redact(d.Carriers[i].Value)
+	}
+	for i := range d.Changed {
+		d.Changed[i].Value = Redact(d.Changed[i].Value)
+	}
+}
+
+// tell has the record of the incident answer where ClickHouse does not, or has no such
+// events any more.
+func (d *incidentData) tell() {
+	if len(d.Replies) > 0 {
+		return
+	}
+	for _, r := range d.Reasons {
+		d.Replies = append(d.Replies, history.Reply{Reply: r.Sample, Reason: string(r.Reason), Cause: string(r.Cause), Events: uint64(max(0, r.Count))})
+	}
+}
+
+// remember takes what ClickHouse keeps of an incident.
+func (d *incidentData) remember(in history.Incident) {
+	d.Incident, d.Late = in, in.Late
+	for cause, n := range in.Causes {
+		if d.Causes == nil {
+			d.Causes = map[string]int64{}
+		}
+		d.Causes[cause] = int64(n)
+	}
+	for i, reason := range in.Reasons {
+		if i < len(in.ReasonCauses) && i < len(in.ReasonCounts) && i < len(in.ReasonReplies) {
+			d.Reasons = append(d.Reasons, schemas.ReasonCount{Reason: schemas.Reason(reason), Cause: schemas.Cause(in.ReasonCauses[i]), Count: int64(in.ReasonCounts[i]), Sample: in.ReasonReplies[i]})
+		}
+	}
+}
+
+// record is the incident as alerting writes it, as far as ClickHouse keeps it.
+func (d *incidentData) record() *schemas.Alert {
+	return &schemas.Alert{Rule: d.Incident.Rule, Metric: d.Incident.Metric, Labels: d.Incident.Labels, Causes: d.Causes, Reasons: d.Reasons}
+}
+
+// advice says what usually helps, "" where nothing can be said.
+func (s *Site) advice(a *schemas.Alert) string {
+	if s.World.Advice == nil || a.Rule == schemas.RuleReceiver {
+		return ""
+	}
+	return s.World.Advice(a)
 }
 
 // findIncident asks alerting, and ClickHouse for what alerting does not know any more.
@@ -188,6 +258,7 @@ func (s *Site) findIncident(v *visit, id string, d *incidentData) error {
 		d.Flapping, d.Late = a.Flapping, a.Late
 		d.Acks, d.Silences, d.Timeline = answer.Acks, answer.Silences, answer.Timeline
 		slices.Reverse(d.Timeline)
+		d.Advice = s.advice(a)
 		return nil
 	}
 	if refused, ok := errors.AsType[*peer.Refused](err); !ok || refused.Status != http.StatusNotFound {
@@ -197,7 +268,10 @@ func (s *Site) findIncident(v *visit, id string, d *incidentData) error {
 	i := slices.IndexFunc(known, func(in history.Incident) bool { return in.ID == id })
 	switch {
 	case i >= 0:
-		d.Incident = known[i]
+		d.remember(known[i])
+		if known[i].Metric != "" || len(d.Reasons) > 0 { // else nothing says what it was about
+			d.Advice = s.advice(d.record())
+		}
 		return nil
 	case sqlErr != nil:
 		return fault{Status: http.StatusServiceUnavailable, Title: "This incident is not known now", Detail: "Neither alerting nor ClickHouse has it at this moment.", Next: "Try again in a minute."}

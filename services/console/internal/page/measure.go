@@ -1,9 +1,9 @@
 package page
 
 import (
-	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -86,6 +86,9 @@ func (d incidentData) Says() string {
 	if in.Rule == schemas.RuleReceiver {
 		return "The receiver " + in.Labels[schemas.LabelReceiver] + " does not take messages" + text(": ", d.Answer) + "."
 	}
+	if in.Metric == "" {
+		return d.remembered()
+	}
 	m, when := measureOf(in.Metric), "now"
 	if !in.Open() || in.Idle() {
 		when = "at last"
@@ -103,6 +106,37 @@ func (d incidentData) Says() string {
 	return line + "."
 }
 
+// remembered says what the record alone tells of an incident whose rule is not configured
+// any more: what the rule measured is not kept.
+func (d incidentData) remembered() string {
+	in := d.Incident
+	line := fmt.Sprintf("Its rule is not configured any more, so what it measured is not known. On record are %s at last (worst %s), a threshold of %s and a window of %s, with %s delivered, %s bounced and %s blocked in it",
+		share(in.Value), share(in.Peak), share(in.Threshold), d.Window, count(in.Delivered, "message"), thousands(in.Bounced), thousands(in.Blocked))
+	var shares []string
+	for _, of := range []struct {
+		name string
+		n    uint64
+	}{{"delivered", in.Delivered}, {"bounced", in.Bounced}, {"blocked", in.Blocked}} {
+		if of.n > 0 && math.Abs(in.Value-Rate{of.n, d.Rate.Of}.Value()) < 1e-6 {
+			shares = append(shares, of.name)
+		}
+	}
+	if len(shares) == 1 { // else it may be either of them
+		line += ": the first number is the share of what was " + shares[0]
+	}
+	return line + "."
+}
+
+// leavesOut says what a rule leaves out of its mail, "" for nothing.
+func (s *Site) leavesOut(rule string) string {
+	for i := range s.World.Rules {
+		if s.World.Rules[i].Name == rule {
+			return s.World.Rules[i].Counts
+		}
+	}
+	return ""
+}
+
 func text(before, what string) string {
 	if what == "" {
 		return ""
@@ -113,16 +147,14 @@ func text(before, what string) string {
 // Beside says what the mail below is where it is not exactly that of the incident.
 func (d incidentData) Beside() string {
 	in := d.Incident
-	for _, label := range []string{"campaign", "sending_ip", "sending_domain", "ip_pool", "tag"} {
-		if in.Labels[label] != "" {
-			return "Of all mail of " + cmp.Or(in.Labels["source"], "all sources") + ", of which that of " + labelWords(in.Labels) + " is a part."
-		}
-	}
-	if in.Metric == "" && in.Rule != schemas.RuleReceiver {
-		return "Its rule is not configured any more, so what it measured is not known; these are the refusals of the same mail in the same time."
-	}
-	if events := measureOf(in.Metric).events; !slices.Contains(events, "blocked") {
-		return "The incident is about something else; these are the refusals of the same mail in the same time."
+	events := measureOf(in.Metric).events
+	switch {
+	case in.Metric == "" && in.Rule != schemas.RuleReceiver:
+		return "The replies and refusals here are those of the same mail in the same time, which its rule may have counted otherwise."
+	case !slices.Contains(events, "blocked"):
+		return "The incident is about something else than refusals; these are those of the same mail in the same time."
+	case d.counts != "":
+		return "The rule counts only " + d.counts + "; these are all refusals of the same mail."
 	}
 	return ""
 }

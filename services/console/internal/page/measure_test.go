@@ -36,7 +36,7 @@ func TestIncident_SaysWhatItsRuleMeasures(t *testing.T) {
 		},
 		"a campaign": {
 			schemas.Alert{Rule: "c", Metric: "block_rate", Labels: map[string]string{"campaign": "spring sale", "source": "shop"}, Value: .4, Peak: .4, Threshold: .1, Counts: schemas.AlertCounts{Delivered: 6, Blocked: 4}},
-			"4 blocked of 10.", "Of all mail of shop, of which that of campaign spring sale, source shop is a part.", "as it was judged", []float64{.2, .4},
+			"4 blocked of 10.", "", "Block rate over 15m, minute by minute", []float64{.1},
 		},
 		"silence": {
 			schemas.Alert{Rule: "silence", Metric: "silence", Labels: map[string]string{"source": "shop"}, Value: 1, Peak: 1, Threshold: 1, Measure: &schemas.AlertMeasure{Numerator: 120, Denominator: 120}},
@@ -47,7 +47,17 @@ func TestIncident_SaysWhatItsRuleMeasures(t *testing.T) {
 			"The receiver pager does not take messages: refused.", "about something else", "as it was judged", []float64{.2, .4},
 		},
 		"a rule that is gone": {
-			schemas.Alert{Rule: "gone", Metric: "none", Value: .5, Peak: .5, Threshold: .1}, "Rate now 50.0 % (worst 50.0 %) against a threshold of 10.0 % over 15m.", "is not configured any more", "as it was judged", []float64{.2, .4},
+			schemas.Alert{Rule: "gone", Metric: "none", Value: .6, Peak: .7, Threshold: .1, Counts: schemas.AlertCounts{Delivered: 3, Bounced: 1, Blocked: 6}},
+			"60.0 % at last (worst 70.0 %), a threshold of 10.0 % and a window of 15m, with 3 messages delivered, 1 bounced and 6 blocked in it: the first number is the share of what was blocked.",
+			"may have counted otherwise", "as it was judged", []float64{.2, .4},
+		},
+		"a rule that is gone, of something else": {
+			schemas.Alert{Rule: "gone", Metric: "none", Value: .5, Peak: .5, Threshold: .1, Counts: schemas.AlertCounts{Delivered: 5, Blocked: 5}},
+			"with 5 messages delivered, 0 bounced and 5 blocked in it.", "may have counted otherwise", "as it was judged", []float64{.2, .4},
+		},
+		"a rule of some causes": {
+			schemas.Alert{Rule: "some", Metric: "block_rate", Value: .5, Peak: .5, Threshold: .1, Counts: schemas.AlertCounts{Delivered: 5, Blocked: 5}},
+			"5 blocked of 10.", "counts only cause not provider", "as it was judged", []float64{.2, .4},
 		},
 	} {
 		a := tc.alert
@@ -55,6 +65,9 @@ func TestIncident_SaysWhatItsRuleMeasures(t *testing.T) {
 		d := incidentData{Incident: incidentOf(&a), Measure: a.Measure, Answer: a.Answer, Window: "15m"}
 		if a.Metric == "none" { // as ClickHouse has it
 			d.Incident.Metric = ""
+		}
+		if a.Rule == "some" {
+			d.counts = "cause not provider"
 		}
 		d.Rate = Rate{d.Incident.Blocked, d.Incident.Delivered + d.Incident.Bounced + d.Incident.Blocked}
 		if got := strings.ReplaceAll(d.Says(), "\u00a0", " "); !strings.HasSuffix(got, tc.says) {
@@ -119,6 +132,27 @@ func TestStory_CountsWhatTheRuleCounts(t *testing.T) {
 		if got := counts(in, history.Event{Source: "shop", Type: tc.kind, Time: at}); got != tc.want {
 			t.Errorf("%s of %s is counted: %t", tc.kind, tc.metric, got)
 		}
+		in.Labels["tag"] = "invoice" // which an event does not tell
+		if counts(in, history.Event{Source: "shop", Type: tc.kind, Time: at}) {
+			t.Errorf("%s of any tag is counted", tc.kind)
+		}
+	}
+}
+
+// TestOverview_NamesTheFirstIncidents keeps the glance short and says how each stands.
+func TestOverview_NamesTheFirstIncidents(t *testing.T) {
+	t.Parallel()
+	var d overviewData
+	for range lookIncidentsMax + 2 {
+		d.Incidents = append(d.Incidents, history.Incident{ID: "1", Rule: "block_spike", State: "firing", Value: .72, AckedBy: "ana", Silenced: true})
+	}
+	d.judge(false)
+	last := d.Look[len(d.Look)-1]
+	if len(d.Look) != lookIncidentsMax+1 || last.Text != "2 more incidents" || last.Href != "/incidents" {
+		t.Errorf("%+v", d.Look)
+	}
+	if got := strings.ReplaceAll(d.Look[0].Value, "\u00a0", " "); got != "72.0 %, acknowledged by ana, silenced" {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -41,8 +41,9 @@ const waitingMax = 100_000
 
 // look is something that needs a look, and where.
 type look struct {
-	Text string `json:"text"`
-	Href string `json:"href"`
+	Text  string `json:"text"`
+	Value string `json:"value,omitempty"`
+	Href  string `json:"href"`
 }
 
 type sourceRow struct {
@@ -198,7 +199,7 @@ func incidentOf(a *schemas.Alert) history.Incident {
 	in := history.Incident{
 		ID: a.Incident, Rule: a.Rule, Metric: metricOrBlocks(a), Labels: a.Labels, State: string(a.State), Value: a.Value, Peak: a.Peak, Threshold: a.Threshold,
 		Delivered: uint64(a.Counts.Delivered), Bounced: uint64(a.Counts.Bounced), Blocked: uint64(a.Counts.Blocked),
-		Window: a.Window, Since: a.Since, UpdatedAt: a.UpdatedAt, Ended: string(a.Ended),
+		Window: a.Window, Since: a.Since, UpdatedAt: a.UpdatedAt, Ended: string(a.Ended), Late: a.Late,
 	}
 	if !a.ResolvedAt.IsZero() {
 		in.ResolvedAt = &a.ResolvedAt
@@ -206,6 +207,10 @@ func incidentOf(a *schemas.Alert) history.Incident {
 	if a.NoTraffic != nil {
 		in.Quiet = a.NoTraffic.Since
 	}
+	if a.Acknowledged != nil {
+		in.AckedBy = a.Acknowledged.By
+	}
+	in.Silenced = len(a.SilencedBy) > 0
 	return in
 }
 
@@ -306,28 +311,54 @@ func worse(name string, today, median float64) bool {
 	return today > median*1.5 && today-median > margin
 }
 
+// lookIncidentsMax is how many incidents the glance names; the table below has all.
+const lookIncidentsMax = 5
+
+// standing says how an open incident stands: its rate, and who takes care of it.
+func standing(in *history.Incident) string {
+	words := share(in.Value)
+	if in.Idle() {
+		words = "no traffic"
+	}
+	if in.AckedBy != "" {
+		words += ", acknowledged by " + in.AckedBy
+	}
+	if in.Silenced {
+		words += ", silenced"
+	}
+	return words
+}
+
 // judge says in one glance whether all is well.
 func (d *overviewData) judge(blind bool) {
-	for _, in := range d.Incidents {
-		if in.Open() {
-			d.Look = append(d.Look, look{in.Rule + ": " + labelWords(in.Labels), "/incidents/" + in.ID})
+	more := 0
+	for i := range d.Incidents {
+		switch in := &d.Incidents[i]; {
+		case !in.Open():
+		case len(d.Look) == lookIncidentsMax:
+			more++
+		default:
+			d.Look = append(d.Look, look{in.Rule + ": " + labelWords(in.Labels), standing(in), "/incidents/" + in.ID})
 		}
+	}
+	if more > 0 {
+		d.Look = append(d.Look, look{count(more, "more incident"), "", "/incidents"})
 	}
 	for _, r := range d.Sources {
 		if r.State == "quiet" {
-			d.Look = append(d.Look, look{"No event from " + r.Name + " for more than an hour", "/sources/" + r.Name})
+			d.Look = append(d.Look, look{"No event from " + r.Name + " for more than an hour", "", "/sources/" + r.Name})
 		}
 	}
 	for _, t := range d.Rates {
 		if t.Worse {
-			d.Look = append(d.Look, look{"The rate of " + t.Name + " mail is worse than usual", "/deliverability?show=" + t.Name})
+			d.Look = append(d.Look, look{"The rate of " + t.Name + " mail is worse than usual", share(t.Today.Value()) + ", usually " + share(t.Median), "/deliverability?show=" + t.Name})
 		}
 	}
 	if d.Waiting != nil && *d.Waiting > waitingMax {
-		d.Look = append(d.Look, look{count(*d.Waiting, "record waits", "records wait") + " in Kafka to be stored: the numbers here are older than they look", "/"})
+		d.Look = append(d.Look, look{count(*d.Waiting, "record waits", "records wait") + " in Kafka to be stored: the numbers here are older than they look", "", "/"})
 	}
 	if d.DeadLetters > 0 {
-		d.Look = append(d.Look, look{count(d.DeadLetters, "dead letter waits", "dead letters wait"), "/dead-letters"})
+		d.Look = append(d.Look, look{count(d.DeadLetters, "dead letter waits", "dead letters wait"), "", "/dead-letters"})
 	}
 	d.Well = len(d.Look) == 0 && !blind
 }

@@ -86,12 +86,29 @@ type personData struct {
 	Events       []history.Event       `json:"events"`
 	Cut          bool                  `json:"cut"`
 	Suppressions []history.Suppression `json:"suppressions"`
-	Known        bool                  `json:"known"` // ClickHouse answered
+	CutList      bool                  `json:"suppressions_cut,omitempty"` // the list says more
+	Typed        string                `json:"-"`                          // the whole address, for the form of an operator
+	Known        bool                  `json:"known"`                      // ClickHouse answered
 }
 
 // Active says whether something suppresses the person now.
 func (d personData) Active() bool {
 	return slices.ContainsFunc(d.Suppressions, func(e history.Suppression) bool { return e.Active })
+}
+
+// Own says whether an entry of the person holds, and Wide whether one of their domain or
+// mailbox provider does.
+func (d personData) Own() bool {
+	return d.holds(func(e history.Suppression) bool { return e.Pattern == "" })
+}
+
+// Wide is explained at Own.
+func (d personData) Wide() bool {
+	return d.holds(func(e history.Suppression) bool { return e.Pattern != "" })
+}
+
+func (d personData) holds(of func(history.Suppression) bool) bool {
+	return slices.ContainsFunc(d.Suppressions, func(e history.Suppression) bool { return e.Active && of(e) })
 }
 
 // Has says whether an event is on the page: what somebody wrote by hand has none.
@@ -142,7 +159,10 @@ func (s *Site) story(v *visit, d personData, of history.Selection) personData {
 	}
 	parts := parallel{}
 	if d.Hash != "" {
-		parts.add(func(ctx context.Context) { d.Suppressions, listErr = s.History.Suppressions(ctx, d.Hash) })
+		wider := s.wider(d.Events)
+		parts.add(func(ctx context.Context) {
+			d.Suppressions, d.CutList, listErr = s.History.Suppressions(ctx, d.Hash, wider)
+		})
 	}
 	if n := len(d.Events); n > 0 {
 		span := history.Span{From: d.Events[n-1].Time, To: d.Events[0].Time.Add(day)}
@@ -164,7 +184,9 @@ func (s *Site) story(v *visit, d personData, of history.Selection) personData {
 			hide(e)
 		}
 	}
-	if !v.user.May(roleWhole) {
+	if v.user.May(roleWhole) {
+		d.Typed = d.Address
+	} else {
 		d.Address = maskedOr(d.Address)
 		for i := range d.Suppressions {
 			d.Suppressions[i].Note, d.Suppressions[i].RemovedNote = Redact(d.Suppressions[i].Note), Redact(d.Suppressions[i].RemovedNote)
@@ -174,6 +196,19 @@ func (s *Site) story(v *visit, d personData, of history.Selection) personData {
 		d.Events = []history.Event{}
 	}
 	return d
+}
+
+// wider are the hashes of the patterns of the list that hold for the person of events.
+func (s *Site) wider(events []history.Event) (hashes []string) {
+	if s.Wider == nil {
+		return nil
+	}
+	for i := range events {
+		if e := &events[i]; e.Recipient != "" {
+			return s.Wider(e.Recipient, e.MailboxProvider)
+		}
+	}
+	return nil
 }
 
 func maskedOr(address string) string {

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/console/internal/auth"
 	"github.com/mailstream/mailstream/services/console/internal/history"
 	"github.com/mailstream/mailstream/services/console/internal/peer"
@@ -42,7 +43,9 @@ type Rule struct {
 	Window    string  `json:"window"`
 	Threshold float64 `json:"threshold"`
 	MinVolume int64   `json:"min_volume"`
-	Judged    string  `json:"judged"` // stream, sql or off
+	// Counts says what the rule leaves out, such as "cause !provider"; "" for nothing.
+	Counts string `json:"counts_only,omitempty"`
+	Judged string `json:"judged"` // stream, sql or off
 }
 
 // Trial is one rule of a back-test.
@@ -65,6 +68,11 @@ type World struct {
 	Rules    []Rule
 	Backtest Backtest // nil: not possible
 	Webhooks string   // the base URL of the ingress
+	// Literal are the providers whose bounces are never blocks to alerting.
+	Literal []string
+	// Advice says what usually helps with an alert, "" where nothing can be said; nil: not
+	// known.
+	Advice func(*schemas.Alert) string
 }
 
 // Trail keeps who looked at whom. Who changed what is kept by the service that makes the
@@ -94,8 +102,11 @@ type Options struct {
 	Trail       Trail
 	// Hash gives the recipient hash of an address, or says that it is none.
 	Hash func(address string) (string, error)
-	Now  func() time.Time
-	Log  *zap.Logger
+	// Wider gives the hashes of the patterns of the suppression list that an address falls
+	// under: its domain, those above, its mailbox provider. Nil: not known.
+	Wider func(address, mailboxProvider string) []string
+	Now   func() time.Time
+	Log   *zap.Logger
 	// Registry takes the numbers of the pages.
 	Registry prometheus.Registerer
 }

@@ -45,6 +45,8 @@ type entry struct {
 		Source    string `json:"source,omitempty"`
 	} `json:"evidence"`
 	Note string `json:"note,omitempty"`
+	// Matched is what stands for the address, such as *@example.com; "" where it is itself.
+	Matched string `json:"matched,omitempty"`
 }
 
 // checked is what the list says of one address.

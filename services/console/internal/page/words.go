@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/url"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -60,7 +61,9 @@ func functions() template.FuncMap {
 		"breaks":   breaks,
 		"words":    func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 		"at":       nav,
-		"labels":   labelWords,
+		"labels":   isolated,
+		"scope":    scopeWords,
+		"answered": answered,
 		"statusOf": statusOf,
 		"yes":      func(b *bool) bool { return b != nil && *b },
 		"no":       func(b *bool) bool { return b != nil && !*b },
@@ -253,6 +256,47 @@ func labelWords(labels map[string]string) string {
 		return "all mail"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// isolated is labelWords for a page: a value of another direction of writing does not turn
+// its neighbours round.
+func isolated(labels map[string]string) template.HTML {
+	quoted := make(map[string]string, len(labels))
+	for name, value := range labels {
+		if value != "" {
+			quoted[name] = "<bdi>" + template.HTMLEscapeString(value) + "</bdi>"
+		}
+	}
+	return template.HTML(labelWords(quoted)) // escaped, but for what is added
+}
+
+// scopeWords says what an entry of the suppression list forbids.
+func scopeWords(scope string) string {
+	kind, name, _ := strings.Cut(scope, ":")
+	switch kind {
+	case "account":
+		return "for all mail"
+	case "stream":
+		return "for the stream " + name
+	case "source":
+		return "for mail by " + name
+	case "list":
+		return "for the list " + name
+	}
+	return scope
+}
+
+// answeredCodes are what a reply begins with: the code, and the enhanced one.
+var answeredCodes = regexp.MustCompile(`^(?:\d{3}(?:[ -]\d\.\d{1,3}\.\d{1,3})?|\d\.\d{1,3}\.\d{1,3})(?:[ -]|$)`)
+
+// serverReply is the answer of a remote server: its codes, which are read from left to right, and its text,
+// which may be of any direction.
+type serverReply struct{ Codes, Text string }
+
+// answered takes a reply apart.
+func answered(text string) serverReply {
+	codes := answeredCodes.FindString(text)
+	return serverReply{strings.TrimRight(codes, " -"), strings.TrimSpace(text[len(codes):])}
 }
 
 // windowWords writes the length of a window, such as 15m.

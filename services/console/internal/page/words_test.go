@@ -32,6 +32,30 @@ func TestReply_HasEachCodeOnce(t *testing.T) {
 	}
 }
 
+// TestAnswered_KeepsTheCodesInFront takes replies apart, so that a text from right to left
+// does not turn the codes round.
+func TestAnswered_KeepsTheCodesInFront(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]serverReply{
+		"550 5.1.1 no such user": {"550 5.1.1", "no such user"}, "550-5.1.1 no": {"550-5.1.1", "no"}, "451 תיבה מלאה": {"451", "תיבה מלאה"}, "4.2.2 full": {"4.2.2", "full"},
+		"250": {"250", ""}, "5501 people": {"", "5501 people"}, "smtp;550 5.1.1 x": {"", "smtp;550 5.1.1 x"}, "": {},
+	} {
+		if got := answered(text); got != want {
+			t.Errorf("%q: %+v, want %+v", text, got, want)
+		}
+	}
+}
+
+func TestLabels_IsolateTheirValues(t *testing.T) {
+	t.Parallel()
+	if got := isolated(map[string]string{"campaign": "<b>תזכורת", "source": "shop"}); got != "campaign <bdi>&lt;b&gt;תזכורת</bdi>, source <bdi>shop</bdi>" {
+		t.Errorf("%s", got)
+	}
+	if got := isolated(nil); got != "all mail" {
+		t.Errorf("%s", got)
+	}
+}
+
 // TestAge_IsOnThePagesWhoseNumbersAreOld opens the pages of counts as they are filled from
 // answers of a moment ago, and of now.
 func TestAge_IsOnThePagesWhoseNumbersAreOld(t *testing.T) {

@@ -16,6 +16,11 @@ WITH outcomes AS (
         AND ({source:String} = '' OR source = {source:String})
         AND ({mailbox_provider:String} = '' OR mailbox_provider = {mailbox_provider:String})
         AND ({domain:String} = '' OR recipient_domain = {domain:String})
+        AND ({campaign:String} = '' OR campaign = {campaign:String})
+        AND ({sending_ip:String} = '' OR sending_ip = {sending_ip:String})
+        AND ({sending_domain:String} = '' OR sending_domain = {sending_domain:String})
+        AND ({ip_pool:String} = '' OR ip_pool = {ip_pool:String})
+        AND ({tag:String} = '' OR has(tags, {tag:String}))
 )
 SELECT
     pair.1 AS dimension, pair.2 AS value,
@@ -27,4 +32,4 @@ WHERE pair.2 != ''
 GROUP BY pair
 HAVING all_messages > 0
 ORDER BY lift DESC, refused DESC, dimension, value
-LIMIT 20
+LIMIT {limit:UInt32}

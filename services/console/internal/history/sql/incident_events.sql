@@ -7,5 +7,10 @@ WHERE time >= {from:DateTime64(3, 'UTC')} AND time < {to:DateTime64(3, 'UTC')}
     AND ({source:String} = '' OR source = {source:String})
     AND ({mailbox_provider:String} = '' OR mailbox_provider = {mailbox_provider:String})
     AND ({domain:String} = '' OR recipient_domain = {domain:String})
+    AND ({campaign:String} = '' OR campaign = {campaign:String})
+    AND ({sending_ip:String} = '' OR sending_ip = {sending_ip:String})
+    AND ({sending_domain:String} = '' OR sending_domain = {sending_domain:String})
+    AND ({ip_pool:String} = '' OR ip_pool = {ip_pool:String})
+    AND ({tag:String} = '' OR has(tags, {tag:String}))
 ORDER BY at DESC, message_id
 LIMIT {limit:UInt32}

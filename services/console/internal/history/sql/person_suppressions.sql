@@ -1,6 +1,7 @@
--- Person: what the list says. Found by the key.
-SELECT recipient_hash, scope, reason, active, since, removed_at, expires_at, evidence, provider, source, note, removed_by, removed_note
+-- Person: what the list says of the address, its domain and its mailbox provider. Found by
+-- the key.
+SELECT recipient_hash, if(recipient_hash = {hash:String}, '', address) AS pattern, scope, reason, active, since, removed_at, expires_at, evidence, provider, source, note, removed_by, removed_note
 FROM suppressions
-WHERE recipient_hash = {hash:String}
-ORDER BY active DESC, since DESC
-LIMIT 100
+WHERE recipient_hash IN {hashes:Array(String)}
+ORDER BY active DESC, pattern, since DESC
+LIMIT {limit:UInt32}
