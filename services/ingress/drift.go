@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"strings"
 	"sync"
 	"time"
 	"unicode"
@@ -15,8 +16,9 @@ const (
 	// driftPathsMax bounds the paths of one provider that have series of their own: names
 	// come from outside. What is beyond is counted by its kind alone.
 	driftPathsMax = 64
-	// driftPathBytesMax bounds one of them.
-	driftPathBytesMax = 64
+	// driftPathBytesMax bounds one of them. The longest one of a documented field is SES's
+	// subscription.newTopicPreferences.topicSubscriptionStatus[].subscriptionStatus.
+	driftPathBytesMax = 128
 )
 
 // unprintable is shown for what does not look like a name.
@@ -50,6 +52,7 @@ func (q *drifts) note(d drifted, at time.Time) (isNew bool) {
 	counter := q.seen[d]
 	if counter == nil && q.count[d.provider] < driftPathsMax {
 		isNew = true
+		d.path = strings.Clone(d.path) // it would keep the request it is a part of
 		labels := []string{d.provider, string(d.kind), d.path}
 		counter = q.paths.WithLabelValues(labels...)
 		q.first.WithLabelValues(labels...).Set(float64(at.UnixMilli()) / 1000)

@@ -181,7 +181,7 @@ func (s *Service) normalise(x *exchange) *refusal {
 		}
 		s.normaliser.Complete(it, o)
 		if !normalise.Believed(it) {
-			s.countDrift(x, provider.BadTime, "time")
+			s.countDrift(x, provider.BadTime, x.batch.TimePath(it))
 		}
 	}
 	return nil

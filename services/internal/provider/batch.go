@@ -73,6 +73,7 @@ type Item struct {
 	// Fault is set when the item cannot be an event; Event.Raw holds its bytes.
 	Fault Fault
 
+	timed             jsontext.Value // what Event.Time was read from last
 	discriminators    [discriminatorsMax]string
 	discriminatorsLen int
 	metadata          map[string]string // kept between requests
@@ -134,6 +135,20 @@ func (it *Item) AddTag(tag string) {
 // says that it could not be read.
 func (it *Item) SetTime(t time.Time, stamp string) { it.Event.Time, it.Stamp = t, stamp }
 
+// ReadTime is SetTime with what read makes of v, and TimeIn.
+func (it *Item) ReadTime(v jsontext.Value, read func(jsontext.Value) (time.Time, string)) {
+	it.SetTime(read(v))
+	it.TimeIn(v)
+}
+
+// TimeIn says that the time was read from v, for Batch.TimePath. It says nothing when v is
+// absent.
+func (it *Item) TimeIn(v jsontext.Value) {
+	if len(v) > 0 {
+		it.timed = v
+	}
+}
+
 // SetSent sets when the message was sent; the text it was read from does not
 // matter.
 func (it *Item) SetSent(t time.Time, _ string) { it.SentAt = t }
@@ -145,12 +160,14 @@ type Batch struct {
 	json  jsontext.Document
 	// values is the memory of Fields.
 	values []jsontext.Value
+	// root is what the paths begin at where it is not an item of json.
+	root jsontext.Value
 }
 
 // Drifted is one meeting with the unknown.
 type Drifted struct {
 	Kind Drift
-	Name string // the provider's word: an event, or the path of a field, such as data.reason
+	Name string // the provider's word: an event, or the path of a field, such as data.to[].name
 }
 
 // driftMax bounds what one request can report; a metric needs no more to alarm.
@@ -173,11 +190,47 @@ func (b *Batch) Add(raw []byte) *Item {
 // kept between requests.
 func (b *Batch) JSON() *jsontext.Document { return &b.json }
 
-// Drift notes something this package does not know.
+// Drift notes something this package does not know, by its name.
 func (b *Batch) Drift(kind Drift, name string) {
 	if len(b.drift) < driftMax {
 		b.drift = append(b.drift, Drifted{Kind: kind, Name: name})
 	}
+}
+
+// DriftAt notes a value this package cannot read, or one of a member it does not know, by
+// its path in the item of JSON, which is looked for only here: what is as documented
+// pays nothing. A value that was decoded from a text in the item has no path; note the
+// text in its place.
+func (b *Batch) DriftAt(kind Drift, v jsontext.Value) {
+	if len(b.drift) == driftMax {
+		return
+	}
+	root := b.root
+	if root == nil {
+		root = b.json.ItemWith(v)
+	}
+	path, _ := b.json.PathTo(root, v)
+	b.Drift(kind, path)
+}
+
+// Root says that the object v, a part of what JSON holds, is an item: paths begin
+// there. It counts until Reset.
+func (b *Batch) Root(v jsontext.Value) { b.root = v }
+
+// noField stands for the path of a time that no field has.
+const noField = "time"
+
+// TimePath returns the path of the field that has the time of it, "time" when the item
+// has none. It takes time by the size of the item.
+func (b *Batch) TimePath(it *Item) string {
+	root := b.json.ItemWith(it.timed)
+	if root == nil || b.root != nil {
+		root = jsontext.Value(it.Event.Raw) // of a document before
+	}
+	if path, ok := b.json.PathTo(root, it.timed); ok {
+		return path
+	}
+	return noField
 }
 
 // Unknown makes of it an event of a kind that the provider package does not know: of
@@ -222,5 +275,5 @@ func (b *Batch) Reset() {
 	}
 	clear(b.values)
 	clear(b.drift)
-	b.items, b.drift, b.values = b.items[:0], b.drift[:0], b.values[:0]
+	b.items, b.drift, b.values, b.root = b.items[:0], b.drift[:0], b.values[:0], nil
 }

@@ -31,27 +31,24 @@ func (n Names) Find(key string) FieldID {
 // Fields is an object taken apart: the values of a provider's fields. The last of
 // two equal keys counts.
 type Fields struct {
-	Out *Batch
-	// Path is where the object is in the request, such as "data.", or "" at its top.
-	Path   string
-	names  Names
+	Out    *Batch
 	values []jsontext.Value
 }
 
-// Fields returns the fields of the next object, all absent. They use memory of the
-// batch, so those of the object before are gone.
-func (b *Batch) Fields(names Names) Fields {
+// Fields returns the fields of the next object, from 0 up to count, all absent. They use
+// memory of the batch, so those of the object before are gone.
+func (b *Batch) Fields(count FieldID) Fields {
 	clear(b.values) // what is beyond its length is clear already
-	if cap(b.values) < len(names) {
-		b.values = make([]jsontext.Value, len(names))
+	if cap(b.values) < int(count) {
+		b.values = make([]jsontext.Value, count)
 	}
-	b.values = b.values[:len(names)]
-	return Fields{Out: b, names: names, values: b.values}
+	b.values = b.values[:count]
+	return Fields{Out: b, values: b.values}
 }
 
 // Read takes the members of an object and notes those that are not documented.
 func (f *Fields) Read(m jsontext.Members, of func(key string) FieldID) {
-	f.ReadOr(m, of, func(key string, _ jsontext.Value) { f.Out.Drift(UnknownField, f.Path+key) })
+	f.ReadOr(m, of, func(_ string, v jsontext.Value) { f.Out.DriftAt(UnknownField, v) })
 }
 
 // ReadOr takes the members of an object and gives those that are not documented
@@ -90,18 +87,16 @@ func (f *Fields) Text(field FieldID) string {
 	if text, ok := v.Text(); ok {
 		return text
 	}
-	return f.Out.Text(v, f.names[field])
+	return f.Out.Text(v)
 }
 
 // Object returns a walk over a field that is an object; see Batch.Object.
 func (f *Fields) Object(field FieldID) jsontext.Members {
-	return f.Out.Object(f.values[field], f.names[field])
+	return f.Out.Object(f.values[field])
 }
 
 // Tags adds a field to the tags of it; see Batch.Tags.
-func (f *Fields) Tags(it *Item, field FieldID) { f.Out.Tags(it, f.values[field], f.names[field]) }
+func (f *Fields) Tags(it *Item, field FieldID) { f.Out.Tags(it, f.values[field]) }
 
 // Metadata adds the members of a field to the metadata of it.
-func (f *Fields) Metadata(it *Item, field FieldID) {
-	f.Out.Metadata(it, f.values[field], f.names[field])
-}
+func (f *Fields) Metadata(it *Item, field FieldID) { f.Out.Metadata(it, f.values[field]) }

@@ -10,28 +10,27 @@ import (
 )
 
 // Text returns v as text, "" when it is absent or null. An array or an object is
-// noted as the wrong type of the field name. Numbers come as they are written, so
-// ids keep every digit.
-func (b *Batch) Text(v jsontext.Value, name string) string {
+// noted as a wrong type. Numbers come as they are written, so ids keep every digit.
+func (b *Batch) Text(v jsontext.Value) string {
 	text, ok := v.Text()
 	if !ok && v.Kind() != jsontext.Invalid && v.Kind() != jsontext.Null {
-		b.Drift(WrongType, name)
+		b.DriftAt(WrongType, v)
 	}
 	return text
 }
 
 // Object returns a walk over the object v; over nothing when it is absent, null
 // or the [] that some providers write for an empty object. Anything else is
-// noted as the wrong type of the field name.
-func (b *Batch) Object(v jsontext.Value, name string) jsontext.Members {
+// noted as a wrong type.
+func (b *Batch) Object(v jsontext.Value) jsontext.Members {
 	switch v.Kind() {
 	case jsontext.Object, jsontext.Null, jsontext.Invalid:
 	case jsontext.Array:
 		if e := v.Elements(); e.Next() {
-			b.Drift(WrongType, name)
+			b.DriftAt(WrongType, v)
 		}
 	default:
-		b.Drift(WrongType, name)
+		b.DriftAt(WrongType, v)
 	}
 	return b.Members(v)
 }
@@ -41,20 +40,20 @@ func (b *Batch) Members(v jsontext.Value) jsontext.Members { return b.json.Membe
 
 // Metadata adds the members of the object v to the metadata of it: text as it
 // is, anything deeper as JSON.
-func (b *Batch) Metadata(it *Item, v jsontext.Value, name string) {
-	for m := b.Object(v, name); m.Next(); {
+func (b *Batch) Metadata(it *Item, v jsontext.Value) {
+	for m := b.Object(v); m.Next(); {
 		it.SetMetadata(m.Key(), Plain(m.Value()))
 	}
 }
 
 // Tags adds v to the tags of it: one text, or an array of them.
-func (b *Batch) Tags(it *Item, v jsontext.Value, name string) {
+func (b *Batch) Tags(it *Item, v jsontext.Value) {
 	if v.Kind() != jsontext.Array {
-		it.AddTag(b.Text(v, name))
+		it.AddTag(b.Text(v))
 		return
 	}
 	for e := v.Elements(); e.Next(); {
-		it.AddTag(b.Text(e.Value(), name))
+		it.AddTag(b.Text(e.Value()))
 	}
 }
 

@@ -63,8 +63,8 @@ func TestBatch_ReadsTagsAndMetadata(t *testing.T) {
 			for range 2 { // the second time in used memory
 				b.Reset()
 				it := b.Add(nil)
-				b.Tags(it, jsontext.Value(tt.tags), "tags")
-				b.Metadata(it, jsontext.Value(tt.metadata), "metadata")
+				b.Tags(it, jsontext.Value(tt.tags))
+				b.Metadata(it, jsontext.Value(tt.metadata))
 				if diff := cmp.Diff(tt.wantTags, it.Event.Tags); diff != "" {
 					t.Error(diff)
 				}

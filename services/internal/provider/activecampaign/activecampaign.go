@@ -47,7 +47,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	if err != nil {
 		return err
 	}
-	e := entry{Fields: out.Fields(names)}
+	e := entry{Fields: out.Fields(fieldCount)}
 	it := out.Add(raw)
 	e.read(m, it)
 	if !e.known() {
@@ -103,7 +103,7 @@ func (e *entry) read(m jsontext.Members, it *provider.Item) {
 		case isList(key):
 			e.addLists(v)
 		case !isOther(key) && !e.quiet:
-			e.Out.Drift(provider.UnknownField, key)
+			e.Out.DriftAt(provider.UnknownField, v)
 		}
 	})
 	e.quiet = true
@@ -161,7 +161,7 @@ func (e *entry) decode(it *provider.Item, list string) {
 		it.Reject(provider.NoIdentity)
 		return
 	}
-	it.SetTime(eventTime(e.Value(fieldTime)))
+	it.ReadTime(e.Value(fieldTime), eventTime)
 	for tag := range strings.SplitSeq(e.Text(fieldTags), ",") {
 		it.AddTag(strings.TrimSpace(tag))
 	}

@@ -24,6 +24,8 @@ const (
 	fieldDescription
 	fieldSeries
 	fieldSubject
+
+	fieldCount
 )
 
 // names are the fields as ActiveCampaign writes them.

@@ -51,7 +51,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 			out.Add(raw).Reject(provider.NotAnObject)
 			continue
 		}
-		decode(doc.Members(i), raw, &entry{Fields: out.Fields(names), limits: req.Limits})
+		decode(doc.Members(i), raw, &entry{Fields: out.Fields(fieldCount), limits: req.Limits})
 	}
 	return nil
 }
@@ -77,11 +77,12 @@ func decodeList(list jsontext.Value, req *provider.Request, out *provider.Batch)
 		if n == req.Limits.Items {
 			return &jsontext.LimitError{Limit: jsontext.Items}
 		}
+		out.Root(e.Value())
 		if e.Value().Kind() != jsontext.Object {
 			out.Add(e.Value()).Reject(provider.NotAnObject)
 			continue
 		}
-		decode(out.Members(e.Value()), e.Value(), &entry{Fields: out.Fields(names), limits: req.Limits})
+		decode(out.Members(e.Value()), e.Value(), &entry{Fields: out.Fields(fieldCount), limits: req.Limits})
 	}
 	return nil
 }
@@ -145,6 +146,7 @@ func (e *entry) time(it *provider.Item) {
 		t, stamp := unixTime(e.Value(f))
 		if it.Stamp == "" || !t.IsZero() {
 			it.SetTime(t, stamp)
+			it.TimeIn(e.Value(f))
 		}
 		if !t.IsZero() {
 			return
@@ -177,7 +179,11 @@ func (e *entry) tags(it *provider.Item) {
 		return
 	}
 	for _, tag := range doc.Items() {
-		it.AddTag(e.Out.Text(tag, names[fieldTag]))
+		one, ok := tag.Text()
+		if !ok && tag.Kind() != jsontext.Null {
+			e.Out.DriftAt(provider.WrongType, e.Value(fieldTag)) // what a text holds has no place of its own
+		}
+		it.AddTag(one)
 	}
 }
 
@@ -185,7 +191,7 @@ func (e *entry) tags(it *provider.Item) {
 func (e *entry) custom(it *provider.Item) {
 	v := e.Value(fieldCustom)
 	if v.Kind() == jsontext.Object {
-		e.Out.Metadata(it, v, names[fieldCustom])
+		e.Out.Metadata(it, v)
 		return
 	}
 	text := e.Text(fieldCustom)
@@ -194,10 +200,10 @@ func (e *entry) custom(it *provider.Item) {
 	}
 	var doc jsontext.Document
 	if doc.Parse([]byte(text), e.limits) != nil || doc.IsArray() || doc.Items()[0].Kind() != jsontext.Object {
-		it.SetMetadata(names[fieldCustom], text)
+		it.SetMetadata("X-Mailin-custom", text)
 		return
 	}
-	e.Out.Metadata(it, doc.Items()[0], names[fieldCustom])
+	e.Out.Metadata(it, doc.Items()[0])
 }
 
 // lists returns the numbers of the lists.
@@ -211,7 +217,7 @@ func (e *entry) lists() []string {
 	}
 	var out []string
 	for list := v.Elements(); list.Next(); {
-		if text := e.Out.Text(list.Value(), names[fieldLists]); text != "" {
+		if text := e.Out.Text(list.Value()); text != "" {
 			out = append(out, text)
 		}
 	}

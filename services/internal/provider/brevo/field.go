@@ -24,31 +24,9 @@ const (
 	fieldSubject
 	fieldTemplate
 	fieldSender
-)
 
-// names are the fields as Brevo writes them.
-var names = provider.Names{
-	fieldEvent:      "event",
-	fieldEmail:      "email",
-	fieldMessageID:  "message-id",
-	fieldEpoch:      "ts_epoch",
-	fieldEventTime:  "ts_event",
-	fieldPosted:     "ts",
-	fieldTags:       "tags",
-	fieldTag:        "tag",
-	fieldCustom:     "X-Mailin-custom",
-	fieldSendingIP:  "sending_ip",
-	fieldReason:     "reason",
-	fieldLink:       "link",
-	fieldURL:        "URL",
-	fieldAgent:      "user_agent",
-	fieldCampaignID: "camp_id",
-	fieldCampaign:   "campaign name",
-	fieldLists:      "list_id",
-	fieldSubject:    "subject",
-	fieldTemplate:   "template_id",
-	fieldSender:     "sender_email",
-}
+	fieldCount
+)
 
 func fieldOf(key string) provider.FieldID {
 	switch key {

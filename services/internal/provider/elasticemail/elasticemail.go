@@ -49,7 +49,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	if err != nil {
 		return err
 	}
-	e := entry{Fields: out.Fields(names)}
+	e := entry{Fields: out.Fields(fieldCount)}
 	e.Read(m, fieldOf)
 	if !e.given(fieldStatus) && !e.given(fieldMessageID) && !e.given(fieldTo) {
 		if len(req.Body) > 0 {
@@ -77,7 +77,7 @@ func (e *entry) decode(it *provider.Item) {
 	if !it.Identified(false) {
 		return
 	}
-	it.SetTime(eventTime(e.Value(fieldDate)))
+	it.ReadTime(e.Value(fieldDate), eventTime)
 	ev.Campaign = e.Text(fieldChannel)
 	ev.Subject, ev.FromDomain = e.Text(fieldSubject), e.Text(fieldFrom)
 	transaction := e.Text(fieldTransaction)

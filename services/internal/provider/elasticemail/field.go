@@ -15,6 +15,8 @@ const (
 	fieldPostback
 	fieldFrom
 	fieldSubject
+
+	fieldCount
 )
 
 // names are the fields as Elastic Email writes them.

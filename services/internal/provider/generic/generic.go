@@ -172,6 +172,7 @@ func (p *Provider) nested(doc *jsontext.Document, req *provider.Request, out *pr
 		if n == req.Limits.Items {
 			return &jsontext.LimitError{Limit: jsontext.Items}
 		}
+		out.Root(e.Value())
 		p.add(e.Value(), out.Members(e.Value()), origin{req: req, out: out, many: true})
 	}
 	return nil
@@ -215,7 +216,7 @@ func (e *entry) text(s slot) string {
 	v := e.values[s]
 	text, ok := v.Text()
 	if !ok && v.Kind() != jsontext.Invalid && v.Kind() != jsontext.Null {
-		e.out.Drift(provider.WrongType, s.String())
+		e.out.DriftAt(provider.WrongType, v)
 	}
 	return text
 }
@@ -258,6 +259,7 @@ func (e *entry) fill(it *provider.Item) {
 		return
 	}
 	it.SetTime(e.time())
+	it.TimeIn(e.values[slotTime])
 	ev.URL, ev.UserAgent = e.text(slotURL), e.text(slotUserAgent)
 	ev.IP, ev.SendingIP = provider.IP(e.text(slotIP)), provider.IP(e.text(slotSendingIP))
 	ev.Country, ev.Campaign, ev.ListID = provider.Country(e.text(slotCountry)), e.text(slotCampaign), e.text(slotListID)
@@ -283,7 +285,7 @@ func (e *entry) extras(it *provider.Item) {
 	if e.p.headers[slotTags] != "" {
 		it.AddTag(e.text(slotTags))
 	} else {
-		e.out.Tags(it, e.values[slotTags], slotTags.String())
+		e.out.Tags(it, e.values[slotTags])
 	}
 	for i, name := range e.p.metadata {
 		s := slotMetadata + slot(i)

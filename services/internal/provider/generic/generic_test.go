@@ -183,9 +183,7 @@ func describe(b *provider.Batch, err error) outcome {
 		}
 		out.Items = append(out.Items, text)
 	}
-	for _, d := range b.Drifts() {
-		out.Drift = append(out.Drift, string(d.Kind)+" "+d.Name)
-	}
+	out.Drift = providertest.Drifts(b)
 	return out
 }
 

@@ -19,6 +19,8 @@ const (
 	fieldOptIP
 	fieldSignupIP
 	fieldSubject
+
+	fieldCount
 )
 
 // names are the fields as Mailchimp writes them.

@@ -37,7 +37,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 		return err
 	}
 	it := out.Add(raw)
-	e := entry{Fields: out.Fields(names)}
+	e := entry{Fields: out.Fields(fieldCount)}
 	e.read(m, it)
 	if !e.Has(fieldType) && !e.Has(fieldTime) {
 		return &provider.FormError{What: "a form without type and fired_at"}
@@ -57,7 +57,7 @@ const merges = "data[merges]["
 func (e *entry) read(m jsontext.Members, it *provider.Item) {
 	e.ReadOr(m, fieldOf, func(key string, v jsontext.Value) {
 		if !strings.HasPrefix(key, merges) {
-			e.Out.Drift(provider.UnknownField, key)
+			e.Out.DriftAt(provider.UnknownField, v)
 			return
 		}
 		if tag := mergeTag(key); tag != "EMAIL" { // the recipient once more
@@ -87,7 +87,7 @@ func (e *entry) decode(it *provider.Item) {
 		it.Reject(provider.NoIdentity)
 		return
 	}
-	it.SetTime(provider.Time(e.Value(fieldTime)))
+	it.ReadTime(e.Value(fieldTime), provider.Time)
 	ev.ListID = e.Text(fieldListID)
 	ev.Campaign = e.Text(fieldCampaign)
 	ev.Subject = e.Text(fieldSubject)

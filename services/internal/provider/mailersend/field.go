@@ -17,24 +17,9 @@ const (
 	fieldSubject
 	fieldTemplate
 	fieldFrom
-)
 
-// names are the fields as MailerSend writes them.
-var names = provider.Names{
-	fieldID:       "id",
-	fieldTime:     "created_at",
-	fieldTags:     "tags",
-	fieldHeaders:  "headers",
-	fieldIP:       "ip",
-	fieldURL:      "url",
-	fieldAgent:    "user_agent",
-	fieldCountry:  "country",
-	fieldReason:   "reason",
-	fieldCode:     "bounce_code",
-	fieldSubject:  "subject",
-	fieldTemplate: "template_id",
-	fieldFrom:     "from",
-}
+	fieldCount
+)
 
 // fieldOf knows the fields of data, without the objects that it has.
 func fieldOf(key string) provider.FieldID {

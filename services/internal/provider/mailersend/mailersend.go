@@ -40,19 +40,19 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	if err != nil {
 		return err
 	}
-	e := entry{Fields: out.Fields(names)}
+	e := entry{Fields: out.Fields(fieldCount)}
 	var data, posted jsontext.Value
 	for m.Next() {
 		switch key := m.Key(); key {
 		case "type":
-			e.kind = out.Text(m.Value(), key)
+			e.kind = out.Text(m.Value())
 		case "created_at":
 			posted = m.Value()
 		case "data":
 			data = m.Value()
 		case "domain_id", "webhook_id", "url", "message": // the last is a ping's
 		default:
-			out.Drift(provider.UnknownField, key)
+			out.DriftAt(provider.UnknownField, m.Value())
 		}
 	}
 	if e.kind == ping {
@@ -73,25 +73,25 @@ type entry struct {
 }
 
 func (e *entry) read(data jsontext.Value) {
-	e.ReadOr(e.Out.Object(data, "data"), fieldOf, func(key string, v jsontext.Value) {
+	e.ReadOr(e.Out.Object(data), fieldOf, func(key string, v jsontext.Value) {
 		switch key {
 		case "email", "recipient":
-			e.address(v, key)
+			e.address(v)
 		case "message_id":
-			e.messageID = e.Out.Text(v, key)
+			e.messageID = e.Out.Text(v)
 		case "morph", "meta": // of version 1 and of version 2
-			e.ReadOr(e.Out.Object(v, key), detailOf, func(inner string, _ jsontext.Value) { e.unknown("data." + key + "." + inner) })
+			e.ReadOr(e.Out.Object(v), detailOf, e.unknown)
 		default:
-			e.unknown("data." + key)
+			e.unknown(key, v)
 		}
 	})
 }
 
-// unknown notes the path of a field of an activity. Of other events only type and time are
+// unknown notes a field of an activity. Of other events only type and time are
 // documented, so nothing else of theirs is known or unknown.
-func (e *entry) unknown(path string) {
+func (e *entry) unknown(_ string, v jsontext.Value) {
 	if strings.HasPrefix(e.kind, "activity.") {
-		e.Out.Drift(provider.UnknownField, path)
+		e.Out.DriftAt(provider.UnknownField, v)
 	}
 }
 
@@ -99,19 +99,19 @@ func (e *entry) unknown(path string) {
 func (e *entry) tags(it *provider.Item) {
 	v := e.Value(fieldTags)
 	if v.Kind() != jsontext.Object {
-		e.Out.Tags(it, v, names[fieldTags])
+		e.Out.Tags(it, v)
 		return
 	}
 	for m := e.Out.Members(v); m.Next(); {
-		it.AddTag(e.Out.Text(m.Value(), names[fieldTags]))
+		it.AddTag(e.Out.Text(m.Value()))
 	}
 }
 
 // address reads the recipient: text, an object, or the message of version 1
 // that contains it.
-func (e *entry) address(v jsontext.Value, name string) {
+func (e *entry) address(v jsontext.Value) {
 	if v.Kind() != jsontext.Object {
-		if text := e.Out.Text(v, name); text != "" {
+		if text := e.Out.Text(v); text != "" {
 			e.recipient = text
 		}
 		return
@@ -119,11 +119,11 @@ func (e *entry) address(v jsontext.Value, name string) {
 	for m := e.Out.Members(v); m.Next(); {
 		switch key := m.Key(); key {
 		case "email":
-			e.recipient = e.Out.Text(m.Value(), key)
+			e.recipient = e.Out.Text(m.Value())
 		case "recipient":
-			e.recipient = e.member(m.Value(), key, "email")
+			e.recipient = e.member(m.Value(), "email")
 		case "message":
-			e.messageID = e.member(m.Value(), key, "id")
+			e.messageID = e.member(m.Value(), "id")
 		case "tags":
 			e.Set(fieldTags, m.Value())
 		case "headers":
@@ -134,17 +134,17 @@ func (e *entry) address(v jsontext.Value, name string) {
 			e.Set(fieldSubject, m.Value())
 		case "object", "id", "created_at", "updated_at", "deleted_at", "status":
 		default:
-			e.unknown(name + "." + key)
+			e.unknown(key, m.Value())
 		}
 	}
 }
 
 // member returns one member of an object as text.
-func (e *entry) member(v jsontext.Value, name, want string) string {
+func (e *entry) member(v jsontext.Value, want string) string {
 	text := ""
-	for m := e.Out.Object(v, name); m.Next(); {
+	for m := e.Out.Object(v); m.Next(); {
 		if m.Key() == want {
-			text = e.Out.Text(m.Value(), want)
+			text = e.Out.Text(m.Value())
 		}
 	}
 	return text
@@ -167,8 +167,8 @@ func (e *entry) event(it *provider.Item, posted jsontext.Value) {
 	}
 	// In version 1 the outer object has the time of the request, the inner one that
 	// of the event.
-	if it.SetTime(provider.Time(e.Value(fieldTime))); ev.Time.IsZero() {
-		it.SetTime(provider.Time(posted))
+	if it.ReadTime(e.Value(fieldTime), provider.Time); ev.Time.IsZero() {
+		it.ReadTime(posted, provider.Time)
 	}
 	ev.Subject, ev.FromDomain, ev.Template = e.Text(fieldSubject), e.Text(fieldFrom), e.Text(fieldTemplate)
 	e.tags(it)

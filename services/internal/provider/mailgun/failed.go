@@ -16,18 +16,18 @@ func (e *entry) status(ev *schemas.Event) (own, bounce string) {
 	for m := e.Object(fieldStatus); m.Next(); {
 		switch m.Key() {
 		case "code":
-			code := e.Out.Text(m.Value(), "delivery-status.code")
+			code := e.Out.Text(m.Value())
 			if ev.SMTPCode = provider.SMTPCode(code); ev.SMTPCode == 0 {
 				own = provider.Number(code)
 			}
 		case "enhanced-code":
-			ev.EnhancedCode = provider.EnhancedCode(e.Out.Text(m.Value(), "delivery-status.enhanced-code"))
+			ev.EnhancedCode = provider.EnhancedCode(e.Out.Text(m.Value()))
 		case "message":
-			message = e.Out.Text(m.Value(), "delivery-status.message")
+			message = e.Out.Text(m.Value())
 		case "description":
-			description = e.Out.Text(m.Value(), "delivery-status.description")
+			description = e.Out.Text(m.Value())
 		case "bounce-type":
-			bounce = strings.ToLower(e.Out.Text(m.Value(), "delivery-status.bounce-type"))
+			bounce = strings.ToLower(e.Out.Text(m.Value()))
 		}
 	}
 	ev.SMTPReply = message

@@ -22,29 +22,9 @@ const (
 	fieldURL
 	fieldList
 	fieldReject
-)
 
-// names are the fields as Mailgun writes them.
-var names = provider.Names{
-	fieldEvent:     "event",
-	fieldID:        "id",
-	fieldTimestamp: "timestamp",
-	fieldRecipient: "recipient",
-	fieldTags:      "tags",
-	fieldCampaigns: "campaigns",
-	fieldVariables: "user-variables",
-	fieldMessage:   "message",
-	fieldEnvelope:  "envelope",
-	fieldStatus:    "delivery-status",
-	fieldSeverity:  "severity",
-	fieldReason:    "reason",
-	fieldIP:        "ip",
-	fieldPlace:     "geolocation",
-	fieldClient:    "client-info",
-	fieldURL:       "url",
-	fieldList:      "mailing-list",
-	fieldReject:    "reject",
-}
+	fieldCount
+)
 
 func fieldOf(key string) provider.FieldID {
 	switch key {

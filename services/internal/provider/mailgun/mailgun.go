@@ -46,7 +46,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 			event = m.Value()
 		case "signature": // checked before
 		default:
-			out.Drift(provider.UnknownField, key)
+			out.DriftAt(provider.UnknownField, m.Value())
 		}
 	}
 	if event.Kind() == jsontext.Invalid {
@@ -73,8 +73,7 @@ type entry struct {
 }
 
 func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
-	e := entry{Fields: out.Fields(names)}
-	e.Path = "event-data."
+	e := entry{Fields: out.Fields(fieldCount)}
 	e.Read(m, fieldOf)
 	common(&e, it)
 	if it.Fault == "" {
@@ -95,7 +94,7 @@ func common(e *entry, it *provider.Item) {
 	if !it.Identified(false) {
 		return
 	}
-	it.SetTime(provider.Time(e.Value(fieldTimestamp)))
+	it.ReadTime(e.Value(fieldTimestamp), provider.Time)
 	e.Tags(it, fieldTags)
 	e.Metadata(it, fieldVariables)
 	e.campaign(ev)
@@ -112,17 +111,17 @@ func (e *entry) message(ev *schemas.Event) (to string) {
 		if m.Key() != "headers" {
 			continue
 		}
-		for h := e.Out.Object(m.Value(), "message.headers"); h.Next(); {
+		for h := e.Out.Object(m.Value()); h.Next(); {
 			switch h.Key() {
 			case "message-id":
-				id := e.Out.Text(h.Value(), "message.headers.message-id")
+				id := e.Out.Text(h.Value())
 				ev.MessageID = strings.TrimSuffix(strings.TrimPrefix(id, "<"), ">")
 			case "from":
-				ev.FromDomain = e.Out.Text(h.Value(), "message.headers.from")
+				ev.FromDomain = e.Out.Text(h.Value())
 			case "subject":
-				ev.Subject = e.Out.Text(h.Value(), "message.headers.subject")
+				ev.Subject = e.Out.Text(h.Value())
 			case "to":
-				to = e.Out.Text(h.Value(), "message.headers.to")
+				to = e.Out.Text(h.Value())
 			}
 		}
 	}
@@ -146,12 +145,12 @@ func addressee(to string) string {
 func (e *entry) campaign(ev *schemas.Event) {
 	for list := e.Value(fieldCampaigns).Elements(); list.Next() && ev.Campaign == ""; {
 		id := ""
-		for m := e.Out.Object(list.Value(), names[fieldCampaigns]); m.Next(); {
+		for m := e.Out.Object(list.Value()); m.Next(); {
 			switch m.Key() {
 			case "name":
-				ev.Campaign = e.Out.Text(m.Value(), "campaigns.name")
+				ev.Campaign = e.Out.Text(m.Value())
 			case "id":
-				id = e.Out.Text(m.Value(), "campaigns.id")
+				id = e.Out.Text(m.Value())
 			}
 		}
 		if ev.Campaign == "" {
@@ -164,9 +163,9 @@ func (e *entry) envelope(ev *schemas.Event) {
 	for m := e.Object(fieldEnvelope); m.Next(); {
 		switch m.Key() {
 		case "sending-ip":
-			ev.SendingIP = provider.IP(e.Out.Text(m.Value(), "envelope.sending-ip"))
+			ev.SendingIP = provider.IP(e.Out.Text(m.Value()))
 		case "sender":
-			ev.SendingDomain = e.Out.Text(m.Value(), "envelope.sender")
+			ev.SendingDomain = e.Out.Text(m.Value())
 		}
 	}
 }
@@ -214,16 +213,16 @@ func (e *entry) reader(it *provider.Item) {
 	ev.IP = provider.IP(e.Text(fieldIP))
 	for m := e.Object(fieldPlace); m.Next(); {
 		if m.Key() == "country" {
-			ev.Country = provider.Country(e.Out.Text(m.Value(), "geolocation.country")) // or "Unknown"
+			ev.Country = provider.Country(e.Out.Text(m.Value())) // or "Unknown"
 		}
 	}
 	for m := e.Object(fieldClient); m.Next(); {
 		switch m.Key() {
 		case "user-agent":
-			ev.UserAgent = e.Out.Text(m.Value(), "client-info.user-agent")
+			ev.UserAgent = e.Out.Text(m.Value())
 		case "bot":
 			// Gmail's proxy fetches when the reader looks, so it says nothing.
-			if bot := e.Out.Text(m.Value(), "client-info.bot"); bot != "" && !strings.EqualFold(bot, "gmail") {
+			if bot := e.Out.Text(m.Value()); bot != "" && !strings.EqualFold(bot, "gmail") {
 				ev.Machine = provider.True()
 			}
 		}
@@ -236,9 +235,9 @@ func (e *entry) list() string {
 	for m := e.Object(fieldList); m.Next(); {
 		switch m.Key() {
 		case "list-id":
-			id = e.Out.Text(m.Value(), "mailing-list.list-id")
+			id = e.Out.Text(m.Value())
 		case "address":
-			address = e.Out.Text(m.Value(), "mailing-list.address")
+			address = e.Out.Text(m.Value())
 		}
 	}
 	if id == "" {
@@ -253,9 +252,9 @@ func (e *entry) rejection() string {
 	for m := e.Object(fieldReject); m.Next(); {
 		switch m.Key() {
 		case "reason":
-			reason = e.Out.Text(m.Value(), "reject.reason")
+			reason = e.Out.Text(m.Value())
 		case "description":
-			description = e.Out.Text(m.Value(), "reject.description")
+			description = e.Out.Text(m.Value())
 		}
 	}
 	if description == "" {

@@ -12,8 +12,9 @@ import (
 
 func suite() providertest.Suite {
 	return providertest.Suite{
-		Dir:   "testdata",
-		Kinds: []string{"accepted", "delivered", "failed", "opened", "clicked", "unsubscribed", "complained", "rejected", "stored"},
+		Dir:     "testdata",
+		Outside: "event-data.",
+		Kinds:   []string{"accepted", "delivered", "failed", "opened", "clicked", "unsubscribed", "complained", "rejected", "stored"},
 	}
 }
 

@@ -27,34 +27,9 @@ const (
 	fieldComment
 	fieldSource
 	fieldListID
-)
 
-// names are the fields as Mailjet writes them.
-var names = provider.Names{
-	fieldEvent:        "event",
-	fieldTime:         "time",
-	fieldMessageID:    "MessageID",
-	fieldOldMessageID: "mj_message_id",
-	fieldGUID:         "Message_GUID",
-	fieldEmail:        "email",
-	fieldCampaignID:   "mj_campaign_id",
-	fieldContactID:    "mj_contact_id",
-	fieldCampaign:     "customcampaign",
-	fieldCustomID:     "CustomID",
-	fieldPayload:      "Payload",
-	fieldReply:        "smtp_reply",
-	fieldIP:           "ip",
-	fieldGeo:          "geo",
-	fieldAgent:        "agent",
-	fieldURL:          "url",
-	fieldBlocked:      "blocked",
-	fieldHardBounce:   "hard_bounce",
-	fieldRelatedTo:    "error_related_to",
-	fieldError:        "error",
-	fieldComment:      "comment",
-	fieldSource:       "source",
-	fieldListID:       "mj_list_id",
-}
+	fieldCount
+)
 
 func fieldOf(key string) provider.FieldID {
 	switch key {

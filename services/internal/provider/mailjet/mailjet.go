@@ -37,7 +37,7 @@ type entry struct {
 }
 
 func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
-	e := entry{Fields: out.Fields(names)}
+	e := entry{Fields: out.Fields(fieldCount)}
 	e.Read(m, fieldOf)
 	common(&e, it)
 	if it.Fault == "" {
@@ -57,7 +57,7 @@ func common(e *entry, it *provider.Item) {
 	if !it.Identified(false) {
 		return
 	}
-	it.SetTime(provider.UnixTime(e.Value(fieldTime)))
+	it.ReadTime(e.Value(fieldTime), provider.UnixTime)
 	ev.Campaign = e.Text(fieldCampaign)
 	if ev.Campaign == "" {
 		ev.Campaign = provider.Number(e.Text(fieldCampaignID))

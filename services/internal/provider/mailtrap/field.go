@@ -19,26 +19,9 @@ const (
 	fieldAgent
 	fieldURL
 	fieldDomain
-)
 
-// names are the fields as Mailtrap writes them.
-var names = provider.Names{
-	fieldEvent:     "event",
-	fieldMessageID: "message_id",
-	fieldEmail:     "email",
-	fieldCategory:  "category",
-	fieldVariables: "custom_variables",
-	fieldTimestamp: "timestamp",
-	fieldEventID:   "event_id",
-	fieldResponse:  "response",
-	fieldCode:      "response_code",
-	fieldClass:     "bounce_category",
-	fieldReason:    "reason",
-	fieldIP:        "ip",
-	fieldAgent:     "user_agent",
-	fieldURL:       "url",
-	fieldDomain:    "sending_domain_name",
-}
+	fieldCount
+)
 
 func fieldOf(key string) provider.FieldID {
 	switch key {

@@ -83,7 +83,7 @@ func open(out *provider.Batch) (list jsontext.Value, event bool) {
 func beside(out *provider.Batch) {
 	for m := out.JSON().Members(0); m.Next(); {
 		if m.Key() != "events" {
-			out.Drift(provider.UnknownField, m.Key())
+			out.DriftAt(provider.UnknownField, m.Value())
 		}
 	}
 }
@@ -143,7 +143,7 @@ type entry struct {
 }
 
 func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
-	e := entry{Fields: out.Fields(names)}
+	e := entry{Fields: out.Fields(fieldCount)}
 	e.Read(m, fieldOf)
 	ev := &it.Event
 	ev.ProviderEvent = e.Text(fieldEvent)
@@ -153,7 +153,7 @@ func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
 	if !it.Identified(isAccount(ev.ProviderEvent)) {
 		return
 	}
-	it.SetTime(eventTime(e.Value(fieldTimestamp)))
+	it.ReadTime(e.Value(fieldTimestamp), eventTime)
 	ev.SendingDomain = e.Text(fieldDomain)
 	e.Tags(it, fieldCategory)
 	e.Metadata(it, fieldVariables)

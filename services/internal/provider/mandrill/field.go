@@ -29,35 +29,9 @@ const (
 	fieldSent
 	fieldSubject
 	fieldSender
-)
 
-// names are the fields as Mandrill writes them.
-var names = provider.Names{
-	fieldEvent:      "event",
-	fieldType:       "type",
-	fieldAction:     "action",
-	fieldTime:       "ts",
-	fieldID:         "_id",
-	fieldMessage:    "msg",
-	fieldURL:        "url",
-	fieldIP:         "ip",
-	fieldAgent:      "user_agent",
-	fieldPlace:      "location",
-	fieldReject:     "reject",
-	fieldMessageID:  "msg._id",
-	fieldEmail:      "email",
-	fieldTags:       "tags",
-	fieldMeta:       "metadata",
-	fieldTemplate:   "template",
-	fieldSubaccount: "subaccount",
-	fieldDiag:       "diag",
-	fieldBounce:     "bounce_description",
-	fieldCode:       "bgtools_code",
-	fieldTries:      "smtp_events",
-	fieldSent:       "msg.ts",
-	fieldSubject:    "subject",
-	fieldSender:     "sender",
-}
+	fieldCount
+)
 
 func fieldOf(key string) provider.FieldID {
 	switch key {

@@ -47,12 +47,11 @@ type entry struct {
 }
 
 func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
-	e := entry{Fields: out.Fields(names)}
+	e := entry{Fields: out.Fields(fieldCount)}
 	e.Read(m, fieldOf)
 	if e.Text(fieldEvent) == inbound {
 		e.ReadOr(e.Object(fieldMessage), messageFieldOf, ignore)
 	} else {
-		e.Path = names[fieldMessage] + "."
 		e.Read(e.Object(fieldMessage), messageFieldOf)
 	}
 	common(&e, it)
@@ -84,7 +83,7 @@ func common(e *entry, it *provider.Item) {
 	if !it.Identified(false) {
 		return
 	}
-	it.SetTime(provider.Time(e.Value(fieldTime)))
+	it.ReadTime(e.Value(fieldTime), provider.Time)
 	ev.Subject, ev.FromDomain, ev.Template = e.Text(fieldSubject), e.Text(fieldSender), e.Text(fieldTemplate)
 	if ev.Campaign = ev.Template; ev.Campaign == "" {
 		ev.Campaign = e.Text(fieldSubaccount)
@@ -97,7 +96,7 @@ func common(e *entry, it *provider.Item) {
 func (e *entry) rejected(key string) string {
 	for m := e.Object(fieldReject); m.Next(); {
 		if m.Key() == key {
-			return e.Out.Text(m.Value(), key)
+			return e.Out.Text(m.Value())
 		}
 	}
 	return ""
@@ -168,7 +167,7 @@ func (e *entry) reader(it *provider.Item) {
 	it.Distinguish(ip) // a forwarded mail is read in two places in one second
 	for m := e.Object(fieldPlace); m.Next(); {
 		if m.Key() == "country_short" {
-			ev.Country = provider.Country(e.Out.Text(m.Value(), "location.country_short"))
+			ev.Country = provider.Country(e.Out.Text(m.Value()))
 		}
 	}
 }
@@ -178,15 +177,15 @@ func (e *entry) reader(it *provider.Item) {
 func (e *entry) reply(ev *schemas.Event) {
 	diag, tries := "", e.Value(fieldTries)
 	if k := tries.Kind(); k != jsontext.Array && k != jsontext.Null && k != jsontext.Invalid {
-		e.Out.Drift(provider.WrongType, names[fieldTries])
+		e.Out.DriftAt(provider.WrongType, tries)
 	}
 	for list := tries.Elements(); list.Next(); {
-		for m := e.Out.Object(list.Value(), names[fieldTries]); m.Next(); {
+		for m := e.Out.Object(list.Value()); m.Next(); {
 			switch m.Key() {
 			case "diag":
-				diag = e.Out.Text(m.Value(), "smtp_events.diag")
+				diag = e.Out.Text(m.Value())
 			case "source_ip":
-				ev.SendingIP = provider.IP(e.Out.Text(m.Value(), "smtp_events.source_ip"))
+				ev.SendingIP = provider.IP(e.Out.Text(m.Value()))
 			}
 		}
 	}

@@ -22,6 +22,7 @@ func suite() providertest.Suite {
 		Batch:   batch,
 		Largest: 1000,
 		Inside:  inside,
+		Steers:  []string{"event"}, // the msg of a received mail
 	}
 }
 

@@ -13,20 +13,9 @@ const (
 	fieldURL
 	fieldIP
 	fieldAgent
-)
 
-// names are the fields as Postal writes them.
-var names = provider.Names{
-	fieldMessage:   "message",
-	fieldOriginal:  "original_message",
-	fieldStatus:    "status",
-	fieldDetails:   "details",
-	fieldOutput:    "output",
-	fieldTimestamp: "timestamp",
-	fieldURL:       "url",
-	fieldIP:        "ip_address",
-	fieldAgent:     "user_agent",
-}
+	fieldCount
+)
 
 func fieldOf(key string) provider.FieldID {
 	switch key {

@@ -40,7 +40,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	if err != nil {
 		return err
 	}
-	e := entry{Fields: out.Fields(names)}
+	e := entry{Fields: out.Fields(fieldCount)}
 	for m.Next() {
 		switch key := m.Key(); key {
 		case "event":
@@ -52,7 +52,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 		case "uuid":
 			e.uuid = m.Value()
 		default:
-			out.Drift(provider.UnknownField, key)
+			out.DriftAt(provider.UnknownField, m.Value())
 		}
 	}
 	if e.event.Kind() == jsontext.Invalid && e.payload.Kind() == jsontext.Invalid {
@@ -84,11 +84,10 @@ type message struct {
 }
 
 func (e *entry) decode(it *provider.Item) {
-	e.Path = "payload."
-	e.Read(e.Out.Object(e.payload, "payload"), fieldOf)
+	e.Read(e.Out.Object(e.payload), fieldOf)
 	ev := &it.Event
-	ev.ProviderEvent = e.Out.Text(e.event, "event")
-	ev.ProviderEventID = e.Out.Text(e.uuid, "uuid")
+	ev.ProviderEvent = e.Out.Text(e.event)
+	ev.ProviderEventID = e.Out.Text(e.uuid)
 	e.readMessage()
 	ev.MessageID, ev.Recipient = e.message.messageID, e.message.to
 	if ev.MessageID == "" { // a sender may leave the header out
@@ -111,27 +110,27 @@ func (e *entry) readMessage() {
 	for m := e.Object(f); m.Next(); {
 		switch key := m.Key(); key {
 		case "id":
-			e.message.id = e.Out.Text(m.Value(), "message.id")
+			e.message.id = e.Out.Text(m.Value())
 		case "message_id":
-			id := strings.TrimSpace(e.Out.Text(m.Value(), "message.message_id"))
+			id := strings.TrimSpace(e.Out.Text(m.Value()))
 			e.message.messageID = strings.TrimSuffix(strings.TrimPrefix(id, "<"), ">")
 		case "to":
-			e.message.to = e.Out.Text(m.Value(), "message.to")
+			e.message.to = e.Out.Text(m.Value())
 		case "tag":
-			e.message.tag = e.Out.Text(m.Value(), "message.tag")
+			e.message.tag = e.Out.Text(m.Value())
 		case "direction":
-			e.message.incoming = e.Out.Text(m.Value(), "message.direction") == "incoming"
+			e.message.incoming = e.Out.Text(m.Value()) == "incoming"
 		case "timestamp":
 			e.message.sent = m.Value()
 		case "token":
-			e.message.token = e.Out.Text(m.Value(), "message.token")
+			e.message.token = e.Out.Text(m.Value())
 		case "from": // of the envelope
-			e.message.from = e.Out.Text(m.Value(), "message.from")
+			e.message.from = e.Out.Text(m.Value())
 		case "subject":
-			e.message.subject = e.Out.Text(m.Value(), "message.subject")
+			e.message.subject = e.Out.Text(m.Value())
 		case "spam_status":
 		default:
-			e.Out.Drift(provider.UnknownField, "payload.message."+key)
+			e.Out.DriftAt(provider.UnknownField, m.Value())
 		}
 	}
 }
@@ -189,7 +188,7 @@ func (e *entry) byType(it *provider.Item) {
 // webhooks of one server that report the same event.
 func (e *entry) status(it *provider.Item) {
 	ev := &it.Event
-	if it.SetTime(provider.Time(e.Value(fieldTimestamp))); ev.Time.IsZero() {
+	if it.ReadTime(e.Value(fieldTimestamp), provider.Time); ev.Time.IsZero() {
 		e.request(it)
 	}
 	ev.SMTPReply = e.Text(fieldOutput)
@@ -208,7 +207,7 @@ func (e *entry) status(it *provider.Item) {
 // request takes the time and the identity of the request where an event has
 // none; Postal repeats both.
 func (e *entry) request(it *provider.Item) {
-	it.SetTime(provider.Time(e.requested))
+	it.ReadTime(e.requested, provider.Time)
 	if id := it.Event.ProviderEventID; id != "" {
 		it.Distinguish(id)
 		return

@@ -27,34 +27,9 @@ const (
 	fieldSuppressionReason
 	fieldFrom
 	fieldSubject
-)
 
-// names are the fields as Postmark writes them.
-var names = provider.Names{
-	fieldRecordType:        "RecordType",
-	fieldMessageID:         "MessageID",
-	fieldStream:            "MessageStream",
-	fieldTag:               "Tag",
-	fieldMetadata:          "Metadata",
-	fieldRecipient:         "Recipient",
-	fieldEmail:             "Email",
-	fieldDeliveredAt:       "DeliveredAt",
-	fieldBouncedAt:         "BouncedAt",
-	fieldReceivedAt:        "ReceivedAt",
-	fieldChangedAt:         "ChangedAt",
-	fieldID:                "ID",
-	fieldType:              "Type",
-	fieldDescription:       "Description",
-	fieldDetails:           "Details",
-	fieldInactive:          "Inactive",
-	fieldLink:              "OriginalLink",
-	fieldAgent:             "UserAgent",
-	fieldGeo:               "Geo",
-	fieldSuppress:          "SuppressSending",
-	fieldSuppressionReason: "SuppressionReason",
-	fieldFrom:              "From",
-	fieldSubject:           "Subject",
-}
+	fieldCount
+)
 
 func fieldOf(key string) provider.FieldID {
 	switch key {

@@ -54,7 +54,7 @@ type entry struct {
 }
 
 func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
-	e := entry{Fields: out.Fields(names)}
+	e := entry{Fields: out.Fields(fieldCount)}
 	e.Read(m, fieldOf)
 	common(&e, it)
 	if it.Fault == "" {
@@ -80,7 +80,7 @@ func common(e *entry, it *provider.Item) {
 	}
 	for _, f := range [...]provider.FieldID{fieldDeliveredAt, fieldBouncedAt, fieldReceivedAt, fieldChangedAt} {
 		if e.Has(f) {
-			it.SetTime(provider.Time(e.Value(f)))
+			it.ReadTime(e.Value(f), provider.Time)
 			break
 		}
 	}
@@ -137,9 +137,9 @@ func (e *entry) reader(it *provider.Item) {
 	for m := e.Object(fieldGeo); m.Next(); {
 		switch m.Key() {
 		case "IP":
-			ev.IP = provider.IP(e.Out.Text(m.Value(), "Geo.IP"))
+			ev.IP = provider.IP(e.Out.Text(m.Value()))
 		case "CountryISOCode":
-			ev.Country = provider.Country(e.Out.Text(m.Value(), "Geo.CountryISOCode"))
+			ev.Country = provider.Country(e.Out.Text(m.Value()))
 		}
 	}
 	it.Distinguish(ev.IP)        // a forwarded mail is read in two places at once
@@ -158,7 +158,7 @@ func (e *entry) subscription(it *provider.Item) {
 	suppressed := provider.Boolean(e.Value(fieldSuppress))
 	if suppressed == nil {
 		ev.Type = schemas.Other
-		e.Out.Drift(provider.WrongType, names[fieldSuppress])
+		e.Out.Drift(provider.WrongType, "SuppressSending") // or it is missing
 		return
 	}
 	if !*suppressed {

@@ -54,6 +54,12 @@ type Suite struct {
 	// Inside returns the text that the items are parts of, for a provider that
 	// wraps them; nil says that it is the body.
 	Inside func(body []byte) []byte
+	// Outside is what paths of drift begin with where an item is a member of the
+	// request, such as "data.".
+	Outside string
+	// Steers are the paths of values by which others are read or not: with another
+	// type of these, others are drift too.
+	Steers []string
 }
 
 // FormObject is Inside of a provider whose items are the fields of a form: the
@@ -95,6 +101,7 @@ func Run(t *testing.T, p provider.Provider, s Suite) {
 	t.Run("answers", func(t *testing.T) { answers(t, p.Answers()) })
 	t.Run("the same item has the same id in any request", func(t *testing.T) { s.sameIDs(t, p, n, fixtures) })
 	t.Run("an event is made again from its bytes", func(t *testing.T) { again(t, p, n, fixtures) })
+	t.Run("drift has the path of the value", func(t *testing.T) { s.misfits(t, p, n, fixtures) })
 	t.Run("errors hold nothing of the body", func(t *testing.T) { silentErrors(t, p, fixtures) })
 	t.Run("the largest batch", func(t *testing.T) { s.largest(t, p, n, fixtures) })
 }
@@ -167,9 +174,7 @@ func describe(batch *provider.Batch, err error) outcome {
 		}
 		out.Items = append(out.Items, schemas.AppendJSON(nil, &it.Event))
 	}
-	for _, d := range batch.Drifts() {
-		out.Drift = append(out.Drift, string(d.Kind)+" "+d.Name)
-	}
+	out.Drift = Drifts(batch)
 	return out
 }
 

@@ -51,17 +51,17 @@ func (e *entry) verdict(f provider.FieldID, i int) verdict {
 	for m := e.Object(f); m.Next(); {
 		switch key := m.Key(); key {
 		case "type":
-			v.kind = strings.ToLower(e.Out.Text(m.Value(), key))
+			v.kind = strings.ToLower(e.Out.Text(m.Value()))
 		case "subType":
-			v.detail = strings.ToLower(e.Out.Text(m.Value(), key))
+			v.detail = strings.ToLower(e.Out.Text(m.Value()))
 		case "reason":
-			v.reason = e.Out.Text(m.Value(), key)
+			v.reason = e.Out.Text(m.Value())
 		case "message":
-			v.message = e.Out.Text(m.Value(), key)
+			v.message = e.Out.Text(m.Value())
 		case "diagnosticCode":
 			v.diagnostic = e.diagnostic(m.Value(), i)
 		default:
-			e.Out.Drift(provider.UnknownField, e.Path+names[f]+"."+key)
+			e.Out.DriftAt(provider.UnknownField, m.Value())
 		}
 	}
 	return v
@@ -71,11 +71,11 @@ func (e *entry) verdict(f provider.FieldID, i int) verdict {
 // text for each, or one for all.
 func (e *entry) diagnostic(v jsontext.Value, i int) string {
 	if v.Kind() != jsontext.Array {
-		return e.Out.Text(v, "diagnosticCode")
+		return e.Out.Text(v)
 	}
 	first, n := "", 0
 	for list := v.Elements(); list.Next(); n++ {
-		text := e.Out.Text(list.Value(), "diagnosticCode")
+		text := e.Out.Text(list.Value())
 		if n == i {
 			return text
 		}
@@ -144,17 +144,18 @@ func (e *entry) clicked(it *provider.Item) {
 	for m := e.Object(fieldClick); m.Next(); {
 		switch key := m.Key(); key {
 		case "ipAddress":
-			ev.IP = provider.IP(e.Out.Text(m.Value(), key))
+			ev.IP = provider.IP(e.Out.Text(m.Value()))
 		case "link":
-			ev.URL = e.Out.Text(m.Value(), key)
+			ev.URL = e.Out.Text(m.Value())
 		case "userAgent":
-			ev.UserAgent = e.Out.Text(m.Value(), key)
+			ev.UserAgent = e.Out.Text(m.Value())
 		case "timestamp": // of the click itself; created_at is a little later
 			if t, stamp := provider.Time(m.Value()); !t.IsZero() {
 				it.SetTime(t, stamp)
+				it.TimeIn(m.Value())
 			}
 		default:
-			e.Out.Drift(provider.UnknownField, e.Path+names[fieldClick]+"."+key)
+			e.Out.DriftAt(provider.UnknownField, m.Value())
 		}
 	}
 	it.Distinguish(ev.URL) // two links at once, should the header be missing

@@ -21,28 +21,9 @@ const (
 	fieldCreated
 	fieldFrom
 	fieldSubject
-)
 
-// names are the fields as Resend writes them.
-var names = provider.Names{
-	fieldEmailID:      "email_id",
-	fieldTo:           "to",
-	fieldBroadcast:    "broadcast_id",
-	fieldTemplate:     "template_id",
-	fieldTags:         "tags",
-	fieldHeaders:      "headers",
-	fieldBounce:       "bounce",
-	fieldSuppressed:   "suppressed",
-	fieldFailed:       "failed",
-	fieldClick:        "click",
-	fieldID:           "id",
-	fieldEmail:        "email",
-	fieldAudience:     "audience_id",
-	fieldUnsubscribed: "unsubscribed",
-	fieldCreated:      "created_at",
-	fieldFrom:         "from",
-	fieldSubject:      "subject",
-}
+	fieldCount
+)
 
 func fieldOf(key string) provider.FieldID {
 	switch key {

@@ -37,18 +37,18 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 	if err != nil {
 		return err
 	}
-	e := entry{Fields: out.Fields(names), raw: raw, id: eventID(req.Header)}
+	e := entry{Fields: out.Fields(fieldCount), raw: raw, id: eventID(req.Header)}
 	var data jsontext.Value
 	for m.Next() {
 		switch key := m.Key(); key {
 		case "type":
-			e.kind = out.Text(m.Value(), key)
+			e.kind = out.Text(m.Value())
 		case "created_at":
 			e.at = m.Value()
 		case "data":
 			data = m.Value()
 		default:
-			out.Drift(provider.UnknownField, key)
+			out.DriftAt(provider.UnknownField, m.Value())
 		}
 	}
 	e.read(data)
@@ -78,8 +78,7 @@ type entry struct {
 }
 
 func (e *entry) read(data jsontext.Value) {
-	e.Path = "data."
-	e.Read(e.Out.Object(data, "data"), fieldOf)
+	e.Read(e.Out.Object(data), fieldOf)
 }
 
 // events appends an event for each recipient.
@@ -94,7 +93,7 @@ func (e *entry) events() {
 	}
 	var who []string
 	for list := e.Value(fieldTo).Elements(); list.Next() && len(who) <= eventsMax; {
-		who = append(who, e.Out.Text(list.Value(), names[fieldTo]))
+		who = append(who, e.Out.Text(list.Value()))
 	}
 	switch {
 	case len(who) > eventsMax:
@@ -123,7 +122,7 @@ func (e *entry) add(address string, i int) {
 		it.Reject(provider.NoIdentity)
 		return
 	}
-	it.SetTime(provider.Time(e.at))
+	it.ReadTime(e.at, provider.Time)
 	ev.Subject, ev.FromDomain, ev.Template = e.Text(fieldSubject), e.Text(fieldFrom), e.Text(fieldTemplate)
 	if ev.Campaign = e.Text(fieldBroadcast); ev.Campaign == "" {
 		ev.Campaign = ev.Template
@@ -140,15 +139,15 @@ func (e *entry) add(address string, i int) {
 func (e *entry) pairs(it *provider.Item, f provider.FieldID) {
 	v := e.Value(f)
 	if v.Kind() != jsontext.Array {
-		e.Out.Metadata(it, v, names[f])
+		e.Out.Metadata(it, v)
 		return
 	}
 	for list := v.Elements(); list.Next(); {
 		name, value := "", ""
-		for m := e.Out.Object(list.Value(), names[f]); m.Next(); {
+		for m := e.Out.Object(list.Value()); m.Next(); {
 			switch m.Key() {
 			case "name":
-				name = e.Out.Text(m.Value(), names[f])
+				name = e.Out.Text(m.Value())
 			case "value":
 				value = provider.Plain(m.Value())
 			}

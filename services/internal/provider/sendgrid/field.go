@@ -30,37 +30,9 @@ const (
 	fieldMachine
 	fieldTemplate
 	fieldPool
-)
 
-// names are the fields as SendGrid writes them.
-var names = provider.Names{
-	fieldEvent:        "event",
-	fieldEmail:        "email",
-	fieldTimestamp:    "timestamp",
-	fieldEventID:      "sg_event_id",
-	fieldMessageID:    "sg_message_id",
-	fieldSMTPID:       "smtp-id",
-	fieldCategory:     "category",
-	fieldGroup:        "asm_group_id",
-	fieldCampaignID:   "marketing_campaign_id",
-	fieldCampaignName: "marketing_campaign_name",
-	fieldSendID:       "singlesend_id",
-	fieldSendName:     "singlesend_name",
-	fieldNewsletter:   "newsletter",
-	fieldIP:           "ip",
-	fieldResponse:     "response",
-	fieldAttempt:      "attempt",
-	fieldReason:       "reason",
-	fieldStatus:       "status",
-	fieldType:         "type",
-	fieldClass:        "bounce_classification",
-	fieldAgent:        "useragent",
-	fieldURL:          "url",
-	fieldOffset:       "url_offset",
-	fieldMachine:      "sg_machine_open",
-	fieldTemplate:     "template_id",
-	fieldPool:         "pool",
-}
+	fieldCount
+)
 
 func fieldOf(key string) provider.FieldID {
 	switch key {

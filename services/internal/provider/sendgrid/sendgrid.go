@@ -40,7 +40,7 @@ type entry struct {
 }
 
 func decode(m jsontext.Members, it *provider.Item, out *provider.Batch) {
-	e := entry{Fields: out.Fields(names)}
+	e := entry{Fields: out.Fields(fieldCount)}
 	// What is not documented is an argument of the sender.
 	e.ReadOr(m, fieldOf, func(key string, v jsontext.Value) { it.SetMetadata(key, provider.Plain(v)) })
 	common(&e, it)
@@ -59,7 +59,7 @@ func common(e *entry, it *provider.Item) {
 	if !it.Identified(isAccount(ev.ProviderEvent)) {
 		return
 	}
-	it.SetTime(provider.Time(e.Value(fieldTimestamp)))
+	it.ReadTime(e.Value(fieldTimestamp), provider.Time)
 	e.Tags(it, fieldCategory)
 	ev.ListID = provider.Number(e.Text(fieldGroup))
 	ev.Campaign = e.campaign()
@@ -74,7 +74,7 @@ func (e *entry) pool() string {
 	}
 	for m := e.Object(fieldPool); m.Next(); {
 		if m.Key() == "name" {
-			return e.Out.Text(m.Value(), "pool.name")
+			return e.Out.Text(m.Value())
 		}
 	}
 	return ""
@@ -92,7 +92,7 @@ func (e *entry) campaign() string {
 	}
 	for m := e.Object(fieldNewsletter); m.Next(); {
 		if m.Key() == "newsletter_id" {
-			return e.Out.Text(m.Value(), "newsletter.newsletter_id")
+			return e.Out.Text(m.Value())
 		}
 	}
 	return ""
@@ -176,7 +176,7 @@ func machine(v jsontext.Value) *bool {
 func distinguishFields(it *provider.Item) {
 	var fields []string
 	for m := jsontext.Value(it.Event.Raw).Members(); m.Next(); {
-		if key := m.Key(); key != names[fieldEventID] {
+		if key := m.Key(); key != "sg_event_id" {
 			fields = append(fields, strconv.Quote(key)+string(m.Value()))
 		}
 	}

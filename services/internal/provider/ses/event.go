@@ -215,29 +215,29 @@ func (r *record) preferences(f provider.FieldID) preferences {
 			all := provider.Boolean(m.Value())
 			p.none = all != nil && *all
 		case "topicSubscriptionStatus":
-			for e := r.list(m.Value(), key).Elements(); e.Next() && len(p.topics) <= eventsMax; {
-				if t := r.topic(r.Path+names[f]+"."+key, e.Value()); t.state == optIn || t.state == optOut {
+			for e := r.list(m.Value()).Elements(); e.Next() && len(p.topics) <= eventsMax; {
+				if t := r.topic(e.Value()); t.state == optIn || t.state == optOut {
 					p.topics = append(p.topics, t)
 				}
 			}
 		case "topicDefaultSubscriptionStatus": // a default of the list, not the contact's choice
 		default:
-			r.Out.Drift(provider.UnknownField, r.Path+names[f]+"."+key)
+			r.Out.DriftAt(provider.UnknownField, m.Value())
 		}
 	}
 	return p
 }
 
-func (r *record) topic(path string, v jsontext.Value) topic {
+func (r *record) topic(v jsontext.Value) topic {
 	var t topic
-	for m := r.Out.Object(v, "topicSubscriptionStatus"); m.Next(); {
+	for m := r.Out.Object(v); m.Next(); {
 		switch key := m.Key(); key {
 		case "topicName":
-			t.name = r.Out.Text(m.Value(), key)
+			t.name = r.Out.Text(m.Value())
 		case "subscriptionStatus":
-			t.state = strings.ToLower(r.Out.Text(m.Value(), key))
+			t.state = strings.ToLower(r.Out.Text(m.Value()))
 		default:
-			r.Out.Drift(provider.UnknownField, path+"."+key)
+			r.Out.DriftAt(provider.UnknownField, m.Value())
 		}
 	}
 	return t

@@ -23,29 +23,9 @@ const (
 	fieldOldPreferences
 	fieldRecipients
 	fieldTemplate
-)
 
-// names are the fields as SES writes them.
-var names = provider.Names{
-	fieldTimestamp:        "timestamp",
-	fieldFeedback:         "feedbackId",
-	fieldBounceType:       "bounceType",
-	fieldBounceSubtype:    "bounceSubType",
-	fieldComplaintSubtype: "complaintSubType",
-	fieldComplaintType:    "complaintFeedbackType",
-	fieldAgent:            "userAgent",
-	fieldResponse:         "smtpResponse",
-	fieldReason:           "reason",
-	fieldIP:               "ipAddress",
-	fieldLink:             "link",
-	fieldError:            "errorMessage",
-	fieldDelay:            "delayType",
-	fieldList:             "contactList",
-	fieldNewPreferences:   "newTopicPreferences",
-	fieldOldPreferences:   "oldTopicPreferences",
-	fieldRecipients:       "recipients",
-	fieldTemplate:         "templateName",
-}
+	fieldCount
+)
 
 // fieldOf knows all but the recipients, whose key depends on what happened.
 func fieldOf(key string) provider.FieldID {

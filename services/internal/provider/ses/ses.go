@@ -83,7 +83,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 		out.Add(env.message).Reject(provider.NotAnObject)
 		return nil
 	}
-	r := record{Fields: out.Fields(names), raw: doc.Items()[0], env: env}
+	r := record{Fields: out.Fields(fieldCount), raw: doc.Items()[0], env: env}
 	r.read(doc.Members(0))
 	if r.kind != "AmazonSnsSubscriptionSucceeded" { // the test of feedback notifications
 		r.events()
@@ -96,9 +96,9 @@ func open(m jsontext.Members, out *provider.Batch) envelope {
 	for m.Next() {
 		switch key := m.Key(); key {
 		case "Type":
-			env.kind = out.Text(m.Value(), key)
+			env.kind = out.Text(m.Value())
 		case "MessageId":
-			env.id = out.Text(m.Value(), key)
+			env.id = out.Text(m.Value())
 		case "Timestamp":
 			env.timestamp = m.Value()
 		case "Message":
@@ -109,7 +109,7 @@ func open(m jsontext.Members, out *provider.Batch) envelope {
 			env.bare = true
 		case "mail", "bounce", "complaint", "delivery", "send", "reject", "open", "click", "failure", "deliveryDelay", "subscription":
 		default:
-			out.Drift(provider.UnknownField, key)
+			out.DriftAt(provider.UnknownField, m.Value())
 		}
 	}
 	return env
@@ -135,14 +135,14 @@ func (r *record) read(m jsontext.Members) {
 	for m.Next() {
 		switch key := m.Key(); key {
 		case "eventType", "notificationType":
-			r.kind = r.Out.Text(m.Value(), key)
+			r.kind = r.Out.Text(m.Value())
 		case "mail":
-			r.mail(r.Out.Object(m.Value(), key))
+			r.mail(r.Out.Object(m.Value()))
 		case "bounce", "complaint", "delivery", "send", "reject", "open", "click", "failure", "deliveryDelay", "subscription":
-			r.part(key+".", r.Out.Object(m.Value(), key))
+			r.part(r.Out.Object(m.Value()))
 		case "message": // of the test of feedback notifications
 		default:
-			r.Out.Drift(provider.UnknownField, key)
+			r.Out.DriftAt(provider.UnknownField, m.Value())
 		}
 	}
 }
@@ -153,18 +153,18 @@ func (r *record) mail(m jsontext.Members) {
 		case "timestamp":
 			r.sent = m.Value()
 		case "messageId":
-			r.messageID = r.Out.Text(m.Value(), key)
+			r.messageID = r.Out.Text(m.Value())
 		case "destination":
-			r.destinations = r.list(m.Value(), key)
+			r.destinations = r.list(m.Value())
 		case "tags":
 			r.tags = m.Value()
 		case "source":
-			r.source = r.Out.Text(m.Value(), key)
+			r.source = r.Out.Text(m.Value())
 		case "commonHeaders":
-			r.headers(r.Out.Object(m.Value(), key))
+			r.headers(r.Out.Object(m.Value()))
 		case "sourceArn", "sourceIp", "callerIdentity", "sendingAccountId", "headersTruncated", "headers":
 		default:
-			r.Out.Drift(provider.UnknownField, "mail."+key)
+			r.Out.DriftAt(provider.UnknownField, m.Value())
 		}
 	}
 }
@@ -174,33 +174,32 @@ func (r *record) headers(m jsontext.Members) {
 	for m.Next() {
 		switch key := m.Key(); key {
 		case "subject":
-			r.subject = r.Out.Text(m.Value(), key)
+			r.subject = r.Out.Text(m.Value())
 		case "from":
-			if list := r.list(m.Value(), key).Elements(); list.Next() {
-				r.from = r.Out.Text(list.Value(), key)
+			if list := r.list(m.Value()).Elements(); list.Next() {
+				r.from = r.Out.Text(list.Value())
 			}
 		}
 	}
 }
 
-func (r *record) part(path string, m jsontext.Members) {
-	r.Path = path
+func (r *record) part(m jsontext.Members) {
 	r.ReadOr(m, fieldOf, func(key string, v jsontext.Value) {
 		switch key {
 		case "bouncedRecipients", "complainedRecipients", "delayedRecipients", "recipients":
-			r.Set(fieldRecipients, r.list(v, key))
+			r.Set(fieldRecipients, r.list(v))
 		default:
-			r.Out.Drift(provider.UnknownField, r.Path+key)
+			r.Out.DriftAt(provider.UnknownField, v)
 		}
 	})
 }
 
 // list returns v, which is noted when it is neither an array nor nothing.
-func (r *record) list(v jsontext.Value, name string) jsontext.Value {
+func (r *record) list(v jsontext.Value) jsontext.Value {
 	switch v.Kind() {
 	case jsontext.Array, jsontext.Null, jsontext.Invalid:
 	default:
-		r.Out.Drift(provider.WrongType, name)
+		r.Out.DriftAt(provider.WrongType, v)
 	}
 	return v
 }
@@ -233,20 +232,20 @@ func (r *record) recipients(list jsontext.Value) []recipient {
 
 func (r *record) named(v jsontext.Value) recipient {
 	if v.Kind() != jsontext.Object {
-		return recipient{address: provider.Address(r.Out.Text(v, names[fieldRecipients]))}
+		return recipient{address: provider.Address(r.Out.Text(v))}
 	}
 	var who recipient
 	for m := r.Out.Members(v); m.Next(); {
 		switch key := m.Key(); key {
 		case "emailAddress": // of the remote server's report, maybe with a name
-			who.address = provider.Address(r.Out.Text(m.Value(), key))
+			who.address = provider.Address(r.Out.Text(m.Value()))
 		case "status":
-			who.status = provider.EnhancedCode(r.Out.Text(m.Value(), key))
+			who.status = provider.EnhancedCode(r.Out.Text(m.Value()))
 		case "diagnosticCode":
-			who.diagnostic = r.Out.Text(m.Value(), key)
+			who.diagnostic = r.Out.Text(m.Value())
 		case "action":
 		default:
-			r.Out.Drift(provider.UnknownField, r.Path+names[fieldRecipients]+"."+key)
+			r.Out.DriftAt(provider.UnknownField, m.Value())
 		}
 	}
 	return who
@@ -268,7 +267,7 @@ func (r *record) add(who recipient) *provider.Item {
 	if ev.ProviderEventID = r.Text(fieldFeedback); ev.ProviderEventID == "" {
 		ev.ProviderEventID = r.env.id
 	}
-	it.SetTime(provider.Time(r.when()))
+	it.ReadTime(r.when(), provider.Time)
 	ev.Subject, ev.FromDomain, ev.SendingDomain = r.subject, r.from, r.source
 	ev.Template = r.Text(fieldTemplate)
 	ev.EnhancedCode, ev.SMTPReply = who.status, who.diagnostic
@@ -293,7 +292,7 @@ func (r *record) when() jsontext.Value {
 
 // label fills in the message's tags: pairs, so they are metadata.
 func (r *record) label(it *provider.Item) {
-	for m := r.Out.Object(r.tags, "tags"); m.Next(); {
+	for m := r.Out.Object(r.tags); m.Next(); {
 		key, value := m.Key(), ""
 		if m.Value().Kind() != jsontext.Array {
 			value = provider.Plain(m.Value())

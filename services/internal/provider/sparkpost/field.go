@@ -31,38 +31,9 @@ const (
 	fieldFrom
 	fieldEnvelope
 	fieldPool
-)
 
-// names are the fields as SparkPost writes them.
-var names = provider.Names{
-	fieldType:         "type",
-	fieldEventID:      "event_id",
-	fieldTimestamp:    "timestamp",
-	fieldTransmission: "transmission_id",
-	fieldMessageID:    "message_id",
-	fieldRawRecipient: "raw_rcpt_to",
-	fieldRecipient:    "rcpt_to",
-	fieldCampaign:     "campaign_id",
-	fieldTemplate:     "template_id",
-	fieldSendingIP:    "sending_ip",
-	fieldTags:         "rcpt_tags",
-	fieldMeta:         "rcpt_meta",
-	fieldIP:           "ip_address",
-	fieldAgent:        "user_agent",
-	fieldURL:          "target_link_url",
-	fieldPlace:        "geo_ip",
-	fieldReport:       "fbtype",
-	fieldReporter:     "report_by",
-	fieldRawReason:    "raw_reason",
-	fieldReason:       "reason",
-	fieldCode:         "error_code",
-	fieldClass:        "bounce_class",
-	fieldInjection:    "injection_time",
-	fieldSubject:      "subject",
-	fieldFrom:         "friendly_from",
-	fieldEnvelope:     "msg_from",
-	fieldPool:         "ip_pool",
-}
+	fieldCount
+)
 
 func fieldOf(key string) provider.FieldID {
 	switch key {

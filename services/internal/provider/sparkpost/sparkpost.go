@@ -53,7 +53,7 @@ func (Provider) Decode(req *provider.Request, out *provider.Batch) error {
 			if key := m.Key(); key == "msys" {
 				msys = m.Value()
 			} else {
-				out.Drift(provider.UnknownField, key)
+				out.DriftAt(provider.UnknownField, m.Value())
 			}
 		}
 		if msys.Kind() != jsontext.Object {
@@ -77,10 +77,10 @@ func decode(class string, v jsontext.Value, it *provider.Item, out *provider.Bat
 		it.Reject(provider.NotAnObject)
 		return
 	}
-	e := entry{Fields: out.Fields(names)}
-	e.ReadOr(out.Members(v), fieldOf, func(key string, _ jsontext.Value) {
+	e := entry{Fields: out.Fields(fieldCount)}
+	e.ReadOr(out.Members(v), fieldOf, func(_ string, v jsontext.Value) {
 		if class != inbound { // a mail has other fields
-			out.Drift(provider.UnknownField, "msys."+class+"."+key)
+			out.DriftAt(provider.UnknownField, v)
 		}
 	})
 	it.Event.ProviderEvent = e.Text(fieldType)
@@ -111,7 +111,7 @@ func common(e *entry, it *provider.Item) {
 	if !it.Identified(apart(ev.ProviderEvent)) {
 		return
 	}
-	it.SetTime(provider.Time(e.Value(fieldTimestamp)))
+	it.ReadTime(e.Value(fieldTimestamp), provider.Time)
 	ev.Subject, ev.FromDomain, ev.Template = e.Text(fieldSubject), e.Text(fieldFrom), e.Text(fieldTemplate)
 	ev.SendingDomain, ev.IPPool = e.Text(fieldEnvelope), e.Text(fieldPool)
 	ev.Campaign = e.Text(fieldCampaign)
@@ -212,7 +212,7 @@ func (e *entry) reader(it *provider.Item) {
 	it.Distinguish(ev.URL) // two links in one second, should an id be missing
 	for m := e.Object(fieldPlace); m.Next(); {
 		if m.Key() == "country" {
-			ev.Country = provider.Country(e.Out.Text(m.Value(), "geo_ip.country"))
+			ev.Country = provider.Country(e.Out.Text(m.Value()))
 		}
 	}
 }

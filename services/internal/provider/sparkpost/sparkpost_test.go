@@ -21,7 +21,8 @@ func suite() providertest.Suite {
 			"ab_test_cancelled", "success", "error",
 		},
 		Batch:   batch,
-		Largest: 1000, // 350 and more are documented
+		Largest: 1000,                                       // 350 and more are documented
+		Steers:  []string{"msys.message_event.raw_rcpt_to"}, // instead of which rcpt_to is read
 	}
 }
 
