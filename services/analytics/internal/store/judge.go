@@ -24,7 +24,7 @@ var hourJudgedSQL string
 
 // judgeRules is the version of the rules of judge_hour.sql. With another one all
 // hours are judged once more.
-const judgeRules = 1
+const judgeRules = 2
 
 // judgesMax bounds the hours of one Judge, so that what is new is not kept waiting by a
 // long past.

@@ -1,12 +1,15 @@
 -- Judges the opens and clicks of an hour by what is known of their messages by now, and
 -- writes again those events whose judgement is another one. A reason counts before the
 -- ones below it:
---   too_soon  opened within 2 s, or clicked within 8 s, of the delivery, or up to an hour before it
---   burst     three links of a message within a second on either side
+--   too_soon  opened within 2 s, or clicked within 8 s, of the delivery, or up to a minute before it
+--   burst     three links of a message within a second; in whole seconds, in the same one
 --   crowd     clicks of five recipients from one address range (/24, /48) within 10 s,
---             each within a minute of the delivery
---   agent     a user agent of a program, or none although the source tells one of others
+--             each on two links or more within a minute of the delivery
+--   agent     a user agent of a program, or none although the source tells one of other clicks
 -- An open beside a click of a machine, within 2 s from the same address, is of it, too.
+-- People come first. Where acts come before their message was processed, or more than a minute
+-- before it was delivered, the clocks of the source are apart, and nothing is too soon: for
+-- that message, and for its source where it is so for three acts and one of a hundred.
 -- A change here takes a new number of rules, judgeRules.
 INSERT INTO event_log
 (
@@ -25,18 +28,22 @@ WITH
     (
         SELECT
             id, type, time, toUnixTimestamp64Milli(time) AS at, source, message_id, recipient_hash, url, ip, user_agent,
-            multiIf(isIPv4String(ip), arrayStringConcat(arraySlice(splitByChar('.', ip), 1, 3), '.'),
-                isIPv6String(ip), hex(substring(toString(IPv6StringToNumOrDefault(ip)), 1, 6)), '') AS address_range
+            replaceRegexpOne(ip, '(?i)^::ffff:([0-9.]+)$', '\\1') AS plain_ip,
+            multiIf(isIPv4String(plain_ip), arrayStringConcat(arraySlice(splitByChar('.', plain_ip), 1, 3), '.'),
+                isIPv6String(plain_ip), hex(substring(toString(IPv6StringToNumOrDefault(plain_ip)), 1, 6)), '') AS address_range
         FROM event_log FINAL
         WHERE type IN ('opened', 'clicked') AND message_id != ''
           AND time >= hour_start - toIntervalMinute(1) AND time < hour_end + toIntervalMinute(1)
     ),
     deliveries AS
     (
-        SELECT source, message_id, recipient_hash, toUnixTimestamp64Milli(assumeNotNull(min(delivered))) AS delivered_at
+        SELECT
+            source, message_id, recipient_hash, toUnixTimestamp64Milli(assumeNotNull(min(delivered))) AS delivered_at,
+            toUnixTimestamp64Milli(ifNull(min(processed), toDateTime64(0, 3, 'UTC'))) AS processed_at
         FROM messages_state
-        WHERE message_id IN (SELECT message_id FROM acts) AND delivered IS NOT NULL
+        WHERE message_id IN (SELECT message_id FROM acts)
         GROUP BY source, message_id, recipient_hash
+        HAVING min(delivered) IS NOT NULL
     ),
     timed AS
     (
@@ -44,28 +51,46 @@ WITH
             acts.id AS id, acts.type AS type, acts.at AS at, acts.source AS source, acts.message_id AS message_id,
             acts.recipient_hash AS recipient_hash, acts.url AS url, acts.ip AS ip, acts.user_agent AS user_agent,
             acts.address_range AS address_range,
-            if(deliveries.delivered_at = 0, NULL, acts.at - deliveries.delivered_at) AS after,
-            acts.type = 'clicked' AND acts.address_range != '' AND after >= 0 AND after <= 60000 AS early
+            if(deliveries.delivered_at = 0, NULL, acts.at - deliveries.delivered_at) AS apart,
+            deliveries.delivered_at != 0 AND acts.at < greatest(deliveries.processed_at - 1000, deliveries.delivered_at - 60000) AS impossible
         FROM acts LEFT JOIN deliveries
             ON acts.source = deliveries.source AND acts.message_id = deliveries.message_id AND acts.recipient_hash = deliveries.recipient_hash
+    ),
+    dated AS
+    (
+        SELECT
+            *,
+            if(max(impossible) OVER (PARTITION BY source, message_id, recipient_hash)
+                OR countIf(impossible) OVER (PARTITION BY source) >= greatest(3, count() OVER (PARTITION BY source) / 100), NULL, apart) AS after,
+            countIf(user_agent != '') OVER (PARTITION BY source, type) > 0 AS tells_agents
+        FROM timed
+    ),
+    linked AS
+    (
+        SELECT
+            *,
+            uniqExactIf(url, type = 'clicked') OVER (PARTITION BY source, message_id, recipient_hash ORDER BY at RANGE BETWEEN CURRENT ROW AND 999 FOLLOWING) AS links_from_here,
+            type = 'clicked' AND address_range != '' AND after >= 0 AND after <= 60000 AS early,
+            uniqExactIf(url, type = 'clicked' AND after >= 0 AND after <= 60000) OVER (PARTITION BY source, message_id, recipient_hash) > 1 AS several
+        FROM dated
     ),
     counted AS
     (
         SELECT
             *,
-            uniqExactIf(url, type = 'clicked') OVER (PARTITION BY source, message_id, recipient_hash ORDER BY at RANGE BETWEEN 1000 PRECEDING AND 1000 FOLLOWING) AS links,
-            uniqExactIf(recipient_hash, early) OVER (PARTITION BY early, if(early, address_range, '') ORDER BY if(early, at, 0) RANGE BETWEEN 10000 PRECEDING AND 10000 FOLLOWING) AS recipients,
-            countIf(user_agent != '') OVER (PARTITION BY source) > 0 AS tells_agents
-        FROM timed
+            max(links_from_here) OVER (PARTITION BY source, message_id, recipient_hash ORDER BY at RANGE BETWEEN 999 PRECEDING AND CURRENT ROW) AS links,
+            uniqExactIf(recipient_hash, early AND several) OVER (PARTITION BY early AND several, if(early AND several, address_range, '')
+                ORDER BY if(early AND several, at, 0) RANGE BETWEEN 10000 PRECEDING AND 10000 FOLLOWING) AS recipients
+        FROM linked
     ),
     reasoned AS
     (
         SELECT
             *,
             multiIf(
-                after >= -3600000 AND after < if(type = 'opened', 2000, 8000), 'too_soon',
+                after >= -60000 AND after < if(type = 'opened', 2000, 8000), 'too_soon',
                 type = 'clicked' AND links >= 3, 'burst',
-                early AND recipients >= 5, 'crowd',
+                early AND several AND recipients >= 5, 'crowd',
                 type = 'clicked' AND user_agent = '' AND tells_agents, 'agent',
                 match(user_agent, '(?i)^(mozilla/[45]\\.0|curl|wget|python|java|okhttp|axios|node|libwww|lwp|php|ruby|apache-httpclient|go-http-client)([/ ][0-9a-z.]*)?$|headless|phantomjs'), 'agent',
                 '') AS own
