@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/address"
 	"github.com/mailstream/mailstream/services/internal/deadletter"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 	"github.com/mailstream/mailstream/services/internal/platform/lifecycle"
@@ -111,7 +112,7 @@ func (l *Letters) Discard(ctx context.Context, f Filter, note string, opt Option
 func ValidateNote(note string, p *config.Problems) {
 	p.Check(strings.TrimSpace(note) != "", "note", "is empty: say why they are of no use")
 	p.Check(len(note) <= NoteBytesMax, "note", "has %d bytes, more than %d", len(note), NoteBytesMax)
-	p.Check(!strings.Contains(strings.ReplaceAll(note, "%40", "@"), "@"), "note", "has an @: it is kept for longer than people may be, write the number of a ticket instead of an address")
+	p.Check(!strings.Contains(note, "@") && address.Redact(note) == note, "note", "has an @: it is kept for longer than people may be, write the number of a ticket instead of an address")
 }
 
 // errEnough ends a dry run.

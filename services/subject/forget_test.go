@@ -30,6 +30,7 @@ func TestForget_NotesWhatIsValid(t *testing.T) {
 	}{
 		{Forget{Addresses: []string{"ana@example.com", "nonsense"}}, ErrAddress, 0},
 		{Forget{Addresses: []string{"ana@example.com"}, Reason: "of bob@example.com"}, ErrReason, 0},
+		{Forget{Addresses: []string{"ana@example.com"}, Reason: "of bob%2540example.com"}, ErrReason, 0},
 		{Forget{Addresses: many}, ErrTooMany, 0},
 		{Forget{Addresses: []string{"ana@example.com"}, Reason: "request 4711"}, away, 1},
 	} {

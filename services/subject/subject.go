@@ -103,7 +103,7 @@ func checkReason(reason string) error {
 	switch {
 	case len(reason) > reasonBytesMax:
 		return fmt.Errorf("%w: it has %d bytes, the limit is %d", ErrReason, len(reason), reasonBytesMax)
-	case strings.ContainsAny(reason, "@\n\r") || strings.Contains(strings.ToLower(reason), "%40"):
+	case strings.ContainsAny(reason, "@\n\r") || address.Redact(reason) != reason:
 		return fmt.Errorf("%w: it is kept for ever and must hold no address and no line break; write the number of the request instead", ErrReason)
 	default:
 		return nil

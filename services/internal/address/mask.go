@@ -5,8 +5,10 @@ import (
 	"strings"
 )
 
-// form is what looks like an address within a text, in any script.
-var form = regexp.MustCompile(`[\p{L}\p{M}\p{N}._%+\-=]+@[\p{L}\p{M}\p{N}\-]+(\.[\p{L}\p{M}\p{N}\-]+)+`)
+// form is what looks like an address within a text, in any script, also as a URL, mail or
+// JSON has it.
+var form = regexp.MustCompile(`(?i)("[^"@]{1,64}"|[\p{L}\p{M}\p{N}._%+\-=]+('[\p{L}\p{M}\p{N}._%+\-=]+)*)` +
+	`(@|%(25)*40|=40|&#64;|&#x40;|&commat;|\\+u0040)[\p{L}\p{M}\p{N}\-]+((\.|%2e|=2e)[\p{L}\p{M}\p{N}\-]+)+`)
 
 // Mask writes an address so that who typed it knows it and no other person learns it.
 func Mask(address string) string {
@@ -14,7 +16,7 @@ func Mask(address string) string {
 	if !ok || name == "" {
 		return strings.Repeat("•", min(len(address), 5))
 	}
-	return string([]rune(name)[0]) + "•••@" + domain
+	return string([]rune(strings.TrimPrefix(name, `"`))[:1]) + "•••@" + domain
 }
 
 // Redact masks the addresses in a text.

@@ -155,6 +155,24 @@ func TestAckAndNote_NameEveryFault(t *testing.T) {
 	}
 }
 
+// What people write is kept for weeks, and nobody who has to be forgotten is looked for in it.
+func TestTexts_HaveNoAddress(t *testing.T) {
+	t.Parallel()
+	var faults config.Problems
+	const text, want = "asked Bob@b.example, see https://x.example/?e=bob%40b.example", "asked B•••@b.example, see https://x.example/?•••••"
+	silence := NewSilence(schemas.AlertSilence{Matchers: []schemas.AlertMatcher{match("source", "=", "acme")}, Until: noon.Add(time.Hour), By: "ana", Comment: text}, noon, &faults)
+	ack := NewAck(schemas.AlertAck{Incident: "inc-0000000001", By: "ana", Note: text}, noon, &faults)
+	note := NewNote(schemas.AlertNote{Incident: "inc-0000000001", By: "ana", Note: text}, noon, &faults)
+	if err := faults.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range []string{silence.Comment, ack.Note, note.Note} {
+		if got != want {
+			t.Errorf("kept %q, want %q", got, want)
+		}
+	}
+}
+
 func TestWindow_HoldsByTheClockOfItsZone(t *testing.T) {
 	t.Parallel()
 	at := func(text string) time.Time {

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/address"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
 
@@ -40,7 +41,7 @@ func NewSilence(asked schemas.AlertSilence, now time.Time, p *config.Problems) s
 	p.Check(s.Until.After(s.Since), "until", "%s is not after its beginning, %s", stamp(s.Until), stamp(s.Since))
 	p.Check(s.Until.Sub(s.Since) <= lengthMax, "until", "%s is more than %s after its beginning, %s", stamp(s.Until), config.FormatDuration(lengthMax), stamp(s.Since))
 	checkText(s.By, "by", byMax, p)
-	checkText(s.Comment, "comment", textMax, p)
+	s.Comment = checkNote(s.Comment, "comment", p)
 	return s
 }
 
@@ -50,7 +51,7 @@ func NewAck(asked schemas.AlertAck, now time.Time, p *config.Problems) schemas.A
 	a := schemas.AlertAck{Incident: asked.Incident, By: strings.TrimSpace(asked.By), At: now.UTC(), Note: strings.TrimSpace(asked.Note)}
 	checkText(a.By, "by", byMax, p)
 	if a.Note != "" {
-		checkText(a.Note, "note", textMax, p)
+		a.Note = checkNote(a.Note, "note", p)
 	}
 	return a
 }
@@ -60,7 +61,7 @@ func NewAck(asked schemas.AlertAck, now time.Time, p *config.Problems) schemas.A
 func NewNote(asked schemas.AlertNote, now time.Time, p *config.Problems) schemas.AlertNote {
 	n := schemas.AlertNote{ID: newID("note-"), Incident: asked.Incident, By: strings.TrimSpace(asked.By), At: now.UTC(), Note: strings.TrimSpace(asked.Note)}
 	checkText(n.By, "by", byMax, p)
-	checkText(n.Note, "note", textMax, p)
+	n.Note = checkNote(n.Note, "note", p)
 	return n
 }
 
@@ -79,6 +80,13 @@ func checkText(s, field string, bytesMax int, p *config.Problems) {
 	p.Check(len(s) <= bytesMax, field, "%d bytes, at most %d", len(s), bytesMax)
 	readable := utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && (bytesMax == byMax || r != '\n' && r != '\t') })
 	p.Check(readable, field, "must be UTF-8 without control characters")
+}
+
+// checkNote is checkText for what people write, and returns it with addresses masked: it is
+// kept where nobody who has to be forgotten is looked for.
+func checkNote(s, field string, p *config.Problems) string {
+	checkText(s, field, textMax, p)
+	return address.Redact(s)
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -24,6 +24,7 @@ func Mask(reply, recipient string) string {
 	}
 	words := strings.FieldsFunc(reply, func(r rune) bool { return r <= ' ' || r == 0x7f })
 	local, _, _ := strings.Cut(recipient, "@")
+	local, _, _ = strings.Cut(local, "+") // servers name the mailbox without the tag
 	for i, word := range words {
 		words[i] = maskWord(word, strings.ToLower(local))
 	}
@@ -34,6 +35,7 @@ func Mask(reply, recipient string) string {
 // maskWord hides every address in word, keeping the punctuation around it, and
 // the local part of the recipient on its own.
 func maskWord(word, local string) string {
+	word = strings.ReplaceAll(word, "%40", "@")
 	var out strings.Builder
 	for {
 		at := strings.IndexByte(word, '@')
@@ -41,16 +43,28 @@ func maskWord(word, local string) string {
 			break
 		}
 		end := addressEnd(word, at)
-		out.WriteString(word[:addressStart(word, at)] + masked)
+		out.WriteString(hideLocal(word[:addressStart(word, at)], local) + masked)
 		word = word[end:]
 	}
-	if lower := strings.ToLower(word); len(local) >= localPartMin && len(lower) == len(word) {
-		if i := strings.Index(lower, local); i >= 0 {
-			word = word[:i] + masked + word[i+len(local):]
-		}
-	}
-	out.WriteString(word)
+	out.WriteString(hideLocal(word, local))
 	return out.String()
+}
+
+// hideLocal hides the local part wherever it is in text.
+func hideLocal(text, local string) string {
+	lower := strings.ToLower(text)
+	if len(local) < localPartMin || len(lower) != len(text) {
+		return text
+	}
+	var out strings.Builder
+	for {
+		i := strings.Index(lower, local)
+		if i < 0 {
+			return out.String() + text
+		}
+		out.WriteString(text[:i] + masked)
+		text, lower = text[i+len(local):], lower[i+len(local):]
+	}
 }
 
 // addressStart and addressEnd find the edges of the address around the @ at
