@@ -2,8 +2,10 @@ package analyticstest
 
 import (
 	_ "embed"
+	"math"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,8 +25,8 @@ const cookbookPath = "../../../docs/cookbook.md"
 var recipe = regexp.MustCompile("(?s)\n### (\\d+)\\. [^\n]*\n.*?```sql\n(.*?)```\n\nRows read: ([0-9,]+)\n")
 
 // TestCookbook_AnswersAndReadsWhatItSays asks every query of the cookbook and holds
-// the answer to one that Go worked out, and the rows read to those that the document
-// states; -update writes those.
+// the answer to one that Go worked out, in the time zone of whoever asks, and the rows
+// read to those that the document states; -update writes those.
 func TestCookbook_AnswersAndReadsWhatItSays(t *testing.T) {
 	t.Parallel()
 	w := cookbookWorld(t)
@@ -44,6 +46,9 @@ func TestCookbook_AnswersAndReadsWhatItSays(t *testing.T) {
 			if want := answers[i]; got != want || want == "" {
 				t.Errorf("%s\ngot\n%s\nwant\n%s", r[2], got, want)
 			}
+			if there := w.sql(t, r[2]+"SETTINGS session_timezone = 'Asia/Kolkata'"); there != strings.TrimSpace(got) {
+				t.Errorf("%s\nin a session of another time zone\ngot\n%s\nwant\n%s", r[2], there, got)
+			}
 			stated, truth := "Rows read: "+r[3]+"\n", "Rows read: "+thousands(read)+"\n"
 			if stated != truth && !*update {
 				t.Errorf("it reads %d rows, the document says %s; run go test ./devstack/test/analyticstest -run Cookbook -update", read, r[3])
@@ -58,6 +63,49 @@ func TestCookbook_AnswersAndReadsWhatItSays(t *testing.T) {
 		if err := os.WriteFile(cookbookPath, []byte(changed), 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// oddMail is what no answer may stumble over: an account that reports opens alone, a
+// message that was refused and nothing else, one without an outcome, one that somebody
+// complained of and nobody delivered, and all of it without a campaign.
+const oddMail = `INSERT INTO event_log (id, type, time, received_at, provider, source, message_id, recipient_hash, recipient_domain, mailbox_provider)
+SELECT reinterpretAsUUID(MD5(concat(message, typ))), typ, toDateTime64('2026-10-20 09:00:00', 3, 'UTC'), now64(3), 'odd', source, message, 'hash', 'example.com', mailbox
+FROM values('typ String, source String, message String, mailbox String',
+    ('opened', 'lists', '1', 'other'), ('clicked', 'lists', '2', 'other'), ('complained', 'mails', '3', 'yahoo'), ('unsubscribed', 'mails', '3', 'yahoo'),
+    ('blocked', 'mails', '4', 'tiny'), ('processed', 'mails', '5', 'apple'), ('failed', 'mails', '6', 'google'))`
+
+// rounded finds the columns of a query that are shares of something.
+var rounded = regexp.MustCompile(`, 4\) AS (\w+)`)
+
+// TestCookbook_DividesByNothing asks every query of no mail and of odd mail: each has an
+// answer, in which shares are from 0 to 1 and nobody opened what did not arrive.
+func TestCookbook_DividesByNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ask := func() {
+		t.Helper()
+		for _, r := range recipe.FindAllStringSubmatch(readFile(t, cookbookPath), -1) {
+			lines := strings.Split(w.sql(t, r[2]+"FORMAT TSVWithNames"), "\n")
+			shares := rounded.FindAllStringSubmatch(r[2], -1)
+			for _, line := range lines[1:] {
+				for i, name := range strings.Split(lines[0], "\t") {
+					text := strings.Split(line, "\t")[i]
+					value, err := strconv.ParseFloat(text, 64)
+					isShare := slices.ContainsFunc(shares, func(s []string) bool { return s[1] == name })
+					if err == nil && (math.IsNaN(value) || math.IsInf(value, 0) || isShare && (value < 0 || value > 1)) {
+						t.Errorf("question %s: %s is %s", r[1], name, text)
+					}
+				}
+			}
+		}
+	}
+	ask()
+	w.sql(t, oddMail)
+	w.gather(t)
+	ask()
+	if got := w.sql(t, recipe.FindAllStringSubmatch(readFile(t, cookbookPath), -1)[15][2]); got != "mails\t1\t0" {
+		t.Errorf("without an outcome are %q, want the one that was taken", got)
 	}
 }
 

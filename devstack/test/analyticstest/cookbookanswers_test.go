@@ -21,9 +21,22 @@ func cookbookAnswers(all []mail) []string {
 	return append(answers, peopleAnswers(all)...)
 }
 
-// rateLine is what happened to messages in shares of all that were sent.
+// rateLine is what happened to messages in shares of those that have an outcome.
 func rateLine[K any](key K, some []mail) string {
-	return fmt.Sprintf("%v\t%d\t%s\t%s\t%s", key, len(some), share(count(some, arrived), len(some)), share(count(some, died), len(some)), share(count(some, refused), len(some)))
+	return ratesBeside(key, some, count(some, objected))
+}
+
+// ratesBeside is a rateLine with complaints that need not be of these messages.
+func ratesBeside[K any](key K, some []mail, complaints int) string {
+	all := count(some, tried)
+	return fmt.Sprintf("%v\t%d\t%s\t%s\t%s\t%s", key, all, share(count(some, arrived), all), share(count(some, died), all), share(count(some, refused), all), share(complaints, count(some, arrived)))
+}
+
+// rateDays has a line a day, with the complaints that came on it.
+func rateDays(all []mail) string {
+	return table(group(all, func(m mail) string { return m.day() }), func(day string, some []mail) string {
+		return ratesBeside(day, some, count(all, func(m mail) bool { return m.complained.Format(time.DateOnly) == day }))
+	})
 }
 
 func rateAnswers(all []mail) []string {
@@ -31,23 +44,25 @@ func rateAnswers(all []mail) []string {
 		return m.mailbox == "microsoft" && m.day() >= "2026-10-26"
 	})
 	return []string{
-		table(group(all, func(m mail) string { return m.day() }), rateLine),
+		rateDays(all),
 		byBlocks(group(all, func(m mail) string { return m.mailbox })),
 		table(group(all, func(m mail) string { return m.campaign }), rateLine),
 		table(group(all, func(m mail) string { return m.sendingDomain }), rateLine),
 		table(group(microsoft, func(m mail) string { return m.sent.Format("2006-01-02 15:00:00") }), func(hour string, some []mail) string {
-			outcomes := where(some, func(m mail) bool { return arrived(m) || died(m) || refused(m) })
+			outcomes := where(some, tried)
 			return fmt.Sprintf("%s\t%d\t%d\t%s", hour, count(some, refused), len(outcomes), share(count(some, refused), len(outcomes)))
 		}),
 		gone(all),
 		table(group(where(all, func(m mail) bool { return m.domain == "outlook.com" }), func(m mail) string { return m.provider }), rateLine),
-		table(group(where(all, func(m mail) bool { return m.ip == "192.0.2.9" }), func(m mail) string { return m.day() }), rateLine),
+		rateDays(where(all, func(m mail) bool { return m.ip == "192.0.2.9" })),
 	}
 }
 
 // byBlocks has the group with the most blocks for what it sent first.
 func byBlocks(groups map[string][]mail) string {
-	rate := func(key string) float64 { return float64(count(groups[key], refused)) / float64(len(groups[key])) }
+	rate := func(key string) float64 {
+		return float64(count(groups[key], refused)) / float64(count(groups[key], tried))
+	}
 	keys := slices.SortedFunc(maps.Keys(groups), func(a, b string) int { return cmp.Or(cmp.Compare(rate(b), rate(a)), cmp.Compare(a, b)) })
 	lines := make([]string, len(keys))
 	for i, key := range keys {
@@ -56,16 +71,17 @@ func byBlocks(groups map[string][]mail) string {
 	return strings.Join(lines, "\n")
 }
 
-// gone are the domains that block twice as much in the last week as in the one before.
+// gone are the domains that block twice as much in the last week as in the one before,
+// and not those that never blocked.
 func gone(all []mail) string {
 	last := cookbookStart().AddDate(0, 0, 21).Truncate(24 * time.Hour)
 	ended := where(all, func(m mail) bool {
-		return !m.sent.Before(last.AddDate(0, 0, -7)) && (arrived(m) || died(m) || refused(m))
+		return !m.sent.Before(last.AddDate(0, 0, -7)) && tried(m)
 	})
 	return table(group(ended, func(m mail) string { return m.domain }), func(domain string, some []mail) string {
 		weeks := group(some, func(m mail) bool { return m.sent.Before(last) })
 		before, after := weeks[true], weeks[false]
-		if float64(count(after, refused))/float64(len(after)) < 2*float64(count(before, refused))/float64(len(before)) {
+		if count(after, refused) == 0 || float64(count(after, refused))/float64(len(after)) < 2*float64(count(before, refused))/float64(len(before)) {
 			return ""
 		}
 		return fmt.Sprintf("%s\t%d\t%d\t%s\t%s", domain, len(before), len(after), share(count(before, refused), len(before)), share(count(after, refused), len(after)))
@@ -91,10 +107,10 @@ func failureAnswers(all []mail) []string {
 	}
 	return []string{
 		descending(map[string]int{
-			fmt.Sprintf("550 5.1.1 user unknown\t%d", len(dead)):                len(dead),
+			fmt.Sprintf("550 5.1.1 <(address)> user unknown\t%d", len(dead)):    len(dead),
 			fmt.Sprintf("550 5.7.1 poor reputation\t%d", len(disliked)):         len(disliked),
 			fmt.Sprintf("550 5.7.1 on our block list (S3150)\t%d", len(listed)): len(listed),
-			fmt.Sprintf("451 4.7.1 greylisted\t%d", len(held)):                  len(held),
+			fmt.Sprintf("451 4.7.1 greylisted, id #\t%d", len(held)):            len(held),
 		}),
 		descending(map[string]int{
 			fmt.Sprintf("recipient\tinvalid_recipient\t%d\t%d", len(dead), domains(dead)): len(dead),
@@ -102,8 +118,9 @@ func failureAnswers(all []mail) []string {
 			fmt.Sprintf("sender\tblocklist\t%d\t%d", len(listed), domains(listed)):        len(listed),
 		}),
 		descending(lists),
-		table(group(dead, func(m mail) string { return m.campaign }), func(campaign string, some []mail) string {
-			return fmt.Sprintf("%s\t%d\t%d", campaign, people(some), len(some))
+		table(group(where(all, tried), func(m mail) string { return m.campaign }), func(campaign string, some []mail) string {
+			hard := where(some, died)
+			return fmt.Sprintf("%s\t%d\t%d\t%s", campaign, len(hard), people(hard), share(len(hard), len(some)))
 		}),
 	}
 }
@@ -127,10 +144,10 @@ func quantile(seconds []float64, level float64) string {
 func timeAnswers(all []mail) []string {
 	byMailbox := func(m mail) string { return m.mailbox }
 	early := where(all, func(m mail) bool {
-		return m.sent.Before(time.Date(2026, 10, 30, 0, 0, 0, 0, time.UTC)) && !arrived(m) && !died(m) && !refused(m)
+		return m.sent.Before(time.Date(2026, 10, 30, 0, 0, 0, 0, time.UTC)) && !tried(m)
 	})
 	return []string{
-		table(group(where(all, arrived), byMailbox), func(mailbox string, some []mail) string {
+		table(group(where(all, func(m mail) bool { return arrived(m) && m.toldProcessed() }), byMailbox), func(mailbox string, some []mail) string {
 			takes := each(some, func(m mail) float64 { return m.delivered.Sub(m.sent).Seconds() })
 			return fmt.Sprintf("%s\t%s\t%s", mailbox, quantile(takes, 0.5), quantile(takes, 0.99))
 		}),
@@ -159,10 +176,11 @@ func peopleAnswers(all []mail) []string {
 			toDead = append(toDead, some[i+1:]...)
 		}
 	}
+	first, later = where(first, tried), where(later, tried)
 	return []string{
 		fmt.Sprintf("%d\t%d\t%d\t%d\t%d\t%d", len(funnel), count(funnel, arrived), set(func(m mail) time.Time { return m.opened }),
 			set(func(m mail) time.Time { return m.clicked }), set(func(m mail) time.Time { return m.complained }), set(func(m mail) time.Time { return m.resigned })),
-		cohorts(all, byPerson),
+		cohorts(byPerson),
 		fmt.Sprintf("first message\t%d\t%s\nlater message\t%d\t%s", len(first), share(count(first, died), len(first)), len(later), share(count(later, died), len(later))),
 		fmt.Sprintf("%d\t%d", people(toDead), len(toDead)),
 		complaints(all),
@@ -188,7 +206,8 @@ func readers(all []mail) string {
 		person int
 	}
 	people, messages := map[string]int{}, map[string]int{}
-	for _, some := range group(all, func(m mail) recipient { return recipient{m.source, m.person} }) {
+	known := where(all, func(m mail) bool { return tried(m) || m.toldProcessed() })
+	for _, some := range group(known, func(m mail) recipient { return recipient{m.source, m.person} }) {
 		var last time.Time
 		for _, m := range some {
 			last = slices.MaxFunc([]time.Time{last, m.opened, m.clicked}, time.Time.Compare)
@@ -209,30 +228,41 @@ func readers(all []mail) string {
 	return strings.Join(lines, "\n")
 }
 
-// cohorts are the people who opened, by the week of their first message and by how
-// many weeks after it.
-func cohorts(all []mail, byPerson map[int][]mail) string {
+// cohorts are the people by the week of their first message, and how many of them
+// opened one in that week and in each of the three after it.
+func cohorts(byPerson map[int][]mail) string {
+	const weeks = 4
 	week := func(m mail) int { return int(m.sent.Sub(cookbookStart()).Hours()) / (7 * 24) }
-	type cohort struct{ first, later int }
-	groups := group(where(all, func(m mail) bool { return !m.opened.IsZero() }), func(m mail) cohort {
-		first := week(byPerson[m.person][0])
-		return cohort{first, week(m) - first}
-	})
-	keys := slices.SortedFunc(maps.Keys(groups), func(a, b cohort) int { return cmp.Or(a.first-b.first, a.later-b.later) })
-	lines := make([]string, len(keys))
-	for i, key := range keys {
-		lines[i] = fmt.Sprintf("%s\t%d\t%d", cookbookStart().AddDate(0, 0, 7*key.first).Format(time.DateOnly), key.later, people(groups[key]))
+	var people [weeks]int
+	var opened [weeks][weeks]int
+	for _, some := range byPerson {
+		first := week(some[0])
+		people[first]++
+		for later := range group(where(some, func(m mail) bool { return !m.opened.IsZero() }), week) {
+			opened[first][later-first]++
+		}
+	}
+	var lines []string
+	for first, n := range people {
+		if n == 0 {
+			continue
+		}
+		line := fmt.Sprintf("%s\t%d", cookbookStart().AddDate(0, 0, 7*first).Format(time.DateOnly), n)
+		for _, some := range opened[first] {
+			line += fmt.Sprintf("\t%d", some)
+		}
+		lines = append(lines, line)
 	}
 	return strings.Join(lines, "\n")
 }
 
 func complaints(all []mail) string {
 	return table(group(all, func(m mail) string { return m.day() + m.campaign }), func(_ string, some []mail) string {
-		complained := count(some, func(m mail) bool { return !m.complained.IsZero() })
+		complained := count(some, objected)
 		if complained == 0 {
 			return ""
 		}
-		return fmt.Sprintf("%s\t%s\t%d\t%d", some[0].campaign, some[0].day(), len(some), complained)
+		return fmt.Sprintf("%s\t%s\t%d\t%d\t%s", some[0].campaign, some[0].day(), count(some, arrived), complained, share(complained, count(some, arrived)))
 	})
 }
 

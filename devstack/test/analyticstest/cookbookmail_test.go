@@ -68,7 +68,7 @@ func (m *mail) happens(fate, week int) {
 	case fate < 3:
 		m.bounced = after(1)
 		return
-	case fate < 6 || m.domain == "outlook.com" && week == 3 && fate < 36:
+	case fate < 6 && m.domain != "yahoo.com" || m.domain == "outlook.com" && week == 3 && fate < 36:
 		m.blocked = after(1)
 		return
 	case fate < 8:
@@ -97,9 +97,12 @@ func (m *mail) happens(fate, week int) {
 	}
 }
 
-// events are how often each type happened to the message.
+// events are how often the provider reported each type of the message.
 func (m *mail) events() map[schemas.Type]int {
-	counts := map[schemas.Type]int{schemas.Processed: 1}
+	counts := map[schemas.Type]int{}
+	if m.toldProcessed() {
+		counts[schemas.Processed] = 1
+	}
 	for _, e := range []struct {
 		typ schemas.Type
 		at  time.Time
@@ -115,12 +118,18 @@ func (m *mail) events() map[schemas.Type]int {
 	return counts
 }
 
+// toldProcessed says whether the provider reported that it took the message.
+func (m *mail) toldProcessed() bool { return m.provider != "mailjet" }
+
 func (m *mail) day() string { return m.sent.Format(time.DateOnly) }
 
-// arrived, refused and died say how a message ended.
+// arrived, refused and died say how a message ended, tried that one of them is so.
 func arrived(m mail) bool { return !m.delivered.IsZero() }
 func refused(m mail) bool { return !m.blocked.IsZero() }
 func died(m mail) bool    { return !m.bounced.IsZero() }
+func tried(m mail) bool   { return arrived(m) || refused(m) || died(m) }
+
+func objected(m mail) bool { return !m.complained.IsZero() }
 
 // number writes v as ClickHouse does.
 func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

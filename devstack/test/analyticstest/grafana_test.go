@@ -7,10 +7,13 @@ import (
 	"testing"
 )
 
-// The part of the year that has the mail of the cookbook.
+// The part of the year that has the mail of the cookbook, and minutes in which a
+// hundred messages of it went out.
 const (
-	grafanaFrom = "toDateTime('2026-10-05 00:00:00', 'UTC')"
-	grafanaTo   = "toDateTime('2026-11-05 00:00:00', 'UTC')"
+	grafanaFrom   = "toDateTime('2026-10-05 00:00:00', 'UTC')"
+	grafanaTo     = "toDateTime('2026-11-05 00:00:00', 'UTC')"
+	grafanaMinute = "toDateTime('2026-10-06 09:20:00', 'UTC')"
+	grafanaNext   = "toDateTime('2026-10-06 09:25:00', 'UTC')"
 )
 
 type grafanaTarget struct {
@@ -28,10 +31,10 @@ type grafanaPanel struct {
 	Targets     []grafanaTarget `json:"targets"`
 }
 
-// grafanaSQL is a query as the plugin grafana-clickhouse-datasource sends it, for all
-// sources.
-func grafanaSQL(text, sources string) string {
-	text = strings.NewReplacer("$__fromTime", grafanaFrom, "$__toTime", grafanaTo, "${source:singlequote}", sources).Replace(text)
+// grafanaSQL is a query as the plugin grafana-clickhouse-datasource sends it, for these
+// sources and this time.
+func grafanaSQL(text, sources, from, to string) string {
+	text = strings.NewReplacer("$__fromTime", from, "$__toTime", to, "${source:singlequote}", sources).Replace(text)
 	return regexp.MustCompile(`\$__timeInterval\((\w+)\)`).ReplaceAllString(text, "toStartOfInterval(toDateTime($1), INTERVAL 3600 second)")
 }
 
@@ -78,7 +81,7 @@ func TestGrafana_DeliverabilityPanelsAnswer(t *testing.T) {
 		if series := p.Type == "timeseries"; (query.Format == 0) != series || (query.QueryType == "timeseries") != series {
 			t.Errorf("panel %q is a %s and asks for format %d", p.Title, p.Type, query.Format)
 		}
-		sent := grafanaSQL(query.RawSQL, sources)
+		sent := grafanaSQL(query.RawSQL, sources, grafanaFrom, grafanaTo)
 		if strings.Contains(sent, "$") {
 			t.Errorf("panel %q has a macro that the test does not know: %s", p.Title, sent)
 			continue
@@ -92,8 +95,12 @@ func TestGrafana_DeliverabilityPanelsAnswer(t *testing.T) {
 				t.Errorf("panel %q has %s messages that were tried, want %s", p.Title, got, tried)
 			}
 		}
+		// Counts of hours and quarters show what came within one of them.
+		if got := w.sql(t, grafanaSQL(query.RawSQL, sources, grafanaMinute, grafanaNext)); got == "" && strings.Contains(query.RawSQL, "FROM rates_") {
+			t.Errorf("panel %q shows nothing of some minutes in which mail went out", p.Title)
+		}
 		// Nothing is of a source that nobody chose; the list is of all.
-		if got := w.sql(t, grafanaSQL(query.RawSQL, "'none'")); got != "" && p.Title != "Suppressed" {
+		if got := w.sql(t, grafanaSQL(query.RawSQL, "'none'", grafanaFrom, grafanaTo)); got != "" && p.Title != "Suppressed" {
 			t.Errorf("panel %q of no source shows %s", p.Title, got)
 		}
 	}
