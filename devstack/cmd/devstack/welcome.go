@@ -28,6 +28,7 @@ func welcome(s *stack.Stack, opt stack.Options) string {
 	rows = append(rows, [][2]string{
 		{"suppression API", s.URL(pipeline.Suppression) + "/v1/suppressions"},
 		{"alerts API", s.URL(pipeline.Alerting) + "/v1/alerts"},
+		{"dead letters API", s.URL(pipeline.Analytics) + "/v1/dead-letters"},
 		{"Kafka", s.Kafka()},
 		{"ClickHouse", s.ClickHouse() + "  (database " + cfg.ClickHouse.Database + ")"},
 		{"Slack messages", slackPage(s)},
