@@ -55,7 +55,7 @@ func pageQueries() map[string]pageQuery {
 		"incident_events":     {hour, 1},
 		"changed":             {hour, 2},
 		"person_events":       {map[string]string{"hash": person}, 7},
-		"message_events":      {map[string]string{"message": message}, 7},
+		"message_events":      {map[string]string{"message": message}, 8},
 		"person_suppressions": {map[string]string{"hash": person, "hashes": `[\'` + person + `\']`}, 0},
 		"suppression_totals":  {nil, 0},
 		"incidents":           {month, 0},

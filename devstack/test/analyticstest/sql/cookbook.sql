@@ -1,11 +1,12 @@
 -- Four weeks of mail of two accounts, 1,000 messages a day, and what became of them:
 -- who bounces, opens, clicks and complains follows from the number of the message, so
--- that a test can work out every answer without SQL. Some events come twice. The provider
--- of one account does not report that it took a message, as Mailjet and others do not.
+-- that a test can work out every answer without SQL. Some events come twice, and some are
+-- written again by a replay and by a judgement. The provider of one account does not
+-- report that it took a message, as Mailjet and others do not.
 INSERT INTO event_log
 (
     id, type, time, received_at, provider, source, message_id, recipient, recipient_domain, recipient_hash, mailbox_provider,
-    campaign, sending_ip, sending_domain, reason, cause, smtp_reply, blocklist, url, ip, machine, permanent, bounce_type
+    campaign, sending_ip, sending_domain, reason, cause, smtp_reply, blocklist, url, ip, machine, permanent, bounce_type, kafka_topic, kafka_offset
 )
 WITH
     intDiv(number, 1000) AS day, number % 1000 AS i, intDiv(day, 7) AS week,
@@ -58,10 +59,19 @@ SELECT
     if(e.1 IN ('opened', 'clicked'), concat('198.51.', toString(intDiv(person, 250) + 1), '.', toString(person % 250 + 1)), ''),
     if(e.1 = 'opened' AND e.2 = takes + 1, true, NULL),
     if(e.1 = 'bounced', true, NULL),
-    if(e.1 = 'bounced', 'hard', '')
+    if(e.1 = 'bounced', 'hard', ''),
+    concat('email.', e.1),
+    number * 2 + (e.1 = 'opened' AND e.2 = takes + 1)
 FROM numbers(28000)
 ARRAY JOIN happened AS e;
-INSERT INTO event_log SELECT * FROM event_log WHERE source = 'acme' AND toUInt64(message_id) % 10 = 5;
+INSERT INTO event_log
+WITH
+    source = 'acme' AND toUInt64(message_id) % 10 = 5 AS twice,
+    source = 'zeta' AND toUInt64(message_id) % 100 = 11 AS replayed,
+    source = 'zeta' AND toUInt64(message_id) % 100 = 12 AND type = 'opened' AS was_judged
+SELECT * REPLACE (if(was_judged, kafka_offset, kafka_offset + 100000) AS kafka_offset, if(replayed, 'replay', origin) AS origin, toUInt64(was_judged) AS judged)
+FROM event_log
+WHERE twice OR replayed OR was_judged;
 INSERT INTO suppression_log
 (
     recipient_hash, version, address, updated_at, `entries.scope`, `entries.reason`, `entries.added_at`, `entries.removed_at`, `entries.expires_at`,
