@@ -8,6 +8,7 @@ require (
 	github.com/compose-spec/compose-go/v2 v2.16.2
 	github.com/goccy/go-yaml v1.19.2
 	github.com/google/go-cmp v0.7.0
+	github.com/grafana/grafana-foundation-sdk/go v0.0.22
 	github.com/mailstream/mailstream/client v0.0.0
 	github.com/mailstream/mailstream/devstack/engine v0.0.0
 	github.com/mailstream/mailstream/schemas v0.0.0

@@ -2,6 +2,7 @@ package deploytest
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,13 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/cog/variants"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+	"github.com/grafana/grafana-foundation-sdk/go/stat"
+	"github.com/grafana/grafana-foundation-sdk/go/table"
+	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 
 	"github.com/mailstream/mailstream/devstack/composefile"
 )
@@ -92,4 +100,52 @@ func TestGrafana_ComposeProvidesItsDashboards(t *testing.T) {
 	if files, err := filepath.Glob(filepath.Join(root, "deploy/grafana/*.json")); err != nil || found != len(files) {
 		t.Errorf("Grafana finds %d of %d dashboards, %v", found, len(files), err)
 	}
+}
+
+// defaulted is what Grafana's schema says of a setting that a panel leaves out: Grafana
+// then takes its own default.
+const defaulted = "required field is missing from input"
+
+// TestGrafana_DashboardsAreOfItsSchema reads the dashboards with the types that Grafana
+// generates from its schemas: a setting that Grafana does not know, or has another form of,
+// changes nothing there and says nothing.
+func TestGrafana_DashboardsAreOfItsSchema(t *testing.T) {
+	t.Parallel()
+	runtime := cog.NewRuntime()
+	for _, panel := range []variants.PanelcfgConfig{timeseries.VariantConfig(), stat.VariantConfig(), table.VariantConfig()} {
+		runtime.RegisterPanelcfgVariant(panel)
+	}
+	runtime.RegisterDataqueryVariant(prometheus.VariantConfig())
+	files, err := filepath.Glob(filepath.Join(root, "deploy/grafana/*.json"))
+	if err != nil || len(files) != 2 {
+		t.Fatalf("dashboards %v, %v", files, err)
+	}
+	for _, file := range files {
+		text := readFile(t, strings.TrimPrefix(file, root))
+		for _, fault := range grafanaFaults(text) {
+			t.Errorf("%s: %s", filepath.Base(file), fault)
+		}
+		for _, broken := range [][2]string{{`"fillOpacity": 10`, `"fillOpacity": "10"`}, {`"gridPos": {`, `"gridPos": {"left": 0,`}, {`"displayMode": "list"`, `"displaymode": "list"`}} {
+			if changed := strings.Replace(text, broken[0], broken[1], 1); changed == text || len(grafanaFaults(changed)) == 0 {
+				t.Errorf("%s: %s for %s is no fault", filepath.Base(file), broken[1], broken[0])
+			}
+		}
+	}
+}
+
+func grafanaFaults(text string) []string {
+	var board dashboard.Dashboard
+	var faults []string
+	for _, err := range []error{board.UnmarshalJSONStrict([]byte(text)), board.Validate()} {
+		several, ok := errors.AsType[cog.BuildErrors](err)
+		if err != nil && !ok {
+			faults = append(faults, err.Error())
+		}
+		for _, one := range several {
+			if one.Message != defaulted {
+				faults = append(faults, one.Error())
+			}
+		}
+	}
+	return faults
 }
