@@ -152,7 +152,7 @@ func (e exporter) add(ctx context.Context, p *Part) error {
 // letters exports dead letters, of each only the items that are the person's.
 func (e exporter) letters(ctx context.Context, row func([]byte) error) error {
 	var fault error
-	err := eachLetter(ctx, e.client, []person{e.person}, func(_ int, d deadLetter) {
+	_, err := eachLetter(ctx, e.client, []person{e.person}, func(_ int, d deadLetter) {
 		line, err := json.Marshal(struct {
 			deadLetter
 			Items []string `json:"items"`

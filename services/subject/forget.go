@@ -99,6 +99,9 @@ func (f Forget) Run(ctx context.Context, d Deps) (Forgotten, error) {
 	}
 	defer client.Close() // nothing is buffered in it
 	plan := &plan{now: time.Now().UTC().Truncate(time.Millisecond), ledger: ledger, people: people, letters: make([][]string, len(people))}
+	if err := plan.lookAtLetters(ctx, d, client); err != nil {
+		return Forgotten{}, err
+	}
 	if err := plan.look(ctx, client, d.ClickHouse); err != nil {
 		return Forgotten{}, err
 	}
@@ -126,19 +129,25 @@ type plan struct {
 	due     []int // which people have to be forgotten
 }
 
+// lookAtLetters finds the dead letters of people, in ClickHouse and on the way there.
+func (p *plan) lookAtLetters(ctx context.Context, d Deps, client *clickhouse.Client) error {
+	note := func(i int, id string) {
+		if !p.ledger.HasLetter(id) && !slices.Contains(p.letters[i], id) {
+			p.letters[i] = append(p.letters[i], id)
+		}
+	}
+	known, err := eachLetter(ctx, client, p.people, func(i int, d deadLetter) { note(i, d.ID) })
+	if err != nil {
+		return fmt.Errorf("search dead letters: %w", err)
+	}
+	return d.eachRecord(ctx, p.people, known, note)
+}
+
 // look finds who has something that is not forgotten yet.
 func (p *plan) look(ctx context.Context, client *clickhouse.Client, cfg clickhouse.Config) error {
 	found, err := tables.Find(ctx, client, cfg)
 	if err != nil {
 		return err
-	}
-	err = eachLetter(ctx, client, p.people, func(i int, d deadLetter) {
-		if !p.ledger.HasLetter(d.ID) {
-			p.letters[i] = append(p.letters[i], d.ID)
-		}
-	})
-	if err != nil {
-		return fmt.Errorf("search dead letters: %w", err)
 	}
 	p.rows = map[string]uint64{}
 	first := tables.People{Until: p.now} // who was never forgotten
@@ -184,7 +193,7 @@ func (p *plan) lookSince(ctx context.Context, found *tables.Tables, since time.T
 				return err
 			}
 		}
-		if rows > 0 {
+		if rows > 0 || len(p.letters[i]) > 0 {
 			p.due = append(p.due, i)
 		} else {
 			p.before++

@@ -15,38 +15,22 @@ import (
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
 
-// listPatience is how long the brokers may take to hand out the suppression list: some
-// ten million addresses.
-const listPatience = 5 * time.Minute
+// topicPatience is how long the brokers may take to hand out a topic, such as a suppression
+// list of some ten million addresses.
+const topicPatience = 5 * time.Minute
 
 // listed returns what the topic of the suppression list says of the hashes. ClickHouse
 // has the present add and lift of an entry, the topic those of before, too. It is
 // read whole: its records are not found by key.
 func (d Deps) listed(ctx context.Context, hashes []string) ([]schemas.Suppression, error) {
-	tail, err := read.NewTail(d.Kafka, read.TailConfig{Topic: schemas.SuppressionsTopic(d.Kafka.TopicPrefix)}, d.Log, telemetry.NewRegistry())
+	latest := map[string][]byte{}
+	err := d.whole(ctx, schemas.SuppressionsTopic(d.Kafka.TopicPrefix), func(rec *kgo.Record) {
+		if hash := string(rec.Key); slices.Contains(hashes, hash) {
+			latest[hash] = slices.Clone(rec.Value)
+		}
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read suppression list: %w", err)
-	}
-	latest := map[string][]byte{}
-	run, cancel := context.WithTimeout(ctx, listPatience)
-	defer cancel()
-	ended := make(chan error, 1)
-	go func() {
-		ended <- tail.Run(run, func(_ context.Context, recs []*kgo.Record) error {
-			for _, rec := range recs {
-				if hash := string(rec.Key); slices.Contains(hashes, hash) {
-					latest[hash] = slices.Clone(rec.Value)
-				}
-			}
-			return nil
-		})
-	}()
-	select {
-	case <-tail.CaughtUp():
-		cancel()
-		<-ended
-	case err := <-ended:
-		return nil, fmt.Errorf("read suppression list: %w", errors.Join(err, run.Err()))
 	}
 	var out []schemas.Suppression
 	for _, hash := range hashes {
@@ -60,6 +44,33 @@ func (d Deps) listed(ctx context.Context, hashes []string) ([]schemas.Suppressio
 		out = append(out, s)
 	}
 	return out, nil
+}
+
+// whole hands out every record that topic has by now; each must not keep it.
+func (d Deps) whole(ctx context.Context, topic string, each func(*kgo.Record)) error {
+	tail, err := read.NewTail(d.Kafka, read.TailConfig{Topic: topic}, d.Log, telemetry.NewRegistry())
+	if err != nil {
+		return err
+	}
+	run, cancel := context.WithTimeout(ctx, topicPatience)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- tail.Run(run, func(_ context.Context, recs []*kgo.Record) error {
+			for _, rec := range recs {
+				each(rec)
+			}
+			return nil
+		})
+	}()
+	select {
+	case <-tail.CaughtUp():
+		cancel()
+		<-ended
+		return nil
+	case err := <-ended:
+		return errors.Join(err, run.Err())
+	}
 }
 
 // step is one add or lift of an entry of the list, or a soft bounce that counts for it.

@@ -6,12 +6,9 @@
 package subject
 
 import (
-	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -59,43 +56,6 @@ func (d Deps) people(addresses []string) ([]person, error) {
 		}
 	}
 	return all, errors.Join(faults...)
-}
-
-// deadLetter is one of the view dead_letters.
-type deadLetter struct {
-	ID         string     `ch:"id" json:"id"`
-	Time       time.Time  `ch:"time" json:"time"`
-	Service    string     `ch:"service" json:"service"`
-	Reason     string     `ch:"reason" json:"reason"`
-	Provider   string     `ch:"provider" json:"provider,omitempty"`
-	Source     string     `ch:"source" json:"source,omitempty"`
-	ReceivedAt *time.Time `ch:"received_at" json:"received_at,omitempty"`
-	Bytes      string     `ch:"bytes" json:"-"`
-}
-
-//go:embed sql/dead_letters.sql
-var deadLettersSQL string
-
-// eachLetter calls found for each dead letter that holds an address of people, once
-// a person.
-func eachLetter(ctx context.Context, client *clickhouse.Client, people []person, found func(i int, d deadLetter)) error {
-	return client.Each(ctx, deadLettersSQL, func(scan func(any) error) error {
-		var d deadLetter
-		if err := scan(&d); err != nil {
-			return fmt.Errorf("read dead letter: %w", err)
-		}
-		seen := make([]bool, len(people))
-		for form := range forms([]byte(d.Bytes)) {
-			text := folded(form)
-			for i, p := range people {
-				if !seen[i] && p.finder.in(text) {
-					seen[i] = true
-					found(i, d)
-				}
-			}
-		}
-		return nil
-	})
 }
 
 // checkReason refuses what would bring an address into the ledger.
