@@ -83,15 +83,21 @@ func Number(text string) string {
 	return text
 }
 
-// IP returns text when it is an IP address, else "".
+// IP returns the one spelling of the IP address that text is, else "": IPv6 as RFC 5952 has
+// it, and IPv4 also where it came as ::ffff:192.0.2.1. Counts are by it.
 func IP(text string) string {
 	if text == "" {
 		return "" // and no error is made of it
 	}
-	if _, err := netip.ParseAddr(text); err != nil {
+	address, err := netip.ParseAddr(text)
+	switch {
+	case err != nil:
 		return ""
+	case address.Is4(): // of which there is one spelling
+		return text
+	default:
+		return address.Unmap().WithZone("").String()
 	}
-	return text
 }
 
 // Country returns an ISO 3166-1 alpha-2 code in capitals, "" for anything else.
