@@ -297,9 +297,10 @@ func (s *Service) judge(ctx context.Context) error {
 
 // gather brings messages with events on several days together for messages_by_day.
 func (s *Service) gather(ctx context.Context) error {
-	insert := max(s.shared.ClickHouse.InsertTimeout, s.shared.ClickHouse.QueryTimeout)
+	wait := s.shared.ClickHouse
+	how := store.Gathering{Insert: max(wait.InsertTimeout, wait.QueryTimeout), Lasts: wait.QueryTimeout}
 	return s.look(ctx, "messages of several days are gathered later", func(ctx context.Context) (time.Duration, error) {
-		return store.Gather(ctx, s.client, insert)
+		return store.Gather(ctx, s.client, how)
 	})
 }
 

@@ -30,18 +30,26 @@ const byDay = `source, provider, mailbox_provider, recipient_domain, campaign, s
 // gather does what analytics does every judge_interval, in slices.
 func (w *world) gather(t *testing.T) {
 	t.Helper()
-	const slices = 2
-	for slice := range slices {
-		for _, name := range []string{"gather_home.sql", "gather_late.sql"} {
-			text := readSQL(t, name)
-			for parameter, value := range map[string]string{
-				"{since:DateTime('UTC')}": "toDateTime(0, 'UTC')", "{slices:UInt64}": fmt.Sprint(slices), "{slice:UInt64}": fmt.Sprint(slice),
-			} {
-				text = strings.ReplaceAll(text, parameter, value)
-			}
-			w.sql(t, text)
-		}
+	for step := range gatherSteps {
+		w.gatherStep(t, 0, step)
 	}
+}
+
+const gatherSlices = 2
+
+// gatherSteps is how many statements a look has before it is noted.
+const gatherSteps = 2 * gatherSlices
+
+// gatherStep runs a statement of a look at what was stored after since, in Unix seconds.
+func (w *world) gatherStep(t *testing.T, since, step int) {
+	t.Helper()
+	text := readSQL(t, []string{"gather_home.sql", "gather_late.sql"}[step%2])
+	for parameter, value := range map[string]string{
+		"{since:DateTime('UTC')}": fmt.Sprintf("toDateTime(%d, 'UTC')", since), "{slices:UInt64}": fmt.Sprint(gatherSlices), "{slice:UInt64}": fmt.Sprint(step / 2),
+	} {
+		text = strings.ReplaceAll(text, parameter, value)
+	}
+	w.sql(t, text)
 }
 
 var comment = regexp.MustCompile(`(?m)^--.*\n`)

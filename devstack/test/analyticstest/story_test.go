@@ -1,6 +1,7 @@
 package analyticstest
 
 import (
+	_ "embed"
 	"fmt"
 	"testing"
 	"time"
@@ -36,6 +37,43 @@ func (w *world) storiesAreThoseOfEvents(t *testing.T) {
 	w.sql(t, "OPTIMIZE TABLE campaign_state FINAL")
 	if _, read := w.readRows(t, "SELECT count() FROM campaign_messages WHERE campaign = 'campaign7'"); read > 3*1500 {
 		t.Errorf("the funnel of 1,500 merged messages reads %d rows", read)
+	}
+}
+
+// roleSQL fills event_log with what an address of a role gets in 400 days.
+//
+//go:embed sql/role_events.sql
+var roleSQL string
+
+// TestStories_OfAnAddressOfARole reads few of the 83,000 events of one recipient, whose
+// messages a page shows 500 events of, or one message.
+func TestStories_OfAnAddressOfARole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sql(t, "SYSTEM STOP MERGES person_log") // which would remove repeats that event_log has
+	w.sql(t, "SYSTEM STOP MERGES event_log")
+	w.sql(t, roleSQL)
+	w.sql(t, "INSERT INTO event_log SELECT * REPLACE (received_at + 1 AS received_at) FROM event_log WHERE type = 'bounced' SETTINGS max_partitions_per_insert_block = 1000") // each comes twice
+	message := w.sql(t, "SELECT message_id FROM event_log WHERE type = 'bounced' ORDER BY time DESC LIMIT 1 OFFSET 100")
+	const columns = "event_id, event_type, at, seen, classifier, blocklist_url"
+	const scan = "SELECT id, type, time, uniqExact(received_at), any(classifier), any(blocklist_url) FROM event_log WHERE %s GROUP BY id, type, time ORDER BY time DESC, toString(id) LIMIT 500 SETTINGS use_skip_indexes = 0"
+	for _, tt := range []struct {
+		name, query, scan string
+		rows              int
+	}{
+		{"the page of the person", "SELECT " + columns + " FROM (" + pageSQL(t, "person_events", map[string]string{"hash": "role"}) + ")", fmt.Sprintf(scan, "1"), 40_000},
+		{"the page of a message", "SELECT " + columns + " FROM (" + pageSQL(t, "message_events", map[string]string{"message": message}) + ")", fmt.Sprintf(scan, "message_id = '"+message+"'"), 12 * granule},
+		{"a message", "SELECT id, time FROM message_story(message_id = '" + message + "') ORDER BY ALL", "SELECT id, time FROM event_log FINAL WHERE message_id = '" + message + "' ORDER BY ALL SETTINGS use_skip_indexes = 0", 8 * granule},
+	} {
+		got, read := w.readRows(t, tt.query)
+		want, scanned := w.readRows(t, tt.scan)
+		if got != want || got == "" {
+			t.Errorf("%s: got\n%s\nby a scan\n%s", tt.name, got, want)
+		}
+		if read > tt.rows {
+			t.Errorf("%s: %d rows read, want at most %d", tt.name, read, tt.rows)
+		}
+		t.Logf("%s: %d rows read, %d by a scan", tt.name, read, scanned)
 	}
 }
 

@@ -27,11 +27,21 @@ var othersSQL string
 // Work is what has a turn.
 type Work string
 
-// The works that exclude each other. Two of the same may run at once.
+// Correcting excludes the others, which may run beside each other. Two of the same may run
+// at once.
 const (
 	Judging    Work = "judging"    // of opens and clicks after the fact, which gives way
+	Gathering  Work = "gathering"  // of messages by day, which gives way
 	Correcting Work = "correcting" // of stored events by a replay, which waits
 )
+
+// excludes returns what must not run beside w.
+func (w Work) excludes() []string {
+	if w == Correcting {
+		return []string{string(Judging), string(Gathering)}
+	}
+	return []string{string(Correcting)}
+}
 
 // Turn is that of one run of a work. Make it with New.
 type Turn struct {
@@ -47,7 +57,7 @@ func New(client *clickhouse.Client, work Work) *Turn {
 }
 
 // Take notes that the run may write for lasts from now, longer if it was noted before,
-// and reports whether no other work does. If one does, the caller ends its turn, or waits.
+// and reports whether no work does that it excludes. If one does, the caller ends its turn, or waits.
 func (t *Turn) Take(ctx context.Context, lasts time.Duration) (alone bool, err error) {
 	t.noted = true
 	if err := t.note(ctx, lasts); err != nil {
@@ -56,7 +66,7 @@ func (t *Turn) Take(ctx context.Context, lasts time.Duration) (alone bool, err e
 	var others []struct {
 		Work string `ch:"work"`
 	}
-	if err := t.client.Select(ctx, &others, othersSQL, clickhouse.Arg("work", string(t.work))); err != nil {
+	if err := t.client.Select(ctx, &others, othersSQL, clickhouse.Arg("works", clickhouse.Words(t.work.excludes()))); err != nil {
 		return false, fmt.Errorf("look for works beside %s: %w", t.work, err)
 	}
 	return len(others) == 0, nil

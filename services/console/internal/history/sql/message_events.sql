@@ -1,14 +1,20 @@
 -- The timeline of one message: each event once, by the view that hides who is forgotten at
 -- once, with how often it was received. Repeats that merges have removed are no longer
--- counted. Reads the blocks of the people it went to, then the days of its events.
+-- counted. Reads of the people it went to what is between its first and its last event.
+WITH
+(
+    SELECT (groupUniqArray(recipient_hash), min(first_event), max(last_event), minIf(first_event, recipient_hash = ''), maxIf(last_event, recipient_hash = ''))
+    FROM messages_state
+    WHERE message_id = {message:String}
+) AS known
 SELECT
     toString(p.id) AS event_id, p.type AS event_type, p.time AS at, c.first_received AS received, c.seen AS seen,
     p.provider AS provider, p.source AS source, p.provider_event AS provider_event, p.message_id AS message_id,
     p.recipient AS recipient, p.recipient_hash AS recipient_hash, p.recipient_domain AS recipient_domain,
     p.mailbox_provider AS mailbox_provider, p.campaign AS campaign, p.subject AS subject, p.template AS template,
-    p.bounce_type AS bounce_type, p.reason AS reason, p.cause AS cause, p.confidence AS confidence, c.classifier AS classifier,
+    p.bounce_type AS bounce_type, p.reason AS reason, p.cause AS cause, p.confidence AS confidence, p.classifier AS classifier,
     p.permanent AS permanent, p.smtp_code AS smtp_code, p.enhanced_code AS enhanced_code, p.smtp_reply AS smtp_reply,
-    p.blocklist AS blocklist, c.blocklist_url AS blocklist_url, p.url AS url, p.user_agent AS user_agent, p.machine AS machine,
+    p.blocklist AS blocklist, p.blocklist_url AS blocklist_url, p.url AS url, p.user_agent AS user_agent, p.machine AS machine,
     p.sending_ip AS sending_ip, p.ip_pool AS ip_pool, p.feedback_source AS feedback_source, p.origin AS origin
 FROM
 (
@@ -20,9 +26,17 @@ FROM
 ) AS p
 LEFT JOIN
 (
-    SELECT id, count() AS seen, min(received_at) AS first_received, argMax(classifier, received_at) AS classifier, any(blocklist_url) AS blocklist_url
-    FROM event_log
-    WHERE message_id = {message:String} AND toDate(time) IN (SELECT day FROM message_story(message_id = {message:String}))
+    SELECT id, uniqExact(received_at) AS seen, min(received_at) AS first_received
+    FROM
+    (
+        SELECT id, received_at
+        FROM person_log
+        WHERE message_id = {message:String} AND recipient_hash IN known.1 AND time >= known.2 AND time <= known.3
+        UNION ALL
+        SELECT id, received_at
+        FROM event_log
+        WHERE message_id = {message:String} AND recipient_hash = '' AND time >= known.4 AND time <= known.5
+    )
     GROUP BY id
 ) AS c ON p.id = c.id
 ORDER BY at DESC, event_id

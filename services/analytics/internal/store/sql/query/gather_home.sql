@@ -2,6 +2,10 @@
 -- other days know. A message has more than one where its events are on several days, or
 -- where later ones have another mailbox provider: messages takes the largest, and so does
 -- this. Reads two narrow columns of all rows, and few messages whole.
+--
+-- What was marked late before is added once more: an event that made another day the
+-- first one between this statement and gather_late.sql found its message marked there, and
+-- nothing added.
 INSERT INTO day_state
 (
     mailbox_provider, source, message, provider, recipient_domain, campaign, sending_ip, first_event,
@@ -22,8 +26,7 @@ WITH
         FROM day_state
         WHERE message IN (SELECT message FROM fresh)
         GROUP BY message
-        HAVING arrayExists(row -> (row.1, row.2) != (min(toDate(first_event)), max(mailbox_provider)) AND (row.3 > {since:DateTime('UTC')} OR NOT row.4),
-            groupArray((toDate(first_event), mailbox_provider, stored, late)))
+        HAVING (min(toDate(first_event)), min(mailbox_provider)) != (max(toDate(first_event)), max(mailbox_provider))
     )
 SELECT
     max(s.mailbox_provider) AS mailbox_provider, any(s.source) AS source, message, max(s.provider) AS provider,
