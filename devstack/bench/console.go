@@ -152,8 +152,10 @@ func (d *desk) fill(ctx context.Context) (int, error) {
 	}
 	d.opt.Progress("the events are there")
 	for day := range consoleDays + 1 { // some of the last day come after midnight
-		if _, err := d.statement(ctx, "console_counts", "{{from}}", first.AddDate(0, 0, day).Format(clickHouseTime)); err != nil {
-			return 0, err
+		for _, counts := range []string{"console_counts", "console_dimensions"} {
+			if _, err := d.statement(ctx, counts, "{{from}}", first.AddDate(0, 0, day).Format(clickHouseTime)); err != nil {
+				return 0, err
+			}
 		}
 	}
 	if _, err := d.statement(ctx, "console_seals"); err != nil {

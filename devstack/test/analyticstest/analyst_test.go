@@ -36,7 +36,7 @@ func TestAnalyst_ReadsEveryColumnThatHoldsNoAddress(t *testing.T) {
 		if grant[1] == "" {
 			got = all
 		}
-		if !slices.Equal(got, want) || len(all) == 0 {
+		if !slices.Equal(got, want) || len(all) == 0 && grant[2] != "rates_1h_by" { // which has a parameter, so no columns that are listed
 			t.Errorf("%s: the grant is of\n%s\nwant\n%s", grant[2], got, want)
 		}
 	}

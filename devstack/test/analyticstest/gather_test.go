@@ -150,7 +150,8 @@ func TestGather_AndACorrectionTakeTurns(t *testing.T) {
 	w.wantSQL(t, "SELECT count(), (SELECT count() FROM day_gathers) FROM messages_by_day", "2\t0")
 	turnOf("correcting", "now()")
 	w.wantSQL(t, "SELECT count(), (SELECT count() > 0 FROM day_gathers) FROM messages_by_day", "1\t1")
-	stop()
+	stop() // which may leave a turn to end by itself
+	w.sql(t, "INSERT INTO turns SELECT work, holder, now64(3, 'UTC'), now64(9, 'UTC') FROM turns FINAL WHERE until > now()")
 
 	turnOf("gathering", "now() + 3600")
 	request := replay.Request{From: at, To: at.AddDate(0, 0, 2), Verdicts: true}

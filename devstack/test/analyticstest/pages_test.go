@@ -49,7 +49,8 @@ func pageQueries() map[string]pageQuery {
 		"hours_sealed":        {with(day, "seals", seals), 0},
 		"hours_open":          {with(day, "hours", `[\'2026-10-31 09:00:00\']`), 1},
 		"arrivals":            {day, 1},
-		"breakdown_events":    {with(day, "by", "campaign"), 1},
+		"breakdown_by":        {with(month, "by", "campaign"), 0},
+		"breakdown_events":    {with(day, "by", "campaign", "domain", "gmail.com"), 1},
 		"minutes":             {hour, 1},
 		"replies":             {hour, 1},
 		"incident_events":     {hour, 1},
@@ -82,7 +83,7 @@ func TestPages_ReadWhatTheyShow(t *testing.T) {
 	t.Parallel()
 	w := cookbookWorld(t)
 	all := cookbookRows(t, w)
-	counts, err := strconv.Atoi(w.sql(t, "SELECT (SELECT count() FROM rates_1h_sealed) + 3 * (SELECT count() FROM hour_rows) + 3 * (SELECT count() FROM hour_seals)"))
+	counts, err := strconv.Atoi(w.sql(t, "SELECT (SELECT count() FROM rates_1h_sealed) + (SELECT count() FROM rates_1h_by_sealed WHERE dimension = 'campaign') + 3 * (SELECT count() FROM hour_rows) + 3 * (SELECT count() FROM hour_seals)"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package analyticstest
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,9 +27,20 @@ func (w *world) agree(t testing.TB, when string) {
 	// Filled a moment after event_log. A repeat that is merged is counted there still.
 	w.wantSQL(t, "SELECT toUInt8((SELECT sum(rows) FROM hour_rows) >= (SELECT count() FROM event_log))", "1")
 	want := w.sql(t, perHourFromEvents)
-	for name, query := range map[string]string{"rates_1h": perHourFromRates, "rates_1m": perHourFromMinutes} {
+	for name, query := range map[string]string{
+		"rates_1h": perHourFromRates, "rates_1m": perHourFromMinutes,
+		"rates_1h_by of all": strings.Replace(perHourFromRates, "rates_1h", "rates_1h_by(dimension = 'all')", 1),
+	} {
 		if got := w.sql(t, query); got != want {
 			t.Errorf("%s: %s has\n%s\nevents has\n%s", when, name, got, want)
+		}
+	}
+	for _, dimension := range []string{"campaign", "sending_ip", "sending_domain"} {
+		const columns = "h, value, provider, source, type, mailbox_provider, cause, is_machine, n"
+		got := w.sql(t, "SELECT groupArray(("+columns+")) FROM (SELECT hour AS h, value, provider, source, type, mailbox_provider, cause, machine AS is_machine, sum(events) AS n FROM rates_1h_by(dimension = '"+dimension+"') GROUP BY ALL ORDER BY ALL)")
+		want := w.sql(t, "SELECT groupArray(("+columns+")) FROM (SELECT toStartOfHour(toDateTime(time, 'UTC')) AS h, toString("+dimension+") AS value, provider, source, type, mailbox_provider, cause, ifNull(machine, false) AS is_machine, count() AS n FROM events GROUP BY ALL ORDER BY ALL)")
+		if got != want {
+			t.Errorf("%s: rates_1h_by of %s has\n%s\nevents has\n%s", when, dimension, got, want)
 		}
 	}
 }
@@ -195,7 +207,7 @@ func TestRates_ReadOnlyTheOpenHours(t *testing.T) {
 	insert("2026-10-01 00:00:00", "2026-10-02 00:00:00", hours*each)
 	for hour := range hours - 1 { // a seal of its own, as analytics writes it
 		w.sql(t, fmt.Sprintf(`INSERT INTO rates_1h_sealed SELECT hour, %d, provider, source, type, recipient_domain, mailbox_provider, cause, machine, events FROM rates_1h WHERE hour = toDateTime('2026-10-01 %02d:00:00', 'UTC')`, hour+1, hour))
-		w.sql(t, fmt.Sprintf(`INSERT INTO hour_seals SELECT hour, %d, sum(rows) FROM hour_rows WHERE hour = toDateTime('2026-10-01 %02d:00:00', 'UTC') GROUP BY hour`, hour+1, hour))
+		w.sql(t, fmt.Sprintf(`INSERT INTO hour_seals (hour, seal, rows) SELECT hour, %d, sum(rows) FROM hour_rows WHERE hour = toDateTime('2026-10-01 %02d:00:00', 'UTC') GROUP BY hour`, hour+1, hour))
 	}
 	w.agree(t, "with one open hour")
 	const day = "SELECT sum(events) FROM rates_1h WHERE hour >= '2026-10-01' AND hour < '2026-10-02'"

@@ -16,6 +16,9 @@ var hoursToSealSQL string
 //go:embed sql/query/seal_counts.sql
 var sealCountsSQL string
 
+//go:embed sql/query/seal_dimensions.sql
+var sealDimensionsSQL string
+
 //go:embed sql/query/seal_hour.sql
 var sealHourSQL string
 
@@ -55,8 +58,10 @@ func Seal(ctx context.Context, client *clickhouse.Client, rest time.Duration) (i
 	seals := make([]string, len(hours))
 	for i, h := range hours {
 		seals[i] = strconv.FormatInt(time.Now().UnixNano(), 10)
-		if err := client.Exec(ctx, sealCountsSQL, h.arg(), clickhouse.Arg("seal", seals[i])); err != nil {
-			return 0, fmt.Errorf("count hour: %w", err)
+		for _, counts := range []string{sealCountsSQL, sealDimensionsSQL} {
+			if err := client.Exec(ctx, counts, h.arg(), clickhouse.Arg("seal", seals[i])); err != nil {
+				return 0, fmt.Errorf("count hour: %w", err)
+			}
 		}
 	}
 	select {

@@ -210,15 +210,18 @@ func (r *Reader) Series(ctx context.Context, s Span, step time.Duration, f Filte
 }
 
 // Breakdown returns outcomes by the values of a dimension, the largest first, and
-// whether there are more than ValuesMax. Campaigns and sending IPs are counted from
-// the events, all others from the counts by hour.
+// whether there are more than ValuesMax. Campaigns and sending IPs of one domain are
+// counted from the events, all else from the counts by hour.
 func (r *Reader) Breakdown(ctx context.Context, by string, s Span, f Filter) (rows []Outcome, cut bool, err error) {
 	if rows, err = r.ledgerBreakdown(ctx, by, s, f); !errors.Is(err, errBeyond) {
 		return rows[:min(len(rows), ValuesMax)], len(rows) > ValuesMax, err
 	}
 	name := "breakdown"
 	if by == "campaign" || by == "sending_ip" {
-		name = "breakdown_events"
+		name = "breakdown_by"
+		if f.Domain != "" {
+			name = "breakdown_events"
+		}
 	}
 	rows, err = shared(ctx, r.answers, fmt.Sprintf("breakdown %s %s %q", by, s.key(), f), func(ctx context.Context) (rows []Outcome, err error) {
 		args := append(f.args(), moment("from", s.From), moment("to", s.To), clickhouse.Arg("by", by), clickhouse.Arg("limit", fmt.Sprint(ValuesMax+1)))

@@ -1,4 +1,4 @@
--- Deliverability: outcomes by campaign or sending IP, which the counts by hour do not
+-- Deliverability: outcomes by campaign or sending IP to one domain, which no counts by hour
 -- have. Reads these columns of the events.
 SELECT
     if({by:String} = 'campaign', toString(campaign), toString(sending_ip)) AS value,
