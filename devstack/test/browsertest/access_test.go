@@ -48,11 +48,11 @@ type finding struct {
 	}
 }
 
-// findings has axe look at the page and returns what is serious or critical.
+// findings has axe look at the page, by the rules of WCAG and by those of best practice.
 func findings(b *tab, source string) (list []finding) {
 	b.t.Helper()
 	b.do(chromedp.Evaluate[chromedp.Void](source))
-	text := eval[string](b, `axe.run(document, {resultTypes: ["violations"]}).then(r => JSON.stringify(r.violations.filter(v => v.impact === "serious" || v.impact === "critical")))`)
+	text := eval[string](b, `axe.run(document, {resultTypes: ["violations"]}).then(r => JSON.stringify(r.violations))`)
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
 		b.t.Fatal(err)
 	}

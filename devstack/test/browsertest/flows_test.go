@@ -131,7 +131,7 @@ func TestIncident_IsSilencedAndHeardAgain(t *testing.T) {
 func TestIncident_ShowsTheMailOfItsGroup(t *testing.T) {
 	t.Parallel()
 	w := shop(t)
-	b := open(t, w.url()).visit("/incidents/"+oldCampaign, 200).wants("Hard bounce rate", "campaign review", "lasts longer than two days")
+	b := open(t, w.url()).visit("/incidents/"+oldCampaign, 200).wants("Hard bounce rate", "campaign review", "lasted longer than two days")
 	if others := eval[int](b, `[...document.querySelectorAll("#refusals bdi")].filter(e => ["order", "parcel"].includes(e.textContent)).length`); others > 0 || eval[int](b, `document.querySelectorAll("#refusals tbody tr").length`) == 0 {
 		t.Errorf("%d refusals are of other campaigns", others)
 	}

@@ -5,9 +5,14 @@ package browsertest
 import (
 	"fmt"
 	"math"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
 )
 
 // line is what a plot shows, a moment and its values.
@@ -86,12 +91,48 @@ func TestPlots_LeaveNoGap(t *testing.T) {
 	}
 }
 
+// TestPlots_HaveTheHoursOfTheViewer draws two days in which clocks are put back, in zones
+// with whole and half hours: ticks are at whole hours there, in order, and moments are those
+// of the table.
+func TestPlots_HaveTheHoursOfTheViewer(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	// The last Sunday of an October that is over and kept.
+	change := time.Date(w.now.AddDate(0, -11, 0).Year(), 10, 31, 1, 0, 0, 0, time.UTC)
+	for change.Weekday() != time.Sunday {
+		change = change.AddDate(0, 0, -1)
+	}
+	path := "/deliverability?from=" + change.Add(-12*time.Hour).Format(time.RFC3339) + "&to=" + change.Add(12*time.Hour).Format(time.RFC3339)
+	for _, zone := range []string{"Europe/Madrid", "Asia/Kolkata", "America/St_Johns", "Australia/Lord_Howe"} {
+		b := open(t, w.url())
+		_, err := chromedp.Call(b.ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: zone})
+		b.check(err)
+		b.visit(path, 200)
+		same(t, zone, eval[[]line](b, drawn), eval[[]line](b, written))
+		const wrong = `(() => { const at = document.querySelector("figure[data-plot]").uplot.axes[0]._splits; return at.filter((s, i) => new Date(s * 1000).getMinutes() !== 0 || i > 0 && s <= at[i - 1]).length + (at.length < 3 ? 100 : 0) })()`
+		if n := eval[int](b, wrong); n > 0 {
+			t.Errorf("%s: %d ticks are at no whole hour, or out of order (100: too few)", zone, n)
+		}
+	}
+}
+
 // TestPlots_ShowWhatSQLSays compares what is drawn with the table below it and with
 // queries of their own.
 func TestPlots_ShowWhatSQLSays(t *testing.T) {
 	t.Parallel()
 	w := shop(t)
+	// Ranges of the address, of zones with half hours and of steps of a week.
+	own := func(back time.Duration, zone *time.Location) string {
+		return "from=" + url.QueryEscape(w.now.Add(-back).In(zone).Format(time.RFC3339)) + "&to=" + url.QueryEscape(w.now.Add(time.Minute).In(zone).Format(time.RFC3339))
+	}
+	half := time.FixedZone("half", 5*3600+1800)
 	for _, tc := range []struct{ path, query string }{
+		{"/deliverability?show=delivered&" + own(20*time.Hour+30*time.Minute, half), fmt.Sprintf(`SELECT toUnixTimestamp(toStartOfHour(time)) AS at, if(count() = 0, NULL, countIf(type = 'delivered') / count())
+			FROM events WHERE type IN ('delivered', 'bounced', 'blocked') AND time >= toStartOfHour(toDateTime(%d)) GROUP BY at`, w.now.Add(-20*time.Hour-30*time.Minute).Unix())},
+		{"/deliverability?show=deferred&source=shop&" + own(100*24*time.Hour, time.UTC), `SELECT toUnixTimestamp(toStartOfInterval(time, INTERVAL 604800 SECOND, 'UTC')) AS at, countIf(type = 'deferred') / count()
+			FROM events WHERE source = 'shop' AND type IN ('delivered', 'bounced', 'blocked', 'deferred') GROUP BY at`},
+		{"/deliverability?show=blocked&source=newsletter&" + own(60*24*time.Hour, half), `SELECT toUnixTimestamp(toStartOfDay(time, 'UTC')) AS at, countIf(type = 'blocked') / count()
+			FROM events WHERE source = 'newsletter' AND type IN ('delivered', 'bounced', 'blocked') GROUP BY at`},
 		{"/deliverability?range=7d&show=bounced&source=shop", `SELECT toUnixTimestamp(toStartOfInterval(time, INTERVAL 3 HOUR, 'UTC')) AS at, if(count() = 0, NULL, countIf(type = 'bounced') / count())
 			FROM events WHERE source = 'shop' AND type IN ('delivered', 'bounced', 'blocked') AND time >= toStartOfHour(now() - INTERVAL 7 DAY) GROUP BY at`},
 		{"/deliverability?show=blocked", `SELECT toUnixTimestamp(toStartOfHour(time)) AS at, if(count() = 0, NULL, countIf(type = 'blocked') / count())
@@ -116,8 +157,8 @@ func TestPlots_ShowWhatSQLSays(t *testing.T) {
 					t.Errorf("%d: the page says %s, SQL says %s", row.At, number(got), number(want))
 				}
 			}
-			if seen < 12 {
-				t.Errorf("SQL has %d moments of the page, %s", seen, fmt.Sprint(sql))
+			if seen != len(sql) || seen < 2 {
+				t.Errorf("the page has %d moments of the %d of SQL, %s", seen, len(sql), fmt.Sprint(sql))
 			}
 		})
 	}

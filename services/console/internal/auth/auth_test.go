@@ -146,6 +146,56 @@ func TestSession_EndsAndCannotBeChanged(t *testing.T) {
 	}
 }
 
+// TestSession_OfAnotherKeyIsNone has a process read what one with another key has sealed,
+// and a cookie of the sign-in be brought as a session.
+func TestSession_OfAnotherKeyIsNone(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	with := func(key string) *Gate {
+		return gate(t, &now, func(c *Config) { c.SessionKey = config.Literal(strings.Repeat(key, sessionKeyMin)) })
+	}
+	ours, theirs := with("k"), with("l")
+	if _, err := ours.User(request("192.0.2.1", "Cookie", pair(cookieOf(t, theirs, User{Name: "ana", Role: Operator})))); !errors.Is(err, ErrExpired) {
+		t.Errorf("a session of another key: %v", err)
+	}
+	flowing, err := ours.seal.put(cookieFlow, session{Name: "ana", Named: "operator", Until: now.Add(time.Hour), Mark: ours.mark("ana")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ours.User(request("192.0.2.1", "Cookie", cookieSession+"="+flowing)); !errors.Is(err, ErrExpired) {
+		t.Errorf("what was sealed for another cookie: %v", err)
+	}
+}
+
+// TestNames_OfElsewhereArePlain has a proxy and a provider call people what would pass for
+// another name, or be too long for a cookie.
+func TestNames_OfElsewhereArePlain(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	g := gate(t, &now, func(c *Config) {
+		c.Proxy.Networks, c.Proxy.Roles = []string{"10.1.0.0/16"}, map[string]string{"all": "viewer"}
+		c.OIDC.Issuer, c.OIDC.ClientID, c.OIDC.RedirectURL, c.OIDC.Roles = "https://login.example", "console", "https://console.example/login/oidc/callback", map[string]string{"all": "viewer"}
+	})
+	for name, fine := range map[string]bool{
+		"Zoë Ørsted": true, "<script>": true, "田中": true, "ana\u202egnid": false, "ana\u2028": false, "ana\u200b": false, "a\nb": false, "\xff": false, strings.Repeat("x", personBytesMax+1): false, "": false,
+	} {
+		_, err := g.User(request("10.1.2.3", "X-Forwarded-User", name, "X-Forwarded-Groups", "all"))
+		if (err == nil) != fine {
+			t.Errorf("the proxy says %q: %v", name, err)
+		}
+		want := "subject-7"
+		if fine {
+			want = name
+		}
+		if u, err := g.userOf("subject-7", map[string]any{claimName: name, "groups": "all"}); err != nil || u.Name != want {
+			t.Errorf("the provider says %q: %q, %v", name, u.Name, err)
+		}
+	}
+	if _, err := g.userOf("a\nb", map[string]any{"groups": "all"}); err == nil {
+		t.Error("a subject of two lines is let in")
+	}
+}
+
 // TestSession_EndsWithItsPassword restarts the gate with the same key: a session holds as
 // long as the line of its person does.
 func TestSession_EndsWithItsPassword(t *testing.T) {

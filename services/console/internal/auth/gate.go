@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/bcrypt"
 
@@ -135,7 +137,19 @@ func (g *Gate) fromProxy(r *http.Request) (User, bool) {
 	}
 	name := r.Header.Get(g.cfg.Proxy.UserHeader)
 	role := highest(strings.Split(r.Header.Get(g.cfg.Proxy.GroupsHeader), ","), g.cfg.Proxy.Roles)
-	return User{Name: name, Role: role}, name != "" && role > Nobody
+	return User{Name: name, Role: role}, plainName(name) && role > Nobody
+}
+
+// personBytesMax bounds the name of a person: it is in a cookie, of which a browser takes
+// 4,096 bytes, in headers to the services and in the audit.
+const personBytesMax = 255
+
+// plainName says whether a name of elsewhere can be shown and written down: text, without
+// what breaks a line or turns the direction of writing, which would pass for another name.
+func plainName(name string) bool {
+	return name != "" && len(name) <= personBytesMax && utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool {
+		return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+	})
 }
 
 func (g *Gate) bearer(r *http.Request, given string) (User, error) {

@@ -164,8 +164,11 @@ func (g *Gate) userOf(subject string, claims map[string]any) (User, error) {
 		}
 	}
 	name, _ := claims[claimName].(string)
-	if name == "" {
+	if !plainName(name) {
 		name = subject
+	}
+	if !plainName(name) {
+		return User{}, fmt.Errorf("sign in: neither name nor subject of this person is a text of at most %d bytes", personBytesMax)
 	}
 	role := highest(groups, g.cfg.OIDC.Roles)
 	if role == Nobody {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +28,7 @@ type deliverabilityData struct {
 	Plot    Plot           `json:"plot"`
 	Rows    []breakdown    `json:"rows"`
 	Cut     bool           `json:"cut"`
+	Own     bool           `json:"-"` // the time is one of the address, and no range
 	Ranges  []string       `json:"-"`
 	Bys     []string       `json:"-"`
 	Shows   []string       `json:"-"`
@@ -96,7 +98,7 @@ func (d *deliverabilityData) read(v *visit) error {
 		case to.Before(d.Now.Add(-keptMax)):
 			return badInput("The range ends more than 400 days ago, which is as long as events are kept.", "Choose a later one.")
 		}
-		d.From, d.To = from.UTC(), to.UTC()
+		d.From, d.To, d.Own = from.UTC(), to.UTC(), true
 	}
 	if format := q.Get("format"); format != "" && format != "csv" {
 		return badInput(fmt.Sprintf("%.40q is not a format.", format), "Leave it out, or ask for csv.")
@@ -181,7 +183,7 @@ func (d *deliverabilityData) draw(series, earlier []history.Outcome, incidents [
 	at := func(list []history.Outcome) map[time.Time]outcomes {
 		m := map[time.Time]outcomes{}
 		for _, o := range list {
-			m[o.At.UTC().Truncate(step)] = of(o)
+			m[floor(o.At, step)] = of(o)
 		}
 		return m
 	}
@@ -194,13 +196,35 @@ func (d *deliverabilityData) draw(series, earlier []history.Outcome, incidents [
 		v := r.Value()
 		return &v
 	}
-	for t := d.From.Truncate(step); t.Before(d.To); t = t.Add(step) {
+	for t := floor(d.From, step); t.Before(d.To); t = t.Add(step) {
 		o := now[t]
-		d.Plot.Rows = append(d.Plot.Rows, PlotRow{At: t, Values: []*float64{value(o), value(before[t.Add(-length).Truncate(step)])}, N: o.rate(d.Show).Of})
+		d.Plot.Rows = append(d.Plot.Rows, PlotRow{At: t, Values: []*float64{value(o), value(before[floor(t.Add(-length), step)])}, N: o.rate(d.Show).Of})
 	}
 	for _, in := range incidents {
 		d.Plot.Marks = append(d.Plot.Marks, PlotMark{in.Since, in.Rule + ": " + labelWords(in.Labels), in.ID})
 	}
+}
+
+// floor is the start of the step that a moment is in, as ClickHouse has it: steps are
+// counted from 1970, and time.Truncate would count weeks from a Monday.
+func floor(t time.Time, step time.Duration) time.Time {
+	seconds := int64(step / time.Second)
+	return time.Unix(t.Unix()-t.Unix()%seconds, 0).UTC()
+}
+
+// CSV is the address of the same page as a table.
+func (d deliverabilityData) CSV() string {
+	q := url.Values{"range": {d.Range}, "by": {d.By}, "show": {d.Show}, "format": {"csv"}}
+	for name, value := range map[string]string{"source": d.Filter.Source, "mailbox_provider": d.Filter.MailboxProvider, "domain": d.Filter.Domain} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if d.Own {
+		q.Set("from", d.From.Format(time.RFC3339))
+		q.Set("to", d.To.Format(time.RFC3339))
+	}
+	return "/deliverability?" + q.Encode()
 }
 
 // csv is the breakdown as a table.

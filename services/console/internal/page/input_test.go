@@ -133,9 +133,9 @@ func TestLift_OfNothingSaysSo(t *testing.T) {
 func TestExport_HasNoFormula(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	d.says = "address,note\n=1+1@list.example,\"=cmd|'/c calc'!A1\"\n+a@list.example,\"fine, isn't it\"\n@b,\"\tx\"\n"
+	d.says = "address,note\n=1+1@list.example,\"=cmd|'/c calc'!A1\"\n+a@list.example,\"fine, isn't it\"\n@b,\"\tx\"\n＝1+1@list.example,ok\n"
 	w := d.ask(httptest.NewRequest(http.MethodGet, "/suppressions/export", nil), "admin")
-	want := "address,note\n'=1+1@list.example,'=cmd|'/c calc'!A1\n'+a@list.example,\"fine, isn't it\"\n'@b,'\tx\n"
+	want := "address,note\n'=1+1@list.example,'=cmd|'/c calc'!A1\n'+a@list.example,\"fine, isn't it\"\n'@b,'\tx\n'＝1+1@list.example,ok\n"
 	if w.Code != http.StatusOK || w.Body.String() != want || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/csv") {
 		t.Errorf("%d %q, want %q", w.Code, w.Body, want)
 	}

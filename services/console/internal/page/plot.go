@@ -27,6 +27,15 @@ type PlotRow struct {
 	N      uint64     `json:"n"`
 }
 
+// marksShown is how many marks a plot names; the rest is folded.
+const marksShown = 5
+
+// FirstMarks are those that are named.
+func (p Plot) FirstMarks() []PlotMark { return p.Marks[:min(marksShown, len(p.Marks))] }
+
+// MoreMarks are the rest.
+func (p Plot) MoreMarks() []PlotMark { return p.Marks[min(marksShown, len(p.Marks)):] }
+
 // PlotMark is an incident.
 type PlotMark struct {
 	At   time.Time `json:"at"`

@@ -213,6 +213,53 @@ func TestRoutes_AnswerNobodyWhoseRoleDoesNotReach(t *testing.T) {
 	d.mu.Unlock()
 }
 
+// TestRoutes_HaveNoWayAroundTheRole tries each page and form in the ways that frameworks
+// and proxies take for the same: as a viewer and as nobody nothing is asked or written down.
+func TestRoutes_HaveNoWayAroundTheRole(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for pattern, r := range d.routes {
+		if r.needs <= auth.Viewer {
+			continue
+		}
+		method, target := addressOf(pattern)
+		for name, change := range map[string]func(*http.Request){
+			"HEAD":           func(r *http.Request) { r.Method = http.MethodHead },
+			"OPTIONS":        func(r *http.Request) { r.Method = http.MethodOptions },
+			"PUT":            func(r *http.Request) { r.Method = http.MethodPut },
+			"DELETE":         func(r *http.Request) { r.Method = http.MethodDelete },
+			"lower case":     func(r *http.Request) { r.Method = strings.ToLower(method) },
+			"override":       func(r *http.Request) { r.Method = http.MethodGet; r.Header.Set("X-HTTP-Method-Override", method) },
+			"twin":           func(r *http.Request) { r.Header.Set("Accept", "application/json") },
+			"fragment":       func(r *http.Request) { r.Header.Set("HX-Request", "true") },
+			"slash behind":   func(r *http.Request) { r.URL.Path += "/" },
+			"two slashes":    func(r *http.Request) { r.URL.Path = "/" + r.URL.Path },
+			"dots":           func(r *http.Request) { r.URL.Path = "/rules/.." + r.URL.Path },
+			"dots of static": func(r *http.Request) { r.URL.Path = "/static/.." + r.URL.Path },
+			"upper case":     func(r *http.Request) { r.URL.Path = strings.ToUpper(r.URL.Path) },
+			"rewritten":      func(r *http.Request) { r.Header.Set("X-Original-URL", target); r.Header.Set("X-Rewrite-URL", target) },
+			"a proxy's word": func(r *http.Request) {
+				r.Header.Set("X-Forwarded-User", "ada")
+				r.Header.Set("X-Forwarded-Groups", "admin")
+			},
+			"a service's":     func(r *http.Request) { r.Header.Set(audit.HeaderBy, "ada"); r.Header.Set(audit.HeaderRole, "admin") },
+			"role in address": func(r *http.Request) { r.URL.RawQuery = "role=admin&token=admin" + tokenOf },
+		} {
+			for _, role := range []string{"viewer", ""} {
+				r := httptest.NewRequest(method, target, nil)
+				change(r)
+				if w := d.ask(r, role); w.Code < 300 {
+					t.Errorf("%s, %s, is answered %d to %q: %.200s", pattern, name, w.Code, role, w.Body)
+				}
+			}
+		}
+	}
+	if d.mu.Lock(); len(d.calls)+len(d.notes) > 0 {
+		t.Errorf("asked %v, noted %v", d.calls, d.notes)
+	}
+	d.mu.Unlock()
+}
+
 // TestForms_OfOtherSitesChangeNothing sends every form as a browser does for a page of
 // another site.
 func TestForms_OfOtherSitesChangeNothing(t *testing.T) {

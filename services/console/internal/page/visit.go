@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mailstream/mailstream/services/console/internal/auth"
 	"github.com/mailstream/mailstream/services/console/internal/history"
@@ -297,11 +298,14 @@ func (s *Site) asOf(v *visit) *age {
 	return &age{oldest, old.Seconds()}
 }
 
+// formulaMarks begin what a spreadsheet runs; some take the wide forms of East Asia, too.
+const formulaMarks = "=+-@\t\r\n＝＋－＠"
+
 // harmless keeps spreadsheets from running a cell that a sender wrote.
 func harmless(rows [][]string) [][]string {
 	for _, row := range rows {
 		for i, cell := range row {
-			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+			if first, _ := utf8.DecodeRuneInString(cell); cell != "" && strings.ContainsRune(formulaMarks, first) {
 				row[i] = "'" + cell
 			}
 		}

@@ -175,7 +175,7 @@ func when(t any) template.HTML {
 	}
 	at = at.UTC()
 	// Both texts are made of digits here.
-	return template.HTML(`<time datetime="` + at.Format(time.RFC3339Nano) + `" title="` + at.Format("2006-01-02 15:04:05") + ` UTC">` + at.Format("2006-01-02 15:04") + ` UTC</time>`)
+	return template.HTML(`<time datetime="` + at.Format("2006-01-02T15:04:05.999Z07:00") + `" title="` + at.Format("2006-01-02 15:04:05") + ` UTC">` + at.Format("2006-01-02 15:04") + ` UTC</time>`)
 }
 
 func moment(t any) (time.Time, bool) {

@@ -46,6 +46,15 @@ func TestAnswered_KeepsTheCodesInFront(t *testing.T) {
 	}
 }
 
+// TestWhen_IsAMomentOfHTML has no more digits of a second than the element time takes.
+func TestWhen_IsAMomentOfHTML(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 4, 9, 0, 1, 987_654_321, time.UTC)
+	if got := string(when(at)); !strings.Contains(got, `datetime="2026-03-04T09:00:01.987Z"`) {
+		t.Errorf("%s", got)
+	}
+}
+
 func TestLabels_IsolateTheirValues(t *testing.T) {
 	t.Parallel()
 	if got := isolated(map[string]string{"campaign": "<b>תזכורת", "source": "shop"}); got != "campaign <bdi>&lt;b&gt;תזכורת</bdi>, source <bdi>shop</bdi>" {

@@ -66,5 +66,5 @@
     if (document.hidden && e.target.closest?.("[data-refresh]")) e.preventDefault();
   });
   document.addEventListener("htmx:after:swap", () => times(document));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => all(document));
+  for (const look of ["(prefers-color-scheme: dark)", "print"]) matchMedia(look).addEventListener("change", () => all(document));
 })();
