@@ -59,6 +59,7 @@ func pageQueries() map[string]pageQuery {
 		"message_events":      {map[string]string{"message": message}, 2},
 		"person_suppressions": {map[string]string{"hash": person, "hashes": `[\'` + person + `\']`}, 0},
 		"suppression_totals":  {nil, 0},
+		"audit":               {month, 0},
 		"incidents":           {month, 0},
 		"dead_letters":        {nil, 0},
 	}

@@ -35,7 +35,7 @@ func (w *world) everyPage(t *testing.T) []string {
 	hash := w.sql(t, "SELECT any(recipient_hash) FROM events WHERE recipient = '"+ana+"'")[0]
 	return []string{
 		"/", "/sources/shop", "/sources/newsletter", "/sources/surveys", "/deliverability", "/deliverability?range=7d&show=bounced&by=campaign", "/incidents", w.incident(t, domainShow),
-		"/search", "/people/" + hash, "/messages/shop/story-1", "/suppressions", "/dead-letters", "/rules", "/login", "/no-such-page",
+		"/search", "/people/" + hash, "/messages/shop/story-1", "/suppressions", "/dead-letters", "/rules", "/audit", "/login", "/no-such-page",
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+
+	"github.com/mailstream/mailstream/services/pipeline"
 )
 
 // people are one of each role; the password of all is "correct horse battery".
@@ -60,6 +62,13 @@ func TestRoles_ReachWhatIsTheirs(t *testing.T) {
 	b = open(t, url).signIn("olga").visit(person, 200).wants(ana)
 	b.visit("/suppressions", 200).lacks("/suppressions/import")
 	open(t, url).signIn("ada").visit("/suppressions", 200).wants("Import")
+	// Who looked is on a page, for admins only.
+	open(t, url).signIn("olga").visit("/audit", http.StatusForbidden)
+	ada := open(t, url).signIn("ada")
+	ada.visit(person, 200).press(`.head a[href^="/audit"]`, 200).wants("person.view", "sam", "olga").lacks(ana)
+	if others := eval[int](ada, `[...document.querySelectorAll("#audit tbody a")].filter(a => !location.search.includes(a.getAttribute("href").slice(8))).length`); others > 0 {
+		t.Errorf("%d entries are about other people", others)
+	}
 	// Whole addresses leave an entry with how many, masked ones none.
 	w.wantSQL(t, "SELECT DISTINCT by, object, match(note, '^[0-9]+ address') FROM audit_log WHERE action = 'suppression.list' AND by IN ('sam', 'ada')", "ada\t\t1")
 	w.wantSQL(t, "SELECT DISTINCT by, length(object), note FROM audit_log WHERE action = 'suppression.check' AND by = 'sam'", "sam\t32\t")
@@ -116,7 +125,13 @@ func TestScripts_OfProvidersAreText(t *testing.T) {
 	w := shop(t)
 	b := open(t, w.url())
 	person := "/people/" + w.sql(t, "SELECT any(recipient_hash) FROM events WHERE recipient = '"+mallory+"'")[0]
-	paths := []string{person, "/messages/newsletter/576460760234900001", "/deliverability?by=campaign", "/deliverability?by=domain", "/dead-letters", "/sources/newsletter", "/sources/shop", "/incidents", w.incident(t, domainShow), "/"}
+	for _, said := range []string{"ack", "notes"} { // by people, too
+		status, text := w.call(t, w.stack.URL(pipeline.Alerting)+"/v1"+w.incident(t, domainHard)+"/"+said, encode(t, map[string]string{"by": script[:90], "note": script}), func(r *http.Request) { r.Header.Set("Authorization", "Bearer dev") })
+		if status >= 300 {
+			t.Fatalf("%s answered %d %s", said, status, text)
+		}
+	}
+	paths := []string{"/incidents/" + oldScript, w.incident(t, domainHard), "/rules", "/audit", person, "/messages/newsletter/576460760234900001", "/deliverability?by=campaign", "/deliverability?by=domain", "/dead-letters", "/sources/newsletter", "/sources/shop", "/incidents", w.incident(t, domainShow), "/"}
 	for _, row := range w.sql(t, "SELECT concat(source, '/', encodeURLComponent(message_id)) FROM messages WHERE recipient = '"+mallory+"'") {
 		paths = append(paths, "/messages/"+row)
 	}

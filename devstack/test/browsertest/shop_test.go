@@ -260,15 +260,19 @@ func (w *world) hard(t *testing.T) {
 	w.send(t, "parcels", items)
 }
 
-// The incidents of long ago that only ClickHouse has: of a rule by campaign, and of a rule
-// that is not configured any more.
-const oldCampaign, oldGone = "inc-old-campaign", "inc-old-gone"
+// The incidents of long ago that only ClickHouse has: of a rule by campaign, of a rule that
+// is not configured any more, and one whose every text is a script.
+const oldCampaign, oldGone, oldScript = "inc-old-campaign", "inc-old-gone", "inc-old-script"
 
 // old writes them; they lasted longer than a page reads.
 func (w *world) old(t *testing.T) {
 	t.Helper()
 	var rows []string
 	for id, more := range map[string]map[string]any{
+		oldScript: {
+			"rule": script, "labels": map[string]string{"source": script, "campaign": script}, "value": .5, "ended": script, "causes": map[string]int{script: 1},
+			"reasons.reason": []string{script}, "reasons.cause": []string{script}, "reasons.count": []int{3}, "reasons.sample": []string{script},
+		},
 		oldCampaign: {"rule": "hard_bounce_critical", "labels": map[string]string{"source": "shop", "campaign": "review"}, "value": .25, "delivered": 30, "bounced": 10},
 		oldGone: {
 			"rule": "gone_rule", "labels": map[string]string{"source": "shop", "tag": "no such tag"}, "value": .75, "delivered": 10, "blocked": 30, "causes": map[string]int{"sender": 30},

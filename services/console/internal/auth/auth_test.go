@@ -191,6 +191,15 @@ func TestNames_OfElsewhereArePlain(t *testing.T) {
 			t.Errorf("the provider says %q: %q, %v", name, u.Name, err)
 		}
 	}
+	hash := ":viewer:$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
+	for _, name := range []string{strings.Repeat("x", personBytesMax+1), "ana\u202e"} {
+		var p config.Problems
+		cfg := Default()
+		cfg.Users, cfg.Tokens = config.Literal(name+hash), []Token{{Name: name, Role: "viewer", Token: config.Literal(bearer)}}
+		if cfg.Validate(p.At("auth")); strings.Count(fmt.Sprint(p.Err()), "without control or direction") != 2 {
+			t.Errorf("%q of the configuration: %v", name, p.Err())
+		}
+	}
 	if _, err := g.userOf("a\nb", map[string]any{"groups": "all"}); err == nil {
 		t.Error("a subject of two lines is let in")
 	}

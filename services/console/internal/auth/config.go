@@ -110,6 +110,7 @@ func (c Config) Validate(p *config.Problems) {
 	for i, t := range c.Tokens {
 		at := p.At(fmt.Sprintf("tokens[%d]", i))
 		at.Check(t.Name != "", "name", "is empty")
+		at.Check(t.Name == "" || plainName(t.Name), "name", "%.40q is not a text of at most %d bytes without control or direction characters", t.Name, personBytesMax)
 		_, err := ParseRole(t.Role)
 		at.Check(err == nil, "role", "%v", err)
 		at.Check(len(t.Token.Reveal()) >= secretBytesMin, "token", "has %d bytes, want at least %d (`openssl rand -hex 24` makes one)", len(t.Token.Reveal()), secretBytesMin)
@@ -152,6 +153,9 @@ func parseUsers(text string) (map[string]account, error) {
 		name, rest, _ := strings.Cut(line, ":")
 		roleName, hash, ok := strings.Cut(rest, ":")
 		role, err := ParseRole(roleName)
+		if ok && err == nil && name != "" && !plainName(name) {
+			return nil, fmt.Errorf("line %d has a name that is not a text of at most %d bytes without control or direction characters", number, personBytesMax)
+		}
 		if !ok || name == "" || err != nil {
 			return nil, fmt.Errorf("line %d is not name:role:bcrypt with a role of viewer, support, operator or admin", number)
 		}

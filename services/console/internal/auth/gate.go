@@ -140,9 +140,9 @@ func (g *Gate) fromProxy(r *http.Request) (User, bool) {
 	return User{Name: name, Role: role}, plainName(name) && role > Nobody
 }
 
-// personBytesMax bounds the name of a person: it is in a cookie, of which a browser takes
-// 4,096 bytes, in headers to the services and in the audit.
-const personBytesMax = 255
+// personBytesMax bounds the name of a person: alerting takes no longer one of who
+// acknowledges, and it is in a cookie, in headers to the services and in the audit.
+const personBytesMax = 100
 
 // plainName says whether a name of elsewhere can be shown and written down: text, without
 // what breaks a line or turns the direction of writing, which would pass for another name.

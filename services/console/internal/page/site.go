@@ -189,6 +189,7 @@ func (s *Site) routes() map[string]route {
 		"GET /suppressions/export":    {auth.Admin, s.export},
 		"GET /dead-letters":           {auth.Viewer, s.deadLetters},
 		"GET /rules":                  {auth.Viewer, s.rules},
+		"GET /audit":                  {auth.Admin, s.audit},
 		// The forms.
 		"POST /search":                            {auth.Support, s.search},
 		"POST /suppressions/check":                {auth.Support, s.checkAddress},

@@ -275,13 +275,13 @@ func scopeWords(scope string) string {
 	kind, name, _ := strings.Cut(scope, ":")
 	switch kind {
 	case "account":
-		return "for all mail"
+		return "all mail"
 	case "stream":
-		return "for the stream " + name
+		return "the stream " + name
 	case "source":
-		return "for mail by " + name
+		return "mail by " + name
 	case "list":
-		return "for the list " + name
+		return "the list " + name
 	}
 	return scope
 }
