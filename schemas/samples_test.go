@@ -60,6 +60,8 @@ func TestSamples_AreWhatTheGoTypesWrite(t *testing.T) {
 				value = decodeStrictly(t, text, Audit{})
 			case "operation":
 				value = decodeStrictly(t, text, Operation{})
+			case "drift":
+				value = decodeStrictly(t, text, Drift{})
 			case "dead-letter":
 				value = decodeStrictly(t, text, DeadLetter{})
 			case "alert":
@@ -95,7 +97,7 @@ func TestSamples_AreWhatTheGoTypesWrite(t *testing.T) {
 func TestFields_AreOnlyAdded(t *testing.T) {
 	const path = "testdata/fields.txt"
 	now := map[string]string{}
-	for _, v := range []any{Event{}, Suppression{}, Alert{}, AlertControl{}, Erasure{}, Audit{}, DeadLetter{}, Operation{}, Rate{}} {
+	for _, v := range []any{Event{}, Suppression{}, Alert{}, AlertControl{}, Erasure{}, Audit{}, DeadLetter{}, Operation{}, Drift{}, Rate{}} {
 		collect(reflect.TypeOf(v), now)
 	}
 	known, err := os.ReadFile(path)

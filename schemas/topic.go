@@ -13,6 +13,7 @@ const (
 	erasuresSuffix     = "erasures"
 	auditSuffix        = "audit"
 	operationsSuffix   = "operations"
+	driftSuffix        = "drift"
 )
 
 // EventTopic returns the topic of events of type t, "email.bounced".
@@ -49,6 +50,10 @@ func AuditTopic(prefix string) string { return prefix + auditSuffix }
 // OperationsTopic returns the compacted topic of Operation records, keyed by their id:
 // work on dead letters, how far it is, and who asked to stop it.
 func OperationsTopic(prefix string) string { return prefix + operationsSuffix }
+
+// DriftTopic returns the compacted topic of Drift records, keyed by Drift.Key: what
+// providers send that their packages do not know, and since when.
+func DriftTopic(prefix string) string { return prefix + driftSuffix }
 
 // EventTopics returns the topics of all event types, in the order of Types.
 func EventTopics(prefix string) []string {

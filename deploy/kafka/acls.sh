@@ -35,13 +35,15 @@ for service in ingress analytics suppression alerting console; do
 	allow "$service" --operation Describe --operation DescribeConfigs $everything
 done
 
-# The ingress writes events and dead letters, and reads nothing.
+# The ingress writes events and dead letters, and keeps what drifts and since when; it
+# reads nothing else.
 topics="--topic ${PREFIX}dead-letter"
 for type in processed delivered deferred bounced blocked failed opened clicked complained unsubscribed subscribed other; do
 	topics="$topics --topic $PREFIX$type"
 done
 allow ingress --operation Write $topics
 allow ingress --operation Write --operation Describe --operation DescribeConfigs $webhooks
+allow ingress --operation Read --operation Write --topic "${PREFIX}drift"
 
 # The others read all, and write what is theirs.
 for service in analytics suppression alerting; do

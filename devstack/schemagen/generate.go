@@ -47,6 +47,7 @@ func documents() []document {
 		{"alert-control.schema.json", "Mailstream alert control", "AlertControl", ""},
 		{"dead-letter.schema.json", "Mailstream dead letter", "DeadLetter", ""},
 		{"operation.schema.json", "Mailstream operation", "Operation", ""},
+		{"drift.schema.json", "Mailstream drift", "Drift", ""},
 		{"rate.schema.json", "Mailstream rate", "Rate", ""},
 	}
 }
@@ -245,6 +246,7 @@ func topicDocs() []topicDoc {
 		topicDoc{schemas.AuditTopic(prefix), "id", "audit.schema.json", "Who looked at whom and who changed what, without addresses. Kept for ever."},
 		topicDoc{schemas.DeadLetterTopic(prefix), "id", "dead-letter.schema.json", "Items that could not be processed, with their bytes and the reason."},
 		topicDoc{schemas.OperationsTopic(prefix), "id", "operation.schema.json", "Work on dead letters that a person asked for, and how far it is. Compacted."},
+		topicDoc{schemas.DriftTopic(prefix), "<provider>/<kind>/<path>", "drift.schema.json", "What providers send that this version does not know, and when it was first seen. Compacted; of two records of a key the earlier time holds."},
 		topicDoc{schemas.RatesTopic(prefix), "source and mailbox provider", "rate.schema.json", "Partial counts on their way to the evaluator. Internal to alerting: do not build on it."},
 	)
 }

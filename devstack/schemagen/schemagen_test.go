@@ -142,7 +142,7 @@ func TestAsyncAPI_NamesEveryTopicAndFilesThatExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := schemas.DefaultTopicPrefix
-	topics := append(schemas.EventTopics(p), "webhook.{source}.{name}", schemas.SuppressionsTopic(p), schemas.AlertsTopic(p), schemas.AlertControlsTopic(p), schemas.ErasuresTopic(p), schemas.AuditTopic(p), schemas.OperationsTopic(p), schemas.DeadLetterTopic(p), schemas.RatesTopic(p))
+	topics := append(schemas.EventTopics(p), "webhook.{source}.{name}", schemas.SuppressionsTopic(p), schemas.AlertsTopic(p), schemas.AlertControlsTopic(p), schemas.ErasuresTopic(p), schemas.AuditTopic(p), schemas.OperationsTopic(p), schemas.DriftTopic(p), schemas.DeadLetterTopic(p), schemas.RatesTopic(p))
 	for _, topic := range topics {
 		if doc.Channels[topic].Address != topic {
 			t.Errorf("no channel for topic %s", topic)

@@ -1,52 +1,45 @@
 package ingress
 
 import (
-	"fmt"
+	"net/http"
 	"testing"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
-	"github.com/mailstream/mailstream/services/internal/provider"
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/kafkatest"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
-// A sender who makes up names gets no more series than the limit, and takes none from
-// another provider.
-func TestDrifts_HaveALimit(t *testing.T) {
+func TestIngress_SaysAfterARestartSinceWhenAProviderDrifts(t *testing.T) {
 	t.Parallel()
-	m, err := newMetrics(prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := newDrifts(m)
-	at := time.Unix(1_767_225_600, 0)
+	kc := kafkatest.Start(t)
+	const item = `{"event":"sent","time":1767225600,"MessageID":1,"email":"ana@example.com","brand_new":1,"customcampaign":{"a":1},"ana@example.com":1}`
+	first := map[string]float64{}
 	for range 2 {
-		for i := range 2 * driftPathsMax {
-			q.note(drifted{"mailjet", provider.UnknownField, fmt.Sprintf("data.f%d", i)}, at)
-			at = at.Add(time.Second)
+		shared := testShared(t, kc)
+		s, err := New(testConfig(), shared)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if n, first := testutil.CollectAndCount(m.driftPaths), testutil.CollectAndCount(m.driftFirst); n != driftPathsMax || first != driftPathsMax {
-		t.Errorf("%d and %d series, want %d", n, first, driftPathsMax)
-	}
-	labels := []string{"mailjet", "unknown_field", "data.f0"}
-	if n, first := testutil.ToFloat64(m.driftPaths.WithLabelValues(labels...)), testutil.ToFloat64(m.driftFirst.WithLabelValues(labels...)); n != 2 || first != 1_767_225_600 {
-		t.Errorf("seen %v times, first %v", n, first)
-	}
-	if !q.note(drifted{"resend", provider.UnknownEvent, "email.new"}, at) {
-		t.Error("one provider takes the paths of another")
-	}
-}
-
-func TestHarmless_ShowsNamesAlone(t *testing.T) {
-	t.Parallel()
-	for path, want := range map[string]string{
-		"data.bounce.sub_type": "data.bounce.sub_type", "subscription.newTopicPreferences.topicSubscriptionStatus[].subscriptionStatus": "subscription.newTopicPreferences.topicSubscriptionStatus[].subscriptionStatus", "contact[fields][x-1]": "contact[fields][x-1]",
-		"ana@example.com": unprintable, "a b": unprintable, "": unprintable, "ä": unprintable, "a\nb": unprintable, string(make([]byte, driftPathBytesMax+1)): unprintable,
-	} {
-		if got := harmless(path); got != want {
-			t.Errorf("harmless(%q) = %q, want %q", path, got, want)
+		running := servicetest.Start(t, s)
+		h := &harness{Service: s, tb: t, kafkaCfg: kc, registry: shared.Registry, client: &http.Client{Timeout: servicetest.Patience}}
+		wantStatus(t, h.post(item), http.StatusOK)
+		records := func() (n int) { return len(kafkatest.ReadAll(t, kc, schemas.DriftTopic(kc.TopicPrefix))) }
+		servicetest.Eventually(t, "each path has a record", func() bool { return records() == 3 })
+		for _, path := range []string{"brand_new", "customcampaign", "(unprintable)"} {
+			if n := h.metric("mailstream_ingress_drift_paths_total", "path", path); n != 1 {
+				t.Errorf("%s is counted %v times", path, n)
+			}
+			since := func() float64 { return h.metric("mailstream_ingress_drift_first_timestamp_seconds", "path", path) }
+			if first[path] == 0 {
+				first[path] = since()
+			}
+			servicetest.Eventually(t, path+" is known since the first start", func() bool { return since() == first[path] })
+		}
+		if err := running.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if n := records(); n != 3 {
+			t.Errorf("%d records, want one a path", n)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/ingress/internal/drift"
 	"github.com/mailstream/mailstream/services/internal/platform/fate"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/admin"
@@ -319,7 +320,7 @@ func TestIngress_LogsHoldNoAddressPayloadOrSecret(t *testing.T) {
 	for i := range 500 {
 		serve(fmt.Sprintf(`{"event":"sent","MessageID":1,"field_%d":1}`, i), testPassword)
 	}
-	if n := logs.Len() - before; n > driftPathsMax+10 {
+	if n := logs.Len() - before; n > drift.PathsMax+10 {
 		t.Errorf("500 requests of a sender wrote %d lines", n)
 	}
 }

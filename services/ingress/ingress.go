@@ -22,6 +22,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/ingress/internal/auth"
+	"github.com/mailstream/mailstream/services/ingress/internal/drift"
 	"github.com/mailstream/mailstream/services/ingress/internal/room"
 	"github.com/mailstream/mailstream/services/internal/normalise"
 	"github.com/mailstream/mailstream/services/internal/platform"
@@ -83,7 +84,7 @@ type Service struct {
 	producer        publisher
 	watch           *admin.Watch
 	server          *httpserver.Server
-	drifts          *drifts
+	drifts          *drift.Book
 	deadLetterTopic string
 	recordBytesMax  int
 	retryAfter      string
@@ -126,7 +127,6 @@ func (s *Service) build(shared platform.Shared) error {
 	if s.metrics, err = newMetrics(shared.Registry); err != nil {
 		return fmt.Errorf("register ingress metrics: %w", err)
 	}
-	s.drifts = newDrifts(s.metrics)
 	s.room = room.New(s.cfg.room())
 	if s.occupancy, err = newOccupancy(shared.Registry, s.room); err != nil {
 		return err
@@ -146,6 +146,10 @@ func (s *Service) build(shared platform.Shared) error {
 	}
 	s.life.Closes("producer", s.kafka.Close)
 	s.producer = s.kafka
+	if s.drifts, err = s.newBook(shared); err != nil {
+		return err
+	}
+	s.life.Closes("book of drift", s.drifts.Close)
 	if err := s.addUnsubscribe(shared.Registry); err != nil {
 		return err
 	}
@@ -236,6 +240,7 @@ func (s *Service) tasks() []lifecycle.Task {
 		{Name: "room", Run: s.room.Run},
 		{Name: "http", Run: s.server.Run, Ready: s.server.Ready()},
 		{Name: "topics", Start: s.awaitTopics, Run: s.watch.Run},
+		{Name: "drift", Run: s.drifts.Run},
 	}
 }
 

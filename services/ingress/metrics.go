@@ -51,6 +51,7 @@ type metrics struct {
 	drift        *prometheus.CounterVec
 	driftPaths   *prometheus.CounterVec
 	driftFirst   *prometheus.GaugeVec
+	driftSkipped prometheus.Counter
 	lastEvent    *prometheus.GaugeVec
 	seconds      prometheus.Histogram
 }
@@ -80,8 +81,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			"Fields and events a provider package does not know, by their path in the provider's JSON; 64 paths a provider. Look here when drift_total grows.", "provider", "kind", "path"),
 		driftFirst: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "mailstream_ingress_drift_first_timestamp_seconds",
-			Help: "When this process first met the path, Unix time. Look here when drift_total grows.",
+			Help: "When any ingress first met the path, Unix time; when this process did, while the topic of drift is not read. Look here when drift_total grows.",
 		}, []string{"provider", "kind", "path"}),
+		driftSkipped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "mailstream_ingress_drift_records_skipped_total",
+			Help: "Records of the topic of drift that are not as an ingress writes them, or beyond 256 paths of a provider. Worry when it grows while no ingress starts.",
+		}),
 		lastEvent: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "mailstream_ingress_last_event_timestamp_seconds",
 			Help: "When an event of the type was last taken, Unix time; absent until then. Worry when a source that is never silent is.",
@@ -93,7 +98,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		}),
 	}
 	for _, c := range []prometheus.Collector{
-		m.requests, m.refusals, m.received, m.published, m.deadLettered, m.rejected, m.drift, m.driftPaths, m.driftFirst, m.lastEvent, m.seconds,
+		m.requests, m.refusals, m.received, m.published, m.deadLettered, m.rejected, m.drift, m.driftPaths, m.driftFirst, m.driftSkipped, m.lastEvent, m.seconds,
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, err

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,7 +135,7 @@ func TestKafkaACLs_AreWhatTheServicesNeed(t *testing.T) {
 		services[name] = run(t, b, name)
 	}
 
-	const hook = `[{"event":"bounce","time":%d,"MessageID":19421777835146490,"email":"gone@example.com","hard_bounce":true,"error":"user unknown"},7]`
+	const hook = `[{"event":"bounce","time":%d,"MessageID":19421777835146490,"email":"gone@example.com","brand_new":1,"hard_bounce":true,"error":"user unknown"},7]`
 	answer := call(t, http.MethodPost, "http://"+services[pipeline.Ingress].Addr()+"/v1/webhooks/mailjet", fmt.Sprintf(hook, time.Now().Unix()), func(r *http.Request) {
 		r.SetBasicAuth("hook", "hook")
 	})
@@ -169,6 +170,14 @@ func TestKafkaACLs_AreWhatTheServicesNeed(t *testing.T) {
 	} {
 		servicetest.Eventually(t, what, func() bool { return enginetest.Exec(t, e, query) == "1" })
 	}
+	reader, err := kgo.NewClient(kgo.SeedBrokers(b.Addr()), kgo.ConsumeTopics("email.drift"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	servicetest.Eventually(t, "the first time of drift is kept", func() bool { // which the ingress does once it has read the topic
+		return slices.ContainsFunc(reader.PollRecords(t.Context(), 1).Records(), func(r *kgo.Record) bool { return string(r.Key) == "mailjet/unknown_field/brand_new" })
+	})
 	for name, service := range services {
 		metrics := call(t, http.MethodGet, "http://"+service.MetricsAddr()+"/metrics", "", func(*http.Request) {})
 		for line := range strings.Lines(metrics) {
@@ -187,7 +196,7 @@ func checkDenied(t *testing.T, b *apachekafka.Broker) {
 	for _, try := range []struct{ user, topic string }{
 		{"ingress", "email.suppressions"}, {"ingress", "email.alerts"}, {"suppression", "email.alert_controls"},
 		{"analytics", "webhook.shop.order"}, {"suppression", "webhook.shop.order"}, {"analytics", "email.suppressions"},
-		{"alerting", "email.suppressions"}, {"alerting", "email.operations"}, {"ingress", "email.audit"}, {"analytics", "email.erasures"}, {"suppression", "email.erasures"}, {"suppression", "email.bounced"}, {"topics", "email.bounced"},
+		{"alerting", "email.suppressions"}, {"alerting", "email.operations"}, {"alerting", "email.drift"}, {"ingress", "email.audit"}, {"analytics", "email.erasures"}, {"suppression", "email.erasures"}, {"suppression", "email.bounced"}, {"topics", "email.bounced"},
 	} {
 		client, err := kgo.NewClient(kgo.SeedBrokers(b.Listener("EXTERNAL")),
 			kgo.SASL(plain.Auth{User: "mailstream-" + try.user, Pass: password(try.user)}.AsMechanism()))

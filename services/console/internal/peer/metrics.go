@@ -105,11 +105,11 @@ func (b Balance) and(c Balance) Balance {
 // Drift is what a provider sent that is not known here.
 type Drift struct {
 	Kind string `json:"kind"`
-	// Path is where it is in the provider's JSON, or the provider's word for an event; ""
+	// Path is where it is in an item of the provider's, or the provider's word for an event; ""
 	// for all that the ingress does not tell apart any more.
 	Path  string    `json:"path,omitempty"`
-	First time.Time `json:"first_seen,omitzero"` // by an ingress that still runs
-	Count uint64    `json:"count"`
+	First time.Time `json:"first_seen,omitzero"` // by any ingress, one that is gone too
+	Count uint64    `json:"count"`               // since Balance.Since
 }
 
 // Balances returns the balance of each of the sources, given with its provider.

@@ -163,7 +163,7 @@ func (c Config) TopicNames() []string {
 	prefix := c.TopicPrefix
 	return append(append(schemas.EventTopics(prefix), c.Webhooks...), schemas.DeadLetterTopic(prefix),
 		schemas.SuppressionsTopic(prefix), schemas.AlertsTopic(prefix), schemas.AlertControlsTopic(prefix), schemas.RatesTopic(prefix),
-		schemas.ErasuresTopic(prefix), schemas.AuditTopic(prefix), schemas.OperationsTopic(prefix))
+		schemas.ErasuresTopic(prefix), schemas.AuditTopic(prefix), schemas.OperationsTopic(prefix), schemas.DriftTopic(prefix))
 }
 
 // Validate reports every fault to p. It reads no file and asks no broker.

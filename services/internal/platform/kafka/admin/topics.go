@@ -55,11 +55,11 @@ type Topic struct {
 
 // Topics returns how all topics have to be: the event topics in the order of
 // their types, those of webhooks, dead letters, suppressions, alerts, their controls, rates,
-// erasures, the audit and operations.
+// erasures, the audit, operations and drift.
 func Topics(cfg kafka.Config) []Topic {
 	c := cfg.Topics
 	events := deleting(c.Retention)
-	specs := make([]Topic, 0, len(schemas.Types())+len(cfg.Webhooks)+8)
+	specs := make([]Topic, 0, len(schemas.Types())+len(cfg.Webhooks)+9)
 	for _, name := range append(schemas.EventTopics(cfg.TopicPrefix), cfg.Webhooks...) {
 		specs = append(specs, newTopic(c, name, events))
 	}
@@ -73,6 +73,7 @@ func Topics(cfg kafka.Config) []Topic {
 		newTopic(c, schemas.ErasuresTopic(cfg.TopicPrefix), compacting(c)),
 		newTopic(c, schemas.AuditTopic(cfg.TopicPrefix), compacting(c)), // each key once: kept for ever
 		newTopic(c, schemas.OperationsTopic(cfg.TopicPrefix), compacting(c)),
+		newTopic(c, schemas.DriftTopic(cfg.TopicPrefix), compacting(c)),
 	)
 }
 

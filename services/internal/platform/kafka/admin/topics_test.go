@@ -31,7 +31,7 @@ func TestTopics_CoverTheContract(t *testing.T) {
 	}
 	want := map[string]string{
 		"email.dead-letter": "delete 2592000000", "email.suppressions": "compact ",
-		"email.alerts": "compact ", "email.alert_controls": "compact ", "email.erasures": "compact ", "email.audit": "compact ", "email.operations": "compact ", "email.rates": "delete 7200000",
+		"email.alerts": "compact ", "email.alert_controls": "compact ", "email.erasures": "compact ", "email.audit": "compact ", "email.operations": "compact ", "email.drift": "compact ", "email.rates": "delete 7200000",
 	}
 	for _, name := range schemas.EventTopics("email.") {
 		want[name] = "delete 1209600000"
@@ -45,8 +45,8 @@ func TestApply_CreatesWhatIsMissingAndASecondTimeNothing(t *testing.T) {
 	t.Parallel()
 	b := kafkatest.StartEmpty(t)
 	cl := kafkatest.Client(t, b.Config)
-	if err := admin.Check(kafkatest.Context(t), cl, b.Config); err == nil || strings.Count(err.Error(), "is missing") != 20 {
-		t.Errorf("Check of an empty broker = %v, want 20 missing topics", err)
+	if err := admin.Check(kafkatest.Context(t), cl, b.Config); err == nil || strings.Count(err.Error(), "is missing") != 21 {
+		t.Errorf("Check of an empty broker = %v, want 21 missing topics", err)
 	}
 	if err := admin.Apply(kafkatest.Context(t), cl, b.Config, zap.NewNop()); err != nil {
 		t.Fatal(err)
@@ -105,9 +105,9 @@ func TestApply_ListsEveryContradictionAndChangesNone(t *testing.T) {
 	if !ok || fate.Of(err) != fate.Halt {
 		t.Fatalf("Apply = %v, want a DifferenceError with the fate halt", err)
 	}
-	// 20 topics by their partitions, 12 event topics by their retention.
-	if len(diff.Differences) != 32 {
-		t.Errorf("%d differences, want 32: %v", len(diff.Differences), err)
+	// 21 topics by their partitions, 12 event topics by their retention.
+	if len(diff.Differences) != 33 {
+		t.Errorf("%d differences, want 33: %v", len(diff.Differences), err)
 	}
 	for _, line := range []string{
 		"email.bounced partitions: is 4, should be 12",
@@ -131,8 +131,8 @@ func TestApply_ForceSetsSettingsButNeverPartitions(t *testing.T) {
 	wanted.Topics.Retention = 24 * time.Hour
 	err := admin.ApplyWith(kafkatest.Context(t), cl, wanted, zap.NewNop(), admin.ApplyOptions{Force: true})
 	diff, ok := errors.AsType[*admin.DifferenceError](err)
-	if !ok || len(diff.Differences) != 20 {
-		t.Errorf("Apply = %v, want only the partitions of 17 topics", err)
+	if !ok || len(diff.Differences) != 21 {
+		t.Errorf("Apply = %v, want only the partitions of 21 topics", err)
 	}
 	got := describe(t, cl)
 	if r := got[kafkatest.Bounced]["retention.ms"]; r != "86400000" {
