@@ -211,24 +211,26 @@ func (a API) show(w http.ResponseWriter, r *http.Request) {
 
 // startBody is what a request for an operation takes.
 type startBody struct {
-	IDs      []string  `json:"ids"`
-	Service  string    `json:"service"`
-	Reason   string    `json:"reason"`
-	Provider string    `json:"provider"`
-	Source   string    `json:"source"`
-	From     time.Time `json:"from"`
-	To       time.Time `json:"to"`
-	All      bool      `json:"all"`
-	Rate     int       `json:"rate"`
-	DryRun   bool      `json:"dry_run"`
-	By       string    `json:"by"`
-	Note     string    `json:"note"`
+	IDs      []string         `json:"ids"`
+	Service  httpserver.Given `json:"service"`
+	Reason   httpserver.Given `json:"reason"`
+	Provider httpserver.Given `json:"provider"`
+	Source   httpserver.Given `json:"source"`
+	From     time.Time        `json:"from"`
+	To       time.Time        `json:"to"`
+	All      bool             `json:"all"`
+	Rate     int              `json:"rate"`
+	DryRun   bool             `json:"dry_run"`
+	By       string           `json:"by"`
+	Note     string           `json:"note"`
 }
 
 func (b startBody) request(kind string) Request {
 	return Request{
 		Kind: kind, Rate: cmp.Or(b.Rate, RateDefault), All: b.All, By: b.By, Note: b.Note,
-		Filter: Filter{IDs: b.IDs, Service: b.Service, Reason: b.Reason, Provider: b.Provider, Source: b.Source, From: b.From, To: b.To},
+		Filter: Filter{
+			IDs: b.IDs, Service: string(b.Service), Reason: string(b.Reason), Provider: string(b.Provider), Source: string(b.Source), From: b.From, To: b.To,
+		},
 	}
 }
 
@@ -243,6 +245,7 @@ func (a API) start(kind string) http.HandlerFunc {
 			return
 		}
 		var faults config.Problems
+		faults.Check(body.IDs == nil || len(body.IDs) > 0, "ids", "is empty: leave it out, or say which")
 		asked := body.request(kind)
 		asked.Role = audit.By(r, body.By).Role
 		asked.Validate(&faults)

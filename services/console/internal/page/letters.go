@@ -144,9 +144,11 @@ func (s *Site) operate(v *visit, kind, done string) (view, error) {
 		return view{}, fault{Status: http.StatusServiceUnavailable, Title: "This is done by a command", Detail: "No token lets the console in at analytics (console.analytics.token).", Next: "Run `mailstream dead-letters " + kind + "` on a host that may; nothing was changed."}
 	}
 	dry := v.PostForm.Get("dry_run") == "true"
-	body := map[string]any{
-		"service": service, "reason": reason, "provider": v.PostForm.Get("provider"), "source": v.PostForm.Get("source"),
-		"by": cmp.Or(v.user.Name, "console"), "note": note, "dry_run": dry,
+	body := map[string]any{"service": service, "reason": reason, "by": cmp.Or(v.user.Name, "console"), "note": note, "dry_run": dry}
+	for _, name := range []string{"provider", "source"} {
+		if word := v.PostForm.Get(name); word != "" {
+			body[name] = word
+		}
 	}
 	path := "/v1/dead-letters/" + kind
 	if dry {

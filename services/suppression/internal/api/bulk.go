@@ -23,9 +23,9 @@ const bulkTimeout = time.Minute
 
 // bulkRequest is one put, or one remove, of many addresses.
 type bulkRequest struct {
-	Action    string   `json:"action"` // "add" or "lift"
-	Addresses []string `json:"addresses"`
-	Reason    given    `json:"reason"` // of an add manual when it is left out; of a lift any
+	Action    string           `json:"action"` // "add" or "lift"
+	Addresses []string         `json:"addresses"`
+	Reason    httpserver.Given `json:"reason"` // of an add manual when it is left out; of a lift any
 	target
 	Expires expiry `json:"expires"` // of an add
 	Note    string `json:"note"`    // a lift wants one

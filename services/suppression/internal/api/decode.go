@@ -8,6 +8,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/address"
+	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 	"github.com/mailstream/mailstream/services/suppression/internal/list"
 	"github.com/mailstream/mailstream/services/suppression/internal/store"
 )
@@ -35,9 +36,9 @@ const (
 
 // target is the mail a request is about.
 type target struct {
-	Scope  given `json:"scope"`
-	Stream given `json:"stream"`
-	List   given `json:"list"`
+	Scope  httpserver.Given `json:"scope"`
+	Stream httpserver.Given `json:"stream"`
+	List   httpserver.Given `json:"list"`
 }
 
 // errTarget says that more than one of three was given.
@@ -49,7 +50,7 @@ var errControl = errors.New("scope, stream and list have no control characters")
 // scope returns the scope that t names; named is false when it names none.
 func (t target) scope() (scope string, named bool, err error) {
 	count := 0
-	for _, s := range []given{t.Scope, t.Stream, t.List} {
+	for _, s := range []httpserver.Given{t.Scope, t.Stream, t.List} {
 		if s != "" {
 			count++
 		}

@@ -175,7 +175,7 @@ func (i *importing) read(row listfile.Row) (who person, add addition, fault stri
 	if add.note == "" {
 		add.note = i.note
 	}
-	scope, named, err := target{Scope: given(row.Scope), Stream: given(row.Stream), List: given(row.List)}.scope()
+	scope, named, err := target{Scope: httpserver.Given(row.Scope), Stream: httpserver.Given(row.Stream), List: httpserver.Given(row.List)}.scope()
 	if add.scope = scope; !named {
 		add.scope = schemas.ScopeAccount
 	}

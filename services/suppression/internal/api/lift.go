@@ -31,8 +31,8 @@ type liftRequest struct {
 	Reason          schemas.SuppressionReason `json:"reason"`           // required
 	AddedFrom       time.Time                 `json:"added_from"`       // required, inclusive: the time of the event behind an entry
 	AddedTo         time.Time                 `json:"added_to"`         // required, exclusive
-	Source          given                     `json:"source"`           // of the event; left out: any
-	MailboxProvider given                     `json:"mailbox_provider"` // of the address; left out: any
+	Source          httpserver.Given          `json:"source"`           // of the event; left out: any
+	MailboxProvider httpserver.Given          `json:"mailbox_provider"` // of the address; left out: any
 	Note            string                    `json:"note"`             // required: why
 	Consent         bool                      `json:"consent"`          // needed for complaints, as in a remove
 	DryRun          bool                      `json:"dry_run"`          // count only

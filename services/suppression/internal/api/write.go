@@ -39,8 +39,8 @@ func requestID(evidence string) (id string, ok bool) {
 
 // putRequest adds one entry. A repeat changes nothing.
 type putRequest struct {
-	Address string `json:"address"`
-	Reason  given  `json:"reason"` // default manual
+	Address string           `json:"address"`
+	Reason  httpserver.Given `json:"reason"` // default manual
 	target
 	Expires expiry `json:"expires"` // left out: never
 	Note    string `json:"note"`
@@ -49,9 +49,9 @@ type putRequest struct {
 // removeRequest lifts the active entries of Address, or those of one reason or
 // scope.
 type removeRequest struct {
-	Address string `json:"address"`
-	Note    string `json:"note"` // required: why
-	Reason  given  `json:"reason"`
+	Address string           `json:"address"`
+	Note    string           `json:"note"` // required: why
+	Reason  httpserver.Given `json:"reason"`
 	target
 	// Consent says that the person has asked for mail again. A complaint is not
 	// lifted without it.
