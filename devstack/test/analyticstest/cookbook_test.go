@@ -127,14 +127,21 @@ func thousands(n int) string {
 	return text
 }
 
+// stopMerges lets the tables keep what is inserted as it is, so that each run reads the
+// same rows.
+func (w *world) stopMerges(t *testing.T) {
+	t.Helper()
+	for _, table := range strings.Fields(w.sql(t, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'")) {
+		w.sql(t, "SYSTEM STOP MERGES "+table)
+	}
+}
+
 // cookbookWorld has the events of the cookbook in tables that nothing merges, and the
 // counts of all hours sealed, and messages by day gathered.
 func cookbookWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t, `analytics: {listen: "127.0.0.1:0", seal_interval: 1s, seal_rest: 2s}`)
-	for _, table := range strings.Fields(w.sql(t, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'")) {
-		w.sql(t, "SYSTEM STOP MERGES "+table)
-	}
+	w.stopMerges(t)
 	for _, statement := range strings.Split(cookbookSQL, ";\n") {
 		w.sql(t, statement)
 	}

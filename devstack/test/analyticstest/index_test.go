@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -85,10 +86,12 @@ type lookup struct {
 	granules int
 }
 
-// TestManyRows_AreAnsweredByFew fills the tables once for what only reads them.
+// TestManyRows_AreAnsweredByFew fills the tables once for what only reads them. The guide
+// states what some of it reads.
 func TestManyRows_AreAnsweredByFew(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.stopMerges(t)
 	for _, statement := range strings.Split(manySQL, ";\n") {
 		w.sql(t, statement)
 	}
@@ -119,6 +122,9 @@ func (w *world) commentsPromiseOnlyIndexesThatWork(t *testing.T) {
 			if read > q.granules*granule {
 				t.Errorf("read %d rows, want at most %d granules, %d", read, q.granules, q.granules*granule)
 			}
+			if question := map[string]string{"events.id": "one event with `raw`", "messages.message_id": "one message: outcome"}[name]; question != "" {
+				guideStates(t, question, read)
+			}
 			want := w.sql(t, "SELECT "+columns+" FROM "+view+" WHERE "+q.where+" ORDER BY ALL SETTINGS use_skip_indexes = 0")
 			if got != want || got == "" {
 				t.Errorf("got\n%s\nwithout indexes\n%s", got, want)
@@ -139,6 +145,15 @@ func (w *world) commentsPromiseOnlyIndexesThatWork(t *testing.T) {
 		if _, known := lookups()[map[string]string{"event_log": "events", "messages_state": "messages"}[table]][column]; !known {
 			t.Errorf("the index %s is promised nowhere", index)
 		}
+	}
+}
+
+// guideStates holds the guide's line of a question to the rows that were read for it.
+func guideStates(t *testing.T, question string, read int) {
+	t.Helper()
+	line := regexp.MustCompile(`(?m)^\| ` + regexp.QuoteMeta(question) + `.*$`).FindString(readGuide(t))
+	if stated := "| " + thousands(read) + " |"; !strings.Contains(line, stated) {
+		t.Errorf("the guide does not state %q of this: %s", stated, line)
 	}
 }
 

@@ -14,14 +14,14 @@ import (
 func (w *world) storiesAreThoseOfEvents(t *testing.T) {
 	const columns = "id, type, time, source, message_id, recipient"
 	for _, tt := range []struct {
-		name, query, scan string
+		name, query, scan string // the name is that of the guide
 		rows              int
 	}{
-		{"a person", "SELECT " + columns + " FROM person_messages WHERE recipient_hash = lower(hex(MD5('12345'))) ORDER BY ALL",
+		{"what happened to a person", "SELECT " + columns + " FROM person_messages WHERE recipient_hash = lower(hex(MD5('12345'))) ORDER BY ALL",
 			"SELECT " + columns + " FROM event_log FINAL WHERE recipient_hash = lower(hex(MD5('12345'))) ORDER BY ALL SETTINGS use_skip_indexes = 0", 3 * granule},
-		{"a message", "SELECT " + columns + " FROM message_story(message_id = '12345') ORDER BY ALL",
+		{"what happened to a message", "SELECT " + columns + " FROM message_story(message_id = '12345') ORDER BY ALL",
 			"SELECT " + columns + " FROM event_log FINAL WHERE message_id = '12345' ORDER BY ALL SETTINGS use_skip_indexes = 0", 12 * granule},
-		{"a funnel", "SELECT count(), countIf(delivered IS NOT NULL), countIf(first_open IS NOT NULL), countIf(first_click IS NOT NULL) FROM campaign_messages WHERE campaign = 'campaign7'",
+		{"funnel of a campaign", "SELECT count(), countIf(delivered IS NOT NULL), countIf(first_open IS NOT NULL), countIf(first_click IS NOT NULL) FROM campaign_messages WHERE campaign = 'campaign7'",
 			"SELECT uniqExact(message_id), uniqExactIf(message_id, type = 'delivered'), uniqExactIf(message_id, type = 'opened'), uniqExactIf(message_id, type = 'clicked') FROM event_log WHERE campaign = 'campaign7'", 3 * 1500 * 4},
 	} {
 		got, read := w.readRows(t, tt.query)
@@ -32,8 +32,10 @@ func (w *world) storiesAreThoseOfEvents(t *testing.T) {
 		if read > tt.rows {
 			t.Errorf("%s: %d rows read, want at most %d", tt.name, read, tt.rows)
 		}
+		guideStates(t, tt.name, read)
 		t.Logf("%s: %d rows read, %d by a scan", tt.name, read, scanned)
 	}
+	w.sql(t, "SYSTEM START MERGES campaign_state")
 	w.sql(t, "OPTIMIZE TABLE campaign_state FINAL")
 	if _, read := w.readRows(t, "SELECT count() FROM campaign_messages WHERE campaign = 'campaign7'"); read > 3*1500 {
 		t.Errorf("the funnel of 1,500 merged messages reads %d rows", read)
