@@ -134,7 +134,7 @@ func TestGrafana_DashboardsAreOfItsSchema(t *testing.T) {
 }
 
 func grafanaFaults(text string) []string {
-	var board dashboard.Dashboard
+	var board dashboard.Dashboard //nolint:staticcheck // the form of files that Grafana is provisioned with; the newer one is of its API
 	var faults []string
 	for _, err := range []error{board.UnmarshalJSONStrict([]byte(text)), board.Validate()} {
 		several, ok := errors.AsType[cog.BuildErrors](err)
