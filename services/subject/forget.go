@@ -114,7 +114,7 @@ func (f Forget) Run(ctx context.Context, d Deps) (Forgotten, error) {
 	if err := d.publish(ctx, erasures); err != nil {
 		return out, err
 	}
-	err = f.await(ctx, client, &out) // which fills out, so before it is returned
+	err = f.await(ctx, client, &out, plan) // which fills out, so before it is returned
 	return out, err
 }
 
@@ -261,9 +261,26 @@ const lookEvery = 250 * time.Millisecond
 // ErrUnfinished says that a request goes on after the wait for it has ended.
 var ErrUnfinished = errors.New("the people are not erased yet: analytics goes on with it, see erasure_log")
 
+// requested returns the request by which the people are forgotten: the one that is given, or
+// that of somebody who asked for all of the same people at the same time, and came later.
+func (p *plan) requested(request string) string {
+	other := request
+	for _, i := range p.due {
+		switch known, ok := p.ledger.Of(p.people[i].hashes[0]); {
+		case !ok || known.ErasedAt.Before(p.now): // ours is on its way
+		case known.Request == request:
+			return request
+		default:
+			other = known.Request
+		}
+	}
+	return other
+}
+
 // await waits until nothing is left of the people in ClickHouse.
-func (f Forget) await(ctx context.Context, client *clickhouse.Client, out *Forgotten) error {
+func (f Forget) await(ctx context.Context, client *clickhouse.Client, out *Forgotten, plan *plan) error {
 	for until := time.Now().Add(f.Wait); out.ErasedAt == nil && time.Now().Before(until); {
+		out.Request = plan.requested(out.Request)
 		var rows []struct {
 			Rows       map[string]uint64 `ch:"rows"`
 			Left       uint64            `ch:"left"`

@@ -47,3 +47,45 @@ func TestForget_FindsDeadLettersOnTheirWay(t *testing.T) {
 	})
 	w.wantSQL(t, "SELECT count() FROM dead_letters WHERE id NOT LIKE 'another-%'", "0")
 }
+
+// Of two requests for one person at the same moment the later one counts, and the first ends
+// with what it did.
+func TestForget_EndsWithTheRequestThatCameLater(t *testing.T) {
+	t.Parallel()
+	w, hash := forgetWorld(t)
+	_, stop := w.analytics(t)
+	w.settle(t, hash, 1)
+	stop()
+	type outcome struct {
+		done subject.Forgotten
+		err  error
+	}
+	ended := make(chan outcome, 1)
+	go func() {
+		done, err := pipeline.Forget(t.Context(), w.cfg, subject.Forget{Addresses: []string{resident(0)}, Wait: servicetest.Patience}, logger(t))
+		ended <- outcome{done, err}
+	}()
+	w.erasureOf(t, hash(resident(0)))
+	at := time.Now().UTC().Add(time.Second).Truncate(time.Millisecond)
+	w.produce(t, &kgo.Record{Topic: "email.erasures", Key: []byte(hash(resident(0))), Value: mustJSON(t, schemas.Erasure{Hash: hash(resident(0)), ErasedAt: at, Request: "the-other"})})
+	_, stop = w.analytics(t)
+	defer stop()
+	if got := <-ended; got.err != nil || got.done.Request != "the-other" || got.done.ErasedAt == nil {
+		t.Errorf("%+v, %v", got.done, got.err)
+	}
+}
+
+// erasureOf waits until Kafka has an erasure of the person.
+func (w *world) erasureOf(t *testing.T, hash string) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.brokers), kgo.ConsumeTopics("email.erasures"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	servicetest.Eventually(t, "the erasure", func() bool {
+		found := false
+		client.PollRecords(t.Context(), 100).EachRecord(func(r *kgo.Record) { found = found || string(r.Key) == hash })
+		return found
+	})
+}
