@@ -89,3 +89,35 @@ func (w *world) erasureOf(t *testing.T, hash string) {
 		return found
 	})
 }
+
+// A crowd is judged by all of its people: who is forgotten leaves the others where they were,
+// when the hour is judged once more, too.
+func TestForget_LeavesACrowdJudged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, judgesOften[:len(judgesOften)-1]+", erase_interval: 1s}", `privacy: {pepper: 0123456789abcdef0123456789abcdef}`)
+	hash := hasher(t, w.cfg)
+	w.analytics(t)
+	at := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
+	var events []schemas.Event
+	event := func(n int, typ schemas.Type, after time.Duration, url string) {
+		e := eventAt(n, typ, at.Add(after))
+		e.ID = fmt.Sprintf("0193486f-5a00-8abc-9def-%012x", len(events))
+		e.Recipient, e.RecipientHash, e.URL, e.IP, e.UserAgent, e.Raw = resident(n), hash(resident(n)), url, fmt.Sprintf("2001:db8:7:%x::1", n), chrome, nil
+		events = append(events, e)
+	}
+	const people = 5
+	for n := range people {
+		event(n, schemas.Delivered, 0, "")
+		event(n, schemas.Clicked, 12*time.Second, "https://example.com/1")
+		event(n, schemas.Clicked, 15*time.Second, "https://example.com/2")
+	}
+	w.publish(t, events...)
+	const judged = "SELECT countIf(machine_reason = 'crowd'), (SELECT sum(events) FROM rates_1h WHERE machine) FROM events"
+	w.wantSQL(t, judged, "10\t10")
+	w.forget(t, subject.Forget{Addresses: []string{resident(0)}})
+	w.wantSQL(t, judged, "10\t10")
+	event(people, schemas.Clicked, 30*time.Minute, "https://example.com/1")
+	w.publish(t, events[len(events)-1])
+	w.wantSQL(t, "SELECT max(rows) >= (SELECT sum(rows) FROM hour_rows), (SELECT sum(rows) > 25 FROM hour_rows) FROM hour_judgements FINAL", "1\t1")
+	w.wantSQL(t, judged, "10\t10")
+}

@@ -10,6 +10,7 @@
 -- People come first. Where acts come before their message was processed, or more than a minute
 -- before it was delivered, the clocks of the source are apart, and nothing is too soon: for
 -- that message, and for its source where it is so for three acts and one of a hundred.
+-- A crowd of which somebody was forgotten stays one: no rate changes with whom is forgotten.
 -- A change here takes a new number of rules, judgeRules.
 INSERT INTO event_log
 (
@@ -24,10 +25,16 @@ WITH
     toDateTime64({hour:DateTime('UTC')}, 3, 'UTC') AS hour_start,
     hour_start + toIntervalHour(1) AS hour_end,
     if(machine_reason = '', machine, machine_before) AS said,
+    (
+        SELECT count() > 0
+        FROM event_log FINAL
+        WHERE type = 'clicked' AND recipient_hash = '' AND machine_reason = 'crowd' AND time >= hour_start AND time < hour_end
+    ) AS crowd_forgotten,
     acts AS
     (
         SELECT
             id, type, time, toUnixTimestamp64Milli(time) AS at, source, message_id, recipient_hash, url, ip, user_agent,
+            machine_reason = 'crowd' AND crowd_forgotten AS crowded,
             replaceRegexpOne(ip, '(?i)^::ffff:([0-9.]+)$', '\\1') AS plain_ip,
             multiIf(isIPv4String(plain_ip), arrayStringConcat(arraySlice(splitByChar('.', plain_ip), 1, 3), '.'),
                 isIPv6String(plain_ip), hex(substring(toString(IPv6StringToNumOrDefault(plain_ip)), 1, 6)), '') AS address_range
@@ -50,7 +57,7 @@ WITH
         SELECT
             acts.id AS id, acts.type AS type, acts.at AS at, acts.source AS source, acts.message_id AS message_id,
             acts.recipient_hash AS recipient_hash, acts.url AS url, acts.ip AS ip, acts.user_agent AS user_agent,
-            acts.address_range AS address_range,
+            acts.address_range AS address_range, acts.crowded AS crowded,
             if(deliveries.delivered_at = 0, NULL, acts.at - deliveries.delivered_at) AS apart,
             deliveries.delivered_at != 0 AND acts.at < greatest(deliveries.processed_at - 1000, deliveries.delivered_at - 60000) AS impossible
         FROM acts LEFT JOIN deliveries
@@ -90,7 +97,7 @@ WITH
             multiIf(
                 after >= -60000 AND after < if(type = 'opened', 2000, 8000), 'too_soon',
                 type = 'clicked' AND links >= 3, 'burst',
-                early AND several AND recipients >= 5, 'crowd',
+                early AND several AND (recipients >= 5 OR crowded), 'crowd',
                 type = 'clicked' AND user_agent = '' AND tells_agents, 'agent',
                 match(user_agent, '(?i)^(mozilla/[45]\\.0|curl|wget|python|java|okhttp|axios|node|libwww|lwp|php|ruby|apache-httpclient|go-http-client)([/ ][0-9a-z.]*)?$|headless|phantomjs'), 'agent',
                 '') AS own
