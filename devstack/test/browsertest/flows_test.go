@@ -37,6 +37,13 @@ func TestMessage_IsFoundByItsID(t *testing.T) {
 	b.wants("Message", ana).press(`.head a[href^="/people/"]`, 200).wants(ana, "Timeline")
 }
 
+// TestSource_SaysWhatDrifts reads of a field that this version does not know.
+func TestSource_SaysWhatDrifts(t *testing.T) {
+	t.Parallel()
+	b := open(t, shop(t).url()).visit("/sources/newsletter", 200)
+	b.wants("brand_new", "unknown field", "First seen by any ingress", "counted since")
+}
+
 func TestSuppression_IsLiftedWithANote(t *testing.T) {
 	t.Parallel()
 	w := shop(t)

@@ -57,7 +57,7 @@ func (w *world) fill(t *testing.T) {
 	if status, _ := w.try(t, "newsletter", "[]", "an old password"); status != http.StatusUnauthorized {
 		t.Fatalf("a wrong password is answered %d", status)
 	}
-	w.post(t, "newsletter", `["someone@letters.example was here",{"event":"sent","time":1767225600},{"email":"another@letters.example","time":1767225600}]`)
+	w.post(t, "newsletter", `["someone@letters.example was here",{"event":"sent","time":1767225600,"brand_new":1},{"email":"another@letters.example","time":1767225600}]`)
 	w.wantSQL(t, "SELECT count() >= 2 FROM dead_letters", "1")
 	w.wantSQL(t, fmt.Sprintf("SELECT countDistinct(labels['recipient_domain']) FROM alerts WHERE state = 'firing' AND labels['recipient_domain'] IN ('%s')",
 		strings.Join([]string{domainAck, domainHush, domainNote, domainShow, domainHard}, "','")), "5")

@@ -162,6 +162,9 @@ type Batch struct {
 	values []jsontext.Value
 	// root is what the paths begin at where it is not an item of json.
 	root jsontext.Value
+	// timed is what TimePath was asked for last, and timePath the answer.
+	timed    jsontext.Value
+	timePath string
 }
 
 // Drifted is one meeting with the unknown.
@@ -215,14 +218,24 @@ func (b *Batch) DriftAt(kind Drift, v jsontext.Value) {
 
 // Root says that the object v, a part of what JSON holds, is an item: paths begin
 // there. It counts until Reset.
-func (b *Batch) Root(v jsontext.Value) { b.root = v }
+func (b *Batch) Root(v jsontext.Value) { b.root, b.timed = v, nil }
 
 // noField stands for the path of a time that no field has.
 const noField = "time"
 
 // TimePath returns the path of the field that has the time of it, "time" when the item
-// has none. It takes time by the size of the item.
+// has none. It takes time by the size of the item, once for all items of one entry.
 func (b *Batch) TimePath(it *Item) string {
+	switch {
+	case len(it.timed) == 0:
+		return noField
+	case len(b.timed) == 0 || &b.timed[0] != &it.timed[0]:
+		b.timed, b.timePath = it.timed, b.findTime(it)
+	}
+	return b.timePath
+}
+
+func (b *Batch) findTime(it *Item) string {
 	root := b.json.ItemWith(it.timed)
 	if root == nil || b.root != nil {
 		root = jsontext.Value(it.Event.Raw) // of a document before
@@ -275,5 +288,6 @@ func (b *Batch) Reset() {
 	}
 	clear(b.values)
 	clear(b.drift)
-	b.items, b.drift, b.values, b.root = b.items[:0], b.drift[:0], b.values[:0], nil
+	b.items, b.drift, b.values = b.items[:0], b.drift[:0], b.values[:0]
+	b.root, b.timed, b.timePath = nil, nil, ""
 }
