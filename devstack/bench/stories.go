@@ -25,10 +25,11 @@ type StoriesReport struct {
 	Rate     float64 // events a second that were accepted meanwhile
 	Messages int     // of the campaign of Funnel
 
-	Person  Story // of 400 days
-	Message Story
-	Funnel  Story
-	Rates   Story // of 30 days
+	Person    Story // of 400 days
+	Message   Story
+	Funnel    Story
+	Rates     Story // of 30 days
+	Campaigns Story // rates by campaign of 30 days
 }
 
 // Story is one question, asked of its view and of all events.
@@ -78,6 +79,7 @@ func Stories(ctx context.Context, opt ConsoleOptions) (report StoriesReport, err
 		{"story of a message", "story_message", campaign[2], &report.Message},
 		{"funnel of a campaign", "story_funnel", campaign[0], &report.Funnel},
 		{"rates of 30 days", "story_rates", today.Format(clickHouseTime), &report.Rates},
+		{"rates by campaign, 30 days", "story_campaigns", today.Format(clickHouseTime), &report.Campaigns},
 	} {
 		q.to.Question = q.name
 		if err = d.story(ctx, q.file, q.value, q.to); err != nil {

@@ -15,7 +15,7 @@ func TestStories_AnswerAsAScanDoes(t *testing.T) {
 	if got.Events < 50_000 || got.Rate <= 0 || got.Messages <= 0 {
 		t.Errorf("report %+v", got)
 	}
-	for _, s := range []bench.Story{got.Person, got.Message, got.Funnel, got.Rates} {
+	for _, s := range []bench.Story{got.Person, got.Message, got.Funnel, got.Rates, got.Campaigns} {
 		if s.Rows <= 0 || s.Scanned < s.Rows || s.P95 <= 0 {
 			t.Errorf("%+v", s)
 		}

@@ -240,6 +240,6 @@ func stories(ctx context.Context, o options) ([]row, error) {
 	}
 	return []row{
 		line(r.Person, storyRowsMax), line(r.Message, storyRowsMax),
-		line(r.Funnel, funnelRowsMax*r.Messages), line(r.Rates, ratesRowsMax),
+		line(r.Funnel, funnelRowsMax*r.Messages), line(r.Rates, ratesRowsMax), line(r.Campaigns, ratesRowsMax),
 	}, nil
 }

@@ -63,6 +63,12 @@ func TestRates_AreExactBeforeAndAfterSealing(t *testing.T) {
 	w.wantSQL(t, "SELECT count() FROM sealed_hours", "6")
 	w.sql(t, "OPTIMIZE TABLE rates_1h_sealed FINAL")
 	w.agree(t, "after sealing")
+	w.sql(t, "INSERT INTO hour_seals SELECT hour, seal, rows, 0 FROM hour_seals FINAL") // as an older version sealed them
+	w.sql(t, "TRUNCATE TABLE rates_1h_by_sealed")
+	w.agree(t, "sealed without campaigns and senders")
+	if _, err := w.ask("SELECT count() FROM rates_1h_by(dimension = 'domain')"); err == nil || !strings.Contains(err.Error(), "dimension is campaign, sending_ip, sending_domain or all") {
+		t.Errorf("a dimension that is none: %v", err)
+	}
 
 	// A repeat with another receipt and another verdict, as after a new classifier,
 	// and a late event of an hour that is sealed.
