@@ -72,7 +72,7 @@ type BusyError struct{ Operation schemas.Operation }
 
 // Error names the operation.
 func (e *BusyError) Error() string {
-	return fmt.Sprintf("operation %s of %s runs: wait for its end, or stop it", e.Operation.ID, e.Operation.By)
+	return fmt.Sprintf("operation %s of %s runs: wait for its end, or stop it; one whose process was killed counts as cut after %s", e.Operation.ID, e.Operation.By, cutAfter)
 }
 
 // ErrUnknown says that there is no operation of an id.

@@ -121,7 +121,9 @@ func retractSQL(name string) string {
 }
 
 // drop takes events off the tables that have another type today: their new rows have
-// another key, so that no merge would do it. Both are acknowledged by Kafka by now.
+// another key, so that no merge would do it. Both are acknowledged by Kafka by now. The
+// hours count anew from before on, too: a run that is killed behind the deletion finds
+// nothing to do any more.
 func (r *Replay) drop(ctx context.Context, gone []pair, expand func(string) string) error {
 	if len(gone) == 0 {
 		return nil
@@ -135,16 +137,25 @@ func (r *Replay) drop(ctx context.Context, gone []pair, expand func(string) stri
 		hours = append(hours, was.Time.UTC().Truncate(time.Hour).Format("2006-01-02 15:04:05"))
 	}
 	slices.Sort(hours)
+	hours = slices.Compact(hours)
 	args := []any{
 		clickhouse.Arg("ids", clickhouse.Words(ids)), clickhouse.Arg("hashes", clickhouse.Words(hashes)),
 		clickhouse.Arg("from", stamp(from)), clickhouse.Arg("to", stamp(to)),
+	}
+	if err := r.touch(ctx, hours); err != nil {
+		return err
 	}
 	for _, query := range []string{retractSQL("person_log_delete"), dropSQL} {
 		if err := r.deps.Store.Exec(ctx, expand(query), args...); err != nil {
 			return fmt.Errorf("drop %d events of another type: %w", len(ids), err)
 		}
 	}
-	if err := r.deps.Store.Exec(ctx, touchSQL, clickhouse.Arg("hours", clickhouse.Words(slices.Compact(hours)))); err != nil {
+	return r.touch(ctx, hours)
+}
+
+// touch has hours counted anew that were sealed.
+func (r *Replay) touch(ctx context.Context, hours []string) error {
+	if err := r.deps.Store.Exec(ctx, touchSQL, clickhouse.Arg("hours", clickhouse.Words(hours))); err != nil {
 		return fmt.Errorf("count %d hours anew: %w", len(hours), err)
 	}
 	return nil

@@ -58,8 +58,11 @@ type Forgotten struct {
 	Request string `json:"request,omitempty"`
 	People  int    `json:"people"`
 	// Before is how many of the people were forgotten before, and had nothing new.
-	Before int  `json:"already_forgotten"`
-	DryRun bool `json:"dry_run"`
+	Before int `json:"already_forgotten"`
+	// Earlier are the ids of the requests of those. Run waits for them, too: the process
+	// that wrote one may have been killed, and the work on it goes on without.
+	Earlier []string `json:"earlier_requests,omitempty"`
+	DryRun  bool     `json:"dry_run"`
 	// Rows are those found in ClickHouse, by table.
 	Rows map[string]uint64 `json:"rows"`
 	// Left is how many of them the latest look still found on disk.
@@ -98,21 +101,23 @@ func (f Forget) Run(ctx context.Context, d Deps) (Forgotten, error) {
 		return Forgotten{}, err
 	}
 	defer client.Close() // nothing is buffered in it
-	plan := &plan{now: time.Now().UTC().Truncate(time.Millisecond), ledger: ledger, people: people, letters: make([][]string, len(people))}
+	plan := &plan{now: time.Now().UTC().Truncate(time.Millisecond), ledger: ledger, people: people, letters: make([][]string, len(people)), earlier: map[string]bool{}}
 	if err := plan.lookAtLetters(ctx, d, client); err != nil {
 		return Forgotten{}, err
 	}
 	if err := plan.look(ctx, client, d.ClickHouse); err != nil {
 		return Forgotten{}, err
 	}
-	out := Forgotten{People: len(people), Before: plan.before, DryRun: f.DryRun, Rows: plan.rows}
+	out := Forgotten{People: len(people), Before: plan.before, Earlier: slices.Sorted(maps.Keys(plan.earlier)), DryRun: f.DryRun, Rows: plan.rows}
 	erasures, err := plan.erasures(f.Reason)
-	if err != nil || f.DryRun || len(erasures) == 0 {
+	if err != nil || f.DryRun {
 		return out, err
 	}
-	out.Request = erasures[0].Request
-	if err := d.publish(ctx, erasures); err != nil {
-		return out, err
+	if len(erasures) > 0 {
+		out.Request = erasures[0].Request
+		if err := d.publish(ctx, erasures); err != nil {
+			return out, err
+		}
 	}
 	err = f.await(ctx, client, &out, plan) // which fills out, so before it is returned
 	return out, err
@@ -126,7 +131,8 @@ type plan struct {
 	letters [][]string // ids of dead letters of each person that are not forgotten yet
 	rows    map[string]uint64
 	before  int
-	due     []int // which people have to be forgotten
+	earlier map[string]bool // requests of those before
+	due     []int           // which people have to be forgotten
 }
 
 // lookAtLetters finds the dead letters of people, in ClickHouse and on the way there.
@@ -197,6 +203,8 @@ func (p *plan) lookSince(ctx context.Context, found *tables.Tables, since time.T
 			p.due = append(p.due, i)
 		} else {
 			p.before++
+			known, _ := p.ledger.Of(p.people[i].hashes[0])
+			p.earlier[known.Request] = true
 		}
 	}
 	return nil
@@ -281,17 +289,24 @@ func (p *plan) requested(request string) string {
 func (f Forget) await(ctx context.Context, client *clickhouse.Client, out *Forgotten, plan *plan) error {
 	for until := time.Now().Add(f.Wait); out.ErasedAt == nil && time.Now().Before(until); {
 		out.Request = plan.requested(out.Request)
-		var rows []struct {
-			Rows       map[string]uint64 `ch:"rows"`
-			Left       uint64            `ch:"left"`
-			HiddenAt   *time.Time        `ch:"hidden_at"`
-			ErasedAt   *time.Time        `ch:"erased_at"`
-			VerifiedAt *time.Time        `ch:"verified_at"`
+		requests := slices.Clone(out.Earlier)
+		if out.Request != "" && !slices.Contains(requests, out.Request) {
+			requests = append(requests, out.Request)
 		}
-		if err := client.Select(ctx, &rows, progressSQL, clickhouse.Arg("request", out.Request)); err != nil {
-			return fmt.Errorf("look for progress: %w", err)
+		var rows []struct {
+			Requests   uint64     `ch:"requests"`
+			Left       uint64     `ch:"left"`
+			HiddenAt   *time.Time `ch:"hidden_at"`
+			ErasedAt   *time.Time `ch:"erased_at"`
+			VerifiedAt *time.Time `ch:"verified_at"`
+		}
+		if err := client.Select(ctx, &rows, progressSQL, clickhouse.Arg("requests", clickhouse.Words(requests))); err != nil {
+			return fmt.Errorf("look for progress: %w; the erasure goes on: give the same command to wait for its end", err)
 		}
 		for _, r := range rows {
+			if r.Requests < uint64(len(requests)) {
+				continue // analytics does not know all of them yet
+			}
 			changed := out.HiddenAt == nil && r.HiddenAt != nil || r.ErasedAt != nil
 			out.Left, out.HiddenAt, out.ErasedAt, out.VerifiedAt = r.Left, r.HiddenAt, r.ErasedAt, r.VerifiedAt
 			if changed && f.Progress != nil {

@@ -28,12 +28,18 @@ func bounceOf(n int) string {
 // history opens what w has, with a pepper of its own.
 func (w *world) history(t *testing.T) *pipeline.History {
 	t.Helper()
+	return w.historyAt(t, w.engine.URL())
+}
+
+// historyAt is history with ClickHouse at an address.
+func (w *world) historyAt(t *testing.T, clickhouse string) *pipeline.History {
+	t.Helper()
 	cfg, _, err := pipeline.Load(pipeline.Input{File: fmt.Appendf(nil, `
 kafka: {brokers: [%q], topics: {partitions: 4}}
 clickhouse: {url: %q, database: %q}
 privacy: {pepper: 0123456789abcdef}
 ingress: {sources: [{name: acme, provider: mailjet, auth: {basic: {username: u, password: p}}}]}
-`, w.brokers, w.engine.URL(), w.database), Name: "test", Services: []pipeline.Name{pipeline.Replay}})
+`, w.brokers, clickhouse, w.database), Name: "test", Services: []pipeline.Name{pipeline.Replay}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +282,7 @@ func TestReplay_MovesAnEventWhoseTypeIsAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.wantSQL(t, "SELECT count(), any(type), any(toString(id)) FROM events WHERE type != 'opened'", "1\tbounced\t"+idToday)
-	w.wantSQL(t, "SELECT sum(rows) FROM hour_rows", "4")
+	w.wantSQL(t, "SELECT sum(rows) FROM hour_rows", "5") // two, the new one, and before and after the old one is dropped
 	w.wantSQL(t, "SELECT outcome, isNotNull(blocked), isNotNull(bounced), opens FROM messages", "bounced\t0\t1\t1")
 	w.wantSQL(t, "SELECT outcome, isNotNull(blocked), isNotNull(first_open) FROM campaign_messages WHERE campaign = 'spring'", "\t0\t1") // the bytes name no campaign
 	w.wantSQL(t, "SELECT arraySort(groupArray(toString(type))) FROM person_messages", "['bounced','opened']")

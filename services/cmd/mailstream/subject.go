@@ -35,8 +35,8 @@ deleted. The suppression list keeps the hash and the reason, so that nobody is m
 who must not be. What is read again from Kafka brings nobody back. What happens after
 the request is a new relation and is kept.
 
-It looks with --dry-run. A second run changes nothing; one that was killed is carried
-out by analytics, or run it again. docs/erasure.md has the deadlines.`,
+It looks with --dry-run. One that was killed is carried out by analytics; a second run
+changes nothing, and waits until that is done. docs/erasure.md has the deadlines.`,
 		Example: `  mailstream forget --address ana@example.com --reason "request 4711" --dry-run
   mailstream forget --file people.txt --reason "requests of May" --json`,
 		Args: cobra.NoArgs,
@@ -136,7 +136,7 @@ func (c *command) printForgotten(f subject.Forgotten, asJSON bool) error {
 	case f.DryRun:
 		fmt.Fprintf(c.stdout, "would forget %s, %s forgotten before\n", several(f.People-f.Before, "person", "people"), several(f.Before, "of them was", "of them were"))
 	case f.Request == "":
-		fmt.Fprintf(c.stdout, "%s forgotten before, with nothing new\n", several(f.People, "person was", "people were"))
+		fmt.Fprintf(c.stdout, "%s forgotten before, with nothing new: request %s\n", several(f.People, "person was", "people were"), strings.Join(f.Earlier, ", "))
 	default:
 		fmt.Fprintf(c.stdout, "forgot %s, request %s\n", several(f.People-f.Before, "person", "people"), f.Request)
 	}
@@ -167,21 +167,16 @@ the same as JSON lines.`,
 			if err := pipeline.NotePeople(cmd.Context(), cfg, entry, address); err != nil {
 				return fmt.Errorf("subject-export: %w", err)
 			}
-			// Beside the target first, so that a run that fails leaves nothing that looks whole.
-			file, err := os.CreateTemp(filepath.Dir(out), ".subject-export-*")
+			file, err := createWhole(out)
 			if err != nil {
 				return fmt.Errorf("create export: %w", err)
 			}
-			defer os.Remove(file.Name()) // nothing is there after the rename
 			done, err := pipeline.Export(cmd.Context(), cfg, address, file, log)
-			if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+			if err := errors.Join(err, file.end(err == nil)); err != nil {
 				if errors.Is(err, subject.ErrAddress) {
 					return usagef("--address: %w", err)
 				}
 				return err
-			}
-			if err := os.Rename(file.Name(), out); err != nil {
-				return fmt.Errorf("put export in its place: %w", err)
 			}
 			if asJSON {
 				return json.NewEncoder(c.stdout).Encode(done)

@@ -24,6 +24,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka"
+	"github.com/mailstream/mailstream/services/internal/platform/kafka/offsets"
 	"github.com/mailstream/mailstream/services/internal/platform/kafka/read"
 	"github.com/mailstream/mailstream/services/internal/platform/telemetry"
 )
@@ -78,9 +79,18 @@ func (l *Ledger) Run(ctx context.Context) error { return l.tail.Run(ctx, l.apply
 // hundred bytes a person.
 const readPatience = time.Minute
 
+// lookEvery spaces the looks of Follow at what is wrong.
+const lookEvery = 100 * time.Millisecond
+
 // Follow returns a ledger that has read all there is and follows it until stop is
-// called. It is for commands; a service has Run among its tasks.
+// called. It is for commands; a service has Run among its tasks. The error wraps
+// kafka.ErrUnknownTopic where there is no topic.
 func Follow(ctx context.Context, cfg kafka.Config, log *zap.Logger) (l *Ledger, stop func(), err error) {
+	wait, done := context.WithTimeout(ctx, readPatience)
+	defer done()
+	if err := checkTopic(wait, cfg, log); err != nil {
+		return nil, nil, err
+	}
 	l, err = New(cfg, Options{}, log, telemetry.NewRegistry())
 	if err != nil {
 		return nil, nil, err
@@ -88,19 +98,37 @@ func Follow(ctx context.Context, cfg kafka.Config, log *zap.Logger) (l *Ledger, 
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx)) // until stop, whatever becomes of ctx
 	ended := make(chan error, 1)
 	go func() { ended <- l.Run(run) }()
-	wait, done := context.WithTimeout(ctx, readPatience)
-	defer done()
-	select {
-	case <-l.CaughtUp():
-		return l, func() { cancel(); <-ended }, nil
-	case err = <-ended:
-		cancel()
-	case <-wait.Done():
-		err = errors.Join(wait.Err(), l.Fault())
+	for {
+		select {
+		case <-l.CaughtUp():
+			return l, func() { cancel(); <-ended }, nil
+		case err = <-ended:
+			cancel()
+			return nil, nil, fmt.Errorf("read erasures: %w", err)
+		case <-wait.Done():
+			err = errors.Join(wait.Err(), l.Fault())
+		case <-time.After(lookEvery):
+			if err = l.Fault(); !errors.Is(err, errNotErasure) {
+				continue
+			}
+			// no waiting cures that
+		}
 		cancel()
 		<-ended
+		return nil, nil, fmt.Errorf("read erasures: %w", err)
 	}
-	return nil, nil, fmt.Errorf("read erasures: %w", err)
+}
+
+// checkTopic fails where the topic is not there, for which a service waits and a command
+// does not. What else may be wrong shows when it is read.
+func checkTopic(ctx context.Context, cfg kafka.Config, log *zap.Logger) error {
+	lister := offsets.NewLister(cfg, log, telemetry.NewRegistry())
+	defer lister.Close()
+	topic := schemas.ErasuresTopic(cfg.TopicPrefix)
+	if _, err := lister.Starts(ctx, topic); errors.Is(err, kafka.ErrUnknownTopic) {
+		return fmt.Errorf("read erasures of %q: %w", topic, err)
+	}
+	return nil
 }
 
 // CaughtUp is closed once all that the topic had is known.
