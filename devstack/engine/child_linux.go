@@ -124,7 +124,7 @@ func openChild() (func(stop <-chan os.Signal) error, error) {
 		return nil, fmt.Errorf("take over listener: %w", err)
 	}
 	inherited.Close()
-	configPath, err := writeConfig(spec.DataDir)
+	configPath, err := writeConfig(spec)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +199,8 @@ func serve(listener net.Listener, handler http.Handler, anchor *chdb.Conn, stop 
 }
 
 // writeConfig writes the engine's configuration file into the data directory.
-func writeConfig(dir string) (string, error) {
+func writeConfig(spec childSpec) (string, error) {
+	dir := spec.DataDir
 	parsed, err := template.New(configName).Funcs(template.FuncMap{"xml": escapeXML}).Parse(configTemplate)
 	if err != nil {
 		return "", fmt.Errorf("read engine configuration: %w", err)
@@ -211,6 +212,7 @@ func writeConfig(dir string) (string, error) {
 		"UserFiles":       filepath.Join(dir, "user_files"),
 		"ServerMemoryMax": serverMemoryMax,
 		"MarkCacheMax":    markCacheMax,
+		"DiskFull":        spec.DiskFull,
 	})
 	if err != nil {
 		return "", fmt.Errorf("write engine configuration: %w", err)

@@ -72,6 +72,10 @@ type Config struct {
 	// Reader and ReaderPassword are the account that may only read, and only
 	// within limits of time and memory. Empty Reader: no such account.
 	Reader, ReaderPassword string
+	// DiskFull has the engine treat its disk as full, for tests of what writes to it: all
+	// that needs room is refused with error 243, as ClickHouse does before it writes, and
+	// merges and mutations wait. What is stored can be read.
+	DiskFull bool
 	// Restart starts another child, on the same port and data, when one has ended
 	// unexpectedly, and logs it. Without it, Run returns.
 	Restart bool
@@ -193,9 +197,10 @@ func stopped(ctx context.Context, err error) error {
 // spec returns the specification for the child.
 func (e *Engine) spec(path, dir string) childSpec {
 	s := childSpec{
-		Library: path,
-		DataDir: dir,
-		Users:   map[string]userSpec{e.config.Username: {Password: e.config.Password}},
+		Library:  path,
+		DataDir:  dir,
+		DiskFull: e.config.DiskFull,
+		Users:    map[string]userSpec{e.config.Username: {Password: e.config.Password}},
 	}
 	if e.config.Reader != "" {
 		s.Users[e.config.Reader] = userSpec{Password: e.config.ReaderPassword, ReadOnly: true}

@@ -40,6 +40,7 @@ type childSpec struct {
 	DataDir      string              `json:"data_dir"`
 	Users        map[string]userSpec `json:"users"`
 	LoopbackOnly bool                `json:"loopback_only"`
+	DiskFull     bool                `json:"disk_full,omitempty"`
 }
 
 // userSpec is one account.

@@ -60,10 +60,7 @@ func keepsEveryRow(t *testing.T, name string) {
 	own := newOwnEngineAt(t, func(dir string) { unpack(t, olderFolder(name), dir) })
 	w := &world{engine: own.now, database: olderDatabase}
 	w.startBroker(t)
-	w.cfg = w.config(t, own.now.URL())
-	if err := pipeline.MigrateTables(t.Context(), w.cfg, logger(t)); err != nil {
-		t.Fatal(err)
-	}
+	w.migrateWithoutRoom(t)
 	w.wantTruths(t, name)
 }
 
