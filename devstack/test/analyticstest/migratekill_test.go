@@ -2,28 +2,47 @@ package analyticstest
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"sync"
 	"syscall"
 	"testing"
 
 	"go.uber.org/zap"
 
+	"github.com/mailstream/mailstream/devstack/engine"
 	"github.com/mailstream/mailstream/services/pipeline"
 )
 
-// cutter stands before an engine and kills it once at each backfill of a migration: by
-// turns before the engine gets it, while it works on it, and when it is done.
+// cutter stands before an engine and kills it, or who asks it, once at each statement of a
+// kind: by turns before the engine gets it, while it works on it, and when it is done.
 type cutter struct {
 	kill    func()
 	forward http.Handler
+	cuts    *regexp.Regexp // which statements
 
 	mu  sync.Mutex
 	cut map[string]bool // statements
+}
+
+// newCutter returns one before e, and its address. It has no kill yet.
+func newCutter(t *testing.T, e *engine.Engine, cuts *regexp.Regexp) (*cutter, string) {
+	t.Helper()
+	to, err := url.Parse(e.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
+	c := &cutter{forward: proxy, cuts: cuts, cut: map[string]bool{}}
+	server := httptest.NewServer(c)
+	t.Cleanup(server.Close)
+	return c, server.URL
 }
 
 func (c *cutter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -34,8 +53,8 @@ func (c *cutter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	statement := string(body)
-	if !backfill.MatchString(statement) || c.cut[statement] {
+	statement := cmp.Or(r.URL.Query().Get("query"), string(body)) // what is stored comes behind a statement in the URL
+	if !c.cuts.MatchString(statement) || c.cut[statement] {
 		c.forward.ServeHTTP(w, r)
 		return
 	}
@@ -58,19 +77,11 @@ func TestMigrate_GoesOnAfterAKillInABackfill(t *testing.T) {
 	t.Parallel()
 	const name = "older"
 	own := newOwnEngineAt(t, func(dir string) { unpack(t, olderFolder(name), dir) })
-	to, err := url.Parse(own.now.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := httputil.NewSingleHostReverseProxy(to)
-	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
-	c := &cutter{forward: proxy, cut: map[string]bool{}}
+	c, through := newCutter(t, own.now, backfill)
 	c.kill = func() { _ = syscall.Kill(own.now.Process(), syscall.SIGKILL) } // the loop below waits for its end
-	server := httptest.NewServer(c)
-	t.Cleanup(server.Close)
 	w := &world{engine: own.now, database: olderDatabase}
 	w.startBroker(t)
-	w.cfg = w.config(t, server.URL)
+	w.cfg = w.config(t, through)
 	for kills := 1; ; kills++ {
 		err := pipeline.MigrateTables(t.Context(), w.cfg, zap.NewNop())
 		if err == nil {

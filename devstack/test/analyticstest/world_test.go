@@ -30,7 +30,11 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", worlds); err != nil {
 		panic(err)
 	}
-	os.Exit(enginetest.Main(m, os.Args))
+	code := enginetest.Main(m, os.Args)
+	if err := program.remove(); err != nil {
+		fmt.Fprintln(os.Stderr, "remove program:", err)
+	}
+	os.Exit(code)
 }
 
 // world is a broker and a database of its own, and the services' configuration
