@@ -111,6 +111,7 @@ func TestIncident_IsAcknowledged(t *testing.T) {
 	b.wants(domainAck, "75.0 %", "reputation of its sender", "a week before", "spring sale")
 	b.fill(`form[action$="/ack"] input`, "ana looks at it").press(`form[action$="/ack"] button`, 200)
 	b.wants("You have acknowledged the incident", "Acknowledged by local", "ana looks at it")
+	b.visit("/incidents", 200).wants("acknowledged by local")
 }
 
 func TestIncident_TakesANote(t *testing.T) {

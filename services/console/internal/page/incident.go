@@ -178,6 +178,9 @@ func (s *Site) incident(v *visit) (view, error) {
 	d.Plot = plotOf(&d, minutes, window, d.readings)
 	d.Plot.Marks = []PlotMark{{in.Since, "the incident began", in.ID}}
 	d.tell()
+	if d.Advice == "" && slices.Contains(measureOf(in.Metric).events, "blocked") {
+		d.Advice = s.advice(d.answered())
+	}
 	d.veil(v.user.May(roleWhole))
 	return view{name: "incident", title: in.Rule + ": " + labelWords(in.Labels), data: d}, nil
 }
@@ -215,6 +218,16 @@ func (d *incidentData) tell() {
 	for _, r := range d.Reasons {
 		d.Replies = append(d.Replies, history.Reply{Reply: r.Sample, Reason: string(r.Reason), Cause: string(r.Cause), Events: uint64(max(0, r.Count))})
 	}
+}
+
+// answered is the record with the reasons of the replies, which are gone from the record of
+// an incident without traffic.
+func (d *incidentData) answered() *schemas.Alert {
+	a := d.record()
+	for _, r := range d.Replies {
+		a.Reasons = append(a.Reasons, schemas.ReasonCount{Reason: schemas.Reason(r.Reason), Cause: schemas.Cause(r.Cause), Count: int64(r.Events)})
+	}
+	return a
 }
 
 // remember takes what ClickHouse keeps of an incident.

@@ -93,6 +93,9 @@ func (d incidentData) Says() string {
 	if !in.Open() || in.Idle() {
 		when = "at last"
 	}
+	if in.Idle() && d.Measure == nil && d.Rate.Of == 0 { // a rate of nothing is none
+		return fmt.Sprintf("%s at worst %s against a threshold of %s over %s; there is no mail to judge by in the window now.", m.name, share(in.Peak), share(in.Threshold), d.Window)
+	}
 	line := fmt.Sprintf("%s %s %s (worst %s) against a threshold of %s over %s", m.name, when, share(in.Value), share(in.Peak), share(in.Threshold), d.Window)
 	switch of := d.Measure; {
 	case of != nil && of.Denominator > 0:

@@ -93,7 +93,7 @@ func TestIncident_SaysWhatItsRuleMeasures(t *testing.T) {
 func TestIncident_WithoutTrafficSaysSo(t *testing.T) {
 	t.Parallel()
 	since := time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC)
-	in := incidentOf(&schemas.Alert{Rule: "block_<b>_spike", State: schemas.AlertFiring, NoTraffic: &schemas.AlertNoTraffic{Since: since}})
+	in := incidentOf(&schemas.Alert{Rule: "block_<b>_spike", State: schemas.AlertFiring, Peak: .783, NoTraffic: &schemas.AlertNoTraffic{Since: since}})
 	d := incidentData{Incident: in, Window: "15m"}
 	pages, err := parse()
 	if err != nil {
@@ -106,7 +106,7 @@ func TestIncident_WithoutTrafficSaysSo(t *testing.T) {
 	if err := pages["incidents"].ExecuteTemplate(&out, "base", frame{Data: incidentsData{Open: []history.Incident{in}}}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"at last", "too little mail to judge by", `<td class="n"><span class="few">no traffic</span>`, "block_<wbr>&lt;b&gt;_<wbr>spike"} {
+	for _, want := range []string{"at worst 78.3\u00a0%", "no mail to judge by in the window now", "too little mail to judge by", `<td class="n"><span class="few">no traffic</span>`, "block_<wbr>&lt;b&gt;_<wbr>spike"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q", want)
 		}

@@ -27,6 +27,7 @@ type overviewData struct {
 	Rates       []rateTile         `json:"rates"`
 	Incidents   []history.Incident `json:"incidents"`
 	DeadLetters uint64             `json:"dead_letters"`
+	AtLeast     bool               `json:"dead_letters_at_least,omitempty"` // there are more kinds than are counted
 	// Waiting are the records in Kafka that analytics has not stored yet: what the other
 	// numbers lack. It is no lateness, which is how long providers take.
 	Waiting    *int64   `json:"kafka_lag_records,omitempty"`
@@ -139,6 +140,7 @@ func (s *Site) overview(v *visit) (view, error) {
 	for _, l := range letters {
 		d.DeadLetters += l.Count
 	}
+	d.AtLeast = len(letters) == history.LettersMax
 	d.Incidents = append(d.Incidents, open...)
 	d.Sources = s.rowsOf(counts, seen, now)
 	s.notice(v, partIngress, balanceErr)

@@ -46,6 +46,21 @@ func TestAnswered_KeepsTheCodesInFront(t *testing.T) {
 	}
 }
 
+// FuzzAnswered has no reply lose a word, and codes be digits only.
+func FuzzAnswered(f *testing.F) {
+	f.Add("550 5.1.1 no such user")
+	f.Add("451-4.7.1\u202e 12")
+	f.Fuzz(func(t *testing.T, text string) {
+		r := answered(text)
+		if got, want := strings.Join(strings.Fields(strings.ReplaceAll(r.Codes+" "+r.Text, "-", " ")), " "), strings.Join(strings.Fields(strings.ReplaceAll(text, "-", " ")), " "); got != want {
+			t.Errorf("%q became %q", want, got)
+		}
+		if strings.Trim(r.Codes, "0123456789. -") != "" {
+			t.Errorf("%q has the codes %q", text, r.Codes)
+		}
+	})
+}
+
 // TestWhen_IsAMomentOfHTML has no more digits of a second than the element time takes.
 func TestWhen_IsAMomentOfHTML(t *testing.T) {
 	t.Parallel()
