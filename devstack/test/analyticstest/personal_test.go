@@ -40,6 +40,7 @@ var impersonal = map[string]string{
 	"event_log.blocklist_url":            "of the list that has our address",
 	"event_log.list_id":                  "a list of mail that many have",
 	"event_log.sending_ip":               "ours",
+	"rates_1h_by_sealed.value":           "a campaign, or ours",
 	"schema_migrations.checksum":         "of a migration",
 	"schema_migrations.name":             "of a migration",
 	"suppression_log.entries.evidence":   "an id of an event or of a request",
