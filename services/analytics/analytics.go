@@ -113,6 +113,7 @@ func (s *Service) build() error {
 		prefix:   kc.TopicPrefix,
 		decoders: s.cfg.Decoders,
 		inserter: s.client,
+		asker:    s.client,
 		parker:   s.producer,
 		erased:   s.erasures,
 		keep:     s.cfg.Keep,

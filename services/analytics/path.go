@@ -33,6 +33,7 @@ type pathOptions struct {
 	prefix   string
 	decoders int // > 0
 	inserter store.Inserter
+	asker    store.Asker
 	parker   parker
 	erased   erasures
 	keep     store.Keep
@@ -81,6 +82,7 @@ func (p *path) stages() []stage {
 	return []stage{
 		{"decode", p.decode},
 		{"park", p.park},
+		{"recall", p.recall},
 		{"insert", p.insert},
 	}
 }
@@ -203,6 +205,11 @@ func (p *path) park(ctx context.Context, b *batch) error {
 		letters, size = letters[:0], 0
 	}
 	return nil
+}
+
+// recall looks up what was judged of the opens and clicks of people who are forgotten.
+func (p *path) recall(ctx context.Context, b *batch) error {
+	return store.Recall(ctx, p.asker, b.blocks...)
 }
 
 // insert stores the rows.

@@ -3,6 +3,9 @@ package analyticstest
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -120,4 +123,80 @@ func TestForget_LeavesACrowdJudged(t *testing.T) {
 	w.publish(t, events[len(events)-1])
 	w.wantSQL(t, "SELECT max(rows) >= (SELECT sum(rows) FROM hour_rows), (SELECT sum(rows) > 25 FROM hour_rows) FROM hour_judgements FINAL", "1\t1")
 	w.wantSQL(t, judged, "10\t10")
+}
+
+// What was judged of the acts of a person stays when the person is forgotten, and when
+// what is forgotten is read from the first offset or repeated by the provider.
+func TestForget_KeepsWhatWasJudgedThroughRepeats(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, judgesOften[:len(judgesOften)-1]+", erase_interval: 1s}", `privacy: {pepper: 0123456789abcdef0123456789abcdef}`)
+	hash := hasher(t, w.cfg)
+	_, stop := w.analytics(t)
+	at := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
+	var events []schemas.Event
+	const people = 4
+	for n := range people {
+		for i, after := range []time.Duration{0, time.Second, 3 * time.Second, time.Hour, 2 * time.Hour} { // the last two are of a person
+			e := eventAt(n, []schemas.Type{schemas.Delivered, schemas.Opened, schemas.Clicked, schemas.Opened, schemas.Clicked}[i], at.Add(after))
+			e.ID = fmt.Sprintf("0193486f-5a00-8abc-9def-%012x", len(events))
+			e.Recipient, e.RecipientHash, e.IP, e.UserAgent, e.Raw = resident(n), hash(resident(n)), "192.0.2.1", chrome, nil
+			events = append(events, e)
+		}
+	}
+	w.publish(t, events...)
+	const judged = "SELECT countIf(machine_reason = 'too_soon'), countIf(machine) FROM events"
+	w.wantSQL(t, judged, fmt.Sprintf("%d\t%d", 2*people, 2*people))
+	before := w.machineRates(t)
+	w.forget(t, subject.Forget{Addresses: []string{resident(0), resident(1)}})
+	rows := 0
+	same := func(more int) { // once there are so many more rows
+		t.Helper()
+		servicetest.Eventually(t, "more rows", func() bool {
+			now, err := strconv.Atoi(w.sql(t, "SELECT sum(rows) FROM hour_rows"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			enough := now >= rows+more
+			if enough {
+				rows = now
+			}
+			return enough
+		})
+		w.wantSQL(t, judged, fmt.Sprintf("%d\t%d", 2*people, 2*people))
+		w.wantSQL(t, "SELECT countIf(machine_before IS NULL AND judged != 0 AND machine_reason = 'too_soon'), count() FROM event_log FINAL WHERE recipient_hash = ''", "4\t10")
+		var after string
+		servicetest.EventuallyOr(t, func() bool { after = w.machineRates(t); return after == before }, func() string {
+			return fmt.Sprintf("rates changed:\n%s\nwere\n%s", after, before)
+		})
+		for _, table := range strings.Fields(w.sql(t, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND name NOT LIKE 'audit%'")) {
+			stored := w.sql(t, "SELECT formatRow('JSONEachRow', *) FROM "+table)
+			for n := range 2 {
+				if subject.NewFinder(resident(n)).In([]byte(stored)) || strings.Contains(stored, hash(resident(n))) {
+					t.Errorf("%s is back in %s", resident(n), table)
+				}
+			}
+		}
+	}
+	same(len(events) + 2*people)
+	for _, group := range []string{"second-", "third-"} {
+		stop()
+		w.cfg.Kafka.GroupPrefix = group
+		_, stop = w.analytics(t)
+		// Those who are not forgotten are judged once more, each of their two acts in a new row.
+		same(len(events) + 2*(people-2))
+		w.sql(t, "OPTIMIZE TABLE event_log FINAL")
+	}
+	repeats := slices.Clone(events[:10]) // of who is forgotten
+	for i := range repeats {
+		repeats[i].ReceivedAt = time.Now().UTC()
+	}
+	w.publish(t, repeats...)
+	same(len(repeats))
+	stop()
+}
+
+// machineRates is every count that says what machines did.
+func (w *world) machineRates(t testing.TB) string {
+	t.Helper()
+	return w.rates(t) + w.sql(t, "SELECT * FROM rates_15m ORDER BY ALL") + w.sql(t, "SELECT * FROM rates_1h_by(dimension = 'campaign') ORDER BY ALL")
 }

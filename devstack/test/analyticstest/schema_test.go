@@ -154,8 +154,11 @@ var selecting = regexp.MustCompile(`(?m)^WITH$|SELECT`)
 // is what there is to understand.
 func askable(text string) (query string, isSelect bool) {
 	query = parameter.ReplaceAllStringFunc(strings.ReplaceAll(text, "{{on_cluster}}", ""), func(p string) string {
-		if typ := parameter.FindStringSubmatch(p)[2]; strings.HasPrefix(typ, "DateTime") {
+		switch typ := parameter.FindStringSubmatch(p)[2]; {
+		case strings.HasPrefix(typ, "DateTime"):
 			return "toDateTime('2026-11-20 10:00:00', 'UTC')"
+		case strings.HasPrefix(typ, "Array"):
+			return "CAST([], '" + strings.ReplaceAll(typ, "'", "''") + "')"
 		}
 		return "1"
 	})

@@ -34,6 +34,7 @@ func Topics(prefix string) []string {
 // keeps its memory. It is not safe for concurrent use.
 type Block struct {
 	events  *events
+	acts    *forgottenActs
 	byTopic map[string]table // of the topics that are no events
 	tables  []table          // in the order of insertion
 }
@@ -59,7 +60,9 @@ func NewBlock(prefix string, erased Erased, keep Keep) *Block {
 		schemas.DeadLetterTopic(prefix):   letters,
 		schemas.AuditTopic(prefix):        newAudits(),
 	}}
-	b.tables = []table{b.events}
+	b.acts = newForgottenActs()
+	b.events.acts = b.acts
+	b.tables = []table{b.events, b.acts}
 	for _, t := range []string{schemas.SuppressionsTopic(prefix), schemas.AlertsTopic(prefix), schemas.DeadLetterTopic(prefix), schemas.AuditTopic(prefix)} {
 		b.tables = append(b.tables, b.byTopic[t])
 	}

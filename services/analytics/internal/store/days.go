@@ -14,10 +14,12 @@ func Days(blocks ...*Block) int {
 	days := map[int64]struct{}{}
 	latest := int64(math.MinInt64)
 	for _, b := range blocks {
-		for _, ms := range b.events.time.ms {
-			if day := ms / dayMs; day != latest {
-				days[day] = struct{}{}
-				latest = day
+		for _, times := range [...][]int64{b.events.time.ms, b.acts.time.ms} {
+			for _, ms := range times {
+				if day := ms / dayMs; day != latest {
+					days[day] = struct{}{}
+					latest = day
+				}
 			}
 		}
 	}

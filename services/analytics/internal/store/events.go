@@ -18,6 +18,7 @@ type events struct {
 	row    event
 	erased Erased
 	keep   Keep
+	acts   *forgottenActs // where those of people who are erased go
 
 	id                                                    proto.ColUUID
 	time, receivedAt                                      *moments
@@ -92,19 +93,23 @@ func (e *events) append(rec *kgo.Record) error {
 	if err := e.row.read(rec.Value); err != nil {
 		return err
 	}
-	weight, messageKey := e.keep.weight(&e.row), uint64(0)
+	into, weight, messageKey := e, e.keep.weight(&e.row), uint64(0)
 	if e.erased.Covers(e.row.RecipientHash, e.row.time, e.row.receivedAt) {
 		e.row.blank()
+		if e.row.isAct() {
+			into = e.acts.events
+			e.acts.unjudged()
+		}
 	} else if weight == 0 {
 		messageKey = e.row.thin()
 	}
-	e.add(&e.row)
-	e.weight = append(e.weight, weight)
-	e.messageKey = append(e.messageKey, messageKey)
-	e.origin.Append([]byte(deadletter.OriginOf(rec)))
-	e.kafkaTopic.Append([]byte(rec.Topic))
-	e.kafkaPartition = append(e.kafkaPartition, uint16(rec.Partition))
-	e.kafkaOffset = append(e.kafkaOffset, uint64(rec.Offset))
+	into.add(&e.row)
+	into.weight = append(into.weight, weight)
+	into.messageKey = append(into.messageKey, messageKey)
+	into.origin.Append([]byte(deadletter.OriginOf(rec)))
+	into.kafkaTopic.Append([]byte(rec.Topic))
+	into.kafkaPartition = append(into.kafkaPartition, uint16(rec.Partition))
+	into.kafkaOffset = append(into.kafkaOffset, uint64(rec.Offset))
 	return nil
 }
 
