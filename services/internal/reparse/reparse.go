@@ -97,16 +97,23 @@ func (m *Maker) Event(was *schemas.Event) (schemas.Event, error) {
 	if err != nil {
 		return schemas.Event{}, err
 	}
+	var found *provider.Item // was under another type, unless it is there as it was
 	for i := range items {
 		it := &items[i]
 		if it.Fault != "" {
 			err = Fault(it.Fault)
 			continue
 		}
-		if m.same(it, was) {
+		if it.Event.ID == was.ID {
 			return it.Event, nil
 		}
+		if found == nil && m.same(it, was) {
+			found = it
+		}
 		err = OtherEvent
+	}
+	if found != nil {
+		return found.Event, nil
 	}
 	return schemas.Event{}, err
 }
@@ -136,9 +143,6 @@ func (m *Maker) Verdict(was *schemas.Event) (schemas.Event, error) {
 
 // same says whether it is was, but for its type.
 func (m *Maker) same(it *provider.Item, was *schemas.Event) bool {
-	if it.Event.ID == was.ID {
-		return true
-	}
 	other := *it
 	other.Event.Type, other.Word = was.Type, ""
 	other.Event.ProviderEvent = was.ProviderEvent

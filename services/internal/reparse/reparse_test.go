@@ -2,6 +2,7 @@ package reparse_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,6 +110,22 @@ func TestMaker_FollowsAChangedType(t *testing.T) {
 	}
 	if got.ID != want.ID || got.ID == old.ID || got.Type != schemas.Bounced {
 		t.Errorf("made %s %s of %s %s, want %s", got.Type, got.ID, old.Type, old.ID, want.ID)
+	}
+}
+
+// Of several events of the same bytes the one that is stored is made, though another one
+// before it would be it under another type.
+func TestMaker_FindsTheEventAmongMore(t *testing.T) {
+	t.Parallel()
+	m := newMaker(t)
+	want := first(t, m)
+	blocked := strings.Replace(bounce, `"event":"bounce"`, `"event":"blocked"`, 1)
+	for _, raw := range []string{"[" + blocked + "," + bounce + "]", "[" + bounce + "," + blocked + "]"} {
+		was := want
+		was.Raw = []byte(raw)
+		if got, err := m.Event(&was); err != nil || got.ID != want.ID || got.Type != schemas.Bounced {
+			t.Errorf("made %s %s of %s: %v", got.Type, got.ID, raw, err)
+		}
 	}
 }
 
