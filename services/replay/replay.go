@@ -120,6 +120,8 @@ type Replay struct {
 	// unstored are the records of the topics that analytics had not stored when their
 	// reading began.
 	unstored int64
+	// settling are what the last pages corrected in messages, the latest at the end.
+	settling [][]pair
 }
 
 // Deps are what a replay works with.

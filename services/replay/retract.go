@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 )
 
@@ -26,6 +27,9 @@ func (r *Replay) retract(ctx context.Context, changed []pair, expand func(string
 	if len(of.messages) == 0 {
 		return 0, nil
 	}
+	of.versions = append(of.versions, r.unsettled(of.messages)...)
+	r.settling = append(r.settling, changed)
+	r.settling = r.settling[max(0, len(r.settling)-settlingPages):]
 	if err := r.span(ctx, &of); err != nil {
 		return 0, err
 	}
@@ -82,11 +86,38 @@ func messagesOf(changed []pair) recount {
 		}
 		out.from, out.to = min(out.from, at), max(out.to, at)
 		out.messages, out.people = append(out.messages, was.MessageID), append(out.people, was.RecipientHash)
-		out.versions = append(out.versions, fmt.Sprintf("%s %s %t", was.ID, was.Type, was.Machine != nil && *was.Machine))
+		out.versions = append(out.versions, version(was))
 	}
 	slices.Sort(out.messages)
 	out.messages = slices.Compact(out.messages)
 	return out
+}
+
+// settlingPages is how many pages of corrections are remembered: 100,000 events, some tens
+// of MiB. Each takes half a second at least to count anew, so that analytics may be most
+// of a minute behind.
+const settlingPages = 100
+
+// unsettled returns the versions of events of the messages that pages of before corrected.
+// They are in event_log until analytics has stored what was published, and must not be
+// counted with the other events of their message.
+func (r *Replay) unsettled(messages []string) []string {
+	var versions []string
+	for _, page := range r.settling {
+		for i := range page {
+			if was := page[i].was; was.MessageID != "" {
+				if _, again := slices.BinarySearch(messages, was.MessageID); again {
+					versions = append(versions, version(was))
+				}
+			}
+		}
+	}
+	return versions
+}
+
+// version names an event as it counts in its message.
+func version(e *schemas.Event) string {
+	return fmt.Sprintf("%s %s %t", e.ID, e.Type, e.Machine != nil && *e.Machine)
 }
 
 // span widens from and to to all events of the messages.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -107,6 +108,42 @@ func TestReclassify_CorrectsWhatChangedAndListsWhomItListed(t *testing.T) {
 	if _, plan = w.reclassify(t, h); plan.Changed != 0 || len(plan.Listed) != 1 {
 		t.Errorf("a second run would change something, or lists no more: %s", mustJSON(t, plan))
 	}
+}
+
+// The events of a message may be pages apart, and analytics may store the correction of the
+// first after the last was counted: the message never has the old one once more.
+func TestReclassify_CountsAMessageOfSeveralPagesAsItIsToday(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, stop := w.analytics(t)
+	h := w.history(t)
+	at := time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC)
+	wrong := func(at time.Time) schemas.Event {
+		raw := fmt.Sprintf(`{"event":"open","time":%d,"MessageID":19421777835146490,"email":"ana@example.com","ip":"203.0.113.9","agent":%q}`, at.Unix(), chrome)
+		made, err := h.Maker.Letter(&schemas.DeadLetter{Provider: "mailjet", Source: "acme", ReceivedAt: at, Reason: "no_type", Bytes: []byte(raw)})
+		if err != nil || len(made) != 1 {
+			t.Fatal(made, err)
+		}
+		yes := true
+		made[0].Machine, made[0].Classifier = &yes, "old"
+		return made[0]
+	}
+	first, last := wrong(at), wrong(at.Add(50*time.Minute))
+	w.publish(t, first, last)
+	w.sql(t, `INSERT INTO event_log (id, type, time, received_at, provider, source, provider_event)
+		SELECT generateUUIDv4(), 'opened', toDateTime64('2026-03-04 09:10:00', 3, 'UTC') + toIntervalSecond(intDiv(number, 3)), now64(3), 'mailjet', 'acme', 'open' FROM numbers(1500)`)
+	w.wantSQL(t, "SELECT opens, opens_by_person FROM messages WHERE message_id = '"+first.MessageID+"'", "2\t0")
+	stop()
+	r, plan := w.reclassify(t, h)
+	if plan.Changed != 2 {
+		t.Fatalf("plan %s", mustJSON(t, plan))
+	}
+	if _, err := r.Run(t.Context(), replay.Progress{Operation: "op", Request: reclassified}, w.replayOptions(h, filepath.Join(t.TempDir(), "p.json"))); err != nil {
+		t.Fatal(err)
+	}
+	w.analytics(t)
+	w.wantSQL(t, "SELECT countIf(machine) FROM events", "0")
+	w.wantSQL(t, "SELECT opens, opens_by_person, toUnixTimestamp(assumeNotNull(first_open_by_person)) FROM messages WHERE message_id = '"+first.MessageID+"'", fmt.Sprintf("2\t2\t%d", at.Unix()))
 }
 
 // wantMarked looks for the two headers by which alerting passes over a record.
