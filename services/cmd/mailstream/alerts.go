@@ -59,8 +59,8 @@ one field of each rule.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.rules, "rules", "", "`file` with the rules; without it those of the configuration; with --sweep only those that are written there")
-	flags.Var(&f.from, "from", "`time` from which on, RFC 3339 or a date (required)")
-	flags.Var(&f.to, "to", "`time` before which, RFC 3339 or a date (required)")
+	flags.Var(&f.from, "from", "`time` from which on, RFC 3339 or a date in UTC (required)")
+	flags.Var(&f.to, "to", "`time` before which, RFC 3339 or a date in UTC (required)")
 	flags.StringVar(&f.sweep, "sweep", "", "`FIELD=FROM:TO:STEP`: each rule with each value, such as threshold=0.3:0.8:0.05")
 	flags.BoolVar(&f.exact, "exact", false, "play each event in the order received, and rules by SQL with the queries of the service: slower, and as the service counts")
 	flags.DurationVar(&f.step, "step", playback.StepDefault, "`time` between two readings of each rule that is judged by SQL, 1m to 24h")

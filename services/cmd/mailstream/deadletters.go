@@ -41,8 +41,8 @@ func (f *letterFilter) flags(cmd *cobra.Command) {
 	flags.StringVar(&f.Reason, "reason", "", "only those of this `reason`")
 	flags.StringVar(&f.Provider, "provider", "", "only those of this `provider`")
 	flags.StringVar(&f.Source, "source", "", "only those of this `source`")
-	flags.Var(&f.from, "from", "`time` from which on they were given up, RFC 3339 or a date")
-	flags.Var(&f.to, "to", "`time` before which they were given up, RFC 3339 or a date")
+	flags.Var(&f.from, "from", "`time` from which on they were given up, RFC 3339 or a date in UTC")
+	flags.Var(&f.to, "to", "`time` before which they were given up, RFC 3339 or a date in UTC")
 }
 
 // check reports what is wrong; more reports faults of other flags.

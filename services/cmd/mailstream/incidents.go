@@ -112,8 +112,8 @@ func (c *command) listAlerts() *cobra.Command {
 	f.StringVar(&filters.state, "state", "", "only these `states`: pending, firing, recovering, resolved, separated by commas")
 	f.StringVar(&filters.severity, "severity", "", "only these `severities`: info, warning, critical, separated by commas")
 	f.StringVar(&filters.rule, "rule", "", "only alerts of this `rule`")
-	f.Var(&filters.since, "since", "only incidents that lasted at or after this `time`, RFC 3339 or a date")
-	f.Var(&filters.until, "until", "only incidents that began before this `time`, RFC 3339 or a date")
+	f.Var(&filters.since, "since", "only incidents that lasted at or after this `time`, RFC 3339 or a date in UTC")
+	f.Var(&filters.until, "until", "only incidents that began before this `time`, RFC 3339 or a date in UTC")
 	f.StringArrayVar(&filters.labels, "label", nil, "only alerts with this label, `NAME=VALUE`; may be given several times")
 	return cmd
 }

@@ -290,8 +290,8 @@ has a line of JSON for each address that has changed since, with all that holds 
 	f.StringVar(&flags.scope, "scope", "", "only entries of this `scope`, such as list:17")
 	f.StringVar(&flags.domain, "domain", "", "only addresses of this `domain`")
 	f.StringVar(&flags.source, "source", "", "only what events of this `source` added")
-	f.Var(&flags.from, "from", "only what was added at or after this `time`, RFC 3339 or a date")
-	f.Var(&flags.to, "to", "only what was added before this `time`, RFC 3339 or a date")
+	f.Var(&flags.from, "from", "only what was added at or after this `time`, RFC 3339 or a date in UTC")
+	f.Var(&flags.to, "to", "only what was added before this `time`, RFC 3339 or a date in UTC")
 	f.StringVar(&flags.since, "since-token", "", "only addresses that have changed since the export that said this `token`")
 	return cmd
 }

@@ -38,8 +38,8 @@ when the same command is given once more. docs/replay.md says more.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.Var(&f.from, "since", "`time` of the events from which on, RFC 3339 or a date (required)")
-	flags.Var(&f.to, "until", "`time` of the events before which, RFC 3339 or a date (default now)")
+	flags.Var(&f.from, "since", "`time` of the events from which on, RFC 3339 or a date in UTC (required)")
+	flags.Var(&f.to, "until", "`time` of the events before which, RFC 3339 or a date in UTC (default now)")
 	flags.StringVar(&f.request.Source, "source", "", "only events of this `source`")
 	flags.StringVar(&f.kind, "type", "", "only events of this `type`")
 	f.runFlags(cmd)

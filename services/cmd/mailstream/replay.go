@@ -64,8 +64,8 @@ when the same command is given once more. docs/replay.md says more.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.Var(&f.from, "from", "`time` of the events from which on, RFC 3339 or a date (required)")
-	flags.Var(&f.to, "to", "`time` of the events before which, RFC 3339 or a date (required)")
+	flags.Var(&f.from, "from", "`time` of the events from which on, RFC 3339 or a date in UTC (required)")
+	flags.Var(&f.to, "to", "`time` of the events before which, RFC 3339 or a date in UTC (required)")
 	flags.StringVar(&f.request.Source, "source", "", "only events of this `source`")
 	flags.StringVar(&f.kind, "type", "", "only events that are stored as this `type`")
 	flags.StringVar(&f.request.Topic, "to-topic", "", "publish to this `topic` instead of those of the types; it must exist")
