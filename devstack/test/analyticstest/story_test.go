@@ -3,6 +3,9 @@ package analyticstest
 import (
 	_ "embed"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,6 +108,49 @@ func TestMessages_SayHowTheyEnded(t *testing.T) {
 		"bounced\t2026-11-20 11:00:00.000\t1\t1\t0\t0\t[]\t{}\t\t\n"+
 			"delivered\t2026-11-20 10:00:00.000\t2\t1\t1\t1\t['a','b']\t{'order':'7'}\tHello\t192.0.2.1\n"+
 			"\t\\N\t0\t0\t0\t0\t[]\t{}\t\t")
-	// Days of a zone that is off by half an hour, with the campaign.
-	w.wantSQL(t, "SELECT toDate(quarter, 'Asia/Kolkata') AS day, campaign, sum(events) FROM rates_15m GROUP BY ALL", "2026-11-20\tspring\t8")
+}
+
+// TestRates_HaveTheDaysOfEveryZone asks for days that begin and end at quarters of an hour
+// in UTC, some of them longer or shorter by half an hour or an hour.
+func TestRates_HaveTheDaysOfEveryZone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.analytics(t)
+	zones := map[string][]string{ // days, with those on which the clock changes
+		"Asia/Kolkata": {"2026-11-20"}, "Asia/Kathmandu": {"2026-11-20"}, "Pacific/Chatham": {"2026-04-05", "2026-09-27"},
+		"America/St_Johns": {"2026-03-08", "2026-11-01"}, "Australia/Lord_Howe": {"2026-04-05", "2026-10-04"}, "UTC": {"2026-11-20"},
+	}
+	var events []schemas.Event
+	for zone, days := range zones {
+		for _, day := range days {
+			midnight, err := time.ParseInLocation(time.DateOnly, day, location(t, zone))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, at := range []time.Time{midnight, midnight.AddDate(0, 0, 1)} {
+				events = append(events, eventAt(len(events), schemas.Delivered, at.Add(-time.Millisecond)), eventAt(len(events)+1, schemas.Delivered, at))
+			}
+		}
+	}
+	w.publish(t, events...)
+	for zone := range zones {
+		days := map[string]int{}
+		for _, e := range events {
+			days[e.Time.In(location(t, zone)).Format(time.DateOnly)]++
+		}
+		var want []string
+		for _, day := range slices.Sorted(maps.Keys(days)) {
+			want = append(want, fmt.Sprintf("%s\t%d", day, days[day]))
+		}
+		w.wantSQL(t, "SELECT toDate(quarter, '"+zone+"') AS day, sum(events) FROM rates_15m WHERE campaign = 'spring' GROUP BY day ORDER BY day", strings.Join(want, "\n"))
+	}
+}
+
+func location(t *testing.T, zone string) *time.Location {
+	t.Helper()
+	at, err := time.LoadLocation(zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
 }
