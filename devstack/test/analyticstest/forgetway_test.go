@@ -146,6 +146,7 @@ func TestForget_KeepsWhatWasJudgedThroughRepeats(t *testing.T) {
 	w.publish(t, events...)
 	const judged = "SELECT countIf(machine_reason = 'too_soon'), countIf(machine) FROM events"
 	w.wantSQL(t, judged, fmt.Sprintf("%d\t%d", 2*people, 2*people))
+	w.wantSQL(t, "SELECT sum(events) FROM rates_1h WHERE machine", fmt.Sprint(2*people)) // their counts follow
 	before := w.machineRates(t)
 	w.forget(t, subject.Forget{Addresses: []string{resident(0), resident(1)}})
 	rows := 0
