@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,23 +48,14 @@ also name the URL of another one, which needs no file.`,
 	return cmd
 }
 
-// saveSnapshot writes to a file beside out first, so that a snapshot that was cut off
-// replaces none.
+// saveSnapshot replaces out by a whole snapshot; one that was cut off replaces none.
 func (s service) saveSnapshot(ctx context.Context, out string) (written int64, err error) {
-	file, err := os.CreateTemp(filepath.Dir(out), ".snapshot-*")
+	file, err := createWhole(out, true)
 	if err != nil {
 		return 0, fmt.Errorf("write snapshot: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(file.Name()))
-		}
-	}()
 	written, err = s.fetchSnapshot(ctx, file)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return written, err
-	}
-	return written, os.Rename(file.Name(), out)
+	return written, errors.Join(err, file.end(err == nil))
 }
 
 func (s service) fetchSnapshot(ctx context.Context, w io.Writer) (int64, error) {

@@ -167,7 +167,7 @@ the same as JSON lines.`,
 			if err := pipeline.NotePeople(cmd.Context(), cfg, entry, address); err != nil {
 				return fmt.Errorf("subject-export: %w", err)
 			}
-			file, err := createWhole(out)
+			file, err := createWhole(out, false)
 			if err != nil {
 				return fmt.Errorf("create export: %w", err)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -15,20 +16,33 @@ type wholeFile struct {
 	drop  func() error // removes what is there without
 }
 
-// createWhole begins a file that will be out, which must not be there.
-func createWhole(out string) (*wholeFile, error) {
-	if f, err := createUnnamed(out); err == nil {
-		return f, nil
-	}
-	file, err := os.CreateTemp(filepath.Dir(out), ".mailstream-*")
+// createWhole begins a file that will be out. Where out must not be there, replaces is false.
+func createWhole(out string, replaces bool) (*wholeFile, error) {
+	beside := filepath.Join(filepath.Dir(out), ".mailstream-"+rand.Text())
+	file, link, err := createUnnamed(filepath.Dir(out))
 	if err != nil {
-		return nil, err
+		if file, err = os.OpenFile(beside, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
+			return nil, err
+		}
+		return &wholeFile{
+			File:  file,
+			place: func() error { return os.Rename(beside, out) },
+			drop:  func() error { return os.Remove(beside) },
+		}, nil
 	}
-	return &wholeFile{
-		File:  file,
-		place: func() error { return os.Rename(file.Name(), out) },
-		drop:  func() error { return os.Remove(file.Name()) },
-	}, nil
+	f := &wholeFile{File: file, place: func() error { return link(out) }, drop: func() error { return nil }}
+	if replaces { // which a link does not
+		f.place = func() error {
+			if err := link(beside); err != nil {
+				return err
+			}
+			if err := os.Rename(beside, out); err != nil {
+				return errors.Join(err, os.Remove(beside))
+			}
+			return nil
+		}
+	}
+	return f, nil
 }
 
 // end closes the file, with its name if it is whole.

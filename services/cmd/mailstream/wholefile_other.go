@@ -2,7 +2,12 @@
 
 package main
 
-import "errors"
+import (
+	"errors"
+	"os"
+)
 
 // createUnnamed is for Linux alone.
-func createUnnamed(string) (*wholeFile, error) { return nil, errors.ErrUnsupported }
+func createUnnamed(string) (*os.File, func(name string) error, error) {
+	return nil, nil, errors.ErrUnsupported
+}
