@@ -121,7 +121,7 @@ type Replay struct {
 	// reading began.
 	unstored int64
 	// settling are what the last pages corrected in messages, the latest at the end.
-	settling [][]pair
+	settling [][]corrected
 }
 
 // Deps are what a replay works with.

@@ -28,7 +28,7 @@ func (r *Replay) retract(ctx context.Context, changed []pair, expand func(string
 		return 0, nil
 	}
 	of.versions = append(of.versions, r.unsettled(of.messages)...)
-	r.settling = append(r.settling, changed)
+	r.settling = append(r.settling, correctedOf(changed))
 	r.settling = r.settling[max(0, len(r.settling)-settlingPages):]
 	if err := r.span(ctx, &of); err != nil {
 		return 0, err
@@ -93,8 +93,21 @@ func messagesOf(changed []pair) recount {
 	return out
 }
 
-// settlingPages is how many pages of corrections are remembered: 100,000 events, some tens
-// of MiB. Each takes half a second at least to count anew, so that analytics may be most
+// corrected is an event as it counted in its message.
+type corrected struct{ message, version string }
+
+func correctedOf(changed []pair) []corrected {
+	out := make([]corrected, 0, len(changed))
+	for i := range changed {
+		if was := changed[i].was; was.MessageID != "" {
+			out = append(out, corrected{was.MessageID, version(was)})
+		}
+	}
+	return out
+}
+
+// settlingPages is how many pages of corrections are remembered: 100,000 events, some 20 MiB
+// of ids. Each takes half a second at least to count anew, so that analytics may be most
 // of a minute behind.
 const settlingPages = 100
 
@@ -104,11 +117,9 @@ const settlingPages = 100
 func (r *Replay) unsettled(messages []string) []string {
 	var versions []string
 	for _, page := range r.settling {
-		for i := range page {
-			if was := page[i].was; was.MessageID != "" {
-				if _, again := slices.BinarySearch(messages, was.MessageID); again {
-					versions = append(versions, version(was))
-				}
+		for _, c := range page {
+			if _, again := slices.BinarySearch(messages, c.message); again {
+				versions = append(versions, c.version)
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -110,10 +111,7 @@ func (a *forgottenActs) find(ctx context.Context, asker Asker, from, to int) (fo
 		ids = append(ids, a.id[i].String())
 		times = append(times, time.UnixMilli(a.time.ms[i]).UTC().Format("2006-01-02 15:04:05.000"))
 	}
-	var sources []string
-	for name := range a.source.index {
-		sources = append(sources, name)
-	}
+	sources := slices.Collect(maps.Keys(a.source.index))
 	err = asker.Select(ctx, &found, judgedActsSQL, clickhouse.Arg("ids", clickhouse.Words(ids)),
 		clickhouse.Arg("times", clickhouse.Words(times)), clickhouse.Arg("sources", clickhouse.Words(sources)))
 	return found, err
