@@ -136,11 +136,7 @@ func TestGather_AndACorrectionTakeTurns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, judgesOften)
 	h := w.history(t)
-	turnOf := func(work, until string) {
-		t.Helper()
-		w.sql(t, "INSERT INTO turns (work, holder, until, noted_at) SELECT '"+work+"', 'other', "+until+", now64(9, 'UTC')")
-	}
-	turnOf("correcting", "now() + 3600")
+	w.turnOf(t, "correcting", "now() + 3600")
 	at := time.Date(2026, 3, 4, 11, 0, 0, 0, time.UTC)
 	wrong := eventAt(1, schemas.Opened, at.AddDate(0, 0, 1))
 	wrong.UserAgent, wrong.Raw = "Mimecast Link Protection", nil
@@ -148,12 +144,12 @@ func TestGather_AndACorrectionTakeTurns(t *testing.T) {
 	_, stop := w.analytics(t)
 	w.wantSQL(t, "SELECT count() > 1, countIf(until > now()) FROM turns FINAL WHERE work = 'gathering'", "1\t0")
 	w.wantSQL(t, "SELECT count(), (SELECT count() FROM day_gathers) FROM messages_by_day", "2\t0")
-	turnOf("correcting", "now()")
+	w.turnOf(t, "correcting", "now()")
 	w.wantSQL(t, "SELECT count(), (SELECT count() > 0 FROM day_gathers) FROM messages_by_day", "1\t1")
 	stop() // which may leave a turn to end by itself
 	w.sql(t, "INSERT INTO turns SELECT work, holder, now64(3, 'UTC'), now64(9, 'UTC') FROM turns FINAL WHERE until > now()")
 
-	turnOf("gathering", "now() + 3600")
+	w.turnOf(t, "gathering", "now() + 3600")
 	request := replay.Request{From: at, To: at.AddDate(0, 0, 2), Verdicts: true}
 	r, err := h.Replay(t.Context(), request)
 	if err != nil {
@@ -165,7 +161,7 @@ func TestGather_AndACorrectionTakeTurns(t *testing.T) {
 	if p, err := r.Run(ctx, replay.Progress{Request: request}, w.replayOptions(h, file)); !errors.Is(err, context.DeadlineExceeded) || p.Published != 0 {
 		t.Fatalf("%+v, %v", p, err)
 	}
-	turnOf("gathering", "now()")
+	w.turnOf(t, "gathering", "now()")
 	if p, err := r.Run(t.Context(), replay.Progress{Request: request}, w.replayOptions(h, file)); err != nil || p.Published != 1 {
 		t.Fatalf("%+v, %v", p, err)
 	}

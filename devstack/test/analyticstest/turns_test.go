@@ -51,17 +51,19 @@ func TestJudge_ReachesIntoTheHourAfter(t *testing.T) {
 	w.wantSQL(t, "SELECT countIf(machine_reason = 'burst') FROM events", "3")
 }
 
+// turnOf notes that another process does work until a time in SQL.
+func (w *world) turnOf(t *testing.T, work, until string) {
+	t.Helper()
+	w.sql(t, "INSERT INTO turns (work, holder, until, noted_at) SELECT '"+work+"', 'other', "+until+", now64(9, 'UTC')")
+}
+
 // While stored events are corrected none is judged, and the other way round, so that
 // neither writes what it read before the other replaced it.
 func TestJudge_AndACorrectionTakeTurns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, judgesOften)
 	h := w.history(t)
-	turnOf := func(work, until string) {
-		t.Helper()
-		w.sql(t, "INSERT INTO turns (work, holder, until, noted_at) SELECT '"+work+"', 'other', "+until+", now64(9, 'UTC')")
-	}
-	turnOf("correcting", "now() + 3600")
+	w.turnOf(t, "correcting", "now() + 3600")
 	wrong := eventAt(3, schemas.Opened, time.Date(2026, 3, 4, 11, 0, 0, 0, time.UTC))
 	wrong.UserAgent, wrong.Raw = "Mimecast Link Protection", nil
 	w.publish(t, append(scanned(1, wrong.Time.Add(-time.Hour)), wrong)...)
@@ -69,11 +71,11 @@ func TestJudge_AndACorrectionTakeTurns(t *testing.T) {
 	// It looks, sees the other, and gives its turn back.
 	w.wantSQL(t, "SELECT count() > 1, countIf(until > now()) FROM turns FINAL WHERE work = 'judging'", "1\t0")
 	w.wantSQL(t, "SELECT count(), (SELECT count() FROM hour_judgements), (SELECT countIf(machine) FROM events)", "1\t0\t0")
-	turnOf("correcting", "now()")
+	w.turnOf(t, "correcting", "now()")
 	w.wantSQL(t, "SELECT countIf(machine_reason = 'too_soon') FROM events", "1")
 	stop()
 
-	turnOf("judging", "now() + 3600")
+	w.turnOf(t, "judging", "now() + 3600")
 	r, plan := w.reclassify(t, h)
 	if plan.Changed != 1 {
 		t.Fatalf("plan %s", mustJSON(t, plan))
@@ -85,7 +87,7 @@ func TestJudge_AndACorrectionTakeTurns(t *testing.T) {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	w.wantSQL(t, "SELECT countIf(until > now()) FROM turns FINAL WHERE work = 'correcting'", "0")
-	turnOf("judging", "now()")
+	w.turnOf(t, "judging", "now()")
 	if p, err := r.Run(t.Context(), replay.Progress{Request: reclassified}, w.replayOptions(h, file)); err != nil || p.Published != 1 {
 		t.Fatalf("%+v, %v", p, err)
 	}

@@ -111,7 +111,7 @@ func (m Match) Empty() bool {
 	return len(m.Cause)+len(m.Reason)+len(m.Type)+len(m.Stream) == 0
 }
 
-// Words says what counts only, such as "cause not provider", "" for everything.
+// Words says which events alone count, such as "cause not provider", "" for everything.
 func (m Match) Words() string {
 	var parts []string
 	add := func(name string, words []string) {

@@ -9,7 +9,7 @@ import (
 )
 
 // Group is the mail that an incident is about; "" takes all. It is read from the events,
-// as counts have neither campaign nor address.
+// as no counts have all of these together.
 type Group struct {
 	Filter
 	Campaign      string
@@ -33,7 +33,7 @@ func GroupOf(labels map[string]string, literal []string) Group {
 
 func (g Group) args(s Span) []any {
 	return append(g.Filter.args(), moment("from", s.From), moment("to", s.To), clickhouse.Arg("campaign", g.Campaign), clickhouse.Arg("sending_ip", g.SendingIP),
-		clickhouse.Arg("sending_domain", g.SendingDomain), clickhouse.Arg("ip_pool", g.IPPool), clickhouse.Arg("tag", g.Tag), clickhouse.Arg("literal", wordList(g.Literal)))
+		clickhouse.Arg("sending_domain", g.SendingDomain), clickhouse.Arg("ip_pool", g.IPPool), clickhouse.Arg("tag", g.Tag), clickhouse.Arg("literal", clickhouse.Words(g.Literal)))
 }
 
 // Minute is the mail of one minute to what an incident is about.

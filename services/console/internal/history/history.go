@@ -224,7 +224,7 @@ func (r *Reader) Breakdown(ctx context.Context, by string, s Span, f Filter) (ro
 		}
 	}
 	rows, err = shared(ctx, r.answers, fmt.Sprintf("breakdown %s %s %q", by, s.key(), f), func(ctx context.Context) (rows []Outcome, err error) {
-		args := append(f.args(), moment("from", s.From), moment("to", s.To), clickhouse.Arg("by", by), clickhouse.Arg("limit", fmt.Sprint(ValuesMax+1)))
+		args := append(f.args(), moment("from", s.From), moment("to", s.To), clickhouse.Arg("by", by), limit(ValuesMax+1))
 		err = r.ask(ctx, name, &rows, args...)
 		return rows, err
 	})

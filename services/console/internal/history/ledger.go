@@ -241,7 +241,7 @@ func (l *ledger) count(ctx context.Context, name string, into *[]cell, hours []h
 			last = h.Hour
 		}
 	}
-	err := l.reader.ask(ctx, name, into, moment("from", first), moment("to", last), clickhouse.Arg("limit", fmt.Sprint(ledgerRowsMax)), which)
+	err := l.reader.ask(ctx, name, into, moment("from", first), moment("to", last), limit(ledgerRowsMax), which)
 	if err == nil && len(*into) >= ledgerRowsMax {
 		return errBeyond
 	}

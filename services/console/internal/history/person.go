@@ -2,9 +2,7 @@ package history
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
@@ -62,7 +60,7 @@ func (r *Reader) Events(ctx context.Context, s Selection) (rows []Event, cut boo
 		name = "message_events"
 	}
 	err = r.ask(ctx, name, &rows, clickhouse.Arg("hash", s.Hash), clickhouse.Arg("message", s.MessageID),
-		clickhouse.Arg("source", s.Source), clickhouse.Arg("limit", fmt.Sprint(EventsMax+1)))
+		clickhouse.Arg("source", s.Source), limit(EventsMax+1))
 	cut = len(rows) > EventsMax
 	rows = rows[:min(len(rows), EventsMax)]
 	for i := range rows {
@@ -95,18 +93,9 @@ const suppressionsMax = 100
 // Suppressions returns what the list says of a person, and of the patterns with the hashes
 // of wider, which hold for the person, too; and whether there is more than suppressionsMax.
 func (r *Reader) Suppressions(ctx context.Context, hash string, wider []string) (rows []Suppression, cut bool, err error) {
-	hashes := wordList(append([]string{hash}, wider...))
+	hashes := clickhouse.Words(append([]string{hash}, wider...))
 	err = r.ask(ctx, "person_suppressions", &rows, clickhouse.Arg("hash", hash), clickhouse.Arg("hashes", hashes), limit(suppressionsMax+1))
 	return rows[:min(len(rows), suppressionsMax)], len(rows) > suppressionsMax, err
-}
-
-// wordList is a parameter of type Array(String) of words that have neither quote nor
-// backslash: hashes and the names of providers.
-func wordList(words []string) string {
-	if len(words) == 0 {
-		return "[]"
-	}
-	return "['" + strings.Join(words, "','") + "']"
 }
 
 // Total is how many entries of the list hold, by reason.
@@ -183,7 +172,7 @@ func (i Incident) Counted(e Event) bool {
 // Incidents returns those that lasted within s, the latest first.
 func (r *Reader) Incidents(ctx context.Context, s Span) (rows []Incident, cut bool, err error) {
 	rows, err = shared(ctx, r.answers, stateKey+"incidents "+s.key(), func(ctx context.Context) (rows []Incident, err error) {
-		err = r.ask(ctx, "incidents", &rows, moment("from", s.From), moment("to", s.To), clickhouse.Arg("limit", fmt.Sprint(rowsMax+1)))
+		err = r.ask(ctx, "incidents", &rows, moment("from", s.From), moment("to", s.To), limit(rowsMax+1))
 		return rows, err
 	})
 	cut = len(rows) > rowsMax
@@ -207,7 +196,7 @@ type Letters struct {
 
 // DeadLetters returns dead letters by kind, the most frequent first, as they are now.
 func (r *Reader) DeadLetters(ctx context.Context, source string) (rows []Letters, cut bool, err error) {
-	err = r.ask(ctx, "dead_letters", &rows, clickhouse.Arg("source", source), clickhouse.Arg("limit", fmt.Sprint(LettersMax+1)))
+	err = r.ask(ctx, "dead_letters", &rows, clickhouse.Arg("source", source), limit(LettersMax+1))
 	cut = len(rows) > LettersMax
 	return rows[:min(len(rows), LettersMax)], cut, err
 }

@@ -110,7 +110,7 @@ type incidentData struct {
 	Window   string                 `json:"window"`
 	Advice   string                 `json:"what_usually_helps,omitempty"`
 
-	counts   string // what its rule leaves out
+	counts   string // which events alone its rule counts
 	readings []schemas.AlertReading
 }
 
@@ -150,7 +150,7 @@ func (s *Site) incident(v *visit) (view, error) {
 	if err != nil {
 		window = 15 * time.Minute
 	}
-	d.Window, d.counts = windowWords(window), s.leavesOut(in.Rule)
+	d.Window, d.counts = windowWords(window), s.countsOnly(in.Rule)
 	end := d.Now
 	if in.ResolvedAt != nil {
 		end = *in.ResolvedAt

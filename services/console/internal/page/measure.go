@@ -130,8 +130,8 @@ func (d incidentData) remembered() string {
 	return line + "."
 }
 
-// leavesOut says what a rule leaves out of its mail, "" for nothing.
-func (s *Site) leavesOut(rule string) string {
+// countsOnly says which of its mail alone a rule counts, "" for all.
+func (s *Site) countsOnly(rule string) string {
 	for i := range s.World.Rules {
 		if s.World.Rules[i].Name == rule {
 			return s.World.Rules[i].Counts

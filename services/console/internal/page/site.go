@@ -43,7 +43,7 @@ type Rule struct {
 	Window    string  `json:"window"`
 	Threshold float64 `json:"threshold"`
 	MinVolume int64   `json:"min_volume"`
-	// Counts says what the rule leaves out, such as "cause !provider"; "" for nothing.
+	// Counts says which events alone the rule counts, such as "cause not provider"; "" for all.
 	Counts string `json:"counts_only,omitempty"`
 	Judged string `json:"judged"` // stream, sql or off
 }
