@@ -170,24 +170,24 @@ func (r *Replay) drop(ctx context.Context, gone []pair, expand func(string) stri
 	if len(gone) == 0 {
 		return nil
 	}
-	var ids, hashes, hours []string
+	var ids, newIDs, hashes, hours []string
 	from, to := gone[0].was.Time, gone[0].was.Time
 	for i := range gone {
 		was := gone[i].was
-		ids, hashes = append(ids, was.ID), append(hashes, was.RecipientHash)
+		ids, newIDs, hashes = append(ids, was.ID), append(newIDs, gone[i].is.ID), append(hashes, was.RecipientHash)
 		from, to = earliest(from, was.Time), latest(to, was.Time)
 		hours = append(hours, was.Time.UTC().Truncate(time.Hour).Format("2006-01-02 15:04:05"))
 	}
 	slices.Sort(hours)
 	hours = slices.Compact(hours)
 	args := []any{
-		clickhouse.Arg("ids", clickhouse.Words(ids)), clickhouse.Arg("hashes", clickhouse.Words(hashes)),
+		clickhouse.Arg("ids", clickhouse.Words(ids)), clickhouse.Arg("new_ids", clickhouse.Words(newIDs)), clickhouse.Arg("hashes", clickhouse.Words(hashes)),
 		clickhouse.Arg("from", stamp(from)), clickhouse.Arg("to", stamp(to)),
 	}
 	if err := r.touch(ctx, hours); err != nil {
 		return err
 	}
-	for _, query := range []string{retractSQL("person_log_delete"), dropSQL} {
+	for _, query := range []string{retractSQL("receipt_log_move"), retractSQL("receipt_log_delete"), retractSQL("person_log_delete"), dropSQL} {
 		if err := r.deps.Store.Exec(ctx, expand(query), args...); err != nil {
 			return fmt.Errorf("drop %d events of another type: %w", len(ids), err)
 		}

@@ -269,9 +269,10 @@ func TestReplay_MovesAnEventWhoseTypeIsAnother(t *testing.T) {
 	was.MessageID, was.Recipient, was.RecipientHash = today.MessageID, today.Recipient, today.RecipientHash
 	other := was // of the same message, and no part of the replay
 	other.ID, other.Type, other.Time, other.Raw = "019cb813-5668-8003-8000-000000000001", schemas.Opened, at.Add(30*time.Hour), nil
-	w.publish(t, was, other)
-	w.wantSQL(t, "SELECT count() FROM sealed_hours", "2")
+	w.publish(t, again(was, time.Hour), was, other) // the first one came last
+	w.wantSQL(t, "SELECT count(), (SELECT sum(rows) FROM hour_rows) FROM sealed_hours", "2\t3")
 	w.wantSQL(t, "SELECT outcome, isNotNull(blocked), opens FROM messages", "blocked\t1\t1")
+	w.sql(t, "INSERT INTO receipt_log SELECT * REPLACE (received_at + 1 AS received_at) FROM receipt_log WHERE id = '"+idAsBlocked+"'") // which no topic has any more
 	w.settled(t, h, stretch)
 	r, err := h.Replay(t.Context(), stretch)
 	if err != nil {
@@ -282,10 +283,11 @@ func TestReplay_MovesAnEventWhoseTypeIsAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.wantSQL(t, "SELECT count(), any(type), any(toString(id)) FROM events WHERE type != 'opened'", "1\tbounced\t"+idToday)
-	w.wantSQL(t, "SELECT sum(rows) FROM hour_rows", "5") // two, the new one, and before and after the old one is dropped
+	w.wantSQL(t, "SELECT sum(rows) FROM hour_rows", "7") // three, the new one for each record, and before and after the old one is dropped
 	w.wantSQL(t, "SELECT outcome, isNotNull(blocked), isNotNull(bounced), opens FROM messages", "bounced\t0\t1\t1")
 	w.wantSQL(t, "SELECT outcome, isNotNull(blocked), isNotNull(first_open) FROM campaign_messages WHERE campaign = 'spring'", "\t0\t1") // the bytes name no campaign
 	w.wantSQL(t, "SELECT arraySort(groupArray(toString(type))) FROM person_messages", "['bounced','opened']")
+	w.wantSQL(t, "SELECT toString(id), uniqExact(received_at), min(received_at) = min(time) FROM receipt_log WHERE id != '"+other.ID+"' GROUP BY id", idToday+"\t4\t1")
 	w.agree(t, "after the type changed")
 }
 

@@ -201,7 +201,7 @@ func TestDiskFull_HalfAnInsertIsRepeatedWhole(t *testing.T) {
 	disturbed, calm := newWorld(t), newWorld(t)
 	disturbed.quietAnalytics(t)
 	n := 0
-	for _, table := range []string{"person_log", "hour_rows", "day_state"} {
+	for _, table := range []string{"person_log", "receipt_log", "hour_rows", "day_state"} {
 		var events []schemas.Event
 		for range 4 {
 			n++
@@ -273,12 +273,13 @@ func (w *world) migrateWithoutRoom(t *testing.T) {
 	t.Helper()
 	full, through := newFullOnce(t, w, regexp.MustCompile(backfill.String()+`|INSERT INTO schema_migrations`))
 	w.cfg = w.config(t, through)
-	for refused := 1; ; refused++ {
+	for before := 0; ; before = len(full.seen) {
 		err := pipeline.MigrateTables(t.Context(), w.cfg, zap.NewNop())
 		if err == nil {
 			break
 		}
-		if len(full.seen) != refused || !strings.Contains(err.Error(), noRoom) || !regexp.MustCompile(`(apply|record) migration \d{4}_`).MatchString(err.Error()) {
+		// A backfill that finds no rows needs no room.
+		if len(full.seen) == before || !strings.Contains(err.Error(), noRoom) || !regexp.MustCompile(`(apply|record) migration \d{4}_`).MatchString(err.Error()) {
 			t.Fatalf("refused %d times: %v", len(full.seen), err)
 		}
 	}

@@ -178,6 +178,7 @@ func (w *world) isForgotten(t testing.TB, gone, people int) {
 	t.Helper()
 	w.wantSQL(t, "SELECT count() FROM events", fmt.Sprint(4*people))
 	w.wantSQL(t, "SELECT count() FROM messages", fmt.Sprint(people-gone))
+	w.wantSQL(t, "SELECT count() FROM receipt_log FINAL", fmt.Sprint(4*(people-gone)))
 	w.wantSQL(t, "SELECT count(), countIf(recipient_hash = '') FROM engagement", fmt.Sprintf("%d\t0", people-gone))
 	w.wantSQL(t, "SELECT count(), countIf(address = ''), countIf(note = '') FROM suppressions", fmt.Sprintf("%d\t%d\t%d", people, gone, gone))
 	for _, table := range strings.Fields(w.sql(t, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'")) {

@@ -352,7 +352,7 @@ func TestReplay_KnowsAllThatIsFilledFromEvents(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	known := map[string]string{
-		"messages_fill": "retract", "campaign_state_fill": "retract", "day_state_fill": "retract", "person_log_fill": "drop", "hour_rows_fill": "touch",
+		"messages_fill": "retract", "campaign_state_fill": "retract", "day_state_fill": "retract", "person_log_fill": "drop", "receipt_log_fill": "drop", "hour_rows_fill": "touch",
 	}
 	for _, view := range strings.Fields(w.sql(t, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'MaterializedView' AND as_select LIKE '%event_log%'")) {
 		if known[view] == "" {

@@ -74,7 +74,7 @@ type retentionField struct {
 
 func (r Retention) fields() []retentionField {
 	return []retentionField{
-		{"events", r.Events, []string{"event_log", "person_log"}},
+		{"events", r.Events, []string{"event_log", "person_log", "receipt_log"}},
 		{"messages", r.Messages, []string{"messages_state", "campaign_state", "day_state"}},
 		{"alerts", r.Alerts, []string{"alert_log"}},
 		{"dead_letters", r.DeadLetters, []string{"dead_letter_log"}},

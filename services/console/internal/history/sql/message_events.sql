@@ -1,6 +1,6 @@
 -- The timeline of one message: each event once, by the view that hides who is forgotten at
--- once, with how often it was received. Repeats that merges have removed are no longer
--- counted. Reads of the people it went to what is between its first and its last event.
+-- once, with how often it was received. Reads of the people it went to what is between its
+-- first and its last event.
 WITH
 (
     SELECT (groupUniqArray(recipient_hash), min(first_event), max(last_event), minIf(first_event, recipient_hash = ''), maxIf(last_event, recipient_hash = ''))
@@ -8,7 +8,7 @@ WITH
     WHERE message_id = {message:String}
 ) AS known
 SELECT
-    toString(p.id) AS event_id, p.type AS event_type, p.time AS at, c.first_received AS received, c.seen AS seen,
+    toString(p.id) AS event_id, p.type AS event_type, p.time AS at, if(c.seen = 0, p.received_at, c.first_received) AS received, greatest(c.seen, 1) AS seen,
     p.provider AS provider, p.source AS source, p.provider_event AS provider_event, p.message_id AS message_id,
     p.recipient AS recipient, p.recipient_hash AS recipient_hash, p.recipient_domain AS recipient_domain,
     p.mailbox_provider AS mailbox_provider, p.campaign AS campaign, p.subject AS subject, p.template AS template,
@@ -27,16 +27,9 @@ FROM
 LEFT JOIN
 (
     SELECT id, uniqExact(received_at) AS seen, min(received_at) AS first_received
-    FROM
-    (
-        SELECT id, received_at
-        FROM person_log
-        WHERE message_id = {message:String} AND recipient_hash IN known.1 AND time >= known.2 AND time <= known.3
-        UNION ALL
-        SELECT id, received_at
-        FROM event_log
-        WHERE message_id = {message:String} AND recipient_hash = '' AND time >= known.4 AND time <= known.5
-    )
+    FROM receipt_log
+    WHERE recipient_hash IN known.1 AND time >= known.2 AND time <= known.3
+      AND (recipient_hash != '' OR time >= known.4 AND time <= known.5)
     GROUP BY id
 ) AS c ON p.id = c.id
 ORDER BY at DESC, event_id

@@ -2,4 +2,4 @@
 -- it has changed.
 SELECT name, create_table_query
 FROM system.tables
-WHERE database = currentDatabase() AND name IN ('event_log', 'person_log', 'messages_state', 'campaign_state', 'day_state', 'dead_letter_log', 'alert_log', 'audit_records')
+WHERE database = currentDatabase() AND name IN ('event_log', 'person_log', 'receipt_log', 'messages_state', 'campaign_state', 'day_state', 'dead_letter_log', 'alert_log', 'audit_records')
