@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -232,7 +233,7 @@ func TestExport_HoldsThePersonAndNobodyElse(t *testing.T) {
 		for _, p := range done.Parts {
 			rows[p.Name] = p.Rows
 		}
-		if rows["events"] != 4 || rows["messages"] != 1 || rows["engagement"] != 1 || rows["suppressions"] != 1 ||
+		if rows["events"] != 4 || rows["receipts"] != 4 || rows["messages"] != 1 || rows["engagement"] != 1 || rows["suppressions"] != 1 ||
 			rows["dead_letters"] != 1 || rows["suppression_history"] != 5 || rows["audit"] != 1 {
 			t.Errorf("%s: %v", resident(n), rows)
 		}
@@ -255,7 +256,7 @@ func TestExport_HoldsThePersonAndNobodyElse(t *testing.T) {
 			}[f.Name]; !strings.Contains(string(text), want) || strings.Contains(string(text), "colleague") {
 				t.Errorf("%s lacks %s, or names who looked:\n%s", f.Name, want, text)
 			}
-			if f.Name != "alerts.jsonl" && f.Name != "audit.jsonl" && f.Name != "engagement.jsonl" && !subject.NewFinder(resident(n)).In(text) {
+			if !slices.Contains([]string{"receipts.jsonl", "alerts.jsonl", "audit.jsonl", "engagement.jsonl"}, f.Name) && !subject.NewFinder(resident(n)).In(text) {
 				t.Errorf("%s lacks the person:\n%s", f.Name, text)
 			}
 			for _, other := range []string{"other@example.org", "neighbour@example.org", resident((n + 1) % 4)} {
