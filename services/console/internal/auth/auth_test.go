@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,7 +48,7 @@ func request(from string, headers ...string) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "http://console.example/", nil)
 	r.RemoteAddr = from + ":1234"
 	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
+		r.Header.Add(headers[i], headers[i+1])
 	}
 	return r
 }
@@ -67,16 +69,19 @@ func TestGate_LetsInWhoProvesItAndNobodyElse(t *testing.T) {
 		headers []string
 		want    string
 	}{
-		"nothing":                 {"192.0.2.1", nil, "no: " + ErrNotSignedIn.Error()},
-		"password":                {"192.0.2.1", basic("ana", password), "ana operator"},
-		"wrong password":          {"192.0.2.2", basic("ana", "x"), "no: " + ErrWrong.Error()},
-		"unknown name":            {"192.0.2.3", basic("eve", password), "no: " + ErrWrong.Error()},
-		"token":                   {"192.0.2.1", []string{"Authorization", "Bearer " + bearer}, "report viewer"},
-		"wrong token":             {"192.0.2.4", []string{"Authorization", "Bearer x"}, "no: " + ErrWrong.Error()},
-		"proxy":                   {"10.1.2.3", []string{"X-Forwarded-User", "bo", "X-Forwarded-Groups", "all, mail-ops"}, "bo operator"},
-		"proxy, group unknown":    {"10.1.2.3", []string{"X-Forwarded-User", "bo", "X-Forwarded-Groups", "sales"}, "no: " + ErrNotSignedIn.Error()},
-		"its headers from others": {"10.2.2.3", []string{"X-Forwarded-User", "bo", "X-Forwarded-Groups", "mail-ops"}, "no: " + ErrNotSignedIn.Error()},
-		"a cookie of nobody":      {"192.0.2.1", []string{"Cookie", cookieSession + "=AAAA"}, "no: " + ErrExpired.Error()},
+		"nothing":                          {"192.0.2.1", nil, "no: " + ErrNotSignedIn.Error()},
+		"password":                         {"192.0.2.1", basic("ana", password), "ana operator"},
+		"wrong password":                   {"192.0.2.2", basic("ana", "x"), "no: " + ErrWrong.Error()},
+		"unknown name":                     {"192.0.2.3", basic("eve", password), "no: " + ErrWrong.Error()},
+		"token":                            {"192.0.2.1", []string{"Authorization", "Bearer " + bearer}, "report viewer"},
+		"wrong token":                      {"192.0.2.4", []string{"Authorization", "Bearer x"}, "no: " + ErrWrong.Error()},
+		"proxy":                            {"10.1.2.3", []string{"X-Forwarded-User", "bo", "X-Forwarded-Groups", "all, mail-ops"}, "bo operator"},
+		"proxy, group unknown":             {"10.1.2.3", []string{"X-Forwarded-User", "bo", "X-Forwarded-Groups", "sales"}, "no: " + ErrNotSignedIn.Error()},
+		"its headers from others":          {"10.2.2.3", []string{"X-Forwarded-User", "bo", "X-Forwarded-Groups", "mail-ops"}, "no: " + ErrNotSignedIn.Error()},
+		"a name before that of the proxy":  {"10.1.2.3", []string{"X-Forwarded-User", "eve", "X-Forwarded-User", "bo", "X-Forwarded-Groups", "all"}, "no: " + ErrNotSignedIn.Error()},
+		"groups before those of the proxy": {"10.1.2.3", []string{"X-Forwarded-User", "bo", "X-Forwarded-Groups", "mail-ops", "X-Forwarded-Groups", "all"}, "no: " + ErrNotSignedIn.Error()},
+		"a token in the cookie":            {"192.0.2.1", []string{"Cookie", cookieSession + "=" + bearer}, "no: " + ErrExpired.Error()},
+		"a cookie of nobody":               {"192.0.2.1", []string{"Cookie", cookieSession + "=AAAA"}, "no: " + ErrExpired.Error()},
 	} {
 		u, err := g.User(request(tt.from, tt.headers...))
 		got := u.Name + " " + u.Role.String()
@@ -117,7 +122,7 @@ func TestSession_EndsAndCannotBeChanged(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	g := gate(t, &now, func(*Config) {})
 	c := cookieOf(t, g, User{Name: "sam", Role: Support})
-	if !strings.HasPrefix(c.Name, "__Host-") || !c.Secure || !c.HttpOnly || c.Path != "/" || c.Domain != "" {
+	if !strings.HasPrefix(c.Name, "__Host-") || !c.Secure || !c.HttpOnly || c.Path != "/" || c.Domain != "" || c.SameSite != http.SameSiteLaxMode || c.MaxAge != int(sessionLifeUsual.Seconds()) {
 		t.Errorf("cookie %+v is not bound to the host", c)
 	}
 	with := func(value string) error {
@@ -238,6 +243,81 @@ func TestSession_EndsWithItsPassword(t *testing.T) {
 		if _, err := with(tc.users, tc.issuer).User(request("192.0.2.1", "Cookie", c)); !errors.Is(err, tc.want) {
 			t.Errorf("%s: %v, want %v", tc.what, err, tc.want)
 		}
+	}
+}
+
+// TestSession_EndsWithItsRole restarts the gate with other roles and the same key: nobody
+// keeps the role of before.
+func TestSession_EndsWithItsRole(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcryptCostMin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(role, issuer string, roles map[string]string) *Gate {
+		return gate(t, &now, func(c *Config) {
+			c.SessionKey, c.Users = config.Literal(strings.Repeat("k", sessionKeyMin)), config.Literal("ana:"+role+":"+string(hash))
+			c.OIDC.Issuer, c.OIDC.ClientID, c.OIDC.RedirectURL, c.OIDC.Roles = issuer, "console", "https://console.example/login/oidc/callback", roles
+		})
+	}
+	const issuer = "https://login.example"
+	first := with("operator", issuer, map[string]string{"ops": "admin", "all": "viewer"})
+	ofFile, ofProvider := pair(cookieOf(t, first, User{Name: "ana", Role: Operator})), pair(cookieOf(t, first, User{Name: "zoe", Role: Admin}))
+	for _, tc := range []struct {
+		what, role, issuer string
+		roles              map[string]string
+		file, provider     error
+	}{
+		{"nothing else", "operator", issuer, map[string]string{"all": "viewer", "ops": "admin"}, nil, nil},
+		{"a lower role in the file", "viewer", issuer, map[string]string{"ops": "admin", "all": "viewer"}, ErrExpired, nil},
+		{"a higher role in the file", "admin", issuer, map[string]string{"ops": "admin", "all": "viewer"}, ErrExpired, nil},
+		{"a lower role of the group", "operator", issuer, map[string]string{"ops": "viewer", "all": "viewer"}, nil, ErrExpired},
+		{"another provider", "operator", "https://other.example", map[string]string{"ops": "admin", "all": "viewer"}, nil, ErrExpired},
+		{"no provider", "operator", "", map[string]string{"ops": "admin", "all": "viewer"}, nil, ErrExpired},
+	} {
+		g := with(tc.role, tc.issuer, tc.roles)
+		if _, err := g.User(request("192.0.2.1", "Cookie", ofFile)); !errors.Is(err, tc.file) {
+			t.Errorf("%s: who is in the file gets %v, want %v", tc.what, err, tc.file)
+		}
+		if _, err := g.User(request("192.0.2.1", "Cookie", ofProvider)); !errors.Is(err, tc.provider) {
+			t.Errorf("%s: who is of the provider gets %v, want %v", tc.what, err, tc.provider)
+		}
+	}
+}
+
+// TestGuesses_AtOnceAreAsMany sends more guesses than may be wrong at the same moment.
+func TestGuesses_AtOnceAreAsMany(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	g := gate(t, &now, func(*Config) {})
+	var group sync.WaitGroup
+	var looked, refused atomic.Int64
+	for range 4 * guessesMax {
+		group.Go(func() {
+			switch _, err := g.Password(request("192.0.2.1"), "ana", "wrong"); {
+			case errors.Is(err, ErrWrong):
+				looked.Add(1)
+			case errors.Is(err, ErrTooOften):
+				refused.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	if looked.Load() != guessesMax || refused.Load() != 3*guessesMax {
+		t.Errorf("%d guesses were looked at and %d refused, want %d and %d", looked.Load(), refused.Load(), guessesMax, 3*guessesMax)
+	}
+	// Right ones wait for each other, and none is refused.
+	for range 3 * guessesMax {
+		group.Go(func() {
+			if _, err := g.Password(request("203.0.113.1"), "sam", password); err != nil {
+				t.Errorf("a right password among others gets %v", err)
+			}
+		})
+	}
+	group.Wait()
+	if len(g.guesses.busy) > 0 {
+		t.Errorf("%v are still looked at", g.guesses.busy)
 	}
 }
 

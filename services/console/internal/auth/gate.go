@@ -135,6 +135,10 @@ func (g *Gate) fromProxy(r *http.Request) (User, bool) {
 	if len(g.proxies) == 0 || !httpserver.Within(peer(r), g.proxies) {
 		return User{}, false
 	}
+	// A proxy that adds its header leaves the one of who asks before it.
+	if len(r.Header.Values(g.cfg.Proxy.UserHeader)) > 1 || len(r.Header.Values(g.cfg.Proxy.GroupsHeader)) > 1 {
+		return User{}, false
+	}
 	name := r.Header.Get(g.cfg.Proxy.UserHeader)
 	role := highest(strings.Split(r.Header.Get(g.cfg.Proxy.GroupsHeader), ","), g.cfg.Proxy.Roles)
 	return User{Name: name, Role: role}, plainName(name) && role > Nobody
@@ -162,9 +166,11 @@ func (g *Gate) bearer(r *http.Request, given string) (User, error) {
 		}
 	}
 	if found < 0 {
-		if g.guesses.blocked(peer(r), "") {
+		done, ok := g.guesses.begin(peer(r), "")
+		if !ok {
 			return User{}, ErrTooOften
 		}
+		defer done()
 		g.guesses.wrong(peer(r), "")
 		return User{}, ErrWrong
 	}
@@ -176,9 +182,11 @@ func (g *Gate) bearer(r *http.Request, given string) (User, error) {
 // before is refused there for wrong passwords of that name from there alone, so that
 // nobody elsewhere can lock people out.
 func (g *Gate) Password(r *http.Request, name, password string) (User, error) {
-	if g.guesses.blocked(peer(r), name) {
+	done, ok := g.guesses.begin(peer(r), name)
+	if !ok {
 		return User{}, ErrTooOften
 	}
+	defer done()
 	known, ok := g.users[name]
 	hash := known.hash
 	if !ok {

@@ -26,7 +26,9 @@ type guesses struct {
 	now func() time.Time
 
 	mu    sync.Mutex
+	ended sync.Cond           // a guess has been looked at; its lock is mu
 	known map[string]*guesser // guarded by mu
+	busy  map[string]int      // guesses that are being looked at, which may be wrong; guarded by mu
 	homes map[string]struct{} // networks and names of those who signed in; guarded by mu
 }
 
@@ -36,7 +38,9 @@ type guesser struct {
 }
 
 func newGuesses(now func() time.Time) *guesses {
-	return &guesses{now: now, known: map[string]*guesser{}, homes: map[string]struct{}{}}
+	g := &guesses{now: now, known: map[string]*guesser{}, busy: map[string]int{}, homes: map[string]struct{}{}}
+	g.ended.L = &g.mu
+	return g
 }
 
 // nameBytesMax bounds what is kept of a name: it is of who guesses.
@@ -56,19 +60,48 @@ func keys(from netip.Addr, name string) []string {
 	return []string{"net " + httpserver.Network(from).String(), "name " + name[:min(len(name), nameBytesMax)]}
 }
 
-func (g *guesses) blocked(from netip.Addr, name string) bool {
+// begin waits until a guess may be looked at, and says false where there were too many
+// wrong ones. Guesses that come at once wait for each other: no more are looked at than
+// may be wrong. Whoever is told true calls done.
+func (g *guesses) begin(from netip.Addr, name string) (done func(), ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	of := keys(from, name)
-	if at := home(from, name); name != "" && g.isHome(at) {
-		of = []string{at}
+	for {
+		of := keys(from, name)
+		if at := home(from, name); name != "" && g.isHome(at) {
+			of = []string{at}
+		}
+		most, wrong := 0, 0
+		for _, key := range of {
+			count := 0
+			if k := g.known[key]; k != nil && g.now().Before(k.until) {
+				count = k.count
+			}
+			wrong, most = max(wrong, count), max(most, count+g.busy[key])
+		}
+		switch {
+		case wrong >= guessesMax:
+			return nil, false
+		case most < guessesMax:
+			for _, key := range of {
+				g.busy[key]++
+			}
+			return func() { g.end(of) }, true
+		}
+		g.ended.Wait()
 	}
+}
+
+// end has those who wait look again.
+func (g *guesses) end(of []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	for _, key := range of {
-		if k := g.known[key]; k != nil && g.now().Before(k.until) && k.count >= guessesMax {
-			return true
+		if g.busy[key]--; g.busy[key] == 0 {
+			delete(g.busy, key)
 		}
 	}
-	return false
+	g.ended.Broadcast()
 }
 
 func (g *guesses) isHome(key string) bool {

@@ -60,18 +60,19 @@ type session struct {
 	Name  string    `json:"n"`
 	Named string    `json:"r"`
 	Until time.Time `json:"u"`
-	// Mark is that of the password the name had, "" of who is not in the file.
+	// Mark is that of what gave the role: see mark.
 	Mark string `json:"m,omitempty"`
 }
 
-// mark tells one password of a name from the next, "" where there is none.
+// mark tells what gives a name its role from what gives it the next: the role and password
+// of the file, else the provider and the roles of its groups.
 func (g *Gate) mark(name string) string {
-	known, ok := g.users[name]
-	if !ok {
-		return ""
+	from := fmt.Sprintf("%q %q %q", g.cfg.OIDC.Issuer, g.cfg.OIDC.ClientID, g.cfg.OIDC.Roles) // fmt sorts a map
+	if known, ok := g.users[name]; ok {
+		from = fmt.Sprintf("%s %q", known.role, known.hash)
 	}
 	const bytes = 12 // it lies sealed in a cookie, so that it only has to differ
-	sum := sha256.Sum256(known.hash)
+	sum := sha256.Sum256([]byte(from))
 	return base64.RawURLEncoding.EncodeToString(sum[:bytes])
 }
 
