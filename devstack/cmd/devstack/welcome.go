@@ -11,6 +11,14 @@ import (
 	"github.com/mailstream/mailstream/services/simulate"
 )
 
+// consoleAt says where the pages are, and whether anybody may see them.
+func consoleAt(cfg pipeline.Config, url string) string {
+	if cfg.Console.Auth.Open() {
+		return url + "  (no login, this machine only)"
+	}
+	return url
+}
+
 // welcome is what a person sees once everything runs: where things are and
 // what to type first, as it is configured.
 func welcome(s *stack.Stack, opt stack.Options) string {
@@ -18,7 +26,7 @@ func welcome(s *stack.Stack, opt stack.Options) string {
 	ingress, cfg := s.URL(pipeline.Ingress), s.Config()
 	fmt.Fprintf(&b, "\nMailstream runs. Data is kept in %s; Ctrl-C stops it.\n", opt.DataDir)
 	fmt.Fprintf(&b, "Log lines come to this terminal, from level %s on; MAILSTREAM_LOG_LEVEL=info shows more.\n\n", cfg.Log.Level)
-	rows := [][2]string{{"console", s.URL(pipeline.Console) + "  (no login, this machine only)"}, {"webhooks", ingress + "/v1/webhooks/<source>"}}
+	rows := [][2]string{{"console", consoleAt(cfg, s.URL(pipeline.Console))}, {"webhooks", ingress + "/v1/webhooks/<source>"}}
 	for _, src := range cfg.Ingress.Sources[:min(len(cfg.Ingress.Sources), sourcesShown)] {
 		rows = append(rows, [2]string{"  " + src.Name, src.Provider})
 	}

@@ -63,3 +63,25 @@ func TestFirstSteps_OfAFileWithoutSources(t *testing.T) {
 		t.Errorf("not the sources of development in\n%s", got)
 	}
 }
+
+// TestConsoleAt_SaysWhetherThereIsALogin has the console without a way to sign in, and with
+// each of them.
+func TestConsoleAt_SaysWhetherThereIsALogin(t *testing.T) {
+	t.Parallel()
+	const url = "http://127.0.0.1:8088"
+	for auth, open := range map[string]bool{
+		"{}": true, "{tokens: [{name: report, role: viewer, token: a-token-of-the-tests}]}": false, "{proxy: {networks: [10.0.0.0/8]}}": false,
+	} {
+		base, err := pipeline.Dev()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg, _, err := pipeline.Load(pipeline.Input{File: []byte("console: {auth: " + auth + "}"), Name: "own.yaml", Base: &base})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := consoleAt(cfg, url); strings.Contains(got, "no login") != open || !strings.HasPrefix(got, url) {
+			t.Errorf("%s: %s", auth, got)
+		}
+	}
+}
