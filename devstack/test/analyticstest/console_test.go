@@ -14,10 +14,11 @@ import (
 	"github.com/mailstream/mailstream/services/servicetest"
 )
 
-// console starts the console and returns its address.
-func (w *world) console(t testing.TB) string {
+// console starts the console, with more lines of its section, and returns its address.
+func (w *world) console(t testing.TB, more ...string) string {
 	t.Helper()
-	file := fmt.Sprintf("{kafka: {brokers: [%q], topics: {partitions: 4}}, clickhouse: {url: %q, database: %q}, privacy: {pepper: %q}, console: {listen: '127.0.0.1:0'}}", w.brokers, w.engine.URL(), w.database, strings.Repeat("pepper of a test ", 3))
+	section := strings.Join(append([]string{"listen: '127.0.0.1:0'"}, more...), ", ")
+	file := fmt.Sprintf("{kafka: {brokers: [%q], topics: {partitions: 4}}, clickhouse: {url: %q, database: %q}, privacy: {pepper: %q}, console: {%s}}", w.brokers, w.engine.URL(), w.database, strings.Repeat("pepper of a test ", 3), section)
 	cfg, _, err := pipeline.Load(pipeline.Input{File: []byte(file), Name: "test", Services: []pipeline.Name{pipeline.Console}})
 	if err != nil {
 		t.Fatal(err)

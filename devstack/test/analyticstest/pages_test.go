@@ -60,7 +60,7 @@ func pageQueries() map[string]pageQuery {
 		"person_suppressions": {map[string]string{"hash": person, "hashes": `[\'` + person + `\']`}, 0},
 		"suppression_totals":  {nil, 0},
 		"audit":               {month, 0},
-		"incidents":           {month, 0},
+		"incidents":           {with(month, "id", ""), 0},
 		"dead_letters":        {nil, 0},
 	}
 }

@@ -62,7 +62,7 @@ func keys(from netip.Addr, name string) []string {
 
 // begin waits until a guess may be looked at, and says false where there were too many
 // wrong ones. Guesses that come at once wait for each other: no more are looked at than
-// may be wrong. Whoever is told true calls done.
+// may be wrong. Whoever may go on calls done.
 func (g *guesses) begin(from netip.Addr, name string) (done func(), ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

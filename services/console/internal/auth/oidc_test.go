@@ -54,6 +54,7 @@ type organisation struct {
 	staff   *staff
 	console *httptest.Server
 	asked   url.Values // of the latest sign-in
+	nonce   string     // that the provider is asked with in place of ours, "" for ours
 	now     time.Time
 }
 
@@ -105,6 +106,10 @@ func newOrganisation(t *testing.T) *organisation {
 			return
 		case "/authorize":
 			o.asked = r.URL.Query()
+			if q := r.URL.Query(); o.nonce != "" {
+				q.Set("nonce", o.nonce)
+				r.URL.RawQuery = q.Encode()
+			}
 		}
 		real.ServeHTTP(w, r)
 	})
@@ -218,6 +223,10 @@ func TestOIDC_AnswersOfAnotherSignInAreRefused(t *testing.T) {
 	}
 	refused("the same answer twice", mine, at)
 
+	o.nonce = "of-another-sign-in"
+	swapped := o.browser(t)
+	refused("a token of another sign-in", swapped, answer(swapped))
+	o.nonce = ""
 	late := o.browser(t)
 	at = answer(late)
 	o.now = o.now.Add(flowLife)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mailstream/mailstream/services/internal/address"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 )
 
@@ -75,6 +76,8 @@ type Refused struct {
 	Campaign  string    `ch:"campaign" json:"campaign,omitempty"`
 	Reason    string    `ch:"reason" json:"reason,omitempty"`
 	Reply     string    `ch:"reply" json:"reply,omitempty"`
+	Named     bool      `ch:"named" json:"-"` // the mailbox of the recipient is in the id of the message, or not known
+	Personal  bool      `json:"-"`            // the id of the message is: see Personal
 }
 
 // What a page shows of an incident: as much as a person reads. MinutesMax is two days and
@@ -89,6 +92,9 @@ const (
 // LatestRefused returns the latest refusals, and whether there are more than RefusedMax.
 func (r *Reader) LatestRefused(ctx context.Context, s Span, g Group) (rows []Refused, cut bool, err error) {
 	err = r.ask(ctx, "incident_events", &rows, append(g.args(s), limit(RefusedMax+1))...)
+	for i := range rows {
+		rows[i].Personal = rows[i].Named && address.Redact(rows[i].MessageID) != rows[i].MessageID
+	}
 	return rows[:min(len(rows), RefusedMax)], len(rows) > RefusedMax, err
 }
 

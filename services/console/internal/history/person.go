@@ -3,8 +3,10 @@ package history
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/mailstream/mailstream/services/internal/address"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 )
 
@@ -44,8 +46,17 @@ type Event struct {
 	IPPool           string    `ch:"ip_pool" json:"ip_pool,omitempty"`
 	Origin           string    `ch:"origin" json:"origin,omitempty"`
 	FeedbackSource   string    `ch:"feedback_source" json:"feedback_source,omitempty"`
+	Personal         bool      `json:"-"` // the id of the message is: see Personal
 	ReceivedAfter    float64   `json:"received_after_seconds"`
 	IncidentsCounted []string  `json:"incidents,omitempty"`
+}
+
+// Personal says whether the id of a message has the address of its recipient in it, as some
+// senders write it there for their bounces, or may have one, where the recipient is not
+// known. Other ids only look like an address (RFC 5322, 3.6.4).
+func Personal(id, recipient string) bool {
+	mailbox, _, _ := strings.Cut(recipient, "@")
+	return address.Redact(id) != id && (mailbox == "" || strings.Contains(strings.ToLower(id), strings.ToLower(mailbox)))
 }
 
 // Selection says whose events are wanted: those of a person, or of a message, by all
@@ -64,6 +75,7 @@ func (r *Reader) Events(ctx context.Context, s Selection) (rows []Event, cut boo
 	cut = len(rows) > EventsMax
 	rows = rows[:min(len(rows), EventsMax)]
 	for i := range rows {
+		rows[i].Personal = Personal(rows[i].MessageID, rows[i].Recipient)
 		rows[i].ReceivedAfter = rows[i].ReceivedAt.Sub(rows[i].Time).Seconds()
 	}
 	return rows, cut, err
@@ -172,11 +184,24 @@ func (i Incident) Counted(e Event) bool {
 // Incidents returns those that lasted within s, the latest first.
 func (r *Reader) Incidents(ctx context.Context, s Span) (rows []Incident, cut bool, err error) {
 	rows, err = shared(ctx, r.answers, stateKey+"incidents "+s.key(), func(ctx context.Context) (rows []Incident, err error) {
-		err = r.ask(ctx, "incidents", &rows, moment("from", s.From), moment("to", s.To), limit(rowsMax+1))
+		err = r.ask(ctx, "incidents", &rows, moment("from", s.From), moment("to", s.To), clickhouse.Arg("id", ""), limit(rowsMax+1))
 		return rows, err
 	})
 	cut = len(rows) > rowsMax
 	return slices.Clone(rows[:min(len(rows), rowsMax)]), cut, err
+}
+
+// Incident returns the one of an id that lasted within s, however many are later, and
+// whether there is one.
+func (r *Reader) Incident(ctx context.Context, s Span, id string) (one Incident, found bool, err error) {
+	var rows []Incident
+	if id == "" {
+		return one, false, nil
+	}
+	if err = r.ask(ctx, "incidents", &rows, moment("from", s.From), moment("to", s.To), clickhouse.Arg("id", id), limit(1)); err == nil && len(rows) > 0 {
+		return rows[0], true, nil
+	}
+	return one, false, err
 }
 
 // Letters are dead letters of one kind.

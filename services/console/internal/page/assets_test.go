@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"strings"
 	"testing"
 )
@@ -43,5 +44,38 @@ func TestStatic_IsPackedAndKept(t *testing.T) {
 	r.Header.Set("Accept-Encoding", "gzip")
 	if w := d.ask(r, ""); w.Header().Get("Content-Encoding") != "gzip" || w.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("a page is sent with %v", w.Header())
+	}
+}
+
+const scriptBytesMax = 40_000 // as they are sent, so that a slow line has a page at once
+
+// TestStatic_ScriptsAreSmall holds all of JavaScript to its budget.
+func TestStatic_ScriptsAreSmall(t *testing.T) {
+	t.Parallel()
+	entries, err := staticFiles.ReadDir("static")
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, e := range entries {
+		if path.Ext(e.Name()) != ".js" {
+			continue
+		}
+		text, err := staticFiles.ReadFile("static/" + e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		if _, err := z.Write(text); err != nil {
+			t.Fatal(err)
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		total += packed.Len()
+	}
+	if total > scriptBytesMax || total == 0 {
+		t.Errorf("JavaScript is %d bytes packed, want at most %d", total, scriptBytesMax)
 	}
 }

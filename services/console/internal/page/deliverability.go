@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -78,6 +79,9 @@ func (d *deliverabilityData) read(v *visit) error {
 	}
 	d.Filter = history.Filter{Source: q.Get("source"), MailboxProvider: q.Get("mailbox_provider"), Domain: q.Get("domain")}
 	for name, value := range map[string]string{"source": d.Filter.Source, "mailbox_provider": d.Filter.MailboxProvider, "domain": d.Filter.Domain} {
+		if strings.Contains(value, "@") {
+			return badInput("An address of a person does not belong in the address of a page: it would be in logs and histories.", "Search the person on the page Search, or give the domain alone.")
+		}
 		if len(value) > nameBytesMax || !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
 			return badInput(fmt.Sprintf("%.40q is not a value of %s: it is longer than %d bytes, or not text.", value, name, nameBytesMax), "Choose one from the table of the page.")
 		}
@@ -140,7 +144,7 @@ func (s *Site) deliverability(v *visit) (view, error) {
 	parts.run(v.Context())
 	s.notice(v, partClickHouse, cmp.Or(errs[:]...))
 	for _, o := range rows {
-		b := breakdown{Value: o.Value, N: o.Tried()}
+		b := breakdown{Value: Redact(o.Value), N: o.Tried()}
 		for _, name := range d.Shows {
 			b.Rates = append(b.Rates, of(o).rate(name))
 		}
@@ -155,6 +159,9 @@ func (s *Site) deliverability(v *visit) (view, error) {
 	d.draw(series, earlier, incidents)
 	shown := view{name: "deliverability", title: "Deliverability", data: d}
 	if v.URL.Query().Get("format") == "csv" {
+		if len(v.notices) > 0 { // a file has no place for a notice
+			return view{}, fault{Status: http.StatusServiceUnavailable, Title: "The table is not known now", Detail: strings.Join(v.notices, " "), Next: "Try again in a minute; the page shows what is still known."}
+		}
 		shown.csv = d.csv()
 	}
 	return shown, nil
@@ -239,6 +246,11 @@ func (d *deliverabilityData) csv() [][]string {
 		for _, r := range b.Rates {
 			row = append(row, strconv.FormatUint(r.Part, 10), strconv.FormatUint(r.Of, 10))
 		}
+		table = append(table, row)
+	}
+	if d.Cut {
+		row := make([]string, len(head)) // as long as the others, for who reads it as a table
+		row[0] = fmt.Sprintf("cut: these are the first %d by volume, there are more", history.ValuesMax)
 		table = append(table, row)
 	}
 	return table

@@ -64,6 +64,7 @@ func (s *Site) incidents(v *visit) (view, error) {
 	parts.run(v.Context())
 	s.notice(v, partAlerting, cmp.Or(openErr, quietErr))
 	s.notice(v, partClickHouse, sqlErr)
+	veilSilences(v, d.Silences)
 	d.Open = append(d.Open, open...)
 	for _, in := range known {
 		switch {
@@ -73,7 +74,42 @@ func (s *Site) incidents(v *visit) (view, error) {
 			d.Open = append(d.Open, in)
 		}
 	}
+	veilIncidents(d.Open)
+	veilIncidents(d.Over)
 	return view{name: "incidents", title: "Incidents", data: d}, nil
+}
+
+// veilIncidents masks the addresses in what incidents are about, such as a campaign.
+func veilIncidents(list []history.Incident) {
+	for i := range list {
+		list[i].Labels = veiledLabels(list[i].Labels)
+	}
+}
+
+// veiledLabels are labels with masked addresses; the others may be those of a silence.
+func veiledLabels(labels map[string]string) map[string]string {
+	veiled := make(map[string]string, len(labels))
+	for name, value := range labels {
+		veiled[name] = Redact(value)
+	}
+	return veiled
+}
+
+// veilSilences masks the addresses in silences, and those in the reasons for who may not
+// see them.
+func veilSilences(v *visit, list []silenceRow) {
+	for i := range list {
+		veilSilence(&list[i].AlertSilence, v.user.May(roleWhole))
+	}
+}
+
+func veilSilence(one *schemas.AlertSilence, whole bool) {
+	for i := range one.Matchers {
+		one.Matchers[i].Value = Redact(one.Matchers[i].Value)
+	}
+	if !whole {
+		one.Comment = Redact(one.Comment)
+	}
 }
 
 func (s *Site) silences(ctx context.Context) ([]silenceRow, error) {
@@ -155,7 +191,7 @@ func (s *Site) incident(v *visit) (view, error) {
 	if in.ResolvedAt != nil {
 		end = *in.ResolvedAt
 	}
-	around := history.Span{From: in.Since.Add(-2 * window), To: end.Add(window)}
+	around := history.Span{From: in.Since.Add(-min(2*window, leadMax)), To: end.Add(window)}
 	if longest := 2 * day; around.To.Sub(around.From) > longest {
 		around.To, d.Cut.Time = around.From.Add(longest), true // what began it is at its beginning
 	}
@@ -182,19 +218,35 @@ func (s *Site) incident(v *visit) (view, error) {
 		d.Advice = s.advice(d.answered())
 	}
 	d.veil(v.user.May(roleWhole))
-	return view{name: "incident", title: in.Rule + ": " + labelWords(in.Labels), data: d}, nil
+	title := in.Rule + ": " + labelWords(in.Labels)
+	return view{name: "incident", title: title, data: d}, nil
 }
 
+// leadMax is how long before an incident its mail is read at most.
+const leadMax = day
+
 // veil masks the addresses in what servers answered and providers named: what was answered
-// matters here, not to whom.
+// matters here, not to whom. What people wrote is masked for who may not see addresses.
 func (d *incidentData) veil(whole bool) {
+	d.Incident.Labels = veiledLabels(d.Incident.Labels)
+	if !whole {
+		for i := range d.Acks {
+			d.Acks[i].Note = Redact(d.Acks[i].Note)
+		}
+		for i := range d.Timeline {
+			d.Timeline[i].Detail = Redact(d.Timeline[i].Detail)
+		}
+	}
+	for i := range d.Silences {
+		veilSilence(&d.Silences[i], whole)
+	}
 	for i := range d.Replies {
 		d.Replies[i].Reply = Redact(d.Replies[i].Reply)
 	}
 	for i := range d.Events {
 		e := &d.Events[i]
 		e.Reply, e.Campaign = Redact(e.Reply), Redact(e.Campaign)
-		if e.MessageID != Redact(e.MessageID) && !whole { // and half an id leads nowhere
+		if e.Personal && !whole { // and half an id leads nowhere
 			e.MessageID = ""
 		}
 	}
@@ -262,7 +314,7 @@ func (s *Site) advice(a *schemas.Alert) string {
 // findIncident asks alerting, and ClickHouse for what alerting does not know any more.
 func (s *Site) findIncident(v *visit, id string, d *incidentData) error {
 	var answer incidentAnswer
-	err := s.Alerting.Get(v.Context(), "/v1/incidents/"+url.PathEscape(id), &answer)
+	err := s.Alerting.Get(v.Context(), "/v1/incidents/"+segment(id), &answer)
 	if err == nil {
 		a := &answer.Alert
 		d.Incident, d.Live = incidentOf(a), true
@@ -277,12 +329,12 @@ func (s *Site) findIncident(v *visit, id string, d *incidentData) error {
 	if refused, ok := errors.AsType[*peer.Refused](err); !ok || refused.Status != http.StatusNotFound {
 		s.notice(v, partAlerting, err)
 	}
-	known, _, sqlErr := s.incidentsOf(v.Context(), history.Last(400*day, d.Now, time.Hour))
-	i := slices.IndexFunc(known, func(in history.Incident) bool { return in.ID == id })
+	known, found, sqlErr := s.History.Incident(v.Context(), history.Last(keptMax, d.Now, time.Hour), id)
 	switch {
-	case i >= 0:
-		d.remember(known[i])
-		if known[i].Metric != "" || len(d.Reasons) > 0 { // else nothing says what it was about
+	case found:
+		known.Metric = s.metricOf(known.Rule)
+		d.remember(known)
+		if known.Metric != "" || len(d.Reasons) > 0 { // else nothing says what it was about
 			d.Advice = s.advice(d.record())
 		}
 		return nil
@@ -317,10 +369,16 @@ func (s *Site) say(v *visit, call, done string) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	path := "/incidents/" + url.PathEscape(id)
+	path := "/incidents/" + segment(id)
 	err = s.Alerting.Send(v.Context(), http.MethodPost, "/v1"+path+"/"+call, map[string]string{"by": v.user.Name, "note": text}, nil)
 	return view{goTo: path + "?done=" + done}, err
 }
+
+// silenceMin and silenceMax are how long a silence may last.
+const (
+	silenceMin = time.Minute
+	silenceMax = 30 * day
+)
 
 // silence hides the messages of an incident for some hours.
 func (s *Site) silence(v *visit) (view, error) {
@@ -330,7 +388,7 @@ func (s *Site) silence(v *visit) (view, error) {
 		return view{}, err
 	}
 	length, err := time.ParseDuration(v.PostForm.Get("for"))
-	if err != nil || length <= 0 || length > 30*day {
+	if err != nil || length < silenceMin || length > silenceMax {
 		return view{}, badInput("A silence lasts between a minute and 30 days.", "Choose one of the lengths in the form.")
 	}
 	var d incidentData
@@ -350,11 +408,11 @@ func (s *Site) silence(v *visit) (view, error) {
 	})
 	body := map[string]any{"matchers": matchers, "until": d.Now.Add(length), "by": v.user.Name, "comment": text}
 	err = s.Alerting.Send(v.Context(), http.MethodPost, "/v1/silences", body, nil)
-	return view{goTo: "/incidents/" + url.PathEscape(id) + "?done=silenced"}, err
+	return view{goTo: "/incidents/" + segment(id) + "?done=silenced"}, err
 }
 
 func (s *Site) endSilence(v *visit) (view, error) {
 	id := v.PathValue("id")
-	err := s.Alerting.Send(v.Context(), http.MethodDelete, "/v1/silences/"+url.PathEscape(id)+"?by="+url.QueryEscape(v.user.Name), nil, nil)
+	err := s.Alerting.Send(v.Context(), http.MethodDelete, "/v1/silences/"+segment(id)+"?by="+url.QueryEscape(v.user.Name), nil, nil)
 	return view{goTo: "/incidents?done=ended"}, err
 }

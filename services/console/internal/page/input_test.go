@@ -31,6 +31,28 @@ func TestInput_ThatIsWrongIsAPageAndChangesNothing(t *testing.T) {
 		{"domain of a book", httptest.NewRequest(http.MethodGet, "/deliverability?domain="+strings.Repeat("x", 8<<10), nil), 400, "is not a value of domain"},
 		{"domain that is no text", httptest.NewRequest(http.MethodGet, "/deliverability?domain=%ff", nil), 400, "is not a value of domain"},
 		{"source with NUL", httptest.NewRequest(http.MethodGet, "/deliverability?source=%00", nil), 400, "is not a value of source"},
+		{"address in the address of a page", httptest.NewRequest(http.MethodGet, "/deliverability?domain=ana%40list.example", nil), 400, "An address of a person does not belong"},
+		{"address as a mailbox provider", httptest.NewRequest(http.MethodGet, "/deliverability?mailbox_provider=ana@list.example", nil), 400, "An address of a person does not belong"},
+		{"form in the address", form("/suppressions/add?address=a%40list.example", "address", "b@list.example"), 400, "does not belong in the address"},
+		{"search in the address of a form", form("/search?q=ana%40list.example", "q", "x"), 400, "does not belong in the address"},
+		{"text that is no form", body("/suppressions/add", "text/plain", "address=a%40list.example"), 415, "content type &#34;text/plain&#34; is not known"},
+		{"form of no type", body("/suppressions/add", "", "address=a%40list.example"), 415, "is not known here"},
+		{"form that is packed", packedForm(), 415, "content encoding &#34;gzip&#34; is not known"},
+		{"field that is none", form("/suppressions/add", "address", "a@list.example", "reason", "x"), 400, "is not one of this form"},
+		{"field of a form without any", form("/rules/backtest", "days", "7"), 400, "This form takes none"},
+		{"field that is no text", form("/suppressions/add", "address", "a@list.example", "note", "\xff"), 400, "not text in UTF-8"},
+		{"JSON with a field twice", body("/suppressions/add", "application/json", `{"address":"a@list.example","address":"b@list.example"}`), 400, "is there 2 times"},
+		{"JSON with a field that is none", body("/suppressions/lift", "application/json", `{"address":"a@list.example","note":"x","concent":"yes"}`), 400, "is not one of this form"},
+		{"JSON with a number", body("/suppressions/add", "application/json", `{"address":7}`), 400, "not a JSON object of texts"},
+		{"JSON in JSON", body("/suppressions/add", "application/json", `{"address":{"a":"b"}}`), 400, "not a JSON object of texts"},
+		{"JSON that ends in the middle", body("/suppressions/add", "application/json", `{"address":"a@list.example"`), 400, "not a JSON object of texts"},
+		{"consent that may be any", form("/suppressions/lift", "address", "a@list.example", "note", "x", "consent", "no"), 400, "is not a value of consent"},
+		{"dry run that may be any", form("/dead-letters/redrive", "service", "ingress", "reason", "no_type", "dry_run", "yes"), 400, "is not a value of dry_run"},
+		{"dry run of a discard", form("/dead-letters/discard", "service", "ingress", "reason", "no_type", "note", "x", "dry_run", "1"), 400, "is not a value of dry_run"},
+		{"dry run of an upload", upload(t, "address\na@list.example\n", "dry_run", "1"), 400, "is not a value of dry_run"},
+		{"upload of two files", upload(t, "address\na@list.example\n", "file"), 400, "is there 2 times"},
+		{"message of a book", httptest.NewRequest(http.MethodGet, "/messages/shop/"+long, nil), 404, "not the id of a message"},
+		{"message that is no text", httptest.NewRequest(http.MethodGet, "/messages/shop/%ff", nil), 404, "not the id of a message"},
 		{"field twice", body("/suppressions/add", "application/x-www-form-urlencoded", "address=a%40list.example&address=b%40list.example"), 400, "is there 2 times"},
 		{"JSON with more behind it", body("/suppressions/add", "application/json", `{"address":"a@list.example"}{"address":"b@list.example"}`), 400, "not a JSON object of texts"},
 		{"form that ends in the middle", body("/suppressions/import", "multipart/form-data; boundary=x", "--x\r\nContent-Disp"), 400, "not complete"},
@@ -62,6 +84,7 @@ func TestInput_ThatIsWrongIsAPageAndChangesNothing(t *testing.T) {
 		{"lift without a note", form("/suppressions/lift", "address", "ana@example.com", "note", " "), 400, "A lift needs a note"},
 		{"note of a book", form("/suppressions/add", "address", "ana@example.com", "note", long), 400, "longer than 1,000 bytes"},
 		{"silence without an end", form("/incidents/inc-1/silence", "comment", "x"), 400, "between a minute and 30 days"},
+		{"silence of a moment", form("/incidents/inc-1/silence", "comment", "x", "for", "59s"), 400, "between a minute and 30 days"},
 		{"silence for ever", form("/incidents/inc-1/silence", "comment", "x", "for", "9000h"), 400, "between a minute and 30 days"},
 		{"silence that ends before it begins", form("/incidents/inc-1/silence", "comment", "x", "for", "-1h"), 400, "between a minute and 30 days"},
 		{"upload without a file", form("/suppressions/import"), 400, "No file was sent"},
@@ -81,6 +104,13 @@ func TestInput_ThatIsWrongIsAPageAndChangesNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// packedForm says that it is packed.
+func packedForm() *http.Request {
+	r := form("/suppressions/add", "address", "a@list.example")
+	r.Header.Set("Content-Encoding", "gzip")
+	return r
 }
 
 // TestInput_ThatIsWrongIsAProblemToPrograms has the twin of each page of an error be one
@@ -136,9 +166,9 @@ func TestLift_OfNothingSaysSo(t *testing.T) {
 func TestExport_HasNoFormula(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	d.says = "address,note\n=1+1@list.example,\"=cmd|'/c calc'!A1\"\n+a@list.example,\"fine, isn't it\"\n@b,\"\tx\"\n＝1+1@list.example,ok\n"
+	d.says = "address,note\n=1+1@list.example,\"=cmd|'/c calc'!A1\"\n+a@list.example,\"fine, isn't it\"\n@b,\"\tx\"\n＝1+1@list.example,-2+3\n"
 	w := d.ask(httptest.NewRequest(http.MethodGet, "/suppressions/export", nil), "admin")
-	want := "address,note\n'=1+1@list.example,'=cmd|'/c calc'!A1\n'+a@list.example,\"fine, isn't it\"\n'@b,'\tx\n'＝1+1@list.example,ok\n"
+	want := "address,note\n'=1+1@list.example,'=cmd|'/c calc'!A1\n'+a@list.example,\"fine, isn't it\"\n'@b,'\tx\n'＝1+1@list.example,'-2+3\n"
 	if w.Code != http.StatusOK || w.Body.String() != want || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/csv") {
 		t.Errorf("%d %q, want %q", w.Code, w.Body, want)
 	}
@@ -182,4 +212,32 @@ func TestSession_ThatIsOverIsSaid(t *testing.T) {
 			t.Errorf("%.40s: the form says %s", cookie, w.Body)
 		}
 	}
+}
+
+// FuzzTexts reads any body as an object of texts: what is read is what encoding/json reads,
+// and what that refuses is refused.
+func FuzzTexts(f *testing.F) {
+	for _, text := range []string{`{"address":"a@list.example","note":""}`, `{}`, `{"a":"b","a":"c"}`, `{"a":{"b":"c"}}`, `{"a":null}`, `[]`, `{"a":"b"} x`, `{"\ud800":"\xff"}`, ` {"a" : "b"} `} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		got, err := textsOf(text)
+		var want map[string]string
+		wrong := json.Unmarshal(text, &want) != nil
+		if err != nil {
+			// A null is no text here, and no object is none.
+			if !wrong && len(want) > 0 && !strings.Contains(string(text), "null") {
+				t.Errorf("%q is refused", text)
+			}
+			return
+		}
+		if wrong {
+			t.Errorf("%q is read as %v", text, got)
+		}
+		for name, values := range got {
+			if want[name] != values[len(values)-1] {
+				t.Errorf("%q: %q is %q, want %q", text, name, values, want[name])
+			}
+		}
+	})
 }

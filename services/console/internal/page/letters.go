@@ -5,7 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
+	"slices"
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -84,6 +84,11 @@ func (s *Site) letters(v *visit, source string) lettersData {
 	s.notice(v, partAnalytics, operateErrs)
 	d.Groups = append(d.Groups, groups...)
 	d.Operations = append(d.Operations, answer.Operations[:min(len(answer.Operations), operationsShown)]...)
+	if !v.user.May(roleWhole) {
+		for i := range d.Operations {
+			d.Operations[i].Note, d.Operations[i].Error = Redact(d.Operations[i].Note), Redact(d.Operations[i].Error)
+		}
+	}
 	whole := s.noteSamples(v, d)
 	for i := range d.Groups {
 		switch {
@@ -143,15 +148,21 @@ func (s *Site) operate(v *visit, kind, done string) (view, error) {
 	if !s.Analytics.Configured() {
 		return view{}, fault{Status: http.StatusServiceUnavailable, Title: "This is done by a command", Detail: "No token lets the console in at analytics (console.analytics.token).", Next: "Run `mailstream dead-letters " + kind + "` on a host that may; nothing was changed."}
 	}
-	dry := v.PostForm.Get("dry_run") == "true"
-	body := map[string]any{"service": service, "reason": reason, "by": cmp.Or(v.user.Name, "console"), "note": note, "dry_run": dry}
+	dry, err := v.choice("dry_run", "true", "false")
+	if err != nil {
+		return view{}, err
+	}
+	if err := s.waits(v, service, reason); err != nil {
+		return view{}, err
+	}
+	body := map[string]any{"service": service, "reason": reason, "by": cmp.Or(v.user.Name, "console"), "note": note, "dry_run": dry == "true"}
 	for _, name := range []string{"provider", "source"} {
 		if word := v.PostForm.Get(name); word != "" {
 			body[name] = word
 		}
 	}
 	path := "/v1/dead-letters/" + kind
-	if dry {
+	if dry == "true" {
 		plan := lettersPlan{Kind: kind}
 		if err := s.Analytics.Ask(v.Context(), path, body, &plan); err != nil {
 			return view{}, err
@@ -165,10 +176,20 @@ func (s *Site) operate(v *visit, kind, done string) (view, error) {
 	return view{goTo: "/dead-letters?done=" + done, data: op}, err
 }
 
+// waits refuses an operation on what ClickHouse, where it answers, has no dead letter of.
+func (s *Site) waits(v *visit, service, reason string) error {
+	source := v.PostForm.Get("source")
+	groups, cut, err := s.History.DeadLetters(v.Context(), source)
+	if err != nil || cut || slices.ContainsFunc(groups, func(g history.Letters) bool { return g.Service == service && g.Reason == reason }) {
+		return nil
+	}
+	return fault{Status: http.StatusNotFound, Title: "There is no such dead letter", Detail: "None waits that this service gave up for this reason, so nothing was changed.", Next: "Load the page of dead letters anew: somebody else may have worked on them."}
+}
+
 // stopOperation has whoever does an operation stop.
 func (s *Site) stopOperation(v *visit) (view, error) {
 	id := v.PathValue("id")
 	body := map[string]any{"by": cmp.Or(v.user.Name, "console")}
-	err := s.Analytics.Send(v.Context(), http.MethodPost, "/v1/dead-letters/operations/"+url.PathEscape(id)+"/stop", body, nil)
+	err := s.Analytics.Send(v.Context(), http.MethodPost, "/v1/dead-letters/operations/"+segment(id)+"/stop", body, nil)
 	return view{goTo: "/dead-letters?done=stopped"}, err
 }

@@ -166,8 +166,8 @@ func (d incidentData) Beside() string {
 // incident, or from the readings that alerting kept of it.
 func plotOf(d *incidentData, minutes []history.Minute, window time.Duration, readings []schemas.AlertReading) Plot {
 	m := measureOf(d.Incident.Metric)
-	if m.part != nil && d.Beside() == "" {
-		p := rolling(minutes, window, m)
+	if m.part != nil && d.Beside() == "" && 2*window <= leadMax { // else there is no mail of whole windows
+		p := rolling(minutes, d.From.Add(window), window, m)
 		p.Threshold = &d.Incident.Threshold
 		return p
 	}
@@ -182,8 +182,9 @@ func plotOf(d *incidentData, minutes []history.Minute, window time.Duration, rea
 	return p
 }
 
-// rolling draws a rate as the rule sees it: over the window that ends at each minute.
-func rolling(minutes []history.Minute, window time.Duration, of measure) Plot {
+// rolling draws a rate as the rule sees it: over the window that ends at each minute, from
+// the first one on whose mail is all there.
+func rolling(minutes []history.Minute, first time.Time, window time.Duration, of measure) Plot {
 	p := Plot{ID: "incident", Caption: of.name + " over " + windowWords(window) + ", minute by minute", Percent: true, Columns: []string{of.name}}
 	from := 0
 	var part, all uint64
@@ -191,6 +192,9 @@ func rolling(minutes []history.Minute, window time.Duration, of measure) Plot {
 		part, all = part+of.part(m), all+ended(m)
 		for ; from < i && !minutes[from].At.After(m.At.Add(-window)); from++ {
 			part, all = part-of.part(minutes[from]), all-ended(minutes[from])
+		}
+		if m.At.Before(first) {
+			continue
 		}
 		row := PlotRow{At: m.At, Values: []*float64{nil}, N: all}
 		if all > 0 {

@@ -150,6 +150,7 @@ func (s *Site) overview(v *visit) (view, error) {
 		}
 	}
 	d.Rates = tiles(counts, now)
+	veilIncidents(d.Incidents)
 	d.judge(len(v.notices) > 0)
 	return view{name: "overview", title: "Overview", data: d}, nil
 }

@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mailstream/mailstream/services/console/internal/auth"
 	"github.com/mailstream/mailstream/services/console/internal/history"
@@ -56,6 +56,12 @@ func (s *Site) search(v *visit) (view, error) {
 	}
 	var found []foundMessage
 	for i := range events {
+		if e := &events[i]; e.Personal {
+			if e.RecipientHash == "" {
+				continue
+			}
+			return view{goTo: "/people/" + e.RecipientHash}, nil
+		}
 		m := foundMessage{events[i].Source, events[i].MessageID, events[i].RecipientHash}
 		if !slices.ContainsFunc(found, func(f foundMessage) bool { return f.Source == m.Source }) {
 			found = append(found, m)
@@ -73,7 +79,7 @@ func (s *Site) search(v *visit) (view, error) {
 }
 
 func messagePath(m foundMessage) string {
-	return "/messages/" + url.PathEscape(m.Source) + "/" + url.PathEscape(m.ID)
+	return "/messages/" + segment(m.Source) + "/" + segment(m.ID)
 }
 
 // personData is all that is known of a person, or of one message.
@@ -136,6 +142,9 @@ func (s *Site) message(v *visit) (view, error) {
 		return view{}, err
 	}
 	d := personData{Now: s.Now().UTC(), Message: v.PathValue("id"), Source: v.PathValue("source")}
+	if len(d.Message) > queryBytesMax || len(d.Source) > nameBytesMax || !utf8.ValidString(d.Message+d.Source) {
+		return view{}, notFound("This is not the id of a message.")
+	}
 	if err := s.Trail.Note(v.Context(), Entry{By: v.user, Action: "message.view", Object: Redact(d.Source + "/" + d.Message)}); err != nil {
 		return view{}, unnoted(err)
 	}
@@ -221,7 +230,10 @@ func maskedOr(address string) string {
 // hide masks every address in an event.
 func hide(e *history.Event) {
 	e.Recipient = maskedOr(e.Recipient)
-	for _, text := range []*string{&e.SMTPReply, &e.URL, &e.UserAgent, &e.Campaign, &e.MessageID, &e.Subject, &e.Template, &e.BlocklistURL} {
+	for _, text := range []*string{&e.SMTPReply, &e.URL, &e.UserAgent, &e.Campaign, &e.Subject, &e.Template, &e.BlocklistURL} {
 		*text = Redact(*text)
+	}
+	if e.Personal {
+		e.MessageID = Redact(e.MessageID)
 	}
 }

@@ -81,6 +81,8 @@ func (s *Site) judged(v *visit) rulesData {
 	for i := range answer.Alerts {
 		d.Readings = append(d.Readings, incidentOf(&answer.Alerts[i]))
 	}
+	veilIncidents(d.Readings)
+	veilSilences(v, d.Silences)
 	d.Rules = rowsOfRules(s.World.Rules, d.Readings)
 	d.Cut = len(d.Readings) > readingsShown
 	d.Readings = d.Readings[:min(readingsShown, len(d.Readings))]

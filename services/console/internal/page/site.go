@@ -138,7 +138,7 @@ func New(opt Options) (http.Handler, error) {
 	mux.HandleFunc("GET /login/oidc", s.loginOIDC)
 	mux.HandleFunc("GET /login/oidc/callback", s.loginOIDCEnd)
 	for pattern, r := range s.routes() {
-		mux.HandleFunc(pattern, s.visit(r.needs, r.serve))
+		mux.HandleFunc(pattern, s.visit(r))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.noPage(w, r, mux) })
 	guard := http.NewCrossOriginProtection()
@@ -167,43 +167,45 @@ func (s *Site) noPage(w http.ResponseWriter, r *http.Request, mux *http.ServeMux
 	s.fail(w, r, notFound("There is no such page."))
 }
 
-// route is a page or a form, and the role it needs.
+// route is a page or a form, the role it needs, and the fields that a form may have.
 type route struct {
 	needs auth.Role
 	serve func(*visit) (view, error)
+	takes []string
 }
 
 // routes are all pages and forms, by method and path.
 func (s *Site) routes() map[string]route {
+	letters := []string{"service", "reason", "provider", "source", "note", "dry_run"}
 	return map[string]route{
 		// What is only looked at.
-		"GET /{$}":                    {auth.Viewer, s.overview},
-		"GET /sources/{name}":         {auth.Viewer, s.source},
-		"GET /deliverability":         {auth.Viewer, s.deliverability},
-		"GET /incidents":              {auth.Viewer, s.incidents},
-		"GET /incidents/{id}":         {auth.Viewer, s.incident},
-		"GET /search":                 {auth.Support, s.searchForm},
-		"GET /people/{hash}":          {auth.Support, s.person},
-		"GET /messages/{source}/{id}": {auth.Support, s.message},
-		"GET /suppressions":           {auth.Viewer, s.suppressions},
-		"GET /suppressions/export":    {auth.Admin, s.export},
-		"GET /dead-letters":           {auth.Viewer, s.deadLetters},
-		"GET /rules":                  {auth.Viewer, s.rules},
-		"GET /audit":                  {auth.Admin, s.audit},
+		"GET /{$}":                    {auth.Viewer, s.overview, nil},
+		"GET /sources/{name}":         {auth.Viewer, s.source, nil},
+		"GET /deliverability":         {auth.Viewer, s.deliverability, nil},
+		"GET /incidents":              {auth.Viewer, s.incidents, nil},
+		"GET /incidents/{id}":         {auth.Viewer, s.incident, nil},
+		"GET /search":                 {auth.Support, s.searchForm, nil},
+		"GET /people/{hash}":          {auth.Support, s.person, nil},
+		"GET /messages/{source}/{id}": {auth.Support, s.message, nil},
+		"GET /suppressions":           {auth.Viewer, s.suppressions, nil},
+		"GET /suppressions/export":    {auth.Admin, s.export, nil},
+		"GET /dead-letters":           {auth.Viewer, s.deadLetters, nil},
+		"GET /rules":                  {auth.Viewer, s.rules, nil},
+		"GET /audit":                  {auth.Admin, s.audit, nil},
 		// The forms.
-		"POST /search":                            {auth.Support, s.search},
-		"POST /suppressions/check":                {auth.Support, s.checkAddress},
-		"POST /suppressions/add":                  {auth.Operator, s.addSuppression},
-		"POST /suppressions/lift":                 {auth.Operator, s.liftSuppression},
-		"POST /suppressions/import":               {auth.Admin, s.importSuppressions},
-		"POST /incidents/{id}/ack":                {auth.Operator, s.acknowledge},
-		"POST /incidents/{id}/notes":              {auth.Operator, s.note},
-		"POST /incidents/{id}/silence":            {auth.Operator, s.silence},
-		"POST /silences/{id}/end":                 {auth.Operator, s.endSilence},
-		"POST /rules/backtest":                    {auth.Operator, s.backtest},
-		"POST /dead-letters/redrive":              {auth.Operator, s.redrive},
-		"POST /dead-letters/operations/{id}/stop": {auth.Operator, s.stopOperation},
-		"POST /dead-letters/discard":              {auth.Admin, s.discard},
+		"POST /search":                            {auth.Support, s.search, []string{"q"}},
+		"POST /suppressions/check":                {auth.Support, s.checkAddress, []string{"address"}},
+		"POST /suppressions/add":                  {auth.Operator, s.addSuppression, []string{"address", "note"}},
+		"POST /suppressions/lift":                 {auth.Operator, s.liftSuppression, []string{"address", "note", "consent"}},
+		"POST /suppressions/import":               {auth.Admin, s.importSuppressions, []string{"file", "dry_run"}},
+		"POST /incidents/{id}/ack":                {auth.Operator, s.acknowledge, []string{"note"}},
+		"POST /incidents/{id}/notes":              {auth.Operator, s.note, []string{"note"}},
+		"POST /incidents/{id}/silence":            {auth.Operator, s.silence, []string{"for", "comment"}},
+		"POST /silences/{id}/end":                 {auth.Operator, s.endSilence, nil},
+		"POST /rules/backtest":                    {auth.Operator, s.backtest, nil},
+		"POST /dead-letters/redrive":              {auth.Operator, s.redrive, letters},
+		"POST /dead-letters/operations/{id}/stop": {auth.Operator, s.stopOperation, nil},
+		"POST /dead-letters/discard":              {auth.Admin, s.discard, letters},
 	}
 }
 

@@ -27,6 +27,7 @@ type suppressionsData struct {
 	Checked *checked        `json:"checked,omitempty"`
 	Import  *imported       `json:"import,omitempty"`
 	Reasons []string        `json:"-"`
+	Later   bool            `json:"-"` // this is not the first page
 }
 
 // entry is an entry of the list as the service shows it.
@@ -84,7 +85,7 @@ func (s *Site) suppressions(v *visit) (view, error) {
 
 // listed loads the page of the list that q asks for.
 func (s *Site) listed(v *visit, q url.Values) (suppressionsData, error) {
-	d := suppressionsData{Now: s.Now().UTC(), Reason: q.Get("reason"), Rows: []entry{}, Reasons: reasonNames()}
+	d := suppressionsData{Now: s.Now().UTC(), Reason: q.Get("reason"), Later: q.Get("cursor") != "", Rows: []entry{}, Reasons: reasonNames()}
 	if d.Reason != "" && !slices.Contains(d.Reasons, d.Reason) {
 		return d, badInput("There is no such reason.", "Choose one of "+strings.Join(d.Reasons, ", ")+".")
 	}
@@ -198,7 +199,11 @@ func (s *Site) liftSuppression(v *visit) (view, error) {
 	if strings.TrimSpace(note) == "" {
 		return view{}, badInput("A lift needs a note: why may this address be mailed again?", "Write why; nothing was changed.")
 	}
-	body := map[string]any{"address": address, "note": signed(note, v), "consent": v.PostForm.Get("consent") == "yes"}
+	consent, err := v.choice("consent", "yes")
+	if err != nil {
+		return view{}, err
+	}
+	body := map[string]any{"address": address, "note": signed(note, v), "consent": consent == "yes"}
 	lifted := struct{ Changed int }{Changed: -1}
 	err = s.Suppression.Send(v.Context(), http.MethodPost, "/v1/suppressions/remove", body, &lifted)
 	if err == nil && lifted.Changed == 0 {
@@ -209,6 +214,10 @@ func (s *Site) liftSuppression(v *visit) (view, error) {
 
 // importSuppressions passes a file of addresses on.
 func (s *Site) importSuppressions(v *visit) (view, error) {
+	dry, err := v.choice("dry_run", "true", "false")
+	if err != nil {
+		return view{}, err
+	}
 	file, _, err := v.FormFile("file")
 	if err != nil {
 		return view{}, badInput("No file was sent.", "Choose a CSV file with a column address.")
@@ -221,7 +230,7 @@ func (s *Site) importSuppressions(v *visit) (view, error) {
 	if !utf8.Valid(text) || strings.ContainsRune(string(text), 0) || !strings.Contains(string(text), "@") {
 		return view{}, badInput("This is not a CSV file of addresses: it is not text, or no line has an address.", "Save the table as CSV (UTF-8) with a column address; nothing was changed.")
 	}
-	d := imported{DryRun: v.PostFormValue("dry_run") == "true"}
+	d := imported{DryRun: dry == "true"}
 	path := fmt.Sprintf("/v1/suppressions/import?dry_run=%t", d.DryRun)
 	err = s.Suppression.Deliver(v.Context(), path, peer.Body{Text: bytes.NewReader(text), File: true, Looks: d.DryRun}, &d)
 	if err != nil {

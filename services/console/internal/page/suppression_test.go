@@ -3,8 +3,21 @@ package page
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 )
+
+// TestSuppressions_EndWithAWayBack opens the page behind the last one.
+func TestSuppressions_EndWithAWayBack(t *testing.T) {
+	t.Parallel()
+	w := newDesk(t).ask(httptest.NewRequest(http.MethodGet, "/suppressions?reason=manual&cursor="+cursorOfEnd, nil), "viewer")
+	if text := w.Body.String(); w.Code != http.StatusOK || !strings.Contains(text, "behind the last entry") || !strings.Contains(text, `href="/suppressions?reason=manual"`) {
+		t.Errorf("%d %s", w.Code, text)
+	}
+	if text := newDesk(t).ask(httptest.NewRequest(http.MethodGet, "/suppressions", nil), "viewer").Body.String(); !strings.Contains(text, "come by themselves") {
+		t.Errorf("the first page says %s", text)
+	}
+}
 
 // TestSuppressions_ComeMaskedToWhoMayNotSeeThem has the service mask addresses, so that a
 // look at them is none.

@@ -9,10 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -74,9 +76,9 @@ func badInput(detail, next string) fault {
 }
 
 // visit lets those with a role in, loads the page and shows it.
-func (s *Site) visit(needs auth.Role, load func(*visit) (view, error)) http.HandlerFunc {
-	return func(to http.ResponseWriter, r *http.Request) {
-		w := &answer{ResponseWriter: to, status: http.StatusOK}
+func (s *Site) visit(to route) http.HandlerFunc {
+	return func(out http.ResponseWriter, r *http.Request) {
+		w := &answer{ResponseWriter: out, status: http.StatusOK}
 		began := time.Now()
 		defer func() { s.metrics.answered(w.status, time.Since(began)) }()
 		user, err := s.Gate.User(r)
@@ -87,15 +89,15 @@ func (s *Site) visit(needs auth.Role, load func(*visit) (view, error)) http.Hand
 		}
 		v := &visit{user: user}
 		v.Request = r.WithContext(history.Watched(peer.For(r.Context(), cmp.Or(user.Name, "console"), user.Role.String()), &v.answers))
-		if !user.May(needs) {
-			s.fail(w, r, fault{Status: http.StatusForbidden, Title: "Your role does not reach here", Detail: fmt.Sprintf("This needs the role %s; you are %s.", needs, user.Role), Next: "Ask an admin of the console for the role."})
+		if !user.May(to.needs) {
+			s.fail(w, r, fault{Status: http.StatusForbidden, Title: "Your role does not reach here", Detail: fmt.Sprintf("This needs the role %s; you are %s.", to.needs, user.Role), Next: "Ask an admin of the console for the role."})
 			return
 		}
-		if err := v.parse(w); err != nil {
+		if err := v.parse(w, to.takes); err != nil {
 			s.fail(w, r, err)
 			return
 		}
-		shown, err := load(v)
+		shown, err := to.serve(v)
 		if r.Method == http.MethodPost {
 			s.History.Forget() // also after an error: the change may have been made
 		}
@@ -140,34 +142,80 @@ func (a *answer) WriteHeader(status int) {
 // Unwrap is for http.ResponseController, which MaxBytesReader and others use.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// parse reads query and form, each bounded.
-func (v *visit) parse(w http.ResponseWriter) error {
+// parse reads query and form, each bounded; a form has no fields but those it takes.
+func (v *visit) parse(w http.ResponseWriter, takes []string) error {
 	if _, err := url.ParseQuery(v.URL.RawQuery); err != nil {
 		return badInput("The part of the address after ? is not URL-encoded.", "Start from the page without it.")
 	}
 	if v.Method != http.MethodPost {
 		return nil
 	}
+	if v.URL.RawQuery != "" {
+		return badInput("What is sent does not belong in the address: it would be in logs and histories.", "Send it in the form; nothing was changed.")
+	}
+	if coding := v.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+		return fault{Status: http.StatusUnsupportedMediaType, Title: "This is not a form", Detail: fmt.Sprintf("The content encoding %.60q is not known here.", coding), Next: "Send it as it is; nothing was changed."}
+	}
 	v.Body = http.MaxBytesReader(w, v.Body, bodyBytesMax)
 	kind, _, err := mime.ParseMediaType(v.Header.Get("Content-Type"))
-	if err == nil && kind == "application/json" {
-		return v.parseJSON()
-	}
-	if err == nil && kind == "multipart/form-data" {
+	switch {
+	case err == nil && kind == "application/json":
+		err = v.parseJSON()
+	case err == nil && kind == "multipart/form-data":
 		err = v.ParseMultipartForm(bodyBytesMax)
-	} else {
+	case v.ContentLength == 0 || kind == "application/x-www-form-urlencoded":
 		err = v.ParseForm()
+	default: // also a type that cannot be read
+		return fault{Status: http.StatusUnsupportedMediaType, Title: "This is not a form", Detail: fmt.Sprintf("The content type %.60q is not known here.", v.Header.Get("Content-Type")), Next: "Send application/x-www-form-urlencoded, multipart/form-data or application/json; nothing was changed."}
 	}
 	if err != nil {
 		return bodyFault(err)
 	}
-	return once(v.PostForm)
+	return v.check(takes)
+}
+
+// check refuses a form with a field that it does not take, or that is there twice, or is
+// no text.
+func (v *visit) check(takes []string) error {
+	if err := once(v.PostForm); err != nil {
+		return err
+	}
+	names := slices.Sorted(maps.Keys(v.PostForm))
+	if v.MultipartForm != nil {
+		for name, files := range v.MultipartForm.File {
+			if names = append(names, name); len(files) > 1 {
+				return twice(name, len(files))
+			}
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(takes, name) {
+			return badInput(fmt.Sprintf("The field %.40q is not one of this form.", name), takesFields(takes)+" Nothing was changed.")
+		}
+		if !utf8.ValidString(v.PostForm.Get(name)) {
+			return badInput(fmt.Sprintf("The field %.40q is not text in UTF-8.", name), "Send it as UTF-8; nothing was changed.")
+		}
+	}
+	return nil
+}
+
+// choice reads a field that has few values, "" where it is not sent; another one is
+// refused, as it may mean any of them.
+func (v *visit) choice(name string, values ...string) (string, error) {
+	word := v.PostForm.Get(name)
+	if word != "" && !slices.Contains(values, word) {
+		return "", badInput(fmt.Sprintf("%.40q is not a value of %s.", word, name), "Send "+strings.Join(values, " or ")+", or leave it out; nothing was changed.")
+	}
+	return word, nil
 }
 
 // bodyFault says why a form could not be read.
 func bodyFault(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return fault{Status: http.StatusRequestEntityTooLarge, Title: "This is too large for a page", Detail: fmt.Sprintf("A form may have %d MiB; nothing was changed.", bodyBytesMax>>20), Next: "Send it in parts; mailstream suppressions import takes a file of any size."}
+	}
+	if own, ok := errors.AsType[fault](err); ok {
+		return own
 	}
 	return badInput("The form is not complete.", "Send it again; nothing was changed.")
 }
@@ -176,28 +224,47 @@ func bodyFault(err error) error {
 func once(fields url.Values) error {
 	for name, values := range fields {
 		if len(values) > 1 {
-			return badInput(fmt.Sprintf("The field %.40q is there %d times.", name, len(values)), "Send it once; nothing was changed.")
+			return twice(name, len(values))
 		}
 	}
 	return nil
 }
 
+func twice(name string, times int) error {
+	return badInput(fmt.Sprintf("The field %.40q is there %d times.", name, times), "Send it once; nothing was changed.")
+}
+
 // parseJSON takes an object of texts in place of a form.
 func (v *visit) parseJSON() error {
-	var fields map[string]string
 	text, err := io.ReadAll(v.Body)
 	if err != nil {
-		return bodyFault(err)
+		return err
 	}
-	if err := json.Unmarshal(text, &fields); err != nil {
-		return badInput("The body is not a JSON object of texts.", "Send {\"name\":\"value\"}, or a form.")
-	}
-	v.PostForm = url.Values{}
-	for name, value := range fields {
-		v.PostForm.Set(name, value)
-	}
+	v.PostForm, err = textsOf(text)
 	v.Form = v.PostForm
-	return nil
+	return err
+}
+
+// textsOf reads a JSON object of texts; a name that is there twice has both.
+func textsOf(text []byte) (url.Values, error) {
+	fields, in := url.Values{}, json.NewDecoder(bytes.NewReader(text))
+	none := badInput("The body is not a JSON object of texts.", "Send {\"name\":\"value\"}, or a form; nothing was changed.")
+	if open, err := in.Token(); err != nil || open != json.Delim('{') || !json.Valid(text) {
+		return nil, none
+	}
+	for in.More() {
+		name, err := in.Token()
+		if err != nil {
+			return nil, none
+		}
+		value, err := in.Token()
+		word, isText := value.(string)
+		if err != nil || !isText {
+			return nil, none
+		}
+		fields.Add(fmt.Sprint(name), word)
+	}
+	return fields, nil
 }
 
 // only refuses a query with other parameters than names, and the same one twice.
@@ -209,6 +276,14 @@ func (v *visit) only(names ...string) (url.Values, error) {
 		}
 	}
 	return q, nil
+}
+
+// takesFields lists the fields of a form.
+func takesFields(names []string) string {
+	if len(names) == 0 {
+		return "This form takes none."
+	}
+	return "Known are: " + strings.Join(names, ", ") + "."
 }
 
 // takes lists the parameters of a page.
@@ -243,7 +318,10 @@ func (s *Site) notice(v *visit, what string, err error) bool {
 // wantsJSON says whether a program asks.
 func wantsJSON(r *http.Request) bool {
 	for part := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
-		kind, _, err := mime.ParseMediaType(part)
+		kind, params, err := mime.ParseMediaType(part)
+		if weight, parseErr := strconv.ParseFloat(params["q"], 64); parseErr == nil && weight == 0 { // not wanted (RFC 9110, 12.4.2)
+			continue
+		}
 		if err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json")) {
 			return true
 		}

@@ -56,7 +56,7 @@ func functions() template.FuncMap {
 		"span":     span,
 		"bytes":    byteSize,
 		"may":      func(u auth.User, role string) bool { r, err := auth.ParseRole(role); return err == nil && u.May(r) },
-		"segment":  url.PathEscape,
+		"segment":  segment,
 		"short":    short,
 		"breaks":   breaks,
 		"words":    func(s string) string { return strings.ReplaceAll(s, "_", " ") },
@@ -72,6 +72,14 @@ func functions() template.FuncMap {
 		"list":     func(items ...string) []string { return items },
 		"part":     func(pairs ...any) map[string]any { return dict(pairs) },
 	}
+}
+
+// segment writes a text as one part of a path. Dots alone would lead elsewhere.
+func segment(text string) string {
+	if text == "." || text == ".." {
+		return strings.ReplaceAll(text, ".", "%2E")
+	}
+	return url.PathEscape(text)
 }
 
 // breaks lets a name break behind its underscores.
@@ -244,12 +252,12 @@ func nav(path, entry string) bool {
 	return path == entry || entry != "/" && strings.HasPrefix(path, entry+"/")
 }
 
-// labelWords says what an alert is about.
+// labelWords says what an alert is about, to whom it does not matter.
 func labelWords(labels map[string]string) string {
 	var parts []string
 	for _, name := range []string{"recipient_domain", "mailbox_provider", "campaign", "sending_ip", "sending_domain", "ip_pool", "tag", "source", "receiver"} {
 		if value := labels[name]; value != "" {
-			parts = append(parts, strings.ReplaceAll(name, "_", " ")+" "+value)
+			parts = append(parts, strings.ReplaceAll(name, "_", " ")+" "+Redact(value))
 		}
 	}
 	if len(parts) == 0 {
@@ -264,7 +272,7 @@ func isolated(labels map[string]string) template.HTML {
 	quoted := make(map[string]string, len(labels))
 	for name, value := range labels {
 		if value != "" {
-			quoted[name] = "<bdi>" + template.HTMLEscapeString(value) + "</bdi>"
+			quoted[name] = "<bdi>" + template.HTMLEscapeString(Redact(value)) + "</bdi>"
 		}
 	}
 	return template.HTML(labelWords(quoted)) // escaped, but for what is added

@@ -2,13 +2,16 @@
 // the value under the pointer. Everything is read from the page itself.
 (() => {
   "use strict";
-  const zone = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+  const moments = { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" };
+  const zone = new Intl.DateTimeFormat(undefined, moments);
+  const onPaper = new Intl.DateTimeFormat(undefined, { ...moments, timeZoneName: "short" }); // nothing to hover there
 
   const dayOnly = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
   const hourOnly = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
   const times = (root) => {
-    for (const t of root.querySelectorAll("time[datetime]")) t.textContent = zone.format(new Date(t.dateTime));
+    const as = matchMedia("print").matches ? onPaper : zone;
+    for (const t of root.querySelectorAll("time[datetime]")) t.textContent = as.format(new Date(t.dateTime));
   };
 
   // A plot is drawn from the table below it, so both say the same.

@@ -1,0 +1,185 @@
+package page
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/console/internal/history"
+	"github.com/mailstream/mailstream/services/console/internal/peer"
+)
+
+// TestPlot_DrawsTheNumbersOfItsTable has values at the lines of the scale: each is drawn at
+// the height of its line, as far along as its time.
+func TestPlot_DrawsTheNumbersOfItsTable(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC)
+	p := Plot{Percent: true, Columns: []string{"rate"}}
+	ticks := Plot{Rows: []PlotRow{{Values: []*float64{new(1.0)}}}}.Ticks()
+	for i := range ticks {
+		p.Rows = append(p.Rows, PlotRow{At: at.Add(time.Duration(i*i) * time.Hour), Values: []*float64{new(float64(i) / float64(len(ticks)-1))}})
+	}
+	p.Rows = append(p.Rows, PlotRow{At: at.Add(20 * time.Hour), Values: []*float64{nil}})
+	dots := p.Lines()[0].Dots
+	if len(dots) != len(ticks) {
+		t.Fatalf("%d dots for %d values", len(dots), len(ticks))
+	}
+	var points []string
+	for i, dot := range dots {
+		if want := plotLeft + (plotWidth-plotLeft)*float64(i*i)/20; dot.Y != ticks[i].At || dot.X != want {
+			t.Errorf("value %d is drawn at %v, want %v, %v", i, dot, want, ticks[i].At)
+		}
+		points = append(points, fmt.Sprintf("%.1f,%.1f", dot.X, dot.Y))
+	}
+	if got := p.Lines()[0].Points; got != strings.Join(points, " ") {
+		t.Errorf("the line is %s, the dots are %v", got, points)
+	}
+	if limit := (Plot{Rows: p.Rows, Threshold: new(.5)}); limit.Limit() != limit.y(.5) || limit.Limit() <= limit.y(1) {
+		t.Errorf("the threshold is at %v", limit.Limit())
+	}
+}
+
+// TestRates_AreOfWhatTheySay has each rate over its own whole, grey below fifty.
+func TestRates_AreOfWhatTheySay(t *testing.T) {
+	t.Parallel()
+	o := outcomes{history.Outcome{Delivered: 70, Bounced: 20, Blocked: 10, Deferred: 25, Complained: 7}}
+	for name, want := range map[string]Rate{"delivered": {70, 100}, "bounced": {20, 100}, "blocked": {10, 100}, "deferred": {25, 125}, "complained": {7, 70}} {
+		if got := o.rate(name); got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+	if !(Rate{1, 49}).Few() || (Rate{1, 50}).Few() {
+		t.Error("few is not below 50")
+	}
+	if got := (Rate{1, 10}).Interval(); got != "2 to 40\u00a0%" { // Wilson, 95 %
+		t.Errorf("1 of 10 is within %s", got)
+	}
+	if (balance{peer.Balance{Received: 5, Published: 3, Rejected: 1}}).Even() || !(balance{peer.Balance{Received: 5, Published: 3, DeadLettered: 1, Rejected: 1}}).Even() {
+		t.Error("a balance is even although an item is missing, or is not although none is")
+	}
+}
+
+// TestOverview_ComparesWithTheMedianOfTheWeek has a day beside seven days, one of which had
+// next to no mail.
+func TestOverview_ComparesWithTheMedianOfTheWeek(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 9, 12, 30, 0, 0, time.UTC)
+	counts := func(blocked ...uint64) (list []history.Count) {
+		for back, n := range blocked { // of 100, today first
+			hour := now.Add(-time.Duration(back)*day - time.Hour).Truncate(time.Hour)
+			list = append(list, history.Count{Hour: hour, Type: "blocked", Events: n}, history.Count{Hour: hour, Type: "delivered", Events: 100 - n})
+		}
+		return list
+	}
+	for name, tc := range map[string]struct {
+		blocked []uint64
+		median  float64
+		worse   bool
+	}{
+		"as ever":          {[]uint64{4, 1, 2, 3, 4, 5, 6, 7}, .04, false},
+		"worse":            {[]uint64{9, 1, 2, 3, 4, 5, 6, 7}, .04, true},
+		"a little worse":   {[]uint64{6, 1, 2, 3, 4, 5, 6, 7}, .04, false}, // not half of it on top
+		"next to nothing":  {[]uint64{1, 0, 0, 0, 0, 0, 0, 0}, 0, false},   // no more than a hundredth
+		"the eighth day":   {[]uint64{9, 4, 4, 4, 4, 4, 4, 4, 90}, .04, true},
+		"better, the same": {[]uint64{0, 9, 9, 9, 9, 9, 9, 9}, .09, false},
+	} {
+		list := tiles(append(counts(tc.blocked...), history.Count{Hour: now.Add(-2*day - 2*time.Hour).Truncate(time.Hour), Type: "opened", Events: 99}), now)
+		blocked := list[2]
+		if blocked.Name != "blocked" || blocked.Today != (Rate{tc.blocked[0], 100}) || blocked.Median != tc.median || blocked.Worse != tc.worse {
+			t.Errorf("%s: %+v, want %v, worse %t", name, blocked, tc.median, tc.worse)
+		}
+	}
+	if few := tiles([]history.Count{{Hour: now.Add(-time.Hour), Type: "blocked", Events: 49}, {Hour: now.Add(-25 * time.Hour), Type: "delivered", Events: 500}}, now)[2]; few.Worse {
+		t.Error("49 messages are called worse than usual")
+	}
+}
+
+// TestOverview_HasTheSourcesToLookAtFirst sorts silent ones before those that send, and of
+// these the largest first; those that never sent are last.
+func TestOverview_HasTheSourcesToLookAtFirst(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 9, 12, 30, 0, 0, time.UTC)
+	s := &Site{Options: Options{World: World{Sources: []Source{{"never-b", "ses"}, {"never-a", "ses"}, {"quiet", "ses"}, {"small", "ses"}, {"large", "ses"}}}}}
+	hour := now.Truncate(time.Hour)
+	rows := s.rowsOf([]history.Count{{Hour: hour, Source: "small", Type: "delivered", Events: 5}, {Hour: hour, Source: "large", Type: "delivered", Events: 7}, {Hour: hour.Add(-23 * time.Hour), Source: "quiet", Type: "delivered", Events: 9}, {Hour: hour.Add(-24 * time.Hour), Source: "quiet", Type: "delivered", Events: 90}},
+		[]history.Seen{{Source: "small", ReceivedAt: now.Add(-time.Minute)}, {Source: "large", ReceivedAt: now.Add(-59 * time.Minute)}, {Source: "quiet", ReceivedAt: now.Add(-61 * time.Minute)}}, now)
+	var got []string
+	for _, r := range rows {
+		got = append(got, fmt.Sprint(r.Name, " ", r.State, " ", r.Day.Sum()))
+	}
+	if want := "quiet quiet 9, large receiving 7, small receiving 5, never-a never 0, never-b never 0"; strings.Join(got, ", ") != want {
+		t.Errorf("%s\nwant %s", strings.Join(got, ", "), want)
+	}
+	if v := rows[0].Day.Values; v[0] != 9 || rows[1].Day.Values[23] != 7 {
+		t.Errorf("hours of quiet are %v, of large %v", v, rows[1].Day.Values)
+	}
+}
+
+// TestDeliverability_HasThePeriodBeforeInItsPlace draws a rate beside that of the same
+// moment of the period before, each over its own whole.
+func TestDeliverability_HasThePeriodBeforeInItsPlace(t *testing.T) {
+	t.Parallel()
+	to := time.Date(2026, 3, 4, 9, 30, 0, 0, time.UTC)
+	d := deliverabilityData{Range: "24h", Show: "complained", Ranges: []string{"24h"}, From: to.Add(-day), To: to}
+	at := to.Add(-3 * time.Hour).Truncate(time.Hour)
+	d.draw([]history.Outcome{{At: at, Delivered: 50, Bounced: 50, Complained: 5}}, []history.Outcome{{At: at.Add(-day), Delivered: 10, Complained: 3}}, nil)
+	seen := 0
+	for _, row := range d.Plot.Rows {
+		now, before := row.Values[0], row.Values[1]
+		if !row.At.Equal(at) {
+			if now != nil || before != nil || row.N != 0 {
+				t.Errorf("%s has %v, %v of %d", row.At, now, before, row.N)
+			}
+			continue
+		}
+		seen++
+		if now == nil || *now != .1 || before == nil || *before != .3 || row.N != 50 {
+			t.Errorf("%s has %v, %v of %d", row.At, now, before, row.N)
+		}
+	}
+	if seen != 1 || len(d.Plot.Rows) != 25 {
+		t.Errorf("%d of %d rows are of that hour", seen, len(d.Plot.Rows))
+	}
+}
+
+// TestRules_SayThatThereAreMoreReadings has more alerts than a table shows.
+func TestRules_SayThatThereAreMoreReadings(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{readingsShown, readingsShown + 1} {
+		var alerts []string
+		for range n {
+			alerts = append(alerts, `{"incident":"inc-1","rule":"r","state":"`+string(schemas.AlertFiring)+`"}`)
+		}
+		d := newDesk(t)
+		d.says = `{"alerts":[` + strings.Join(alerts, ",") + `]}`
+		w := d.ask(httptest.NewRequest(http.MethodGet, "/rules", nil), "viewer")
+		if got := strings.Contains(w.Body.String(), "The first 50; there are more."); got != (n > readingsShown) {
+			t.Errorf("of %d readings the page says that there are more: %t", n, got)
+		}
+	}
+}
+
+// TestIncident_DrawsWholeWindowsOnly has the rate of a moment be that of all of its window,
+// and that of a long window be as it was judged.
+func TestIncident_DrawsWholeWindowsOnly(t *testing.T) {
+	t.Parallel()
+	from := time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC)
+	minutes := []history.Minute{{At: from, Blocked: 10}, {At: from.Add(10 * time.Minute), Delivered: 10}, {At: from.Add(15 * time.Minute), Delivered: 10}, {At: from.Add(20 * time.Minute), Delivered: 20, Blocked: 10}}
+	d := incidentData{From: from, Window: "15m", Incident: history.Incident{Rule: "block_spike", Metric: "block_rate"}}
+	var got []string
+	for _, row := range plotOf(&d, minutes, 15*time.Minute, nil).Rows {
+		got = append(got, fmt.Sprintf("%s %.2f of %d", row.At.Format("15:04"), *row.Values[0], row.N))
+	}
+	if want := "09:15 0.00 of 20, 09:20 0.20 of 50"; strings.Join(got, ", ") != want {
+		t.Errorf("the plot has %v, want %s", got, want)
+	}
+	d.Window = "7d"
+	p := plotOf(&d, minutes, 7*day, []schemas.AlertReading{{At: from, Value: .3}})
+	if len(p.Rows) != 1 || *p.Rows[0].Values[0] != .3 || !strings.Contains(p.Caption, "as it was judged") {
+		t.Errorf("of a week the plot has %+v", p)
+	}
+}

@@ -1,0 +1,71 @@
+package page
+
+import (
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mailstream/mailstream/services/console/internal/auth"
+	"github.com/mailstream/mailstream/services/internal/platform/config"
+)
+
+// TestRoutes_NeedTheRoleOfWhatTheyDo names the role of each page and form again: rates are
+// for viewers, people for support, changes for operators, files and what cannot be undone
+// for admins.
+func TestRoutes_NeedTheRoleOfWhatTheyDo(t *testing.T) {
+	t.Parallel()
+	want := map[auth.Role][]string{
+		auth.Viewer:   {"GET /{$}", "GET /sources/{name}", "GET /deliverability", "GET /incidents", "GET /incidents/{id}", "GET /suppressions", "GET /dead-letters", "GET /rules"},
+		auth.Support:  {"GET /search", "POST /search", "GET /people/{hash}", "GET /messages/{source}/{id}", "POST /suppressions/check"},
+		auth.Operator: {"POST /suppressions/add", "POST /suppressions/lift", "POST /incidents/{id}/ack", "POST /incidents/{id}/notes", "POST /incidents/{id}/silence", "POST /silences/{id}/end", "POST /rules/backtest", "POST /dead-letters/redrive", "POST /dead-letters/operations/{id}/stop"},
+		auth.Admin:    {"GET /suppressions/export", "POST /suppressions/import", "POST /dead-letters/discard", "GET /audit"},
+	}
+	routes := newDesk(t).routes
+	for role, patterns := range want {
+		for _, pattern := range patterns {
+			if r, ok := routes[pattern]; !ok || r.needs != role {
+				t.Errorf("%s needs %s, want %s", pattern, r.needs, role)
+			}
+			delete(routes, pattern)
+		}
+	}
+	if len(routes) > 0 {
+		t.Errorf("nobody has said which role %v need", slices.Sorted(maps.Keys(routes)))
+	}
+	if roleWhole != auth.Operator {
+		t.Errorf("whole addresses are for %s, want operator", roleWhole)
+	}
+}
+
+// hashOfHorse is that of "correct horse battery", of the lowest cost that is taken.
+const hashOfHorse = "$2b$10$rizgzLFhTB5CuAu2xyGPcutb1c/TtJSOPUntS7s14wMFozuoY8z9m"
+
+// TestLogin_LeadsNowhereElse signs in with addresses of other sites to go on to.
+func TestLogin_LeadsNowhereElse(t *testing.T) {
+	t.Parallel()
+	d := newDeskWith(t, func(c *auth.Config) { c.Users = config.Literal("ana:viewer:" + hashOfHorse) })
+	for next, want := range map[string]string{
+		"": "/", "/incidents?range=7d": "/incidents?range=7d", "/people/" + strings.Repeat("a1", 16): "/people/" + strings.Repeat("a1", 16),
+		"https://evil.example/": "/", "//evil.example": "/", "///evil.example": "/", `/\evil.example`: "/", `\\evil.example`: "/", "/\t/evil.example": "/", "/\n/evil.example": "/",
+		"evil.example": "/", "javascript:alert(1)": "/", "http:evil.example": "/", "/%zz": "/", " //evil.example": "/", "?next=//evil.example": "/",
+	} {
+		w := d.ask(form("/login", "name", "ana", "password", "correct horse battery", "next", next), "")
+		if to := w.Header().Get("Location"); w.Code != http.StatusSeeOther || to != want {
+			t.Errorf("%q leads to %q with %d, want %q", next, to, w.Code, want)
+		}
+		if c := w.Result().Cookies(); len(c) != 1 || !strings.HasPrefix(c[0].Name, "__Host-") {
+			t.Errorf("%q: cookies %v", next, c)
+		}
+		w = d.ask(httptest.NewRequest(http.MethodGet, "/login?"+url.Values{"next": {next}}.Encode(), nil), "")
+		if want == "/" && strings.Contains(w.Body.String(), "evil") {
+			t.Errorf("the form keeps %q", next)
+		}
+	}
+	if w := d.ask(form("/login", "name", "ana", "password", "wrong", "next", "//evil.example"), ""); w.Code != http.StatusUnauthorized || strings.Contains(w.Body.String(), "evil") || len(w.Result().Cookies()) > 0 {
+		t.Errorf("a wrong password is answered %d %s", w.Code, w.Body)
+	}
+}
