@@ -100,7 +100,7 @@ func (s *Service) build() error {
 	s.life.ClosesPlain("connections to services", func() { suppression.Close(); alerting.Close(); analytics.Close(); ingress.Close() })
 	topic := schemas.AuditTopic(kc.TopicPrefix)
 	site, err := page.New(page.Options{
-		Gate: gate, History: history.New(client, restricted), Suppression: suppression, Alerting: alerting, Analytics: analytics, Ingress: ingress,
+		Gate: gate, History: history.New(client, restricted, s.world.Literal), Suppression: suppression, Alerting: alerting, Analytics: analytics, Ingress: ingress,
 		World: s.world, Trail: trail{audit.New(kc.TopicPrefix, producer, log)}, Hash: s.hash, Wider: s.wider, Now: time.Now, Log: telemetry.Throttled(log, telemetry.ByName), Registry: reg,
 	})
 	if err != nil {

@@ -149,6 +149,12 @@ func TestIncident_ShowsTheMailOfItsGroup(t *testing.T) {
 	if v := lines[len(lines)-1].Values[0]; v == nil || *v != .75 {
 		t.Errorf("the plot ends at %s, want 0.75", number(v))
 	}
+	b.wants("counts as a block") // of the refusals, which the provider calls bounces
+	b.visit("/sources/parcels", 200).wants("33 bounces because of the sender or the content count as blocked").press(`a[href^="/deliverability?show=blocked"]`, 200)
+	b.wants("Blocked is what alerting counts as blocked", "75.0 %").visit("/deliverability?show=blocked&domain="+domainHard, 200)
+	if blocked := eval[string](b, `document.querySelector(".tile.on .big").textContent`); blocked != "75.0\u00a0%" {
+		t.Errorf("the page of deliverability says blocked %q beside an incident of 75 %%", blocked)
+	}
 }
 
 // TestPerson_HasWhatHoldsForTheDomain has support read why somebody gets no mail whose

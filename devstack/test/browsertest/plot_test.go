@@ -135,7 +135,7 @@ func TestPlots_ShowWhatSQLSays(t *testing.T) {
 			FROM events WHERE source = 'newsletter' AND type IN ('delivered', 'bounced', 'blocked') GROUP BY at`},
 		{"/deliverability?range=7d&show=bounced&source=shop", `SELECT toUnixTimestamp(toStartOfInterval(time, INTERVAL 3 HOUR, 'UTC')) AS at, if(count() = 0, NULL, countIf(type = 'bounced') / count())
 			FROM events WHERE source = 'shop' AND type IN ('delivered', 'bounced', 'blocked') AND time >= toStartOfHour(now() - INTERVAL 7 DAY) GROUP BY at`},
-		{"/deliverability?show=blocked", `SELECT toUnixTimestamp(toStartOfHour(time)) AS at, if(count() = 0, NULL, countIf(type = 'blocked') / count())
+		{"/deliverability?show=blocked", `SELECT toUnixTimestamp(toStartOfHour(time)) AS at, if(count() = 0, NULL, countIf(type = 'blocked' OR type = 'bounced' AND provider = 'brevo' AND cause IN ('sender', 'content')) / count())
 			FROM events WHERE type IN ('delivered', 'bounced', 'blocked') AND time >= toStartOfHour(now() - INTERVAL 1 DAY) GROUP BY at`},
 		{"/deliverability?show=complained&source=newsletter", `SELECT toUnixTimestamp(toStartOfHour(time)) AS at, if(countIf(type = 'delivered') = 0, NULL, countIf(type = 'complained') / countIf(type = 'delivered'))
 			FROM events WHERE source = 'newsletter' AND time >= toStartOfHour(now() - INTERVAL 1 DAY) GROUP BY at`},

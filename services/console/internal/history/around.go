@@ -18,23 +18,19 @@ type Group struct {
 	SendingDomain string
 	IPPool        string
 	Tag           string
-	// Literal are the providers with a word of their own for blocks: a bounce of any other
-	// counts as a block where its cause is sender or content, as alerting has it.
-	Literal []string
 }
 
 // GroupOf returns the mail that the labels of an incident name.
-func GroupOf(labels map[string]string, literal []string) Group {
+func GroupOf(labels map[string]string) Group {
 	return Group{
 		Filter:   Filter{Source: labels["source"], MailboxProvider: labels["mailbox_provider"], Domain: labels["recipient_domain"]},
 		Campaign: labels["campaign"], SendingIP: labels["sending_ip"], SendingDomain: labels["sending_domain"], IPPool: labels["ip_pool"], Tag: labels["tag"],
-		Literal: literal,
 	}
 }
 
 func (g Group) args(s Span) []any {
 	return append(g.Filter.args(), moment("from", s.From), moment("to", s.To), clickhouse.Arg("campaign", g.Campaign), clickhouse.Arg("sending_ip", g.SendingIP),
-		clickhouse.Arg("sending_domain", g.SendingDomain), clickhouse.Arg("ip_pool", g.IPPool), clickhouse.Arg("tag", g.Tag), clickhouse.Arg("literal", clickhouse.Words(g.Literal)))
+		clickhouse.Arg("sending_domain", g.SendingDomain), clickhouse.Arg("ip_pool", g.IPPool), clickhouse.Arg("tag", g.Tag))
 }
 
 // Minute is the mail of one minute to what an incident is about.
@@ -47,7 +43,7 @@ type Minute struct {
 
 // Minutes returns the mail around an incident by minute, up to MinutesMax.
 func (r *Reader) Minutes(ctx context.Context, s Span, g Group) (rows []Minute, err error) {
-	err = r.ask(ctx, "minutes", &rows, append(g.args(s), limit(MinutesMax))...)
+	err = r.ask(ctx, "minutes", &rows, append(g.args(s), limit(MinutesMax), r.literal())...)
 	return rows, err
 }
 
@@ -70,6 +66,7 @@ func (r *Reader) Replies(ctx context.Context, s Span, g Group) (rows []Reply, cu
 type Refused struct {
 	At        time.Time `ch:"at" json:"time"`
 	Type      string    `ch:"event_type" json:"type"`
+	Blocks    bool      `ch:"blocks" json:"counts_as_block,omitempty"` // a bounce that alerting counts as a block
 	Source    string    `ch:"source" json:"source"`
 	MessageID string    `ch:"message_id" json:"message_id,omitempty"`
 	Domain    string    `ch:"recipient_domain" json:"recipient_domain,omitempty"`
@@ -91,7 +88,7 @@ const (
 
 // LatestRefused returns the latest refusals, and whether there are more than RefusedMax.
 func (r *Reader) LatestRefused(ctx context.Context, s Span, g Group) (rows []Refused, cut bool, err error) {
-	err = r.ask(ctx, "incident_events", &rows, append(g.args(s), limit(RefusedMax+1))...)
+	err = r.ask(ctx, "incident_events", &rows, append(g.args(s), limit(RefusedMax+1), r.literal())...)
 	for i := range rows {
 		rows[i].Personal = rows[i].Named && address.Redact(rows[i].MessageID) != rows[i].MessageID
 	}

@@ -9,6 +9,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
@@ -40,15 +41,18 @@ const (
 type Reader struct {
 	db         *clickhouse.Client
 	restricted bool
+	blocking   []string // see New
 	answers    *answers
 	ledger     *ledger
 	places     chan struct{} // a value for each query that runs
 }
 
 // New returns a reader over client. Restricted says that its user may only read, and
-// so may not even say so itself.
-func New(client *clickhouse.Client, restricted bool) *Reader {
-	r := &Reader{db: client, restricted: restricted, answers: newAnswers(), places: make(chan struct{}, queriesMax)}
+// so may not even say so itself. Blocking are the providers with a word of their own for
+// blocks: a bounce of any other is counted as a block where its cause is sender or content,
+// as alerting counts it.
+func New(client *clickhouse.Client, restricted bool, blocking []string) *Reader {
+	r := &Reader{db: client, restricted: restricted, blocking: blocking, answers: newAnswers(), places: make(chan struct{}, queriesMax)}
 	r.ledger = newLedger(r)
 	return r
 }
@@ -77,6 +81,14 @@ func (r *Reader) ask(ctx context.Context, name string, into any, args ...any) er
 	return nil
 }
 
+// literal is the parameter with the providers whose bounces are never blocks.
+func (r *Reader) literal() any { return clickhouse.Arg("literal", clickhouse.Words(r.blocking)) }
+
+// isBlock says what the queries call refused, of an event.
+func (r *Reader) isBlock(e *Event) bool {
+	return e.Type == "blocked" || e.Type == "bounced" && (e.Cause == "sender" || e.Cause == "content") && !slices.Contains(r.blocking, e.Provider)
+}
+
 // moment is a time parameter, as ClickHouse reads it.
 func moment(name string, t time.Time) any {
 	return clickhouse.Arg(name, t.UTC().Format("2006-01-02 15:04:05.000"))
@@ -97,10 +109,11 @@ func Last(length time.Duration, now time.Time, after time.Duration) Span {
 
 // Count is how many events of a type a source had in an hour.
 type Count struct {
-	Hour   time.Time `ch:"hour"`
-	Source string    `ch:"source"`
-	Type   string    `ch:"type"`
-	Events uint64    `ch:"events"`
+	Hour    time.Time `ch:"hour"`
+	Source  string    `ch:"source"`
+	Type    string    `ch:"type"`
+	Refused bool      `ch:"refused"` // blocked, or a bounce that is counted as a block
+	Events  uint64    `ch:"events"`
 }
 
 // Counts returns the counts by hour of a source, of all with "".
@@ -110,7 +123,7 @@ func (r *Reader) Counts(ctx context.Context, s Span, source string) ([]Count, er
 		return rows, err
 	}
 	return shared(ctx, r.answers, fmt.Sprintf("counts %s %q", s.key(), source), func(ctx context.Context) (rows []Count, err error) {
-		err = r.ask(ctx, "counts", &rows, moment("from", s.From), moment("to", s.To), clickhouse.Arg("source", source))
+		err = r.ask(ctx, "counts", &rows, moment("from", s.From), moment("to", s.To), clickhouse.Arg("source", source), r.literal())
 		return rows, err
 	})
 }
@@ -140,7 +153,8 @@ func (r *Reader) Sources(ctx context.Context, s Span, source string) ([]Seen, er
 type Arrival struct {
 	Type   string    `ch:"type" json:"type"`
 	Events uint64    `ch:"events" json:"events"`
-	Rows   uint64    `ch:"rows" json:"rows"` // with repeats that are not merged away yet
+	Blocks uint64    `ch:"blocks" json:"counted_as_blocks,omitempty"` // of bounces
+	Rows   uint64    `ch:"rows" json:"rows"`                          // with repeats that are not merged away yet
 	First  time.Time `ch:"first_time" json:"first"`
 	Last   time.Time `ch:"last_time" json:"last"`
 	P50    float64   `ch:"p50" json:"late_p50_seconds"`
@@ -153,12 +167,13 @@ func (a Arrival) Repeats() uint64 { return a.Rows - min(a.Rows, a.Events) }
 // Arrivals returns how the events of one source came in.
 func (r *Reader) Arrivals(ctx context.Context, source string, s Span) ([]Arrival, error) {
 	return shared(ctx, r.answers, fmt.Sprintf("arrivals %s %q", s.key(), source), func(ctx context.Context) (rows []Arrival, err error) {
-		err = r.ask(ctx, "arrivals", &rows, clickhouse.Arg("source", source), moment("from", s.From), moment("to", s.To))
+		err = r.ask(ctx, "arrivals", &rows, clickhouse.Arg("source", source), moment("from", s.From), moment("to", s.To), r.literal())
 		return rows, err
 	})
 }
 
-// Outcome is how many messages had which outcome, of a part of time or of a value.
+// Outcome is how many messages had which outcome, of a part of time or of a value. Blocked
+// has the bounces that alerting counts as blocks, and Bounced has the others.
 type Outcome struct {
 	At         time.Time `ch:"at" json:"at,omitzero"`
 	Value      string    `ch:"value" json:"value,omitempty"`
@@ -195,7 +210,7 @@ func (r *Reader) Series(ctx context.Context, s Span, step time.Duration, f Filte
 	}
 	rows, err := shared(ctx, r.answers, fmt.Sprintf("series %s %s %q", s.key(), step, f), func(ctx context.Context) (rows []outcome, err error) {
 		before := s.From.Add(s.From.Sub(s.To))
-		args := append(f.args(), moment("before", before), moment("from", s.From), moment("to", s.To), clickhouse.Arg("step", fmt.Sprint(int(step.Seconds()))))
+		args := append(f.args(), moment("before", before), moment("from", s.From), moment("to", s.To), clickhouse.Arg("step", fmt.Sprint(int(step.Seconds()))), r.literal())
 		err = r.ask(ctx, "series", &rows, args...)
 		return rows, err
 	})
@@ -224,7 +239,7 @@ func (r *Reader) Breakdown(ctx context.Context, by string, s Span, f Filter) (ro
 		}
 	}
 	rows, err = shared(ctx, r.answers, fmt.Sprintf("breakdown %s %s %q", by, s.key(), f), func(ctx context.Context) (rows []Outcome, err error) {
-		args := append(f.args(), moment("from", s.From), moment("to", s.To), clickhouse.Arg("by", by), limit(ValuesMax+1))
+		args := append(f.args(), moment("from", s.From), moment("to", s.To), clickhouse.Arg("by", by), limit(ValuesMax+1), r.literal())
 		err = r.ask(ctx, name, &rows, args...)
 		return rows, err
 	})

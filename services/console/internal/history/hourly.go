@@ -13,11 +13,12 @@ func (r *Reader) ledgerCounts(ctx context.Context, s Span, source string) ([]Cou
 	type key struct {
 		hour         int64
 		source, kind string
+		refused      bool
 	}
 	sums := map[key]uint64{}
 	err := r.ledger.each(ctx, s, func(c cell) {
 		if source == "" || c.Source == source {
-			sums[key{c.Hour.Unix(), c.Source, c.Type}] += c.Events
+			sums[key{c.Hour.Unix(), c.Source, c.Type, c.Refused}] += c.Events
 		}
 	})
 	if err != nil {
@@ -25,12 +26,19 @@ func (r *Reader) ledgerCounts(ctx context.Context, s Span, source string) ([]Cou
 	}
 	rows := make([]Count, 0, len(sums))
 	for k, n := range sums {
-		rows = append(rows, Count{time.Unix(k.hour, 0).UTC(), k.source, k.kind, n})
+		rows = append(rows, Count{time.Unix(k.hour, 0).UTC(), k.source, k.kind, k.refused, n})
 	}
 	slices.SortFunc(rows, func(a, b Count) int {
-		return cmp.Or(a.Hour.Compare(b.Hour), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Type, b.Type))
+		return cmp.Or(a.Hour.Compare(b.Hour), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Type, b.Type), bit(a.Refused)-bit(b.Refused))
 	})
 	return rows, nil
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // ledgerLatest returns the latest hour of each source that had events within s, and this
@@ -56,18 +64,19 @@ func (f Filter) takes(c cell) bool {
 	return (f.Source == "" || c.Source == f.Source) && (f.MailboxProvider == "" || c.MailboxProvider == f.MailboxProvider)
 }
 
-// Add counts events of a type; one that Outcome has no count of is left out.
-func (o *Outcome) Add(kind string, n uint64) {
-	switch kind {
-	case "delivered":
-		o.Delivered += n
-	case "bounced":
-		o.Bounced += n
-	case "blocked":
+// Add counts events of a type, by whether they are blocks; a type that Outcome has no count
+// of is left out.
+func (o *Outcome) Add(kind string, refused bool, n uint64) {
+	switch {
+	case refused:
 		o.Blocked += n
-	case "deferred":
+	case kind == "delivered":
+		o.Delivered += n
+	case kind == "bounced":
+		o.Bounced += n
+	case kind == "deferred":
 		o.Deferred += n
-	case "complained":
+	case kind == "complained":
 		o.Complained += n
 	}
 }
@@ -98,7 +107,7 @@ func (r *Reader) ledgerSeries(ctx context.Context, s Span, step time.Duration, f
 		if side[at] == nil {
 			side[at] = &Outcome{At: time.Unix(at, 0).UTC()}
 		}
-		side[at].Add(c.Type, c.Events)
+		side[at].Add(c.Type, c.Refused, c.Events)
 	})
 	if err != nil {
 		return nil, nil, err
@@ -130,7 +139,7 @@ func (r *Reader) ledgerBreakdown(ctx context.Context, by string, s Span, f Filte
 		if sums[value] == nil {
 			sums[value] = &Outcome{Value: value}
 		}
-		sums[value].Add(c.Type, c.Events)
+		sums[value].Add(c.Type, c.Refused, c.Events)
 	})
 	if err != nil {
 		return nil, err

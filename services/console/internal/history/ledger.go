@@ -49,6 +49,7 @@ type cell struct {
 	Source          string    `ch:"source"`
 	Type            string    `ch:"type"`
 	MailboxProvider string    `ch:"mailbox_provider"`
+	Refused         bool      `ch:"refused"` // see Count
 	Events          uint64    `ch:"events"`
 }
 
@@ -63,7 +64,8 @@ func (p page) holds(h hourState, now time.Time) bool {
 	return (p.doubt.IsZero() || now.Before(p.doubt)) && (h.Seal != 0 && p.seal == h.Seal || h.Seal == 0 && h.Quiet && p.seal == 0 && p.rows == h.Rows)
 }
 
-// ledger keeps counts by hour, source, type and mailbox provider: those of an hour are
+// ledger keeps counts by hour, source, type, mailbox provider and whether they are
+// blocks: those of an hour are
 // read once for as long as no row comes for it, so that pages of all ranges together ask
 // for the hours that fill and for nothing else. Memory only: another process reads its own.
 type ledger struct {
@@ -241,7 +243,7 @@ func (l *ledger) count(ctx context.Context, name string, into *[]cell, hours []h
 			last = h.Hour
 		}
 	}
-	err := l.reader.ask(ctx, name, into, moment("from", first), moment("to", last), limit(ledgerRowsMax), which)
+	err := l.reader.ask(ctx, name, into, moment("from", first), moment("to", last), limit(ledgerRowsMax), l.reader.literal(), which)
 	if err == nil && len(*into) >= ledgerRowsMax {
 		return errBeyond
 	}

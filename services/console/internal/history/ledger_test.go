@@ -49,7 +49,7 @@ func TestLedger_ReadsAnHourAgainWhenItHasChanged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := New(nil, false)
+			r := New(nil, false, nil)
 			now := time.Unix(1_000_000, 0)
 			r.answers.now = func() time.Time { return now }
 			if err := r.ledger.keep([]hourState{tc.kept}, cellsOf([]hourState{tc.kept}, tc.cells)); err != nil {
@@ -65,7 +65,7 @@ func TestLedger_ReadsAnHourAgainWhenItHasChanged(t *testing.T) {
 
 func TestLedger_KeepsABoundedNumber(t *testing.T) {
 	t.Parallel()
-	l := New(nil, false).ledger
+	l := New(nil, false, nil).ledger
 	hours := hoursOf(40)
 	for _, h := range hours {
 		if err := l.keep([]hourState{h}, cellsOf([]hourState{h}, ledgerCellsMax/10)); err != nil {

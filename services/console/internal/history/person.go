@@ -48,6 +48,7 @@ type Event struct {
 	FeedbackSource   string    `ch:"feedback_source" json:"feedback_source,omitempty"`
 	Personal         bool      `json:"-"` // the id of the message is: see Personal
 	ReceivedAfter    float64   `json:"received_after_seconds"`
+	Blocks           bool      `json:"counts_as_block,omitempty"` // a bounce that alerting counts as a block
 	IncidentsCounted []string  `json:"incidents,omitempty"`
 }
 
@@ -76,6 +77,7 @@ func (r *Reader) Events(ctx context.Context, s Selection) (rows []Event, cut boo
 	rows = rows[:min(len(rows), EventsMax)]
 	for i := range rows {
 		rows[i].Personal = Personal(rows[i].MessageID, rows[i].Recipient)
+		rows[i].Blocks = rows[i].Type == "bounced" && r.isBlock(&rows[i])
 		rows[i].ReceivedAfter = rows[i].ReceivedAt.Sub(rows[i].Time).Seconds()
 	}
 	return rows, cut, err

@@ -196,7 +196,7 @@ func (s *Site) incident(v *visit) (view, error) {
 		around.To, d.Cut.Time = around.From.Add(longest), true // what began it is at its beginning
 	}
 	d.From, d.To = around.From, around.To
-	group := history.GroupOf(in.Labels, s.World.Literal)
+	group := history.GroupOf(in.Labels)
 	var (
 		minutes []history.Minute
 		errs    [4]error

@@ -245,7 +245,7 @@ func (s *Site) rowsOf(counts []history.Count, seen []history.Seen, now time.Time
 		}
 		if back := int(now.Sub(c.Hour).Hours()); back >= 0 && back < 24 {
 			r.Day.Values[23-back] += c.Events
-			r.Outcomes.Add(c.Type, c.Events)
+			r.Outcomes.Add(c.Type, c.Refused, c.Events)
 		}
 	}
 	for _, one := range seen {
@@ -281,7 +281,7 @@ func tiles(counts []history.Count, now time.Time) (list []rateTile) {
 	var days [8]outcomes // 0 is the last 24 hours
 	for _, c := range counts {
 		if back := int(now.Sub(c.Hour) / day); back >= 0 && back < len(days) {
-			days[back].Add(c.Type, c.Events)
+			days[back].Add(c.Type, c.Refused, c.Events)
 		}
 	}
 	for _, name := range []string{"delivered", "bounced", "blocked", "complained"} {
@@ -376,6 +376,7 @@ type sourceData struct {
 	Plot       Plot              `json:"plot"`
 	Webhook    string            `json:"webhook"`
 	Duplicates uint64            `json:"repeats"`
+	Blocks     uint64            `json:"bounces_counted_as_blocks"`
 }
 
 // arrival is a type of event: its share, and how many there were a week before.
@@ -443,6 +444,7 @@ func (s *Site) source(v *visit) (view, error) {
 	d.Arrivals = arrivalsOf(arrivals, counts, now)
 	for _, a := range d.Arrivals {
 		d.Duplicates += a.Repeats()
+		d.Blocks += a.Blocks
 	}
 	d.Plot = byHour(counts, name, now)
 	balances, err := s.Ingress.Balances(v.Context(), map[string]string{name: d.Provider})

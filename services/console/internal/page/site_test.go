@@ -130,7 +130,7 @@ func newDeskWith(tb testing.TB, change func(*auth.Config)) *desk {
 		tb.Fatal(err)
 	}
 	options := Options{
-		Gate: gate, History: history.New(db, false), Suppression: peer.New("suppression", reached), Alerting: peer.New("alerting", reached), Analytics: peer.New("analytics", reached), Ingress: peer.NewMetrics(""),
+		Gate: gate, History: history.New(db, false, nil), Suppression: peer.New("suppression", reached), Alerting: peer.New("alerting", reached), Analytics: peer.New("analytics", reached), Ingress: peer.NewMetrics(""),
 		World: World{Sources: []Source{{"shop", "sendgrid"}}, Backtest: func(ctx context.Context, from, to time.Time) ([]Trial, error) { return d.backtest(ctx, from, to) }}, Trail: d, Now: func() time.Time { return d.now }, Log: zap.NewNop(), Registry: prometheus.NewRegistry(),
 		Hash: func(address string) (string, error) {
 			if !strings.Contains(address, "@") {

@@ -168,3 +168,21 @@ func providerIn(pattern *regexp.Regexp, line string) string {
 	}
 	return ""
 }
+
+// TestLiteral_IsWhatTheRulesSay holds the list in the page of the rules, in the order of
+// Entries.
+func TestLiteral_IsWhatTheRulesSay(t *testing.T) {
+	t.Parallel()
+	literal := registry.Literal()
+	var names []string
+	for _, e := range registry.Entries() {
+		if literal[e.Name()] {
+			names = append(names, "`"+e.Name()+"`")
+		}
+	}
+	last := len(names) - 1
+	want := "a word of their own for blocks: " + strings.Join(names[:last], ", ") + " and " + names[last] + "."
+	if page, err := os.ReadFile("../../../../docs/rules/README.md"); err != nil || !strings.Contains(string(page), want) {
+		t.Errorf("docs/rules does not say %q: %v", want, err)
+	}
+}

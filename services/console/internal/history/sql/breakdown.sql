@@ -1,10 +1,11 @@
 -- Deliverability: outcomes by mailbox provider, domain or source. Reads the counts by
 -- hour.
+WITH type = 'blocked' OR type = 'bounced' AND cause IN ('sender', 'content') AND provider NOT IN {literal:Array(String)} AS refused
 SELECT
     multiIf({by:String} = 'source', toString(source), {by:String} = 'domain', toString(recipient_domain), toString(mailbox_provider)) AS value,
     sumIf(events, type = 'delivered') AS delivered,
-    sumIf(events, type = 'bounced') AS bounced,
-    sumIf(events, type = 'blocked') AS blocked,
+    sumIf(events, type = 'bounced' AND NOT refused) AS bounced,
+    sumIf(events, refused) AS blocked,
     sumIf(events, type = 'deferred') AS deferred,
     sumIf(events, type = 'complained') AS complained
 FROM rates_1h

@@ -1,10 +1,11 @@
 -- Deliverability: outcomes by campaign or sending IP. Reads their counts by hour, which do
 -- not know the recipient's domain.
+WITH type = 'blocked' OR type = 'bounced' AND cause IN ('sender', 'content') AND provider NOT IN {literal:Array(String)} AS refused
 SELECT
     value,
     sumIf(events, type = 'delivered') AS delivered,
-    sumIf(events, type = 'bounced') AS bounced,
-    sumIf(events, type = 'blocked') AS blocked,
+    sumIf(events, type = 'bounced' AND NOT refused) AS bounced,
+    sumIf(events, refused) AS blocked,
     sumIf(events, type = 'deferred') AS deferred,
     sumIf(events, type = 'complained') AS complained
 FROM rates_1h_by(dimension = {by:String})

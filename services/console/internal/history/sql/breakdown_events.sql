@@ -1,10 +1,11 @@
 -- Deliverability: outcomes by campaign or sending IP to one domain, which no counts by hour
 -- have. Reads these columns of the events.
+WITH type = 'blocked' OR type = 'bounced' AND cause IN ('sender', 'content') AND provider NOT IN {literal:Array(String)} AS refused
 SELECT
     if({by:String} = 'campaign', toString(campaign), toString(sending_ip)) AS value,
     countIf(type = 'delivered') AS delivered,
-    countIf(type = 'bounced') AS bounced,
-    countIf(type = 'blocked') AS blocked,
+    countIf(type = 'bounced' AND NOT refused) AS bounced,
+    countIf(refused) AS blocked,
     countIf(type = 'deferred') AS deferred,
     countIf(type = 'complained') AS complained
 FROM events

@@ -1,6 +1,7 @@
 -- Incident: the latest refusals, without a person. Reads the refused events of the days
 -- asked for.
-SELECT time AS at, type AS event_type, source, message_id, recipient_domain, campaign, toString(reason) AS reason, smtp_reply AS reply,
+WITH type = 'blocked' OR type = 'bounced' AND cause IN ('sender', 'content') AND provider NOT IN {literal:Array(String)} AS refused
+SELECT time AS at, type AS event_type, toBool(refused AND type = 'bounced') AS blocks, source, message_id, recipient_domain, campaign, toString(reason) AS reason, smtp_reply AS reply,
     recipient = '' OR positionCaseInsensitive(message_id, splitByChar('@', recipient)[1]) > 0 AS named
 FROM events
 WHERE time >= {from:DateTime64(3, 'UTC')} AND time < {to:DateTime64(3, 'UTC')}

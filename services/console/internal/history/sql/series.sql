@@ -1,11 +1,12 @@
 -- Deliverability: outcomes in steps of time, of a span and of the one before it, which
 -- ends where the span begins. Reads the counts by hour once for both.
+WITH type = 'blocked' OR type = 'bounced' AND cause IN ('sender', 'content') AND provider NOT IN {literal:Array(String)} AS refused
 SELECT
     toDateTime64(toStartOfInterval(hour, toIntervalSecond({step:UInt32}), 'UTC'), 3, 'UTC') AS at,
     toBool(hour < toStartOfHour(toDateTime({from:DateTime64(3, 'UTC')}, 'UTC'))) AS earlier,
     sumIf(events, type = 'delivered') AS delivered,
-    sumIf(events, type = 'bounced') AS bounced,
-    sumIf(events, type = 'blocked') AS blocked,
+    sumIf(events, type = 'bounced' AND NOT refused) AS bounced,
+    sumIf(events, refused) AS blocked,
     sumIf(events, type = 'deferred') AS deferred,
     sumIf(events, type = 'complained') AS complained
 FROM rates_1h
