@@ -39,6 +39,8 @@ type (
 	Source = page.Source
 	// Rule is one of alerting.rules.
 	Rule = page.Rule
+	// Match is which events a Rule counts.
+	Match = page.Match
 	// Trial is a rule to try on the past.
 	Trial = page.Trial
 	// Backtest is what came of a Trial.

@@ -38,6 +38,7 @@ func (c Config) consoleWorld(log *zap.Logger) console.World {
 		w.Rules = append(w.Rules, console.Rule{
 			Name: r.Name, Metric: r.Metric, Severity: string(r.Severity), By: strings.Join(r.By, ", "), Window: config.FormatDuration(r.Window),
 			Threshold: r.Threshold, MinVolume: r.MinVolume, Counts: r.Match.Words(), Judged: judged,
+			Match: console.Match{Cause: r.Match.Cause, Reason: r.Match.Reason, Type: r.Match.Type, Stream: r.Match.Stream},
 		})
 	}
 	w.Backtest = func(ctx context.Context, from, to time.Time) ([]console.Trial, error) {

@@ -57,6 +57,7 @@ func pageQueries() map[string]pageQuery {
 		"changed":             {hour, 2},
 		"person_events":       {map[string]string{"hash": person}, 1},
 		"message_events":      {map[string]string{"message": message}, 2},
+		"traits":              {map[string]string{"sources": `[\'acme\']`, "types": `[\'delivered\']`, "hours": `[\'2026-10-31 09:00:00\']`, "ids": "IDS"}, 1},
 		"person_suppressions": {map[string]string{"hash": person, "hashes": `[\'` + person + `\']`}, 0},
 		"suppression_totals":  {nil, 0},
 		"audit":               {month, 0},
@@ -90,6 +91,7 @@ func TestPages_ReadWhatTheyShow(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := strings.NewReplacer("PERSON", w.sql(t, "SELECT recipient_hash FROM event_log ORDER BY time LIMIT 1"), "MESSAGE", w.sql(t, "SELECT message_id FROM event_log ORDER BY time LIMIT 1"),
+		"IDS", w.sql(t, `SELECT '[' || arrayStringConcat(arrayMap(id -> '\'' || toString(id) || '\'', groupArray(id)), ',') || ']' FROM (SELECT id FROM event_log WHERE source = 'acme' AND type = 'delivered' AND toStartOfHour(time) = '2026-10-31 09:00:00' LIMIT 20)`),
 		"SEALS", w.sql(t, "SELECT groupArray(seal) FROM hour_seals FINAL WHERE toDate(hour) = '2026-10-31'"))
 	queries := pageQueries()
 	files, err := filepath.Glob(pagesDir + "/*.sql")

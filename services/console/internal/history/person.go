@@ -43,6 +43,7 @@ type Event struct {
 	UserAgent        string    `ch:"user_agent" json:"user_agent,omitempty"`
 	Machine          *bool     `ch:"machine" json:"machine,omitempty"`
 	SendingIP        string    `ch:"sending_ip" json:"sending_ip,omitempty"`
+	SendingDomain    string    `ch:"sending_domain" json:"sending_domain,omitempty"`
 	IPPool           string    `ch:"ip_pool" json:"ip_pool,omitempty"`
 	Origin           string    `ch:"origin" json:"origin,omitempty"`
 	FeedbackSource   string    `ch:"feedback_source" json:"feedback_source,omitempty"`
@@ -50,6 +51,7 @@ type Event struct {
 	ReceivedAfter    float64   `json:"received_after_seconds"`
 	Blocks           bool      `json:"counts_as_block,omitempty"` // a bounce that alerting counts as a block
 	IncidentsCounted []string  `json:"incidents,omitempty"`
+	Trait            *Trait    `json:"-"` // nil: not asked for
 }
 
 // Personal says whether the id of a message has the address of its recipient in it, as some
@@ -163,25 +165,6 @@ func (i Incident) Idle() bool { return i.Open() && !i.Quiet.IsZero() }
 
 // Open says whether it is not over.
 func (i Incident) Open() bool { return i.State != "resolved" }
-
-// Counted says whether an event of that time, to that domain and mailbox provider, by
-// that source, is one of those the incident is about.
-func (i Incident) Counted(e Event) bool {
-	window, err := time.ParseDuration(i.Window)
-	if err != nil {
-		return false
-	}
-	if e.Time.Before(i.Since.Add(-window)) || i.ResolvedAt != nil && e.Time.After(*i.ResolvedAt) {
-		return false
-	}
-	of := map[string]string{"source": e.Source, "recipient_domain": e.RecipientDomain, "mailbox_provider": e.MailboxProvider, "campaign": e.Campaign, "sending_ip": e.SendingIP, "ip_pool": e.IPPool}
-	for label, value := range i.Labels {
-		if is, known := of[label]; !known || is != value { // an event does not tell of a tag
-			return false
-		}
-	}
-	return true
-}
 
 // Incidents returns those that lasted within s, the latest first.
 func (r *Reader) Incidents(ctx context.Context, s Span) (rows []Incident, cut bool, err error) {

@@ -186,7 +186,7 @@ func (s *Site) incident(v *visit) (view, error) {
 	if err != nil {
 		window = 15 * time.Minute
 	}
-	d.Window, d.counts = windowWords(window), s.countsOnly(in.Rule)
+	d.Window, d.counts = windowWords(window), s.ruleOf(in.Rule).Counts
 	end := d.Now
 	if in.ResolvedAt != nil {
 		end = *in.ResolvedAt
@@ -332,7 +332,7 @@ func (s *Site) findIncident(v *visit, id string, d *incidentData) error {
 	known, found, sqlErr := s.History.Incident(v.Context(), history.Last(keptMax, d.Now, time.Hour), id)
 	switch {
 	case found:
-		known.Metric = s.metricOf(known.Rule)
+		known.Metric = s.ruleOf(known.Rule).Metric
 		d.remember(known)
 		if known.Metric != "" || len(d.Reasons) > 0 { // else nothing says what it was about
 			d.Advice = s.advice(d.record())

@@ -62,22 +62,9 @@ func measureOf(metric string) measure {
 func (s *Site) incidentsOf(ctx context.Context, span history.Span) (list []history.Incident, cut bool, err error) {
 	list, cut, err = s.History.Incidents(ctx, span)
 	for i := range list {
-		list[i].Metric = s.metricOf(list[i].Rule)
+		list[i].Metric = s.ruleOf(list[i].Rule).Metric
 	}
 	return list, cut, err
-}
-
-// metricOf is what a rule measures, "" of one that is not configured any more.
-func (s *Site) metricOf(rule string) string {
-	if i := slices.IndexFunc(s.World.Rules, func(r Rule) bool { return r.Name == rule }); i >= 0 {
-		return s.World.Rules[i].Metric
-	}
-	return ""
-}
-
-// counts says whether an event is one of those that an incident is about.
-func counts(in history.Incident, e history.Event) bool {
-	return slices.Contains(measureOf(in.Metric).events, e.Type) && in.Counted(e)
 }
 
 // Says is the state of the incident in a sentence.
@@ -128,16 +115,6 @@ func (d incidentData) remembered() string {
 		line += ": the first number is the share of what was " + shares[0]
 	}
 	return line + "."
-}
-
-// countsOnly says which of its mail alone a rule counts, "" for all.
-func (s *Site) countsOnly(rule string) string {
-	for i := range s.World.Rules {
-		if s.World.Rules[i].Name == rule {
-			return s.World.Rules[i].Counts
-		}
-	}
-	return ""
 }
 
 func text(before, what string) string {

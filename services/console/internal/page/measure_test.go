@@ -117,28 +117,6 @@ func TestIncident_WithoutTrafficSaysSo(t *testing.T) {
 	}
 }
 
-// TestStory_CountsWhatTheRuleCounts has an event be part only of incidents about its kind.
-func TestStory_CountsWhatTheRuleCounts(t *testing.T) {
-	t.Parallel()
-	at := time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC)
-	for _, tc := range []struct {
-		metric, kind string
-		want         bool
-	}{
-		{"block_rate", "blocked", true}, {"block_rate", "delivered", true}, {"block_rate", "opened", false}, {"complaint_rate", "complained", true},
-		{"complaint_rate", "blocked", false}, {"silence", "delivered", false}, {"", "blocked", false},
-	} {
-		in := history.Incident{Metric: tc.metric, Window: "15m", Since: at, Labels: map[string]string{"source": "shop"}}
-		if got := counts(in, history.Event{Source: "shop", Type: tc.kind, Time: at}); got != tc.want {
-			t.Errorf("%s of %s is counted: %t", tc.kind, tc.metric, got)
-		}
-		in.Labels["tag"] = "invoice" // which an event does not tell
-		if counts(in, history.Event{Source: "shop", Type: tc.kind, Time: at}) {
-			t.Errorf("%s of any tag is counted", tc.kind)
-		}
-	}
-}
-
 // TestOverview_NamesTheFirstIncidents keeps the glance short and says how each stands.
 func TestOverview_NamesTheFirstIncidents(t *testing.T) {
 	t.Parallel()

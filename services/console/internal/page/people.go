@@ -92,6 +92,8 @@ type personData struct {
 	Events       []history.Event       `json:"events"`
 	Cut          bool                  `json:"cut"`
 	Suppressions []history.Suppression `json:"suppressions"`
+	CutIncidents bool                  `json:"incidents_cut,omitempty"`    // there are more in this time than were looked at
+	Counted      map[string]string     `json:"-"`                          // what an incident is called
 	CutList      bool                  `json:"suppressions_cut,omitempty"` // the list says more
 	Typed        string                `json:"-"`                          // the whole address, for the form of an operator
 	Known        bool                  `json:"known"`                      // ClickHouse answered
@@ -174,18 +176,18 @@ func (s *Site) story(v *visit, d personData, of history.Selection) personData {
 		})
 	}
 	if n := len(d.Events); n > 0 {
-		span := history.Span{From: d.Events[n-1].Time, To: d.Events[0].Time.Add(day)}
-		parts.add(func(ctx context.Context) { incidents, _, incidentsErr = s.incidentsOf(ctx, span) })
+		span := history.Span{From: d.Events[n-1].Time, To: d.Events[0].Time.Add(storyAfter)}
+		parts.add(func(ctx context.Context) {
+			if incidents, d.CutIncidents, incidentsErr = s.incidentsOf(ctx, span); incidentsErr == nil {
+				incidentsErr = s.countIn(ctx, d.Events, incidents)
+			}
+		})
 	}
 	parts.run(v.Context())
+	d.Counted = namesOf(incidents)
 	s.notice(v, partClickHouse, cmp.Or(listErr, incidentsErr))
 	for i := range d.Events {
 		e := &d.Events[i]
-		for _, in := range incidents {
-			if counts(in, *e) {
-				e.IncidentsCounted = append(e.IncidentsCounted, in.ID)
-			}
-		}
 		if d.Address == "" {
 			d.Address = e.Recipient
 		}
@@ -205,6 +207,15 @@ func (s *Site) story(v *visit, d personData, of history.Selection) personData {
 		d.Events = []history.Event{}
 	}
 	return d
+}
+
+// namesOf says by its name what each incident is about.
+func namesOf(incidents []history.Incident) map[string]string {
+	names := make(map[string]string, len(incidents))
+	for _, in := range incidents {
+		names[in.ID] = in.Rule + ": " + labelWords(in.Labels)
+	}
+	return names
 }
 
 // wider are the hashes of the patterns of the list that hold for the person of events.

@@ -46,7 +46,12 @@ type Rule struct {
 	// Counts says which events alone the rule counts, such as "cause not provider"; "" for all.
 	Counts string `json:"counts_only,omitempty"`
 	Judged string `json:"judged"` // stream, sql or off
+	// Match is the same for a program.
+	Match Match `json:"-"`
 }
+
+// Match says which events alone a rule counts. A word with ! in front is one to leave out.
+type Match struct{ Cause, Reason, Type, Stream []string }
 
 // Trial is one rule of a back-test.
 type Trial struct {

@@ -22,7 +22,7 @@ SELECT
     p.bounce_type AS bounce_type, p.reason AS reason, p.cause AS cause, p.confidence AS confidence, p.classifier AS classifier,
     p.permanent AS permanent, p.smtp_code AS smtp_code, p.enhanced_code AS enhanced_code, p.smtp_reply AS smtp_reply,
     p.blocklist AS blocklist, p.blocklist_url AS blocklist_url, p.url AS url, p.user_agent AS user_agent, p.machine AS machine,
-    p.sending_ip AS sending_ip, p.ip_pool AS ip_pool, p.feedback_source AS feedback_source, p.origin AS origin
+    p.sending_ip AS sending_ip, p.sending_domain AS sending_domain, p.ip_pool AS ip_pool, p.feedback_source AS feedback_source, p.origin AS origin
 FROM
 (
     SELECT *
