@@ -64,11 +64,11 @@ func (f Filter) takes(c cell) bool {
 	return (f.Source == "" || c.Source == f.Source) && (f.MailboxProvider == "" || c.MailboxProvider == f.MailboxProvider)
 }
 
-// Add counts events of a type, by whether they are blocks; a type that Outcome has no count
+// Add counts events of a type, with whether they are refused; a type that Outcome has no count
 // of is left out.
 func (o *Outcome) Add(kind string, refused bool, n uint64) {
 	switch {
-	case refused:
+	case refused, kind == "blocked":
 		o.Blocked += n
 	case kind == "delivered":
 		o.Delivered += n
