@@ -62,14 +62,14 @@ func TestStates_CanBeUsedByEverybody(t *testing.T) {
 	b.do(chromedp.SetUploadFiles(chromedp.CSS(`form[action="/suppressions/import"] input[type=file]`), []string{file}))
 	b.press(`form[action="/suppressions/import"] button`, 200).wants("were refused")
 	b.canBeUsed(source, "a file with lines that were refused")
-	b.visit("/rules", 200).press(`form[action="/rules/backtest"] button`, 200)
-	b.canBeUsed(source, "rules that were tried")
 	b.visit("/search", 200).fill("#q", "nobody").press(".big-search button", http.StatusBadRequest)
 	b.canBeUsed(source, "a search for nothing")
 	b = open(t, w.guarded(t)).visit("/login", 200).fill("input[name=name]", "vera").fill("input[name=password]", "wrong").press("form button", http.StatusUnauthorized)
 	b.canBeUsed(source, "a wrong password")
 	b.signIn("vera").visit("/search", http.StatusForbidden)
 	b.canBeUsed(source, "a page of another role")
+	b = open(t, b.base).signIn("ada").visit("/rules", 200).press(`form[action="/rules/backtest"] button`, 200) // each console tries once at a time
+	b.canBeUsed(source, "rules that were tried")
 }
 
 // TestKeyboard_ReachesEverything goes through the pages with the most forms by the key Tab.
