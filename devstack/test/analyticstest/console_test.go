@@ -23,8 +23,14 @@ func (w *world) console(t testing.TB, more ...string) string {
 // consoleBeside is console with other sections of the configuration, each behind a comma.
 func (w *world) consoleBeside(t testing.TB, sections string, more ...string) string {
 	t.Helper()
+	return w.consoleOver(t, w.engine.URL(), sections, more...)
+}
+
+// consoleOver is consoleBeside that reads ClickHouse at url.
+func (w *world) consoleOver(t testing.TB, url, sections string, more ...string) string {
+	t.Helper()
 	section := strings.Join(append([]string{"listen: '127.0.0.1:0'"}, more...), ", ")
-	file := fmt.Sprintf("{kafka: {brokers: [%q], topics: {partitions: 4}}, clickhouse: {url: %q, database: %q}, privacy: {pepper: %q}, console: {%s}%s}", w.brokers, w.engine.URL(), w.database, strings.Repeat("pepper of a test ", 3), section, sections)
+	file := fmt.Sprintf("{kafka: {brokers: [%q], topics: {partitions: 4}}, clickhouse: {url: %q, database: %q}, privacy: {pepper: %q}, console: {%s}%s}", w.brokers, url, w.database, strings.Repeat("pepper of a test ", 3), section, sections)
 	cfg, _, err := pipeline.Load(pipeline.Input{File: []byte(file), Name: "test", Services: []pipeline.Name{pipeline.Console}})
 	if err != nil {
 		t.Fatal(err)

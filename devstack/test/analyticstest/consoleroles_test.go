@@ -1,13 +1,17 @@
 package analyticstest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,10 +33,58 @@ const (
 	letterText = "the bytes that came"
 )
 
+// mixed are the events of another source, and lateness is how late those of a type came.
+var (
+	mixed    = []schemas.Type{schemas.Delivered, schemas.Delivered, schemas.Bounced, schemas.Deferred, schemas.Delivered, schemas.Complained, schemas.Deferred, schemas.Opened, schemas.Delivered}
+	lateness = map[schemas.Type]time.Duration{schemas.Delivered: 2 * time.Second, schemas.Deferred: 10 * time.Second}
+)
+
 // reading is a console that people of each role look at.
 type reading struct {
-	t   *testing.T
-	url string
+	t       *testing.T
+	watched *watched
+	url     string
+}
+
+// watched is a way to ClickHouse on which queries are looked at.
+type watched struct {
+	*httptest.Server
+	mu        sync.Mutex
+	queries   int      // guarded by mu
+	limitless []string // those that may take as long or read as much as they like, or write; guarded by mu
+}
+
+func watch(t *testing.T, engine string) *watched {
+	t.Helper()
+	to, err := url.Parse(engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, proxy := new(watched), httputil.NewSingleHostReverseProxy(to)
+	w.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		text, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(rw, err.Error(), http.StatusBadRequest)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(text))
+		w.note(string(text), r.URL.Query())
+		proxy.ServeHTTP(rw, r)
+	}))
+	t.Cleanup(w.Close)
+	return w
+}
+
+// note looks at the settings of a query; the driver asks who the server is without any.
+func (w *watched) note(text string, with url.Values) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queries++
+	for _, setting := range []string{"max_execution_time", "max_rows_to_read", "max_result_rows", "max_memory_usage", "max_threads", "readonly"} {
+		if n := with.Get(setting); (n == "" || n == "0") && !strings.Contains(text, "version()") {
+			w.limitless = append(w.limitless, setting+" of "+text)
+		}
+	}
 }
 
 // ask sends a request of a role as a browser, or as a program, and returns the answer.
@@ -88,9 +140,13 @@ func crowded(t *testing.T) (*world, reading) {
 		events = append(events, e)
 	}
 	events[0].MessageID, events[1].MessageID = secretMessage, plainMessage
-	other := eventAt(1000, schemas.Delivered, now.Add(-time.Minute))
-	other.Source, other.RecipientHash = "other", strings.Repeat("b", 32)
-	w.publish(t, append(events, other)...)
+	for n, typ := range mixed {
+		e := eventAt(1000+n, typ, now.Add(-time.Duration(n+1)*time.Minute))
+		e.Source, e.RecipientHash, e.RecipientDomain = "other", strings.Repeat("b", 32), fmt.Sprintf("domain-%d.example", n%3)
+		e.SendingIP, e.Campaign, e.ReceivedAt = fmt.Sprintf("192.0.2.%d", n%2), fmt.Sprint("other ", n%4), e.Time.Add(lateness[typ])
+		events = append(events, e)
+	}
+	w.publish(t, events...)
 
 	var recs []*kgo.Record
 	produce := func(topic, key string, v any) {
@@ -122,12 +178,13 @@ func crowded(t *testing.T) (*world, reading) {
 	}
 	produce("email.suppressions", secretHash, schemas.Suppression{Hash: secretHash, Address: secret, Entries: entries, UpdatedAt: now})
 	w.produce(t, recs...)
-	w.wantSQL(t, "SELECT (SELECT count() FROM events), (SELECT count() FROM dead_letters), (SELECT count() FROM alerts), (SELECT count() FROM audit_log), (SELECT count() FROM suppressions)", "502\t101\t1003\t201\t101")
+	w.wantSQL(t, "SELECT (SELECT count() FROM events), (SELECT count() FROM dead_letters), (SELECT count() FROM alerts), (SELECT count() FROM audit_log), (SELECT count() FROM suppressions)", fmt.Sprintf("%d\t101\t1003\t201\t101", 501+len(mixed)))
 	var tokens []string
 	for _, role := range []string{"viewer", "support", "operator", "admin"} {
 		tokens = append(tokens, fmt.Sprintf("{name: %s, role: %s, token: %s-token-of-the-tests}", role, role, role))
 	}
-	return w, reading{t, w.console(t, "auth: {tokens: ["+strings.Join(tokens, ", ")+"]}")}
+	watched := watch(t, w.engine.URL())
+	return w, reading{t, watched, w.consoleOver(t, watched.URL, "", "auth: {tokens: ["+strings.Join(tokens, ", ")+"]}")}
 }
 
 // TestConsole_HidesPeopleAndSaysWhatIsCut looks at a crowded console as each role.
@@ -155,7 +212,13 @@ func TestConsole_HidesPeopleAndSaysWhatIsCut(t *testing.T) {
 	r.showsLettersByRole()
 	r.saysWhatIsCut(person)
 	r.hasTheLatestFirst(person)
+	r.countsWhatSQLCounts(w)
 	r.findsWithoutAnAddressInThePath()
+	r.watched.mu.Lock()
+	if r.watched.queries < 50 || len(r.watched.limitless) > 0 {
+		t.Errorf("of %d queries %d settings are missing: %.500q", r.watched.queries, len(r.watched.limitless), r.watched.limitless)
+	}
+	r.watched.mu.Unlock()
 	// Who looked at a person is written down, each time and with no address.
 	w.wantSQL(t, "SELECT by, role, action, object, count() FROM audit_log WHERE by IN ('support', 'operator') AND action LIKE '%.view' GROUP BY ALL ORDER BY ALL",
 		fmt.Sprintf("operator\toperator\tdead_letters.view\tacme\t1\noperator\toperator\tmessage.view\tacme/2•••@mg.shop.test\t1\noperator\toperator\tperson.view\t%[1]s\t2\nsupport\tsupport\tmessage.view\tacme/2•••@mg.shop.test\t2\nsupport\tsupport\tperson.view\t%[1]s\t4", secretHash))
@@ -187,7 +250,7 @@ func (r reading) saysWhatIsCut(person string) {
 		"/dead-letters":                          {"The 100 most frequent kinds; there are more."},
 		"/":                                      {"<small>at least</small>"},
 		"/audit":                                 {"The latest 200; there are more."},
-		"/people/" + strings.Repeat("b", 32):     nil,
+		"/people/" + strings.Repeat("c", 32):     nil,
 		"/deliverability?by=source":              nil,
 		"/audit?action=message.view":             nil,
 		"/sources/other":                         nil,
@@ -201,6 +264,60 @@ func (r reading) saysWhatIsCut(person string) {
 		if says == nil && strings.Contains(text, "there are more") {
 			r.t.Errorf("%s shows all, and says that there are more", target)
 		}
+	}
+}
+
+// countsWhatSQLCounts compares each breakdown, and how the events of a source came in, with
+// queries of their own over the events.
+func (r reading) countsWhatSQLCounts(w *world) {
+	r.t.Helper()
+	type rate struct {
+		Part uint64
+		Of   uint64 `json:"n"`
+	}
+	var page struct {
+		Data struct {
+			Rows []struct {
+				Value string
+				N     uint64
+				Rates []rate
+			}
+			Arrivals []struct {
+				Type   string
+				Events uint64
+				Share  rate
+				P50    float64 `json:"late_p50_seconds"`
+				P99    float64 `json:"late_p99_seconds"`
+			}
+		}
+	}
+	read := func(target string) {
+		r.t.Helper()
+		_, text, _ := r.ask("viewer", "application/json", target, nil)
+		if err := json.Unmarshal([]byte(text), &page); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	for by, column := range map[string]string{"source": "source", "mailbox_provider": "mailbox_provider", "domain": "recipient_domain", "campaign": "campaign", "sending_ip": "sending_ip"} {
+		read("/deliverability?by=" + by)
+		var got []string
+		for _, row := range page.Data.Rows {
+			got = append(got, fmt.Sprint(row.Value, " ", row.N, " ", row.Rates))
+		}
+		want := w.sql(r.t, `WITH countIf(type = 'delivered') AS d, countIf(type = 'bounced') AS bo, countIf(type = 'blocked') AS bl, countIf(type = 'complained') AS c, countIf(type = 'deferred') AS f, d + bo + bl AS n
+			SELECT concat(replaceOne(toString(`+column+`), '`+secret+`', 'a•••@list.example'), ' ', toString(n), ' [', arrayStringConcat(arrayMap(p -> concat('{', toString(p.1), ' ', toString(p.2), '}'), [(d, n), (bo, n), (bl, n), (c, d), (f, n + f)]), ' '), ']') FROM events
+			WHERE type IN ('delivered', 'bounced', 'blocked', 'complained', 'deferred') GROUP BY `+column+` ORDER BY n DESC, toString(`+column+`) LIMIT 50`)
+		if text := strings.Join(got, "\n"); text != want {
+			r.t.Errorf("by %s the page says\n%s\nSQL says\n%s", by, text, want)
+		}
+	}
+	read("/sources/other")
+	var got []string
+	for _, a := range page.Data.Arrivals {
+		got = append(got, fmt.Sprint(a.Type, " ", a.Events, " of ", a.Share.Of, " ", a.P50, " ", a.P99))
+	}
+	if want := "delivered 4 of 9 2 2, deferred 2 of 9 10 10, bounced 1 of 9 0 0, complained 1 of 9 0 0, opened 1 of 9 0 0"; strings.Join(got, ", ") != want {
+		r.t.Errorf("the source has %s\nwant %s", strings.Join(got, ", "), want)
 	}
 }
 
