@@ -2,10 +2,13 @@ package page
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 // TestInput_ThatIsWrongIsAPageAndChangesNothing has each answer say what is wrong and
@@ -38,6 +41,7 @@ func TestInput_ThatIsWrongIsAPageAndChangesNothing(t *testing.T) {
 		{"text that is no form", body("/suppressions/add", "text/plain", "address=a%40list.example"), 415, "content type &#34;text/plain&#34; is not known"},
 		{"form of no type", body("/suppressions/add", "", "address=a%40list.example"), 415, "is not known here"},
 		{"form that is packed", packedForm(), 415, "content encoding &#34;gzip&#34; is not known"},
+		{"form that does not come", lateForm(), 408, "did not arrive whole in time"},
 		{"field that is none", form("/suppressions/add", "address", "a@list.example", "reason", "x"), 400, "is not one of this form"},
 		{"field of a form without any", form("/rules/backtest", "days", "7"), 400, "This form takes none"},
 		{"field that is no text", form("/suppressions/add", "address", "a@list.example", "note", "\xff"), 400, "not text in UTF-8"},
@@ -104,6 +108,13 @@ func TestInput_ThatIsWrongIsAPageAndChangesNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lateForm ends as one whose sender is too slow for the server.
+func lateForm() *http.Request {
+	r := form("/suppressions/add", "address", "a@list.example")
+	r.Body = io.NopCloser(io.MultiReader(strings.NewReader("address=a%40list"), iotest.ErrReader(os.ErrDeadlineExceeded)))
+	return r
 }
 
 // packedForm says that it is packed.

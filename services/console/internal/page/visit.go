@@ -13,6 +13,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -216,6 +217,9 @@ func bodyFault(err error) error {
 	}
 	if own, ok := errors.AsType[fault](err); ok {
 		return own
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fault{Status: http.StatusRequestTimeout, Title: "This took too long", Detail: "The form did not arrive whole in time; nothing was changed.", Next: "Send it again, over a faster line."}
 	}
 	return badInput("The form is not complete.", "Send it again; nothing was changed.")
 }
