@@ -36,6 +36,7 @@ type desk struct {
 
 	mu      sync.Mutex
 	calls   []string    // method and path of what was asked; guarded by mu
+	queries []string    // of each of calls; guarded by mu
 	bodies  []string    // what came with each of calls; guarded by mu
 	listed  string      // the query of the list that was asked for last; guarded by mu
 	notes   []Entry     // guarded by mu
@@ -74,6 +75,7 @@ func (d *desk) changed() (list []string) {
 func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	text, _ := io.ReadAll(r.Body) // a body that ends early is an empty one
 	d.mu.Lock()
+	d.queries = append(d.queries, r.URL.RawQuery)
 	d.bodies = append(d.bodies, string(text))
 	d.calls = append(d.calls, r.Method+" "+r.URL.Path)
 	if r.URL.Path == "/v1/suppressions" && r.Method == http.MethodGet {
@@ -401,6 +403,22 @@ func TestBacktest_EndsAtItsLimits(t *testing.T) {
 		close(end)
 		if w := <-done; w.Code != tc.status || !strings.Contains(w.Body.String(), tc.says) {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+}
+
+// TestTwin_IsForWhoWantsIt asks for a page as browsers and programs do.
+func TestTwin_IsForWhoWantsIt(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for accept, twin := range map[string]bool{
+		"": false, "*/*": false, "text/html,application/json;q=0.9": false, "application/json": true, "application/problem+json, text/html": true,
+		"application/json;q=0, text/html": false, "application/json;q=0.0": false, "application/json;q=0.5": true, ";;q=,": false,
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/rules", nil)
+		r.Header.Set("Accept", accept)
+		if w := d.ask(r, "viewer"); json.Valid(w.Body.Bytes()) != twin || w.Header().Get("Vary") == "" {
+			t.Errorf("%q is answered with %s, varying by %q", accept, w.Header().Get("Content-Type"), w.Header().Values("Vary"))
 		}
 	}
 }

@@ -227,7 +227,7 @@ func (s *Site) importSuppressions(v *visit) (view, error) {
 	if err != nil {
 		return view{}, badInput("The file could not be read.", "Send it again.")
 	}
-	if !utf8.Valid(text) || strings.ContainsRune(string(text), 0) || !strings.Contains(string(text), "@") {
+	if !isList(text) {
 		return view{}, badInput("This is not a CSV file of addresses: it is not text, or no line has an address.", "Save the table as CSV (UTF-8) with a column address; nothing was changed.")
 	}
 	d := imported{DryRun: dry == "true"}
@@ -239,6 +239,15 @@ func (s *Site) importSuppressions(v *visit) (view, error) {
 	page, err := s.listed(v, url.Values{})
 	page.Import = &d
 	return view{name: "suppressions", title: "Suppressions", data: page}, err
+}
+
+// isList says whether a file may be a list of addresses: text in UTF-8, or in UTF-16 as
+// spreadsheets write it, which the service reads, too.
+func isList(text []byte) bool {
+	if bytes.HasPrefix(text, []byte{0xff, 0xfe}) || bytes.HasPrefix(text, []byte{0xfe, 0xff}) {
+		return bytes.ContainsRune(text, '@')
+	}
+	return utf8.Valid(text) && !bytes.ContainsRune(text, 0) && bytes.ContainsRune(text, '@')
 }
 
 // export passes the whole list on, for a spreadsheet: no cell of it is a formula.

@@ -7,6 +7,22 @@ import (
 	"testing"
 )
 
+// TestImport_PassesFilesOnAsTheyAre has files in both encodings of spreadsheets reach the
+// service, and whether it is a dry run.
+func TestImport_PassesFilesOnAsTheyAre(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"address\na@list.example\n", "\ufeffaddress\r\na@list.example", "\xff\xfea\x00@\x00b\x00", "\xfe\xff\x00a\x00@\x00b"} {
+		for _, dry := range []string{"true", "false"} {
+			d := newDesk(t)
+			d.says = `{"accepted":1}`
+			w := d.ask(upload(t, text, "dry_run", dry), "admin")
+			if calls := d.changed(); w.Code != http.StatusOK || len(calls) != 1 || calls[0] != "POST /v1/suppressions/import" || d.bodies[0] != text || d.queries[0] != "dry_run="+dry {
+				t.Errorf("%q, dry run %s: %d, calls %v with %q, the first query %q", text, dry, w.Code, calls, d.bodies, d.queries[0])
+			}
+		}
+	}
+}
+
 // TestSuppressions_EndWithAWayBack opens the page behind the last one.
 func TestSuppressions_EndWithAWayBack(t *testing.T) {
 	t.Parallel()
