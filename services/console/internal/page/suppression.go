@@ -69,6 +69,9 @@ type imported struct {
 	DryRun bool `json:"dry_run"`
 }
 
+// Nothing says that no line of a file that should be imported could be.
+func (d imported) Nothing() bool { return !d.DryRun && d.Accepted == 0 }
+
 // reasonNames are those of the list.
 func reasonNames() []string {
 	return []string{"hard_bounce", "soft_bounce", "complaint", "unsubscribe", "provider_suppressed", "manual"}
@@ -238,7 +241,11 @@ func (s *Site) importSuppressions(v *visit) (view, error) {
 	}
 	page, err := s.listed(v, url.Values{})
 	page.Import = &d
-	return view{name: "suppressions", title: "Suppressions", data: page}, err
+	shown := view{name: "suppressions", title: "Suppressions", data: page}
+	if d.Nothing() {
+		shown.status = http.StatusUnprocessableEntity
+	}
+	return shown, err
 }
 
 // isList says whether a file may be a list of addresses: text in UTF-8, or in UTF-16 as

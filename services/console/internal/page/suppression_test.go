@@ -23,6 +23,22 @@ func TestImport_PassesFilesOnAsTheyAre(t *testing.T) {
 	}
 }
 
+// TestImport_OfNoAddressSaysSo has a file that is text, with an @ in it, and no list.
+func TestImport_OfNoAddressSaysSo(t *testing.T) {
+	t.Parallel()
+	for dry, want := range map[string]int{"true": http.StatusOK, "false": http.StatusUnprocessableEntity} {
+		for _, accept := range []string{"text/html", "application/json"} {
+			d := newDesk(t)
+			d.says = `{"accepted":0,"refused":[{"line":1,"error":"address is not an email address"}]}`
+			r := upload(t, "write to us @ home\n", "dry_run", dry)
+			r.Header.Set("Accept", accept)
+			if w := d.ask(r, "admin"); w.Code != want || !strings.Contains(w.Body.String(), "is not an email address") || accept == "text/html" && strings.Contains(w.Body.String(), "Nothing was imported") != (dry == "false") {
+				t.Errorf("dry run %s, %s: %d %s", dry, accept, w.Code, w.Body)
+			}
+		}
+	}
+}
+
 // TestSuppressions_EndWithAWayBack opens the page behind the last one.
 func TestSuppressions_EndWithAWayBack(t *testing.T) {
 	t.Parallel()

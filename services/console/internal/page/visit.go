@@ -44,6 +44,7 @@ type view struct {
 	data        any
 	goTo        string // instead of a page: where a form leads to
 	csv         [][]string
+	status      int // of the page and its twin, 0 for 200
 }
 
 // frame is what the template of every page is given.
@@ -346,7 +347,7 @@ func (s *Site) show(w http.ResponseWriter, v *visit, shown view) {
 		out := csv.NewWriter(w)
 		_ = out.WriteAll(harmless(shown.csv)) // an error means that the client has gone
 	case wantsJSON(v.Request):
-		writeJSON(w, http.StatusOK, struct {
+		writeJSON(w, cmp.Or(shown.status, http.StatusOK), struct {
 			Notices []string `json:"notices,omitempty"`
 			AsOf    *age     `json:"counted,omitempty"`
 			Data    any      `json:"data"`
@@ -355,7 +356,7 @@ func (s *Site) show(w http.ResponseWriter, v *visit, shown view) {
 	case shown.goTo != "":
 		http.Redirect(w, v.Request, shown.goTo, http.StatusSeeOther)
 	default:
-		s.render(w, http.StatusOK, shown.name, frame{
+		s.render(w, cmp.Or(shown.status, http.StatusOK), shown.name, frame{
 			Title: shown.title, Path: v.URL.Path, User: v.user, SignOut: v.user.Browser, Notices: v.notices, AsOf: s.asOf(v), Done: doneWords()[v.URL.Query().Get("done")], Data: shown.data,
 		})
 	}
