@@ -49,6 +49,13 @@ type (
 	LimitError = page.LimitError
 )
 
+// How a Rule is judged.
+const (
+	JudgedStream = page.JudgedStream
+	JudgedSQL    = page.JudgedSQL
+	JudgedOff    = page.JudgedOff
+)
+
 // Service is the console. Make it with New; Run it once.
 type Service struct {
 	cfg    Config

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -28,15 +27,15 @@ func (c Config) consoleWorld(log *zap.Logger) console.World {
 	}
 	for _, r := range c.Alerting.AllRules() {
 		r = r.WithDefaults()
-		judged := "from ClickHouse, every few minutes"
+		judged := console.JudgedSQL
 		switch {
 		case !r.On():
-			judged = "switched off"
+			judged = console.JudgedOff
 		case r.FromStream():
-			judged = "from the stream, every second"
+			judged = console.JudgedStream
 		}
 		w.Rules = append(w.Rules, console.Rule{
-			Name: r.Name, Metric: r.Metric, Severity: string(r.Severity), By: strings.Join(r.By, ", "), Window: config.FormatDuration(r.Window),
+			Name: r.Name, Metric: r.Metric, Severity: string(r.Severity), By: r.By, Window: config.FormatDuration(r.Window),
 			Threshold: r.Threshold, MinVolume: r.MinVolume, Counts: r.Match.Words(), Judged: judged,
 			Match: console.Match{Cause: r.Match.Cause, Reason: r.Match.Reason, Type: r.Match.Type, Stream: r.Match.Stream},
 		})

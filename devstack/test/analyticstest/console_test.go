@@ -70,7 +70,7 @@ func delivered(t testing.TB, url, query string) (text string) {
 			Totals []struct{ Now, Before rate }
 			Rows   []struct {
 				Value string
-				Rates []rate
+				Rates map[string]rate
 			}
 		}
 	}
@@ -79,7 +79,7 @@ func delivered(t testing.TB, url, query string) (text string) {
 	}
 	var b strings.Builder
 	for _, r := range page.Data.Rows {
-		fmt.Fprintf(&b, "%s %d/%d, ", r.Value, r.Rates[0].Part, r.Rates[0].Of)
+		fmt.Fprintf(&b, "%s %d/%d, ", r.Value, r.Rates["delivered"].Part, r.Rates["delivered"].Of)
 	}
 	all := page.Data.Totals[0]
 	fmt.Fprintf(&b, "all %d/%d, before %d/%d", all.Now.Part, all.Now.Of, all.Before.Part, all.Before.Of)

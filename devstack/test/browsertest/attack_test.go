@@ -13,11 +13,12 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
+	"github.com/mailstream/mailstream/devstack/test/consoletest"
 	"github.com/mailstream/mailstream/services/pipeline"
 )
 
 // people are one of each role; the password of all is "correct horse battery".
-const people = "vera:viewer:" + hash + "\nsam:support:" + hash + "\nolga:operator:" + hash + "\nada:admin:" + hash + "\n"
+const people = "vera:viewer:" + consoletest.PasswordHash + "\nsam:support:" + consoletest.PasswordHash + "\nolga:operator:" + consoletest.PasswordHash + "\nada:admin:" + consoletest.PasswordHash + "\n"
 
 // signIn goes through the form.
 func (b *tab) signIn(name string) *tab {
@@ -146,6 +147,3 @@ func TestScripts_OfProvidersAreText(t *testing.T) {
 	}
 	b.visit(person, 200).wants("<script>window.stolen=1</script>")
 }
-
-// hash is that of the password of all, of the lowest cost that is taken.
-const hash = "$2b$10$rizgzLFhTB5CuAu2xyGPcutb1c/TtJSOPUntS7s14wMFozuoY8z9m"

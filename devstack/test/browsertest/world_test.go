@@ -19,7 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/devstack/stack"
-	"github.com/mailstream/mailstream/services/console"
+	"github.com/mailstream/mailstream/devstack/test/consoletest"
 	"github.com/mailstream/mailstream/services/pipeline"
 	"github.com/mailstream/mailstream/services/servicetest"
 )
@@ -131,38 +131,7 @@ func stopWorlds() error {
 // variables, and returns its base URL.
 func (w *world) console(t *testing.T, environ ...string) string {
 	t.Helper()
-	base := w.stack.Config()
-	base.Console.Suppression.URL, base.Console.Alerting.URL, base.Console.Analytics.URL = w.stack.URL(pipeline.Suppression), w.stack.URL(pipeline.Alerting), w.stack.URL(pipeline.Analytics)
-	base.Console.Ingress.MetricsURL = w.stack.MetricsURL(pipeline.Ingress)
-	base.Console.Listen, base.Console.MetricsListen = "127.0.0.1:0", "off"
-	cfg, _, err := pipeline.Load(pipeline.Input{Environ: environ, Base: &base})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	started, done := make(chan *console.Service, 1), make(chan error, 1)
-	go func() {
-		done <- pipeline.Run(ctx, cfg, pipeline.Console, zap.NewNop(), func(s pipeline.Service) {
-			if svc, ok := s.(*console.Service); ok {
-				started <- svc
-			}
-		})
-	}()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("console: %v", err)
-		}
-	})
-	select {
-	case svc := <-started:
-		<-svc.Ready()
-		return "http://" + svc.Addr()
-	case err := <-done:
-		done <- err
-		t.Fatalf("console ended: %v", err)
-	}
-	return ""
+	return consoletest.Start(t, w.stack, "", environ...)
 }
 
 // url is the base of the pages that everybody on this host may use.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"mime"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -103,11 +104,20 @@ func (c *contract) refusesAnswer(s sent, answer *http.Response, body string) str
 	return ""
 }
 
+// answered is what came back for a request.
+type answered struct {
+	status     int
+	kind, body string // kind is the media type of the body
+}
+
+// browserless sends a request and looks at what is answered: it follows no redirect.
+var browserless = http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
 // exchange sends a request. What is taken has to be as the document says, and so has every
 // answer.
-func (c *contract) exchange(t *testing.T, s sent) (status int, body string) {
+func (c *contract) exchange(t *testing.T, s sent) answered {
 	t.Helper()
-	answer, err := http.DefaultClient.Do(s.again(s.body))
+	answer, err := browserless.Do(s.again(s.body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +133,8 @@ func (c *contract) exchange(t *testing.T, s sent) (status int, body string) {
 	if why := c.refusesAnswer(s, answer, string(text)); why != "" {
 		t.Errorf("%s: the answer %d is not as the document says: %s", what, answer.StatusCode, why)
 	}
-	return answer.StatusCode, string(text)
+	kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type")) // "" of an answer without a body
+	return answered{answer.StatusCode, kind, string(text)}
 }
 
 // spoilt are copies of an example that may have one thing wrong each: a field that nobody

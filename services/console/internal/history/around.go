@@ -53,7 +53,7 @@ type Reply struct {
 	Reason string    `ch:"reason" json:"reason"`
 	Cause  string    `ch:"cause" json:"cause"`
 	Events uint64    `ch:"events" json:"events"`
-	First  time.Time `ch:"first_time" json:"first"`
+	First  time.Time `ch:"first_time" json:"first,omitzero"`
 }
 
 // Replies returns the most frequent refusals, and whether there are more than RepliesMax.

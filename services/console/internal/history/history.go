@@ -155,8 +155,8 @@ type Arrival struct {
 	Events uint64    `ch:"events" json:"events"`
 	Blocks uint64    `ch:"blocks" json:"counted_as_blocks,omitempty"` // of bounces
 	Rows   uint64    `ch:"rows" json:"rows"`                          // with repeats that are not merged away yet
-	First  time.Time `ch:"first_time" json:"first"`
-	Last   time.Time `ch:"last_time" json:"last"`
+	First  time.Time `ch:"first_time" json:"first,omitzero"`
+	Last   time.Time `ch:"last_time" json:"last,omitzero"`
 	P50    float64   `ch:"p50" json:"late_p50_seconds"`
 	P99    float64   `ch:"p99" json:"late_p99_seconds"`
 }
@@ -175,8 +175,8 @@ func (r *Reader) Arrivals(ctx context.Context, source string, s Span) ([]Arrival
 // Outcome is how many messages had which outcome, of a part of time or of a value. Blocked
 // has the bounces that alerting counts as blocks, and Bounced has the others.
 type Outcome struct {
-	At         time.Time `ch:"at" json:"at,omitzero"`
-	Value      string    `ch:"value" json:"value,omitempty"`
+	At         time.Time `ch:"at" json:"-"`
+	Value      string    `ch:"value" json:"-"`
 	Delivered  uint64    `ch:"delivered" json:"delivered"`
 	Bounced    uint64    `ch:"bounced" json:"bounced"`
 	Blocked    uint64    `ch:"blocked" json:"blocked"`

@@ -6,52 +6,53 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailstream/mailstream/services/console/internal/twin"
 	"github.com/mailstream/mailstream/services/internal/address"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 )
 
 // Event is one event of a timeline.
 type Event struct {
-	ID               string    `ch:"event_id" json:"id"`
-	Type             string    `ch:"event_type" json:"type"`
-	Time             time.Time `ch:"at" json:"time"`
-	ReceivedAt       time.Time `ch:"received" json:"received_at"`
-	Seen             uint64    `ch:"seen" json:"seen"` // how often it was received
-	Provider         string    `ch:"provider" json:"provider"`
-	Source           string    `ch:"source" json:"source"`
-	ProviderEvent    string    `ch:"provider_event" json:"provider_event,omitempty"`
-	MessageID        string    `ch:"message_id" json:"message_id,omitempty"`
-	Recipient        string    `ch:"recipient" json:"recipient,omitempty"`
-	RecipientHash    string    `ch:"recipient_hash" json:"recipient_hash,omitempty"`
-	RecipientDomain  string    `ch:"recipient_domain" json:"recipient_domain,omitempty"`
-	MailboxProvider  string    `ch:"mailbox_provider" json:"mailbox_provider,omitempty"`
-	Campaign         string    `ch:"campaign" json:"campaign,omitempty"`
-	Subject          string    `ch:"subject" json:"subject,omitempty"`
-	Template         string    `ch:"template" json:"template,omitempty"`
-	BounceType       string    `ch:"bounce_type" json:"bounce_type,omitempty"`
-	Reason           string    `ch:"reason" json:"reason,omitempty"`
-	Cause            string    `ch:"cause" json:"cause,omitempty"`
-	Confidence       string    `ch:"confidence" json:"confidence,omitempty"`
-	Classifier       string    `ch:"classifier" json:"classifier,omitempty"`
-	Permanent        *bool     `ch:"permanent" json:"permanent,omitempty"`
-	SMTPCode         uint16    `ch:"smtp_code" json:"smtp_code,omitempty"`
-	EnhancedCode     string    `ch:"enhanced_code" json:"enhanced_code,omitempty"`
-	SMTPReply        string    `ch:"smtp_reply" json:"smtp_reply,omitempty"`
-	Blocklist        string    `ch:"blocklist" json:"blocklist,omitempty"`
-	BlocklistURL     string    `ch:"blocklist_url" json:"blocklist_url,omitempty"`
-	URL              string    `ch:"url" json:"url,omitempty"`
-	UserAgent        string    `ch:"user_agent" json:"user_agent,omitempty"`
-	Machine          *bool     `ch:"machine" json:"machine,omitempty"`
-	SendingIP        string    `ch:"sending_ip" json:"sending_ip,omitempty"`
-	SendingDomain    string    `ch:"sending_domain" json:"sending_domain,omitempty"`
-	IPPool           string    `ch:"ip_pool" json:"ip_pool,omitempty"`
-	Origin           string    `ch:"origin" json:"origin,omitempty"`
-	FeedbackSource   string    `ch:"feedback_source" json:"feedback_source,omitempty"`
-	Personal         bool      `json:"-"` // the id of the message is: see Personal
-	ReceivedAfter    float64   `json:"received_after_seconds"`
-	Blocks           bool      `json:"counts_as_block,omitempty"` // a bounce that alerting counts as a block
-	IncidentsCounted []string  `json:"incidents,omitempty"`
-	Trait            *Trait    `json:"-"` // nil: not asked for
+	ID               string            `ch:"event_id" json:"id"`
+	Type             string            `ch:"event_type" json:"type"`
+	Time             time.Time         `ch:"at" json:"time"`
+	ReceivedAt       time.Time         `ch:"received" json:"received_at"`
+	Seen             uint64            `ch:"seen" json:"seen"` // how often it was received
+	Provider         string            `ch:"provider" json:"provider"`
+	Source           string            `ch:"source" json:"source"`
+	ProviderEvent    string            `ch:"provider_event" json:"provider_event,omitempty"`
+	MessageID        string            `ch:"message_id" json:"message_id,omitempty"`
+	Recipient        string            `ch:"recipient" json:"recipient,omitempty"`
+	RecipientHash    string            `ch:"recipient_hash" json:"recipient_hash,omitempty"`
+	RecipientDomain  string            `ch:"recipient_domain" json:"recipient_domain,omitempty"`
+	MailboxProvider  string            `ch:"mailbox_provider" json:"mailbox_provider,omitempty"`
+	Campaign         string            `ch:"campaign" json:"campaign,omitempty"`
+	Subject          string            `ch:"subject" json:"subject,omitempty"`
+	Template         string            `ch:"template" json:"template,omitempty"`
+	BounceType       string            `ch:"bounce_type" json:"bounce_type,omitempty"`
+	Reason           string            `ch:"reason" json:"reason,omitempty"`
+	Cause            string            `ch:"cause" json:"cause,omitempty"`
+	Confidence       string            `ch:"confidence" json:"confidence,omitempty"`
+	Classifier       string            `ch:"classifier" json:"classifier,omitempty"`
+	Permanent        *bool             `ch:"permanent" json:"permanent,omitempty"`
+	SMTPCode         uint16            `ch:"smtp_code" json:"smtp_code,omitempty"`
+	EnhancedCode     string            `ch:"enhanced_code" json:"enhanced_code,omitempty"`
+	SMTPReply        string            `ch:"smtp_reply" json:"smtp_reply,omitempty"`
+	Blocklist        string            `ch:"blocklist" json:"blocklist,omitempty"`
+	BlocklistURL     string            `ch:"blocklist_url" json:"blocklist_url,omitempty"`
+	URL              string            `ch:"url" json:"url,omitempty"`
+	UserAgent        string            `ch:"user_agent" json:"user_agent,omitempty"`
+	Machine          *bool             `ch:"machine" json:"machine,omitempty"`
+	SendingIP        string            `ch:"sending_ip" json:"sending_ip,omitempty"`
+	SendingDomain    string            `ch:"sending_domain" json:"sending_domain,omitempty"`
+	IPPool           string            `ch:"ip_pool" json:"ip_pool,omitempty"`
+	Origin           string            `ch:"origin" json:"origin,omitempty"`
+	FeedbackSource   string            `ch:"feedback_source" json:"feedback_source,omitempty"`
+	Personal         bool              `json:"-"` // the id of the message is: see Personal
+	ReceivedAfter    float64           `json:"received_after_seconds"`
+	Blocks           bool              `json:"counts_as_block,omitempty"` // a bounce that alerting counts as a block
+	IncidentsCounted twin.List[string] `json:"incidents"`                 // that it counted in
+	Trait            *Trait            `json:"-"`                         // nil: not asked for
 }
 
 // Personal says whether the id of a message has the address of its recipient in it, as some
@@ -88,19 +89,40 @@ func (r *Reader) Events(ctx context.Context, s Selection) (rows []Event, cut boo
 // Suppression is one entry of the list, active or not.
 type Suppression struct {
 	Hash        string     `ch:"recipient_hash" json:"recipient_hash"`
-	Pattern     string     `ch:"pattern" json:"pattern,omitempty"` // what it is about, where that is more than the person
+	Matched     string     `ch:"pattern" json:"matched,omitempty"` // what it is about, where that is more than the person
 	Scope       string     `ch:"scope" json:"scope"`
 	Reason      string     `ch:"reason" json:"reason"`
 	Active      bool       `ch:"active" json:"active"`
 	Since       *time.Time `ch:"since" json:"since,omitempty"`
 	RemovedAt   *time.Time `ch:"removed_at" json:"removed_at,omitempty"`
-	ExpiresAt   *time.Time `ch:"expires_at" json:"expires_at,omitempty"`
-	Evidence    string     `ch:"evidence" json:"evidence,omitempty"`
-	Provider    string     `ch:"provider" json:"provider,omitempty"`
-	Source      string     `ch:"source" json:"source,omitempty"`
+	Expires     *time.Time `ch:"expires_at" json:"expires,omitempty"`
+	Evidence    string     `ch:"evidence" json:"-"`
+	Provider    string     `ch:"provider" json:"-"`
+	Source      string     `ch:"source" json:"-"`
+	Behind      Evidence   `json:"evidence"` // the three above, as the suppression service writes them
 	Note        string     `ch:"note" json:"note,omitempty"`
 	RemovedBy   string     `ch:"removed_by" json:"removed_by,omitempty"`
 	RemovedNote string     `ch:"removed_note" json:"removed_note,omitempty"`
+}
+
+// Evidence is what put an entry on the list: an event, or a request of the API.
+type Evidence struct {
+	EventID   string `json:"event_id,omitempty"`
+	RequestID string `json:"request_id,omitempty"`
+	Provider  string `json:"provider,omitempty"`
+	Source    string `json:"source,omitempty"`
+}
+
+// requestPrefix begins the evidence that is a request.
+const requestPrefix = "api:"
+
+// evidenceOf tells a request from an event.
+func evidenceOf(s Suppression) Evidence {
+	e := Evidence{EventID: s.Evidence, Provider: s.Provider, Source: s.Source}
+	if id, ok := strings.CutPrefix(s.Evidence, requestPrefix); ok {
+		e.EventID, e.RequestID = "", id
+	}
+	return e
 }
 
 // suppressionsMax bounds what the list says of one person: a few reasons in each scope.
@@ -111,6 +133,9 @@ const suppressionsMax = 100
 func (r *Reader) Suppressions(ctx context.Context, hash string, wider []string) (rows []Suppression, cut bool, err error) {
 	hashes := clickhouse.Words(append([]string{hash}, wider...))
 	err = r.ask(ctx, "person_suppressions", &rows, clickhouse.Arg("hash", hash), clickhouse.Arg("hashes", hashes), limit(suppressionsMax+1))
+	for i := range rows {
+		rows[i].Behind = evidenceOf(rows[i])
+	}
 	return rows[:min(len(rows), suppressionsMax)], len(rows) > suppressionsMax, err
 }
 

@@ -7,19 +7,20 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/services/console/internal/history"
+	"github.com/mailstream/mailstream/services/console/internal/twin"
 )
 
 // auditData is who looked at people and who changed what.
 type auditData struct {
-	Now     time.Time            `json:"now"`
-	Range   string               `json:"range"`
-	Action  string               `json:"action,omitempty"`
-	Object  string               `json:"object,omitempty"`
-	Entries []history.AuditEntry `json:"entries"`
-	Cut     bool                 `json:"cut"`
-	Ranges  []string             `json:"-"`
-	Actions []string             `json:"-"` // to choose from
-	Known   bool                 `json:"-"` // ClickHouse answered
+	Now     time.Time                     `json:"now"`
+	Range   string                        `json:"range"`
+	Action  string                        `json:"action,omitempty"`
+	Object  string                        `json:"object,omitempty"`
+	Entries twin.List[history.AuditEntry] `json:"entries"`
+	Cut     bool                          `json:"cut"`
+	Ranges  []string                      `json:"-"`
+	Actions []string                      `json:"-"` // to choose from
+	Known   bool                          `json:"-"` // ClickHouse answered
 }
 
 var (
@@ -39,20 +40,17 @@ func (s *Site) audit(v *visit) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	d := auditData{Now: s.Now().UTC(), Range: q.Get("range"), Action: q.Get("action"), Object: q.Get("object"), Ranges: []string{"24h", "7d", "30d", "90d"}, Entries: []history.AuditEntry{}, Actions: usualActions()}
-	if d.Range == "" {
-		d.Range = "7d"
+	d := auditData{Now: s.Now().UTC(), Action: q.Get("action"), Object: q.Get("object"), Ranges: rangeNames(), Actions: usualActions()}
+	if d.Range, err = oneOf(q, "range", "7d", d.Ranges); err != nil {
+		return view{}, err
 	}
-	steps, ok := rangeSteps()[d.Range]
 	switch {
-	case !ok:
-		return view{}, badInput("There is no such range.", "Choose 24h, 7d, 30d or 90d.")
 	case d.Action != "" && !actionForm.MatchString(d.Action):
 		return view{}, badInput("This is not the name of an action.", "One is such as person.view; choose one of the form.")
 	case d.Object != "" && !objectForm.MatchString(d.Object):
 		return view{}, badInput("This is neither a recipient hash nor the name of an incident.", "Come from the page of a person or an incident; an address does not belong here.")
 	}
-	entries, cut, err := s.History.Audit(v.Context(), history.Last(steps[0], d.Now, time.Hour), d.Action, d.Object)
+	entries, cut, err := s.History.Audit(v.Context(), history.Last(rangeSteps()[d.Range][0], d.Now, time.Hour), d.Action, d.Object)
 	d.Known, d.Cut = !s.notice(v, partClickHouse, err), cut
 	d.Entries = append(d.Entries, entries...)
 	for i := range d.Entries {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,26 +13,27 @@ import (
 	"unicode/utf8"
 
 	"github.com/mailstream/mailstream/services/console/internal/history"
+	"github.com/mailstream/mailstream/services/console/internal/twin"
 )
 
 // deliverabilityData is what became of the mail, over time and by what it is compared.
 type deliverabilityData struct {
-	Now     time.Time      `json:"now"`
-	Range   string         `json:"range"`
-	From    time.Time      `json:"from"`
-	To      time.Time      `json:"to"`
-	By      string         `json:"by"`
-	Show    string         `json:"show"`
-	Filter  history.Filter `json:"filter"`
-	Totals  []total        `json:"totals"`
-	Plot    Plot           `json:"plot"`
-	Rows    []breakdown    `json:"rows"`
-	Cut     bool           `json:"cut"`
-	Own     bool           `json:"-"` // the time is one of the address, and no range
-	Ranges  []string       `json:"-"`
-	Bys     []string       `json:"-"`
-	Shows   []string       `json:"-"`
-	Sources []Source       `json:"-"`
+	Now     time.Time            `json:"now"`
+	Range   string               `json:"range,omitempty"` // "" of a time of the address
+	From    time.Time            `json:"from"`
+	To      time.Time            `json:"to"`
+	By      string               `json:"by"`
+	Show    string               `json:"show"`
+	Filter  history.Filter       `json:"filter"`
+	Totals  twin.List[total]     `json:"totals"`
+	Plot    Plot                 `json:"plot"`
+	Rows    twin.List[breakdown] `json:"rows"`
+	Cut     bool                 `json:"cut"`
+	Own     bool                 `json:"-"` // the time is one of the address, and no range
+	Ranges  []string             `json:"-"`
+	Bys     []string             `json:"-"`
+	Shows   []string             `json:"-"`
+	Sources []Source             `json:"-"`
 }
 
 // total is one rate of the range beside that of the period before.
@@ -44,9 +44,9 @@ type total struct {
 }
 
 type breakdown struct {
-	Value string `json:"value"`
-	N     uint64 `json:"n"`
-	Rates []Rate `json:"rates"` // in the order of Shows
+	Value string          `json:"value"`
+	N     uint64          `json:"n"`
+	Rates map[string]Rate `json:"rates"` // by Shows
 }
 
 // rangeSteps are the ranges and the steps of their plots.
@@ -56,25 +56,21 @@ func rangeSteps() map[string][2]time.Duration {
 	}
 }
 
+// rangeNames are the ranges, the shortest first.
+func rangeNames() []string { return []string{"24h", "7d", "30d", "90d"} }
+
 func (d *deliverabilityData) read(v *visit) error {
 	q, err := v.only("range", "by", "show", "source", "mailbox_provider", "domain", "from", "to", "format")
 	if err != nil {
 		return err
 	}
-	d.Ranges, d.Bys = []string{"24h", "7d", "30d", "90d"}, []string{"mailbox_provider", "domain", "source", "campaign", "sending_ip"}
+	d.Ranges, d.Bys = rangeNames(), []string{"mailbox_provider", "domain", "source", "campaign", "sending_ip"}
 	d.Shows = []string{"delivered", "bounced", "blocked", "complained", "deferred"}
-	choose := func(into *string, name, usual string, known []string) {
-		if *into = q.Get(name); *into == "" {
-			*into = usual
-		}
-		if !slices.Contains(known, *into) && err == nil {
-			err = badInput(fmt.Sprintf("%.40q is not a value of %s.", *into, name), fmt.Sprintf("Choose one of %v.", known))
-		}
-	}
-	choose(&d.Range, "range", "24h", d.Ranges)
-	choose(&d.By, "by", "mailbox_provider", d.Bys)
-	choose(&d.Show, "show", "blocked", d.Shows)
-	if err != nil {
+	var errs [3]error
+	d.Range, errs[0] = oneOf(q, "range", "24h", d.Ranges)
+	d.By, errs[1] = oneOf(q, "by", "mailbox_provider", d.Bys)
+	d.Show, errs[2] = oneOf(q, "show", "blocked", d.Shows)
+	if err := cmp.Or(errs[:]...); err != nil {
 		return err
 	}
 	d.Filter = history.Filter{Source: q.Get("source"), MailboxProvider: q.Get("mailbox_provider"), Domain: q.Get("domain")}
@@ -102,12 +98,10 @@ func (d *deliverabilityData) read(v *visit) error {
 		case to.Before(d.Now.Add(-keptMax)):
 			return badInput("The range ends more than 400 days ago, which is as long as events are kept.", "Choose a later one.")
 		}
-		d.From, d.To, d.Own = from.UTC(), to.UTC(), true
+		d.From, d.To, d.Range, d.Own = from.UTC(), to.UTC(), "", true
 	}
-	if format := q.Get("format"); format != "" && format != "csv" {
-		return badInput(fmt.Sprintf("%.40q is not a format.", format), "Leave it out, or ask for csv.")
-	}
-	return nil
+	_, err = oneOf(q, "format", "csv", []string{"csv"})
+	return err
 }
 
 // keptMax is how long events are kept; nameBytesMax is longer than any domain or source.
@@ -127,7 +121,7 @@ func (d *deliverabilityData) step() time.Duration {
 }
 
 func (s *Site) deliverability(v *visit) (view, error) {
-	d := deliverabilityData{Now: s.Now().UTC(), Sources: s.World.Sources, Rows: []breakdown{}}
+	d := deliverabilityData{Now: s.Now().UTC(), Sources: s.World.Sources}
 	if err := d.read(v); err != nil {
 		return view{}, err
 	}
@@ -144,9 +138,9 @@ func (s *Site) deliverability(v *visit) (view, error) {
 	parts.run(v.Context())
 	s.notice(v, partClickHouse, cmp.Or(errs[:]...))
 	for _, o := range rows {
-		b := breakdown{Value: Redact(o.Value), N: o.Tried()}
+		b := breakdown{Value: Redact(o.Value), N: o.Tried(), Rates: map[string]Rate{}}
 		for _, name := range d.Shows {
-			b.Rates = append(b.Rates, of(o).rate(name))
+			b.Rates[name] = of(o).rate(name)
 		}
 		d.Rows = append(d.Rows, b)
 	}
@@ -221,7 +215,7 @@ func floor(t time.Time, step time.Duration) time.Time {
 
 // CSV is the address of the same page as a table.
 func (d deliverabilityData) CSV() string {
-	q := url.Values{"range": {d.Range}, "by": {d.By}, "show": {d.Show}, "format": {"csv"}}
+	q := url.Values{"by": {d.By}, "show": {d.Show}, "format": {"csv"}}
 	for name, value := range map[string]string{"source": d.Filter.Source, "mailbox_provider": d.Filter.MailboxProvider, "domain": d.Filter.Domain} {
 		if value != "" {
 			q.Set(name, value)
@@ -230,6 +224,8 @@ func (d deliverabilityData) CSV() string {
 	if d.Own {
 		q.Set("from", d.From.Format(time.RFC3339))
 		q.Set("to", d.To.Format(time.RFC3339))
+	} else {
+		q.Set("range", d.Range)
 	}
 	return "/deliverability?" + q.Encode()
 }
@@ -243,7 +239,8 @@ func (d *deliverabilityData) csv() [][]string {
 	table := [][]string{head}
 	for _, b := range d.Rows {
 		row := []string{b.Value, strconv.FormatUint(b.N, 10)}
-		for _, r := range b.Rates {
+		for _, name := range d.Shows {
+			r := b.Rates[name]
 			row = append(row, strconv.FormatUint(r.Part, 10), strconv.FormatUint(r.Of, 10))
 		}
 		table = append(table, row)

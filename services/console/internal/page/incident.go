@@ -12,15 +12,16 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/console/internal/history"
 	"github.com/mailstream/mailstream/services/console/internal/peer"
+	"github.com/mailstream/mailstream/services/console/internal/twin"
 )
 
 type incidentsData struct {
-	Now      time.Time          `json:"now"`
-	Range    string             `json:"range"`
-	Open     []history.Incident `json:"open"`
-	Over     []history.Incident `json:"over"`
-	Cut      bool               `json:"cut"`
-	Silences []silenceRow       `json:"silences"`
+	Now      time.Time                   `json:"now"`
+	Range    string                      `json:"range"`
+	Open     twin.List[history.Incident] `json:"open"`
+	Over     twin.List[history.Incident] `json:"over"`
+	Cut      bool                        `json:"cut"`
+	Silences twin.List[silenceRow]       `json:"silences"`
 }
 
 // silenceRow is a silence as alerting shows it.
@@ -38,17 +39,13 @@ func (r silenceRow) Matches() (text []string) {
 }
 
 func (s *Site) incidents(v *visit) (view, error) {
-	q, err := v.only("range")
+	q, err := v.only("range", "done")
 	if err != nil {
 		return view{}, err
 	}
-	d := incidentsData{Now: s.Now().UTC(), Range: q.Get("range"), Open: []history.Incident{}, Over: []history.Incident{}}
-	if d.Range == "" {
-		d.Range = "30d"
-	}
-	steps, ok := rangeSteps()[d.Range]
-	if !ok {
-		return view{}, badInput("There is no such range.", "Choose 24h, 7d, 30d or 90d.")
+	d := incidentsData{Now: s.Now().UTC()}
+	if d.Range, err = oneOf(q, "range", "30d", rangeNames()); err != nil {
+		return view{}, err
 	}
 	var (
 		open, known     []history.Incident
@@ -59,7 +56,7 @@ func (s *Site) incidents(v *visit) (view, error) {
 	parts.add(func(ctx context.Context) { open, openErr = s.open(ctx) })
 	parts.add(func(ctx context.Context) { d.Silences, quietErr = s.silences(ctx) })
 	parts.add(func(ctx context.Context) {
-		known, d.Cut, sqlErr = s.incidentsOf(ctx, history.Last(steps[0], d.Now, time.Hour))
+		known, d.Cut, sqlErr = s.incidentsOf(ctx, history.Last(rangeSteps()[d.Range][0], d.Now, time.Hour))
 	})
 	parts.run(v.Context())
 	s.notice(v, partAlerting, cmp.Or(openErr, quietErr))
@@ -122,29 +119,28 @@ func (s *Site) silences(ctx context.Context) ([]silenceRow, error) {
 
 // incidentData is one incident.
 type incidentData struct {
-	Now      time.Time              `json:"now"`
-	Incident history.Incident       `json:"incident"`
-	Rate     Rate                   `json:"rate"`
-	Measure  *schemas.AlertMeasure  `json:"measure,omitempty"`
-	Answer   string                 `json:"answer,omitempty"` // of the receiver that the incident is about
-	Reasons  []schemas.ReasonCount  `json:"reasons,omitempty"`
-	Carriers []schemas.AlertCarrier `json:"carriers,omitempty"`
-	Causes   map[string]int64       `json:"causes,omitempty"`
-	Acks     []schemas.AlertAck     `json:"acknowledgements,omitempty"`
-	Silences []schemas.AlertSilence `json:"silences,omitempty"`
-	Timeline []timelineEntry        `json:"timeline,omitempty"`
-	Plot     Plot                   `json:"plot"`
-	Replies  []history.Reply        `json:"replies,omitempty"`
-	Changed  []history.Carrier      `json:"changed,omitempty"`
-	Events   []history.Refused      `json:"events,omitempty"` // the latest
-	Cut      incidentCut            `json:"cut"`
-	From     time.Time              `json:"from"` // of the mail that is shown
-	To       time.Time              `json:"to"`
-	Live     bool                   `json:"live"` // alerting still knows it
-	Flapping bool                   `json:"flapping,omitempty"`
-	Late     bool                   `json:"late,omitempty"`
-	Window   string                 `json:"window"`
-	Advice   string                 `json:"what_usually_helps,omitempty"`
+	Now      time.Time                       `json:"now"`
+	Incident history.Incident                `json:"incident"`
+	Rate     Rate                            `json:"block_rate"` // of the counts of Incident, whatever its rule measures
+	Measure  *schemas.AlertMeasure           `json:"measure,omitempty"`
+	Answer   string                          `json:"answer,omitempty"` // of the receiver that the incident is about
+	Reasons  twin.List[schemas.ReasonCount]  `json:"reasons"`
+	Carriers twin.List[schemas.AlertCarrier] `json:"carriers"`
+	Causes   map[string]int64                `json:"causes,omitempty"`
+	Acks     twin.List[schemas.AlertAck]     `json:"acknowledgements"`
+	Silences twin.List[schemas.AlertSilence] `json:"silences"`
+	Timeline twin.List[timelineEntry]        `json:"timeline"` // the latest first
+	Plot     Plot                            `json:"plot"`
+	Replies  twin.List[history.Reply]        `json:"replies"`
+	Changed  twin.List[history.Carrier]      `json:"changed"`
+	Events   twin.List[history.Refused]      `json:"events"` // the latest
+	Cut      incidentCut                     `json:"cut"`
+	From     time.Time                       `json:"from"` // of the mail that is shown
+	To       time.Time                       `json:"to"`
+	Live     bool                            `json:"live"` // alerting still knows it
+	Flapping bool                            `json:"flapping,omitempty"`
+	Window   string                          `json:"-"` // that of Incident, in words
+	Advice   string                          `json:"what_usually_helps,omitempty"`
 
 	counts   string // which events alone its rule counts
 	readings []schemas.AlertReading
@@ -172,7 +168,7 @@ type incidentAnswer struct {
 }
 
 func (s *Site) incident(v *visit) (view, error) {
-	if _, err := v.only(); err != nil {
+	if _, err := v.only("done"); err != nil {
 		return view{}, err
 	}
 	d := incidentData{Now: s.Now().UTC()}
@@ -192,8 +188,8 @@ func (s *Site) incident(v *visit) (view, error) {
 		end = *in.ResolvedAt
 	}
 	around := history.Span{From: in.Since.Add(-min(2*window, leadMax)), To: end.Add(window)}
-	if longest := 2 * day; around.To.Sub(around.From) > longest {
-		around.To, d.Cut.Time = around.From.Add(longest), true // what began it is at its beginning
+	if around.To.Sub(around.From) > aroundMax {
+		around.To, d.Cut.Time = around.From.Add(aroundMax), true // what began it is at its beginning
 	}
 	d.From, d.To = around.From, around.To
 	group := history.GroupOf(in.Labels)
@@ -284,7 +280,7 @@ func (d *incidentData) answered() *schemas.Alert {
 
 // remember takes what ClickHouse keeps of an incident.
 func (d *incidentData) remember(in history.Incident) {
-	d.Incident, d.Late = in, in.Late
+	d.Incident = in
 	for cause, n := range in.Causes {
 		if d.Causes == nil {
 			d.Causes = map[string]int64{}
@@ -320,7 +316,7 @@ func (s *Site) findIncident(v *visit, id string, d *incidentData) error {
 		d.Incident, d.Live = incidentOf(a), true
 		d.Reasons, d.Carriers, d.Causes = a.Reasons, a.Carriers, a.Causes
 		d.Measure, d.Answer, d.readings = a.Measure, a.Answer, a.Readings
-		d.Flapping, d.Late = a.Flapping, a.Late
+		d.Flapping = a.Flapping
 		d.Acks, d.Silences, d.Timeline = answer.Acks, answer.Silences, answer.Timeline
 		slices.Reverse(d.Timeline)
 		d.Advice = s.advice(a)
@@ -348,7 +344,10 @@ func unnoted(err error) error {
 	return fault{Status: http.StatusServiceUnavailable, Title: "This cannot be noted now", Detail: "Who looks at people is written down first, and that does not work: " + err.Error() + ".", Next: "Try again once Kafka is there; nothing was changed."}
 }
 
-const textBytesMax = 1_000 // of a note or a comment
+const (
+	textBytesMax = 1_000   // of a note or a comment
+	aroundMax    = 2 * day // of the mail around an incident
+)
 
 func (v *visit) text(name string) (string, error) {
 	text := v.PostForm.Get(name)

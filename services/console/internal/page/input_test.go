@@ -59,6 +59,11 @@ func TestInput_ThatIsWrongIsAPageAndChangesNothing(t *testing.T) {
 		{"message that is no text", httptest.NewRequest(http.MethodGet, "/messages/shop/%ff", nil), 404, "not the id of a message"},
 		{"field twice", body("/suppressions/add", "application/x-www-form-urlencoded", "address=a%40list.example&address=b%40list.example"), 400, "is there 2 times"},
 		{"JSON with more behind it", body("/suppressions/add", "application/json", `{"address":"a@list.example"}{"address":"b@list.example"}`), 400, "not a JSON object of texts"},
+		{"empty range", httptest.NewRequest(http.MethodGet, "/deliverability?range=", nil), 400, "is not a value of range"},
+		{"empty reason", httptest.NewRequest(http.MethodGet, "/suppressions?reason=", nil), 400, "no such reason"},
+		{"word about a form that no page has", httptest.NewRequest(http.MethodGet, "/rules?done=added", nil), 400, "This page takes none"},
+		{"export of a part", httptest.NewRequest(http.MethodGet, "/suppressions/export?reason=manual", nil), 400, "This page takes none"},
+		{"method of a page with a form", httptest.NewRequest(http.MethodPut, "/search", nil), 405, "takes GET and POST only"},
 		{"form that ends in the middle", body("/suppressions/import", "multipart/form-data; boundary=x", "--x\r\nContent-Disp"), 400, "not complete"},
 		{"upload of a disk", upload(t, "address\n"+strings.Repeat("a@list.example\n", 1<<20)), 413, "A form may have 8 MiB"},
 		{"upload of UTF-16 without a mark", upload(t, "a\x00@\x00b\x00"), 400, "not a CSV file of addresses"},
@@ -68,17 +73,17 @@ func TestInput_ThatIsWrongIsAPageAndChangesNothing(t *testing.T) {
 		{"parameter", httptest.NewRequest(http.MethodGet, "/?a=b", nil), 400, "has a parameter"},
 		{"parameter twice", httptest.NewRequest(http.MethodGet, "/incidents?range=7d&range=30d", nil), 400, "takes once"},
 		{"range", httptest.NewRequest(http.MethodGet, "/deliverability?range=1y", nil), 400, "is not a value of range"},
-		{"range of incidents", httptest.NewRequest(http.MethodGet, "/incidents?range=x", nil), 400, "no such range"},
+		{"range of incidents", httptest.NewRequest(http.MethodGet, "/incidents?range=x", nil), 400, "is not a value of range"},
 		{"range that ends before it begins", httptest.NewRequest(http.MethodGet, "/deliverability?from=2026-03-02T00:00:00Z&to=2026-03-01T00:00:00Z", nil), 400, "ends before it begins"},
 		{"range that is empty", httptest.NewRequest(http.MethodGet, "/deliverability?from=2026-03-02T00:00:00Z&to=2026-03-02T00:00:00Z", nil), 400, "ends before it begins"},
 		{"half a range", httptest.NewRequest(http.MethodGet, "/deliverability?from=2026-03-02T00:00:00Z", nil), 400, "not both times"},
 		{"range beyond all events", httptest.NewRequest(http.MethodGet, "/deliverability?from=1970-01-01T00:00:00Z&to=2026-03-02T00:00:00Z", nil), 400, "longer than 400 days"},
-		{"format", httptest.NewRequest(http.MethodGet, "/deliverability?format=xls", nil), 400, "is not a format"},
+		{"format", httptest.NewRequest(http.MethodGet, "/deliverability?format=xls", nil), 400, "is not a value of format"},
 		{"search in the address", httptest.NewRequest(http.MethodGet, "/search?q=ana@example.com", nil), 400, "does not belong in the address"},
 		{"person that is no hash", httptest.NewRequest(http.MethodGet, "/people/ana@example.com", nil), 404, "not a recipient hash"},
 		{"nothing to search", form("/search", "q", "  "), 400, "Nothing was searched"},
 		{"search of a book", form("/search", "q", long), 400, "Nothing was searched"},
-		{"range of the audit", httptest.NewRequest(http.MethodGet, "/audit?range=1y", nil), 400, "no such range"},
+		{"range of the audit", httptest.NewRequest(http.MethodGet, "/audit?range=1y", nil), 400, "is not a value of range"},
 		{"action that is none", httptest.NewRequest(http.MethodGet, "/audit?action=%27+OR+1", nil), 400, "not the name of an action"},
 		{"address in the address of the audit", httptest.NewRequest(http.MethodGet, "/audit?object=ana@example.com", nil), 400, "an address does not belong here"},
 		{"reason", httptest.NewRequest(http.MethodGet, "/suppressions?reason=boredom", nil), 400, "no such reason"},
@@ -252,4 +257,25 @@ func FuzzTexts(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestForms_WithoutFieldsNeedNoBody sends one as a proxy does that says no length.
+func TestForms_WithoutFieldsNeedNoBody(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for text, want := range map[string]int{"": http.StatusSeeOther, "x": http.StatusUnsupportedMediaType} {
+		r := httptest.NewRequest(http.MethodPost, "/silences/sil-1/end", strings.NewReader(text))
+		r.ContentLength = -1
+		if w := d.ask(r, "admin"); w.Code != want {
+			t.Errorf("%q is answered %d: %s", text, w.Code, w.Body)
+		}
+	}
+}
+
+// TestLogin_TakesItsFieldsAlone has a form of sign-in be refused like every other.
+func TestLogin_TakesItsFieldsAlone(t *testing.T) {
+	t.Parallel()
+	if w := newDesk(t).ask(form("/login", "name", "ana", "password", "x", "colour", "red"), ""); w.Code != http.StatusBadRequest {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
 }

@@ -11,19 +11,20 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/console/internal/auth"
 	"github.com/mailstream/mailstream/services/console/internal/history"
+	"github.com/mailstream/mailstream/services/console/internal/twin"
 )
 
 type lettersData struct {
-	Now     time.Time         `json:"now"`
-	Source  string            `json:"source,omitempty"`
-	Groups  []history.Letters `json:"groups"`
-	Cut     bool              `json:"cut"`
-	Samples bool              `json:"samples"` // the reader's role may see them
-	Known   bool              `json:"-"`
+	Now     time.Time                  `json:"now"`
+	Source  string                     `json:"source,omitempty"`
+	Groups  twin.List[history.Letters] `json:"groups"`
+	Cut     bool                       `json:"cut"`
+	Samples bool                       `json:"samples"` // the reader's role may see them
+	Known   bool                       `json:"-"`
 	// Operations are the latest ones, of the console and of commands.
-	Operations []schemas.Operation `json:"operations"`
-	Can        bool                `json:"can_operate"` // analytics takes operations
-	Plan       *lettersPlan        `json:"plan,omitempty"`
+	Operations twin.List[schemas.Operation] `json:"operations"`
+	Can        bool                         `json:"can_operate"` // analytics takes operations
+	Plan       *lettersPlan                 `json:"plan,omitempty"`
 }
 
 // Running says whether an operation is under way.
@@ -51,7 +52,7 @@ type lettersPlan struct {
 const operationsShown = 10
 
 func (s *Site) deadLetters(v *visit) (view, error) {
-	q, err := v.only("source")
+	q, err := v.only("source", "done")
 	if err != nil {
 		return view{}, err
 	}
@@ -66,7 +67,7 @@ func (s *Site) deadLetters(v *visit) (view, error) {
 // letters loads the page.
 func (s *Site) letters(v *visit, source string) lettersData {
 	samples := v.user.May(auth.Support) && v.Header.Get("HX-Request") == "" // what follows an operation shows none
-	d := lettersData{Now: s.Now().UTC(), Source: source, Samples: samples, Groups: []history.Letters{}, Operations: []schemas.Operation{}, Can: s.Analytics.Configured()}
+	d := lettersData{Now: s.Now().UTC(), Source: source, Samples: samples, Can: s.Analytics.Configured()}
 	var (
 		groups                 []history.Letters
 		answer                 struct{ Operations []schemas.Operation }
@@ -163,7 +164,7 @@ func (s *Site) operate(v *visit, kind, done string) (view, error) {
 	}
 	path := "/v1/dead-letters/" + kind
 	if dry == "true" {
-		plan := lettersPlan{Kind: kind}
+		plan := lettersPlan{Kind: kind, Faults: map[string]int64{}}
 		if err := s.Analytics.Ask(v.Context(), path, body, &plan); err != nil {
 			return view{}, err
 		}

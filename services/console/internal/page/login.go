@@ -46,7 +46,7 @@ func (s *Site) login(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, badInput("The form is not complete, or larger than a name and a password.", "Sign in again."))
 		return
 	}
-	if err := once(r.PostForm); err != nil {
+	if err := (&visit{Request: r}).check([]string{"name", "password", "next"}); err != nil {
 		s.fail(w, r, err)
 		return
 	}

@@ -100,12 +100,15 @@ func TestOverview_ComparesWithTheMedianOfTheWeek(t *testing.T) {
 	} {
 		list := tiles(append(counts(tc.blocked...), history.Count{Hour: now.Add(-2*day - 2*time.Hour).Truncate(time.Hour), Type: "opened", Events: 99}), now)
 		blocked := list[2]
-		if blocked.Name != "blocked" || blocked.Today != (Rate{tc.blocked[0], 100}) || blocked.Median != tc.median || blocked.Worse != tc.worse {
+		if blocked.Name != "blocked" || blocked.Today != (Rate{tc.blocked[0], 100}) || blocked.Median == nil || *blocked.Median != tc.median || blocked.Worse != tc.worse {
 			t.Errorf("%s: %+v, want %v, worse %t", name, blocked, tc.median, tc.worse)
 		}
 	}
 	if few := tiles([]history.Count{{Hour: now.Add(-time.Hour), Type: "blocked", Events: 49}, {Hour: now.Add(-25 * time.Hour), Type: "delivered", Events: 500}}, now)[2]; few.Worse {
 		t.Error("49 messages are called worse than usual")
+	}
+	if first := tiles(counts(4), now)[2]; first.Median != nil {
+		t.Errorf("the first day is beside a median of %v", *first.Median)
 	}
 }
 
@@ -125,8 +128,8 @@ func TestOverview_HasTheSourcesToLookAtFirst(t *testing.T) {
 	if want := "quiet quiet 9, large receiving 7, small receiving 5, never-a never 0, never-b never 0"; strings.Join(got, ", ") != want {
 		t.Errorf("%s\nwant %s", strings.Join(got, ", "), want)
 	}
-	if v := rows[0].Day.Values; v[0] != 9 || rows[1].Day.Values[23] != 7 {
-		t.Errorf("hours of quiet are %v, of large %v", v, rows[1].Day.Values)
+	if v := rows[0].Day; v[0] != 9 || rows[1].Day[23] != 7 {
+		t.Errorf("hours of quiet are %v, of large %v", v, rows[1].Day)
 	}
 }
 

@@ -14,20 +14,21 @@ import (
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/console/internal/history"
 	"github.com/mailstream/mailstream/services/console/internal/peer"
+	"github.com/mailstream/mailstream/services/console/internal/twin"
 )
 
 const day = 24 * time.Hour
 
 // overviewData is the page people open first.
 type overviewData struct {
-	Now         time.Time          `json:"now"`
-	Well        bool               `json:"well"` // nothing needs a look
-	Look        []look             `json:"look,omitempty"`
-	Sources     []sourceRow        `json:"sources"`
-	Rates       []rateTile         `json:"rates"`
-	Incidents   []history.Incident `json:"incidents"`
-	DeadLetters uint64             `json:"dead_letters"`
-	AtLeast     bool               `json:"dead_letters_at_least,omitempty"` // there are more kinds than are counted
+	Now         time.Time                   `json:"now"`
+	Well        bool                        `json:"well"` // nothing needs a look
+	Look        twin.List[look]             `json:"look"`
+	Sources     twin.List[sourceRow]        `json:"sources"`
+	Rates       twin.List[rateTile]         `json:"rates"`
+	Incidents   twin.List[history.Incident] `json:"incidents"`
+	DeadLetters uint64                      `json:"dead_letters"`
+	AtLeast     bool                        `json:"dead_letters_at_least,omitempty"` // there are more kinds than are counted
 	// Waiting are the records in Kafka that analytics has not stored yet: what the other
 	// numbers lack. It is no lateness, which is how long providers take.
 	Waiting    *int64   `json:"kafka_lag_records,omitempty"`
@@ -52,9 +53,9 @@ type sourceRow struct {
 	State    string    `json:"state"` // receiving, quiet, never
 	Last     time.Time `json:"last_event,omitzero"`
 	LastHour uint64    `json:"last_hour"`
-	Day      Spark     `json:"hours"`
+	Day      Spark     `json:"hours"` // events by hour; the last one fills
 	Outcomes outcomes  `json:"outcomes"`
-	Account  *balance  `json:"balance_of_ingress,omitempty"` // nil: not known here
+	Balance  *balance  `json:"balance,omitempty"` // nil: not known here
 }
 
 // outcomes are counts of one day, and their rates.
@@ -80,10 +81,10 @@ func (o outcomes) Delivers() Rate { return o.rate("delivered") }
 
 // rateTile is a rate of today beside the median of the seven days before.
 type rateTile struct {
-	Name   string  `json:"name"`
-	Today  Rate    `json:"today"`
-	Median float64 `json:"median"`
-	Worse  bool    `json:"worse"`
+	Name   string   `json:"name"`
+	Today  Rate     `json:"today"`
+	Median *float64 `json:"median,omitempty"` // nil: no day before had enough to judge by
+	Worse  bool     `json:"worse"`
 }
 
 // overview loads all parts at once; each may be away.
@@ -92,7 +93,7 @@ func (s *Site) overview(v *visit) (view, error) {
 		return view{}, err
 	}
 	now := s.Now().UTC()
-	d := overviewData{Now: now, Webhooks: s.World.Webhooks, Incidents: []history.Incident{}}
+	d := overviewData{Now: now, Webhooks: s.World.Webhooks}
 	var (
 		counts                         []history.Count
 		seen                           []history.Seen
@@ -146,7 +147,7 @@ func (s *Site) overview(v *visit) (view, error) {
 	s.notice(v, partIngress, balanceErr)
 	for i := range d.Sources {
 		if b, ok := balances[d.Sources[i].Name]; ok {
-			d.Sources[i].Account = &balance{b}
+			d.Sources[i].Balance = &balance{b}
 		}
 	}
 	d.Rates = tiles(counts, now)
@@ -231,7 +232,7 @@ func (s *Site) rowsOf(counts []history.Count, seen []history.Seen, now time.Time
 	rows := map[string]*sourceRow{}
 	row := func(name string) *sourceRow {
 		if rows[name] == nil {
-			rows[name] = &sourceRow{Source: Source{Name: name}, State: "never", Day: Spark{make([]uint64, 24)}}
+			rows[name] = &sourceRow{Source: Source{Name: name}, State: "never", Day: make(Spark, 24)}
 		}
 		return rows[name]
 	}
@@ -244,7 +245,7 @@ func (s *Site) rowsOf(counts []history.Count, seen []history.Seen, now time.Time
 			r.State = "quiet"
 		}
 		if back := int(now.Sub(c.Hour).Hours()); back >= 0 && back < 24 {
-			r.Day.Values[23-back] += c.Events
+			r.Day[23-back] += c.Events
 			r.Outcomes.Add(c.Type, c.Refused, c.Events)
 		}
 	}
@@ -293,8 +294,8 @@ func tiles(counts []history.Count, now time.Time) (list []rateTile) {
 			}
 		}
 		if slices.Sort(before); len(before) > 0 {
-			t.Median = before[len(before)/2]
-			t.Worse = !t.Today.Few() && worse(name, t.Today.Value(), t.Median)
+			t.Median = &before[len(before)/2]
+			t.Worse = !t.Today.Few() && worse(name, t.Today.Value(), *t.Median)
 		}
 		list = append(list, t)
 	}
@@ -354,7 +355,7 @@ func (d *overviewData) judge(blind bool) {
 	}
 	for _, t := range d.Rates {
 		if t.Worse {
-			d.Look = append(d.Look, look{"The rate of " + t.Name + " mail is worse than usual", share(t.Today.Value()) + ", usually " + share(t.Median), "/deliverability?show=" + t.Name})
+			d.Look = append(d.Look, look{"The rate of " + t.Name + " mail is worse than usual", share(t.Today.Value()) + ", usually " + share(*t.Median), "/deliverability?show=" + t.Name})
 		}
 	}
 	if d.Waiting != nil && *d.Waiting > waitingMax {
@@ -370,13 +371,12 @@ func (d *overviewData) judge(blind bool) {
 type sourceData struct {
 	Now time.Time `json:"now"`
 	sourceRow
-	Arrivals   []arrival         `json:"arrivals"`
-	Balance    *balance          `json:"balance,omitempty"`
-	Letters    []history.Letters `json:"dead_letters,omitempty"`
-	Plot       Plot              `json:"plot"`
-	Webhook    string            `json:"webhook"`
-	Duplicates uint64            `json:"repeats"`
-	Blocks     uint64            `json:"bounces_counted_as_blocks"`
+	Arrivals   twin.List[arrival]         `json:"arrivals"`
+	Letters    twin.List[history.Letters] `json:"dead_letters"`
+	Plot       Plot                       `json:"plot"`
+	Webhook    string                     `json:"webhook"`
+	Duplicates uint64                     `json:"repeats"`
+	Blocks     uint64                     `json:"bounces_counted_as_blocks"`
 }
 
 // arrival is a type of event: its share, and how many there were a week before.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mailstream/mailstream/services/console/internal/auth"
 	"github.com/mailstream/mailstream/services/console/internal/history"
+	"github.com/mailstream/mailstream/services/console/internal/twin"
 )
 
 // roleWhole is who sees whole addresses; others see enough to know one they typed.
@@ -19,12 +20,12 @@ const roleWhole = auth.Operator
 
 // searchData is the form, and what a message id was found at.
 type searchData struct {
-	Found []foundMessage `json:"found,omitempty"`
+	Found twin.List[foundMessage] `json:"found"`
 }
 
 type foundMessage struct {
 	Source string `json:"source"`
-	ID     string `json:"id"`
+	ID     string `json:"message_id"`
 	Hash   string `json:"recipient_hash"`
 }
 
@@ -84,19 +85,19 @@ func messagePath(m foundMessage) string {
 
 // personData is all that is known of a person, or of one message.
 type personData struct {
-	Now          time.Time             `json:"now"`
-	Hash         string                `json:"recipient_hash,omitempty"`
-	Address      string                `json:"address,omitempty"`
-	Message      string                `json:"message_id,omitempty"`
-	Source       string                `json:"source,omitempty"`
-	Events       []history.Event       `json:"events"`
-	Cut          bool                  `json:"cut"`
-	Suppressions []history.Suppression `json:"suppressions"`
-	CutIncidents bool                  `json:"incidents_cut,omitempty"`    // there are more in this time than were looked at
-	Counted      map[string]string     `json:"-"`                          // what an incident is called
-	CutList      bool                  `json:"suppressions_cut,omitempty"` // the list says more
-	Typed        string                `json:"-"`                          // the whole address, for the form of an operator
-	Known        bool                  `json:"known"`                      // ClickHouse answered
+	Now          time.Time                      `json:"now"`
+	Hash         string                         `json:"recipient_hash,omitempty"`
+	Address      string                         `json:"address,omitempty"`
+	Message      string                         `json:"message_id,omitempty"`
+	Source       string                         `json:"source,omitempty"`
+	Events       twin.List[history.Event]       `json:"events"`
+	Cut          bool                           `json:"cut"`
+	Suppressions twin.List[history.Suppression] `json:"suppressions"`
+	CutIncidents bool                           `json:"incidents_cut,omitempty"`    // there are more in this time than were looked at
+	Counted      map[string]string              `json:"-"`                          // what an incident is called
+	CutList      bool                           `json:"suppressions_cut,omitempty"` // the list says more
+	Typed        string                         `json:"-"`                          // the whole address, for the form of an operator
+	Known        bool                           `json:"-"`                          // ClickHouse answered
 }
 
 // Active says whether something suppresses the person now.
@@ -107,12 +108,12 @@ func (d personData) Active() bool {
 // Own says whether an entry of the person holds, and Wide whether one of their domain or
 // mailbox provider does.
 func (d personData) Own() bool {
-	return d.holds(func(e history.Suppression) bool { return e.Pattern == "" })
+	return d.holds(func(e history.Suppression) bool { return e.Matched == "" })
 }
 
 // Wide is explained at Own.
 func (d personData) Wide() bool {
-	return d.holds(func(e history.Suppression) bool { return e.Pattern != "" })
+	return d.holds(func(e history.Suppression) bool { return e.Matched != "" })
 }
 
 func (d personData) holds(of func(history.Suppression) bool) bool {
@@ -202,9 +203,6 @@ func (s *Site) story(v *visit, d personData, of history.Selection) personData {
 		for i := range d.Suppressions {
 			d.Suppressions[i].Note, d.Suppressions[i].RemovedNote = Redact(d.Suppressions[i].Note), Redact(d.Suppressions[i].RemovedNote)
 		}
-	}
-	if d.Events == nil {
-		d.Events = []history.Event{}
 	}
 	return d
 }

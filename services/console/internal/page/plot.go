@@ -5,19 +5,21 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/mailstream/mailstream/services/console/internal/twin"
 )
 
 // Plot is lines over time. The page draws it as SVG, shows the same numbers as a table
 // below, and the script draws from that table.
 type Plot struct {
-	ID        string     `json:"-"`
-	Caption   string     `json:"caption"`
-	Percent   bool       `json:"percent"`
-	Columns   []string   `json:"columns"`
-	Rows      []PlotRow  `json:"rows"`
-	Threshold *float64   `json:"threshold,omitempty"`
-	Marks     []PlotMark `json:"marks,omitempty"`
-	Empty     string     `json:"-"` // why there are no rows, "" where nothing happened
+	ID        string              `json:"-"`
+	Caption   string              `json:"caption"`
+	Percent   bool                `json:"percent"`
+	Columns   []string            `json:"columns"`
+	Rows      twin.List[PlotRow]  `json:"rows"`
+	Threshold *float64            `json:"threshold,omitempty"`
+	Marks     twin.List[PlotMark] `json:"marks"`
+	Empty     string              `json:"-"` // why there are no rows, "" where nothing happened
 }
 
 // PlotRow is one moment; a value that is not known is nil.
@@ -184,27 +186,25 @@ func (p Plot) First() time.Time { return p.Rows[0].At }
 func (p Plot) Last() time.Time { return p.Rows[len(p.Rows)-1].At }
 
 // Spark is a small line of counts.
-type Spark struct {
-	Values []uint64 `json:"values"`
-}
+type Spark []uint64
 
 // Points are those of its line in a box of 120 by 28.
 func (s Spark) Points() string {
 	const width, height = 120.0, 28.0
 	top := uint64(1)
-	for _, v := range s.Values {
+	for _, v := range s {
 		top = max(top, v)
 	}
 	var b strings.Builder
-	for i, v := range s.Values {
-		fmt.Fprintf(&b, "%.1f,%.1f ", width*float64(i)/float64(max(1, len(s.Values)-1)), height-2-(height-4)*float64(v)/float64(top))
+	for i, v := range s {
+		fmt.Fprintf(&b, "%.1f,%.1f ", width*float64(i)/float64(max(1, len(s)-1)), height-2-(height-4)*float64(v)/float64(top))
 	}
 	return strings.TrimSpace(b.String())
 }
 
 // Sum is all of it.
 func (s Spark) Sum() (n uint64) {
-	for _, v := range s.Values {
+	for _, v := range s {
 		n += v
 	}
 	return n

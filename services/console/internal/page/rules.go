@@ -12,19 +12,20 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/console/internal/history"
+	"github.com/mailstream/mailstream/services/console/internal/twin"
 )
 
 type rulesData struct {
-	Now      time.Time          `json:"now"`
-	Rules    []ruleRow          `json:"rules"`
-	Readings []history.Incident `json:"readings"` // the alerts that are known, of all rules
-	Cut      bool               `json:"cut"`      // there are more readings
-	Silences []silenceRow       `json:"silences"`
-	Trials   []Trial            `json:"backtest,omitempty"`
-	From     time.Time          `json:"backtest_from,omitzero"`
-	Tried    bool               `json:"-"`
-	Can      bool               `json:"-"`
-	Known    bool               `json:"-"` // alerting answered
+	Now      time.Time                   `json:"now"`
+	Rules    twin.List[ruleRow]          `json:"rules"`
+	Readings twin.List[history.Incident] `json:"readings"` // the alerts that are known, of all rules
+	Cut      bool                        `json:"cut"`      // there are more readings
+	Silences twin.List[silenceRow]       `json:"silences"`
+	Trials   twin.List[Trial]            `json:"backtest,omitzero"` // nil: they were not tried
+	From     time.Time                   `json:"backtest_from,omitzero"`
+	Tried    bool                        `json:"-"`
+	Can      bool                        `json:"-"`
+	Known    bool                        `json:"-"` // alerting answered
 }
 
 // ruleRow is a rule and the reading of it that a person should look at first.
@@ -67,7 +68,7 @@ func (s *Site) rules(v *visit) (view, error) {
 }
 
 func (s *Site) judged(v *visit) rulesData {
-	d := rulesData{Now: s.Now().UTC(), Readings: []history.Incident{}, Can: s.World.Backtest != nil}
+	d := rulesData{Now: s.Now().UTC(), Can: s.World.Backtest != nil}
 	var answer struct {
 		Alerts []schemas.Alert `json:"alerts"`
 	}
@@ -135,6 +136,6 @@ func (s *Site) backtest(v *visit) (view, error) {
 	if err != nil {
 		return view{}, s.backtestFault(v, err)
 	}
-	d.Trials = trials
+	d.Trials = append(twin.List[Trial]{}, trials...)
 	return view{name: "rules", title: "Rules", data: d}, nil
 }

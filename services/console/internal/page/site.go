@@ -11,6 +11,7 @@ import (
 	"embed"
 	"html/template"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +21,7 @@ import (
 	"github.com/mailstream/mailstream/services/console/internal/auth"
 	"github.com/mailstream/mailstream/services/console/internal/history"
 	"github.com/mailstream/mailstream/services/console/internal/peer"
+	"github.com/mailstream/mailstream/services/console/internal/twin"
 )
 
 //go:embed templates/*.html
@@ -36,19 +38,26 @@ type Source struct {
 
 // Rule is a configured rule of alerting, in words.
 type Rule struct {
-	Name      string  `json:"name"`
-	Metric    string  `json:"metric"`
-	Severity  string  `json:"severity"`
-	By        string  `json:"by"`
-	Window    string  `json:"window"`
-	Threshold float64 `json:"threshold"`
-	MinVolume int64   `json:"min_volume"`
+	Name      string            `json:"name"`
+	Metric    string            `json:"metric"`
+	Severity  string            `json:"severity"`
+	By        twin.List[string] `json:"by"` // labels
+	Window    string            `json:"window"`
+	Threshold float64           `json:"threshold"`
+	MinVolume int64             `json:"min_volume"`
 	// Counts says which events alone the rule counts, such as "cause not provider"; "" for all.
 	Counts string `json:"counts_only,omitempty"`
-	Judged string `json:"judged"` // stream, sql or off
+	Judged string `json:"judged"` // JudgedStream, JudgedSQL or JudgedOff
 	// Match is the same for a program.
 	Match Match `json:"-"`
 }
+
+// How a rule is judged.
+const (
+	JudgedStream = "stream"
+	JudgedSQL    = "sql"
+	JudgedOff    = "off"
+)
 
 // Match says which events alone a rule counts. A word with ! in front is one to leave out.
 type Match struct{ Cause, Reason, Type, Stream []string }
@@ -136,12 +145,9 @@ func New(opt Options) (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /static/", http.StripPrefix("/static/", static))
-	mux.HandleFunc("GET /login", s.loginForm)
-	mux.HandleFunc("POST /login", s.login)
-	mux.HandleFunc("POST /logout", s.logout)
-	mux.HandleFunc("GET /login/oidc", s.loginOIDC)
-	mux.HandleFunc("GET /login/oidc/callback", s.loginOIDCEnd)
+	for pattern, h := range s.unguarded(static) {
+		mux.Handle(pattern, h)
+	}
 	for pattern, r := range s.routes() {
 		mux.HandleFunc(pattern, s.visit(r))
 	}
@@ -160,26 +166,42 @@ func New(opt Options) (http.Handler, error) {
 // noPage answers what no route takes: an address that is none, or one that is only looked
 // at or only sent to.
 func (s *Site) noPage(w http.ResponseWriter, r *http.Request, mux *http.ServeMux) {
+	var takes []string
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		other := r.Clone(r.Context())
 		other.Method = method
 		if _, pattern := mux.Handler(other); pattern != "/" && pattern != "" {
-			w.Header().Set("Allow", method)
-			s.fail(w, r, fault{Status: http.StatusMethodNotAllowed, Title: "Not in this way", Detail: "This address takes " + method + " only, so nothing was changed.", Next: "Use the form of the page that leads here."})
-			return
+			takes = append(takes, method)
 		}
+	}
+	if len(takes) > 0 {
+		w.Header().Set("Allow", strings.Join(takes, ", "))
+		s.fail(w, r, fault{Status: http.StatusMethodNotAllowed, Title: "Not in this way", Detail: "This address takes " + strings.Join(takes, " and ") + " only, so nothing was changed.", Next: "Use the form of the page that leads here."})
+		return
 	}
 	s.fail(w, r, notFound("There is no such page."))
 }
 
-// route is a page or a form, the role it needs, and the fields that a form may have.
+// route is a page or a form, the role it needs, and the fields that a form takes.
 type route struct {
 	needs auth.Role
 	serve func(*visit) (view, error)
 	takes []string
 }
 
-// routes are all pages and forms, by method and path.
+// unguarded are the pages that need no role, by method and path.
+func (s *Site) unguarded(static http.Handler) map[string]http.Handler {
+	return map[string]http.Handler{
+		"GET /static/":             http.StripPrefix("/static/", static),
+		"GET /login":               http.HandlerFunc(s.loginForm),
+		"POST /login":              http.HandlerFunc(s.login),
+		"POST /logout":             http.HandlerFunc(s.logout),
+		"GET /login/oidc":          http.HandlerFunc(s.loginOIDC),
+		"GET /login/oidc/callback": http.HandlerFunc(s.loginOIDCEnd),
+	}
+}
+
+// routes are all pages and forms that need a role, by method and path.
 func (s *Site) routes() map[string]route {
 	letters := []string{"service", "reason", "provider", "source", "note", "dry_run"}
 	return map[string]route{

@@ -32,6 +32,7 @@ import (
 type desk struct {
 	handler http.Handler
 	routes  map[string]route
+	mux     *http.ServeMux // says which of routes takes a request
 	now     time.Time
 
 	mu      sync.Mutex
@@ -144,7 +145,10 @@ func newDeskWith(tb testing.TB, change func(*auth.Config)) *desk {
 	if d.handler, err = New(options); err != nil {
 		tb.Fatal(err)
 	}
-	d.routes = (&Site{Options: options}).routes()
+	d.routes, d.mux = (&Site{Options: options}).routes(), http.NewServeMux()
+	for pattern := range d.routes {
+		d.mux.Handle(pattern, http.NotFoundHandler())
+	}
 	return d
 }
 
@@ -476,7 +480,12 @@ func FuzzRequests(f *testing.F) {
 		}
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		if post {
-			r = form("/", "q", target, "address", target, "note", target, "comment", target, "for", target)
+			_, pattern := d.mux.Handler(&http.Request{Method: http.MethodPost, URL: u, Host: "example.com"})
+			var fields []string
+			for _, name := range d.routes[pattern].takes {
+				fields = append(fields, name, target)
+			}
+			r = form("/", fields...)
 		}
 		r.URL, r.RequestURI = u, target
 		if role != "" && role != "viewer" && role != "support" && role != "operator" {

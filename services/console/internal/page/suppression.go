@@ -10,63 +10,65 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/mailstream/mailstream/services/console/internal/history"
 	"github.com/mailstream/mailstream/services/console/internal/peer"
+	"github.com/mailstream/mailstream/services/console/internal/twin"
 )
 
 type suppressionsData struct {
-	Now     time.Time       `json:"now"`
-	Totals  []history.Total `json:"totals"`
-	Reason  string          `json:"reason,omitempty"`
-	Rows    []entry         `json:"suppressions"`
-	Next    string          `json:"next_cursor,omitempty"`
-	Checked *checked        `json:"checked,omitempty"`
-	Import  *imported       `json:"import,omitempty"`
-	Reasons []string        `json:"-"`
-	Later   bool            `json:"-"` // this is not the first page
+	Now     time.Time                `json:"now"`
+	Totals  twin.List[history.Total] `json:"totals"`
+	Reason  string                   `json:"reason,omitempty"`
+	Rows    twin.List[entry]         `json:"suppressions"`
+	Next    string                   `json:"next_cursor,omitempty"`
+	Checked *checked                 `json:"checked,omitempty"`
+	Import  *imported                `json:"import,omitempty"`
+	Reasons []string                 `json:"-"`
+	Later   bool                     `json:"-"` // this is not the first page
 }
 
 // entry is an entry of the list as the service shows it.
 type entry struct {
-	Address  string     `json:"address,omitempty"`
-	Hash     string     `json:"recipient_hash"`
-	Reason   string     `json:"reason"`
-	Scope    string     `json:"scope"`
-	Since    time.Time  `json:"since"`
-	Expires  *time.Time `json:"expires"`
-	Applies  bool       `json:"applies"`
-	Evidence struct {
-		EventID   string `json:"event_id,omitempty"`
-		RequestID string `json:"request_id,omitempty"`
-		Provider  string `json:"provider,omitempty"`
-		Source    string `json:"source,omitempty"`
-	} `json:"evidence"`
-	Note string `json:"note,omitempty"`
+	Address  string           `json:"address,omitempty"`
+	Hash     string           `json:"recipient_hash,omitempty"` // none in the entries of a check
+	Reason   string           `json:"reason"`
+	Scope    string           `json:"scope"`
+	Since    time.Time        `json:"since"`
+	Expires  *time.Time       `json:"expires"`
+	Applies  *bool            `json:"applies,omitempty"` // of a check: whether it holds for what was asked; nil of a list
+	Evidence history.Evidence `json:"evidence"`
+	Note     string           `json:"note,omitempty"`
 	// Matched is what stands for the address, such as *@example.com; "" where it is itself.
 	Matched string `json:"matched,omitempty"`
 }
 
 // checked is what the list says of one address.
 type checked struct {
-	Hash       string  `json:"recipient_hash"`
-	Masked     string  `json:"address"`
-	Suppressed bool    `json:"suppressed"`
-	Entries    []entry `json:"entries"`
-	Address    string  `json:"-"` // for the forms of an operator
+	Hash       string           `json:"recipient_hash"`
+	Masked     string           `json:"address"`
+	Suppressed bool             `json:"suppressed"`
+	Entries    twin.List[entry] `json:"entries"`
+	Address    string           `json:"-"` // for the forms of an operator
 }
 
 // imported is what became of a file.
 type imported struct {
-	Accepted int `json:"accepted"`
-	Refused  []struct {
-		Line  int    `json:"line"`
-		Error string `json:"error"`
-	} `json:"refused"`
-	DryRun bool `json:"dry_run"`
+	Accepted     int                    `json:"accepted"`
+	Changed      int                    `json:"changed"` // of those, that were not on the list as the line says
+	Refused      twin.List[refusedLine] `json:"refused"` // the first 1,000
+	RefusedTotal int                    `json:"refused_total"`
+	DryRun       bool                   `json:"dry_run"`
+}
+
+// refusedLine is a line of a file that was not taken, and why.
+type refusedLine struct {
+	Line  int    `json:"line"`
+	Error string `json:"error"`
 }
 
 // Nothing says that no line of a file that should be imported could be.
@@ -78,7 +80,7 @@ func reasonNames() []string {
 }
 
 func (s *Site) suppressions(v *visit) (view, error) {
-	q, err := v.only("reason", "cursor")
+	q, err := v.only("reason", "cursor", "done")
 	if err != nil {
 		return view{}, err
 	}
@@ -86,13 +88,16 @@ func (s *Site) suppressions(v *visit) (view, error) {
 	return view{name: "suppressions", title: "Suppressions", data: d}, err
 }
 
+// entriesShown bounds the entries of one page of the list.
+const entriesShown = 50
+
 // listed loads the page of the list that q asks for.
 func (s *Site) listed(v *visit, q url.Values) (suppressionsData, error) {
-	d := suppressionsData{Now: s.Now().UTC(), Reason: q.Get("reason"), Later: q.Get("cursor") != "", Rows: []entry{}, Reasons: reasonNames()}
-	if d.Reason != "" && !slices.Contains(d.Reasons, d.Reason) {
+	d := suppressionsData{Now: s.Now().UTC(), Reason: q.Get("reason"), Later: q.Get("cursor") != "", Reasons: reasonNames()}
+	if q.Has("reason") && !slices.Contains(d.Reasons, d.Reason) {
 		return d, badInput("There is no such reason.", "Choose one of "+strings.Join(d.Reasons, ", ")+".")
 	}
-	ask := url.Values{"limit": {"50"}}
+	ask := url.Values{"limit": {strconv.Itoa(entriesShown)}}
 	if !v.user.May(roleWhole) {
 		ask.Set("addresses", "masked") // a whole one would leave an entry in the audit
 	}
@@ -160,7 +165,7 @@ func (s *Site) checkAddress(v *visit) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	d.Checked = &checked{Hash: hash, Masked: masked(address), Suppressed: len(answer.Suppressed) > 0, Entries: []entry{}, Address: address}
+	d.Checked = &checked{Hash: hash, Masked: masked(address), Suppressed: len(answer.Suppressed) > 0, Address: address}
 	for _, one := range answer.Suppressed {
 		d.Checked.Entries = append(d.Checked.Entries, one.Entries...)
 		if len(one.Entries) == 0 {
@@ -259,6 +264,9 @@ func isList(text []byte) bool {
 
 // export passes the whole list on, for a spreadsheet: no cell of it is a formula.
 func (s *Site) export(v *visit) (view, error) {
+	if _, err := v.only(); err != nil {
+		return view{}, err
+	}
 	text, err := s.Suppression.Pass(v.Context(), http.MethodGet, "/v1/suppressions/export?format=csv", peer.Body{File: true})
 	if err != nil {
 		return view{}, err

@@ -146,7 +146,7 @@ func TestPersonal_IsAnIDWithTheAddressInIt(t *testing.T) {
 // TestCSV_SaysWhatIsMissing has a table that was cut, and one that is not known.
 func TestCSV_SaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	d := deliverabilityData{By: "campaign", Shows: []string{"delivered"}, Rows: []breakdown{{"a", 2, []Rate{{1, 2}}}}}
+	d := deliverabilityData{By: "campaign", Shows: []string{"delivered"}, Rows: []breakdown{{"a", 2, map[string]Rate{"delivered": {1, 2}}}}}
 	if rows := d.csv(); len(rows) != 2 {
 		t.Errorf("all of it is %v", rows)
 	}

@@ -165,7 +165,7 @@ func (v *visit) parse(w http.ResponseWriter, takes []string) error {
 		err = v.parseJSON()
 	case err == nil && kind == "multipart/form-data":
 		err = v.ParseMultipartForm(bodyBytesMax)
-	case v.ContentLength == 0 || kind == "application/x-www-form-urlencoded":
+	case v.ContentLength == 0 || kind == "application/x-www-form-urlencoded" || kind == "" && v.hasNoBody():
 		err = v.ParseForm()
 	default: // also a type that cannot be read
 		return fault{Status: http.StatusUnsupportedMediaType, Title: "This is not a form", Detail: fmt.Sprintf("The content type %.60q is not known here.", v.Header.Get("Content-Type")), Next: "Send application/x-www-form-urlencoded, multipart/form-data or application/json; nothing was changed."}
@@ -174,6 +174,13 @@ func (v *visit) parse(w http.ResponseWriter, takes []string) error {
 		return bodyFault(err)
 	}
 	return v.check(takes)
+}
+
+// hasNoBody says whether nothing is sent, also by who says no length, such as a proxy.
+func (v *visit) hasNoBody() bool {
+	var first [1]byte
+	_, err := io.ReadFull(v.Body, first[:])
+	return errors.Is(err, io.EOF)
 }
 
 // check refuses a form with a field that it does not take, or that is there twice, or is
@@ -276,11 +283,23 @@ func textsOf(text []byte) (url.Values, error) {
 func (v *visit) only(names ...string) (url.Values, error) {
 	q := v.URL.Query()
 	for name, values := range q {
-		if !slices.Contains(append(names, "done"), name) || len(values) > 1 {
+		if !slices.Contains(names, name) || len(values) > 1 {
 			return nil, badInput(fmt.Sprintf("The address has a parameter %.40q, which this page does not take, or takes once.", name), takes(names))
 		}
 	}
 	return q, nil
+}
+
+// oneOf reads a parameter that is one of some words, usual where it is not there.
+func oneOf(q url.Values, name, usual string, words []string) (string, error) {
+	if !q.Has(name) {
+		return usual, nil
+	}
+	word := q.Get(name)
+	if !slices.Contains(words, word) {
+		return "", badInput(fmt.Sprintf("%.40q is not a value of %s.", word, name), fmt.Sprintf("Leave it out, or choose one of %s.", strings.Join(words, ", ")))
+	}
+	return word, nil
 }
 
 // takesFields lists the fields of a form.
@@ -337,6 +356,14 @@ func wantsJSON(r *http.Request) bool {
 	return false
 }
 
+// envelope is the twin of every page, and of what a form leads to.
+type envelope struct {
+	Notices []string `json:"notices,omitempty"`
+	AsOf    *age     `json:"counted,omitempty"`
+	Data    any      `json:"data,omitempty"`
+	GoTo    string   `json:"go_to,omitempty"`
+}
+
 // show answers with the page, its twin or what the form leads to.
 func (s *Site) show(w http.ResponseWriter, v *visit, shown view) {
 	w.Header().Add("Vary", "Accept")
@@ -347,12 +374,7 @@ func (s *Site) show(w http.ResponseWriter, v *visit, shown view) {
 		out := csv.NewWriter(w)
 		_ = out.WriteAll(harmless(shown.csv)) // an error means that the client has gone
 	case wantsJSON(v.Request):
-		writeJSON(w, cmp.Or(shown.status, http.StatusOK), struct {
-			Notices []string `json:"notices,omitempty"`
-			AsOf    *age     `json:"counted,omitempty"`
-			Data    any      `json:"data"`
-			GoTo    string   `json:"go_to,omitempty"`
-		}{v.notices, s.asOf(v), shown.data, shown.goTo})
+		writeJSON(w, cmp.Or(shown.status, http.StatusOK), envelope{v.notices, s.asOf(v), shown.data, shown.goTo})
 	case shown.goTo != "":
 		http.Redirect(w, v.Request, shown.goTo, http.StatusSeeOther)
 	default:

@@ -63,6 +63,7 @@ func functions() template.FuncMap {
 		"at":       nav,
 		"labels":   isolated,
 		"scope":    scopeWords,
+		"judged":   judgedWords,
 		"answered": answered,
 		"statusOf": statusOf,
 		"yes":      func(b *bool) bool { return b != nil && *b },
@@ -292,6 +293,17 @@ func scopeWords(scope string) string {
 		return "the list " + name
 	}
 	return scope
+}
+
+// judgedWords says how a rule is judged.
+func judgedWords(judged string) string {
+	switch judged {
+	case JudgedStream:
+		return "from the stream, every second"
+	case JudgedSQL:
+		return "from ClickHouse, every few minutes"
+	}
+	return "switched off"
 }
 
 // answeredCodes are what a reply begins with: the code, and the enhanced one.

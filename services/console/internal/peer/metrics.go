@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/mailstream/mailstream/services/console/internal/twin"
 )
 
 // Metrics reads the numbers that only the ingress knows: what it refused and what it
@@ -55,20 +58,20 @@ func (m *Metrics) Close() { m.http.CloseIdleConnections() }
 
 // Refusal is how many requests were refused for one cause.
 type Refusal struct {
-	Status string `json:"status"`
+	Status int    `json:"status"`
 	Cause  string `json:"cause"`
 	Count  uint64 `json:"count"`
 }
 
 // Balance is what became of the items of one source since the ingress started.
 type Balance struct {
-	Since        time.Time `json:"since,omitzero"` // the start of the ingress, of the oldest process
-	Received     uint64    `json:"received"`
-	Published    uint64    `json:"published"`
-	DeadLettered uint64    `json:"dead_lettered"`
-	Rejected     uint64    `json:"rejected"`
-	Refusals     []Refusal `json:"refusals,omitempty"`
-	Drift        []Drift   `json:"drift,omitempty"`
+	Since        time.Time          `json:"since,omitzero"` // the start of the ingress, of the oldest process
+	Received     uint64             `json:"received"`
+	Published    uint64             `json:"published"`
+	DeadLettered uint64             `json:"dead_lettered"`
+	Rejected     uint64             `json:"rejected"`
+	Refusals     twin.List[Refusal] `json:"refusals"`
+	Drift        twin.List[Drift]   `json:"drift"`
 }
 
 // Open is how many items are still on their way; below zero is a fault of ours.
@@ -173,7 +176,8 @@ func balanceOf(families map[string]*dto.MetricFamily, source, provider string) B
 	of("items_dead_lettered_total", "source", source, sum(&b.DeadLettered))
 	of("items_rejected_total", "source", source, sum(&b.Rejected))
 	of("refusals_total", "source", source, func(l map[string]string, n uint64) {
-		b.Refusals = append(b.Refusals, Refusal{l["status"], l["cause"], n})
+		status, _ := strconv.Atoi(l["status"]) // 0 of what is no number
+		b.Refusals = append(b.Refusals, Refusal{status, l["cause"], n})
 	})
 	first := map[[2]string]time.Time{}
 	for _, metric := range families["mailstream_ingress_drift_first_timestamp_seconds"].GetMetric() {

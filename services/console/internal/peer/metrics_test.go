@@ -68,7 +68,7 @@ func TestMetrics_AreTheSumOfAllProcesses(t *testing.T) {
 	}
 	got, err := m.Balances(t.Context(), map[string]string{"shop": "mailjet"})
 	want := map[string]Balance{"shop": {
-		Since: time.Unix(900, 0).UTC(), Received: 15, Refusals: []Refusal{{"401", "password", 4}},
+		Since: time.Unix(900, 0).UTC(), Received: 15, Refusals: []Refusal{{401, "password", 4}},
 		Drift: []Drift{{"unknown_field", "data.new", time.Unix(1500, 0).UTC(), 6}, {Kind: "unknown_field", Count: 4}},
 	}}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
