@@ -123,15 +123,16 @@ func saidBy(t *testing.T, console string, query url.Values) string {
 		}
 		Rows []struct {
 			Value string
-			Rates []part
+			Rates struct{ Delivered, Bounced, Blocked part }
 		}
 	}
 	pageJSON(t, console+"/deliverability?"+query.Encode(), &page)
 	lines := map[string]tally{}
 	var all, tiles tally
 	for _, r := range page.Rows {
-		lines[r.Value] = tally{r.Rates[0].Part, r.Rates[1].Part, r.Rates[2].Part}
-		all = tally{all.delivered + r.Rates[0].Part, all.bounced + r.Rates[1].Part, all.blocked + r.Rates[2].Part}
+		one := tally{r.Rates.Delivered.Part, r.Rates.Bounced.Part, r.Rates.Blocked.Part}
+		lines[r.Value] = one
+		all = tally{all.delivered + one.delivered, all.bounced + one.bounced, all.blocked + one.blocked}
 	}
 	if len(page.Totals) > 2 {
 		tiles = tally{page.Totals[0].Now.Part, page.Totals[1].Now.Part, page.Totals[2].Now.Part}

@@ -280,7 +280,7 @@ func (r reading) countsWhatSQLCounts(w *world) {
 			Rows []struct {
 				Value string
 				N     uint64
-				Rates []rate
+				Rates map[string]rate
 			}
 			Arrivals []struct {
 				Type   string
@@ -302,7 +302,7 @@ func (r reading) countsWhatSQLCounts(w *world) {
 		read("/deliverability?by=" + by)
 		var got []string
 		for _, row := range page.Data.Rows {
-			got = append(got, fmt.Sprint(row.Value, " ", row.N, " ", row.Rates))
+			got = append(got, fmt.Sprint(row.Value, " ", row.N, " ", []rate{row.Rates["delivered"], row.Rates["bounced"], row.Rates["blocked"], row.Rates["complained"], row.Rates["deferred"]}))
 		}
 		want := w.sql(r.t, `WITH countIf(type = 'delivered') AS d, countIf(type = 'bounced') AS bo, countIf(type = 'blocked') AS bl, countIf(type = 'complained') AS c, countIf(type = 'deferred') AS f, d + bo + bl AS n
 			SELECT concat(replaceOne(toString(`+column+`), '`+secret+`', 'a•••@list.example'), ' ', toString(n), ' [', arrayStringConcat(arrayMap(p -> concat('{', toString(p.1), ' ', toString(p.2), '}'), [(d, n), (bo, n), (bl, n), (c, d), (f, n + f)]), ' '), ']') FROM events

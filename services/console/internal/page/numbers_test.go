@@ -46,10 +46,10 @@ func TestPlot_DrawsTheNumbersOfItsTable(t *testing.T) {
 // TestSpark_DrawsItsCounts has the largest count at the top, and none at the bottom.
 func TestSpark_DrawsItsCounts(t *testing.T) {
 	t.Parallel()
-	if got, want := (Spark{[]uint64{0, 5, 10, 2}}).Points(), "0.0,26.0 40.0,14.0 80.0,2.0 120.0,21.2"; got != want {
+	if got, want := (Spark{0, 5, 10, 2}).Points(), "0.0,26.0 40.0,14.0 80.0,2.0 120.0,21.2"; got != want {
 		t.Errorf("the line is %s, want %s", got, want)
 	}
-	if got, want := (Spark{[]uint64{0, 0}}).Points(), "0.0,26.0 120.0,26.0"; got != want {
+	if got, want := (Spark{0, 0}).Points(), "0.0,26.0 120.0,26.0"; got != want {
 		t.Errorf("the line of nothing is %s, want %s", got, want)
 	}
 }
