@@ -14,6 +14,7 @@ import (
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/pipeline"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 // dimensions are those that alerting takes for a rule, as it says itself.
@@ -91,10 +92,10 @@ func TestConsole_SaysOfEachDimensionWhereAnEventCounted(t *testing.T) {
 		var page struct {
 			Events []struct{ Incidents []string }
 		}
-		pageJSON(t, console+path, &page)
-		if len(page.Events) != 1 {
-			t.Fatalf("%s has %d events", path, len(page.Events))
-		}
+		// What a timeline is found by is stored a moment after the event.
+		servicetest.EventuallyOr(t, func() bool { pageJSON(t, console+path, &page); return len(page.Events) == 1 }, func() string {
+			return fmt.Sprintf("%s has %d events", path, len(page.Events))
+		})
 		if got := page.Events[0].Incidents; !slices.Equal(slices.Sorted(slices.Values(got)), want) {
 			t.Errorf("%s is counted in\n%v, want\n%v", path, got, want)
 		}
