@@ -12,6 +12,9 @@ package console
 
 import (
 	"context"
+	"errors"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -110,7 +113,7 @@ func (s *Service) build() error {
 	topic := schemas.AuditTopic(kc.TopicPrefix)
 	site, err := page.New(page.Options{
 		Gate: gate, History: history.New(client, restricted, s.world.Literal), Suppression: suppression, Alerting: alerting, Analytics: analytics, Ingress: ingress,
-		World: s.world, Trail: trail{audit.New(kc.TopicPrefix, producer, log)}, Hash: s.hash, Wider: s.wider, Now: time.Now, Log: telemetry.Throttled(log, telemetry.ByName), Registry: reg,
+		World: s.world, Trail: trail{audit.New(kc.TopicPrefix, producer, log)}, Hash: s.hash, Pattern: s.pattern, Wider: s.wider, Now: time.Now, Log: telemetry.Throttled(log, telemetry.ByName), Registry: reg,
 	})
 	if err != nil {
 		return err
@@ -144,6 +147,28 @@ func (s *Service) hash(typed string) (string, error) {
 	}
 	return s.shared.Hasher.Hash(canonical), nil
 }
+
+// pattern reads what stands for many addresses. Whether a mailbox provider is known the
+// suppression service says.
+func (s *Service) pattern(typed string) (canonical, hash string, many bool, err error) {
+	name, provider := strings.CutPrefix(typed, schemas.MailboxProviderPrefix)
+	switch {
+	case provider && !wordForm.MatchString(name):
+		return "", "", true, errors.New("the name of a mailbox provider is not a word")
+	case provider:
+		canonical = typed
+	case !address.IsPattern(typed):
+		return "", "", false, nil
+	default:
+		if canonical, err = address.Pattern(typed); err != nil {
+			return "", "", true, err
+		}
+	}
+	return canonical, s.shared.Hasher.Hash(canonical), true, nil
+}
+
+// wordForm is the name of a mailbox provider.
+var wordForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,63}$`)
 
 // wider returns the hashes of the patterns of the suppression list that hold for a
 // recipient, as the suppression service writes them.

@@ -177,6 +177,40 @@ func TestPerson_HasWhatHoldsForTheDomain(t *testing.T) {
 	b.visit(person(ana), 200).wants("complaint, for all mail", "ask somebody with the role operator").lacks("/suppressions/lift")
 }
 
+// TestSuppression_OfADomainIsExplainedAndLifted has an operator pause a domain, read why its
+// people get no mail, and lift it from the page of one of them; support reads and may not.
+func TestSuppression_OfADomainIsExplainedAndLifted(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	const pattern, someone = "*@pause.example", "ana@pause.example"
+	check := func(b *tab, text string) *tab {
+		return b.fill(`form[action="/suppressions/check"] input[name=address]`, text).press(`.forms form[action="/suppressions/check"] button`, 200)
+	}
+	guarded := w.guarded(t)
+	b := open(t, guarded).signIn("olga").visit("/suppressions", 200)
+	b.fill(`form[action="/suppressions/add"] input[name=address]`, "*@Pause.example").fill(`form[action="/suppressions/add"] input[name=note]`, "their server moves")
+	b.fill(`form[action="/suppressions/add"] input[name=scope]`, "stream:news").press(`form[action="/suppressions/add"] button`, 200).wants("The address is on the list")
+	b.fill(`form[action="/suppressions/add"] input[name=address]`, pattern).fill(`form[action="/suppressions/add"] input[name=note]`, "their server moves")
+	b.press(`form[action="/suppressions/add"] button`, 200)
+	w.suppressed(t, someone, true)
+	check(b, pattern).wants(pattern+" is suppressed", "holds for everybody there", "stream news", "their server moves (olga)")
+	check(b, someone).wants(someone+" is suppressed", pattern)
+	b.fill(`#checked input[name=note]`, "the news may go")
+	eval[bool](b, `(() => { document.querySelector("#checked select").value = "manual stream:news"; return true })()`)
+	b.press(`#checked form button`, 200).wants("The suppression was lifted")
+	w.suppressed(t, someone, true)
+	s := open(t, guarded).signIn("sam").visit("/suppressions", 200)
+	check(s, pattern).wants(pattern+" is suppressed", "the news may go (olga)").lacks("Lift for everybody there")
+	if got := eval[int](s, `fetch("/suppressions/lift", {method: "POST", headers: {"content-type": "application/x-www-form-urlencoded"}, body: "note=x&address=`+pattern+`"}).then(r => r.status)`); got != http.StatusForbidden {
+		t.Errorf("a lift by support is answered %d", got)
+	}
+	w.suppressed(t, someone, true)
+	check(b, pattern).fill(`#checked input[name=note]`, "their server is there").press(`#checked form button`, 200).wants("The suppression was lifted")
+	w.suppressed(t, someone, false)
+	check(b, pattern).wants(pattern+" is not suppressed", "lifted", "their server is there (olga)")
+	w.wantSQL(t, "SELECT countIf(action = 'suppression.lift'), countIf(action = 'suppression.add') FROM audit_log WHERE by = 'olga' AND object IN (SELECT recipient_hash FROM suppressions WHERE address = '"+pattern+"')", "2\t2")
+}
+
 // TestDeadLetters_AreShownWithWhatToDo reads what could not be used.
 func TestDeadLetters_AreShownWithWhatToDo(t *testing.T) {
 	t.Parallel()

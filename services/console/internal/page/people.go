@@ -120,6 +120,23 @@ func (d personData) holds(of func(history.Suppression) bool) bool {
 	return slices.ContainsFunc(d.Suppressions, func(e history.Suppression) bool { return e.Active && of(e) })
 }
 
+// CountedAny says whether an event counted in an incident.
+func (d personData) CountedAny() bool {
+	return slices.ContainsFunc(d.Events, func(e history.Event) bool { return len(e.IncidentsCounted) > 0 })
+}
+
+// Lifts are the forms for what holds: of the person, where the address is known, and of
+// each pattern.
+func (d personData) Lifts() []lift {
+	c := checked{Address: d.Typed}
+	for _, e := range d.Suppressions {
+		if e.Active && (e.Matched != "" || d.Typed != "" && d.Message == "") {
+			c.Entries = append(c.Entries, entry{Reason: e.Reason, Scope: e.Scope, Matched: e.Matched})
+		}
+	}
+	return c.Lifts()
+}
+
 // Has says whether an event is on the page: what somebody wrote by hand has none.
 func (d personData) Has(event string) bool {
 	return slices.ContainsFunc(d.Events, func(e history.Event) bool { return e.ID == event })

@@ -116,6 +116,9 @@ type Options struct {
 	Trail       Trail
 	// Hash gives the recipient hash of an address, or says that it is none.
 	Hash func(address string) (string, error)
+	// Pattern gives what stands for many addresses as the suppression list writes it, such as
+	// *@example.com, and its hash; many is false for a text that means to be none. Nil: none.
+	Pattern func(text string) (canonical, hash string, many bool, err error)
 	// Wider gives the hashes of the patterns of the suppression list that an address falls
 	// under: its domain, those above, its mailbox provider. Nil: not known.
 	Wider func(address, mailboxProvider string) []string
@@ -222,8 +225,8 @@ func (s *Site) routes() map[string]route {
 		// The forms.
 		"POST /search":                            {auth.Support, s.search, []string{"q"}},
 		"POST /suppressions/check":                {auth.Support, s.checkAddress, []string{"address"}},
-		"POST /suppressions/add":                  {auth.Operator, s.addSuppression, []string{"address", "note"}},
-		"POST /suppressions/lift":                 {auth.Operator, s.liftSuppression, []string{"address", "note", "consent"}},
+		"POST /suppressions/add":                  {auth.Operator, s.addSuppression, []string{"address", "note", "scope", "expires"}},
+		"POST /suppressions/lift":                 {auth.Operator, s.liftSuppression, []string{"address", "note", "consent", "only"}},
 		"POST /suppressions/import":               {auth.Admin, s.importSuppressions, []string{"file", "dry_run"}},
 		"POST /incidents/{id}/ack":                {auth.Operator, s.acknowledge, []string{"note"}},
 		"POST /incidents/{id}/notes":              {auth.Operator, s.note, []string{"note"}},

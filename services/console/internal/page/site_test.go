@@ -20,9 +20,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/console/internal/auth"
 	"github.com/mailstream/mailstream/services/console/internal/history"
 	"github.com/mailstream/mailstream/services/console/internal/peer"
+	"github.com/mailstream/mailstream/services/internal/address"
 	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/clickhouse"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
@@ -135,6 +137,16 @@ func newDeskWith(tb testing.TB, change func(*auth.Config)) *desk {
 	options := Options{
 		Gate: gate, History: history.New(db, false, nil), Suppression: peer.New("suppression", reached), Alerting: peer.New("alerting", reached), Analytics: peer.New("analytics", reached), Ingress: peer.NewMetrics(""),
 		World: World{Sources: []Source{{"shop", "sendgrid"}}, Backtest: func(ctx context.Context, from, to time.Time) ([]Trial, error) { return d.backtest(ctx, from, to) }}, Trail: d, Now: func() time.Time { return d.now }, Log: zap.NewNop(), Registry: prometheus.NewRegistry(),
+		Pattern: func(text string) (string, string, bool, error) {
+			if !isPattern(text) {
+				return "", "", false, nil
+			}
+			if strings.HasPrefix(text, schemas.MailboxProviderPrefix) {
+				return text, strings.Repeat("b2", 16), true, nil
+			}
+			canonical, err := address.Pattern(text)
+			return canonical, strings.Repeat("b2", 16), true, err
+		},
 		Hash: func(address string) (string, error) {
 			if !strings.Contains(address, "@") {
 				return "", errors.New("no address")

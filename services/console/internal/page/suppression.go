@@ -2,6 +2,7 @@ package page
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/console/internal/history"
 	"github.com/mailstream/mailstream/services/console/internal/peer"
 	"github.com/mailstream/mailstream/services/console/internal/twin"
@@ -47,14 +49,68 @@ type entry struct {
 	Matched string `json:"matched,omitempty"`
 }
 
-// checked is what the list says of one address.
+// checked is what the list says of one address, or of what stands for many.
 type checked struct {
 	Hash       string           `json:"recipient_hash"`
-	Masked     string           `json:"address"`
+	Masked     string           `json:"address"` // a pattern is nobody's, and whole
 	Suppressed bool             `json:"suppressed"`
 	Entries    twin.List[entry] `json:"entries"`
+	Steps      []listedStep     `json:"history,omitempty"` // of a pattern
+	Pattern    bool             `json:"pattern,omitempty"`
 	Address    string           `json:"-"` // for the forms of an operator
 }
+
+// listedStep is an add or a lift, as the service shows it.
+type listedStep struct {
+	At      time.Time  `json:"at"`
+	Action  string     `json:"action"`
+	Active  bool       `json:"active"`
+	Reason  string     `json:"reason"`
+	Scope   string     `json:"scope"`
+	Expires *time.Time `json:"expires,omitempty"`
+	Note    string     `json:"note,omitempty"`
+	Matched string     `json:"matched,omitempty"`
+}
+
+// Lifts are the forms that lift what the entries say: one of the address itself and one of
+// each pattern.
+func (c checked) Lifts() (lifts []lift) {
+	for _, e := range c.Entries {
+		name := cmp.Or(e.Matched, c.Address)
+		i := slices.IndexFunc(lifts, func(l lift) bool { return l.Address == name })
+		if i < 0 {
+			i, lifts = len(lifts), append(lifts, lift{Address: name, Many: isPattern(name)})
+		}
+		lifts[i].Only = append(lifts[i].Only, only{e.Reason, e.Scope})
+	}
+	return lifts
+}
+
+// lift is a form that lifts entries of an address or pattern.
+type lift struct {
+	Address string
+	Many    bool
+	Only    []only // what it has: it may be lifted alone
+}
+
+// only names an entry of an address.
+type only struct{ Reason, Scope string }
+
+// Value is the entry as a form sends it.
+func (o only) Value() string { return o.Reason + " " + o.Scope }
+
+// Consents says whether a complaint is among the entries, which wants a word of the person.
+func (l lift) Consents() bool {
+	return !l.Many || slices.ContainsFunc(l.Only, func(o only) bool { return o.Reason == "complaint" })
+}
+
+// isPattern says whether an address of the list stands for many.
+func isPattern(address string) bool {
+	return strings.HasPrefix(address, "*@") || strings.HasPrefix(address, schemas.MailboxProviderPrefix)
+}
+
+// Pattern says whether the entry stands for many addresses.
+func (e entry) Pattern() bool { return isPattern(e.Address) }
 
 // imported is what became of a file.
 type imported struct {
@@ -131,53 +187,107 @@ func (s *Site) veil(v *visit, rows []entry) {
 		return
 	}
 	for i := range rows {
-		rows[i].Address, rows[i].Note = maskedOr(rows[i].Address), Redact(rows[i].Note)
+		if rows[i].Note = Redact(rows[i].Note); !rows[i].Pattern() {
+			rows[i].Address = maskedOr(rows[i].Address)
+		}
 	}
 }
 
-// address reads the field of that name, which must be an address.
-func (s *Site) address(v *visit) (address, hash string, err error) {
-	address = strings.TrimSpace(v.PostForm.Get("address"))
-	hash, err = s.Hash(address)
-	if err != nil {
-		return "", "", badInput("This is not an address.", "An address looks like ana@example.com; nothing was changed.")
+// subject is whom a form is about.
+type subject struct {
+	address, hash string
+	many          bool // it is a pattern
+}
+
+// subject reads the field address, which must be an address or a pattern.
+func (s *Site) subject(v *visit) (who subject, err error) {
+	who.address = strings.TrimSpace(v.PostForm.Get("address"))
+	if s.Pattern != nil {
+		canonical, hash, many, err := s.Pattern(who.address)
+		if err != nil {
+			return who, badInput("This stands for no addresses: "+err.Error()+".", "All of a domain are *@example.com, what is below it *@*.example.com, a mailbox provider mailbox_provider:google; nothing was changed.")
+		}
+		if many {
+			return subject{canonical, hash, true}, nil
+		}
 	}
-	return address, hash, nil
+	if who.hash, err = s.Hash(who.address); err != nil {
+		return who, badInput("This is not an address.", "An address looks like ana@example.com, all of a domain like *@example.com; nothing was changed.")
+	}
+	return who, nil
 }
 
 // checkAddress says why an address is on the list, or that it is not.
 func (s *Site) checkAddress(v *visit) (view, error) {
-	address, hash, err := s.address(v)
+	who, err := s.subject(v)
 	if err != nil {
 		return view{}, err
 	}
-	var answer struct {
-		Suppressed []struct {
-			entry
-			Entries []entry `json:"entries"`
-		} `json:"suppressed"`
+	look := s.looked
+	if who.many {
+		look = s.lookedAtPattern
 	}
-	body := map[string]any{"addresses": []string{address}, "explain": true}
-	if err := s.Suppression.Ask(v.Context(), "/v1/suppressions/check", body, &answer); err != nil {
+	found, err := look(v, who)
+	if err != nil {
 		return view{}, err
 	}
 	d, err := s.listed(v, url.Values{})
 	if err != nil {
 		return view{}, err
 	}
-	d.Checked = &checked{Hash: hash, Masked: masked(address), Suppressed: len(answer.Suppressed) > 0, Address: address}
-	for _, one := range answer.Suppressed {
-		d.Checked.Entries = append(d.Checked.Entries, one.Entries...)
-		if len(one.Entries) == 0 {
-			d.Checked.Entries = append(d.Checked.Entries, one.entry)
-		}
-	}
-	s.veil(v, d.Checked.Entries)
+	d.Checked = found
+	s.veil(v, found.Entries)
 	return view{name: "suppressions", title: "Suppressions", data: d}, nil
 }
 
+// looked asks about an address.
+func (s *Site) looked(v *visit, who subject) (*checked, error) {
+	var answer struct {
+		Suppressed []struct {
+			entry
+			Entries []entry `json:"entries"`
+		} `json:"suppressed"`
+	}
+	body := map[string]any{"addresses": []string{who.address}, "explain": true}
+	if err := s.Suppression.Ask(v.Context(), "/v1/suppressions/check", body, &answer); err != nil {
+		return nil, err
+	}
+	c := &checked{Hash: who.hash, Masked: masked(who.address), Suppressed: len(answer.Suppressed) > 0, Address: who.address}
+	for _, one := range answer.Suppressed {
+		c.Entries = append(c.Entries, one.Entries...)
+		if len(one.Entries) == 0 {
+			c.Entries = append(c.Entries, one.entry)
+		}
+	}
+	return c, nil
+}
+
+// lookedAtPattern asks for the history of a pattern and of wider ones: a check is of
+// addresses. What holds is what was added last and is active.
+func (s *Site) lookedAtPattern(v *visit, who subject) (*checked, error) {
+	var answer struct {
+		Steps []listedStep `json:"steps"`
+	}
+	if err := s.Suppression.Get(v.Context(), "/v1/suppressions/history?address="+url.QueryEscape(who.address), &answer); err != nil {
+		return nil, err
+	}
+	c := &checked{Hash: who.hash, Masked: who.address, Steps: answer.Steps, Pattern: true, Address: who.address}
+	for i := range c.Steps {
+		one := &c.Steps[i]
+		if one.Active {
+			c.Entries = append(c.Entries, entry{Reason: one.Reason, Scope: one.Scope, Since: one.At, Expires: one.Expires, Note: one.Note, Matched: one.Matched})
+		}
+		if !v.user.May(roleWhole) {
+			one.Note = Redact(one.Note)
+		}
+	}
+	slices.Reverse(c.Steps) // the latest first
+	c.Suppressed = len(c.Entries) > 0
+	return c, nil
+}
+
 func (s *Site) addSuppression(v *visit) (view, error) {
-	address, _, err := s.address(v)
+	who, err := s.subject(v)
 	if err != nil {
 		return view{}, err
 	}
@@ -185,7 +295,12 @@ func (s *Site) addSuppression(v *visit) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	body := map[string]any{"address": address, "reason": "manual", "note": signed(note, v)}
+	body := map[string]any{"address": who.address, "reason": "manual", "note": signed(note, v)}
+	for _, name := range []string{"scope", "expires"} { // left out: all mail, for ever
+		if text := strings.TrimSpace(v.PostForm.Get(name)); text != "" {
+			body[name] = text
+		}
+	}
 	err = s.Suppression.Send(v.Context(), http.MethodPut, "/v1/suppressions", body, nil)
 	return view{goTo: "/suppressions?done=added"}, err
 }
@@ -196,7 +311,7 @@ func signed(note string, v *visit) string {
 }
 
 func (s *Site) liftSuppression(v *visit) (view, error) {
-	address, _, err := s.address(v)
+	who, err := s.subject(v)
 	if err != nil {
 		return view{}, err
 	}
@@ -211,7 +326,14 @@ func (s *Site) liftSuppression(v *visit) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	body := map[string]any{"address": address, "note": signed(note, v), "consent": consent == "yes"}
+	body := map[string]any{"address": who.address, "note": signed(note, v), "consent": consent == "yes"}
+	if one := v.PostForm.Get("only"); one != "" { // an entry alone
+		reason, scope, ok := strings.Cut(one, " ")
+		if !ok || !slices.Contains(reasonNames(), reason) || scope == "" {
+			return view{}, badInput(fmt.Sprintf("%.40q names no entry.", one), "Choose one in the form of the entry; nothing was changed.")
+		}
+		body["reason"], body["scope"] = reason, scope
+	}
 	lifted := struct{ Changed int }{Changed: -1}
 	err = s.Suppression.Send(v.Context(), http.MethodPost, "/v1/suppressions/remove", body, &lifted)
 	if err == nil && lifted.Changed == 0 {

@@ -1,10 +1,13 @@
 package page
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/mailstream/mailstream/services/console/internal/history"
 )
 
 // TestImport_PassesFilesOnAsTheyAre has files in both encodings of spreadsheets reach the
@@ -72,6 +75,69 @@ func TestSuppressions_ComeMaskedToWhoMayNotSeeThem(t *testing.T) {
 		d.ask(form("/suppressions/check", "address", "ana@example.com"), role)
 		if d.listed != want {
 			t.Errorf("%s, after a check: asked for %s, want %s", role, d.listed, want)
+		}
+	}
+}
+
+// TestSuppressions_SayOfAPatternWhatItIs has the list, a check and a lift of what stands for
+// many addresses: support reads why and lifts nothing, an operator has a form for each.
+func TestSuppressions_SayOfAPatternWhatItIs(t *testing.T) {
+	t.Parallel()
+	const hash = `"recipient_hash":"b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2"`
+	const entry = `"reason":"manual","scope":"account","since":"2026-03-01T09:00:00Z","note":"a pause, said ana@list.example"`
+	d := newDesk(t)
+	d.says = `{"suppressions":[{"address":"*@list.example",` + hash + `,` + entry + `}],
+		"suppressed":[{"address":"ana@list.example","reason":"manual","entries":[{` + entry + `},{"matched":"*@list.example",` + entry + `},{"matched":"*@list.example","reason":"complaint","scope":"stream:news"}]}],
+		"steps":[{"at":"2026-02-01T09:00:00Z","action":"added","active":false,"reason":"manual","scope":"account"},{"at":"2026-02-02T09:00:00Z","action":"lifted","active":false,"reason":"manual","scope":"account","note":"too early"},
+			{"at":"2026-03-01T09:00:00Z","action":"added","active":true,` + entry + `},{"at":"2026-03-02T09:00:00Z","action":"added","active":true,"matched":"*@*.example","reason":"manual","scope":"stream:news"}]}`
+	has := func(role, what, text string, want ...string) {
+		t.Helper()
+		for _, w := range want {
+			if without, not := strings.CutPrefix(w, "!"); strings.Contains(text, without) == not {
+				t.Errorf("%s, %s: %q is there: %t", role, what, without, not)
+			}
+		}
+	}
+	for role, lifts := range map[string]string{"support": "!", "operator": ""} {
+		list := d.ask(httptest.NewRequest(http.MethodGet, "/suppressions", nil), role).Body.String()
+		has(role, "the list", list, `<bdi>*@list.example</bdi>`, `value="*@list.example"><button`, "!/people/b2b2")
+		pattern := d.ask(form("/suppressions/check", "address", "*@list.example"), role).Body.String()
+		has(role, "the pattern", pattern, "*@list.example</bdi> is suppressed", "holds for everybody there", "<bdi>*@*.example</bdi></code>: <strong>manual", "too early", "lifted", "!The whole story",
+			lifts+`name="address" value="*@list.example"><label>Why may everybody at`, lifts+`name="address" value="*@*.example"><label>Why may everybody at`)
+		person := d.ask(form("/suppressions/check", "address", "ana@list.example"), role).Body.String()
+		has(role, "an address", person, "is suppressed", "The whole story", lifts+`name="address" value="ana@list.example"><label>Why may it`, lifts+`name="address" value="*@list.example"><label>Why may everybody at`,
+			lifts+`<option value="complaint stream:news">`)
+		if role == "support" {
+			has(role, "notes", list+pattern+person, "!ana@list.example")
+		}
+	}
+	if w := d.ask(form("/suppressions/lift", "address", "*@list.example", "note", "x"), "support"); w.Code != http.StatusForbidden || len(d.changed()) > 0 {
+		t.Errorf("a lift by support is answered %d, changed %v", w.Code, d.changed())
+	}
+}
+
+// TestPerson_HasAFormForEachThatHolds has the entries of a person and of their domain.
+func TestPerson_HasAFormForEachThatHolds(t *testing.T) {
+	t.Parallel()
+	list := []history.Suppression{
+		{Reason: "manual", Scope: "account", Active: true}, {Reason: "manual", Scope: "account", Active: true, Matched: "*@list.example"},
+		{Reason: "complaint", Scope: "stream:news", Active: true, Matched: "*@list.example"}, {Reason: "manual", Scope: "account", Matched: "*@*.example"},
+	}
+	for name, tc := range map[string]struct {
+		d    personData
+		want string
+	}{
+		"a person":            {personData{Typed: "ana@list.example", Suppressions: list}, "ana@list.example 1, *@list.example 2, "},
+		"of no known address": {personData{Suppressions: list}, "*@list.example 2, "},
+		"a message":           {personData{Typed: "ana@list.example", Message: "m", Suppressions: list}, "*@list.example 2, "},
+		"nothing holds":       {personData{Typed: "ana@list.example", Suppressions: list[3:]}, ""},
+	} {
+		got := ""
+		for _, l := range tc.d.Lifts() {
+			got += fmt.Sprintf("%s %d, ", l.Address, len(l.Only))
+		}
+		if got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
 		}
 	}
 }

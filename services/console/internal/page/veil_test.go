@@ -86,6 +86,9 @@ func TestChanges_SayWhatTheFormSaid(t *testing.T) {
 	}{
 		"lift":            {form("/suppressions/lift", "address", spoken, "note", "typo"), "", []string{`"address":"` + spoken + `"`, `"consent":false`, `"note":"typo (operator)"`}},
 		"lift, consented": {form("/suppressions/lift", "address", spoken, "note", "typo", "consent", "yes"), "", []string{`"consent":true`}},
+		"lift, many":      {form("/suppressions/lift", "address", "*@GoogleMail.com", "note", "over"), "", []string{`"address":"*@gmail.com"`, `"note":"over (operator)"`}},
+		"lift, one entry": {form("/suppressions/lift", "address", "mailbox_provider:google", "note", "over", "only", "manual stream:news"), "", []string{`"address":"mailbox_provider:google"`, `"reason":"manual"`, `"scope":"stream:news"`}},
+		"add, many":       {form("/suppressions/add", "address", "*@*.list.example", "scope", "stream:news", "expires", "2026-05-01"), "", []string{`"address":"*@*.list.example"`, `"scope":"stream:news"`, `"expires":"2026-05-01"`}},
 		"add":             {form("/suppressions/add", "address", spoken), "", []string{`"reason":"manual"`, `"note":"(operator)"`}},
 		"dry run":         {form("/dead-letters/redrive", "service", "ingress", "reason", "no_type", "provider", "mailjet", "source", "shop", "dry_run", "true"), "", []string{`"dry_run":true`, `"service":"ingress"`, `"reason":"no_type"`, `"provider":"mailjet"`, `"source":"shop"`}},
 		"redrive":         {form("/dead-letters/redrive", "service", "ingress", "reason", "no_type", "dry_run", "false"), "", []string{`"dry_run":false`, `"by":"operator"`}},

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -108,10 +109,15 @@ func (p page) take(answer *listAnswer, k store.Key, s schemas.Suppression, now t
 	return true
 }
 
+// isPattern says whether an address of the list stands for many, and so is nobody's.
+func isPattern(addr string) bool {
+	return address.IsPattern(addr) || strings.HasPrefix(addr, schemas.MailboxProviderPrefix)
+}
+
 // show is what p shows of an entry.
 func (p page) show(k store.Key, addr string, e schemas.SuppressionEntry) listed {
 	out := listed{Address: addr, Hash: k.String(), entryView: viewOf(e)}
-	if p.masked && addr != "" {
+	if p.masked && addr != "" && !isPattern(addr) {
 		out.Address = address.Mask(addr)
 	}
 	if p.masked {

@@ -113,3 +113,21 @@ func TestCheck_ItsTokenCoversThePatternsOfTheAnswer(t *testing.T) {
 		f.ok("POST", "/v1/suppressions/remove", object{"address": "*@example.com", "note": "over"}, nil)
 	}
 }
+
+// TestPattern_IsWholeWhereAddressesAreMasked has a masked page of the list name what is
+// nobody's, and leave no entry in the audit.
+func TestPattern_IsWholeWhereAddressesAreMasked(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, address := range []string{"*@paused.example", "*@*.below.example", "mailbox_provider:google", "ana@someone.example"} {
+		if w := f.do("PUT", "/v1/suppressions", `{"address":"`+address+`"}`); w.Code != 200 {
+			t.Fatalf("%s: %d %s", address, w.Code, w.Body)
+		}
+	}
+	text := f.do("GET", "/v1/suppressions?addresses=masked", "").Body.String()
+	for _, want := range []string{`"*@paused.example"`, `"*@*.below.example"`, `"mailbox_provider:google"`, `"a•••@someone.example"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s: %s", want, text)
+		}
+	}
+}
