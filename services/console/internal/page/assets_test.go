@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -77,5 +78,25 @@ func TestStatic_ScriptsAreSmall(t *testing.T) {
 	}
 	if total > scriptBytesMax || total == 0 {
 		t.Errorf("JavaScript is %d bytes packed, want at most %d", total, scriptBytesMax)
+	}
+}
+
+// TestTemplates_HaveNoScriptOrStyleOfTheirOwn is what lets the policy forbid them. A
+// filter of a trigger is a script, too.
+func TestTemplates_HaveNoScriptOrStyleOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	inline := regexp.MustCompile(`hx-trigger="[^"]*\[|hx-on|<style|\sstyle=|\son[a-z]+=|<script>|javascript:`)
+	entries, err := templateFiles.ReadDir("templates")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		text, err := templateFiles.ReadFile("templates/" + e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := inline.FindString(string(text)); found != "" {
+			t.Errorf("%s has %q", e.Name(), found)
+		}
 	}
 }
