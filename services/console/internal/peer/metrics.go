@@ -66,6 +66,7 @@ type Refusal struct {
 // Balance is what became of the items of one source since the ingress started.
 type Balance struct {
 	Since        time.Time          `json:"since,omitzero"` // the start of the ingress, of the oldest process
+	Processes    int                `json:"processes"`      // whose numbers these are
 	Received     uint64             `json:"received"`
 	Published    uint64             `json:"published"`
 	DeadLettered uint64             `json:"dead_lettered"`
@@ -84,6 +85,7 @@ func (b Balance) and(c Balance) Balance {
 	if b.Since.IsZero() || !c.Since.IsZero() && c.Since.Before(b.Since) {
 		b.Since = c.Since
 	}
+	b.Processes += c.Processes
 	b.Received, b.Published, b.DeadLettered, b.Rejected = b.Received+c.Received, b.Published+c.Published, b.DeadLettered+c.DeadLettered, b.Rejected+c.Rejected
 	for _, r := range c.Refusals {
 		if i := slices.IndexFunc(b.Refusals, func(o Refusal) bool { return o.Status == r.Status && o.Cause == r.Cause }); i >= 0 {
@@ -98,11 +100,20 @@ func (b Balance) and(c Balance) Balance {
 			b.Drift = append(b.Drift, d)
 			continue
 		}
-		if b.Drift[i].Count += d.Count; d.First.Before(b.Drift[i].First) {
-			b.Drift[i].First = d.First
+		b.Drift[i].Count += d.Count
+		if known := &b.Drift[i].First; known.IsZero() || !d.First.IsZero() && d.First.Before(*known) {
+			*known = d.First
 		}
 	}
+	sortDrift(b.Drift)
 	return b
+}
+
+// sortDrift puts what is new first, and what has no path and time last.
+func sortDrift(list []Drift) {
+	slices.SortFunc(list, func(x, y Drift) int {
+		return cmp.Or(y.First.Compare(x.First), cmp.Compare(x.Path, y.Path), cmp.Compare(x.Kind, y.Kind))
+	})
 }
 
 // Drift is what a provider sent that is not known here.
@@ -159,7 +170,7 @@ func (m *Metrics) readAll(ctx context.Context) ([]map[string]*dto.MetricFamily, 
 }
 
 func balanceOf(families map[string]*dto.MetricFamily, source, provider string) Balance {
-	var b Balance
+	b := Balance{Processes: 1}
 	of := func(name, label, value string, each func(labels map[string]string, n uint64)) {
 		for _, metric := range families["mailstream_ingress_"+name].GetMetric() {
 			labels := labelsOf(metric)
@@ -195,7 +206,7 @@ func balanceOf(families map[string]*dto.MetricFamily, source, provider string) B
 			b.Drift = append(b.Drift, Drift{Kind: l["kind"], Count: n - byPath[l["kind"]]})
 		}
 	})
-	slices.SortFunc(b.Drift, func(x, y Drift) int { return cmp.Or(y.First.Compare(x.First), cmp.Compare(x.Path, y.Path)) })
+	sortDrift(b.Drift)
 	for _, metric := range families["process_start_time_seconds"].GetMetric() {
 		b.Since = time.Unix(int64(metric.GetGauge().GetValue()), 0).UTC()
 	}

@@ -68,7 +68,7 @@ func TestMetrics_AreTheSumOfAllProcesses(t *testing.T) {
 	}
 	got, err := m.Balances(t.Context(), map[string]string{"shop": "mailjet"})
 	want := map[string]Balance{"shop": {
-		Since: time.Unix(900, 0).UTC(), Received: 15, Refusals: []Refusal{{401, "password", 4}},
+		Since: time.Unix(900, 0).UTC(), Processes: 2, Received: 15, Refusals: []Refusal{{401, "password", 4}},
 		Drift: []Drift{{"unknown_field", "data.new", time.Unix(1500, 0).UTC(), 6}, {Kind: "unknown_field", Count: 4}},
 	}}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
@@ -95,4 +95,23 @@ func FuzzMetrics(f *testing.F) {
 			t.Errorf("%+v", all)
 		}
 	})
+}
+
+// TestBalance_KeepsTheFirstTimeThatIsKnown has one of two processes not know when a path was
+// first seen, whichever is asked first, and what is new be first.
+func TestBalance_KeepsTheFirstTimeThatIsKnown(t *testing.T) {
+	t.Parallel()
+	at := func(second int64) time.Time { return time.Unix(second, 0).UTC() }
+	one := func() Balance {
+		return Balance{Processes: 1, Drift: []Drift{{"unknown_field", "late", time.Time{}, 1}, {"unknown_field", "early", at(1000), 2}}}
+	}
+	other := func() Balance {
+		return Balance{Processes: 1, Drift: []Drift{{"unknown_field", "late", at(3000), 4}, {"unknown_field", "early", time.Time{}, 8}, {"unknown_field", "newest", at(4000), 16}}}
+	}
+	want := Balance{Processes: 2, Drift: []Drift{{"unknown_field", "newest", at(4000), 16}, {"unknown_field", "late", at(3000), 5}, {"unknown_field", "early", at(1000), 10}}}
+	for _, got := range []Balance{one().and(other()), other().and(one())} {
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
 }
