@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
@@ -45,15 +46,9 @@ func (r *Replay) retract(ctx context.Context, changed []pair, expand func(string
 	if len(of.messages) == 0 {
 		return int64(len(gone)), nil
 	}
-	var rows []struct {
-		Hash string `ch:"hash"`
-	}
-	if err := r.deps.Store.Select(ctx, &rows, retractSQL("campaign_hashes"), of.args()...); err != nil {
-		return 0, fmt.Errorf("find the hashes of %d messages: %w", len(of.messages), err)
-	}
-	hashes := make([]string, len(rows))
-	for i := range rows {
-		hashes[i] = rows[i].Hash
+	hashes, err := r.hashes(ctx, "campaign_hashes", of.args()...)
+	if err != nil {
+		return 0, err
 	}
 	args := append(of.args(), clickhouse.Arg("hashes", clickhouse.Words(hashes)))
 	for _, name := range []string{"campaign_state_delete", "day_state_delete", "messages_state_delete", "messages_state", "campaign_state", "day_state"} {
@@ -154,6 +149,21 @@ func (of recount) args() []any {
 	}
 }
 
+// hashes returns what a statement calls the objects of another one, which is given them by value.
+func (r *Replay) hashes(ctx context.Context, name string, args ...any) ([]string, error) {
+	var rows []struct {
+		Hash string `ch:"hash"`
+	}
+	if err := r.deps.Store.Select(ctx, &rows, retractSQL(name), args...); err != nil {
+		return nil, fmt.Errorf("find hashes: %s: %w", name, err)
+	}
+	hashes := make([]string, len(rows))
+	for i := range rows {
+		hashes[i] = rows[i].Hash
+	}
+	return hashes, nil
+}
+
 func retractSQL(name string) string {
 	text, err := retractFiles.ReadFile("sql/retract/" + name + ".sql")
 	if err != nil { // a test runs all of them
@@ -170,20 +180,27 @@ func (r *Replay) drop(ctx context.Context, gone []pair, expand func(string) stri
 	if len(gone) == 0 {
 		return nil
 	}
-	var ids, newIDs, hashes, hours []string
+	var ids, newIDs, newTypes, hashes, hours []string
 	from, to := gone[0].was.Time, gone[0].was.Time
 	for i := range gone {
 		was := gone[i].was
-		ids, newIDs, hashes = append(ids, was.ID), append(newIDs, gone[i].is.ID), append(hashes, was.RecipientHash)
+		ids, hashes = append(ids, was.ID), append(hashes, was.RecipientHash)
+		newIDs, newTypes = append(newIDs, gone[i].is.ID), append(newTypes, string(gone[i].is.Type))
 		from, to = earliest(from, was.Time), latest(to, was.Time)
 		hours = append(hours, was.Time.UTC().Truncate(time.Hour).Format("2006-01-02 15:04:05"))
 	}
 	slices.Sort(hours)
 	hours = slices.Compact(hours)
 	args := []any{
-		clickhouse.Arg("ids", clickhouse.Words(ids)), clickhouse.Arg("new_ids", clickhouse.Words(newIDs)), clickhouse.Arg("hashes", clickhouse.Words(hashes)),
+		clickhouse.Arg("ids", clickhouse.Words(ids)), clickhouse.Arg("new_ids", clickhouse.Words(newIDs)), clickhouse.Arg("new_types", clickhouse.Words(newTypes)),
+		clickhouse.Arg("hashes", clickhouse.Words(hashes)),
 		clickhouse.Arg("from", stamp(from)), clickhouse.Arg("to", stamp(to)),
 	}
+	events, err := r.hashes(ctx, "receipt_log_events", args...)
+	if err != nil {
+		return err
+	}
+	args = append(args, clickhouse.Arg("events", "["+strings.Join(events, ",")+"]"))
 	if err := r.touch(ctx, hours); err != nil {
 		return err
 	}

@@ -79,7 +79,6 @@ func Export(ctx context.Context, d Deps, mailbox string, w io.Writer) (Exported,
 	var out Exported
 	for _, p := range []Part{
 		{Name: "events", Title: "Events", Text: "What providers reported of mail to this address."},
-		{Name: "receipts", Title: "Receipts", Text: "When each of these reports came, also those that came again."},
 		{Name: "messages", Title: "Messages", Text: "What became of each message."},
 		{Name: "engagement", Title: "Engagement", Text: "How often you open and click, as a score for each account, and the acts that count most."},
 		{Name: "suppressions", Title: "Suppression list", Text: "Why this address is, or was, not mailed."},

@@ -223,7 +223,7 @@ func TestKill_ForgetAndExportEndAsIfNobodyHadKilledThem(t *testing.T) {
 	t.Parallel()
 	w, hash := forgetWorld(t)
 	const pepper = `privacy: {pepper: 0123456789abcdef0123456789abcdef}`
-	service := w.newKillable(t, `INSERT INTO (event_log|day_state|hour_judgements|erasure_log) |ALTER TABLE (event_log|person_log|receipt_log)`,
+	service := w.newKillable(t, `INSERT INTO (event_log|day_state|hour_judgements|erasure_log) |ALTER TABLE (event_log|person_log)`,
 		`analytics: {listen: "127.0.0.1:0", flush_interval: 20ms, erase_interval: 1s, judge_interval: 1s}`, pepper)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})

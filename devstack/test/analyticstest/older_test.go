@@ -91,7 +91,7 @@ func backfilled(t *testing.T, w *world) {
 		"SELECT count(), uniqExact(id) FROM person_messages": "360\t360",
 		"SELECT groupBitXor(cityHash64(id, type, source, recipient_hash, message_id, time)) = (SELECT groupBitXor(cityHash64(id, type, source, recipient_hash, message_id, time)) FROM events) FROM person_messages": "1",
 		"SELECT sum(opens), sum(opens_by_person), sum(clicks), countIf(outcome = 'blocked') FROM messages":                                                                                                           "96\t48\t24\t12",
-		"SELECT uniqExact(id), uniqExact(recipient_hash) = (SELECT uniqExact(recipient_hash) FROM person_messages) FROM receipt_log":                                                                                 "360\t1",
+		"SELECT uniqExact(event), uniqExact(source, type, time) = (SELECT uniqExact(source, type, time) FROM events) FROM receipt_log":                                                                               "360\t1",
 		"SELECT count(), countIf(first_open IS NOT NULL) FROM campaign_messages":                                                                                                                                     "80\t32",
 	} {
 		if got := w.sql(t, query); got != want {

@@ -55,6 +55,7 @@ func pageQueries() map[string]pageQuery {
 		"replies":             {hour, 1},
 		"incident_events":     {hour, 1},
 		"changed":             {hour, 2},
+		"receipts":            {map[string]string{"sources": "SOURCES", "types": "TYPES", "times": "TIMES", "ids": "IDS"}, 1},
 		"person_events":       {map[string]string{"hash": person}, 1},
 		"message_events":      {map[string]string{"message": message}, 2},
 		"traits":              {map[string]string{"sources": `[\'acme\']`, "types": `[\'delivered\']`, "hours": `[\'2026-10-31 09:00:00\']`, "ids": "IDS"}, 1},
@@ -90,8 +91,11 @@ func TestPages_ReadWhatTheyShow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	list := func(column string) string { // of the same events
+		return strings.ReplaceAll(w.sql(t, "SELECT groupArray("+column+") FROM (SELECT * FROM event_log WHERE source = 'acme' AND type = 'delivered' AND toStartOfHour(time) = '2026-10-31 09:00:00' ORDER BY time, id LIMIT 20)"), "'", `\'`)
+	}
 	known := strings.NewReplacer("PERSON", w.sql(t, "SELECT recipient_hash FROM event_log ORDER BY time LIMIT 1"), "MESSAGE", w.sql(t, "SELECT message_id FROM event_log ORDER BY time LIMIT 1"),
-		"IDS", w.sql(t, `SELECT '[' || arrayStringConcat(arrayMap(id -> '\'' || toString(id) || '\'', groupArray(id)), ',') || ']' FROM (SELECT id FROM event_log WHERE source = 'acme' AND type = 'delivered' AND toStartOfHour(time) = '2026-10-31 09:00:00' LIMIT 20)`),
+		"IDS", list("toString(id)"), "SOURCES", list("source"), "TYPES", list("type"), "TIMES", list("toUnixTimestamp64Milli(time)"),
 		"SEALS", w.sql(t, "SELECT groupArray(seal) FROM hour_seals FINAL WHERE toDate(hour) = '2026-10-31'"))
 	queries := pageQueries()
 	files, err := filepath.Glob(pagesDir + "/*.sql")

@@ -60,12 +60,18 @@ func TestStories_OfAnAddressOfARole(t *testing.T) {
 	w.sql(t, roleSQL)
 	w.sql(t, "INSERT INTO event_log SELECT * REPLACE (received_at + 1 AS received_at) FROM event_log WHERE type = 'bounced' SETTINGS max_partitions_per_insert_block = 1000") // each comes twice
 	message := w.sql(t, "SELECT message_id FROM event_log WHERE type = 'bounced' ORDER BY time DESC LIMIT 1 OFFSET 100")
-	const columns = "event_id, event_type, at, seen, classifier, blocklist_url"
-	const scan = "SELECT id, type, time, uniqExact(received_at), any(classifier), any(blocklist_url) FROM event_log WHERE %s GROUP BY id, type, time ORDER BY time DESC, toString(id) LIMIT 500 SETTINGS use_skip_indexes = 0"
+	const columns = "event_id, event_type, at, classifier, blocklist_url"
+	const scan = "SELECT id, type, time, any(classifier), any(blocklist_url) FROM event_log WHERE %s GROUP BY id, type, time ORDER BY time DESC, toString(id) LIMIT 500 SETTINGS use_skip_indexes = 0"
+	list := func(column string) string {
+		return strings.ReplaceAll(w.sql(t, "SELECT groupArray("+column+") FROM ("+fmt.Sprintf(strings.Replace(scan, "SELECT id,", "SELECT id, any(source) AS source,", 1), "1")+")"), "'", `\'`)
+	}
+	shown := map[string]string{"ids": list("toString(id)"), "sources": list("source"), "types": list("type"), "times": list("toUnixTimestamp64Milli(time)")}
 	for _, tt := range []struct {
 		name, query, scan string
 		rows              int
 	}{
+		{"how often the events of the page came", "SELECT event_id, seen FROM (" + pageSQL(t, "receipts", shown) + ") ORDER BY ALL",
+			"SELECT toString(id), seen FROM (" + fmt.Sprintf(strings.Replace(scan, "SELECT id,", "SELECT id, uniqExact(received_at) AS seen,", 1), "1") + ") ORDER BY ALL", 50_000},
 		{"the page of the person", "SELECT " + columns + " FROM (" + pageSQL(t, "person_events", map[string]string{"hash": "role"}) + ")", fmt.Sprintf(scan, "1"), 40_000},
 		{"the page of a message", "SELECT " + columns + " FROM (" + pageSQL(t, "message_events", map[string]string{"message": message}) + ")", fmt.Sprintf(scan, "message_id = '"+message+"'"), 12 * granule},
 		{"a message", "SELECT id, time FROM message_story(message_id = '" + message + "') ORDER BY ALL", "SELECT id, time FROM event_log FINAL WHERE message_id = '" + message + "' ORDER BY ALL SETTINGS use_skip_indexes = 0", 8 * granule},

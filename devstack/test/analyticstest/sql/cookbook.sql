@@ -69,7 +69,7 @@ WITH
     source = 'acme' AND toUInt64(message_id) % 10 = 5 AS twice,
     source = 'zeta' AND toUInt64(message_id) % 100 = 11 AS replayed,
     source = 'zeta' AND toUInt64(message_id) % 100 = 12 AND type = 'opened' AS was_judged
-SELECT * REPLACE (if(was_judged, kafka_offset, kafka_offset + 100000) AS kafka_offset, if(replayed, 'replay', origin) AS origin, toUInt64(was_judged) AS judged)
+SELECT * REPLACE (received_at + 60 * twice AS received_at, if(was_judged, kafka_offset, kafka_offset + 100000) AS kafka_offset, if(replayed, 'replay', origin) AS origin, toUInt64(was_judged) AS judged)
 FROM event_log
 WHERE twice OR replayed OR was_judged;
 INSERT INTO suppression_log

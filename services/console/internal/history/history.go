@@ -151,18 +151,18 @@ func (r *Reader) Sources(ctx context.Context, s Span, source string) ([]Seen, er
 
 // Arrival is how the events of a source and type came in.
 type Arrival struct {
-	Type   string    `ch:"type" json:"type"`
-	Events uint64    `ch:"events" json:"events"`
-	Blocks uint64    `ch:"blocks" json:"counted_as_blocks,omitempty"` // of bounces
-	Rows   uint64    `ch:"rows" json:"rows"`                          // with repeats that are not merged away yet
-	First  time.Time `ch:"first_time" json:"first,omitzero"`
-	Last   time.Time `ch:"last_time" json:"last,omitzero"`
-	P50    float64   `ch:"p50" json:"late_p50_seconds"`
-	P99    float64   `ch:"p99" json:"late_p99_seconds"`
+	Type     string    `ch:"type" json:"type"`
+	Events   uint64    `ch:"events" json:"events"`
+	Blocks   uint64    `ch:"blocks" json:"counted_as_blocks,omitempty"` // of bounces
+	Receipts uint64    `ch:"receipts" json:"receipts"`                  // how often they were received
+	First    time.Time `ch:"first_time" json:"first,omitzero"`
+	Last     time.Time `ch:"last_time" json:"last,omitzero"`
+	P50      float64   `ch:"p50" json:"late_p50_seconds"` // of the first receipt of each
+	P99      float64   `ch:"p99" json:"late_p99_seconds"`
 }
 
-// Repeats are the rows of events that were received before.
-func (a Arrival) Repeats() uint64 { return a.Rows - min(a.Rows, a.Events) }
+// Repeats are the receipts of events that were received before.
+func (a Arrival) Repeats() uint64 { return a.Receipts - min(a.Receipts, a.Events) }
 
 // Arrivals returns how the events of one source came in.
 func (r *Reader) Arrivals(ctx context.Context, source string, s Span) ([]Arrival, error) {

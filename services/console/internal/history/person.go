@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -78,12 +79,41 @@ func (r *Reader) Events(ctx context.Context, s Selection) (rows []Event, cut boo
 		clickhouse.Arg("source", s.Source), limit(EventsMax+1))
 	cut = len(rows) > EventsMax
 	rows = rows[:min(len(rows), EventsMax)]
+	if err == nil {
+		err = r.receipts(ctx, rows)
+	}
 	for i := range rows {
 		rows[i].Personal = Personal(rows[i].MessageID, rows[i].Recipient)
 		rows[i].Blocks = rows[i].Type == "bounced" && r.isBlock(&rows[i])
 		rows[i].ReceivedAfter = rows[i].ReceivedAt.Sub(rows[i].Time).Seconds()
 	}
 	return rows, cut, err
+}
+
+// receipts fills how often each of events was received, and when first: a timeline has the
+// latest receipt.
+func (r *Reader) receipts(ctx context.Context, events []Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	var sources, types, times, ids []string
+	for i := range events {
+		events[i].Seen = 1
+		sources, types = append(sources, events[i].Source), append(types, events[i].Type)
+		times, ids = append(times, strconv.FormatInt(events[i].Time.UnixMilli(), 10)), append(ids, events[i].ID)
+	}
+	var rows []struct {
+		ID       string    `ch:"event_id"`
+		Seen     uint64    `ch:"seen"`
+		Received time.Time `ch:"received"`
+	}
+	err := r.ask(ctx, "receipts", &rows, clickhouse.Arg("sources", clickhouse.Words(sources)), clickhouse.Arg("types", clickhouse.Words(types)),
+		clickhouse.Arg("times", "["+strings.Join(times, ",")+"]"), clickhouse.Arg("ids", clickhouse.Words(ids)))
+	for _, row := range rows {
+		i := slices.Index(ids, row.ID)
+		events[i].Seen, events[i].ReceivedAt = row.Seen, row.Received
+	}
+	return err
 }
 
 // Suppression is one entry of the list, active or not.

@@ -1,4 +1,4 @@
--- Takes away the receipts that receipt_log_move.sql gave to another id.
+-- Takes away the receipts that receipt_log_move.sql gave to another event. By value, as in
+-- campaign_state_delete.sql.
 DELETE FROM receipt_log {{on_cluster}}
-WHERE recipient_hash IN {hashes:Array(String)} AND toString(id) IN {ids:Array(String)}
-  AND time >= {from:DateTime64(3, 'UTC')} AND time <= {to:DateTime64(3, 'UTC')}
+WHERE time >= {from:DateTime64(3, 'UTC')} AND time <= {to:DateTime64(3, 'UTC')} AND event IN {events:Array(UInt64)}

@@ -1,14 +1,7 @@
 -- The timeline of one message: each event once, by the view that hides who is forgotten at
--- once, with how often it was received. Reads of the people it went to what is between its
--- first and its last event.
-WITH
-(
-    SELECT (groupUniqArray(recipient_hash), min(first_event), max(last_event), minIf(first_event, recipient_hash = ''), maxIf(last_event, recipient_hash = ''))
-    FROM messages_state
-    WHERE message_id = {message:String}
-) AS known
+-- once; receipts.sql says how often it was received.
 SELECT
-    toString(p.id) AS event_id, p.type AS event_type, p.time AS at, if(c.seen = 0, p.received_at, c.first_received) AS received, greatest(c.seen, 1) AS seen,
+    toString(p.id) AS event_id, p.type AS event_type, p.time AS at, p.received_at AS received,
     p.provider AS provider, p.source AS source, p.provider_event AS provider_event, p.message_id AS message_id,
     p.recipient AS recipient, p.recipient_hash AS recipient_hash, p.recipient_domain AS recipient_domain,
     p.mailbox_provider AS mailbox_provider, p.campaign AS campaign, p.subject AS subject, p.template AS template,
@@ -16,20 +9,7 @@ SELECT
     p.permanent AS permanent, p.smtp_code AS smtp_code, p.enhanced_code AS enhanced_code, p.smtp_reply AS smtp_reply,
     p.blocklist AS blocklist, p.blocklist_url AS blocklist_url, p.url AS url, p.user_agent AS user_agent, p.machine AS machine,
     p.sending_ip AS sending_ip, p.sending_domain AS sending_domain, p.ip_pool AS ip_pool, p.feedback_source AS feedback_source, p.origin AS origin
-FROM
-(
-    SELECT *
-    FROM message_story(message_id = {message:String})
-    WHERE {source:String} = '' OR source = {source:String}
-    ORDER BY time DESC, id
-    LIMIT {limit:UInt32}
-) AS p
-LEFT JOIN
-(
-    SELECT id, uniqExact(received_at) AS seen, min(received_at) AS first_received
-    FROM receipt_log
-    WHERE recipient_hash IN known.1 AND time >= known.2 AND time <= known.3
-      AND (recipient_hash != '' OR time >= known.4 AND time <= known.5)
-    GROUP BY id
-) AS c ON p.id = c.id
-ORDER BY at DESC, event_id
+FROM message_story(message_id = {message:String}) AS p
+WHERE {source:String} = '' OR p.source = {source:String}
+ORDER BY p.time DESC, p.id
+LIMIT {limit:UInt32}

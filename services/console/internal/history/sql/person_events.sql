@@ -1,7 +1,7 @@
 -- The timeline of one person: each event once, by the view that hides who is forgotten at
--- once, with how often it was received. Reads of the person's events little more than
--- what is shown, the latest ones: the key finds them from their end. Where most of these
--- are repeats it reads all.
+-- once; receipts.sql says how often it was received. Reads of the person's events little
+-- more than what is shown, the latest ones: the key finds them from their end. Where most
+-- of these are repeats it reads all.
 WITH
 (
     SELECT if(count() = 4 * {limit:UInt32} AND uniqExact(id) < {limit:UInt32}, toDateTime64(0, 3, 'UTC'), min(time))
@@ -15,7 +15,7 @@ WITH
     )
 ) AS earliest
 SELECT
-    toString(p.id) AS event_id, p.type AS event_type, p.time AS at, if(c.seen = 0, p.received_at, c.first_received) AS received, greatest(c.seen, 1) AS seen,
+    toString(p.id) AS event_id, p.type AS event_type, p.time AS at, p.received_at AS received,
     p.provider AS provider, p.source AS source, p.provider_event AS provider_event, p.message_id AS message_id,
     p.recipient AS recipient, p.recipient_hash AS recipient_hash, p.recipient_domain AS recipient_domain,
     p.mailbox_provider AS mailbox_provider, p.campaign AS campaign, p.subject AS subject, p.template AS template,
@@ -23,19 +23,7 @@ SELECT
     p.permanent AS permanent, p.smtp_code AS smtp_code, p.enhanced_code AS enhanced_code, p.smtp_reply AS smtp_reply,
     p.blocklist AS blocklist, p.blocklist_url AS blocklist_url, p.url AS url, p.user_agent AS user_agent, p.machine AS machine,
     p.sending_ip AS sending_ip, p.sending_domain AS sending_domain, p.ip_pool AS ip_pool, p.feedback_source AS feedback_source, p.origin AS origin
-FROM
-(
-    SELECT *
-    FROM person_messages
-    WHERE recipient_hash = {hash:String} AND time >= earliest
-    ORDER BY time DESC, id
-    LIMIT {limit:UInt32}
-) AS p
-LEFT JOIN
-(
-    SELECT id, uniqExact(received_at) AS seen, min(received_at) AS first_received
-    FROM receipt_log
-    WHERE recipient_hash = {hash:String} AND time >= earliest
-    GROUP BY id
-) AS c ON p.id = c.id
-ORDER BY at DESC, event_id
+FROM person_messages AS p
+WHERE p.recipient_hash = {hash:String} AND p.time >= earliest
+ORDER BY p.time DESC, p.id
+LIMIT {limit:UInt32}

@@ -1,3 +1,0 @@
--- Takes deleted rows off the disk.
-ALTER TABLE receipt_log {{on_cluster}} APPLY DELETED MASK
-SETTINGS mutations_sync = 0
