@@ -41,7 +41,11 @@ type flow struct {
 	Nonce    string    `json:"n"`
 	Verifier string    `json:"v"`
 	Until    time.Time `json:"u"`
+	Next     string    `json:"p,omitempty"`
 }
+
+// nextBytesMax bounds where a flow leads to, since a browser takes cookies of 4 KiB.
+const nextBytesMax = 1500
 
 // discover asks the provider where its parts are; a fault is not remembered.
 func (p *provider) discover(ctx context.Context) (*oauth2.Config, *oidc.IDTokenVerifier, error) {
@@ -66,13 +70,17 @@ func client(ctx context.Context) context.Context {
 	return oidc.ClientContext(ctx, &http.Client{Timeout: oidcTimeout})
 }
 
-// BeginOIDC returns where the person signs in, and keeps the flow in a cookie.
-func (g *Gate) BeginOIDC(w http.ResponseWriter, r *http.Request) (string, error) {
+// BeginOIDC returns where the person signs in, and keeps the flow in a cookie, with the page
+// of the console that the person wants next; one with an address above 1,500 bytes is not kept.
+func (g *Gate) BeginOIDC(w http.ResponseWriter, r *http.Request, next string) (string, error) {
 	at, _, err := g.provider.discover(client(r.Context()))
 	if err != nil {
 		return "", err
 	}
 	f := flow{State: randomText(), Nonce: randomText(), Verifier: oauth2.GenerateVerifier(), Until: g.now().Add(flowLife)}
+	if len(next) <= nextBytesMax {
+		f.Next = next
+	}
 	value, err := g.seal.put(cookieFlow, f)
 	if err != nil {
 		return "", err
@@ -83,46 +91,48 @@ func (g *Gate) BeginOIDC(w http.ResponseWriter, r *http.Request) (string, error)
 
 var errFlow = errors.New("read the answer of the provider: it does not belong to a sign-in of this browser, or it came too late")
 
-// EndOIDC reads the answer of the provider.
-func (g *Gate) EndOIDC(w http.ResponseWriter, r *http.Request) (User, error) {
+// EndOIDC reads the answer of the provider, and returns who signed in and what page was
+// wanted, "" where that was not kept.
+func (g *Gate) EndOIDC(w http.ResponseWriter, r *http.Request) (user User, next string, err error) {
 	http.SetCookie(w, cookie(cookieFlow, "", -1))
 	c, err := r.Cookie(cookieFlow)
 	if err != nil {
-		return User{}, errFlow
+		return User{}, "", errFlow
 	}
 	var f flow
 	if err := g.seal.get(cookieFlow, c.Value, &f); err != nil || !g.now().Before(f.Until) ||
 		subtle.ConstantTimeCompare([]byte(f.State), []byte(r.URL.Query().Get("state"))) != 1 {
-		return User{}, errFlow
+		return User{}, "", errFlow
 	}
 	ctx := client(r.Context())
 	at, verifier, err := g.provider.discover(ctx)
 	if err != nil {
-		return User{}, err
+		return User{}, "", err
 	}
 	got, err := at.Exchange(ctx, r.URL.Query().Get("code"), oauth2.VerifierOption(f.Verifier))
 	if err != nil {
-		return User{}, fmt.Errorf("exchange the code of the sign-in: %w", err)
+		return User{}, "", fmt.Errorf("exchange the code of the sign-in: %w", err)
 	}
 	raw, _ := got.Extra("id_token").(string)
 	id, err := verifier.Verify(ctx, raw)
 	if err != nil {
-		return User{}, fmt.Errorf("verify the token of the sign-in: %w", err)
+		return User{}, "", fmt.Errorf("verify the token of the sign-in: %w", err)
 	}
 	if subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(f.Nonce)) != 1 {
-		return User{}, errFlow
+		return User{}, "", errFlow
 	}
 	claims := map[string]any{}
 	if err := id.Claims(&claims); err != nil {
-		return User{}, fmt.Errorf("read the token of the sign-in: %w", err)
+		return User{}, "", fmt.Errorf("read the token of the sign-in: %w", err)
 	}
 	if claims[g.cfg.OIDC.GroupsClaim] == nil || claims[claimName] == nil {
 		err := g.provider.ask(ctx, oauth2.StaticTokenSource(got), id.Subject, &claims)
 		if errors.Is(err, errOther) || err != nil && claims[g.cfg.OIDC.GroupsClaim] == nil { // without a name the subject is it
-			return User{}, err
+			return User{}, "", err
 		}
 	}
-	return g.userOf(id.Subject, claims)
+	user, err = g.userOf(id.Subject, claims)
+	return user, f.Next, err
 }
 
 // errOther says that the provider mixes people up (OpenID Connect Core, 5.3.2).

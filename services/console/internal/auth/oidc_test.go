@@ -66,7 +66,7 @@ func newOrganisation(t *testing.T) *organisation {
 	var gate *Gate
 	mux := http.NewServeMux()
 	mux.HandleFunc("/login/oidc", func(w http.ResponseWriter, r *http.Request) {
-		to, err := gate.BeginOIDC(w, r)
+		to, err := gate.BeginOIDC(w, r, r.FormValue("next"))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
@@ -74,11 +74,12 @@ func newOrganisation(t *testing.T) *organisation {
 		http.Redirect(w, r, to, http.StatusSeeOther)
 	})
 	mux.HandleFunc("/login/oidc/callback", func(w http.ResponseWriter, r *http.Request) {
-		user, err := gate.EndOIDC(w, r)
+		user, next, err := gate.EndOIDC(w, r)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusForbidden)
 			return
 		}
+		w.Header().Set("Next", next)
 		_ = json.NewEncoder(w).Encode(user) // the client may have gone
 	})
 	o.console = httptest.NewTLSServer(mux)
@@ -178,6 +179,27 @@ func TestOIDC_SignsInWithTheRoleOfTheGroup(t *testing.T) {
 					t.Errorf("the provider was asked with %v", o.asked)
 				}
 			})
+		}
+	}
+}
+
+// TestOIDC_LeadsToThePageThatWasWanted signs in on the way to a page; an address that would
+// make the cookie larger than browsers take is not kept.
+func TestOIDC_LeadsToThePageThatWasWanted(t *testing.T) {
+	t.Parallel()
+	o := newOrganisation(t)
+	o.staff.groups = []string{"mail-ops"}
+	for next, want := range map[string]string{
+		"": "", "/deliverability?by=domain&range=7d": "/deliverability?by=domain&range=7d",
+		"/" + strings.Repeat("x", nextBytesMax-1): "/" + strings.Repeat("x", nextBytesMax-1), "/" + strings.Repeat("x", nextBytesMax): "",
+	} {
+		resp, err := o.browser(t).Get(o.console.URL + "/login/oidc?next=" + url.QueryEscape(next))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close() // only the header is wanted
+		if got := resp.Header.Get("Next"); resp.StatusCode != http.StatusOK || got != want {
+			t.Errorf("%.60q (%d bytes): %d, leads to %.60q, want %.60q", next, len(next), resp.StatusCode, got, want)
 		}
 	}
 }

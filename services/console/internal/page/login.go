@@ -82,7 +82,7 @@ func (s *Site) loginOIDC(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, notFound("Nobody signs in this way here."))
 		return
 	}
-	to, err := s.Gate.BeginOIDC(w, r)
+	to, err := s.Gate.BeginOIDC(w, r, local(r.FormValue("next")))
 	if err != nil {
 		s.Log.Warn("sign-in did not begin", telemetry.Err(err))
 		s.fail(w, r, fault{Status: http.StatusServiceUnavailable, Title: "The provider of sign-ins is away", Detail: "It does not answer.", Next: "Try again in a minute."})
@@ -96,11 +96,11 @@ func (s *Site) loginOIDCEnd(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, notFound("Nobody signs in this way here."))
 		return
 	}
-	user, err := s.Gate.EndOIDC(w, r)
+	user, next, err := s.Gate.EndOIDC(w, r)
 	if err != nil {
 		s.Log.Warn("sign-in was refused", telemetry.Err(err))
 		s.fail(w, r, fault{Status: http.StatusForbidden, Title: "You are not signed in", Detail: "The provider's answer does not belong to a sign-in of this browser, or no group of yours has a role.", Next: "Sign in again, or ask an admin of the console for a role."})
 		return
 	}
-	s.signIn(w, r, user, "/")
+	s.signIn(w, r, user, local(next))
 }

@@ -47,7 +47,10 @@ const hashOfHorse = "$2b$10$rizgzLFhTB5CuAu2xyGPcutb1c/TtJSOPUntS7s14wMFozuoY8z9
 // TestLogin_LeadsNowhereElse signs in with addresses of other sites to go on to.
 func TestLogin_LeadsNowhereElse(t *testing.T) {
 	t.Parallel()
-	d := newDeskWith(t, func(c *auth.Config) { c.Users = config.Literal("ana:viewer:" + hashOfHorse) })
+	d := newDeskWith(t, func(c *auth.Config) {
+		c.Users = config.Literal("ana:viewer:" + hashOfHorse)
+		c.OIDC = auth.OIDC{Issuer: "http://127.0.0.1:1", ClientID: "console", ClientSecret: config.Literal("secret"), RedirectURL: "https://console.example/login/oidc/callback", GroupsClaim: "groups", Roles: map[string]string{"ops": "viewer"}}
+	})
 	for next, want := range map[string]string{
 		"": "/", "/incidents?range=7d": "/incidents?range=7d", "/people/" + strings.Repeat("a1", 16): "/people/" + strings.Repeat("a1", 16),
 		"https://evil.example/": "/", "//evil.example": "/", "///evil.example": "/", `/\evil.example`: "/", `\\evil.example`: "/", "/\t/evil.example": "/", "/\n/evil.example": "/",
@@ -63,6 +66,9 @@ func TestLogin_LeadsNowhereElse(t *testing.T) {
 		w = d.ask(httptest.NewRequest(http.MethodGet, "/login?"+url.Values{"next": {next}}.Encode(), nil), "")
 		if want == "/" && strings.Contains(w.Body.String(), "evil") {
 			t.Errorf("the form keeps %q", next)
+		}
+		if link := `href="/login/oidc?next=` + url.QueryEscape(want) + `"`; !strings.Contains(strings.ToUpper(w.Body.String()), strings.ToUpper(link)) { // %2f or %2F
+			t.Errorf("%q: the way to the provider is not %s", next, link)
 		}
 	}
 	if w := d.ask(form("/login", "name", "ana", "password", "wrong", "next", "//evil.example"), ""); w.Code != http.StatusUnauthorized || strings.Contains(w.Body.String(), "evil") || len(w.Result().Cookies()) > 0 {
