@@ -379,7 +379,7 @@ func (s *Site) show(w http.ResponseWriter, v *visit, shown view) {
 		http.Redirect(w, v.Request, shown.goTo, http.StatusSeeOther)
 	default:
 		s.render(w, cmp.Or(shown.status, http.StatusOK), shown.name, frame{
-			Title: shown.title, Path: v.URL.Path, User: v.user, SignOut: v.user.Browser, Notices: v.notices, AsOf: s.asOf(v), Done: doneWords()[v.URL.Query().Get("done")], Data: shown.data,
+			Title: shown.title, Path: v.URL.Path, User: v.user, SignOut: v.user.Browser, Notices: v.notices, AsOf: s.asOf(v), Done: doneOf(v.Request), Data: shown.data,
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"io/fs"
 	"math"
+	"net/http"
 	"net/url"
 	"path"
 	"regexp"
@@ -342,6 +343,16 @@ func doneWords() map[string]string {
 		"noted": "Your note was added.", "silenced": "The silence holds.", "ended": "The silence has ended.", "imported": "The file was imported.",
 		"redriven": "The dead letters are on their way through the pipeline.", "discarded": "The dead letters are being discarded.", "stopped": "The operation stops.",
 	}
+}
+
+// doneOf is what the form did that led to a page, "" where none did: a link of elsewhere, or
+// a bookmark, must not say that something was done. Browsers that do not tell where they come
+// from are believed.
+func doneOf(r *http.Request) string {
+	if from := r.Header.Get("Sec-Fetch-Site"); from != "" && from != "same-origin" {
+		return ""
+	}
+	return doneWords()[r.URL.Query().Get("done")]
 }
 
 // masked is address.Mask; many a variable here is called address.

@@ -2,6 +2,8 @@ package page
 
 import (
 	"bytes"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -153,6 +155,21 @@ func TestOverview_SaysWhatWaitsInKafka(t *testing.T) {
 		}
 		if text := out.String(); !strings.Contains(text, want) || strings.Contains(text, "wait in Kafka to be stored") != (waiting == &many) {
 			t.Errorf("no %q in %s", want, text[strings.Index(text, "<main"):])
+		}
+	}
+}
+
+// TestDone_IsSaidByTheFormAlone opens a page as a form leads to it, and as a link of
+// elsewhere would.
+func TestDone_IsSaidByTheFormAlone(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for site, said := range map[string]bool{"same-origin": true, "": true, "none": false, "cross-site": false, "same-site": false} {
+		r := httptest.NewRequest(http.MethodGet, "/suppressions?done=lifted", nil)
+		r.Header.Set("Sec-Fetch-Site", site)
+		w := d.ask(r, "operator")
+		if w.Code != http.StatusOK || strings.Contains(w.Body.String(), "The suppression was lifted.") != said {
+			t.Errorf("from %q: %d, and says it was done: %t", site, w.Code, !said)
 		}
 	}
 }
