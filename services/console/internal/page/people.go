@@ -26,7 +26,6 @@ type searchData struct {
 type foundMessage struct {
 	Source string `json:"source"`
 	ID     string `json:"message_id"`
-	Hash   string `json:"recipient_hash"`
 }
 
 func (s *Site) searchForm(v *visit) (view, error) {
@@ -63,7 +62,7 @@ func (s *Site) search(v *visit) (view, error) {
 			}
 			return view{goTo: "/people/" + e.RecipientHash}, nil
 		}
-		m := foundMessage{events[i].Source, events[i].MessageID, events[i].RecipientHash}
+		m := foundMessage{events[i].Source, events[i].MessageID}
 		if !slices.ContainsFunc(found, func(f foundMessage) bool { return f.Source == m.Source }) {
 			found = append(found, m)
 		}
