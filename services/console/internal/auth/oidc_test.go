@@ -1,11 +1,8 @@
 package auth
 
 import (
-	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -14,55 +11,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/zitadel/oidc/v3/example/server/storage"
-	"github.com/zitadel/oidc/v3/pkg/oidc"
-	"github.com/zitadel/oidc/v3/pkg/op"
-
+	"github.com/mailstream/mailstream/services/console/internal/oidctest"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
 
-// staff is what the provider knows of people: those of the library's example, with
-// groups.
-type staff struct {
-	*storage.Storage
-	groups  any
-	inToken bool   // the groups are in the token of the sign-in, too
-	other   string // whom it answers about when it is asked; "" for who signed in
-}
-
-func (s *staff) SetUserinfoFromRequest(ctx context.Context, info *oidc.UserInfo, token op.IDTokenRequest, scopes []string) error {
-	if s.inToken && s.groups != nil {
-		info.AppendClaims("groups", s.groups)
-	}
-	return s.Storage.SetUserinfoFromRequest(ctx, info, token, scopes)
-}
-
-func (s *staff) SetUserinfoFromToken(ctx context.Context, info *oidc.UserInfo, tokenID, subject, origin string) error {
-	if s.groups != nil {
-		info.AppendClaims("groups", s.groups)
-	}
-	err := s.Storage.SetUserinfoFromToken(ctx, info, tokenID, subject, origin)
-	if s.other != "" {
-		info.Subject = s.other
-	}
-	return err
-}
-
-// organisation is a provider of OpenID Connect, a real one, and a console that signs
-// people in there.
+// organisation is a provider of OpenID Connect and a console that signs people in there.
 type organisation struct {
-	staff   *staff
+	*oidctest.Provider
 	console *httptest.Server
-	asked   url.Values // of the latest sign-in
-	nonce   string     // that the provider is asked with in place of ours, "" for ours
 	now     time.Time
 }
 
 func newOrganisation(t *testing.T) *organisation {
 	t.Helper()
 	o := &organisation{now: time.Now()}
-	provider := httptest.NewUnstartedServer(nil)
-	issuer := "http://" + provider.Listener.Addr().String()
 	var gate *Gate
 	mux := http.NewServeMux()
 	mux.HandleFunc("/login/oidc", func(w http.ResponseWriter, r *http.Request) {
@@ -85,40 +47,11 @@ func newOrganisation(t *testing.T) *organisation {
 	o.console = httptest.NewTLSServer(mux)
 	t.Cleanup(o.console.Close)
 	back := o.console.URL + "/login/oidc/callback"
-	o.staff = &staff{Storage: storage.NewStorageWithClients(storage.NewUserStore(issuer), map[string]*storage.Client{"console": storage.WebClient("console", "secret-of-the-console", back)})}
-	real, err := op.NewProvider(&op.Config{CryptoKey: sha256.Sum256([]byte("key")), CryptoKeyId: "key", CodeMethodS256: true, AuthMethodPost: true},
-		o.staff, op.StaticIssuer(issuer), op.WithAllowInsecure(), op.WithLogger(slog.New(slog.DiscardHandler)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The page of the provider where people type their password: this one knows it.
-	page := op.NewIssuerInterceptor(real.IssuerFromRequest).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := r.FormValue("authRequestID")
-		if err := o.staff.CheckUsernamePassword("test-user2", "verysecure", id); err != nil {
-			http.Error(w, err.Error(), http.StatusForbidden)
-			return
-		}
-		http.Redirect(w, r, op.AuthCallbackURL(real)(r.Context(), id), http.StatusFound)
-	})
-	provider.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/login/username":
-			page(w, r)
-			return
-		case "/authorize":
-			o.asked = r.URL.Query()
-			if q := r.URL.Query(); o.nonce != "" {
-				q.Set("nonce", o.nonce)
-				r.URL.RawQuery = q.Encode()
-			}
-		}
-		real.ServeHTTP(w, r)
-	})
-	provider.Start()
-	t.Cleanup(provider.Close)
+	o.Provider = oidctest.Start(t, back)
 	cfg := Default()
-	cfg.OIDC = OIDC{Issuer: issuer, ClientID: "console", ClientSecret: config.Literal("secret-of-the-console"), RedirectURL: back, GroupsClaim: "groups",
+	cfg.OIDC = OIDC{Issuer: o.Issuer, ClientID: oidctest.ClientID, ClientSecret: config.Literal(oidctest.ClientSecret), RedirectURL: back, GroupsClaim: "groups",
 		Roles: map[string]string{"mail-ops": "operator", "everybody": "viewer"}}
+	var err error
 	if gate, err = New(cfg, func() time.Time { return o.now }); err != nil {
 		t.Fatal(err)
 	}
@@ -170,13 +103,13 @@ func TestOIDC_SignsInWithTheRoleOfTheGroup(t *testing.T) {
 			t.Run(tc.name, func(t *testing.T) {
 				t.Parallel()
 				o := newOrganisation(t)
-				o.staff.groups, o.staff.inToken = tc.groups, inToken
+				o.Groups, o.InToken = tc.groups, inToken
 				status, text := get(t, o.browser(t), o.console.URL+"/login/oidc")
 				if status != tc.status || !strings.Contains(text, tc.says) || status == 200 && !strings.Contains(text, `"Name":"test-user2"`) {
 					t.Errorf("in the token %t: %d %s", inToken, status, text)
 				}
-				if o.asked.Get("code_challenge_method") != "S256" || len(o.asked.Get("code_challenge")) != 43 || o.asked.Get("response_type") != "code" || len(o.asked.Get("nonce")) < 20 || len(o.asked.Get("state")) < 20 {
-					t.Errorf("the provider was asked with %v", o.asked)
+				if o.Asked.Get("code_challenge_method") != "S256" || len(o.Asked.Get("code_challenge")) != 43 || o.Asked.Get("response_type") != "code" || len(o.Asked.Get("nonce")) < 20 || len(o.Asked.Get("state")) < 20 {
+					t.Errorf("the provider was asked with %v", o.Asked)
 				}
 			})
 		}
@@ -188,7 +121,7 @@ func TestOIDC_SignsInWithTheRoleOfTheGroup(t *testing.T) {
 func TestOIDC_LeadsToThePageThatWasWanted(t *testing.T) {
 	t.Parallel()
 	o := newOrganisation(t)
-	o.staff.groups = []string{"mail-ops"}
+	o.Groups = []string{"mail-ops"}
 	for next, want := range map[string]string{
 		"": "", "/deliverability?by=domain&range=7d": "/deliverability?by=domain&range=7d",
 		"/" + strings.Repeat("x", nextBytesMax-1): "/" + strings.Repeat("x", nextBytesMax-1), "/" + strings.Repeat("x", nextBytesMax): "",
@@ -209,7 +142,7 @@ func TestOIDC_LeadsToThePageThatWasWanted(t *testing.T) {
 func TestOIDC_AnswersOfAnotherSignInAreRefused(t *testing.T) {
 	t.Parallel()
 	o := newOrganisation(t)
-	o.staff.groups = []string{"mail-ops"}
+	o.Groups = []string{"mail-ops"}
 	answer := func(c *http.Client) string {
 		t.Helper()
 		stopped := *c
@@ -245,10 +178,10 @@ func TestOIDC_AnswersOfAnotherSignInAreRefused(t *testing.T) {
 	}
 	refused("the same answer twice", mine, at)
 
-	o.nonce = "of-another-sign-in"
+	o.Nonce = "of-another-sign-in"
 	swapped := o.browser(t)
 	refused("a token of another sign-in", swapped, answer(swapped))
-	o.nonce = ""
+	o.Nonce = ""
 	late := o.browser(t)
 	at = answer(late)
 	o.now = o.now.Add(flowLife)
@@ -261,7 +194,7 @@ func TestOIDC_AnswersAboutAnotherPersonAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, inToken := range []bool{true, false} {
 		o := newOrganisation(t)
-		o.staff.groups, o.staff.inToken, o.staff.other = []string{"mail-ops"}, inToken, "somebody-else"
+		o.Groups, o.InToken, o.Other = []string{"mail-ops"}, inToken, "somebody-else"
 		if status, text := get(t, o.browser(t), o.console.URL+"/login/oidc"); status != http.StatusForbidden || !strings.Contains(text, "about another one") {
 			t.Errorf("groups in the token %t: %d %s", inToken, status, text)
 		}

@@ -3,6 +3,7 @@ package page
 import (
 	"maps"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/mailstream/mailstream/services/console/internal/auth"
+	"github.com/mailstream/mailstream/services/console/internal/oidctest"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
 
@@ -73,5 +75,36 @@ func TestLogin_LeadsNowhereElse(t *testing.T) {
 	}
 	if w := d.ask(form("/login", "name", "ana", "password", "wrong", "next", "//evil.example"), ""); w.Code != http.StatusUnauthorized || strings.Contains(w.Body.String(), "evil") || len(w.Result().Cookies()) > 0 {
 		t.Errorf("a wrong password is answered %d %s", w.Code, w.Body)
+	}
+}
+
+// TestLogin_ByOpenIDConnectLeadsWhereItWasWanted signs in at a provider on the way to a page,
+// and to addresses of other sites.
+func TestLogin_ByOpenIDConnectLeadsWhereItWasWanted(t *testing.T) {
+	t.Parallel()
+	console := httptest.NewUnstartedServer(nil)
+	base := "https://" + console.Listener.Addr().String()
+	back := base + "/login/oidc/callback"
+	provider := oidctest.Start(t, back)
+	provider.Groups = []string{"ops"}
+	console.Config.Handler = newDeskWith(t, func(c *auth.Config) {
+		c.OIDC = auth.OIDC{Issuer: provider.Issuer, ClientID: oidctest.ClientID, ClientSecret: config.Literal(oidctest.ClientSecret), RedirectURL: back, GroupsClaim: "groups", Roles: map[string]string{"ops": "viewer"}}
+	}).handler
+	console.StartTLS()
+	t.Cleanup(console.Close)
+	for next, want := range map[string]string{"": "/", "/incidents?range=7d": "/incidents?range=7d", "https://evil.example/": "/", "//evil.example": "/"} {
+		jar, err := cookiejar.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		browser := http.Client{Transport: console.Client().Transport, Jar: jar}
+		resp, err := browser.Get(base + "/login/oidc?" + url.Values{"next": {next}}.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close() // only where it is from is wanted
+		if at := resp.Request.URL.String(); resp.StatusCode != http.StatusOK || at != base+want {
+			t.Errorf("%q leads to %s with %d, want %s", next, at, resp.StatusCode, base+want)
+		}
 	}
 }
