@@ -163,8 +163,9 @@ func saidBy(t *testing.T, console string, query url.Values) string {
 // filter, from the counts and from the events.
 func TestConsole_CountsBlocksAsAlertingDoes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, `analytics: {listen: "127.0.0.1:0", flush_interval: 20ms, seal_interval: 1s, seal_rest: 2s}`)
-	w.analytics(t)
+	const sealsNone, sealsAll = `analytics: {listen: "127.0.0.1:0", flush_interval: 20ms, seal_interval: 1h}`, `analytics: {listen: "127.0.0.1:0", flush_interval: 20ms, seal_interval: 1s, seal_rest: 2s}`
+	w := newWorld(t, sealsNone)
+	_, stop := w.analytics(t)
 	console := w.console(t)
 	now := time.Now().UTC().Truncate(time.Hour)
 	events := refusals(now.Add(-21 * time.Hour))
@@ -201,11 +202,32 @@ func TestConsole_CountsBlocksAsAlertingDoes(t *testing.T) {
 				}
 			}
 		}
-		w.blocksElsewhere(t, console, events)
+		w.blocksElsewhere(t, w.console(t), events) // which keeps no answer of before
 	}
-	agree("at once")
-	w.wantSQL(t, "SELECT count() = (SELECT uniqExact(hour) FROM hour_rows) FROM sealed_hours", "1")
+	instead := func(config string) {
+		t.Helper()
+		stop()
+		w.cfg = w.config(t, w.engine.URL(), config)
+		_, stop = w.analytics(t)
+	}
+	const open = "SELECT uniqExact(hour) - (SELECT count() FROM sealed_hours) FROM hour_rows"
+	agree("of many hours that fill")
+	w.wantSQL(t, open, "20")
+	instead(sealsAll)
+	w.wantSQL(t, open, "0")
 	agree("at rest")
+	instead(sealsNone)
+	var more []schemas.Event
+	for n := 0; n < len(events); n += 20 { // all of one hour
+		e := events[n]
+		other := eventAt(10_000+n, e.Type, e.Time)
+		e.ID, e.MessageID = other.ID, other.MessageID
+		more = append(more, e)
+	}
+	w.publish(t, more...)
+	events = append(events, more...)
+	w.wantSQL(t, open, "1")
+	agree("of one that fills again")
 }
 
 // blocksElsewhere compares the overview, the pages of sources and the timelines.

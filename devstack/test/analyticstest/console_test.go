@@ -1,10 +1,7 @@
 package analyticstest
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -47,41 +44,26 @@ func (w *world) consoleOver(t testing.TB, url, sections string, more ...string) 
 // tried; and in all, beside the period before.
 func delivered(t testing.TB, url, query string) (text string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/deliverability?range=7d&"+query, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Accept", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }() // read to its end below
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
 	type rate struct {
 		Part uint64
 		Of   uint64 `json:"n"`
 	}
 	var page struct {
-		Data struct {
-			Totals []struct{ Now, Before rate }
-			Rows   []struct {
-				Value string
-				Rates map[string]rate
-			}
+		Totals []struct{ Now, Before rate }
+		Rows   []struct {
+			Value string
+			Rates map[string]rate
 		}
 	}
-	if err := json.Unmarshal(body, &page); err != nil || len(page.Data.Totals) == 0 {
-		t.Fatalf("%d, %v: %.500s", resp.StatusCode, err, body)
+	pageJSON(t, url+"/deliverability?range=7d&"+query, &page)
+	if len(page.Totals) == 0 {
+		t.Fatal("the page has no totals")
 	}
 	var b strings.Builder
-	for _, r := range page.Data.Rows {
+	for _, r := range page.Rows {
 		fmt.Fprintf(&b, "%s %d/%d, ", r.Value, r.Rates["delivered"].Part, r.Rates["delivered"].Of)
 	}
-	all := page.Data.Totals[0]
+	all := page.Totals[0]
 	fmt.Fprintf(&b, "all %d/%d, before %d/%d", all.Now.Part, all.Now.Of, all.Before.Part, all.Before.Of)
 	return b.String()
 }

@@ -71,7 +71,7 @@ func TestStories_OfAnAddressOfARole(t *testing.T) {
 		rows              int
 	}{
 		{"how often the events of the page came", "SELECT event_id, seen FROM (" + pageSQL(t, "receipts", shown) + ") ORDER BY ALL",
-			"SELECT toString(id), seen FROM (" + fmt.Sprintf(strings.Replace(scan, "SELECT id,", "SELECT id, uniqExact(received_at) AS seen,", 1), "1") + ") ORDER BY ALL", 50_000},
+			"SELECT toString(id), seen FROM (" + fmt.Sprintf(strings.Replace(scan, "SELECT id,", "SELECT id, uniqExact(received_at) AS seen,", 1), "1") + ") ORDER BY ALL", 5_000},
 		{"the page of the person", "SELECT " + columns + " FROM (" + pageSQL(t, "person_events", map[string]string{"hash": "role"}) + ")", fmt.Sprintf(scan, "1"), 40_000},
 		{"the page of a message", "SELECT " + columns + " FROM (" + pageSQL(t, "message_events", map[string]string{"message": message}) + ")", fmt.Sprintf(scan, "message_id = '"+message+"'"), 12 * granule},
 		{"a message", "SELECT id, time FROM message_story(message_id = '" + message + "') ORDER BY ALL", "SELECT id, time FROM event_log FINAL WHERE message_id = '" + message + "' ORDER BY ALL SETTINGS use_skip_indexes = 0", 8 * granule},
