@@ -149,7 +149,7 @@ func (of recount) args() []any {
 	}
 }
 
-// hashes returns what a statement calls the objects of another one, which is given them by value.
+// hashes asks what a table calls its rows, which a statement after it is given by value.
 func (r *Replay) hashes(ctx context.Context, name string, args ...any) ([]string, error) {
 	var rows []struct {
 		Hash string `ch:"hash"`

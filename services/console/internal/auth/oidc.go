@@ -71,7 +71,7 @@ func client(ctx context.Context) context.Context {
 }
 
 // BeginOIDC returns where the person signs in, and keeps the flow in a cookie, with the page
-// of the console that the person wants next; one with an address above 1,500 bytes is not kept.
+// of the console that the person wants next, unless its address is longer than nextBytesMax.
 func (g *Gate) BeginOIDC(w http.ResponseWriter, r *http.Request, next string) (string, error) {
 	at, _, err := g.provider.discover(client(r.Context()))
 	if err != nil {

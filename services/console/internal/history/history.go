@@ -84,9 +84,9 @@ func (r *Reader) ask(ctx context.Context, name string, into any, args ...any) er
 // literal is the parameter with the providers whose bounces are never blocks.
 func (r *Reader) literal() any { return clickhouse.Arg("literal", clickhouse.Words(r.blocking)) }
 
-// isBlock says what the queries call refused, of an event.
-func (r *Reader) isBlock(e *Event) bool {
-	return e.Type == "blocked" || e.Type == "bounced" && (e.Cause == "sender" || e.Cause == "content") && !slices.Contains(r.blocking, e.Provider)
+// countsAsBlock says of a bounce whether alerting counts it as a block, as the queries do.
+func (r *Reader) countsAsBlock(e *Event) bool {
+	return e.Type == "bounced" && (e.Cause == "sender" || e.Cause == "content") && !slices.Contains(r.blocking, e.Provider)
 }
 
 // moment is a time parameter, as ClickHouse reads it.

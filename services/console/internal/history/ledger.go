@@ -64,10 +64,10 @@ func (p page) holds(h hourState, now time.Time) bool {
 	return (p.doubt.IsZero() || now.Before(p.doubt)) && (h.Seal != 0 && p.seal == h.Seal || h.Seal == 0 && h.Quiet && p.seal == 0 && p.rows == h.Rows)
 }
 
-// ledger keeps counts by hour, source, type, mailbox provider and whether they are
-// blocks: those of an hour are
-// read once for as long as no row comes for it, so that pages of all ranges together ask
-// for the hours that fill and for nothing else. Memory only: another process reads its own.
+// ledger keeps counts by hour, source, type, mailbox provider and whether they are blocks:
+// those of an hour are read once for as long as no row comes for it, so that pages of all
+// ranges together ask for the hours that fill and for nothing else. Memory only: another
+// process reads its own.
 type ledger struct {
 	reader *Reader
 	flight singleflight.Group

@@ -84,7 +84,7 @@ func (r *Reader) Events(ctx context.Context, s Selection) (rows []Event, cut boo
 	}
 	for i := range rows {
 		rows[i].Personal = Personal(rows[i].MessageID, rows[i].Recipient)
-		rows[i].Blocks = rows[i].Type == "bounced" && r.isBlock(&rows[i])
+		rows[i].Blocks = r.countsAsBlock(&rows[i])
 		rows[i].ReceivedAfter = rows[i].ReceivedAt.Sub(rows[i].Time).Seconds()
 	}
 	return rows, cut, err

@@ -345,9 +345,9 @@ func doneWords() map[string]string {
 	}
 }
 
-// doneOf is what the form did that led to a page, "" where none did: a link of elsewhere, or
-// a bookmark, must not say that something was done. Browsers that do not tell where they come
-// from are believed.
+// doneOf is what the form did that led to a page, "" where none did: a link on another site,
+// or a bookmark, must not say that something was done. A browser that does not tell where it
+// comes from is believed.
 func doneOf(r *http.Request) string {
 	if from := r.Header.Get("Sec-Fetch-Site"); from != "" && from != "same-origin" {
 		return ""
