@@ -26,12 +26,15 @@ import (
 
 // Limits of the child, sized for a laptop that runs everything else too.
 const (
-	serverMemoryMax = 2 << 30
-	queryMemoryMax  = 1 << 30
-	queryTimeMax    = 5 * time.Minute
-	readerTimeMax   = 30 * time.Second
-	// markCacheMax bounds the cache of table indexes; a server's default is 5 GiB.
+	queryMemoryMax = 1 << 30
+	queryTimeMax   = 5 * time.Minute
+	readerTimeMax  = 30 * time.Second
+	// markCacheMax bounds each cache of tables' indexes; a server's default is 5 GiB.
 	markCacheMax = 128 << 20
+	// mergeThreads run twice as many merges at once, which took up to 215 MB each. The engine
+	// would start as many threads as there are processors, up to 16, and merges alone would
+	// take more than a laptop's engine has; its bound for merges is not heeded by the library.
+	mergeThreads = 2
 	// headerTimeMax and headerBytesMax bound the head of a request; queries come in
 	// the URL too.
 	headerTimeMax  = 10 * time.Second
@@ -210,8 +213,9 @@ func writeConfig(spec childSpec) (string, error) {
 	err = parsed.Execute(&out, map[string]any{
 		"Path":            path,
 		"UserFiles":       filepath.Join(dir, "user_files"),
-		"ServerMemoryMax": serverMemoryMax,
+		"ServerMemoryMax": spec.MemoryMax,
 		"MarkCacheMax":    markCacheMax,
+		"MergeThreads":    mergeThreads,
 		"DiskFull":        spec.DiskFull,
 	})
 	if err != nil {

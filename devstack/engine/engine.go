@@ -35,6 +35,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,6 +73,9 @@ type Config struct {
 	// Reader and ReaderPassword are the account that may only read, and only
 	// within limits of time and memory. Empty Reader: no such account.
 	Reader, ReaderPassword string
+	// MemoryMax bounds what all queries and merges take together, in bytes; beyond it a
+	// query is refused with error 241. 0: MemoryDefault. One query has 1 GiB at most.
+	MemoryMax int64
 	// DiskFull has the engine treat its disk as full, for tests of what writes to it: all
 	// that needs room is refused with error 243, as ClickHouse does before it writes, and
 	// merges and mutations wait. What is stored can be read.
@@ -83,6 +87,9 @@ type Config struct {
 	// lines go to the log.
 	Progress func(line string)
 }
+
+// MemoryDefault is Config.MemoryMax of a laptop that runs everything else too, in bytes.
+const MemoryDefault = 2 << 30
 
 // Default returns the configuration of a laptop: a temporary data directory,
 // ClickHouse's usual port, user "default" without a password, reader "reader".
@@ -102,8 +109,8 @@ type Engine struct {
 }
 
 // New returns an engine that Run will start. It fails on an address without a
-// port, on equal account names, and with ErrUnsupported on a platform without a
-// library. A nil log discards what would be logged.
+// port, on equal account names, on memory below 0, and with ErrUnsupported on a
+// platform without a library. A nil log discards what would be logged.
 func New(config Config, log *slog.Logger) (*Engine, error) {
 	if err := library.Supported(); err != nil {
 		return nil, err
@@ -114,6 +121,10 @@ func New(config Config, log *slog.Logger) (*Engine, error) {
 	if config.Username == "" {
 		config.Username = "default"
 	}
+	if config.MemoryMax < 0 {
+		return nil, fmt.Errorf("engine memory: %d bytes is below 0", config.MemoryMax)
+	}
+	config.MemoryMax = cmp.Or(config.MemoryMax, MemoryDefault)
 	if config.Reader == config.Username {
 		return nil, fmt.Errorf("engine accounts: user and reader are both %q", config.Reader)
 	}
@@ -199,8 +210,8 @@ func (e *Engine) spec(path, dir string) childSpec {
 	s := childSpec{
 		Library:  path,
 		DataDir:  dir,
-		DiskFull: e.config.DiskFull,
-		Users:    map[string]userSpec{e.config.Username: {Password: e.config.Password}},
+		DiskFull: e.config.DiskFull, MemoryMax: e.config.MemoryMax,
+		Users: map[string]userSpec{e.config.Username: {Password: e.config.Password}},
 	}
 	if e.config.Reader != "" {
 		s.Users[e.config.Reader] = userSpec{Password: e.config.ReaderPassword, ReadOnly: true}

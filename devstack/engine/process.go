@@ -41,6 +41,7 @@ type childSpec struct {
 	Users        map[string]userSpec `json:"users"`
 	LoopbackOnly bool                `json:"loopback_only"`
 	DiskFull     bool                `json:"disk_full,omitempty"`
+	MemoryMax    int64               `json:"memory_max"`
 }
 
 // userSpec is one account.

@@ -31,6 +31,9 @@ const (
 	startMax = 5 * time.Minute
 	// statementMax bounds a statement on a machine that is busy with others too.
 	statementMax = 5 * time.Minute
+	// memoryMax is for eight tests at once, in bytes. Two that insert much took 1.9 GB, of
+	// which the merges behind them had a half.
+	memoryMax = 3 * engine.MemoryDefault
 )
 
 // Main runs the tests of a package, or is the engine's child when args (os.Args)
@@ -122,6 +125,7 @@ func (s *sharedEngine) start() (*engine.Engine, error) {
 func (s *sharedEngine) launch() error {
 	config := engine.Default()
 	config.Listen = "127.0.0.1:0"
+	config.MemoryMax = memoryMax
 	config.Progress = func(line string) { fmt.Fprintln(os.Stderr, line) }
 	e, err := engine.New(config, nil)
 	if err != nil {
