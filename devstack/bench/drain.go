@@ -53,8 +53,7 @@ func (o Options) withDefaults() Options {
 // Drain measures how fast a backlog gets from Kafka into ClickHouse, by the
 // analytics service and by ClickHouse's own Kafka engine, from the same topics
 // into the same tables of fresh databases on one engine, in turn. The time is
-// from the first row that is there to the last, so neither pays for joining its
-// group. The calling program must be able to be the engine's child.
+// from when the group has its partitions, so neither pays for joining it. The calling program must be able to be the engine's child.
 func Drain(ctx context.Context, opt Options) (Report, error) {
 	opt = opt.withDefaults()
 	d, stop, err := newDrain(ctx, opt)
@@ -66,17 +65,18 @@ func Drain(ctx context.Context, opt Options) (Report, error) {
 		return Report{}, err
 	}
 	ways := []struct {
-		name  string
-		start func(context.Context, run) (func() error, error)
+		name    string
+		members int // of the group
+		start   func(context.Context, run) (func() error, error)
 	}{
-		{"analytics", d.startAnalytics},
-		{"kafka engine", d.startKafkaEngine(1, 0)},
-		{"kafka engine, tuned", d.startKafkaEngine(tunedConsumers, 1)},
+		{"analytics", 1, d.startAnalytics},
+		{"kafka engine", 1, d.startKafkaEngine(1, 0)},
+		{"kafka engine, tuned", tunedConsumers, d.startKafkaEngine(tunedConsumers, 1)},
 	}
 	samples := make([][]sample, len(ways))
 	for round := range opt.Rounds {
 		for i, way := range ways {
-			got, err := d.measure(ctx, fmt.Sprintf("drain_%d_%d", round, i), way.start)
+			got, err := d.measure(ctx, fmt.Sprintf("drain_%d_%d", round, i), way.members, way.start)
 			if err != nil {
 				return Report{}, fmt.Errorf("measure %s: %w", way.name, err)
 			}
