@@ -121,7 +121,10 @@ func oddQuotes(text []byte) bool { return bytes.Count(text, []byte{'"'})%2 == 1 
 // commaOf is what separates the fields: a spreadsheet of a country with a decimal comma
 // writes semicolons, and tabs when it saves UTF-16.
 func commaOf(head []byte) rune {
-	first, _, _ := bytes.Cut(head, []byte{'\n'})
+	first := head
+	if end := bytes.IndexAny(head, "\r\n"); end >= 0 {
+		first = head[:end]
+	}
 	for _, comma := range []rune{',', ';', '\t'} {
 		if bytes.ContainsRune(first, comma) {
 			return comma

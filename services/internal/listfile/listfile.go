@@ -73,7 +73,8 @@ var errNotText = errors.New("the file has zero bytes, so it is not text in UTF-8
 
 // Read calls yield with each row of r, in order. An error is one of yield or of r, or
 // says that the file as a whole is of no known form. Text is UTF-8, or UTF-16 with a byte
-// order mark, as a spreadsheet saves it.
+// order mark, and lines of CSV end with CR LF, LF, or CR throughout, as spreadsheets save
+// them.
 func Read(r io.Reader, contentType string, yield func(Row) error) error {
 	in := bufio.NewReaderSize(r, 2*lineBytesMax)
 	head, err := in.Peek(2)
@@ -97,7 +98,25 @@ func Read(r io.Reader, contentType string, yield func(Row) error) error {
 	if form == JSONLines {
 		return readJSON(in, yield)
 	}
+	// Excel's "CSV (Macintosh)" ends lines with carriage returns alone.
+	line, _ := in.Peek(lineBytesMax) // its error comes with the next read
+	if bytes.IndexByte(line, '\n') < 0 && bytes.IndexByte(line, '\r') >= 0 {
+		in = bufio.NewReaderSize(carriageReturns{in}, 2*lineBytesMax)
+	}
 	return readCSV(in, head, yield)
+}
+
+// carriageReturns reads them as line feeds.
+type carriageReturns struct{ from io.Reader }
+
+func (c carriageReturns) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	for i, b := range p[:n] {
+		if b == '\r' {
+			p[i] = '\n'
+		}
+	}
+	return n, err
 }
 
 func readJSON(in *bufio.Reader, yield func(Row) error) error {

@@ -76,6 +76,7 @@ func TestRead_TakesFilesAsTheyCome(t *testing.T) {
 			row(2, "hard_bounce", ""), row(3, "complaint", ""), row(4, "unsubscribe", ""),
 		}},
 		"a line feed in quotes":      {"address,note\r\nana@example.com,\"said\r\n\"\"no\"\"\"\r\n\r\nana@example.com,x\r\n", []listfile.Row{row(2, "", "said\n\"no\""), row(5, "", "x")}},
+		"carriage returns":           {"\xef\xbb\xbfemail;note\rana@example.com;\"a\rb\"\r\rana@example.com;x, y", []listfile.Row{row(2, "", "a\nb"), row(5, "", "x, y")}},
 		"utf-16 of a spreadsheet":    {utf16le("email\tnote\r\nana@example.com\tJürgen\r\n"), []listfile.Row{row(2, "", "Jürgen")}},
 		"utf-16 the other way round": {swapped(utf16le("{\"address\":\"ana@example.com\"}\n")), []listfile.Row{row(1, "", "")}},
 		"sparkpost":                  {"recipient,type,source,description\nana@example.com,non_transactional,Spam Complaint,x\n", []listfile.Row{row(2, "complaint", "x")}},
@@ -139,7 +140,7 @@ func TestRead_RefusesWhoMayBeMailed(t *testing.T) {
 		"may be mailed": "Email Address,First Name,OPTIN_TIME,CONFIRM_TIME\nana@example.com,Ana,x,y\n",
 		"zero bytes":    utf16le("email\nana@example.com\n")[2:],
 		"first line":    "\"email\nana@example.com\n",
-		"is longer":     strings.Repeat("ana@example.com\r", 10_000),
+		"is longer":     strings.Repeat("ana@example.com,", 10_000),
 	} {
 		err := listfile.Read(strings.NewReader(text), "", func(listfile.Row) error { return errors.New("a row") })
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -168,10 +169,11 @@ func FuzzRead(f *testing.F) {
 	f.Add("text/csv", "\"\n;\n")
 	f.Add("text/csv", "address\n\"a\n\"\"\"b\nc\n")
 	f.Add("", utf16le("email\na@b.c\n"))
+	f.Add("text/csv", "email;note\ra@b.c;x, y\r\"a\r")
 	f.Fuzz(func(t *testing.T, media, text string) {
 		line := 0
 		_ = listfile.Read(strings.NewReader(text), media, func(r listfile.Row) error { // it may refuse; it must end
-			if r.Line < line || r.Line < 1 || r.Line > strings.Count(text, "\n")+1 {
+			if r.Line < line || r.Line < 1 || r.Line > strings.Count(text, "\n")+strings.Count(text, "\r")+1 {
 				t.Errorf("line %d after %d", r.Line, line)
 			}
 			line = r.Line
