@@ -230,20 +230,29 @@ func (a applier) apply(ctx context.Context) error {
 // createdBackoff spaces the checks of topics that were created.
 var createdBackoff = lifecycle.Backoff{Min: 50 * time.Millisecond, Max: time.Second}
 
+// createdTimeout bounds the wait for topics that were created: a broker with much else to
+// do took more than 30 s.
+const createdTimeout = 2 * time.Minute
+
 // errNotThereYet says that a topic was created and not every broker knows it.
-var errNotThereYet = errors.New("a topic is not there yet")
+var errNotThereYet = errors.New("not every broker knows it yet")
 
 // awaitCreated returns when the brokers know every topic: metadata reaches all of
 // them a moment after one has answered.
 func (a applier) awaitCreated(ctx context.Context, specs []Topic) error {
-	ctx, cancel := context.WithTimeout(ctx, topicsTimeout)
+	ctx, cancel := context.WithTimeout(ctx, createdTimeout)
 	defer cancel()
 	err := createdBackoff.Retry(ctx, func(ctx context.Context) error {
 		_, diffs, err := compare(ctx, a.adm, specs)
-		if err == nil && slices.ContainsFunc(diffs, func(d Difference) bool { return d.Got == gotNothing }) {
-			err = errNotThereYet
+		if err != nil {
+			return err
 		}
-		return err
+		for _, d := range diffs {
+			if d.Got == gotNothing {
+				return fmt.Errorf("topic %s: %w", d.Topic, errNotThereYet)
+			}
+		}
+		return nil
 	}, nil)
 	if err != nil {
 		return fmt.Errorf("wait for created topics: %w", err)
