@@ -91,23 +91,65 @@ func TestPlots_LeaveNoGap(t *testing.T) {
 	}
 }
 
+// TestPlots_MarkTheirIncidents draws plots in which incidents began, also in the step that
+// still fills: as many lines as the list below has times of the plot, within it.
+func TestPlots_MarkTheirIncidents(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	b := open(t, w.url())
+	for path, least := range map[string]int{"/deliverability": 5, "/deliverability?range=7d&show=complained": 5, w.incident(t, domainShow): 1, "/deliverability?source=receipts": 0} {
+		b.visit(path, 200)
+		const marked = `(() => { const f = document.querySelector("figure[data-plot]"), u = f.uplot, listed = [...f.querySelectorAll(".marks time")].filter((t) => Date.parse(t.dateTime) / 1000 >= u.data[0][0]).length;
+			return [f.flags.length, listed, f.flags.filter((x) => x < u.bbox.left - 1 || x > u.bbox.left + u.bbox.width + 1).length] })()`
+		got := eval[[]int](b, marked)
+		if got[0] < least || got[0] != got[1] || got[2] != 0 || least == 0 && got[0] != 0 {
+			t.Errorf("%s has %d lines, %d of them outside, for %d incidents, want %d or more", path, got[0], got[2], got[1], least)
+		}
+	}
+}
+
+// TestPlots_WriteNumbersWhole wants the scale to have room for its numbers and no number
+// twice, and the words under the pointer to be those of the table, whatever the language.
+func TestPlots_WriteNumbersWhole(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	b := open(t, w.url())
+	_, err := chromedp.Call(b.ctx, emulation.SetLocaleOverride, emulation.SetLocaleOverrideParams{Locale: "de-DE"})
+	b.check(err)
+	for _, path := range []string{"/deliverability?show=delivered", "/deliverability?show=complained&range=30d", "/deliverability?show=deferred", "/sources/shop", w.incident(t, domainShow)} {
+		for _, width := range []int64{320, 1440} {
+			b.size(width).visit(path, 200)
+			const wrong = `(() => { const f = document.querySelector("figure[data-plot]"), u = f.uplot, axis = u.axes[1], out = [];
+				u.ctx.font = axis.font[0];
+				const texts = axis._values.filter((v) => v != null);
+				for (const one of texts) if (u.ctx.measureText(one).width / devicePixelRatio + axis.ticks.size + axis.gap > axis._size) out.push(one + " has no room");
+				if (new Set(texts).size < texts.length || texts.length < 2) out.push("the scale is " + texts);
+				[...f.querySelector("table.numbers").tBodies[0].rows].forEach((r, i) => { for (let c = 1; c < r.cells.length - 1; c++) { const said = u.series[c].value(u, u.data[c][i]); if (said !== r.cells[c].textContent) out.push(said + " is " + r.cells[c].textContent + " in the table") } });
+				return out.slice(0, 5).join("; ") })()`
+			if got := eval[string](b, wrong); got != "" {
+				t.Errorf("%s at %d px: %s", path, width, got)
+			}
+		}
+	}
+}
+
 // TestPlots_HaveTheHoursOfTheViewer draws two days in which clocks are put back, in zones
 // with whole and half hours: ticks are at whole hours there, in order, and moments are those
 // of the table.
 func TestPlots_HaveTheHoursOfTheViewer(t *testing.T) {
 	t.Parallel()
 	w := shop(t)
-	// The last Sunday of an October that is over and kept.
-	change := time.Date(w.now.AddDate(0, -11, 0).Year(), 10, 31, 1, 0, 0, 0, time.UTC)
-	for change.Weekday() != time.Sunday {
-		change = change.AddDate(0, 0, -1)
-	}
+	change := w.clockChange()
 	path := "/deliverability?from=" + change.Add(-12*time.Hour).Format(time.RFC3339) + "&to=" + change.Add(12*time.Hour).Format(time.RFC3339)
 	for _, zone := range []string{"Europe/Madrid", "Asia/Kolkata", "America/St_Johns", "Australia/Lord_Howe"} {
 		b := open(t, w.url())
 		_, err := chromedp.Call(b.ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: zone})
 		b.check(err)
 		b.visit(path, 200)
+		named := eval[string](b, "Intl.DateTimeFormat().resolvedOptions().timeZone") // Asia/Calcutta is one, too
+		if got := b.text("main .zone"); got != "Times are in "+named+"." {
+			t.Errorf("the page of %s says %q", zone, got)
+		}
 		same(t, zone, eval[[]line](b, drawn), eval[[]line](b, written))
 		const wrong = `(() => { const at = document.querySelector("figure[data-plot]").uplot.axes[0]._splits; return at.filter((s, i) => new Date(s * 1000).getMinutes() !== 0 || i > 0 && s <= at[i - 1]).length + (at.length < 3 ? 100 : 0) })()`
 		if n := eval[int](b, wrong); n > 0 {

@@ -54,6 +54,7 @@ func (w *world) fill(t *testing.T) {
 	}
 	w.hard(t)
 	w.old(t)
+	w.back(t)
 	if status, _ := w.try(t, "newsletter", "[]", "an old password"); status != http.StatusUnauthorized {
 		t.Fatalf("a wrong password is answered %d", status)
 	}
@@ -258,6 +259,27 @@ func (w *world) hard(t *testing.T) {
 		items = append(items, encode(t, fields))
 	}
 	w.send(t, "parcels", items)
+}
+
+// clockChange is when clocks were put back on the last Sunday of an October that is over and
+// kept.
+func (w *world) clockChange() time.Time {
+	change := time.Date(w.now.AddDate(0, -10, 0).Year(), 10, 31, 1, 0, 0, 0, time.UTC)
+	for change.Weekday() != time.Sunday {
+		change = change.AddDate(0, 0, -1)
+	}
+	return change
+}
+
+// back is mail of that time, without which there is no plot of it.
+func (w *world) back(t *testing.T) {
+	t.Helper()
+	at := w.clockChange()
+	w.post(t, "parcels", encode(t, map[string]any{
+		"event": "delivered", "email": "reader@zones.example", "id": 90212, "message-id": "<zones@smtp-relay.mailin.fr>", "date": at.Format(time.DateTime),
+		"ts_event": at.Unix(), "ts": at.Unix(), "ts_epoch": at.UnixMilli(), "reason": "sent",
+	}))
+	w.wantSQL(t, "SELECT count() FROM events WHERE recipient = 'reader@zones.example'", "1")
 }
 
 // The incidents of long ago that only ClickHouse has: of a rule by campaign, of a rule that

@@ -150,7 +150,9 @@ func (s *Site) deliverability(v *visit) (view, error) {
 	if source := d.Filter.Source; source != "" && !s.configured(source) && cmp.Or(errs[:]...) == nil && sum(series) == (outcomes{}) && sum(earlier) == (outcomes{}) {
 		return view{}, notFound(fmt.Sprintf("No source is called %.64q, and none of that name has sent anything in this time.", source))
 	}
-	d.draw(series, earlier, incidents)
+	if d.draw(series, earlier, incidents); errs[0] != nil {
+		d.Plot.Empty = unread
+	}
 	shown := view{name: "deliverability", title: "Deliverability", data: d}
 	if v.URL.Query().Get("format") == "csv" {
 		if len(v.notices) > 0 { // a file has no place for a notice
@@ -202,8 +204,22 @@ func (d *deliverabilityData) draw(series, earlier []history.Outcome, incidents [
 		d.Plot.Rows = append(d.Plot.Rows, PlotRow{At: t, Values: []*float64{value(o), value(before[floor(t.Add(-length), step)])}, N: o.rate(d.Show).Of})
 	}
 	for _, in := range incidents {
+		if !concerns(in.Labels, d.Filter) {
+			continue
+		}
 		d.Plot.Marks = append(d.Plot.Marks, PlotMark{in.Since, in.Rule + ": " + labelWords(in.Labels), in.ID})
 	}
+}
+
+// concerns says whether an incident may be about the mail that passes a filter: not where it
+// is about another source, domain or mailbox provider.
+func concerns(labels map[string]string, f history.Filter) bool {
+	for name, wanted := range map[string]string{"source": f.Source, "recipient_domain": f.Domain, "mailbox_provider": f.MailboxProvider} {
+		if about := labels[name]; wanted != "" && about != "" && !strings.EqualFold(about, wanted) {
+			return false
+		}
+	}
+	return true
 }
 
 // floor is the start of the step that a moment is in, as ClickHouse has it: steps are

@@ -208,6 +208,9 @@ func (s *Site) incident(v *visit) (view, error) {
 	s.notice(v, partClickHouse, cmp.Or(errs[:]...))
 	d.Changed = slices.DeleteFunc(d.Changed, func(c history.Carrier) bool { return in.Labels[c.Dimension] == c.Value }) // all of it
 	d.Plot = plotOf(&d, minutes, window, d.readings)
+	if errs[0] != nil {
+		d.Plot.Empty = unread
+	}
 	d.Plot.Marks = []PlotMark{{in.Since, "the incident began", in.ID}}
 	d.tell()
 	if d.Advice == "" && slices.Contains(measureOf(in.Metric).events, "blocked") {

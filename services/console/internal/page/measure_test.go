@@ -32,7 +32,7 @@ func TestIncident_SaysWhatItsRuleMeasures(t *testing.T) {
 		},
 		"complaints": {
 			schemas.Alert{Rule: "complaint_warning", Metric: "complaint_rate", Value: .4, Peak: .4, Threshold: .001, Measure: &schemas.AlertMeasure{Numerator: 4, Denominator: 10}},
-			"Complaint rate now 40.0 % (worst 40.0 %) against a threshold of 0.1 % over 15m: 4 of 10 complained of.", "about something else", "Complaint rate over 15m, as it was judged", []float64{.2, .4},
+			"Complaint rate now 40.0 % (worst 40.0 %) against a threshold of 0.10 % over 15m: 4 of 10 complained of.", "about something else", "Complaint rate over 15m, as it was judged", []float64{.2, .4},
 		},
 		"a campaign": {
 			schemas.Alert{Rule: "c", Metric: "block_rate", Labels: map[string]string{"campaign": "spring sale", "source": "shop"}, Value: .4, Peak: .4, Threshold: .1, Counts: schemas.AlertCounts{Delivered: 6, Blocked: 4}},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -195,5 +196,49 @@ func TestIncident_DrawsWholeWindowsOnly(t *testing.T) {
 	p := plotOf(&d, minutes, 7*day, []schemas.AlertReading{{At: from, Value: .3}})
 	if len(p.Rows) != 1 || *p.Rows[0].Values[0] != .3 || !strings.Contains(p.Caption, "as it was judged") {
 		t.Errorf("of a week the plot has %+v", p)
+	}
+}
+
+// TestPlot_MarksTheRunningStep has an incident behind the last row, which is the beginning of
+// a step that fills, one at a row, and one before all.
+func TestPlot_MarksTheRunningStep(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC)
+	p := Plot{Rows: []PlotRow{{At: at}, {At: at.Add(time.Hour)}, {At: at.Add(2 * time.Hour)}}, Marks: []PlotMark{{At: at.Add(149 * time.Minute)}, {At: at.Add(time.Hour)}, {At: at.Add(-time.Minute)}}}
+	var drawn []float64
+	for _, flag := range p.Flags() {
+		drawn = append(drawn, flag.At)
+	}
+	if want := []float64{plotWidth, (plotLeft + plotWidth) / 2}; !slices.Equal(drawn, want) {
+		t.Errorf("marks are drawn at %v, want %v", drawn, want)
+	}
+}
+
+// TestDeliverability_MarksWhatItsMailMayBeIn has incidents about the mail of a page, about
+// other mail, and about something else that may be of it.
+func TestDeliverability_MarksWhatItsMailMayBeIn(t *testing.T) {
+	t.Parallel()
+	f := history.Filter{Source: "shop", Domain: "web.de", MailboxProvider: "web.de"}
+	for _, tc := range []struct {
+		labels map[string]string
+		want   bool
+	}{
+		{map[string]string{"source": "shop", "recipient_domain": "Web.de"}, true},
+		{map[string]string{"source": "shop", "campaign": "spring sale"}, true},
+		{nil, true},
+		{map[string]string{"source": "letters", "recipient_domain": "web.de"}, false},
+		{map[string]string{"source": "shop", "recipient_domain": "gmx.de"}, false},
+		{map[string]string{"source": "shop", "mailbox_provider": "google"}, false},
+	} {
+		if got := concerns(tc.labels, f); got != tc.want {
+			t.Errorf("an incident of %v is marked: %t, want %t", tc.labels, got, tc.want)
+		}
+		if !concerns(tc.labels, history.Filter{}) {
+			t.Errorf("an incident of %v is not marked on the page of all mail", tc.labels)
+		}
+		d := deliverabilityData{Range: "24h", Show: "blocked", Ranges: []string{"24h"}, To: time.Unix(86400, 0), Filter: f}
+		if d.draw(nil, nil, []history.Incident{{Labels: tc.labels}}); len(d.Plot.Marks) == 1 != tc.want {
+			t.Errorf("an incident of %v has the marks %v", tc.labels, d.Plot.Marks)
+		}
 	}
 }

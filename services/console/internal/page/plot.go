@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,16 @@ type PlotRow struct {
 
 // marksShown is how many marks a plot names; the rest is folded.
 const marksShown = 5
+
+// unread is in place of what is empty because a part did not answer.
+const unread = "This cannot be read now."
+
+// Blank says that there is nothing to draw.
+func (p Plot) Blank() bool {
+	return !slices.ContainsFunc(p.Rows, func(row PlotRow) bool {
+		return slices.ContainsFunc(row.Values, func(v *float64) bool { return v != nil })
+	})
+}
 
 // FirstMarks are those that are named.
 func (p Plot) FirstMarks() []PlotMark { return p.Marks[:min(marksShown, len(p.Marks))] }
@@ -166,14 +177,15 @@ func (p Plot) Limit() float64 {
 	return p.y(*p.Threshold)
 }
 
-// Flags are where the marks are drawn.
+// Flags are where the marks are drawn: one of the running step, whose row is at its
+// beginning, at the end of the drawing.
 func (p Plot) Flags() (ticks []Tick) {
 	if len(p.Rows) == 0 {
 		return nil
 	}
 	for _, m := range p.Marks {
-		if !m.At.Before(p.Rows[0].At) && !m.At.After(p.Rows[len(p.Rows)-1].At) {
-			ticks = append(ticks, Tick{p.x(m.At), m.Text})
+		if !m.At.Before(p.First()) {
+			ticks = append(ticks, Tick{min(p.x(m.At), plotWidth), m.Text})
 		}
 	}
 	return ticks

@@ -174,8 +174,22 @@ func decimal(v float64) string {
 	return strconv.FormatFloat(math.Round(v*100)/100, 'f', -1, 64)
 }
 
-// share writes a part of one as percent. It keeps the sign with its number, by a space that does not break.
-func share(v float64) string { return strconv.FormatFloat(v*100, 'f', 1, 64) + "\u00a0%" }
+// share writes a part of one as percent, with two digits where one would hide whether there
+// is any, or all: complaints are judged by 0.1 and 0.3 %. It keeps the sign with its number,
+// by a space that does not break. The script of the pages writes the same.
+func share(v float64) string {
+	const none, some = 0.00005, 0.01 // below none two digits hide it, too
+	digits := 1
+	switch {
+	case v > 0 && v < none:
+		return "<\u00a00.01\u00a0%"
+	case v > 1-none && v < 1:
+		return ">\u00a099.99\u00a0%"
+	case v > 0 && v < some, v > 1-some && v < 1:
+		digits = 2
+	}
+	return strconv.FormatFloat(v*100, 'f', digits, 64) + "\u00a0%"
+}
 
 // when writes a moment so that a browser can show it in the viewer's zone.
 func when(t any) template.HTML {
@@ -386,11 +400,16 @@ func (r Rate) Interval() string {
 	if r.Of == 0 {
 		return "nothing"
 	}
+	low, high := r.bounds()
+	return fmt.Sprintf("%.0f to %.0f\u00a0%%", low*100, high*100)
+}
+
+// bounds are the ends of the interval of a rate of something.
+func (r Rate) bounds() (low, high float64) {
 	const z = 1.96
 	n, p := float64(r.Of), r.Value()
 	middle, half := p+z*z/(2*n), z*math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
-	low, high := (middle-half)/(1+z*z/n), (middle+half)/(1+z*z/n)
-	return fmt.Sprintf("%.0f to %.0f\u00a0%%", max(0, low)*100, min(1, high)*100)
+	return max(0, (middle-half)/(1+z*z/n)), min(1, (middle+half)/(1+z*z/n))
 }
 
 // MarshalJSON adds the rate itself.

@@ -173,3 +173,17 @@ func TestDone_IsSaidByTheFormAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestShare_HidesNeitherSomeNorAll has the rates that one digit would round to none, to all,
+// or to a threshold.
+func TestShare_HidesNeitherSomeNorAll(t *testing.T) {
+	t.Parallel()
+	for v, want := range map[float64]string{
+		0: "0.0 %", 1: "100.0 %", .5: "50.0 %", .01: "1.0 %", .99: "99.0 %", 7.5: "750.0 %", -.25: "-25.0 %",
+		.001: "0.10 %", .0014: "0.14 %", .0004: "0.04 %", .00004: "< 0.01 %", .9996: "99.96 %", .99996: "> 99.99 %",
+	} {
+		if got := strings.ReplaceAll(share(v), "\u00a0", " "); got != want {
+			t.Errorf("%v is written %s, want %s", v, got, want)
+		}
+	}
+}

@@ -23,6 +23,14 @@
     return { data, names: [...table.tHead.rows[0].cells].slice(1, -1).map((c) => c.textContent) };
   };
 
+  // As the server writes them: two digits where one would hide whether there is any.
+  const share = (v) => {
+    const edge = v > 0 && v < 0.01 || v > 0.99 && v < 1;
+    if (v > 0 && v < 0.00005) return "<\u00a00.01\u00a0%";
+    if (v > 0.99995 && v < 1) return ">\u00a099.99\u00a0%";
+    return (v * 100).toFixed(edge ? 2 : 1) + "\u00a0%";
+  };
+
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   const draw = (figure) => {
@@ -32,7 +40,11 @@
     const { data, names } = read(table);
     if (data[0].length < 2) return;
     const percent = figure.dataset.percent;
-    const text = (v) => (v == null ? "–" : percent ? (v * 100).toFixed(1) + "\u00a0%" : v.toLocaleString());
+    // Numbers are written as the table has them, whatever the viewer's language.
+    const text = (v) => (v == null ? "–" : percent ? share(v) : v.toLocaleString("en"));
+    // The scale has as many digits as its steps need.
+    const digits = (step) => Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
+    const scale = (v, step) => (percent ? (v * 100).toFixed(digits(step * 100)) + "\u00a0%" : v.toLocaleString("en", { maximumFractionDigits: digits(step) }));
     const dash = [undefined, [6, 5], [2, 4]];
     const series = names.map((name, i) => ({ label: name, stroke: colour("--s" + (i + 1)), width: 2, dash: dash[i], spanGaps: true, value: (_, v) => text(v), points: { show: data[i + 1].filter((v) => v != null).length < 40, size: 5 } }));
     const limit = Number(figure.dataset.threshold);
@@ -46,10 +58,36 @@
       return step >= 86400 || (date.getHours() === 0 && date.getMinutes() === 0) ? dayOnly.format(date) : hourOnly.format(date);
     };
     const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
+    // The scale is as wide as its longest number.
+    const room = (plot, texts) => {
+      if (!texts) return 40;
+      plot.ctx.save();
+      plot.ctx.font = plot.axes[1].font[0];
+      const widest = Math.max(...texts.map((one) => plot.ctx.measureText(one).width));
+      plot.ctx.restore();
+      return Math.ceil(widest / devicePixelRatio) + 18;
+    };
+    // Incidents are lines from top to bottom; one of the running step is at its end.
+    const marks = [...figure.querySelectorAll(".marks time")].map((t) => Date.parse(t.dateTime) / 1000).filter((at) => at >= data[0][0]);
+    const flags = (plot) => {
+      const { ctx, bbox } = plot;
+      ctx.save();
+      ctx.strokeStyle = colour("--bad");
+      ctx.lineWidth = 1.5 * devicePixelRatio;
+      ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+      figure.flags = marks.map((at) => Math.round(plot.valToPos(Math.min(at, data[0].at(-1)), "x", true)));
+      for (const x of figure.flags) {
+        ctx.beginPath();
+        ctx.moveTo(x, bbox.top);
+        ctx.lineTo(x, bbox.top + bbox.height);
+        ctx.stroke();
+      }
+      ctx.restore();
+    };
     const size = () => ({ width: Math.max(200, Math.floor(figure.clientWidth - 36)), height: 240 });
     if (figure.uplot) figure.uplot.destroy();
     box.textContent = "";
-    const plot = new uPlot({ ...size(), series: [{ label: "at", value: (_, v) => (v == null ? "–" : zone.format(new Date(v * 1000))) }, ...series], axes: [{ ...axis, space: 90, incrs: [60, 120, 300, 600, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800, 2419200], values: (_, at, __, ___, step) => at.map((one) => moment(one, step)) }, { ...axis, size: 58, values: (_, vs) => vs.map(text) }],
+    const plot = new uPlot({ ...size(), series: [{ label: "at", value: (_, v) => (v == null ? "–" : zone.format(new Date(v * 1000))) }, ...series], hooks: { draw: [flags] }, axes: [{ ...axis, space: (plot) => (plot.width < 480 ? 64 : 90), incrs: [60, 120, 300, 600, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800, 2419200], values: (_, at, __, ___, step) => at.map((one) => moment(one, step)) }, { ...axis, size: room, values: (_, vs, __, ___, step) => vs.map((v) => scale(v, step)) }],
       scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } }, padding: [10, 30, 0, 0], cursor: { drag: { x: true, y: false } } }, data, box);
     figure.uplot = plot;
     new ResizeObserver(() => plot.setSize(size())).observe(figure);
@@ -60,6 +98,8 @@
     for (const f of root.querySelectorAll("figure[data-plot]")) draw(f);
   };
   all(document);
+  const place = document.querySelector("[data-zone]");
+  if (place) place.textContent = zone.resolvedOptions().timeZone;
   // On a narrow screen the menu scrolls: the entry of this page is in view.
   const menu = document.querySelector(".side nav"), here = menu?.querySelector("[aria-current]");
   if (here) menu.scrollLeft = here.offsetLeft - (menu.clientWidth - here.offsetWidth) / 2;
