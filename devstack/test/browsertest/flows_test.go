@@ -318,7 +318,7 @@ func TestClickHouseAway_PagesSayWhatIsKnown(t *testing.T) {
 	for _, path := range []string{"/", "/sources/shop", "/deliverability", "/incidents", w.incident(t, domainShow), "/people/" + hash, "/suppressions", "/dead-letters"} {
 		b.visit(path, 200).wants("ClickHouse")
 	}
-	b.visit("/", 200).wants(domainShow, "shop").lacks("All is well")
+	b.visit("/", 200).wants(domainShow, "shop", "unknown").lacks("All is well", "none in 8 days")
 	b.visit("/rules", 200).wants("Judged")
 	b.visit("/search", 200).fill("#q", ana).press(".big-search button", 200).wants("ClickHouse")
 }
@@ -344,8 +344,9 @@ func TestNothing_SaysWhatToDoNext(t *testing.T) {
 	t.Parallel()
 	w := nothing(t)
 	b := open(t, w.url())
-	b.visit("/", 200).wants("shop", "never")
-	b.visit("/sources/shop", 200).wants("No event yet", "curl", "/v1/webhooks/shop")
+	b.visit("/", 200).wants("No event yet", "Open one below", "none in 8 days").lacks("All is well")
+	b.visit("/sources/shop", 200).wants("No event in the last 8 days", "/v1/webhooks/shop", "mailstream simulate --source shop --url "+w.stack.URL(pipeline.Ingress))
+	b.visit("/sources/newsletter", 200).wants("curl -u USERNAME:PASSWORD", "/v1/webhooks/newsletter")
 	b.visit("/deliverability", 200).wants("No mail in this time")
 	b.visit("/incidents", 200).wants("No incident is open")
 	b.visit("/suppressions", 200).wants("No entry")

@@ -105,6 +105,19 @@ func TestOverview_ComparesWithTheMedianOfTheWeek(t *testing.T) {
 			t.Errorf("%s: %+v, want %v, worse %t", name, blocked, tc.median, tc.worse)
 		}
 	}
+	for complained, want := range map[uint64]bool{4: false, 7: true} { // of 600, two are usual
+		var list []history.Count
+		for back := range 8 {
+			hour, n := now.Add(-time.Duration(back)*day-time.Hour).Truncate(time.Hour), uint64(2)
+			if back == 0 {
+				n = complained
+			}
+			list = append(list, history.Count{Hour: hour, Type: "complained", Events: n}, history.Count{Hour: hour, Type: "delivered", Events: 600})
+		}
+		if got := tiles(list, now)[3]; got.Worse != want || got.Today != (Rate{complained, 600}) {
+			t.Errorf("%d complaints: %+v, want worse %t", complained, got, want)
+		}
+	}
 	if few := tiles([]history.Count{{Hour: now.Add(-time.Hour), Type: "blocked", Events: 49}, {Hour: now.Add(-25 * time.Hour), Type: "delivered", Events: 500}}, now)[2]; few.Worse {
 		t.Error("49 messages are called worse than usual")
 	}

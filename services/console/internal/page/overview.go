@@ -50,12 +50,13 @@ type look struct {
 
 type sourceRow struct {
 	Source
-	State    string    `json:"state"` // receiving, quiet, never
+	State    string    `json:"state"` // receiving, quiet, never: none of the days that are read, unknown
 	Last     time.Time `json:"last_event,omitzero"`
 	LastHour uint64    `json:"last_hour"`
 	Day      Spark     `json:"hours"` // events by hour; the last one fills
 	Outcomes outcomes  `json:"outcomes"`
 	Balance  *balance  `json:"balance,omitempty"` // nil: not known here
+	Missed   bool      `json:"-"`                 // it is quiet when it usually is not
 }
 
 // outcomes are counts of one day, and their rates.
@@ -144,6 +145,9 @@ func (s *Site) overview(v *visit) (view, error) {
 	d.AtLeast = len(letters) == history.LettersMax
 	d.Incidents = append(d.Incidents, open...)
 	d.Sources = s.rowsOf(counts, seen, now)
+	if countsErr != nil {
+		unknown(d.Sources)
+	}
 	s.notice(v, partIngress, balanceErr)
 	for i := range d.Sources {
 		if b, ok := balances[d.Sources[i].Name]; ok {
@@ -239,11 +243,19 @@ func (s *Site) rowsOf(counts []history.Count, seen []history.Seen, now time.Time
 	for _, c := range s.World.Sources {
 		row(c.Name).Provider = c.Provider
 	}
+	hours := map[string]*pastHours{}
 	for _, c := range counts {
 		r := row(c.Source)
 		if r.State == "never" {
 			r.State = "quiet"
 		}
+		if c.Hour.After(r.Last) {
+			r.Last = c.Hour
+		}
+		if hours[c.Source] == nil {
+			hours[c.Source] = &pastHours{}
+		}
+		hours[c.Source].add(now.Sub(c.Hour))
 		if back := int(now.Sub(c.Hour).Hours()); back >= 0 && back < 24 {
 			r.Day[23-back] += c.Events
 			r.Outcomes.Add(c.Type, c.Refused, c.Events)
@@ -257,7 +269,8 @@ func (s *Site) rowsOf(counts []history.Count, seen []history.Seen, now time.Time
 		}
 	}
 	list := make([]sourceRow, 0, len(rows))
-	for _, r := range rows {
+	for name, r := range rows {
+		r.Missed = r.State == "quiet" && hours[name] != nil && hours[name].missed(now.Sub(r.Last))
 		list = append(list, *r)
 	}
 	slices.SortFunc(list, func(a, b sourceRow) int {
@@ -295,24 +308,27 @@ func tiles(counts []history.Count, now time.Time) (list []rateTile) {
 		}
 		if slices.Sort(before); len(before) > 0 {
 			t.Median = &before[len(before)/2]
-			t.Worse = !t.Today.Few() && worse(name, t.Today.Value(), *t.Median)
+			t.Worse = !t.Today.Few() && worse(name, t.Today, *t.Median)
 		}
 		list = append(list, t)
 	}
 	return list
 }
 
-// worse says whether a rate is so far from the usual one that a person should look:
-// half of what is lost on top of it, and more than a hundredth of the mail.
-func worse(name string, today, median float64) bool {
+// worse says whether a rate is so far from the usual one that a person should look: half of
+// what is lost on top of it, more than a hundredth of the mail, and more than chance does,
+// as four complaints of 600 do where two are usual.
+func worse(name string, now Rate, median float64) bool {
 	if name == "delivered" {
-		today, median = 1-today, 1-median
+		now, median = Rate{now.Of - min(now.Of, now.Part), now.Of}, 1-median
 	}
 	margin := 0.01
 	if name == "complained" {
 		margin = 0.001
 	}
-	return today > median*1.5 && today-median > margin
+	low, _ := now.bounds()
+	today := now.Value()
+	return today > median*1.5 && today-median > margin && low > median
 }
 
 // lookIncidentsMax is how many incidents the glance names; the table below has all.
@@ -349,8 +365,8 @@ func (d *overviewData) judge(blind bool) {
 		d.Look = append(d.Look, look{count(more, "more incident"), "", "/incidents"})
 	}
 	for _, r := range d.Sources {
-		if r.State == "quiet" {
-			d.Look = append(d.Look, look{"No event from " + r.Name + " for more than an hour", "", "/sources/" + r.Name})
+		if text := r.silent(d.Now); text != "" {
+			d.Look = append(d.Look, look{text, r.Refused(), "/sources/" + r.Name})
 		}
 	}
 	for _, t := range d.Rates {
@@ -367,6 +383,12 @@ func (d *overviewData) judge(blind bool) {
 	d.Well = len(d.Look) == 0 && !blind
 }
 
+// Fresh says that no source has sent anything in the time that is read: nothing is wrong,
+// and nothing is well.
+func (d overviewData) Fresh() bool {
+	return d.Known && len(d.Sources) > 0 && !slices.ContainsFunc(d.Sources, func(r sourceRow) bool { return r.State != "never" })
+}
+
 // sourceData is one source.
 type sourceData struct {
 	Now time.Time `json:"now"`
@@ -375,6 +397,7 @@ type sourceData struct {
 	Letters    twin.List[history.Letters] `json:"dead_letters"`
 	Plot       Plot                       `json:"plot"`
 	Webhook    string                     `json:"webhook"`
+	Webhooks   string                     `json:"-"`
 	Duplicates uint64                     `json:"repeats"`
 	Blocks     uint64                     `json:"bounces_counted_as_blocks"`
 }
@@ -415,7 +438,7 @@ func (s *Site) source(v *visit) (view, error) {
 		return view{}, err
 	}
 	now, name := s.Now().UTC(), v.PathValue("name")
-	d := sourceData{Now: now, Webhook: s.World.Webhooks + "/v1/webhooks/" + name}
+	d := sourceData{Now: now, Webhooks: s.World.Webhooks, Webhook: s.World.Webhooks + "/v1/webhooks/" + name}
 	var (
 		arrivals                                   []history.Arrival
 		counts                                     []history.Count
@@ -439,6 +462,9 @@ func (s *Site) source(v *visit) (view, error) {
 	}
 	if i < 0 {
 		return view{}, notFound(fmt.Sprintf("No source is called %.64q, and none of that name has sent anything for a week.", name))
+	}
+	if countsErr != nil {
+		unknown(rows)
 	}
 	d.sourceRow = rows[i]
 	d.Arrivals = arrivalsOf(arrivals, counts, now)

@@ -59,6 +59,14 @@ type frame struct {
 	Data    any
 }
 
+// Lacks says whether a part did not answer: what is empty then is not known.
+func (f frame) Lacks(part string) bool {
+	return slices.ContainsFunc(f.Notices, func(notice string) bool {
+		name, _, _ := strings.Cut(notice, ": ")
+		return partLabel(name) == part
+	})
+}
+
 // fault is an error that is a page of its own: what is wrong and what to do now.
 type fault struct {
 	Status        int
