@@ -98,7 +98,7 @@ func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, d.says) // the client may have gone
 		return
 	}
-	_, _ = io.WriteString(w, `{"alerts":[],"silences":[],"suppressions":[],"suppressed":[],"lag_ms":5,"changed":1}`) // the client may have gone
+	_, _ = io.WriteString(w, `{"alerts":[],"silences":[],"suppressions":[],"suppressed":[],"steps":[],"operations":[],"letters":0,"accepted":1,"records":0,"lag_ms":5,"changed":1}`) // the client may have gone
 }
 
 const cursorOfEnd = "behind-the-last-entry"

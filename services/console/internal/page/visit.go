@@ -336,7 +336,7 @@ func (s *Site) notice(v *visit, what string, err error) bool {
 	refused, isRefusal := errors.AsType[*peer.Refused](err)
 	switch {
 	case isRefusal:
-		why = strings.TrimSuffix(strings.TrimSpace(refused.Title+": "+refused.Detail), ":")
+		why = strings.TrimSuffix(refused.Says(), ".")
 	case what == partClickHouse && fate.Of(err) == fate.Halt:
 		why = "it does not let the console in: check console.clickhouse"
 	}
@@ -464,23 +464,34 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 // faultOf says what an error of a change means to the person who asked for it.
 func (s *Site) faultOf(err error) fault {
 	if refused, ok := errors.AsType[*peer.Refused](err); ok {
-		status := refused.Status
-		if status < 400 || status > 499 || status == http.StatusUnauthorized || status == http.StatusForbidden {
-			status = http.StatusBadGateway
-		}
-		return fault{Status: status, Title: "The service refused it", Detail: strings.TrimSpace(refused.Title + ": " + refused.Detail), Next: "Correct it and try again; nothing was changed."}
+		return refusal(refused)
 	}
 	if errors.Is(err, peer.ErrLong) {
 		return fault{Status: http.StatusUnprocessableEntity, Title: "This is too much for a page", Detail: "The answer is longer than the console holds.", Next: "The commands have no such limit: mailstream suppressions export > list.csv."}
 	}
 	s.Log.Warn("request was not answered", telemetry.Err(err))
 	if errors.Is(err, peer.ErrUnsure) {
-		return fault{Status: http.StatusServiceUnavailable, Title: "No answer came", Detail: "The change was sent to the service that makes it, and no answer came: it may have been made or not.", Next: "Look at the page whether it was, then try again."}
+		return fault{Status: http.StatusServiceUnavailable, Title: "No answer came", Detail: "The change was sent to the service that makes it, and no answer that says so came back: it may have been made or not.", Next: "Look at the page whether it was, then try again."}
 	}
 	if errors.Is(err, peer.ErrAway) {
 		return fault{Status: http.StatusServiceUnavailable, Title: "A service is away", Detail: "The service that would do it does not answer, so nothing was changed.", Next: "Try again in a minute. `mailstream healthcheck` says how it is."}
 	}
 	return fault{Status: http.StatusServiceUnavailable, Title: "This cannot be answered now", Detail: "A part that is needed does not answer.", Next: "Try again in a minute; the log of the console says what is missing."}
+}
+
+// refusal says what a service that refuses means: what was asked is wrong, or the console is
+// not let in there, or what is there is no such service.
+func refusal(r *peer.Refused) fault {
+	f := fault{Status: http.StatusBadGateway, Title: "The service refused it", Detail: "The service says: " + strings.TrimSuffix(r.Says(), ".") + "."}
+	switch {
+	case r.Status == http.StatusUnauthorized, r.Status == http.StatusForbidden:
+		f.Next = "The console is not let in there: compare the token of the service in the section console with that of the service. Nothing was changed."
+	case r.Status >= 400 && r.Status <= 499:
+		f.Status, f.Next = r.Status, "Correct it and try again; nothing was changed."
+	default:
+		f.Next = "Try again in a minute; the log of the service says more. Nothing was changed."
+	}
+	return f
 }
 
 // turnAway sends people to the form and programs away.

@@ -5,6 +5,7 @@ package peer
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,10 +14,12 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/mailstream/mailstream/services/internal/address"
 	"github.com/mailstream/mailstream/services/internal/audit"
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
@@ -64,7 +67,21 @@ type Refused struct {
 
 // Error says what the service said.
 func (r *Refused) Error() string {
-	return strings.TrimSpace(fmt.Sprintf("the service answered %d %s: %s", r.Status, r.Title, r.Detail))
+	return fmt.Sprintf("the service answered %d: %s", r.Status, r.Says())
+}
+
+// Says is what the service said, in words.
+func (r *Refused) Says() string {
+	return cmp.Or(strings.Trim(r.Title+": "+r.Detail, ": "), fmt.Sprintf("it answers with the status %d and does not say why", r.Status))
+}
+
+// saidBytesMax bounds what is shown of what a service says of an error.
+const saidBytesMax = 500
+
+// said is what a service says of an error, bounded and without addresses: it is on pages of
+// every role and in the log.
+func said(text string) string {
+	return address.Redact(strings.ToValidUTF8(text[:min(len(text), saidBytesMax)], ""))
 }
 
 // Client calls one service.
@@ -110,10 +127,10 @@ func (c *Client) Send(ctx context.Context, method, path string, body, into any) 
 		return fmt.Errorf("ask %s: %w", c.name, err)
 	}
 	answer, err := c.Pass(ctx, method, path, sent)
-	if err != nil || into == nil {
+	if err != nil {
 		return err
 	}
-	return c.read(answer, into)
+	return c.read(answer, into, sent.silence(method))
 }
 
 // jsonBody is v as JSON, nothing for nil.
@@ -125,11 +142,39 @@ func jsonBody(v any) (Body, error) {
 	return Body{Text: bytes.NewReader(text), Kind: "application/json"}, err
 }
 
-func (c *Client) read(answer []byte, into any) error {
+// read reads the answer to a call into into, nil for none. What another program answers, such
+// as the page of a proxy, or what is cut, is as good as no answer.
+func (c *Client) read(answer []byte, into any, silence error) error {
+	if answer == nil && into == nil {
+		return nil
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(answer, &members); err != nil || !takesAny(into, members) {
+		return fmt.Errorf("read answer of %s: %w: it is no JSON object with what was asked for", c.name, silence)
+	}
+	if into == nil {
+		return nil
+	}
 	if err := json.Unmarshal(answer, into); err != nil {
-		return fmt.Errorf("read answer of %s: %w", c.name, err)
+		return fmt.Errorf("read answer of %s: %w: %w", c.name, silence, err)
 	}
 	return nil
+}
+
+// takesAny says whether into, a pointer to a struct, takes any of the members; nil takes all.
+func takesAny(into any, members map[string]json.RawMessage) bool {
+	if into == nil {
+		return len(members) > 0
+	}
+	for _, field := range reflect.VisibleFields(reflect.TypeOf(into).Elem()) {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		for member := range members {
+			if strings.EqualFold(member, cmp.Or(name, field.Name)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // person is for whom calls are made.
@@ -161,7 +206,15 @@ func (b Body) timeout() time.Duration {
 	return callTimeout
 }
 
-// Pass sends a body as it is and returns the answer as it is.
+// silence is what no answer to a call with this body means.
+func (b Body) silence(method string) error {
+	if b.Looks || method == http.MethodGet {
+		return ErrAway
+	}
+	return ErrUnsure
+}
+
+// Pass sends a body as it is and returns the answer as it is, nil for one without a body.
 func (c *Client) Pass(ctx context.Context, method, path string, body Body) ([]byte, error) {
 	if !c.Configured() {
 		return nil, fmt.Errorf("ask %s: %w: no token is configured (console.%s.token)", c.name, ErrAway, c.name)
@@ -182,12 +235,12 @@ func (c *Client) Pass(ctx context.Context, method, path string, body Body) ([]by
 	var connected atomic.Bool
 	req = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}))
 	resp, err := c.http.Do(req)
-	silent := ErrUnsure
-	if body.Looks || method == http.MethodGet || !connected.Load() {
-		silent = ErrAway
+	silence := body.silence(method)
+	if !connected.Load() {
+		silence = ErrAway
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", c.name, silent) // its own text has the path
+		return nil, fmt.Errorf("ask %s: %w", c.name, silence) // its own text has the path
 	}
 	defer func() { _ = resp.Body.Close() }() // it was read
 	text, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax+1))
@@ -195,24 +248,32 @@ func (c *Client) Pass(ctx context.Context, method, path string, body Body) ([]by
 	case len(text) > answerBytesMax: // what is cut must not be taken for all
 		return nil, fmt.Errorf("ask %s: %w", c.name, ErrLong)
 	case err != nil:
-		return nil, fmt.Errorf("ask %s: %w", c.name, silent)
-	case resp.StatusCode == http.StatusServiceUnavailable && errors.Is(silent, ErrUnsure) && notAcknowledged(text):
-		return nil, fmt.Errorf("ask %s: %w", c.name, ErrUnsure)
-	case resp.StatusCode == http.StatusServiceUnavailable, resp.StatusCode == http.StatusBadGateway, resp.StatusCode == http.StatusGatewayTimeout:
-		return nil, fmt.Errorf("ask %s: %w", c.name, ErrAway)
+		return nil, fmt.Errorf("ask %s: %w", c.name, silence)
+	case resp.StatusCode == http.StatusNoContent:
+		return nil, nil
 	case resp.StatusCode >= http.StatusMultipleChoices:
-		var problem struct{ Title, Detail string }
-		_ = json.Unmarshal(text, &problem) // what is no problem has its status
-		return nil, fmt.Errorf("ask %s: %w", c.name, &Refused{resp.StatusCode, problem.Title, problem.Detail})
+		return nil, fmt.Errorf("ask %s: %w", c.name, failure(resp.StatusCode, text, silence))
 	}
 	return text, nil
 }
 
-// notAcknowledged says whether a service wrote a change and does not know whether it is kept.
-func notAcknowledged(text []byte) bool {
-	var problem struct{ Title string }
-	return json.Unmarshal(text, &problem) == nil && problem.Title == "not_acknowledged"
+// failure says what an answer that is no success means, where silence is what no answer means.
+func failure(status int, text []byte, silence error) error {
+	var problem struct{ Title, Detail string }
+	_ = json.Unmarshal(text, &problem) // what is no problem has its status
+	switch {
+	case status == http.StatusServiceUnavailable && problem.Title != notAcknowledged:
+		return ErrAway // also of a proxy that reaches no service
+	case status >= http.StatusInternalServerError && errors.Is(silence, ErrUnsure):
+		return ErrUnsure // of a proxy that lost the answer, or of a service that failed on the way
+	case status == http.StatusServiceUnavailable, status == http.StatusBadGateway, status == http.StatusGatewayTimeout:
+		return ErrAway
+	}
+	return &Refused{status, said(problem.Title), said(problem.Detail)}
 }
+
+// notAcknowledged is the title of a service that wrote a change and does not know whether it is kept.
+const notAcknowledged = "not_acknowledged"
 
 // Deliver posts a body as it is and reads the JSON answer into into.
 func (c *Client) Deliver(ctx context.Context, path string, body Body, into any) error {
@@ -220,5 +281,5 @@ func (c *Client) Deliver(ctx context.Context, path string, body Body, into any) 
 	if err != nil {
 		return err
 	}
-	return c.read(answer, into)
+	return c.read(answer, into, body.silence(http.MethodPost))
 }

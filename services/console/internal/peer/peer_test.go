@@ -70,3 +70,79 @@ func TestSend_TellsAServiceThatIsAwayFromAnAnswerThatIsLost(t *testing.T) {
 		t.Errorf("a question: error %v, want %v", err, ErrAway)
 	}
 }
+
+// TestAnswers_OfAnotherProgramAreNone has a proxy, or another program behind the address of a
+// service, answer: a question is not answered, and a change may have been made or not.
+func TestAnswers_OfAnotherProgramAreNone(t *testing.T) {
+	t.Parallel()
+	refused := errors.New("a refusal")
+	for _, tc := range []struct {
+		status       int
+		says         string
+		look, change error // want, nil for none
+	}{
+		{200, `{"alerts":[]}`, nil, nil},
+		{200, `{"Alerts":null}`, nil, nil},
+		{204, ``, ErrAway, nil},
+		{200, ``, ErrAway, ErrUnsure},
+		{200, `null`, ErrAway, ErrUnsure},
+		{200, `{}`, ErrAway, ErrUnsure},
+		{200, `[{"alerts":[]}]`, ErrAway, ErrUnsure},
+		{200, `{"alerts":[]`, ErrAway, ErrUnsure},
+		{200, `<html>Sign in at the proxy</html>`, ErrAway, ErrUnsure},
+		{200, `{"status":"ok"}`, ErrAway, nil},
+		{200, `{"alerts":"none"}`, ErrAway, nil},
+		{500, `{"title":"internal error"}`, refused, ErrUnsure},
+		{502, ``, ErrAway, ErrUnsure},
+		{504, ``, ErrAway, ErrUnsure},
+		{503, ``, ErrAway, ErrAway},
+		{503, `{"title":"not_acknowledged"}`, ErrAway, ErrUnsure},
+		{302, ``, refused, refused},
+		{401, ``, refused, refused},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(tc.status)
+			_, _ = io.WriteString(w, tc.says) // the client may have enough
+		}))
+		c := New("alerting", Config{URL: server.URL, Token: config.Literal("token-of-the-tests")})
+		var into struct {
+			Alerts []string `json:"alerts"`
+		}
+		got := map[error]error{tc.look: c.Get(t.Context(), "/v1/alerts", &into)}
+		got[tc.change] = errors.Join(got[tc.change], c.Send(t.Context(), http.MethodPost, "/v1/silences", map[string]string{}, nil))
+		for want, err := range got {
+			_, isRefused := errors.AsType[*Refused](err)
+			if ok := want == nil && err == nil || want == refused && isRefused || want != nil && want != refused && errors.Is(err, want) && !isRefused; !ok {
+				t.Errorf("%d %s: %v, want %v", tc.status, tc.says, err, want)
+			}
+		}
+		c.Close()
+		server.Close()
+	}
+}
+
+// TestRefused_SaysSomethingShortAboutNobody has a service refuse in words of its own, which
+// everybody sees.
+func TestRefused_SaysSomethingShortAboutNobody(t *testing.T) {
+	t.Parallel()
+	for says, want := range map[string]string{
+		"":                           "it answers with the status 418",
+		`{"title":"bad request"}`:    "bad request",
+		`{"detail":"no such token"}`: "no such token",
+		`{"title":"bad","detail":"ana@list.test"}`:                        "bad: a•••@list.test",
+		`{"title":"long","detail":"` + strings.Repeat("é ", 1<<20) + `"}`: "long: é é é",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusTeapot)
+			_, _ = io.WriteString(w, says) // the client may have enough
+		}))
+		c := New("suppression", Config{URL: server.URL, Token: config.Literal("token-of-the-tests")})
+		err := c.Get(t.Context(), "/v1/suppressions", &struct{}{})
+		refused, ok := errors.AsType[*Refused](err)
+		if !ok || !strings.HasPrefix(refused.Says(), want) || len(refused.Says()) > saidBytesMax+100 || strings.Contains(err.Error(), "ana@") {
+			t.Errorf("%.60s: %.200v", says, err)
+		}
+		c.Close()
+		server.Close()
+	}
+}
