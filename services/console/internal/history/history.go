@@ -25,6 +25,12 @@ const (
 	resultRowsMax  = 200_000
 	queryMemoryMax = 1 << 30 // bytes
 	queryThreads   = 1       // a page waits rather than take every core from the inserts
+	// answerTimeMax is how long the answer of a query is waited for: the server ends one at
+	// queryTimeMax, and says so.
+	answerTimeMax = queryTimeMax + time.Second
+	// silenceSpan is how long nothing is asked after a query without a word of the server:
+	// a page of several questions waits once, not once for each.
+	silenceSpan = 2 * time.Second
 	// queriesMax bounds the queries at once, whoever asks: less than a user of ClickHouse
 	// may have (10 in deploy/clickhouse), so that many viewers wait and none is refused.
 	queriesMax = 4
@@ -45,6 +51,8 @@ type Reader struct {
 	answers    *answers
 	ledger     *ledger
 	places     chan struct{} // a value for each query that runs
+	silence    *silence
+	patience   time.Duration // answerTimeMax
 }
 
 // New returns a reader over client. Restricted says that its user may only read, and
@@ -52,7 +60,7 @@ type Reader struct {
 // blocks: a bounce of any other is counted as a block where its cause is sender or content,
 // as alerting counts it.
 func New(client *clickhouse.Client, restricted bool, blocking []string) *Reader {
-	r := &Reader{db: client, restricted: restricted, blocking: blocking, answers: newAnswers(), places: make(chan struct{}, queriesMax)}
+	r := &Reader{db: client, restricted: restricted, blocking: blocking, answers: newAnswers(), places: make(chan struct{}, queriesMax), silence: newSilence(time.Now), patience: answerTimeMax}
 	r.ledger = newLedger(r)
 	return r
 }
@@ -67,18 +75,41 @@ func (r *Reader) ask(ctx context.Context, name string, into any, args ...any) er
 		return fmt.Errorf("read query %s: %w", name, err)
 	}
 	limits := clickhouse.Limits{Time: queryTimeMax, RowsRead: queryRowsMax, RowsResult: resultRowsMax, Memory: queryMemoryMax, Threads: queryThreads, ReadOnlyUser: r.restricted}
-	ctx, cancel := context.WithTimeout(ctx, 2*queryTimeMax)
-	defer cancel()
-	select {
-	case r.places <- struct{}{}:
-		defer func() { <-r.places }()
-	case <-ctx.Done():
-		return fmt.Errorf("ask for %s: wait for one of %d queries to end: %w", name, queriesMax, ctx.Err())
+	if err := r.place(ctx); err != nil {
+		return fmt.Errorf("ask for %s: %w", name, err)
 	}
+	defer func() { <-r.places }()
+	ctx, cancel := context.WithTimeout(ctx, r.patience)
+	defer cancel()
 	if err := r.db.SelectWithin(ctx, limits, into, string(text), args...); err != nil {
+		if clickhouse.Silent(err) {
+			r.silence.begin()
+		}
 		return fmt.Errorf("ask for %s: %w", name, err)
 	}
 	return nil
+}
+
+// place waits until one query more may run. It is an error where the server is silent, also
+// when it becomes so meanwhile.
+func (r *Reader) place(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*r.patience)
+	defer cancel()
+	silent := r.silence.now()
+	select {
+	case <-silent:
+		return errSilent
+	case <-ctx.Done():
+		return fmt.Errorf("wait for one of %d queries to end: %w", queriesMax, ctx.Err())
+	case r.places <- struct{}{}:
+	}
+	select {
+	case <-silent: // which came with the place of the one that was not answered
+		<-r.places
+		return errSilent
+	default:
+		return nil
+	}
 }
 
 // literal is the parameter with the providers whose bounces are never blocks.
