@@ -1,10 +1,12 @@
 package auth
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -57,7 +59,7 @@ func TestGate_LetsInWhoProvesItAndNobodyElse(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	g := gate(t, &now, func(c *Config) {
-		c.Proxy.Networks, c.Proxy.Roles = []string{"10.1.0.0/16"}, map[string]string{"mail-ops": "operator", "all": "viewer"}
+		c.Proxy.Networks, c.Proxy.Roles = []string{"10.1.0.0/16", "::ffff:10.3.0.0/112"}, map[string]string{"mail-ops": "operator", "all": "viewer"}
 	})
 	basic := func(name, pass string) []string {
 		r := request("192.0.2.1")
@@ -76,7 +78,10 @@ func TestGate_LetsInWhoProvesItAndNobodyElse(t *testing.T) {
 		"token":                            {"192.0.2.1", []string{"Authorization", "Bearer " + bearer}, "report viewer"},
 		"wrong token":                      {"192.0.2.4", []string{"Authorization", "Bearer x"}, "no: " + ErrWrong.Error()},
 		"proxy":                            {"10.1.2.3", []string{"X-Forwarded-User", "bo", "X-Forwarded-Groups", "all, mail-ops"}, "bo operator"},
-		"proxy, group unknown":             {"10.1.2.3", []string{"X-Forwarded-User", "bo", "X-Forwarded-Groups", "sales"}, "no: " + ErrNotSignedIn.Error()},
+		"proxy, group unknown":             {"10.1.2.3", []string{"X-Forwarded-User", "bo", "X-Forwarded-Groups", "sales"}, "no: " + ErrNoRole.Error()},
+		"proxy, no group":                  {"10.1.2.3", []string{"X-Forwarded-User", "bo"}, "no: " + ErrNoRole.Error()},
+		"proxy, no group, a token":         {"10.1.2.3", []string{"X-Forwarded-User", "bo", "Authorization", "Bearer " + bearer}, "report viewer"},
+		"proxy, another mapped to IPv6":    {"10.3.0.9", []string{"X-Forwarded-User", "bo", "X-Forwarded-Groups", "all"}, "bo viewer"},
 		"its headers from others":          {"10.2.2.3", []string{"X-Forwarded-User", "bo", "X-Forwarded-Groups", "mail-ops"}, "no: " + ErrNotSignedIn.Error()},
 		"a name before that of the proxy":  {"10.1.2.3", []string{"X-Forwarded-User", "eve", "X-Forwarded-User", "bo", "X-Forwarded-Groups", "all"}, "no: " + ErrNotSignedIn.Error()},
 		"groups before those of the proxy": {"10.1.2.3", []string{"X-Forwarded-User", "bo", "X-Forwarded-Groups", "mail-ops", "X-Forwarded-Groups", "all"}, "no: " + ErrNotSignedIn.Error()},
@@ -375,6 +380,65 @@ func TestGuesses_OfOthersLockNobodyOut(t *testing.T) {
 	}
 	if _, err := g.Password(request(office), "ana", password); !errors.Is(err, ErrTooOften) {
 		t.Errorf("after %d wrong ones from here: %v", guessesMax, err)
+	}
+}
+
+// TestGuesses_BehindATrustedProxyAreOfWhoeverItSays has many people behind one proxy: one who
+// guesses locks out nobody else, and is not let off by what they write into the header.
+func TestGuesses_BehindATrustedProxyAreOfWhoeverItSays(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, tc := range []struct {
+		name, proxy, thief, other string
+		want                      error // of the other
+	}{
+		{"behind a trusted one", "10.1.0.1", "198.51.100.7", "203.0.113.1", nil},
+		{"behind two of them", "10.1.0.1", "198.51.100.7, 10.1.0.9", "203.0.113.1, 10.1.0.9", nil},
+		{"the thief says to be others", "10.1.0.1", "%d.0.0.1, 198.51.100.7", "198.51.100.7", ErrTooOften},
+		{"behind one that is not trusted", "10.2.0.1", "198.51.100.%d", "203.0.113.1", ErrTooOften},
+		{"what is said is no address", "10.1.0.1", "198.51.100.7, x%d", "203.0.113.1, y", ErrTooOften},
+	} {
+		g := gate(t, &now, func(c *Config) { c.Proxy.Networks = []string{"10.1.0.0/16"} })
+		for i := range guessesMax {
+			said := tc.thief
+			if strings.Contains(said, "%d") {
+				said = fmt.Sprintf(said, i+1)
+			}
+			_, _ = g.User(request(tc.proxy, "X-Forwarded-For", said, "Authorization", "Bearer x")) // counted
+			g.guesses.wrong(g.guesser(request(tc.proxy, "X-Forwarded-For", said)), fmt.Sprint("nobody", i))
+		}
+		if _, err := g.User(request(tc.proxy, "X-Forwarded-For", tc.other, "Authorization", "Bearer y")); !errors.Is(err, cmp.Or(tc.want, ErrWrong)) {
+			t.Errorf("%s: the token of another person gets %v, want %v", tc.name, err, cmp.Or(tc.want, ErrWrong))
+		}
+		if _, err := g.Password(request(tc.proxy, "X-Forwarded-For", tc.other), "ana", password); !errors.Is(err, tc.want) {
+			t.Errorf("%s: another person gets %v, want %v", tc.name, err, tc.want)
+		}
+	}
+}
+
+// TestGuesses_OfManyDoNotHideOne has wrong tokens from everywhere, which cost little, while
+// somebody guesses at one name.
+func TestGuesses_OfManyDoNotHideOne(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	g := newGuesses(func() time.Time { return now })
+	for range guessesMax - 1 {
+		g.wrong(peer(request("192.0.2.1")), "ana")
+	}
+	flood := func() {
+		for i := range 2 * guessersMax {
+			g.wrong(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), "")
+		}
+	}
+	flood()
+	g.wrong(peer(request("192.0.2.2")), "ana")
+	if _, ok := g.begin(peer(request("203.0.113.1")), "ana"); ok || len(g.known) > guessersMax+2 {
+		t.Errorf("ana may be guessed at: %t, with %d remembered", ok, len(g.known))
+	}
+	now = now.Add(guessesSpan)
+	flood()
+	if _, ok := g.begin(peer(request("203.0.113.1")), "ana"); !ok {
+		t.Error("ana is never let in again")
 	}
 }
 

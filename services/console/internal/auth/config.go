@@ -178,10 +178,17 @@ func prefixes(list []string) ([]netip.Prefix, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%q is not a network such as 10.0.0.0/8", text)
 		}
+		if bits := p.Bits() - mappedBits; bits >= 0 && p.Addr().Is4In6() {
+			p = netip.PrefixFrom(p.Addr().Unmap(), bits)
+		}
 		out = append(out, p.Masked())
 	}
 	return out, nil
 }
+
+// mappedBits precede an IPv4 address in an IPv4-mapped IPv6 address (RFC 4291, section
+// 2.5.5.2); peers are compared without them.
+const mappedBits = 96
 
 // highest returns the highest role that one of the groups has.
 func highest(groups []string, roles map[string]string) Role {

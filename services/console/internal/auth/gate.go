@@ -23,6 +23,7 @@ var (
 	ErrWrong       = errors.New("name and password do not belong together")
 	ErrTooOften    = errors.New("too many wrong passwords: wait some minutes")
 	ErrExpired     = errors.New("the session is over: sign in")
+	ErrNoRole      = errors.New("the proxy says who it is, and no group of that person has a role")
 	ErrHost        = errors.New("the console is not known by that name: open it at 127.0.0.1 or localhost")
 )
 
@@ -104,8 +105,9 @@ func (g *Gate) User(r *http.Request) (User, error) {
 		}
 		return User{Name: "local", Role: Admin}, nil
 	}
-	if u, ok := g.fromProxy(r); ok {
-		return u, nil
+	proxied := g.fromProxy(r)
+	if proxied.Role > Nobody {
+		return proxied, nil
 	}
 	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	switch {
@@ -115,7 +117,11 @@ func (g *Gate) User(r *http.Request) (User, error) {
 		name, password, _ := r.BasicAuth()
 		return g.Password(r, name, password)
 	}
-	return g.session(r)
+	user, err := g.session(r)
+	if proxied.Name != "" && errors.Is(err, ErrNotSignedIn) {
+		return proxied, ErrNoRole
+	}
+	return user, err
 }
 
 // loopbackName says whether a Host header names this host.
@@ -130,18 +136,21 @@ func loopbackName(host string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// fromProxy reads the headers of a trusted proxy.
-func (g *Gate) fromProxy(r *http.Request) (User, bool) {
+// fromProxy reads the headers of a trusted proxy: who it is, with no name where it says none,
+// and Nobody where no group has a role.
+func (g *Gate) fromProxy(r *http.Request) User {
 	if len(g.proxies) == 0 || !httpserver.Within(peer(r), g.proxies) {
-		return User{}, false
+		return User{}
 	}
 	// A proxy that adds its header leaves the one of who asks before it.
 	if len(r.Header.Values(g.cfg.Proxy.UserHeader)) > 1 || len(r.Header.Values(g.cfg.Proxy.GroupsHeader)) > 1 {
-		return User{}, false
+		return User{}
 	}
 	name := r.Header.Get(g.cfg.Proxy.UserHeader)
-	role := highest(strings.Split(r.Header.Get(g.cfg.Proxy.GroupsHeader), ","), g.cfg.Proxy.Roles)
-	return User{Name: name, Role: role}, plainName(name) && role > Nobody
+	if !plainName(name) {
+		return User{}
+	}
+	return User{Name: name, Role: highest(strings.Split(r.Header.Get(g.cfg.Proxy.GroupsHeader), ","), g.cfg.Proxy.Roles)}
 }
 
 // personBytesMax bounds the name of a person: alerting takes no longer one of who
@@ -166,12 +175,12 @@ func (g *Gate) bearer(r *http.Request, given string) (User, error) {
 		}
 	}
 	if found < 0 {
-		done, ok := g.guesses.begin(peer(r), "")
+		done, ok := g.guesses.begin(g.guesser(r), "")
 		if !ok {
 			return User{}, ErrTooOften
 		}
 		defer done()
-		g.guesses.wrong(peer(r), "")
+		g.guesses.wrong(g.guesser(r), "")
 		return User{}, ErrWrong
 	}
 	return g.tokens[found].user, nil
@@ -182,7 +191,7 @@ func (g *Gate) bearer(r *http.Request, given string) (User, error) {
 // before is refused there for wrong passwords of that name from there alone, so that
 // nobody elsewhere can lock people out.
 func (g *Gate) Password(r *http.Request, name, password string) (User, error) {
-	done, ok := g.guesses.begin(peer(r), name)
+	done, ok := g.guesses.begin(g.guesser(r), name)
 	if !ok {
 		return User{}, ErrTooOften
 	}
@@ -193,10 +202,10 @@ func (g *Gate) Password(r *http.Request, name, password string) (User, error) {
 		hash = g.nobody
 	}
 	if err := bcrypt.CompareHashAndPassword(hash, []byte(password)); err != nil || !ok {
-		g.guesses.wrong(peer(r), name)
+		g.guesses.wrong(g.guesser(r), name)
 		return User{}, ErrWrong
 	}
-	g.guesses.right(peer(r), name)
+	g.guesses.right(g.guesser(r), name)
 	return User{Name: name, Role: known.role}, nil
 }
 
@@ -206,4 +215,12 @@ func peer(r *http.Request) netip.Addr {
 		return netip.Addr{}
 	}
 	return ap.Addr().Unmap().WithZone("")
+}
+
+// guesser is from where a guess comes: behind a trusted proxy, whom that says it is of.
+func (g *Gate) guesser(r *http.Request) netip.Addr {
+	if from, ok := httpserver.Client(r, g.proxies); ok {
+		return from
+	}
+	return peer(r)
 }

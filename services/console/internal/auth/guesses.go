@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"maps"
 	"net/netip"
 	"sync"
 	"time"
@@ -13,8 +14,9 @@ const (
 	guessesMax = 10
 	// guessesSpan is after which they are forgotten.
 	guessesSpan = 5 * time.Minute
-	// guessersMax bounds the networks and names that are remembered. Beyond it the whole
-	// list is dropped, which lets guessers start anew: 10,000 of them have other means.
+	// guessersMax bounds the networks and names that are remembered. Beyond it those with the
+	// fewest wrong passwords are dropped: what many send once from everywhere lets nobody
+	// start anew who has guessed more.
 	guessersMax = 10_000
 	// homesMax bounds where people are remembered to have signed in from; beyond it the
 	// whole list is dropped, and they are slowed like everybody else until they have again.
@@ -112,8 +114,8 @@ func (g *guesses) isHome(key string) bool {
 func (g *guesses) wrong(from netip.Addr, name string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.known) >= guessersMax {
-		clear(g.known)
+	for fewest := 0; len(g.known) >= guessersMax; fewest++ { // at first only those that are forgotten
+		maps.DeleteFunc(g.known, func(_ string, k *guesser) bool { return k.count <= fewest || !g.now().Before(k.until) })
 	}
 	of := keys(from, name)
 	if at := home(from, name); name != "" && g.isHome(at) {

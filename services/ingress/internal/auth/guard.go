@@ -127,7 +127,7 @@ func (g *Guard) Proves() bool {
 // address, or the /64 that one IPv6 host has as a rule (RFC 6177). The zero Prefix
 // is for an unknown address.
 func (g *Guard) Peer(r *http.Request) netip.Prefix {
-	addr, ok := g.peers.client(r)
+	addr, ok := httpserver.Client(r, g.peers.proxies)
 	if !ok {
 		return netip.Prefix{}
 	}

@@ -3,7 +3,6 @@ package auth
 import (
 	"net/http"
 	"net/netip"
-	"strings"
 
 	"github.com/mailstream/mailstream/services/internal/platform/httpserver"
 )
@@ -18,47 +17,6 @@ func (p peers) allow(r *http.Request) bool {
 	if len(p.allowed) == 0 {
 		return true
 	}
-	addr, ok := p.client(r)
+	addr, ok := httpserver.Client(r, p.proxies)
 	return ok && httpserver.Within(addr, p.allowed)
-}
-
-// hopsMax bounds the X-Forwarded-For entries looked at.
-const hopsMax = 32
-
-// client returns the address the request came from. X-Forwarded-For is read from
-// its end, as long as the hop that added the entry is a trusted proxy: entries
-// further left are the sender's unverified claim.
-func (p peers) client(r *http.Request) (netip.Addr, bool) {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}, false
-	}
-	addr := peer.Addr().Unmap().WithZone("")
-	chain := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
-	for range hopsMax {
-		if chain == "" || !httpserver.Within(addr, p.proxies) {
-			return addr, true
-		}
-		last := chain
-		if i := strings.LastIndexByte(chain, ','); i >= 0 {
-			chain, last = chain[:i], chain[i+1:]
-		} else {
-			chain = ""
-		}
-		next, ok := hop(strings.TrimSpace(last))
-		if !ok {
-			return netip.Addr{}, false
-		}
-		addr = next
-	}
-	return netip.Addr{}, false
-}
-
-// hop reads an entry of X-Forwarded-For: an address, with or without a port.
-func hop(text string) (netip.Addr, bool) {
-	if addr, err := netip.ParseAddr(text); err == nil {
-		return addr.Unmap().WithZone(""), true
-	}
-	peer, err := netip.ParseAddrPort(text)
-	return peer.Addr().Unmap().WithZone(""), err == nil
 }
