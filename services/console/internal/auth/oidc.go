@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+	"golang.org/x/sync/singleflight"
 )
 
 // provider is where people sign in by OpenID Connect. It is asked for its addresses
@@ -19,9 +21,12 @@ import (
 type provider struct {
 	cfg OIDC
 
-	mu       sync.Mutex
-	found    *oidc.Provider // guarded by mu
-	verifier *oidc.IDTokenVerifier
+	// transport carries the calls; nil is the usual one.
+	transport http.RoundTripper
+	flight    singleflight.Group // for those who wait for the first answer
+
+	mu    sync.Mutex
+	found *oidc.Provider // guarded by mu
 }
 
 func newProvider(cfg OIDC) *provider { return &provider{cfg: cfg} }
@@ -47,33 +52,53 @@ type flow struct {
 // nextBytesMax bounds where a flow leads to, since a browser takes cookies of 4 KiB.
 const nextBytesMax = 1500
 
-// discover asks the provider where its parts are; a fault is not remembered.
-func (p *provider) discover(ctx context.Context) (*oauth2.Config, *oidc.IDTokenVerifier, error) {
+// ErrProvider says that the provider does not answer.
+var ErrProvider = errors.New("the provider of sign-ins does not answer")
+
+// discover asks the provider where its parts are, once for all who wait; a fault is not
+// remembered.
+func (p *provider) discover(ctx context.Context) (*oauth2.Config, *oidc.Provider, error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.found == nil {
-		// The keys are fetched long after this request: the context must outlive it.
-		found, err := oidc.NewProvider(context.WithoutCancel(ctx), p.cfg.Issuer)
+	found := p.found
+	p.mu.Unlock()
+	if found == nil {
+		got, err, _ := p.flight.Do("", func() (any, error) {
+			// The keys are fetched long after this request: the context must outlive it.
+			return oidc.NewProvider(context.WithoutCancel(ctx), p.cfg.Issuer)
+		})
 		if err != nil {
-			return nil, nil, fmt.Errorf("ask the provider of sign-ins: %w", err)
+			return nil, nil, fmt.Errorf("%w: ask it for its addresses: %w", ErrProvider, err)
 		}
-		p.found, p.verifier = found, found.Verifier(&oidc.Config{ClientID: p.cfg.ClientID})
+		found = got.(*oidc.Provider)
+		p.mu.Lock()
+		p.found = found
+		p.mu.Unlock()
 	}
 	return &oauth2.Config{
 		ClientID: p.cfg.ClientID, ClientSecret: p.cfg.ClientSecret.Reveal(), RedirectURL: p.cfg.RedirectURL,
-		Endpoint: p.found.Endpoint(), Scopes: []string{oidc.ScopeOpenID, "profile", "email", p.cfg.GroupsClaim},
-	}, p.verifier, nil
+		Endpoint: found.Endpoint(), Scopes: []string{oidc.ScopeOpenID, "profile", "email", p.cfg.GroupsClaim},
+	}, found, nil
 }
 
 // client bounds each call.
-func client(ctx context.Context) context.Context {
-	return oidc.ClientContext(ctx, &http.Client{Timeout: oidcTimeout})
+func (p *provider) client(ctx context.Context) context.Context {
+	return oidc.ClientContext(ctx, &http.Client{Timeout: oidcTimeout, Transport: p.transport})
+}
+
+// away tells an error of a provider that does not answer from one of a provider that refuses.
+func away(err error) error {
+	_, unanswered := errors.AsType[*url.Error](err)
+	refused, ok := errors.AsType[*oauth2.RetrieveError](err)
+	if unanswered || ok && refused.Response != nil && refused.Response.StatusCode >= http.StatusInternalServerError {
+		return fmt.Errorf("%w: %w", ErrProvider, err)
+	}
+	return err
 }
 
 // BeginOIDC returns where the person signs in, and keeps the flow in a cookie, with the page
 // of the console that the person wants next, unless its address is longer than nextBytesMax.
 func (g *Gate) BeginOIDC(w http.ResponseWriter, r *http.Request, next string) (string, error) {
-	at, _, err := g.provider.discover(client(r.Context()))
+	at, _, err := g.provider.discover(g.provider.client(r.Context()))
 	if err != nil {
 		return "", err
 	}
@@ -104,17 +129,17 @@ func (g *Gate) EndOIDC(w http.ResponseWriter, r *http.Request) (user User, next 
 		subtle.ConstantTimeCompare([]byte(f.State), []byte(r.URL.Query().Get("state"))) != 1 {
 		return User{}, "", errFlow
 	}
-	ctx := client(r.Context())
-	at, verifier, err := g.provider.discover(ctx)
+	ctx := g.provider.client(r.Context())
+	at, found, err := g.provider.discover(ctx)
 	if err != nil {
 		return User{}, "", err
 	}
 	got, err := at.Exchange(ctx, r.URL.Query().Get("code"), oauth2.VerifierOption(f.Verifier))
 	if err != nil {
-		return User{}, "", fmt.Errorf("exchange the code of the sign-in: %w", err)
+		return User{}, "", fmt.Errorf("exchange the code of the sign-in: %w", away(err))
 	}
 	raw, _ := got.Extra("id_token").(string)
-	id, err := verifier.Verify(ctx, raw)
+	id, err := found.Verifier(&oidc.Config{ClientID: g.cfg.OIDC.ClientID}).Verify(ctx, raw)
 	if err != nil {
 		return User{}, "", fmt.Errorf("verify the token of the sign-in: %w", err)
 	}
@@ -126,7 +151,7 @@ func (g *Gate) EndOIDC(w http.ResponseWriter, r *http.Request) (user User, next 
 		return User{}, "", fmt.Errorf("read the token of the sign-in: %w", err)
 	}
 	if claims[g.cfg.OIDC.GroupsClaim] == nil || claims[claimName] == nil {
-		err := g.provider.ask(ctx, oauth2.StaticTokenSource(got), id.Subject, &claims)
+		err := ask(ctx, found, oauth2.StaticTokenSource(got), id.Subject, &claims)
 		if errors.Is(err, errOther) || err != nil && claims[g.cfg.OIDC.GroupsClaim] == nil { // without a name the subject is it
 			return User{}, "", err
 		}
@@ -140,16 +165,13 @@ var errOther = errors.New("ask the provider about the person: it answers about a
 
 // ask adds what the provider says of a person only when it is asked (OpenID Connect
 // Core, 5.3): many keep the token short.
-func (p *provider) ask(ctx context.Context, token oauth2.TokenSource, subject string, claims *map[string]any) error {
-	p.mu.Lock()
-	found := p.found
-	p.mu.Unlock()
+func ask(ctx context.Context, found *oidc.Provider, token oauth2.TokenSource, subject string, claims *map[string]any) error {
 	if found.UserInfoEndpoint() == "" {
 		return nil
 	}
 	info, err := found.UserInfo(ctx, token)
 	if err != nil {
-		return fmt.Errorf("ask the provider about the person: %w", err)
+		return fmt.Errorf("ask the provider about the person: %w", away(err))
 	}
 	if info.Subject != subject {
 		return errOther

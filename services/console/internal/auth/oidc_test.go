@@ -2,13 +2,17 @@ package auth
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mailstream/mailstream/services/console/internal/oidctest"
@@ -199,4 +203,54 @@ func TestOIDC_AnswersAboutAnotherPersonAreRefused(t *testing.T) {
 			t.Errorf("groups in the token %t: %d %s", inToken, status, text)
 		}
 	}
+}
+
+// TestOIDC_TellsAProviderThatIsAwayFromARefusal has each part of the provider not answer.
+func TestOIDC_TellsAProviderThatIsAwayFromARefusal(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]bool{"": false, "/.well-known/openid-configuration": true, "/oauth/token": true, "/userinfo": true} {
+		o := newOrganisation(t)
+		o.Groups, o.Away = nil, path
+		_, text := get(t, o.browser(t), o.console.URL+"/login/oidc")
+		if got := strings.Contains(text, ErrProvider.Error()); got != want {
+			t.Errorf("%q does not answer: %s", path, text)
+		}
+	}
+}
+
+// slow is a provider that says nothing until its caller has had enough.
+type slow struct{ calls atomic.Int64 }
+
+func (s *slow) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.calls.Add(1)
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// TestOIDC_WaitsOnceForAProviderThatIsSilent has many sign in at once at one that says nothing.
+func TestOIDC_WaitsOnceForAProviderThatIsSilent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cfg := Default()
+		cfg.OIDC.Issuer = "https://login.example"
+		g, err := New(cfg, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		silent := &slow{}
+		g.provider.transport = silent
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				if _, err := g.BeginOIDC(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/login/oidc", nil), "/"); !errors.Is(err, ErrProvider) {
+					t.Errorf("error %v", err)
+				}
+			})
+		}
+		all.Wait()
+		if took := time.Since(began); took > oidcTimeout || silent.calls.Load() != 1 {
+			t.Errorf("it took %s, and the provider was asked %d times", took, silent.calls.Load())
+		}
+	})
 }

@@ -35,6 +35,8 @@ type Provider struct {
 	Other string
 	// Nonce is what it is asked with in place of the console's, "" for that.
 	Nonce string
+	// Away is a path where it does not answer, such as /oauth/token; "" for none.
+	Away string
 	// Asked has the parameters of the latest sign-in.
 	Asked url.Values
 }
@@ -85,6 +87,8 @@ func Start(tb testing.TB, back string) *Provider {
 	})
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
+		case p.Away:
+			panic(http.ErrAbortHandler) // the connection ends
 		case "/login/username":
 			page(w, r)
 			return

@@ -85,10 +85,14 @@ func (s *Site) loginOIDC(w http.ResponseWriter, r *http.Request) {
 	to, err := s.Gate.BeginOIDC(w, r, local(r.FormValue("next")))
 	if err != nil {
 		s.Log.Warn("sign-in did not begin", telemetry.Err(err))
-		s.fail(w, r, fault{Status: http.StatusServiceUnavailable, Title: "The provider of sign-ins is away", Detail: "It does not answer.", Next: "Try again in a minute."})
+		s.fail(w, r, providerAway())
 		return
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+func providerAway() fault {
+	return fault{Status: http.StatusServiceUnavailable, Title: "The provider of sign-ins is away", Detail: "It does not answer, so you are not signed in.", Next: "Sign in again in a minute.", SignIn: true}
 }
 
 func (s *Site) loginOIDCEnd(w http.ResponseWriter, r *http.Request) {
@@ -99,6 +103,10 @@ func (s *Site) loginOIDCEnd(w http.ResponseWriter, r *http.Request) {
 	user, next, err := s.Gate.EndOIDC(w, r)
 	if err != nil {
 		s.Log.Warn("sign-in was refused", telemetry.Err(err))
+		if errors.Is(err, auth.ErrProvider) {
+			s.fail(w, r, providerAway())
+			return
+		}
 		s.fail(w, r, fault{Status: http.StatusForbidden, Title: "You are not signed in", Detail: "The provider's answer does not belong to a sign-in of this browser, or no group of yours has a role.", Next: "Sign in again, or ask an admin of the console for a role."})
 		return
 	}

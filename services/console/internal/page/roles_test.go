@@ -1,6 +1,7 @@
 package page
 
 import (
+	"io"
 	"maps"
 	"net/http"
 	"net/http/cookiejar"
@@ -106,5 +107,66 @@ func TestLogin_ByOpenIDConnectLeadsWhereItWasWanted(t *testing.T) {
 		if at := resp.Request.URL.String(); resp.StatusCode != http.StatusOK || at != base+want {
 			t.Errorf("%q leads to %s with %d, want %s", next, at, resp.StatusCode, base+want)
 		}
+	}
+}
+
+// TestLogin_SaysWhyAProxyOrProviderLetsNobodyIn has a proxy name a person without a role, and
+// a provider that does not answer at either end of a sign-in.
+func TestLogin_SaysWhyAProxyOrProviderLetsNobodyIn(t *testing.T) {
+	t.Parallel()
+	for _, passwords := range []bool{false, true} {
+		d := newDeskWith(t, func(c *auth.Config) {
+			c.Proxy.Networks, c.Proxy.Roles = []string{"192.0.2.0/24"}, map[string]string{"ops": "viewer"} // httptest is there
+			if passwords {
+				c.OIDC = auth.OIDC{Issuer: "http://127.0.0.1:1", ClientID: "console", RedirectURL: "https://console.example/login/oidc/callback"}
+			}
+		})
+		r := httptest.NewRequest(http.MethodGet, "/rules", nil)
+		r.Header.Set("X-Forwarded-User", "pat")
+		r.Header.Set("X-Forwarded-Groups", "sales")
+		w := d.ask(r, "")
+		if text := w.Body.String(); w.Code != http.StatusForbidden || !strings.Contains(text, "none of your groups has a role") || strings.Contains(text, `href="/login"`) != passwords {
+			t.Errorf("another way in %t: %d %s", passwords, w.Code, text)
+		}
+		if !passwords {
+			continue
+		}
+		w = d.ask(httptest.NewRequest(http.MethodGet, "/login/oidc", nil), "")
+		if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "The provider of sign-ins is away") {
+			t.Errorf("a sign-in begins with %d %s", w.Code, w.Body)
+		}
+	}
+}
+
+// TestLogin_AtAProviderThatGoesAwayIsNoRefusal has the provider go away between the password
+// and the answer to the console.
+func TestLogin_AtAProviderThatGoesAwayIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	console := httptest.NewUnstartedServer(nil)
+	base := "https://" + console.Listener.Addr().String()
+	back := base + "/login/oidc/callback"
+	provider := oidctest.Start(t, back)
+	provider.Groups, provider.Away = []string{"ops"}, "/oauth/token"
+	console.Config.Handler = newDeskWith(t, func(c *auth.Config) {
+		c.OIDC = auth.OIDC{Issuer: provider.Issuer, ClientID: oidctest.ClientID, ClientSecret: config.Literal(oidctest.ClientSecret), RedirectURL: back, GroupsClaim: "groups", Roles: map[string]string{"ops": "viewer"}}
+	}).handler
+	console.StartTLS()
+	t.Cleanup(console.Close)
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := http.Client{Transport: console.Client().Transport, Jar: jar}
+	resp, err := browser.Get(base + "/login/oidc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(text), "The provider of sign-ins is away") || !strings.Contains(string(text), `href="/login"`) {
+		t.Errorf("%d %s", resp.StatusCode, text)
 	}
 }

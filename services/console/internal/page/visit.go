@@ -502,6 +502,8 @@ func (s *Site) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, auth.ErrWrong):
 		w.Header().Set("WWW-Authenticate", `Bearer realm="mailstream console"`)
 		s.fail(w, r, fault{Status: http.StatusUnauthorized, Title: "Sign in first", Detail: "The token, or the name and password, that came along let nobody in.", Next: "Send a token of console.auth.tokens, or sign in; nothing was changed.", SignIn: true})
+	case errors.Is(err, auth.ErrNoRole):
+		s.fail(w, r, fault{Status: http.StatusForbidden, Title: "You have no role here", Detail: "The proxy in front of the console has signed you in, and none of your groups has a role.", Next: "Ask an admin of the console to give one of them a role in console.auth.proxy.roles; nothing was changed.", SignIn: s.Gate.HasPasswords() || s.Gate.HasOIDC()})
 	case errors.Is(err, auth.ErrTooOften):
 		w.Header().Set("Retry-After", "300")
 		s.fail(w, r, fault{Status: http.StatusTooManyRequests, Title: "Too many wrong passwords", Detail: "From here, or for this name, there were too many of them.", Next: "Wait five minutes."})
