@@ -395,7 +395,7 @@ func (s *Site) export(v *visit) (view, error) {
 	}
 	rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
 	if err != nil || len(rows) == 0 || !slices.Contains(rows[0], "address") { // such as the page of a proxy
-		return view{}, fmt.Errorf("read the list: %w: it is no CSV with a column address", peer.ErrAway)
+		return view{}, fmt.Errorf("read the list: %w: it is not a CSV file with a column address", peer.ErrAway)
 	}
 	return view{name: "suppressions", csv: rows}, nil
 }

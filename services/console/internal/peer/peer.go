@@ -150,7 +150,7 @@ func (c *Client) read(answer []byte, into any, silence error) error {
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(answer, &members); err != nil || !takesAny(into, members) {
-		return fmt.Errorf("read answer of %s: %w: it is no JSON object with what was asked for", c.name, silence)
+		return fmt.Errorf("read answer of %s: %w: it is not a JSON object with what was asked for", c.name, silence)
 	}
 	if into == nil {
 		return nil
