@@ -79,14 +79,14 @@ func kind(code int32) error {
 	}
 }
 
-// classify gives err its fate and, where there is one, its kind. Everything not
-// named here is transient: networks, restarts, overload, replicas.
 // Silent says whether a query ended since the server did not say a word in time.
 func Silent(err error) bool {
 	late, ok := errors.AsType[net.Error](err)
 	return ok && late.Timeout() || errors.Is(err, driver.ErrAcquireConnTimeout)
 }
 
+// classify gives err its fate and, where there is one, its kind. Everything not
+// named here is transient: networks, restarts, overload, replicas.
 func classify(err error) error {
 	if errors.Is(err, ErrBlock) {
 		return fate.Wrap(fate.Halt, err)
