@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -439,6 +440,27 @@ func TestGuesses_OfManyDoNotHideOne(t *testing.T) {
 	flood()
 	if _, ok := g.begin(peer(request("203.0.113.1")), "ana"); !ok {
 		t.Error("ana is never let in again")
+	}
+}
+
+// TestGuesses_OfNamesTakeAsLongWhetherThereIsOne compares the work for a name of the file with
+// that for another, which is what the time of an answer shows.
+func TestGuesses_OfNamesTakeAsLongWhetherThereIsOne(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, costs := range [][]int{{bcryptCostMin}, {bcryptCostMin + 1}, {bcryptCostMin, bcryptCostMin + 1}} {
+		var users strings.Builder
+		for i, cost := range costs {
+			hash, err := bcrypt.GenerateFromPassword([]byte(password), cost)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(&users, "user%d:viewer:%s\n", i, hash)
+		}
+		g := gate(t, &now, func(c *Config) { c.Users = config.Literal(users.String()) })
+		if got, err := bcrypt.Cost(g.nobody); err != nil || got != slices.Max(costs) {
+			t.Errorf("users of cost %v: an unknown name costs %d, %v", costs, got, err)
+		}
 	}
 }
 

@@ -73,7 +73,7 @@ func New(cfg Config, now func() time.Time) (*Gate, error) {
 		g.tokens = append(g.tokens, token{sha256.Sum256([]byte(t.Token.Reveal())), User{Name: t.Name, Role: role}})
 	}
 	if len(users) > 0 {
-		if g.nobody, err = bcrypt.GenerateFromPassword([]byte("nobody"), bcryptCostUsual); err != nil {
+		if g.nobody, err = bcrypt.GenerateFromPassword([]byte("nobody"), costOf(users)); err != nil {
 			return nil, err
 		}
 	}
@@ -83,8 +83,17 @@ func New(cfg Config, now func() time.Time) (*Gate, error) {
 	return g, nil
 }
 
-// bcryptCostUsual is that of the hash unknown names are compared with.
-const bcryptCostUsual = 12
+// costOf is the highest cost of the hashes of users. That of nobody has it, too: where all
+// have one cost, the time of an answer does not say which names there are.
+func costOf(users map[string]account) int {
+	cost := bcryptCostMin
+	for _, u := range users {
+		if c, err := bcrypt.Cost(u.hash); err == nil {
+			cost = max(cost, c)
+		}
+	}
+	return cost
+}
 
 // Proxies returns the trusted ones.
 func (g *Gate) Proxies() []netip.Prefix { return g.proxies }
