@@ -464,6 +464,41 @@ func TestGuesses_OfNamesTakeAsLongWhetherThereIsOne(t *testing.T) {
 	}
 }
 
+// TestConfig_RefusesWhatLetsNobodyInOrTheWrongOnes has settings that are read without a fault
+// and then do not do what they seem to.
+func TestConfig_RefusesWhatLetsNobodyInOrTheWrongOnes(t *testing.T) {
+	t.Parallel()
+	one := Token{Name: "report", Role: "viewer", Token: config.Literal(bearer)}
+	provider := OIDC{Issuer: "https://login.example", ClientID: "console", RedirectURL: "https://console.example" + callbackPath, GroupsClaim: "groups"}
+	for name, tc := range map[string]struct {
+		change func(*Config)
+		fault  string // "" for none
+	}{
+		"nothing":               {func(*Config) {}, ""},
+		"users without a line":  {func(c *Config) { c.Users = config.Literal("# nobody\n\n") }, "auth.users: has no line"},
+		"two tokens":            {func(c *Config) { c.Tokens = []Token{one, {"other", "admin", config.Literal("another-" + bearer)}} }, ""},
+		"one token twice":       {func(c *Config) { c.Tokens = []Token{one, {"other", "admin", one.Token}} }, "tokens[1].token: is that of tokens[0]"},
+		"proxy":                 {func(c *Config) { c.Proxy.Networks = []string{"10.1.0.0/16"} }, ""},
+		"proxy, no header":      {func(c *Config) { c.Proxy.Networks, c.Proxy.UserHeader = []string{"10.1.0.0/16"}, "" }, "proxy.user_header"},
+		"proxy, no name":        {func(c *Config) { c.Proxy.Networks, c.Proxy.UserHeader = []string{"10.1.0.0/16"}, "X User" }, "proxy.user_header"},
+		"proxy, taken":          {func(c *Config) { c.Proxy.Networks, c.Proxy.GroupsHeader = []string{"10.1.0.0/16"}, "Host" }, "proxy.groups_header"},
+		"proxy, one header":     {func(c *Config) { c.Proxy.Networks, c.Proxy.GroupsHeader = []string{"10.1.0.0/16"}, "x-forwarded-user" }, "proxy.groups_header: is user_header"},
+		"OIDC":                  {func(c *Config) { c.OIDC = provider }, ""},
+		"OIDC, no client":       {func(c *Config) { c.OIDC = provider; c.OIDC.ClientID = "" }, "oidc.client_id"},
+		"OIDC, no URL":          {func(c *Config) { c.OIDC = provider; c.OIDC.Issuer = "login.example" }, "oidc.issuer"},
+		"OIDC, a way elsewhere": {func(c *Config) { c.OIDC = provider; c.OIDC.RedirectURL = "https://console.example/" }, "oidc.redirect_url"},
+		"OIDC, no way":          {func(c *Config) { c.OIDC = provider; c.OIDC.RedirectURL = callbackPath }, "oidc.redirect_url"},
+	} {
+		cfg := Default()
+		tc.change(&cfg)
+		var p config.Problems
+		cfg.Validate(p.At("auth"))
+		if err := p.Err(); (err == nil) != (tc.fault == "") || err != nil && !strings.Contains(err.Error(), tc.fault) {
+			t.Errorf("%s: %v, want %q", name, err, tc.fault)
+		}
+	}
+}
+
 func TestGuesses_AreBounded(t *testing.T) {
 	t.Parallel()
 	g := newGuesses(time.Now)

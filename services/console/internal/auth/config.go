@@ -3,6 +3,9 @@ package auth
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,8 +107,9 @@ func (c Config) Open() bool {
 
 // Validate reports every fault to p.
 func (c Config) Validate(p *config.Problems) {
-	_, err := parseUsers(c.Users.Reveal())
+	users, err := parseUsers(c.Users.Reveal())
 	p.Check(err == nil, "users", "%v", err)
+	p.Check(err != nil || len(users) > 0 || !c.Users.IsSet(), "users", "has no line name:role:bcrypt, so nobody could sign in by it")
 	p.Check(len(c.Tokens) <= listMax, "tokens", "%d of them, want at most %d", len(c.Tokens), listMax)
 	for i, t := range c.Tokens {
 		at := p.At(fmt.Sprintf("tokens[%d]", i))
@@ -113,19 +117,54 @@ func (c Config) Validate(p *config.Problems) {
 		at.Check(t.Name == "" || plainName(t.Name), "name", "%.40q is not a text of at most %d bytes without control or direction characters", t.Name, personBytesMax)
 		_, err := ParseRole(t.Role)
 		at.Check(err == nil, "role", "%v", err)
+		same := slices.IndexFunc(c.Tokens, func(other Token) bool { return other.Token.Reveal() == t.Token.Reveal() })
+		at.Check(same == i, "token", "is that of tokens[%d], too: a program has one name and role", same)
 		at.Check(len(t.Token.Reveal()) >= secretBytesMin, "token", "has %d bytes, want at least %d (`openssl rand -hex 24` makes one)", len(t.Token.Reveal()), secretBytesMin)
 	}
-	_, err = prefixes(c.Proxy.Networks)
-	p.Check(err == nil, "proxy.networks", "%v", err)
-	p.Check(len(c.Proxy.Networks) <= listMax, "proxy.networks", "%d of them, want at most %d", len(c.Proxy.Networks), listMax)
-	p.Check(len(c.Proxy.Networks) == 0 || c.Proxy.UserHeader != "" && c.Proxy.GroupsHeader != "", "proxy", "names no header: set user_header and groups_header")
-	checkRoles(c.Proxy.Roles, "proxy.roles", p)
-	checkRoles(c.OIDC.Roles, "oidc.roles", p)
-	p.Check(c.OIDC.Issuer == "" || c.OIDC.ClientID != "" && c.OIDC.RedirectURL != "", "oidc", "is not complete: issuer needs client_id and redirect_url")
+	c.Proxy.validate(p.At("proxy"))
+	c.OIDC.validate(p.At("oidc"))
 	n := len(c.SessionKey.Reveal())
 	p.Check(n == 0 || n >= sessionKeyMin, "session_key", "has %d bytes, want at least %d", n, sessionKeyMin)
 	p.Check(c.SessionLife >= sessionLifeMin && c.SessionLife <= sessionLifeMax, "session_life", "%s is not in [%s, %s]", c.SessionLife, sessionLifeMin, sessionLifeMax)
 }
+
+func (c Proxy) validate(p *config.Problems) {
+	_, err := prefixes(c.Networks)
+	p.Check(err == nil, "networks", "%v", err)
+	p.Check(len(c.Networks) <= listMax, "networks", "%d of them, want at most %d", len(c.Networks), listMax)
+	checkRoles(c.Roles, "roles", p)
+	if len(c.Networks) == 0 {
+		return
+	}
+	for field, name := range map[string]string{"user_header": c.UserHeader, "groups_header": c.GroupsHeader} {
+		p.Check(headerForm.MatchString(name) && !slices.Contains(headersTaken, strings.ToLower(name)), field, "%.40q is not the name of a header that a proxy can add", name)
+	}
+	p.Check(!strings.EqualFold(c.UserHeader, c.GroupsHeader), "groups_header", "is user_header, too: the name of a person would be a group")
+}
+
+// headerForm is the name of a header (RFC 9110, 5.6.2). Those taken have another meaning.
+var (
+	headerForm   = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+	headersTaken = []string{"host", "authorization", "cookie", "accept", "content-type", "content-length", "x-forwarded-for"}
+)
+
+// callbackPath is where the provider sends people back to.
+const callbackPath = "/login/oidc/callback"
+
+func (c OIDC) validate(p *config.Problems) {
+	checkRoles(c.Roles, "roles", p)
+	if c.Issuer == "" {
+		return
+	}
+	p.Check(c.ClientID != "", "client_id", "is empty")
+	issuer, err := url.Parse(c.Issuer)
+	p.Check(err == nil && isWeb(issuer), "issuer", "%.60q is not an http or https URL", c.Issuer)
+	back, err := url.Parse(c.RedirectURL)
+	p.Check(err == nil && isWeb(back) && back.Path == callbackPath, "redirect_url", "%.60q is not the https URL of the console with the path %s", c.RedirectURL, callbackPath)
+	p.Check(c.GroupsClaim != "", "groups_claim", "is empty")
+}
+
+func isWeb(u *url.URL) bool { return (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" }
 
 func checkRoles(roles map[string]string, field string, p *config.Problems) {
 	for group, name := range roles {
