@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/mailstream/mailstream/services/pipeline"
@@ -306,6 +307,80 @@ func (b *tab) tabTo(selector string) *tab {
 	}
 	b.t.Fatalf("%s is not reached by Tab at %s", selector, b.where())
 	return b
+}
+
+// TestRefresh_LeavesThePageToWhoReadsIt has the overview renew itself below somebody who
+// reads it by keyboard and has pushed a table aside on a telephone: the focus and the table
+// stay, the numbers are new, and times are those of the viewer.
+func TestRefresh_LeavesThePageToWhoReadsIt(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	b := open(t, w.url()).size(320).visit("/", 200)
+	const renewed = `new Promise((done) => {
+		const links = [...document.querySelectorAll("#live tbody a")], link = links.at(-1), table = [...document.querySelectorAll("#live .scroll")].pop();
+		const before = document.querySelector("#live .sub time").dateTime, is = (e) => e.closest("section").getAttribute("aria-labelledby") + " " + e.textContent;
+		let asked = 0; const real = window.fetch; window.fetch = (...a) => { asked++; return real(...a) };
+		link.focus(); table.scrollLeft = 90;
+		const wanted = is(link);
+		document.addEventListener("htmx:after:swap", () => setTimeout(() => {
+			const now = document.querySelector("#live .sub time"), at = [...document.querySelectorAll("#live .scroll")].pop().scrollLeft, e = document.activeElement;
+			window.fetch = real;
+			done([asked === 1 ? "" : "it asked " + asked + " times", e.closest("section") && is(e) === wanted ? "" : "the focus is at " + e.tagName, at === 90 ? "" : "the table is at " + at, now.dateTime !== before ? "" : "the page is of " + before, [...document.querySelectorAll("#live time")].some((t) => t.textContent.includes("UTC")) ? "a time is in UTC" : ""].filter(Boolean).join("; "));
+		}, 0), { once: true });
+		document.querySelector("#live").dispatchEvent(new CustomEvent("every"));
+	})`
+	for range 2 {
+		if got := eval[string](b, renewed); got != "" {
+			t.Errorf("after it was renewed: %s", got)
+		}
+	}
+}
+
+// TestPaper_TimesHaveRoom prints what happened: a time, which has its zone there, ends before
+// the line of what happened begins.
+func TestPaper_TimesHaveRoom(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	b := open(t, w.url()).size(718)
+	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
+	b.check(err)
+	b.visit(w.incident(t, domainShow), 200)
+	const over = `[...document.querySelectorAll(".timeline .t time")].map((t) => { const r = document.createRange(); r.selectNodeContents(t); return r.getBoundingClientRect().right - t.closest("li").querySelector("div").getBoundingClientRect().left })`
+	list := eval[[]float64](b, over)
+	for _, px := range list {
+		if px > -8 { // the mark of a step
+			t.Errorf("a time ends %.0f px behind the line", px)
+		}
+	}
+	if len(list) == 0 {
+		t.Error("nothing happened")
+	}
+}
+
+// TestRefresh_SaysWhereItFails has the overview get no answer, that of a proxy, the form to
+// sign in, and the page again, first with a part away: it is never empty, says that it is old
+// while it is, and names what is missing.
+func TestRefresh_SaysWhereItFails(t *testing.T) {
+	t.Parallel()
+	w := shop(t)
+	b := open(t, w.url()).visit("/", 200)
+	const answered = `(async () => {
+		const real = window.fetch, html = (text, status) => () => Promise.resolve(new Response(text, { status, headers: { "content-type": "text/html" } }));
+		const page = await (await real("/")).text(), notice = "<p class=\"message warn\">ClickHouse: it does not answer.</p>", said = [];
+		for (const answer of [() => Promise.reject(new TypeError("no network")), html("<h1>Bad Gateway</h1>", 502), html("<main><form action=/login></form></main>", 200), html(page.replace(/(id="messages"[^>]*>)/, "$1" + notice), 200), html(page, 200)]) {
+			window.fetch = answer;
+			const end = new Promise((done) => document.addEventListener("htmx:finally:request", () => setTimeout(done, 0), { once: true }));
+			document.querySelector("#live").dispatchEvent(new CustomEvent("every"));
+			await end;
+			const text = document.querySelector("main").innerText;
+			said.push([/is not renewed/.test(text), /ClickHouse: it does not answer/.test(text), /Last 24 hours/.test(text)].map(Number).join(""));
+		}
+		window.fetch = real;
+		return said.join(" ");
+	})()`
+	if got := eval[string](b, answered); got != "101 101 101 011 001" {
+		t.Errorf("old, a part named, numbers there: %s, want 101 for no answer, a proxy's and the form, 011 with a part away, 001", got)
+	}
 }
 
 // TestClickHouseAway_PagesSayWhatIsKnown reads all pages while SQL is away.

@@ -82,6 +82,9 @@ func TestDeadLetters_AreWorkedOn(t *testing.T) {
 	w.wantSQL(t, "SELECT count() FROM dead_letters WHERE reason = '"+lettersGood+"' AND source = 'shop' AND state = 'open'", "150")
 	b.press(of("redrive", lettersGood)+`button[value="false"]`, 200).wants("on their way through the pipeline", "150")
 	b.follows("#operations tbody tr:first-child", "done").wants("150 of 150", "olga")
+	if eval[bool](b, `(() => { let asked = false; const real = window.fetch; window.fetch = (...a) => { asked = true; return real(...a) }; document.querySelector("#live").dispatchEvent(new CustomEvent("every")); window.fetch = real; return asked })()`) {
+		t.Error("the page follows an operation that is over")
+	}
 	w.wantSQL(t, "SELECT state, count() FROM dead_letters WHERE reason = '"+lettersGood+"' AND source = 'shop' GROUP BY state ORDER BY state", "open\t2", "redriven\t148")
 	w.wantSQL(t, "SELECT count() FROM events WHERE recipient LIKE 'again-%@letters.example' AND origin = 'replay'", "148")
 	b.visit("/dead-letters", 200).wants("2 × no type")

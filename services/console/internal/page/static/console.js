@@ -108,6 +108,15 @@
   document.addEventListener("htmx:before:request", (e) => {
     if (document.hidden && e.target.closest?.("[data-refresh]")) e.preventDefault();
   });
+  // An answer that is not the page, such as that of a proxy or the form to sign in, does not
+  // come in its place; the page says that it is of then, until it can be renewed.
+  const stale = (is) => { document.getElementById("stale").hidden = !is; };
+  document.addEventListener("htmx:after:request", (e) => {
+    const { response, text } = e.detail.ctx, is = response.status !== 200 || !text.includes(' id="live"');
+    if (is) e.preventDefault();
+    stale(is);
+  });
+  document.addEventListener("htmx:error", () => stale(true));
   document.addEventListener("htmx:after:swap", () => times(document));
   for (const look of ["(prefers-color-scheme: dark)", "print"]) matchMedia(look).addEventListener("change", () => all(document));
 })();
