@@ -230,8 +230,22 @@ func floor(t time.Time, step time.Duration) time.Time {
 }
 
 // CSV is the address of the same page as a table.
-func (d deliverabilityData) CSV() string {
-	q := url.Values{"by": {d.By}, "show": {d.Show}, "format": {"csv"}}
+func (d deliverabilityData) CSV() string { return d.address("format", "csv") }
+
+// Narrow is the address of the page about one value of the table alone, "" where the page has
+// no such filter: the mail of a source by mailbox provider, of a mailbox provider by domain,
+// of a domain by campaign.
+func (d deliverabilityData) Narrow(value string) string {
+	next := map[string]string{"source": "mailbox_provider", "mailbox_provider": "domain", "domain": "campaign"}[d.By]
+	if next == "" || value == "" || strings.Contains(value, "@") {
+		return ""
+	}
+	return d.address(d.By, value, "by", next)
+}
+
+// address is that of the page, with some parameters otherwise.
+func (d deliverabilityData) address(otherwise ...string) string {
+	q := url.Values{"by": {d.By}, "show": {d.Show}}
 	for name, value := range map[string]string{"source": d.Filter.Source, "mailbox_provider": d.Filter.MailboxProvider, "domain": d.Filter.Domain} {
 		if value != "" {
 			q.Set(name, value)
@@ -242,6 +256,9 @@ func (d deliverabilityData) CSV() string {
 		q.Set("to", d.To.Format(time.RFC3339))
 	} else {
 		q.Set("range", d.Range)
+	}
+	for i := 0; i < len(otherwise); i += 2 {
+		q.Set(otherwise[i], otherwise[i+1])
 	}
 	return "/deliverability?" + q.Encode()
 }

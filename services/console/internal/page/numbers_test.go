@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mailstream/mailstream/schemas"
+	"github.com/mailstream/mailstream/services/console/internal/auth"
 	"github.com/mailstream/mailstream/services/console/internal/history"
 	"github.com/mailstream/mailstream/services/console/internal/peer"
 )
@@ -252,6 +253,38 @@ func TestDeliverability_MarksWhatItsMailMayBeIn(t *testing.T) {
 		d := deliverabilityData{Range: "24h", Show: "blocked", Ranges: []string{"24h"}, To: time.Unix(86400, 0), Filter: f}
 		if d.draw(nil, nil, []history.Incident{{Labels: tc.labels}}); len(d.Plot.Marks) == 1 != tc.want {
 			t.Errorf("an incident of %v has the marks %v", tc.labels, d.Plot.Marks)
+		}
+	}
+}
+
+// TestDeliverability_LeadsToTheMailOfAValue goes from a source to its mailbox providers, their
+// domains and the campaigns there, with the time and the filters that there are.
+func TestDeliverability_LeadsToTheMailOfAValue(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC)
+	for _, tc := range []struct {
+		d           deliverabilityData
+		value, want string
+	}{
+		{deliverabilityData{By: "source", Show: "blocked", Range: "7d"}, "shop", "/deliverability?by=mailbox_provider&range=7d&show=blocked&source=shop"},
+		{deliverabilityData{By: "mailbox_provider", Show: "bounced", Range: "24h", Filter: history.Filter{Source: "a&b"}}, "google", "/deliverability?by=domain&mailbox_provider=google&range=24h&show=bounced&source=a%26b"},
+		{deliverabilityData{By: "domain", Show: "blocked", Own: true, From: at, To: at.Add(time.Hour)}, "web.de", "/deliverability?by=campaign&domain=web.de&from=2026-03-04T09%3A00%3A00Z&show=blocked&to=2026-03-04T10%3A00%3A00Z"},
+		{deliverabilityData{By: "domain", Range: "7d"}, "", ""},
+		{deliverabilityData{By: "source", Range: "7d"}, "a…@example.com", ""},
+		{deliverabilityData{By: "campaign", Range: "7d"}, "spring sale", ""},
+	} {
+		if got := tc.d.Narrow(tc.value); got != tc.want {
+			t.Errorf("%s %q leads to %s, want %s", tc.d.By, tc.value, got, tc.want)
+		}
+		tc.d.Rows = []breakdown{{Value: tc.value}}
+		page := shown(t, "deliverability", frame{Data: tc.d, User: auth.User{Role: auth.Viewer}})
+		if has := strings.Contains(page, `<th scope="row"><a href="`); has != (tc.want != "") {
+			t.Errorf("%s %q has a link: %t", tc.d.By, tc.value, has)
+		}
+	}
+	for name, want := range map[string]string{"sending_ip": "sending IP", "ip_pool": "IP pool", "mailbox_provider": "mailbox provider"} {
+		if got := words(name); got != want {
+			t.Errorf("%s is %q to people", name, got)
 		}
 	}
 }

@@ -60,7 +60,7 @@ func functions() template.FuncMap {
 		"segment":  segment,
 		"short":    short,
 		"breaks":   breaks,
-		"words":    func(s string) string { return strings.ReplaceAll(s, "_", " ") },
+		"words":    words,
 		"at":       nav,
 		"labels":   isolated,
 		"scope":    scopeWords,
@@ -74,6 +74,11 @@ func functions() template.FuncMap {
 		"list":     func(items ...string) []string { return items },
 		"part":     func(pairs ...any) map[string]any { return dict(pairs) },
 	}
+}
+
+// words writes a name of the pipeline for people.
+func words(name string) string {
+	return strings.NewReplacer("sending_ip", "sending IP", "ip_pool", "IP pool", "_", " ").Replace(name)
 }
 
 // segment writes a text as one part of a path. Dots alone would lead elsewhere.
@@ -273,7 +278,7 @@ func labelWords(labels map[string]string) string {
 	var parts []string
 	for _, name := range []string{"recipient_domain", "mailbox_provider", "campaign", "sending_ip", "sending_domain", "ip_pool", "tag", "source", "receiver"} {
 		if value := labels[name]; value != "" {
-			parts = append(parts, strings.ReplaceAll(name, "_", " ")+" "+Redact(value))
+			parts = append(parts, words(name)+" "+Redact(value))
 		}
 	}
 	if len(parts) == 0 {
