@@ -48,6 +48,10 @@ const (
 	fileTimeout = time.Minute
 	// answerBytesMax bounds an answer: a thousand alerts with their steps.
 	answerBytesMax = 16 << 20
+	// largeBytes is from where on an answer is large, and largeMax how many of them a client
+	// reads at once: whoever else waits, and the console does not run out of memory.
+	largeBytes = 1 << 20
+	largeMax   = 4
 )
 
 // ErrAway says that a service does not answer, or answers that it cannot now.
@@ -89,11 +93,13 @@ type Client struct {
 	name string
 	cfg  Config
 	http *http.Client
+	// large has a value for each large answer that is being read.
+	large chan struct{}
 }
 
 // New returns a client of the service called name; it connects on first use.
 func New(name string, cfg Config) *Client {
-	return &Client{name, cfg, &http.Client{CheckRedirect: noRedirect}}
+	return &Client{name, cfg, &http.Client{CheckRedirect: noRedirect}, make(chan struct{}, largeMax)}
 }
 
 // noRedirect keeps the token where it is meant for.
@@ -243,7 +249,7 @@ func (c *Client) Pass(ctx context.Context, method, path string, body Body) ([]by
 		return nil, fmt.Errorf("ask %s: %w", c.name, silence) // its own text has the path
 	}
 	defer func() { _ = resp.Body.Close() }() // it was read
-	text, err := io.ReadAll(io.LimitReader(resp.Body, answerBytesMax+1))
+	text, err := c.readAll(ctx, resp.Body)
 	switch {
 	case len(text) > answerBytesMax: // what is cut must not be taken for all
 		return nil, fmt.Errorf("ask %s: %w", c.name, ErrLong)
@@ -255,6 +261,23 @@ func (c *Client) Pass(ctx context.Context, method, path string, body Body) ([]by
 		return nil, fmt.Errorf("ask %s: %w", c.name, failure(resp.StatusCode, text, silence))
 	}
 	return text, nil
+}
+
+// readAll reads an answer up to one byte more than it may have.
+func (c *Client) readAll(ctx context.Context, answer io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(answer, largeBytes))
+	if err != nil || len(text) < largeBytes {
+		return text, err
+	}
+	select {
+	case c.large <- struct{}{}:
+		defer func() { <-c.large }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	rest := bytes.NewBuffer(text)
+	_, err = rest.ReadFrom(io.LimitReader(answer, answerBytesMax-largeBytes+1))
+	return rest.Bytes(), err
 }
 
 // failure says what an answer that is no success means, where silence is what no answer means.

@@ -1,12 +1,17 @@
 package peer
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/mailstream/mailstream/services/internal/platform/config"
 )
@@ -145,4 +150,62 @@ func TestRefused_SaysSomethingShortAboutNobody(t *testing.T) {
 		c.Close()
 		server.Close()
 	}
+}
+
+// endless is an answer that stops behind its beginning until it may go on.
+type endless struct {
+	read int
+	more chan struct{}
+	held *atomic.Int64
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.read >= largeBytes {
+		e.held.Add(1)
+		<-e.more
+	}
+	e.read += len(p)
+	return len(p), nil
+}
+
+// TestPass_ReadsFewLargeAnswersAtOnce has many large answers at once: those beyond the few wait,
+// at most as long as the call may take, and no longer than they have to.
+func TestPass_ReadsFewLargeAnswersAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := New("alerting", Config{})
+		ctx, cancel := context.WithTimeout(t.Context(), callTimeout)
+		defer cancel()
+		var held, late, long atomic.Int64
+		more := make(chan struct{})
+		var all sync.WaitGroup
+		begin := func(ctx context.Context) {
+			all.Go(func() {
+				switch text, err := c.readAll(ctx, &endless{more: more, held: &held}); {
+				case errors.Is(err, context.DeadlineExceeded):
+					late.Add(1)
+				case err == nil && len(text) == answerBytesMax+1:
+					long.Add(1)
+				}
+			})
+		}
+		for range 3 * largeMax {
+			begin(ctx)
+		}
+		synctest.Wait()
+		if held.Load() != largeMax {
+			t.Errorf("%d are read at once, want %d", held.Load(), largeMax)
+		}
+		time.Sleep(callTimeout) // of the clock of the test
+		synctest.Wait()
+		if late.Load() != 2*largeMax {
+			t.Errorf("%d waited too long, want %d", late.Load(), 2*largeMax)
+		}
+		begin(t.Context())
+		close(more)
+		all.Wait()
+		if long.Load() != largeMax+1 {
+			t.Errorf("%d are read to the end, want %d", long.Load(), largeMax+1)
+		}
+	})
 }
