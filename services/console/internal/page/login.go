@@ -15,12 +15,14 @@ type loginView struct {
 	Next      string
 	Passwords bool
 	OIDC      bool
+	Proxy     bool // people come through one that has signed them in
+	Open      bool // nobody has to
 	Wrong     string
 	Over      bool // there was a session
 }
 
 func (s *Site) loginView(r *http.Request) loginView {
-	return loginView{Next: local(r.FormValue("next")), Passwords: s.Gate.HasPasswords(), OIDC: s.Gate.HasOIDC()}
+	return loginView{Next: local(r.FormValue("next")), Passwords: s.Gate.HasPasswords(), OIDC: s.Gate.HasOIDC(), Proxy: len(s.Gate.Proxies()) > 0, Open: s.Gate.Open()}
 }
 
 // local keeps a form from leading elsewhere.

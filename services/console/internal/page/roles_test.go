@@ -170,3 +170,30 @@ func TestLogin_AtAProviderThatGoesAwayIsNoRefusal(t *testing.T) {
 		t.Errorf("%d %s", resp.StatusCode, text)
 	}
 }
+
+// TestLogin_SaysWhoMaySignInWhere reads the page to sign in of each kind of console, and that
+// its foot speaks of no times, as it has none.
+func TestLogin_SaysWhoMaySignInWhere(t *testing.T) {
+	t.Parallel()
+	says := []string{"Nobody has to sign in here", "at the proxy in front", "No way to sign in is configured for people", `name="password"`, "Sign in with your organisation"}
+	for want, change := range map[string]func(*auth.Config){
+		says[0]: func(c *auth.Config) { c.Tokens = nil },
+		says[1]: func(c *auth.Config) { c.Tokens, c.Proxy.Networks = nil, []string{"10.0.0.0/8"} },
+		says[2]: func(*auth.Config) {},
+		says[3]: func(c *auth.Config) {
+			c.Users = config.Literal("ana:viewer:$2y$10$abcdefghijklmnopqrstuuW1nTgXbLZ0pDqC7W2l4m3T9Yk6Y5b7S")
+		},
+		says[4]: func(c *auth.Config) { c.OIDC = auth.OIDC{Issuer: "http://127.0.0.1:1", ClientID: "console"} },
+	} {
+		r := httptest.NewRequest(http.MethodGet, "http://127.0.0.1/login", nil)
+		text := newDeskWith(t, change).ask(r, "").Body.String()
+		for _, one := range says {
+			if strings.Contains(text, one) != (one == want) {
+				t.Errorf("%q is said where %q should be: %s", one, want, text[strings.Index(text, "<main"):])
+			}
+		}
+		if strings.Contains(text, "Times are in") {
+			t.Error("it speaks of times")
+		}
+	}
+}
