@@ -347,21 +347,25 @@ func (s *Site) notice(v *visit, what string, err error) bool {
 	return true
 }
 
-// wantsJSON says whether a program asks.
+// wantsJSON says whether a program asks: JSON has a greater weight than a page, or the same
+// and is named first (RFC 9110, 12.5.1). Who names neither gets a page.
 func wantsJSON(r *http.Request) bool {
-	for part := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
+	best, wants := 0.0, false
+	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
 		kind, params, err := mime.ParseMediaType(part)
-		if weight, parseErr := strconv.ParseFloat(params["q"], 64); parseErr == nil && weight == 0 { // not wanted (RFC 9110, 12.4.2)
+		isJSON := kind == "application/json" || strings.HasSuffix(kind, "+json")
+		if err != nil || !isJSON && kind != "text/html" {
 			continue
 		}
-		if err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json")) {
-			return true
+		weight, err := strconv.ParseFloat(params["q"], 64)
+		if err != nil {
+			weight = 1
 		}
-		if err == nil && kind == "text/html" {
-			return false
+		if weight > best {
+			best, wants = weight, isJSON
 		}
 	}
-	return false
+	return wants
 }
 
 // envelope is the twin of every page, and of what a form leads to.
