@@ -453,6 +453,15 @@ func (s *Site) source(v *visit) (view, error) {
 	parts.add(func(ctx context.Context) { seen, seenErr = s.History.Sources(ctx, history.Last(2*day, now, 0), name) })
 	parts.add(func(ctx context.Context) { arrivals, arrivalErr = s.History.Arrivals(ctx, name, span) })
 	parts.add(func(ctx context.Context) { d.Letters, lettersErr = s.History.LettersLately(ctx, name) })
+	var balances map[string]peer.Balance
+	var balanceErr error
+	askIngress := func(ctx context.Context, provider string) {
+		balances, balanceErr = s.Ingress.Balances(ctx, map[string]string{name: provider})
+	}
+	provider, known := s.providers()[name]
+	if known {
+		parts.add(func(ctx context.Context) { askIngress(ctx, provider) })
+	}
 	parts.run(v.Context())
 	s.notice(v, partClickHouse, cmp.Or(countsErr, seenErr, arrivalErr, lettersErr))
 	rows := s.rowsOf(counts, seen, now)
@@ -473,8 +482,10 @@ func (s *Site) source(v *visit) (view, error) {
 		d.Blocks += a.Blocks
 	}
 	d.Plot = byHour(counts, name, now)
-	balances, err := s.Ingress.Balances(v.Context(), map[string]string{name: d.Provider})
-	if !s.notice(v, partIngress, err) {
+	if !known { // before, its provider was not
+		askIngress(v.Context(), d.Provider)
+	}
+	if !s.notice(v, partIngress, balanceErr) {
 		d.Balance = &balance{balances[name]}
 	}
 	return view{name: "source", title: name, data: d}, nil
