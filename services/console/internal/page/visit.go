@@ -67,24 +67,6 @@ func (f frame) Lacks(part string) bool {
 	})
 }
 
-// fault is an error that is a page of its own: what is wrong and what to do now.
-type fault struct {
-	Status        int
-	Title, Detail string
-	Next          string
-	SignIn        bool // whoever asks may sign in
-}
-
-func (f fault) Error() string { return f.Title }
-
-func notFound(detail string) fault {
-	return fault{Status: http.StatusNotFound, Title: "Not found", Detail: detail, Next: "Check the address, or start from the overview."}
-}
-
-func badInput(detail, next string) fault {
-	return fault{Status: http.StatusBadRequest, Title: "This cannot be done as it was asked", Detail: detail, Next: next}
-}
-
 // visit lets those with a role in, loads the page and shows it.
 func (s *Site) visit(to route) http.HandlerFunc {
 	return func(out http.ResponseWriter, r *http.Request) {
@@ -447,74 +429,4 @@ func (s *Site) render(w http.ResponseWriter, status int, name string, f frame) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write(out.Bytes()) // an error means that the client has gone
-}
-
-// fail shows an error as a page, or as RFC 9457 to a program.
-func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
-	f, ok := errors.AsType[fault](err)
-	if !ok {
-		f = s.faultOf(err)
-	}
-	if wantsJSON(r) {
-		w.Header().Set("Content-Type", "application/problem+json")
-		w.WriteHeader(f.Status)
-		_ = json.NewEncoder(w).Encode(map[string]any{"type": "about:blank", "title": f.Title, "status": f.Status, "detail": f.Detail + " " + f.Next}) // the client may have gone
-		return
-	}
-	user := s.userOf(r)
-	s.render(w, f.Status, "error", frame{Title: f.Title, Path: "", User: user, SignOut: user.Browser, Data: f})
-}
-
-// faultOf says what an error of a change means to the person who asked for it.
-func (s *Site) faultOf(err error) fault {
-	if refused, ok := errors.AsType[*peer.Refused](err); ok {
-		return refusal(refused)
-	}
-	if errors.Is(err, peer.ErrLong) {
-		return fault{Status: http.StatusUnprocessableEntity, Title: "This is too much for a page", Detail: "The answer is longer than the console holds.", Next: "The commands have no such limit: mailstream suppressions export > list.csv."}
-	}
-	s.Log.Warn("request was not answered", telemetry.Err(err))
-	if errors.Is(err, peer.ErrUnsure) {
-		return fault{Status: http.StatusServiceUnavailable, Title: "No answer came", Detail: "The change was sent to the service that makes it, and no answer that says so came back: it may have been made or not.", Next: "Look at the page whether it was, then try again."}
-	}
-	if errors.Is(err, peer.ErrAway) {
-		return fault{Status: http.StatusServiceUnavailable, Title: "A service is away", Detail: "The service that would do it does not answer, so nothing was changed.", Next: "Try again in a minute. `mailstream healthcheck` says how it is."}
-	}
-	return fault{Status: http.StatusServiceUnavailable, Title: "This cannot be answered now", Detail: "A part that is needed does not answer.", Next: "Try again in a minute; the log of the console says what is missing."}
-}
-
-// refusal says what a service that refuses means: what was asked is wrong, or the console is
-// not let in there, or what is there is no such service.
-func refusal(r *peer.Refused) fault {
-	f := fault{Status: http.StatusBadGateway, Title: "The service refused it", Detail: "The service says: " + strings.TrimSuffix(r.Says(), ".") + "."}
-	switch {
-	case r.Status == http.StatusUnauthorized, r.Status == http.StatusForbidden:
-		f.Next = "The console is not let in there: compare the token of the service in the section console with that of the service. Nothing was changed."
-	case r.Status >= 400 && r.Status <= 499:
-		f.Status, f.Next = r.Status, "Correct it and try again; nothing was changed."
-	default:
-		f.Next = "Try again in a minute; the log of the service says more. Nothing was changed."
-	}
-	return f
-}
-
-// turnAway sends people to the form and programs away.
-func (s *Site) turnAway(w http.ResponseWriter, r *http.Request, err error) {
-	switch {
-	case errors.Is(err, auth.ErrHost):
-		s.fail(w, r, fault{Status: http.StatusMisdirectedRequest, Title: "Not known by that name", Detail: "Without a login the console answers on this host only.", Next: "Open it at http://127.0.0.1 with its port, or configure console.auth."})
-	case errors.Is(err, auth.ErrWrong):
-		w.Header().Set("WWW-Authenticate", `Bearer realm="mailstream console"`)
-		s.fail(w, r, fault{Status: http.StatusUnauthorized, Title: "Sign in first", Detail: "The token, or the name and password, that came along let nobody in.", Next: "Send a token of console.auth.tokens, or sign in; nothing was changed.", SignIn: true})
-	case errors.Is(err, auth.ErrNoRole):
-		s.fail(w, r, fault{Status: http.StatusForbidden, Title: "You have no role here", Detail: "The proxy in front of the console has signed you in, and none of your groups has a role.", Next: "Ask an admin of the console to give one of them a role in console.auth.proxy.roles; nothing was changed.", SignIn: s.Gate.HasPasswords() || s.Gate.HasOIDC()})
-	case errors.Is(err, auth.ErrTooOften):
-		w.Header().Set("Retry-After", "300")
-		s.fail(w, r, fault{Status: http.StatusTooManyRequests, Title: "Too many wrong passwords", Detail: "From here, or for this name, there were too many of them.", Next: "Wait five minutes."})
-	case !wantsJSON(r) && r.Method == http.MethodGet && r.Header.Get("Authorization") == "":
-		http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
-	default:
-		w.Header().Set("WWW-Authenticate", `Bearer realm="mailstream console"`)
-		s.fail(w, r, fault{Status: http.StatusUnauthorized, Title: "Sign in first", Detail: "Nobody is signed in, or the session is over.", Next: "Sign in at /login, or send a bearer token; nothing was changed.", SignIn: true})
-	}
 }
