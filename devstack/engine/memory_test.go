@@ -26,6 +26,13 @@ func TestRun_BoundsTheMemoryOfAllQueries(t *testing.T) {
 	if got, want := query(t, usual.URL(), limits), "['2','2','134217728','134217728','2147483648']"; got != want {
 		t.Errorf("limits are %s, want %s", got, want)
 	}
+	roomy := run(t, func(c *engine.Config) { c.MemoryMax = 4 * engine.MemoryDefault })
+	for name, r := range map[string]*running{"the default": usual, "more": roomy} {
+		plan := query(t, r.URL(), "EXPLAIN PIPELINE SELECT cityHash64(number) AS hash, count() FROM numbers_mt(100000000) GROUP BY hash SETTINGS max_threads = 8")
+		if strings.Contains(plan, "× ") {
+			t.Errorf("with %s memory a query has several threads:\n%s", name, plan)
+		}
+	}
 	if _, err := engine.New(engine.Config{Listen: "127.0.0.1:0", MemoryMax: -1}, nil); err == nil {
 		t.Error("memory below 0 is taken")
 	}

@@ -29,10 +29,10 @@ const granule = 8192
 const manyRows = 660_000
 
 // readRows asks and returns the answer and how many rows were read for it, as
-// the server counts them. Of one thread: several read ahead of what ends a query.
+// the server counts them.
 func (w *world) readRows(t *testing.T, query string) (answer string, rows int) {
 	t.Helper()
-	values := url.Values{"database": {w.database}, "wait_end_of_query": {"1"}, "max_threads": {"1"}}
+	values := url.Values{"database": {w.database}, "wait_end_of_query": {"1"}}
 	res, err := http.Post(w.engine.URL()+"/?"+values.Encode(), "text/plain", strings.NewReader(query))
 	if err != nil {
 		t.Fatal(err)
