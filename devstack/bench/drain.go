@@ -53,7 +53,8 @@ func (o Options) withDefaults() Options {
 // Drain measures how fast a backlog gets from Kafka into ClickHouse, by the
 // analytics service and by ClickHouse's own Kafka engine, from the same topics
 // into the same tables of fresh databases on one engine, in turn. The time is
-// from when the group has its partitions, so neither pays for joining it. The calling program must be able to be the engine's child.
+// from when the group has its partitions, so neither pays for joining it. The
+// calling program must be able to be the engine's child.
 func Drain(ctx context.Context, opt Options) (Report, error) {
 	opt = opt.withDefaults()
 	d, stop, err := newDrain(ctx, opt)

@@ -208,10 +208,11 @@ func stopped(ctx context.Context, err error) error {
 // spec returns the specification for the child.
 func (e *Engine) spec(path, dir string) childSpec {
 	s := childSpec{
-		Library:  path,
-		DataDir:  dir,
-		DiskFull: e.config.DiskFull, MemoryMax: e.config.MemoryMax,
-		Users: map[string]userSpec{e.config.Username: {Password: e.config.Password}},
+		Library:   path,
+		DataDir:   dir,
+		MemoryMax: e.config.MemoryMax,
+		DiskFull:  e.config.DiskFull,
+		Users:     map[string]userSpec{e.config.Username: {Password: e.config.Password}},
 	}
 	if e.config.Reader != "" {
 		s.Users[e.config.Reader] = userSpec{Password: e.config.ReaderPassword, ReadOnly: true}

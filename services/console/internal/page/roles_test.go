@@ -79,30 +79,43 @@ func TestLogin_LeadsNowhereElse(t *testing.T) {
 	}
 }
 
-// TestLogin_ByOpenIDConnectLeadsWhereItWasWanted signs in at a provider on the way to a page,
-// and to addresses of other sites.
-func TestLogin_ByOpenIDConnectLeadsWhereItWasWanted(t *testing.T) {
-	t.Parallel()
+// consoleAtProvider is the address of a console whose people sign in at a provider that does
+// not answer at the path away, "" for all. Each get is of a browser of its own, in which
+// somebody of a group signs in; the caller closes the body.
+func consoleAtProvider(t *testing.T, away string) (base string, get func(path string) *http.Response) {
+	t.Helper()
 	console := httptest.NewUnstartedServer(nil)
-	base := "https://" + console.Listener.Addr().String()
+	base = "https://" + console.Listener.Addr().String()
 	back := base + "/login/oidc/callback"
 	provider := oidctest.Start(t, back)
-	provider.Groups = []string{"ops"}
+	provider.Groups, provider.Away = []string{"ops"}, away
 	console.Config.Handler = newDeskWith(t, func(c *auth.Config) {
 		c.OIDC = auth.OIDC{Issuer: provider.Issuer, ClientID: oidctest.ClientID, ClientSecret: config.Literal(oidctest.ClientSecret), RedirectURL: back, GroupsClaim: "groups", Roles: map[string]string{"ops": "viewer"}}
 	}).handler
 	console.StartTLS()
 	t.Cleanup(console.Close)
-	for next, want := range map[string]string{"": "/", "/incidents?range=7d": "/incidents?range=7d", "https://evil.example/": "/", "//evil.example": "/"} {
+	return base, func(path string) *http.Response {
+		t.Helper()
 		jar, err := cookiejar.New(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		browser := http.Client{Transport: console.Client().Transport, Jar: jar}
-		resp, err := browser.Get(base + "/login/oidc?" + url.Values{"next": {next}}.Encode())
+		resp, err := browser.Get(base + path)
 		if err != nil {
 			t.Fatal(err)
 		}
+		return resp
+	}
+}
+
+// TestLogin_ByOpenIDConnectLeadsWhereItWasWanted signs in at a provider on the way to a page,
+// and to addresses of other sites.
+func TestLogin_ByOpenIDConnectLeadsWhereItWasWanted(t *testing.T) {
+	t.Parallel()
+	base, get := consoleAtProvider(t, "")
+	for next, want := range map[string]string{"": "/", "/incidents?range=7d": "/incidents?range=7d", "https://evil.example/": "/", "//evil.example": "/"} {
+		resp := get("/login/oidc?" + url.Values{"next": {next}}.Encode())
 		_ = resp.Body.Close() // only where it is from is wanted
 		if at := resp.Request.URL.String(); resp.StatusCode != http.StatusOK || at != base+want {
 			t.Errorf("%q leads to %s with %d, want %s", next, at, resp.StatusCode, base+want)
@@ -114,10 +127,10 @@ func TestLogin_ByOpenIDConnectLeadsWhereItWasWanted(t *testing.T) {
 // a provider that does not answer at either end of a sign-in.
 func TestLogin_SaysWhyAProxyOrProviderLetsNobodyIn(t *testing.T) {
 	t.Parallel()
-	for _, passwords := range []bool{false, true} {
+	for _, another := range []bool{false, true} {
 		d := newDeskWith(t, func(c *auth.Config) {
 			c.Proxy.Networks, c.Proxy.Roles = []string{"192.0.2.0/24"}, map[string]string{"ops": "viewer"} // httptest is there
-			if passwords {
+			if another {
 				c.OIDC = auth.OIDC{Issuer: "http://127.0.0.1:1", ClientID: "console", RedirectURL: "https://console.example/login/oidc/callback"}
 			}
 		})
@@ -125,10 +138,10 @@ func TestLogin_SaysWhyAProxyOrProviderLetsNobodyIn(t *testing.T) {
 		r.Header.Set("X-Forwarded-User", "pat")
 		r.Header.Set("X-Forwarded-Groups", "sales")
 		w := d.ask(r, "")
-		if text := w.Body.String(); w.Code != http.StatusForbidden || !strings.Contains(text, "none of your groups has a role") || strings.Contains(text, `href="/login"`) != passwords {
-			t.Errorf("another way in %t: %d %s", passwords, w.Code, text)
+		if text := w.Body.String(); w.Code != http.StatusForbidden || !strings.Contains(text, "none of your groups has a role") || strings.Contains(text, `href="/login"`) != another {
+			t.Errorf("another way in %t: %d %s", another, w.Code, text)
 		}
-		if !passwords {
+		if !another {
 			continue
 		}
 		w = d.ask(httptest.NewRequest(http.MethodGet, "/login/oidc", nil), "")
@@ -142,25 +155,8 @@ func TestLogin_SaysWhyAProxyOrProviderLetsNobodyIn(t *testing.T) {
 // and the answer to the console.
 func TestLogin_AtAProviderThatGoesAwayIsNoRefusal(t *testing.T) {
 	t.Parallel()
-	console := httptest.NewUnstartedServer(nil)
-	base := "https://" + console.Listener.Addr().String()
-	back := base + "/login/oidc/callback"
-	provider := oidctest.Start(t, back)
-	provider.Groups, provider.Away = []string{"ops"}, "/oauth/token"
-	console.Config.Handler = newDeskWith(t, func(c *auth.Config) {
-		c.OIDC = auth.OIDC{Issuer: provider.Issuer, ClientID: oidctest.ClientID, ClientSecret: config.Literal(oidctest.ClientSecret), RedirectURL: back, GroupsClaim: "groups", Roles: map[string]string{"ops": "viewer"}}
-	}).handler
-	console.StartTLS()
-	t.Cleanup(console.Close)
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	browser := http.Client{Transport: console.Client().Transport, Jar: jar}
-	resp, err := browser.Get(base + "/login/oidc")
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, get := consoleAtProvider(t, "/oauth/token")
+	resp := get("/login/oidc")
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 // hopsMax bounds the X-Forwarded-For entries looked at.
 const hopsMax = 32
 
-// Client returns the address the request came from, false where that is not said in full. X-Forwarded-For is read from
-// its end, as long as the hop that added the entry is a trusted proxy: entries
-// further left are the sender's unverified claim.
+// Client returns the address the request came from, false where that is not said in
+// full. X-Forwarded-For is read from its end, as long as the hop that added the entry is
+// one of the proxies: entries further left are the sender's unverified claim.
 func Client(r *http.Request, proxies []netip.Prefix) (netip.Addr, bool) {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
