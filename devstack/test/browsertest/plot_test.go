@@ -125,6 +125,8 @@ func TestPlots_WriteNumbersWhole(t *testing.T) {
 				for (const one of texts) if (u.ctx.measureText(one).width / devicePixelRatio + axis.ticks.size + axis.gap > axis._size) out.push(one + " has no room");
 				const long = "1,234,567,890";
 				if (axis.size(u, [long], 1, 0) < u.ctx.measureText(long).width / devicePixelRatio) out.push("the scale of large numbers would be cut");
+				const large = u.series[1].value(u, 1234567);
+				if (!f.dataset.percent && large !== "1,234,567") out.push("a large number is written " + large);
 				if (new Set(texts).size < texts.length || texts.length < 2) out.push("the scale is " + texts);
 				[...f.querySelector("table.numbers").tBodies[0].rows].forEach((r, i) => { for (let c = 1; c < r.cells.length - 1; c++) { const said = u.series[c].value(u, u.data[c][i]); if (said !== r.cells[c].textContent) out.push(said + " is " + r.cells[c].textContent + " in the table") } });
 				return out.slice(0, 5).join("; ") })()`
