@@ -228,7 +228,9 @@ func TestImport_KilledAtRandomBalances(t *testing.T) {
 		kills += f.untilDone(t, 8, func(ctx context.Context, there service, _ string) error {
 			i := importCommand{listCall: listCall{service: there}, partLines: 7, file: file, errorsFile: filepath.Join(dir, "refused.ndjson"), progress: io.Discard}
 			err := i.run(ctx)
-			sum = i.sum
+			if sum = i.sum; err == nil {
+				_ = i.end(io.Discard) // it says that lines were refused
+			}
 			return err
 		})
 		wantImported(t, sum, dir, lines, bad)
@@ -326,7 +328,7 @@ func TestCommands_KilledAsProcessesBalance(t *testing.T) {
 	}
 	here, kills := suppressionService(t), 0
 	provider := &resend{entries: map[string]string{}}
-	f := newFuse(t, here, provider)
+	f, dir := newFuse(t, here, provider), t.TempDir()
 	// run kills a command until it ends by itself, and returns what it printed then.
 	run := func(most int, args ...string) (out []byte) {
 		t.Helper()
@@ -339,15 +341,19 @@ func TestCommands_KilledAsProcessesBalance(t *testing.T) {
 			cmd.Env = []string{runsMain + "=1", suppressionToken + "=" + here.token}
 			var err error
 			out, err = cmd.Output()
-			if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 && len(out) > 0 {
-				err = nil // it came to its end, and says that something was refused
+			exit, failed := errors.AsType[*exec.ExitError](err)
+			left, _ := filepath.Glob(filepath.Join(dir, "*"+progressSuffix)) // the pattern is good
+			switch {
+			case !failed:
+				return err
+			case json.Valid(out) && len(left) == 0:
+				return nil // it came to its end: it says that something was refused, or was killed with no more to do
 			}
-			return err
+			return fmt.Errorf("%s: %w: %s", args[0], err, exit.Stderr)
 		})
 		return out
 	}
 	const lines, domain = 2*importPart + 7, "process.example.com"
-	dir := t.TempDir()
 	file := filepath.Join(dir, "list.csv")
 	want, bad := importedFile(t, file, domain, lines)
 	var sum importSum

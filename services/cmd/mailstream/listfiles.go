@@ -89,7 +89,7 @@ It exits with 1 when a line was refused.`,
 			if err := i.run(cmd.Context()); err != nil {
 				return err
 			}
-			return i.print(c.stdout)
+			return i.end(c.stdout)
 		},
 	}
 	i.bind(cmd, c)
@@ -127,11 +127,6 @@ func (i *importCommand) run(ctx context.Context) (err error) {
 	}
 	if err := i.send(ctx, 0); err != nil {
 		return fmt.Errorf("import %s: %w", i.file, err)
-	}
-	if i.file != "-" && !i.dryRun {
-		if err := os.Remove(i.file + progressSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
 	}
 	return nil
 }
@@ -222,28 +217,41 @@ func (i *importCommand) send(ctx context.Context, next int) error {
 	return i.keep(next)
 }
 
-func (i *importCommand) print(w io.Writer) error {
-	if i.asJSON {
-		if err := json.NewEncoder(w).Encode(i.sum); err != nil {
+// end says what became of the file. How far the import was is forgotten after that: killed
+// before, the next run says it.
+func (i *importCommand) end(w io.Writer) error {
+	if err := i.print(w); err != nil {
+		return err
+	}
+	if i.file != "-" && !i.dryRun {
+		if err := os.Remove(i.file + progressSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
-	} else {
-		for _, r := range i.sum.First {
-			fmt.Fprintf(w, "line %d: %s\n", r.Line, r.Error)
-		}
-		if more := i.sum.Refused - len(i.sum.First); more > 0 {
-			fmt.Fprintf(w, "and %d more: --errors writes all of them\n", more)
-		}
-		would := ""
-		if i.dryRun {
-			would = " would be"
-		}
-		fmt.Fprintf(w, "%s: %d%s accepted, %d of them new, %d refused\n", several(i.sum.Lines, "line"), i.sum.Accepted, would, i.sum.Changed, i.sum.Refused)
 	}
 	if i.sum.Refused > 0 {
 		return fmt.Errorf("%d of %s refused", i.sum.Refused, several(i.sum.Lines, "line was", "lines were"))
 	}
 	return nil
+}
+
+func (i *importCommand) print(w io.Writer) error {
+	if i.asJSON {
+		return json.NewEncoder(w).Encode(i.sum)
+	}
+	var text bytes.Buffer
+	for _, r := range i.sum.First {
+		fmt.Fprintf(&text, "line %d: %s\n", r.Line, r.Error)
+	}
+	if more := i.sum.Refused - len(i.sum.First); more > 0 {
+		fmt.Fprintf(&text, "and %d more: --errors writes all of them\n", more)
+	}
+	would := ""
+	if i.dryRun {
+		would = " would be"
+	}
+	fmt.Fprintf(&text, "%s: %d%s accepted, %d of them new, %d refused\n", several(i.sum.Lines, "line"), i.sum.Accepted, would, i.sum.Changed, i.sum.Refused)
+	_, err := text.WriteTo(w)
+	return err
 }
 
 func (c *command) exportFile() *cobra.Command {

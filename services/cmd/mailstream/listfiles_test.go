@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -198,6 +199,36 @@ func TestImport_StoppedAnywhereBalances(t *testing.T) {
 				t.Errorf("left behind: %v, %v", left, err)
 			}
 		}
+	}
+}
+
+// TestImport_SaysBeforeItForgets cannot say what became of the file: the next run does.
+func TestImport_SaysBeforeItForgets(t *testing.T) {
+	t.Parallel()
+	here, dir := suppressionService(t), t.TempDir()
+	file, refusals := filepath.Join(dir, "list.csv"), filepath.Join(dir, "refused.ndjson")
+	if err := os.WriteFile(file, []byte("address\na@example.com\nnonsense\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	closed, err := os.Create(filepath.Join(dir, "closed"))
+	if err != nil || closed.Close() != nil {
+		t.Fatal(err)
+	}
+	imports := func(stdout io.Writer, more ...string) error {
+		args := append([]string{"suppressions", "import", "--url", here.url, file, "--errors", refusals}, more...)
+		return newRoot(process{args: args, environ: []string{suppressionToken + "=" + here.token}, stdout: stdout, stderr: io.Discard}).ExecuteContext(t.Context())
+	}
+	for _, form := range []string{"--json=false", "--json"} {
+		if err := imports(closed, form); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("%s to nobody: %v", form, err)
+		}
+	}
+	var out bytes.Buffer
+	if err := imports(&out); err == nil || !strings.Contains(out.String(), "2 lines: 1 accepted") {
+		t.Errorf("%q, %v", &out, err)
+	}
+	if _, err := os.Stat(file + progressSuffix); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("left behind: %v", err)
 	}
 }
 
