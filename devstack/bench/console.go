@@ -31,9 +31,10 @@ const (
 	// it asks by itself: they open a page every quarter of a second.
 	consoleLook = 5 * time.Second
 	// Inserts are watched for consoleSpan without viewers and then with them, consoleSpans
-	// times: merges come and go, and the medians count.
+	// times: merges come and go, and the medians count. A span may have twice what another
+	// has, and medians of five tell nothing below a fifth.
 	consoleSpan  = 20 * time.Second
-	consoleSpans = 5
+	consoleSpans = 15
 	// consoleMerges bounds how long the merges of what was filled in are waited for: weeks
 	// of mail that came in minutes are no state of a table that people look at.
 	consoleMerges = 10 * time.Minute
