@@ -78,39 +78,43 @@ func TestConsumer_RepeatsABatchThatCrashedBeforeItsCommit(t *testing.T) {
 	}
 }
 
+// TestConsumer_RetriesTheSameBatchInItsOrder is in virtual time, in which all four partitions
+// come within BatchWait.
 func TestConsumer_RetriesTheSameBatchInItsOrder(t *testing.T) {
 	t.Parallel()
-	cfg := kafkatest.Start(t)
-	kafkatest.Produce(t, cfg, kafkatest.Records(kafkatest.Bounced, 50)...)
-	var attempts [][]string
-	done := make(chan struct{})
-	c := kafkatest.Consumer(t, cfg, group.Config{BatchWait: 200 * time.Millisecond})
-	r := kafkatest.Go(t, func(ctx context.Context) error {
-		return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
-			var values []string
-			for _, r := range recs {
-				values = append(values, fmt.Sprintf("%d/%d %s", r.Partition, r.Offset, r.Value))
-			}
-			attempts = append(attempts, values)
-			if len(attempts) < 5 {
-				return errors.New("clickhouse is away")
-			}
-			close(done)
-			return nil
+	synctest.Test(t, func(t *testing.T) {
+		cfg := kafkatest.StartVirtual(t).Config
+		kafkatest.Produce(t, cfg, kafkatest.Records(kafkatest.Bounced, 50)...)
+		var attempts [][]string
+		done := make(chan struct{})
+		c := kafkatest.Consumer(t, cfg, group.Config{BatchWait: 200 * time.Millisecond})
+		r := kafkatest.Go(t, func(ctx context.Context) error {
+			return c.Run(ctx, func(_ context.Context, recs []*kgo.Record) error {
+				var values []string
+				for _, r := range recs {
+					values = append(values, fmt.Sprintf("%d/%d %s", r.Partition, r.Offset, r.Value))
+				}
+				attempts = append(attempts, values)
+				if len(attempts) < 5 {
+					return errors.New("clickhouse is away")
+				}
+				close(done)
+				return nil
+			})
 		})
-	})
-	<-done
-	if err := r.End(t); err != nil {
-		t.Error(err)
-	}
-	for i := range attempts {
-		if diff := cmp.Diff(attempts[0], attempts[i]); diff != "" {
-			t.Errorf("attempt %d differs from the first (-first +this):\n%s", i+1, diff)
+		<-done
+		if err := r.End(t); err != nil {
+			t.Error(err)
 		}
-	}
-	if len(attempts[0]) != 50 {
-		t.Errorf("the batch has %d records, want 50", len(attempts[0]))
-	}
+		for i := range attempts {
+			if diff := cmp.Diff(attempts[0], attempts[i]); diff != "" {
+				t.Errorf("attempt %d differs from the first (-first +this):\n%s", i+1, diff)
+			}
+		}
+		if len(attempts[0]) != 50 {
+			t.Errorf("the batch has %d records, want 50", len(attempts[0]))
+		}
+	})
 }
 
 func TestConsumer_StaysInTheGroupWhileItsBatchIsRetried(t *testing.T) {
@@ -188,6 +192,8 @@ func TestConsumer_GivesBackAHeldBatchWhenAnotherMemberJoins(t *testing.T) {
 	}
 }
 
+// TestConsumer_GivesARunningHandlerTimeToFinishWhenStopped is in virtual time: all four partitions
+// come within BatchWait, and none of HandOver passes between the stop and the release.
 func TestConsumer_GivesARunningHandlerTimeToFinishWhenStopped(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -200,30 +206,33 @@ func TestConsumer_GivesARunningHandlerTimeToFinishWhenStopped(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			cfg := kafkatest.Start(t)
-			kafkatest.Produce(t, cfg, kafkatest.Records(kafkatest.Bounced, 100)...)
-			entered, release := make(chan struct{}), make(chan struct{})
-			c := kafkatest.Consumer(t, cfg, group.Config{HandOver: 100 * time.Millisecond, BatchWait: 300 * time.Millisecond})
-			r := kafkatest.Go(t, func(ctx context.Context) error {
-				return c.Run(ctx, func(ctx context.Context, _ []*kgo.Record) error {
-					close(entered)
-					if tc.stubborn {
-						<-ctx.Done()
-						return context.Cause(ctx)
-					}
-					<-release
-					return ctx.Err()
+			synctest.Test(t, func(t *testing.T) {
+				cfg := kafkatest.StartVirtual(t).Config
+				kafkatest.Produce(t, cfg, kafkatest.Records(kafkatest.Bounced, 100)...)
+				entered, release := make(chan struct{}), make(chan struct{})
+				c := kafkatest.Consumer(t, cfg, group.Config{HandOver: 100 * time.Millisecond, BatchWait: 300 * time.Millisecond})
+				r := kafkatest.Go(t, func(ctx context.Context) error {
+					return c.Run(ctx, func(ctx context.Context, _ []*kgo.Record) error {
+						close(entered)
+						if tc.stubborn {
+							<-ctx.Done()
+							return context.Cause(ctx)
+						}
+						<-release
+						return ctx.Err()
+					})
 				})
+				<-entered
+				r.Stop()
+				synctest.Wait() // the stop has reached everybody
+				close(release)
+				if err := r.Wait(t); err != nil {
+					t.Errorf("Run = %v, want nil", err)
+				}
+				if got := kafkatest.Committed(t, cfg, "readers", kafkatest.Bounced); len(got) != tc.committed {
+					t.Errorf("committed %v, want %d partitions", got, tc.committed)
+				}
 			})
-			<-entered
-			r.Stop()
-			close(release)
-			if err := r.Wait(t); err != nil {
-				t.Errorf("Run = %v, want nil", err)
-			}
-			if got := kafkatest.Committed(t, cfg, "readers", kafkatest.Bounced); len(got) != tc.committed {
-				t.Errorf("committed %v, want %d partitions", got, tc.committed)
-			}
 		})
 	}
 }
