@@ -89,6 +89,9 @@ func (f *fuse) serve(h http.Handler, w http.ResponseWriter, r *http.Request) {
 			h.ServeHTTP(httptest.NewRecorder(), r)
 		}
 		kill()
+		// Who asked is gone for sure before the connection ends: else it might ask once more.
+		_, _ = io.Copy(io.Discard, r.Body) // what was not read hides the end
+		<-r.Context().Done()
 		panic(http.ErrAbortHandler)
 	}
 }
