@@ -52,7 +52,6 @@ type Reader struct {
 	ledger     *ledger
 	places     chan struct{} // a value for each query that runs
 	silence    *silence
-	patience   time.Duration // answerTimeMax
 }
 
 // New returns a reader over client. Restricted says that its user may only read, and
@@ -60,7 +59,7 @@ type Reader struct {
 // blocks: a bounce of any other is counted as a block where its cause is sender or content,
 // as alerting counts it.
 func New(client *clickhouse.Client, restricted bool, blocking []string) *Reader {
-	r := &Reader{db: client, restricted: restricted, blocking: blocking, answers: newAnswers(), places: make(chan struct{}, queriesMax), silence: newSilence(time.Now), patience: answerTimeMax}
+	r := &Reader{db: client, restricted: restricted, blocking: blocking, answers: newAnswers(), places: make(chan struct{}, queriesMax), silence: newSilence()}
 	r.ledger = newLedger(r)
 	return r
 }
@@ -79,7 +78,7 @@ func (r *Reader) ask(ctx context.Context, name string, into any, args ...any) er
 		return fmt.Errorf("ask for %s: %w", name, err)
 	}
 	defer func() { <-r.places }()
-	ctx, cancel := context.WithTimeout(ctx, r.patience)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeMax)
 	defer cancel()
 	if err := r.db.SelectWithin(ctx, limits, into, string(text), args...); err != nil {
 		if clickhouse.Silent(err) {
@@ -93,7 +92,7 @@ func (r *Reader) ask(ctx context.Context, name string, into any, args ...any) er
 // place waits until one query more may run. It is an error where the server is silent, also
 // when it becomes so meanwhile.
 func (r *Reader) place(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*r.patience)
+	ctx, cancel := context.WithTimeout(ctx, 2*answerTimeMax)
 	defer cancel()
 	silent := r.silence.now()
 	select {
