@@ -42,9 +42,6 @@ const (
 	idleTimeMax    = 2 * time.Minute
 	// drainMax is how long running queries may take to finish at a stop.
 	drainMax = 2 * time.Second
-	// stopSelfMax bounds the whole stop. The engine may hang while it closes; all
-	// that was acknowledged is in files by then.
-	stopSelfMax = 12 * time.Second
 )
 
 //go:embed engine.xml
@@ -150,7 +147,7 @@ func openChild() (func(stop <-chan os.Signal) error, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(stop <-chan os.Signal) error { return serve(listener, handler, anchor, stop) }, nil
+	return func(stop <-chan os.Signal) error { return serve(listener, handler, anchor, stop, spec.StopMax) }, nil
 }
 
 func users(spec childSpec) map[string]clickhttp.User {
@@ -161,8 +158,8 @@ func users(spec childSpec) map[string]clickhttp.User {
 	return out
 }
 
-// serve answers requests until stop, then closes the engine.
-func serve(listener net.Listener, handler http.Handler, anchor *chdb.Conn, stop <-chan os.Signal) error {
+// serve answers requests until stop, then closes the engine within stopMax.
+func serve(listener net.Listener, handler http.Handler, anchor *chdb.Conn, stop <-chan os.Signal, stopMax time.Duration) error {
 	base, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	server := &http.Server{
@@ -179,7 +176,7 @@ func serve(listener net.Listener, handler http.Handler, anchor *chdb.Conn, stop 
 		return fmt.Errorf("serve HTTP: %w", err)
 	case <-stop:
 	}
-	time.AfterFunc(stopSelfMax, killSelf)
+	time.AfterFunc(stopMax, killSelf)
 	drain, done := context.WithTimeout(context.Background(), drainMax)
 	defer done()
 	err := server.Shutdown(drain)

@@ -44,6 +44,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/mailstream/mailstream/devstack/engine/internal/library"
 )
@@ -80,6 +81,9 @@ type Config struct {
 	// that needs room is refused with error 243, as ClickHouse does before it writes, and
 	// merges and mutations wait. What is stored can be read.
 	DiskFull bool
+	// StopMax bounds an orderly stop; the child is killed after it, and Run says so. What
+	// was acknowledged is in files by then. 0: StopDefault.
+	StopMax time.Duration
 	// Restart starts another child, on the same port and data, when one has ended
 	// unexpectedly, and logs it. Without it, Run returns.
 	Restart bool
@@ -90,6 +94,9 @@ type Config struct {
 
 // MemoryDefault is Config.MemoryMax of a laptop that runs everything else too, in bytes.
 const MemoryDefault = 2 << 30
+
+// StopDefault is Config.StopMax of a person who waits. The engine may hang while it closes.
+const StopDefault = 12 * time.Second
 
 // Default returns the configuration of a laptop: a temporary data directory,
 // ClickHouse's usual port, user "default" without a password, reader "reader".
@@ -109,7 +116,7 @@ type Engine struct {
 }
 
 // New returns an engine that Run will start. It fails on an address without a
-// port, on equal account names, on memory below 0, and with ErrUnsupported on a
+// port, on equal account names, on memory or a stop below 0, and with ErrUnsupported on a
 // platform without a library. A nil log discards what would be logged.
 func New(config Config, log *slog.Logger) (*Engine, error) {
 	if err := library.Supported(); err != nil {
@@ -124,6 +131,10 @@ func New(config Config, log *slog.Logger) (*Engine, error) {
 	if config.MemoryMax < 0 {
 		return nil, fmt.Errorf("engine memory: %d bytes is below 0", config.MemoryMax)
 	}
+	if config.StopMax < 0 {
+		return nil, fmt.Errorf("engine stop: %s is below 0", config.StopMax)
+	}
+	config.StopMax = cmp.Or(config.StopMax, StopDefault)
 	config.MemoryMax = cmp.Or(config.MemoryMax, MemoryDefault)
 	if config.Reader == config.Username {
 		return nil, fmt.Errorf("engine accounts: user and reader are both %q", config.Reader)
@@ -211,6 +222,7 @@ func (e *Engine) spec(path, dir string) childSpec {
 		Library:   path,
 		DataDir:   dir,
 		MemoryMax: e.config.MemoryMax,
+		StopMax:   e.config.StopMax,
 		DiskFull:  e.config.DiskFull,
 		Users:     map[string]userSpec{e.config.Username: {Password: e.config.Password}},
 	}

@@ -33,7 +33,10 @@ func TestRun_BoundsTheMemoryOfAllQueries(t *testing.T) {
 			t.Errorf("with %s memory a query has several threads:\n%s", name, plan)
 		}
 	}
-	if _, err := engine.New(engine.Config{Listen: "127.0.0.1:0", MemoryMax: -1}, nil); err == nil {
-		t.Error("memory below 0 is taken")
+	for _, bad := range []engine.Config{{MemoryMax: -1}, {StopMax: -1}} {
+		bad.Listen = "127.0.0.1:0"
+		if _, err := engine.New(bad, nil); err == nil || !strings.Contains(err.Error(), "below 0") {
+			t.Errorf("%+v: %v", bad, err)
+		}
 	}
 }

@@ -18,9 +18,8 @@ import (
 // would give.
 const childArgument = "chdb-engine-child"
 
-// stopMax bounds an orderly stop; the child is killed after it. The child's own
-// deadline, stopSelfMax, is shorter.
-const stopMax = 20 * time.Second
+// stopMore is how much longer than the child itself the parent waits before it kills it.
+const stopMore = 8 * time.Second
 
 // tailBytes is how much of what the child wrote is kept to explain its end.
 const tailBytes = 16 << 10
@@ -42,6 +41,7 @@ type childSpec struct {
 	LoopbackOnly bool                `json:"loopback_only"`
 	DiskFull     bool                `json:"disk_full,omitempty"`
 	MemoryMax    int64               `json:"memory_max"`
+	StopMax      time.Duration       `json:"stop_max"`
 }
 
 // userSpec is one account.
@@ -61,6 +61,7 @@ type child struct {
 	output   *tail
 	status   *os.File // read end
 	lifeline *os.File // write end; the child dies when it closes
+	stopMax  time.Duration
 	exited   chan struct{}
 	exit     error // of Wait, set before exited is closed
 }
@@ -74,7 +75,7 @@ func startChild(spec childSpec, listener, lock *os.File) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &child{output: &tail{}, exited: make(chan struct{})}
+	c := &child{output: &tail{}, stopMax: spec.StopMax, exited: make(chan struct{})}
 	var pipes pipeSet
 	specRead, specWrite := pipes.open()
 	statusRead, statusWrite := pipes.open()
@@ -156,7 +157,7 @@ func (c *child) waitReady(ctx context.Context) error {
 func (c *child) stop() error {
 	// A child that is gone needs no signal.
 	_ = c.cmd.Process.Signal(syscall.SIGTERM)
-	deadline := time.NewTimer(stopMax)
+	deadline := time.NewTimer(c.stopMax + stopMore)
 	defer deadline.Stop()
 	defer c.lifeline.Close()
 	select {
@@ -164,7 +165,9 @@ func (c *child) stop() error {
 	case <-deadline.C:
 		_ = c.cmd.Process.Kill() // as above
 		<-c.exited
-		return fmt.Errorf("stop engine: killed after %s", stopMax)
+	}
+	if state, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && state.Signal() == syscall.SIGKILL {
+		return fmt.Errorf("stop engine: it was not closed within %s and killed; what it acknowledged is stored", c.stopMax)
 	}
 	if c.exit != nil {
 		return c.failure()

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 
@@ -106,6 +107,24 @@ func TestRun_FindsItsDataAgain(t *testing.T) {
 	}
 	if got := query(t, second.URL(), "SELECT n FROM t"); got != "7" {
 		t.Errorf("row in the default database after restart = %q", got)
+	}
+}
+
+// TestRun_EndsAnEngineThatDoesNotClose gives one no time, says so, and finds its data again.
+func TestRun_EndsAnEngineThatDoesNotClose(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := run(t, func(c *engine.Config) { c.DataDir, c.StopMax = dir, time.Nanosecond })
+	query(t, first.URL(), "CREATE TABLE t (n UInt64) ENGINE = MergeTree ORDER BY n")
+	query(t, first.URL(), "INSERT INTO t VALUES (7)")
+	if err := first.stop(t); err == nil || !strings.Contains(err.Error(), "not closed within 1ns") {
+		t.Errorf("stop: %v", err)
+	}
+	if alive(first.Process()) {
+		t.Error("it still runs")
+	}
+	if got := query(t, run(t, inDir(dir)).URL(), "SELECT n FROM t"); got != "7" {
+		t.Errorf("row after restart = %q", got)
 	}
 }
 

@@ -34,6 +34,8 @@ const (
 	// memoryMax is for eight tests at once, in bytes. Two that insert much took 1.9 GB, of
 	// which the merges behind them had a half.
 	memoryMax = 3 * engine.MemoryDefault
+	// stopMax is for an engine with the tables of all tests, on such a machine.
+	stopMax = 5 * time.Minute
 )
 
 // Main runs the tests of a package, or is the engine's child when args (os.Args)
@@ -125,7 +127,7 @@ func (s *sharedEngine) start() (*engine.Engine, error) {
 func (s *sharedEngine) launch() error {
 	config := engine.Default()
 	config.Listen = "127.0.0.1:0"
-	config.MemoryMax = memoryMax
+	config.MemoryMax, config.StopMax = memoryMax, stopMax
 	config.Progress = func(line string) { fmt.Fprintln(os.Stderr, line) }
 	e, err := engine.New(config, nil)
 	if err != nil {
