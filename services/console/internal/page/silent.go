@@ -2,7 +2,6 @@ package page
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 )
@@ -72,15 +71,15 @@ func (r sourceRow) silent(now time.Time) string {
 	return ""
 }
 
-// Refused says how many requests of a source the ingress refused, "" for none: 401 is of
-// wrong credentials.
+// Refused says how many requests of a source the ingress refused, and of these how many for
+// their credentials; "" for none.
 func (r sourceRow) Refused() string {
 	if r.Balance == nil {
 		return ""
 	}
 	var all, unproven uint64
 	for _, one := range r.Balance.Refusals {
-		if all += one.Count; one.Status == http.StatusUnauthorized {
+		if all += one.Count; one.Unproven() {
 			unproven += one.Count
 		}
 	}
@@ -90,7 +89,7 @@ func (r sourceRow) Refused() string {
 	case unproven == 0:
 		return count(all, "request") + " refused"
 	case unproven == all:
-		return count(all, "request") + " refused with 401"
+		return count(all, "request") + " refused for wrong credentials"
 	}
-	return fmt.Sprintf("%s refused, %s with 401", count(all, "request"), thousands(unproven))
+	return fmt.Sprintf("%s refused, %s for wrong credentials", count(all, "request"), thousands(unproven))
 }

@@ -75,15 +75,19 @@ func TestOverview_NamesASilentSourceWhenItUsuallySends(t *testing.T) {
 func TestOverview_NamesTheSourceWhosePasswordIsWrong(t *testing.T) {
 	t.Parallel()
 	refusals := []peer.Refusal{{Status: 401, Cause: "wrong_credentials", Count: 1200}, {Status: 413, Cause: "too_large", Count: 3}}
+	postmark := []peer.Refusal{{Status: 503, Cause: "missing_credentials", Count: 2}, {Status: 401, Cause: "foreign_address", Count: 3}}
 	for _, tc := range []struct {
 		state    string
 		refusals []peer.Refusal
 		text     string
 		value    string
 	}{
-		{"never", refusals[:1], "No event from shop in 8 days", "1,200 requests refused with 401"},
-		{"never", refusals, "No event from shop in 8 days", "1,203 requests refused, 1,200 with 401"},
+		{"never", refusals[:1], "No event from shop in 8 days", "1,200 requests refused for wrong credentials"},
+		{"never", refusals, "No event from shop in 8 days", "1,203 requests refused, 1,200 for wrong credentials"},
 		{"never", refusals[1:], "No event from shop in 8 days", "3 requests refused"},
+		{"never", postmark[:1], "No event from shop in 8 days", "2 requests refused for wrong credentials"},
+		{"never", postmark[1:], "No event from shop in 8 days", "3 requests refused"},
+		{"never", postmark, "No event from shop in 8 days", "5 requests refused, 2 for wrong credentials"},
 		{"never", nil, "", ""},
 		{"receiving", refusals, "", ""},
 	} {
@@ -102,6 +106,28 @@ func TestOverview_NamesTheSourceWhosePasswordIsWrong(t *testing.T) {
 		}
 		if fresh := strings.Contains(page, "No event yet"); fresh != (tc.state == "never" && tc.refusals == nil) || fresh && strings.Contains(page, "All is well") {
 			t.Errorf("%s with %v: no event yet is said: %t", tc.state, tc.refusals, fresh)
+		}
+	}
+}
+
+// TestSource_SaysToCheckThePasswordWhereItIsWrong has what proves a request be missing or
+// wrong, whatever the provider is answered, and other refusals.
+func TestSource_SaysToCheckThePasswordWhereItIsWrong(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		refusal peer.Refusal
+		want    bool
+	}{
+		{peer.Refusal{Status: 401, Cause: "wrong_credentials"}, true},
+		{peer.Refusal{Status: 503, Cause: "wrong_signature"}, true},
+		{peer.Refusal{Status: 401, Cause: "foreign_address"}, false},
+		{peer.Refusal{Status: 401, Cause: "old_timestamp"}, false},
+		{peer.Refusal{Status: 503, Cause: "malformed"}, false},
+	} {
+		d := sourceData{sourceRow: sourceRow{State: "quiet", Balance: &balance{peer.Balance{Refusals: []peer.Refusal{tc.refusal}}}}}
+		page := shown(t, "source", frame{Data: d, User: auth.User{Role: auth.Admin}})
+		if got := strings.Contains(page, "check username, password or key"); got != tc.want {
+			t.Errorf("%+v: the page says to check the password: %t", tc.refusal, got)
 		}
 	}
 }

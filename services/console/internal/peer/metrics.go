@@ -63,6 +63,12 @@ type Refusal struct {
 	Count  uint64 `json:"count"`
 }
 
+// Unproven says that credentials, a signature or its key were missing or wrong. The status
+// does not: some providers are answered another one than 401, so that they send again.
+func (r Refusal) Unproven() bool {
+	return slices.Contains([]string{"missing_credentials", "wrong_credentials", "missing_signature", "malformed_signature", "wrong_signature", "unknown_key"}, r.Cause)
+}
+
 // Balance is what became of the items of one source since the ingress started.
 type Balance struct {
 	Since        time.Time          `json:"since,omitzero"` // the start of the ingress, of the oldest process
