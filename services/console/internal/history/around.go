@@ -33,17 +33,21 @@ func (g Group) args(s Span) []any {
 		clickhouse.Arg("sending_domain", g.SendingDomain), clickhouse.Arg("ip_pool", g.IPPool), clickhouse.Arg("tag", g.Tag))
 }
 
-// Minute is the mail of one minute to what an incident is about.
+// Minute is how many messages more of what an incident is about have an outcome after one
+// minute than before it: those that came to it, less those that came to another one or
+// left the window. The sum of all minutes so far is what the window has.
 type Minute struct {
-	At        time.Time `ch:"at" json:"at"`
-	Delivered uint64    `ch:"delivered" json:"delivered"`
-	Bounced   uint64    `ch:"bounced" json:"bounced"`
-	Blocked   uint64    `ch:"blocked" json:"blocked"`
+	At        time.Time `ch:"at"`
+	Came      uint64    `ch:"came"` // outcomes that came in it
+	Delivered int64     `ch:"delivered"`
+	Bounced   int64     `ch:"bounced"`
+	Blocked   int64     `ch:"blocked"`
 }
 
-// Minutes returns the mail around an incident by minute, up to MinutesMax.
-func (r *Reader) Minutes(ctx context.Context, s Span, g Group) (rows []Minute, err error) {
-	err = r.ask(ctx, "minutes", &rows, append(g.args(s), limit(MinutesMax), r.literal())...)
+// Minutes returns the mail around an incident by minute, in windows of a length, up to
+// MinutesMax.
+func (r *Reader) Minutes(ctx context.Context, s Span, g Group, window time.Duration) (rows []Minute, err error) {
+	err = r.ask(ctx, "minutes", &rows, append(g.args(s), clickhouse.Arg("window", fmt.Sprint(int(window.Minutes()))), limit(MinutesMax), r.literal())...)
 	return rows, err
 }
 

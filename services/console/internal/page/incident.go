@@ -198,7 +198,7 @@ func (s *Site) incident(v *visit) (view, error) {
 		errs    [4]error
 	)
 	parts := parallel{}
-	parts.add(func(ctx context.Context) { minutes, errs[0] = s.History.Minutes(ctx, around, group) })
+	parts.add(func(ctx context.Context) { minutes, errs[0] = s.History.Minutes(ctx, around, group, window) })
 	parts.add(func(ctx context.Context) { d.Replies, d.Cut.Replies, errs[1] = s.History.Replies(ctx, around, group) })
 	parts.add(func(ctx context.Context) { d.Changed, d.Cut.Changed, errs[2] = s.History.Changed(ctx, around, group) })
 	parts.add(func(ctx context.Context) {

@@ -16,7 +16,7 @@ type measure struct {
 	name    string // Block rate
 	counted string // what is special about the messages of the numerator
 	// part is the numerator in a minute of outcomes; nil: counts by minute do not tell.
-	part func(history.Minute) uint64
+	part func(history.Minute) int64
 	// events are the types of events that count in the rate; nil: no single event does.
 	events []string
 }
@@ -26,11 +26,11 @@ func measureOf(metric string) measure {
 	ends := []string{"delivered", "bounced", "blocked"}
 	switch metric {
 	case "block_rate":
-		return measure{"Block rate", "blocked", func(m history.Minute) uint64 { return m.Blocked }, ends}
+		return measure{"Block rate", "blocked", func(m history.Minute) int64 { return m.Blocked }, ends}
 	case "bounce_rate":
-		return measure{"Bounce rate", "bounced", func(m history.Minute) uint64 { return m.Bounced }, ends}
+		return measure{"Bounce rate", "bounced", func(m history.Minute) int64 { return m.Bounced }, ends}
 	case "delivery_rate":
-		return measure{"Delivery rate", "delivered", func(m history.Minute) uint64 { return m.Delivered }, ends}
+		return measure{"Delivery rate", "delivered", func(m history.Minute) int64 { return m.Delivered }, ends}
 	case "hard_bounce_rate":
 		return measure{"Hard bounce rate", "bounced for good", nil, ends}
 	case "suppressed_share":
@@ -159,21 +159,17 @@ func plotOf(d *incidentData, minutes []history.Minute, window time.Duration, rea
 	return p
 }
 
-// rolling draws a rate as the rule sees it: over the window that ends at each minute, from
-// the first one on whose mail is all there.
+// rolling draws a rate as the rule sees it: of the messages of the window that ends at each
+// minute in which one came to an outcome, from the first one on whose mail is all there.
 func rolling(minutes []history.Minute, first time.Time, window time.Duration, of measure) Plot {
 	p := Plot{ID: "incident", Caption: of.name + " over " + windowWords(window) + ", minute by minute", Percent: true, Columns: []string{of.name}}
-	from := 0
-	var part, all uint64
-	for i, m := range minutes {
+	var part, all int64
+	for _, m := range minutes {
 		part, all = part+of.part(m), all+ended(m)
-		for ; from < i && !minutes[from].At.After(m.At.Add(-window)); from++ {
-			part, all = part-of.part(minutes[from]), all-ended(minutes[from])
-		}
-		if m.At.Before(first) {
+		if m.At.Before(first) || m.Came == 0 {
 			continue
 		}
-		row := PlotRow{At: m.At, Values: []*float64{nil}, N: all}
+		row := PlotRow{At: m.At, Values: []*float64{nil}, N: uint64(max(0, all))}
 		if all > 0 {
 			rate := float64(part) / float64(all)
 			row.Values[0] = &rate
@@ -183,7 +179,7 @@ func rolling(minutes []history.Minute, first time.Time, window time.Duration, of
 	return p
 }
 
-func ended(m history.Minute) uint64 { return m.Delivered + m.Bounced + m.Blocked }
+func ended(m history.Minute) int64 { return m.Delivered + m.Bounced + m.Blocked }
 
 // step is one line of what happened: a step, or some readings after one another.
 type step struct {

@@ -14,7 +14,7 @@ func TestIncident_SaysWhatItsRuleMeasures(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC)
 	readings := []schemas.AlertReading{{At: at, Value: 0.2}, {At: at.Add(time.Minute), Value: 0.4}}
-	minutes := []history.Minute{{At: at, Delivered: 6, Bounced: 3, Blocked: 1}}
+	minutes := []history.Minute{{At: at, Came: 10, Delivered: 6, Bounced: 3, Blocked: 1}}
 	for name, tc := range map[string]struct {
 		alert   schemas.Alert
 		says    string
