@@ -85,9 +85,9 @@ func TestConsole_CountsWhatSQLCounts(t *testing.T) {
 	}
 	rates := func(by string) string {
 		const q = `SELECT arrayStringConcat(groupArray(line), ', ') || ', all ' || toString(sum(d)) || '/' || toString(sum(n)) || ', before ' || (
-			SELECT toString(sumIf(events, type = 'delivered')) || '/' || toString(sum(events)) FROM rates_1h WHERE hour >= toStartOfHour(now() - INTERVAL 14 DAY) AND hour < toStartOfHour(now() - INTERVAL 7 DAY))
+			SELECT toString(sumIf(events, type = 'delivered')) || '/' || toString(sum(events)) FROM rates_1h WHERE hour >= toStartOfHour(now() - INTERVAL 335 HOUR) AND hour < toStartOfHour(now() - INTERVAL 167 HOUR))
 			FROM (SELECT BY AS value, sumIf(events, type = 'delivered') AS d, sum(events) AS n, concat(value, ' ', toString(d), '/', toString(n)) AS line
-			FROM rates_1h WHERE hour >= toStartOfHour(now() - INTERVAL 7 DAY) GROUP BY value ORDER BY n DESC, value)`
+			FROM rates_1h WHERE hour >= toStartOfHour(now() - INTERVAL 167 HOUR) GROUP BY value ORDER BY n DESC, value)`
 		return w.sql(t, strings.ReplaceAll(q, "BY AS", by+" AS"))
 	}
 	agree := func(when string) {
@@ -113,4 +113,71 @@ func TestConsole_CountsWhatSQLCounts(t *testing.T) {
 	agree("after a late event and a repeat")
 	w.wantSQL(t, "SELECT count() = (SELECT uniqExact(hour) FROM hour_rows) FROM sealed_hours", "1")
 	agree("at rest again")
+}
+
+// TestConsole_CountsTheSame24HoursOnAllPages has an event every ten minutes of two days, and
+// some of the hours to come: the pages count as many, and the last hour none of the future.
+func TestConsole_CountsTheSame24HoursOnAllPages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.analytics(t)
+	now := time.Now().UTC().Truncate(time.Minute)
+	var events []schemas.Event
+	for n := range 48*6 + 12 {
+		events = append(events, eventAt(n, schemas.Delivered, now.Add(2*time.Hour-time.Duration(n)*10*time.Minute)))
+	}
+	w.publish(t, events...)
+	w.wantSQL(t, "SELECT count() FROM events", fmt.Sprint(len(events)))
+	url := w.console(t)
+	var got string
+	servicetest.EventuallyOr(t, func() bool { // but where the hour ends between two pages
+		var want int
+		got, want = sameHours(t, url), 0
+		for end, n := time.Now().UTC().Truncate(time.Hour).Add(time.Hour), 0; n < len(events); n++ {
+			if at := events[n].Time; at.Before(end) && !at.Before(end.Add(-24*time.Hour)) {
+				want++
+			}
+		}
+		return got == fmt.Sprintf("tile %d, row %d, types %d, plot %d, deliverability %d and %d, last hour 6", want, want, want, want, want, want)
+	}, func() string { return got })
+}
+
+// sameHours is how many events the pages count within 24 hours.
+func sameHours(t *testing.T, url string) string {
+	t.Helper()
+	type rate struct {
+		Of int `json:"n"`
+	}
+	var overview struct {
+		Rates   []struct{ Today rate }
+		Sources []struct {
+			Hours    []int
+			LastHour int `json:"last_hour"`
+		}
+	}
+	var source struct {
+		Arrivals []struct{ Events int }
+		Plot     struct{ Rows []struct{ N int } }
+	}
+	var rates struct {
+		Totals []struct{ Now rate }
+		Rows   []struct{ N int }
+	}
+	pageJSON(t, url+"/", &overview)
+	pageJSON(t, url+"/sources/acme", &source)
+	pageJSON(t, url+"/deliverability?by=campaign", &rates)
+	var row, types, plot, rows int
+	for _, n := range overview.Sources[0].Hours {
+		row += n
+	}
+	for _, a := range source.Arrivals {
+		types += a.Events
+	}
+	for _, r := range source.Plot.Rows {
+		plot += r.N
+	}
+	for _, r := range rates.Rows {
+		rows += r.N
+	}
+	return fmt.Sprintf("tile %d, row %d, types %d, plot %d, deliverability %d and %d, last hour %d", overview.Rates[0].Today.Of, row, types, plot, rates.Totals[0].Now.Of, rows, overview.Sources[0].LastHour)
 }

@@ -180,11 +180,11 @@ func TestPlots_ShowWhatSQLSays(t *testing.T) {
 		{"/deliverability?show=blocked&source=newsletter&" + own(60*24*time.Hour, half), `SELECT toUnixTimestamp(toStartOfDay(time, 'UTC')) AS at, countIf(type = 'blocked') / count()
 			FROM events WHERE source = 'newsletter' AND type IN ('delivered', 'bounced', 'blocked') GROUP BY at`},
 		{"/deliverability?range=7d&show=bounced&source=shop", `SELECT toUnixTimestamp(toStartOfInterval(time, INTERVAL 3 HOUR, 'UTC')) AS at, if(count() = 0, NULL, countIf(type = 'bounced') / count())
-			FROM events WHERE source = 'shop' AND type IN ('delivered', 'bounced', 'blocked') AND time >= toStartOfHour(now() - INTERVAL 7 DAY) GROUP BY at`},
+			FROM events WHERE source = 'shop' AND type IN ('delivered', 'bounced', 'blocked') AND time >= toStartOfHour(now() - INTERVAL 167 HOUR) GROUP BY at`},
 		{"/deliverability?show=blocked", `SELECT toUnixTimestamp(toStartOfHour(time)) AS at, if(count() = 0, NULL, countIf(type = 'blocked' OR type = 'bounced' AND provider = 'brevo' AND cause IN ('sender', 'content')) / count())
-			FROM events WHERE type IN ('delivered', 'bounced', 'blocked') AND time >= toStartOfHour(now() - INTERVAL 1 DAY) GROUP BY at`},
+			FROM events WHERE type IN ('delivered', 'bounced', 'blocked') AND time >= toStartOfHour(now() - INTERVAL 23 HOUR) GROUP BY at`},
 		{"/deliverability?show=complained&source=newsletter", `SELECT toUnixTimestamp(toStartOfHour(time)) AS at, if(countIf(type = 'delivered') = 0, NULL, countIf(type = 'complained') / countIf(type = 'delivered'))
-			FROM events WHERE source = 'newsletter' AND time >= toStartOfHour(now() - INTERVAL 1 DAY) GROUP BY at`},
+			FROM events WHERE source = 'newsletter' AND time >= toStartOfHour(now() - INTERVAL 23 HOUR) GROUP BY at`},
 		{"/sources/receipts", `SELECT toUnixTimestamp(toStartOfHour(time)) AS at, count() FROM events WHERE source = 'receipts' AND time >= toStartOfHour(now() - INTERVAL 23 HOUR) GROUP BY at`},
 	} {
 		t.Run(tc.path, func(t *testing.T) {

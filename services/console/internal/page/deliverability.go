@@ -82,7 +82,7 @@ func (d *deliverabilityData) read(v *visit) error {
 			return badInput(fmt.Sprintf("%.40q is not a value of %s: it is longer than %d bytes, or not text.", value, name, nameBytesMax), "Choose one from the table of the page.")
 		}
 	}
-	d.To, d.From = d.Now, d.Now.Add(-rangeSteps()[d.Range][0])
+	d.To, d.From = d.Now, lastHours(rangeSteps()[d.Range][0], d.Now).From
 	if q.Has("from") || q.Has("to") {
 		from, fromErr := time.Parse(time.RFC3339, q.Get("from"))
 		to, toErr := time.Parse(time.RFC3339, q.Get("to"))
@@ -98,10 +98,23 @@ func (d *deliverabilityData) read(v *visit) error {
 		case to.Before(d.Now.Add(-keptMax)):
 			return badInput("The range ends more than 400 days ago, which is as long as events are kept.", "Choose a later one.")
 		}
-		d.From, d.To, d.Range, d.Own = from.UTC(), to.UTC(), "", true
+		d.From, d.To, d.Range, d.Own = from.UTC().Truncate(time.Hour), hourEnd(to.UTC()), "", true
 	}
 	_, err = oneOf(q, "format", "csv", []string{"csv"})
 	return err
+}
+
+// counted is the time that the page counts: whole hours, as the counts by hour have them.
+func (d *deliverabilityData) counted() history.Span {
+	if d.Own {
+		return history.Span{From: d.From, To: d.To}
+	}
+	return lastHours(rangeSteps()[d.Range][0], d.To)
+}
+
+// hourEnd is the end of the hour that ends with a moment, or that it is in.
+func hourEnd(t time.Time) time.Time {
+	return t.Add(time.Hour - 1).Truncate(time.Hour)
 }
 
 // keptMax is how long events are kept; nameBytesMax is longer than any domain or source.
@@ -125,7 +138,7 @@ func (s *Site) deliverability(v *visit) (view, error) {
 	if err := d.read(v); err != nil {
 		return view{}, err
 	}
-	now := history.Span{From: d.From, To: d.To, Live: d.To.Equal(d.Now)}
+	now := d.counted()
 	var (
 		series, earlier, rows []history.Outcome
 		incidents             []history.Incident
@@ -182,7 +195,8 @@ func sum(list []history.Outcome) (all outcomes) {
 // draw makes the plot of one rate, with the period before.
 func (d *deliverabilityData) draw(series, earlier []history.Outcome, incidents []history.Incident) {
 	d.Plot = Plot{ID: "rate", Caption: "Rate of " + d.Show + " mail", Percent: true, Columns: []string{d.Show, "the period before"}}
-	step, length := d.step(), d.To.Sub(d.From)
+	step, span := d.step(), d.counted()
+	length := span.To.Sub(span.From)
 	at := func(list []history.Outcome) map[time.Time]outcomes {
 		m := map[time.Time]outcomes{}
 		for _, o := range list {
@@ -199,7 +213,7 @@ func (d *deliverabilityData) draw(series, earlier []history.Outcome, incidents [
 		v := r.Value()
 		return &v
 	}
-	for t := floor(d.From, step); t.Before(d.To); t = t.Add(step) {
+	for t := floor(span.From, step); t.Before(span.To); t = t.Add(step) {
 		o := now[t]
 		d.Plot.Rows = append(d.Plot.Rows, PlotRow{At: t, Values: []*float64{value(o), value(before[floor(t.Add(-length), step)])}, N: o.rate(d.Show).Of})
 	}

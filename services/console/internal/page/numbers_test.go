@@ -71,6 +71,14 @@ func TestRates_AreOfWhatTheySay(t *testing.T) {
 	if got := (Rate{1, 10}).Interval(); got != "2 to 40\u00a0%" { // Wilson, 95 %
 		t.Errorf("1 of 10 is within %s", got)
 	}
+	for _, r := range []Rate{{5, 2}, {1, 0}} { // complaints about mail of before
+		if got := r.Interval(); got != "" {
+			t.Errorf("%v is within %s", r, got)
+		}
+	}
+	if !worse("complained", Rate{60, 50}, .01) {
+		t.Error("60 complaints of 50 delivered are not worse than one of a hundred")
+	}
 	if (balance{peer.Balance{Received: 5, Published: 3, Rejected: 1}}).Even() || !(balance{peer.Balance{Received: 5, Published: 3, DeadLettered: 1, Rejected: 1}}).Even() {
 		t.Error("a balance is even although an item is missing, or is not although none is")
 	}
@@ -122,6 +130,12 @@ func TestOverview_ComparesWithTheMedianOfTheWeek(t *testing.T) {
 	if few := tiles([]history.Count{{Hour: now.Add(-time.Hour), Type: "blocked", Events: 49}, {Hour: now.Add(-25 * time.Hour), Type: "delivered", Events: 500}}, now)[2]; few.Worse {
 		t.Error("49 messages are called worse than usual")
 	}
+	if even := tiles(counts(4, 1, 2, 4, 9), now)[2]; even.Median == nil || *even.Median != .03 {
+		t.Errorf("the median of 1, 2, 4 and 9 of 100 is %v", even.Median)
+	}
+	if ahead := tiles([]history.Count{{Hour: now.Add(time.Hour).Truncate(time.Hour), Type: "blocked", Events: 70}}, now)[2]; ahead.Today.Of != 0 {
+		t.Errorf("%d messages of the hour to come are of today", ahead.Today.Of)
+	}
 	if first := tiles(counts(4), now)[2]; first.Median != nil {
 		t.Errorf("the first day is beside a median of %v", *first.Median)
 	}
@@ -153,7 +167,7 @@ func TestOverview_HasTheSourcesToLookAtFirst(t *testing.T) {
 func TestDeliverability_HasThePeriodBeforeInItsPlace(t *testing.T) {
 	t.Parallel()
 	to := time.Date(2026, 3, 4, 9, 30, 0, 0, time.UTC)
-	d := deliverabilityData{Range: "24h", Show: "complained", Ranges: []string{"24h"}, From: to.Add(-day), To: to}
+	d := deliverabilityData{Range: "24h", Show: "complained", Ranges: []string{"24h"}, From: lastHours(day, to).From, To: to}
 	at := to.Add(-3 * time.Hour).Truncate(time.Hour)
 	d.draw([]history.Outcome{{At: at, Delivered: 50, Bounced: 50, Complained: 5}}, []history.Outcome{{At: at.Add(-day), Delivered: 10, Complained: 3}}, nil)
 	seen := 0
@@ -170,8 +184,89 @@ func TestDeliverability_HasThePeriodBeforeInItsPlace(t *testing.T) {
 			t.Errorf("%s has %v, %v of %d", row.At, now, before, row.N)
 		}
 	}
-	if seen != 1 || len(d.Plot.Rows) != 25 {
+	if seen != 1 || len(d.Plot.Rows) != 24 {
 		t.Errorf("%d of %d rows are of that hour", seen, len(d.Plot.Rows))
+	}
+}
+
+// TestPages_MeanTheSameBy24Hours counts an event an hour for two days, and some of the hour
+// to come: the tiles and rows of the overview, the plot of a source, the types of it and
+// the page of deliverability are of the same 24 hours, wherever in its hour the moment is.
+func TestPages_MeanTheSameBy24Hours(t *testing.T) {
+	t.Parallel()
+	for _, minute := range []time.Duration{0, time.Second, 30 * time.Minute, time.Hour - 1} {
+		now := time.Date(2026, 3, 9, 12, 0, 0, 0, time.UTC).Add(minute)
+		running := now.Truncate(time.Hour)
+		span := lastHours(day, now)
+		var counts []history.Count
+		var inside uint64
+		for back := -1; back < 48; back++ { // each hour has its own number
+			n, hour := uint64(1000+back), running.Add(-time.Duration(back)*time.Hour)
+			counts = append(counts, history.Count{Hour: hour, Source: "shop", Type: "delivered", Events: n})
+			if !hour.Before(span.From) && hour.Before(span.To) {
+				inside += n
+			}
+		}
+		s := &Site{}
+		row := s.rowsOf(counts, nil, now)[0]
+		drawn := uint64(0)
+		for _, r := range byHour(counts, "shop", now).Rows {
+			drawn += r.N
+		}
+		d := deliverabilityData{Now: now, Range: "24h", Show: "delivered", Ranges: []string{"24h"}, From: span.From, To: now}
+		if got := d.counted(); got != span {
+			t.Errorf("%s after the hour: deliverability counts %v, want %v", minute, got, span)
+		}
+		if tile := tiles(counts, now)[0].Today.Of; span.To.Sub(span.From) != day || tile != inside || row.Day.Sum() != inside || row.Outcomes.Delivered != inside || drawn != inside {
+			t.Errorf("%s after the hour: the tile has %d, the row %d and %d, the plot %d, the hours %d", minute, tile, row.Day.Sum(), row.Outcomes.Delivered, drawn, inside)
+		}
+	}
+}
+
+// TestDeliverability_CountsWholeHours has ranges that begin and end inside an hour: what is
+// counted, and so the period before, is of the hours they touch.
+func TestDeliverability_CountsWholeHours(t *testing.T) {
+	t.Parallel()
+	for query, want := range map[string]string{
+		"from=2026-03-04T10:50:00Z&to=2026-03-04T11:10:00Z":               "10:00 to 12:00",
+		"from=2026-03-04T10:00:00Z&to=2026-03-04T11:00:00Z":               "10:00 to 11:00",
+		"from=2026-03-04T10:15:00Z&to=2026-03-04T10:16:00Z":               "10:00 to 11:00",
+		"from=2026-03-04T16:15:00%2B05:30&to=2026-03-04T16:45:00%2B05:30": "10:00 to 12:00",
+		"range=24h": "13:00 to 12:30",
+	} {
+		d := deliverabilityData{Now: time.Date(2026, 3, 4, 12, 30, 0, 0, time.UTC)}
+		if err := d.read(&visit{Request: httptest.NewRequest(http.MethodGet, "/deliverability?"+query, nil)}); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.From.Format("15:04") + " to " + d.To.Format("15:04"); got != want {
+			t.Errorf("%s is %s, want %s", query, got, want)
+		}
+		if c := d.counted(); !c.From.Equal(d.From) || c.To.Before(d.To) || c.To.Sub(d.To) >= time.Hour || c.To.Sub(c.From)%time.Hour != 0 {
+			t.Errorf("%s counts %v", query, c)
+		}
+	}
+}
+
+// TestDeliverability_HasAnNBesideTheRateBefore has few before: it is grey, too.
+func TestDeliverability_HasAnNBesideTheRateBefore(t *testing.T) {
+	t.Parallel()
+	for before, want := range map[Rate]string{{3, 4}: `before <small class="few">75.0`, {60, 80}: `before <small>75.0`, {}: `before –`} {
+		d := deliverabilityData{Show: "blocked", Totals: []total{{"blocked", Rate{1, 100}, before}}}
+		page := shown(t, "deliverability", frame{Data: d, User: auth.User{Role: auth.Viewer}})
+		if !strings.Contains(page, want) || before.Of > 0 && !strings.Contains(page, fmt.Sprintf("n %d</small>", before.Of)) {
+			t.Errorf("the page with %v has no %s with its n", before, want)
+		}
+	}
+}
+
+// TestRate_OfMoreThanAllHasNoInterval writes a rate above one, as of complaints about mail of
+// before.
+func TestRate_OfMoreThanAllHasNoInterval(t *testing.T) {
+	t.Parallel()
+	d := deliverabilityData{Shows: []string{"complained"}, Rows: []breakdown{{Value: "google", Rates: map[string]Rate{"complained": {5, 2}}}}}
+	page := shown(t, "deliverability", frame{Data: d, User: auth.User{Role: auth.Viewer}})
+	if strings.Contains(page, "NaN") || !strings.Contains(page, "<small>n 2</small>") {
+		t.Error("the page has an interval for 5 of 2, or no n")
 	}
 }
 
@@ -197,7 +292,7 @@ func TestRules_SayThatThereAreMoreReadings(t *testing.T) {
 func TestIncident_DrawsWholeWindowsOnly(t *testing.T) {
 	t.Parallel()
 	from := time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC)
-	minutes := []history.Minute{{At: from, Blocked: 10}, {At: from.Add(10 * time.Minute), Delivered: 10}, {At: from.Add(15 * time.Minute), Delivered: 10}, {At: from.Add(20 * time.Minute), Delivered: 20, Blocked: 10}}
+	minutes := []history.Minute{{At: from, Came: 10, Blocked: 10}, {At: from.Add(10 * time.Minute), Came: 10, Delivered: 10}, {At: from.Add(15 * time.Minute), Came: 10, Delivered: 10, Blocked: -10}, {At: from.Add(18 * time.Minute)}, {At: from.Add(20 * time.Minute), Came: 30, Delivered: 20, Blocked: 10}}
 	d := incidentData{From: from, Window: "15m", Incident: history.Incident{Rule: "block_spike", Metric: "block_rate"}}
 	var got []string
 	for _, row := range plotOf(&d, minutes, 15*time.Minute, nil).Rows {

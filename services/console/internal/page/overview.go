@@ -19,6 +19,18 @@ import (
 
 const day = 24 * time.Hour
 
+// lastHours is what every page means by the last 24 hours, or days: the hour that runs, whole,
+// and those before it, as the counts by hour have them.
+func lastHours(length time.Duration, now time.Time) history.Span {
+	end := now.Truncate(time.Hour).Add(time.Hour)
+	return history.Span{From: end.Add(-length), To: end, Live: true}
+}
+
+// hoursAgo is how many hours before the one that runs an hour is, below zero of one to come.
+func hoursAgo(hour, now time.Time) int {
+	return int(now.Truncate(time.Hour).Sub(hour) / time.Hour)
+}
+
 // overviewData is the page people open first.
 type overviewData struct {
 	Now         time.Time                   `json:"now"`
@@ -109,7 +121,7 @@ func (s *Site) overview(v *visit) (view, error) {
 	)
 	parts := parallel{}
 	parts.add(func(ctx context.Context) {
-		counts, countsErr = s.History.Counts(ctx, history.Last(8*day, now, time.Hour), "")
+		counts, countsErr = s.History.Counts(ctx, lastHours(8*day, now), "")
 	})
 	parts.add(func(ctx context.Context) { seen, seenErr = s.History.Sources(ctx, history.Last(2*day, now, 0), "") })
 	parts.add(func(ctx context.Context) { letters, lettersErr = s.History.LettersLately(ctx, "") })
@@ -243,7 +255,7 @@ func (s *Site) rowsOf(counts []history.Count, seen []history.Seen, now time.Time
 	for _, c := range s.World.Sources {
 		row(c.Name).Provider = c.Provider
 	}
-	hours := map[string]*pastHours{}
+	past := map[string]*pastHours{}
 	for _, c := range counts {
 		r := row(c.Source)
 		if r.State == "never" {
@@ -252,11 +264,11 @@ func (s *Site) rowsOf(counts []history.Count, seen []history.Seen, now time.Time
 		if c.Hour.After(r.Last) {
 			r.Last = c.Hour
 		}
-		if hours[c.Source] == nil {
-			hours[c.Source] = &pastHours{}
+		if past[c.Source] == nil {
+			past[c.Source] = &pastHours{}
 		}
-		hours[c.Source].add(now.Sub(c.Hour))
-		if back := int(now.Sub(c.Hour).Hours()); back >= 0 && back < 24 {
+		past[c.Source].add(now.Sub(c.Hour))
+		if back := hoursAgo(c.Hour, now); back >= 0 && back < 24 {
 			r.Day[23-back] += c.Events
 			r.Outcomes.Add(c.Type, c.Refused, c.Events)
 		}
@@ -270,7 +282,7 @@ func (s *Site) rowsOf(counts []history.Count, seen []history.Seen, now time.Time
 	}
 	list := make([]sourceRow, 0, len(rows))
 	for name, r := range rows {
-		r.Missed = r.State == "quiet" && hours[name] != nil && hours[name].missed(now.Sub(r.Last))
+		r.Missed = r.State == "quiet" && past[name] != nil && past[name].missed(now.Sub(r.Last))
 		list = append(list, *r)
 	}
 	slices.SortFunc(list, func(a, b sourceRow) int {
@@ -294,8 +306,8 @@ func rank(state string) int { return slices.Index([]string{"quiet", "receiving",
 func tiles(counts []history.Count, now time.Time) (list []rateTile) {
 	var days [8]outcomes // 0 is the last 24 hours
 	for _, c := range counts {
-		if back := int(now.Sub(c.Hour) / day); back >= 0 && back < len(days) {
-			days[back].Add(c.Type, c.Refused, c.Events)
+		if back := hoursAgo(c.Hour, now); back >= 0 && back < len(days)*24 {
+			days[back/24].Add(c.Type, c.Refused, c.Events)
 		}
 	}
 	for _, name := range []string{"delivered", "bounced", "blocked", "complained"} {
@@ -306,13 +318,19 @@ func tiles(counts []history.Count, now time.Time) (list []rateTile) {
 				before = append(before, r.Value())
 			}
 		}
-		if slices.Sort(before); len(before) > 0 {
-			t.Median = &before[len(before)/2]
+		if len(before) > 0 {
+			t.Median = new(median(before))
 			t.Worse = !t.Today.Few() && worse(name, t.Today, *t.Median)
 		}
 		list = append(list, t)
 	}
 	return list
+}
+
+// median is the value in the middle, of an even number that between the two there.
+func median(list []float64) float64 {
+	slices.Sort(list)
+	return (list[(len(list)-1)/2] + list[len(list)/2]) / 2
 }
 
 // worse says whether a rate is so far from the usual one that a person should look: half of
@@ -414,7 +432,7 @@ type arrival struct {
 func arrivalsOf(list []history.Arrival, counts []history.Count, now time.Time) []arrival {
 	before := map[string]uint64{}
 	for _, c := range counts {
-		if back := now.Sub(c.Hour); back >= 7*day && back < 8*day {
+		if back := hoursAgo(c.Hour, now); back >= 7*24 && back < 8*24 {
 			before[c.Type] += c.Events
 		}
 	}
@@ -445,10 +463,10 @@ func (s *Site) source(v *visit) (view, error) {
 		seen                                       []history.Seen
 		countsErr, seenErr, arrivalErr, lettersErr error
 	)
-	span := history.Last(day, now, time.Hour)
+	span := lastHours(day, now)
 	parts := parallel{}
 	parts.add(func(ctx context.Context) {
-		counts, countsErr = s.History.Counts(ctx, history.Last(8*day, now, time.Hour), name)
+		counts, countsErr = s.History.Counts(ctx, lastHours(8*day, now), name)
 	})
 	parts.add(func(ctx context.Context) { seen, seenErr = s.History.Sources(ctx, history.Last(2*day, now, 0), name) })
 	parts.add(func(ctx context.Context) { arrivals, arrivalErr = s.History.Arrivals(ctx, name, span) })

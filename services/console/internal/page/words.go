@@ -400,10 +400,11 @@ func (r Rate) Value() float64 {
 // Few says that there is too little to judge by.
 func (r Rate) Few() bool { return r.Of < fewMax }
 
-// Interval is the Wilson interval of 95 %, for a rate of few.
+// Interval is the Wilson interval of 95 %, for a rate of few; "" where there is none: of
+// nothing, and of more than all, as of complaints about mail of before.
 func (r Rate) Interval() string {
-	if r.Of == 0 {
-		return "nothing"
+	if r.Of == 0 || r.Part > r.Of {
+		return ""
 	}
 	low, high := r.bounds()
 	return fmt.Sprintf("%.0f to %.0f\u00a0%%", low*100, high*100)
@@ -412,7 +413,7 @@ func (r Rate) Interval() string {
 // bounds are the ends of the interval of a rate of something.
 func (r Rate) bounds() (low, high float64) {
 	const z = 1.96
-	n, p := float64(r.Of), r.Value()
+	n, p := float64(r.Of), min(1, r.Value())
 	middle, half := p+z*z/(2*n), z*math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
 	return max(0, (middle-half)/(1+z*z/n)), min(1, (middle+half)/(1+z*z/n))
 }
