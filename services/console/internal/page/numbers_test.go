@@ -383,3 +383,16 @@ func TestDeliverability_LeadsToTheMailOfAValue(t *testing.T) {
 		}
 	}
 }
+
+// TestRules_SayHowTheyAreTried has a back-test, which counts otherwise than the service, and
+// the page before one.
+func TestRules_SayHowTheyAreTried(t *testing.T) {
+	t.Parallel()
+	for _, trials := range [][]Trial{nil, {{Rule: "block_spike", Fired: 1, Missed: 1}}} {
+		d := rulesData{Can: true, Tried: trials != nil, Trials: trials}
+		page := shown(t, "rules", frame{Data: d, User: auth.User{Role: auth.Operator}})
+		if got := strings.Contains(page, "counts as both") && strings.Contains(page, "--exact"); got != d.Tried {
+			t.Errorf("with %v the page says how messages are counted: %t", trials, got)
+		}
+	}
+}
