@@ -147,7 +147,7 @@ func openChild() (func(stop <-chan os.Signal) error, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(stop <-chan os.Signal) error { return serve(listener, handler, anchor, stop, spec.StopMax) }, nil
+	return serving{listener, handler, anchor, spec.StopMax}.serve, nil
 }
 
 func users(spec childSpec) map[string]clickhttp.User {
@@ -158,25 +158,33 @@ func users(spec childSpec) map[string]clickhttp.User {
 	return out
 }
 
+// serving is an engine that answers.
+type serving struct {
+	listener net.Listener
+	handler  http.Handler
+	anchor   *chdb.Conn
+	stopMax  time.Duration // how long an orderly stop may take
+}
+
 // serve answers requests until stop, then closes the engine within stopMax.
-func serve(listener net.Listener, handler http.Handler, anchor *chdb.Conn, stop <-chan os.Signal, stopMax time.Duration) error {
+func (s serving) serve(stop <-chan os.Signal) error {
 	base, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	server := &http.Server{
-		Handler:           handler,
+		Handler:           s.handler,
 		ReadHeaderTimeout: headerTimeMax,
 		IdleTimeout:       idleTimeMax,
 		MaxHeaderBytes:    headerBytesMax,
 		BaseContext:       func(net.Listener) context.Context { return base },
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- server.Serve(s.listener) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve HTTP: %w", err)
 	case <-stop:
 	}
-	time.AfterFunc(stopMax, killSelf)
+	time.AfterFunc(s.stopMax, killSelf)
 	drain, done := context.WithTimeout(context.Background(), drainMax)
 	defer done()
 	err := server.Shutdown(drain)
@@ -194,7 +202,7 @@ func serve(listener net.Listener, handler http.Handler, anchor *chdb.Conn, stop 
 	if err != nil {
 		return fmt.Errorf("finish queries: %w", err)
 	}
-	anchor.Close()
+	s.anchor.Close()
 	return nil
 }
 
