@@ -203,6 +203,7 @@ func forgetOnDisk(t testing.TB, events int) (took forgotten) {
 	_, stop := d.analytics(t)
 	d.settleAs(t, hash, rosterOf, marked)
 	d.wantSQL(t, "SELECT (SELECT count() FROM event_log), (SELECT count() FROM suppressions), (SELECT count() FROM dead_letters)", fmt.Sprintf("%d\t%d\t%d", events+4*rosterOf, rosterOf, rosterOf))
+	d.stored(t)
 	d.sql(t, "DELETE FROM event_log WHERE recipient_hash = '"+hash(marked(7))+"' AND type = 'opened'") // as a replay does
 	d.sql(t, "OPTIMIZE TABLE event_log PARTITION 20261118")
 	before := d.rates(t)

@@ -63,7 +63,7 @@ func withoutRoom(log *observer.ObservedLogs) map[string]bool {
 }
 
 // committed is how many records analytics has committed, in all.
-func (w *world) committed(t *testing.T) (n int64) {
+func (w *world) committed(t testing.TB) (n int64) {
 	t.Helper()
 	offsets, err := kadm.NewClient(w.client).FetchOffsets(t.Context(), w.cfg.Kafka.Group("analytics"))
 	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // before the first commit

@@ -49,6 +49,7 @@ func (w *world) settle(t testing.TB, hash func(string) string, people int) {
 		got, err := w.ask("SELECT (SELECT count() FROM events), (SELECT count() FROM suppressions), (SELECT count() FROM dead_letters)")
 		return err == nil && got == fmt.Sprintf("%d\t%d\t%d", 4*people, people, people)
 	})
+	w.stored(t)
 }
 
 // settleAs publishes what settle does of people with these addresses.

@@ -79,6 +79,7 @@ func TestKeep_ThinsRowsAndChangesNoRate(t *testing.T) {
 		w.analytics(t)
 		w.publish(t, mail...)
 		w.wantSQL(t, "SELECT sum(rows) FROM hour_rows", fmt.Sprint(len(mail)))
+		w.stored(t)
 	}
 	want := all.counted(t)
 	if got := thin.counted(t); got != want {
@@ -86,6 +87,7 @@ func TestKeep_ThinsRowsAndChangesNoRate(t *testing.T) {
 	}
 	thin.publish(t, mail...)
 	thin.wantSQL(t, "SELECT sum(rows) FROM hour_rows", fmt.Sprint(2*len(mail)))
+	thin.stored(t)
 	if got := thin.counted(t); got != want {
 		t.Errorf("counts differ after repeats:\n%s\nwant\n%s", got, want)
 	}
@@ -115,6 +117,7 @@ func TestKeep_ARuleThatChanges(t *testing.T) {
 		defer stop()
 		w.publish(t, mail...)
 		w.wantSQL(t, "SELECT sum(rows) FROM hour_rows", fmt.Sprint(rows))
+		w.stored(t)
 	}
 	run(40)
 	before := w.counted(t)

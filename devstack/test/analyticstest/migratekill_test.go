@@ -45,6 +45,13 @@ func newCutter(t *testing.T, e *engine.Engine, cuts *regexp.Regexp) (*cutter, st
 	return c, server.URL
 }
 
+// cuttings is how many statements it has cut.
+func (c *cutter) cuttings() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.cut)
+}
+
 func (c *cutter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {

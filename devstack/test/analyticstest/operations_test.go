@@ -159,7 +159,7 @@ func TestOperations_AreStoppedAndDoNothingTwice(t *testing.T) {
 	w := newDesk(t)
 	svc, _ := w.analytics(t)
 	w.lettersOf(t, n)
-	op := start(t, svc, "redrive", `{"all":true,"by":"ana","rate":2}`)
+	op := start(t, svc, "redrive", `{"all":true,"by":"ana","rate":1}`)
 	if status, text := letters(t, svc, "POST /discard", `{"all":true,"by":"bob","note":"x"}`, nil); status != http.StatusConflict || !strings.Contains(text, op.ID) {
 		t.Errorf("beside another one: %d %s", status, text)
 	}
@@ -198,7 +198,7 @@ func TestOperations_GiveWayToOneThatBeganBefore(t *testing.T) {
 	w := newDesk(t)
 	svc, _ := w.analytics(t)
 	w.lettersOf(t, n)
-	op := start(t, svc, "redrive", `{"all":true,"by":"ana","rate":2}`)
+	op := start(t, svc, "redrive", `{"all":true,"by":"ana","rate":1}`)
 	other := op // of another process, whose record comes late
 	other.ID, other.StartedAt = "redrive-of-another-host", op.StartedAt.Add(-time.Millisecond)
 	w.produce(t, &kgo.Record{Topic: "email.operations", Key: []byte(other.ID), Value: mustJSON(t, other)})
@@ -216,7 +216,7 @@ func TestOperations_SayThatTheyWereCutAndGoOn(t *testing.T) {
 	w := newDesk(t)
 	svc, stop := w.analytics(t)
 	w.lettersOf(t, n)
-	op := start(t, svc, "redrive", `{"all":true,"by":"ana","rate":5}`)
+	op := start(t, svc, "redrive", `{"all":true,"by":"ana","rate":1}`)
 	servicetest.Eventually(t, "it is under way", func() bool {
 		letters(t, svc, "GET /operations/"+op.ID, "", &op)
 		return op.Passed > 0

@@ -141,6 +141,7 @@ func TestMessages_AreEqualInWhateverOrderEventsCome(t *testing.T) {
 			list = list[n:]
 		}
 		w.wantSQL(t, "SELECT sum(rows), (SELECT count() FROM messages) FROM hour_rows", "460\t60")
+		w.stored(t)
 		answers = append(answers, w.sql(t, all))
 		w.sql(t, "OPTIMIZE TABLE messages_state FINAL")
 		answers = append(answers, w.sql(t, all))

@@ -72,6 +72,7 @@ func TestReceipts_OutliveMerges(t *testing.T) {
 	w.publish(t, delivered, opened, nobody, again(delivered, time.Millisecond))
 	w.publish(t, opened, opened, clicked) // from Kafka alone
 	w.wantSQL(t, "SELECT sum(rows), (SELECT count() FROM person_messages WHERE machine_reason != ''), (SELECT count() FROM receipt_log FINAL) FROM hour_rows", "11\t1\t7")
+	w.stored(t)
 	wants := func() {
 		t.Helper()
 		console := w.console(t) // which keeps no answer of before

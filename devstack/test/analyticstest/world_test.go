@@ -3,6 +3,7 @@ package analyticstest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
@@ -214,6 +216,25 @@ func (w *world) wantSQL(t testing.TB, query, want string) {
 	var got string
 	servicetest.EventuallyOr(t, func() bool { got = w.sql(t, query); return got == want }, func() string {
 		return fmt.Sprintf("%s\n got %q\nwant %q", query, got, want)
+	})
+}
+
+// stored waits until analytics has stored all that is in Kafka, and whatever is filled from it
+// has it too: a view that asks for events knows a row some moments before others do. Offsets
+// are committed once the insert has ended.
+func (w *world) stored(t testing.TB) {
+	t.Helper()
+	prefix := schemas.DefaultTopicPrefix
+	topics := append(schemas.EventTopics(prefix), schemas.SuppressionsTopic(prefix), schemas.AlertsTopic(prefix), schemas.DeadLetterTopic(prefix), schemas.AuditTopic(prefix))
+	ends, err := kadm.NewClient(w.client).ListEndOffsets(t.Context(), topics...)
+	if err = errors.Join(err, ends.Error()); err != nil {
+		t.Fatal(err)
+	}
+	published := int64(0)
+	ends.Each(func(o kadm.ListedOffset) { published += o.Offset })
+	var got int64
+	servicetest.EventuallyOr(t, func() bool { got = w.committed(t); return got >= published }, func() string {
+		return fmt.Sprintf("%d of %d records are stored", got, published)
 	})
 }
 
