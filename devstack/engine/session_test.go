@@ -1,11 +1,11 @@
 package engine_test
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -86,16 +86,29 @@ func TestSession_LetsTheReaderLiftNoLimit(t *testing.T) {
 func TestSession_TakesOneRequestAtATime(t *testing.T) {
 	t.Parallel()
 	address := enginetest.Start(t).URL()
-	var wg sync.WaitGroup
-	answers := make([]string, 2)
-	for i := range answers {
-		wg.Go(func() { answers[i] = inSession(t, address, "busy", "SELECT sleep(3)") })
+	ctx, cancel := context.WithCancel(t.Context())
+	const long = "SELECT sleepEachRow(1) FROM numbers(1000) SETTINGS max_block_size = 1"
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address+"/?session_id=busy", strings.NewReader(long))
+	if err != nil {
+		t.Fatal(err)
 	}
-	wg.Wait()
-	slices.Sort(answers)
-	if answers[0] != "0" || !strings.HasPrefix(answers[1], "373 ") {
-		t.Errorf("two at once: %q", answers)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if response, err := http.DefaultClient.Do(request); err == nil {
+			_, _ = io.Copy(io.Discard, response.Body) // until it is cancelled
+			response.Body.Close()
+		}
+	}()
+	eventually(t, "start of the first", func() bool {
+		return query(t, address, "SELECT count() FROM system.processes WHERE query LIKE 'SELECT sleepEachRow(1)%'") != "0"
+	})
+	if got := inSession(t, address, "busy", "SELECT 1"); !strings.HasPrefix(got, "373 ") {
+		t.Errorf("a second one at once: %q", got)
 	}
+	cancel()
+	<-ended
+	eventually(t, "the session to be free", func() bool { return inSession(t, address, "busy", "SELECT 1") == "1" })
 }
 
 func TestSession_RefusesATimeoutThatIsNone(t *testing.T) {
