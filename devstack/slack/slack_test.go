@@ -11,13 +11,20 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 const patience = time.Minute
 
 func start(t *testing.T) *Server {
 	t.Helper()
-	s := New("127.0.0.1:0")
+	return startAt(t, "127.0.0.1:0")
+}
+
+func startAt(t *testing.T, addr string) *Server {
+	t.Helper()
+	s := New(addr)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -160,7 +167,7 @@ func TestDrop_EndsTheConnectionWithoutAnAnswer(t *testing.T) {
 
 func TestAway_RefusesConnectionsUntilBackOnTheSamePort(t *testing.T) {
 	t.Parallel()
-	s := start(t)
+	s := startAt(t, servicetest.FreePort(t).Addr) // which no connection takes meanwhile
 	addr := s.Addr()
 	if err := s.Away(); err != nil {
 		t.Fatal(err)
