@@ -77,7 +77,7 @@ func quietRules() string {
 }
 
 // spikeWait bounds the wait for one message; it is a fault of the run beyond.
-const spikeWait = 30 * time.Second
+const spikeWait = 2 * time.Minute
 
 // spikeBlocks are the blocked events of one spike, above the rule's minimum.
 const spikeBlocks = 25
