@@ -1,9 +1,11 @@
 package servicetest
 
 import (
+	"errors"
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"syscall"
 	"testing"
 )
 
@@ -23,13 +25,16 @@ type Port struct {
 	Number int
 }
 
-// FreePort returns a port that was free a moment ago and that no connection and no
-// other listener is given by chance: a server can be started there later, go away and
-// come back.
+// FreePort returns a port that was free a moment ago and that no connection, no other
+// listener and no other test is given until tb ends: a server can be started there later,
+// go away and come back.
 func FreePort(tb testing.TB) Port {
 	tb.Helper()
 	for range portTries {
 		n := ownPortsFrom + rand.IntN(ownPortsTo-ownPortsFrom)
+		if !claim(tb, n) {
+			continue
+		}
 		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(n))
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
@@ -42,4 +47,19 @@ func FreePort(tb testing.TB) Port {
 	}
 	tb.Fatalf("no port of %d to %d is free", ownPortsFrom, ownPortsTo)
 	return Port{}
+}
+
+// claimHost is where tests of all processes claim a port, by listening there. Systems that
+// have no such address go without.
+const claimHost = "127.0.0.2"
+
+// claim claims the port n until tb ends. It is false where another test has it.
+func claim(tb testing.TB, n int) bool {
+	tb.Helper()
+	l, err := net.Listen("tcp", net.JoinHostPort(claimHost, strconv.Itoa(n)))
+	if err != nil {
+		return !errors.Is(err, syscall.EADDRINUSE)
+	}
+	tb.Cleanup(func() { _ = l.Close() }) // nobody connects
+	return true
 }
