@@ -3,9 +3,11 @@ package page
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,8 +66,7 @@ func (d *deliverabilityData) read(v *visit) error {
 	if err != nil {
 		return err
 	}
-	d.Ranges, d.Bys = rangeNames(), []string{"mailbox_provider", "domain", "source", "campaign", "sending_ip"}
-	d.Shows = []string{"delivered", "bounced", "blocked", "complained", "deferred"}
+	d.offer()
 	var errs [3]error
 	d.Range, errs[0] = oneOf(q, "range", "24h", d.Ranges)
 	d.By, errs[1] = oneOf(q, "by", "mailbox_provider", d.Bys)
@@ -73,13 +74,13 @@ func (d *deliverabilityData) read(v *visit) error {
 	if err := cmp.Or(errs[:]...); err != nil {
 		return err
 	}
-	d.Filter = history.Filter{Source: q.Get("source"), MailboxProvider: q.Get("mailbox_provider"), Domain: q.Get("domain")}
+	d.Filter = filterOf(q)
 	for name, value := range map[string]string{"source": d.Filter.Source, "mailbox_provider": d.Filter.MailboxProvider, "domain": d.Filter.Domain} {
 		if strings.Contains(value, "@") {
-			return badInput("An address of a person does not belong in the address of a page: it would be in logs and histories.", "Search the person on the page Search, or give the domain alone.")
+			return badInput("An address of a person does not belong in the address of a page: it would be in logs and histories.", "Search the person on the page Search, or give the domain alone.").of(name)
 		}
-		if len(value) > nameBytesMax || !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
-			return badInput(fmt.Sprintf("%.40q is not a value of %s: it is longer than %d bytes, or not text.", value, name, nameBytesMax), "Choose one from the table of the page.")
+		if !filters(value) {
+			return badInput(fmt.Sprintf("%.40q is not a value of %s: it is longer than %d bytes, or not text.", value, name, nameBytesMax), "Choose one from the table of the page.").of(name)
 		}
 	}
 	d.To, d.From = d.Now, lastHours(rangeSteps()[d.Range][0], d.Now).From
@@ -115,6 +116,47 @@ func (d *deliverabilityData) counted() history.Span {
 // hourEnd is the end of the hour that ends with a moment, or that it is in.
 func hourEnd(t time.Time) time.Time {
 	return t.Add(time.Hour - 1).Truncate(time.Hour)
+}
+
+// offer has the form of the page offer what there is.
+func (d *deliverabilityData) offer() {
+	d.Ranges, d.Bys = rangeNames(), []string{"mailbox_provider", "domain", "source", "campaign", "sending_ip"}
+	d.Shows = []string{"delivered", "bounced", "blocked", "complained", "deferred"}
+}
+
+func filterOf(q url.Values) history.Filter {
+	return history.Filter{Source: q.Get("source"), MailboxProvider: q.Get("mailbox_provider"), Domain: q.Get("domain")}
+}
+
+// filters says whether mail can be asked for by a value.
+func filters(value string) bool {
+	return len(value) <= nameBytesMax && utf8.ValidString(value) && !strings.ContainsFunc(value, unicode.IsControl)
+}
+
+// errFile says that a file has no form to fill in again.
+var errFile = errors.New("a file has no form")
+
+// deliverabilityForm is the form of the page as it was sent, where nothing can be counted.
+func (s *Site) deliverabilityForm(v *visit) (view, error) {
+	q := v.URL.Query()
+	if q.Has("format") {
+		return view{}, errFile
+	}
+	d := deliverabilityData{Now: s.Now().UTC(), Sources: s.World.Sources, Range: q.Get("range"), By: q.Get("by"), Show: q.Get("show"), Own: q.Has("from") || q.Has("to")}
+	d.offer()
+	for name := range q {
+		q.Set(name, strings.ToValidUTF8(q.Get(name), "\uFFFD"))
+	}
+	d.Filter = filterOf(q)
+	return view{name: "deliverability", title: "Deliverability", data: d}, nil
+}
+
+// Unlisted is the source that is asked for where it is not configured any more, else "".
+func (d deliverabilityData) Unlisted() string {
+	if slices.ContainsFunc(d.Sources, func(s Source) bool { return s.Name == d.Filter.Source }) {
+		return ""
+	}
+	return d.Filter.Source
 }
 
 // keptMax is how long events are kept; nameBytesMax is longer than any domain or source.
@@ -161,7 +203,7 @@ func (s *Site) deliverability(v *visit) (view, error) {
 		d.Totals = append(d.Totals, total{name, sum(series).rate(name), sum(earlier).rate(name)})
 	}
 	if source := d.Filter.Source; source != "" && !s.configured(source) && cmp.Or(errs[:]...) == nil && sum(series) == (outcomes{}) && sum(earlier) == (outcomes{}) {
-		return view{}, notFound(fmt.Sprintf("No source is called %.64q, and none of that name has sent anything in this time.", source))
+		return view{}, notFound(fmt.Sprintf("No source is called %.64q, and none of that name has sent anything in this time.", source)).of("source")
 	}
 	if d.draw(series, earlier, incidents); errs[0] != nil {
 		d.Plot.Empty = unread
@@ -251,7 +293,7 @@ func (d deliverabilityData) CSV() string { return d.address("format", "csv") }
 // of a domain by campaign.
 func (d deliverabilityData) Narrow(value string) string {
 	next := map[string]string{"source": "mailbox_provider", "mailbox_provider": "domain", "domain": "campaign"}[d.By]
-	if next == "" || value == "" || strings.Contains(value, "@") {
+	if next == "" || value == "" || strings.Contains(value, "@") || !filters(value) {
 		return ""
 	}
 	return d.address(d.By, value, "by", next)

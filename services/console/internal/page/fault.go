@@ -17,10 +17,18 @@ type fault struct {
 	Status        int
 	Title, Detail string
 	Next          string
-	SignIn        bool // whoever asks may sign in
+	SignIn        bool         // whoever asks may sign in
+	Field         string       // of a form, that is wrong; "" where none alone is
+	Typed         []typedField // in a form that is not on the page
 }
 
 func (f fault) Error() string { return f.Title }
+
+// of says which field of a form is wrong.
+func (f fault) of(field string) fault {
+	f.Field = field
+	return f
+}
 
 func notFound(detail string) fault {
 	return fault{Status: http.StatusNotFound, Title: "Not found", Detail: detail, Next: "Check the address, or start from the overview."}
@@ -32,18 +40,27 @@ func badInput(detail, next string) fault {
 
 // fail shows an error as a page, or as RFC 9457 to a program.
 func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
-	f, ok := errors.AsType[fault](err)
-	if !ok {
-		f = s.faultOf(err)
-	}
+	f := s.meaning(err)
 	if wantsJSON(r) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(f.Status)
-		_ = json.NewEncoder(w).Encode(map[string]any{"type": "about:blank", "title": f.Title, "status": f.Status, "detail": f.Detail + " " + f.Next}) // the client may have gone
+		problem := map[string]any{"type": "about:blank", "title": f.Title, "status": f.Status, "detail": f.Detail + " " + f.Next}
+		if f.Field != "" {
+			problem["field"] = f.Field
+		}
+		_ = json.NewEncoder(w).Encode(problem) // the client may have gone
 		return
 	}
 	user := s.userOf(r)
 	s.render(w, f.Status, "error", frame{Title: f.Title, Path: "", User: user, SignOut: user.Browser, Data: f})
+}
+
+// meaning is an error as a page says it.
+func (s *Site) meaning(err error) fault {
+	if f, ok := errors.AsType[fault](err); ok {
+		return f
+	}
+	return s.faultOf(err)
 }
 
 // faultOf says what an error of a change means to the person who asked for it.
@@ -79,8 +96,8 @@ func refusal(r *peer.Refused) fault {
 	return f
 }
 
-// turnAway sends people to the form and programs away.
-func (s *Site) turnAway(w http.ResponseWriter, r *http.Request, err error) {
+// turnAway sends people to the form and programs away; typed is what is not lost by it.
+func (s *Site) turnAway(w http.ResponseWriter, r *http.Request, err error, typed []typedField) {
 	switch {
 	case errors.Is(err, auth.ErrHost):
 		s.fail(w, r, fault{Status: http.StatusMisdirectedRequest, Title: "Not known by that name", Detail: "Without a login the console answers on this host only.", Next: "Open it at http://127.0.0.1 with its port, or configure console.auth."})
@@ -92,10 +109,10 @@ func (s *Site) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, auth.ErrTooOften):
 		w.Header().Set("Retry-After", "300")
 		s.fail(w, r, fault{Status: http.StatusTooManyRequests, Title: "Too many wrong passwords", Detail: "From here, or for this name, there were too many of them.", Next: "Wait five minutes."})
-	case !wantsJSON(r) && r.Method == http.MethodGet && r.Header.Get("Authorization") == "":
+	case !wantsJSON(r) && (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.Header.Get("Authorization") == "":
 		http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 	default:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="mailstream console"`)
-		s.fail(w, r, fault{Status: http.StatusUnauthorized, Title: "Sign in first", Detail: "Nobody is signed in, or the session is over.", Next: "Sign in at /login, or send a bearer token; nothing was changed.", SignIn: true})
+		s.fail(w, r, fault{Status: http.StatusUnauthorized, Title: "Sign in first", Detail: "Nobody is signed in, or the session is over.", Next: "Sign in at /login, or send a bearer token; nothing was changed.", SignIn: true, Typed: typed})
 	}
 }

@@ -172,7 +172,7 @@ func (s *Site) incident(v *visit) (view, error) {
 		return view{}, err
 	}
 	d := incidentData{Now: s.Now().UTC()}
-	id := v.PathValue("id")
+	id := v.named("id")
 	if err := s.findIncident(v, id, &d); err != nil {
 		return view{}, err
 	}
@@ -313,7 +313,7 @@ func (s *Site) advice(a *schemas.Alert) string {
 // findIncident asks alerting, and ClickHouse for what alerting does not know any more.
 func (s *Site) findIncident(v *visit, id string, d *incidentData) error {
 	var answer incidentAnswer
-	err := s.Alerting.Get(v.Context(), "/v1/incidents/"+segment(id), &answer)
+	err := s.Alerting.Get(v.Context(), "/v1/incidents/"+escaped(id), &answer)
 	if err == nil {
 		a := &answer.Alert
 		d.Incident, d.Live = incidentOf(a), true
@@ -355,7 +355,7 @@ const (
 func (v *visit) text(name string) (string, error) {
 	text := v.PostForm.Get(name)
 	if len(text) > textBytesMax {
-		return "", badInput("The text is longer than 1,000 bytes.", "Shorten it.")
+		return "", badInput("The text is longer than 1,000 bytes.", "Shorten it.").of(name)
 	}
 	return text, nil
 }
@@ -366,14 +366,13 @@ func (s *Site) note(v *visit) (view, error) { return s.say(v, "notes", "noted") 
 
 // say sends what a person says of an incident.
 func (s *Site) say(v *visit, call, done string) (view, error) {
-	id := v.PathValue("id")
+	id := v.named("id")
 	text, err := v.text("note")
 	if err != nil {
 		return view{}, err
 	}
-	path := "/incidents/" + segment(id)
-	err = s.Alerting.Send(v.Context(), http.MethodPost, "/v1"+path+"/"+call, map[string]string{"by": v.user.Name, "note": text}, nil)
-	return view{goTo: path + "?done=" + done}, err
+	err = s.Alerting.Send(v.Context(), http.MethodPost, "/v1/incidents/"+escaped(id)+"/"+call, map[string]string{"by": v.user.Name, "note": text}, nil)
+	return view{goTo: "/incidents/" + segment(id) + "?done=" + done}, err
 }
 
 // silenceMin and silenceMax are how long a silence may last.
@@ -384,14 +383,14 @@ const (
 
 // silence hides the messages of an incident for some hours.
 func (s *Site) silence(v *visit) (view, error) {
-	id := v.PathValue("id")
+	id := v.named("id")
 	text, err := v.text("comment")
 	if err != nil {
 		return view{}, err
 	}
 	length, err := time.ParseDuration(v.PostForm.Get("for"))
 	if err != nil || length < silenceMin || length > silenceMax {
-		return view{}, badInput("A silence lasts between a minute and 30 days.", "Choose one of the lengths in the form.")
+		return view{}, badInput("A silence lasts between a minute and 30 days.", "Choose one of the lengths in the form.").of("for")
 	}
 	var d incidentData
 	d.Now = s.Now().UTC()
@@ -414,7 +413,7 @@ func (s *Site) silence(v *visit) (view, error) {
 }
 
 func (s *Site) endSilence(v *visit) (view, error) {
-	id := v.PathValue("id")
-	err := s.Alerting.Send(v.Context(), http.MethodDelete, "/v1/silences/"+segment(id)+"?by="+url.QueryEscape(v.user.Name), nil, nil)
+	id := v.named("id")
+	err := s.Alerting.Send(v.Context(), http.MethodDelete, "/v1/silences/"+escaped(id)+"?by="+url.QueryEscape(v.user.Name), nil, nil)
 	return view{goTo: "/incidents?done=ended"}, err
 }

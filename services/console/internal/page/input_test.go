@@ -15,7 +15,7 @@ import (
 // what to do.
 func TestInput_ThatIsWrongIsAPageAndChangesNothing(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("x", 2000)
+	long := strings.Repeat("x", 5000)
 	for _, tc := range []struct {
 		name   string
 		r      *http.Request

@@ -144,7 +144,7 @@ func (s *Site) operate(v *visit, kind, done string) (view, error) {
 		return view{}, badInput("It is not said which dead letters.", "Send service and reason, as the forms of the page do; nothing was changed.")
 	}
 	if kind == schemas.OperationDiscard && note == "" {
-		return view{}, badInput("To discard needs a note: why are they of no use?", "Write why; nothing was changed.")
+		return view{}, badInput("To discard needs a note: why are they of no use?", "Write why; nothing was changed.").of("note")
 	}
 	if !s.Analytics.Configured() {
 		return view{}, fault{Status: http.StatusServiceUnavailable, Title: "This is done by a command", Detail: "No token lets the console in at analytics (console.analytics.token).", Next: "Run `mailstream dead-letters " + kind + "` on a host that may; nothing was changed."}
@@ -189,8 +189,8 @@ func (s *Site) waits(v *visit, service, reason string) error {
 
 // stopOperation has whoever does an operation stop.
 func (s *Site) stopOperation(v *visit) (view, error) {
-	id := v.PathValue("id")
+	id := v.named("id")
 	body := map[string]any{"by": cmp.Or(v.user.Name, "console")}
-	err := s.Analytics.Send(v.Context(), http.MethodPost, "/v1/dead-letters/operations/"+segment(id)+"/stop", body, nil)
+	err := s.Analytics.Send(v.Context(), http.MethodPost, "/v1/dead-letters/operations/"+escaped(id)+"/stop", body, nil)
 	return view{goTo: "/dead-letters?done=stopped"}, err
 }

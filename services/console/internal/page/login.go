@@ -15,8 +15,9 @@ type loginView struct {
 	Next      string
 	Passwords bool
 	OIDC      bool
-	Proxy     bool // people come through one that has signed them in
-	Open      bool // nobody has to
+	Proxy     bool   // people come through one that has signed them in
+	Open      bool   // nobody has to
+	Name      string // that was typed; a password is never filled in
 	Wrong     string
 	Over      bool // there was a session
 }
@@ -55,6 +56,7 @@ func (s *Site) login(w http.ResponseWriter, r *http.Request) {
 	user, err := s.Gate.Password(r, r.PostForm.Get("name"), r.PostForm.Get("password"))
 	if err != nil {
 		shown, status := s.loginView(r), http.StatusUnauthorized
+		shown.Name = r.PostForm.Get("name")
 		shown.Wrong = "Name and password do not belong together."
 		if errors.Is(err, auth.ErrTooOften) {
 			status, shown.Wrong = http.StatusTooManyRequests, "Too many wrong passwords. Wait five minutes."

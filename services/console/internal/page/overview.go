@@ -455,7 +455,7 @@ func (s *Site) source(v *visit) (view, error) {
 	if _, err := v.only(); err != nil {
 		return view{}, err
 	}
-	now, name := s.Now().UTC(), v.PathValue("name")
+	now, name := s.Now().UTC(), v.named("name")
 	d := sourceData{Now: now, Webhooks: s.World.Webhooks, Webhook: s.World.Webhooks + "/v1/webhooks/" + name}
 	var (
 		arrivals                                   []history.Arrival

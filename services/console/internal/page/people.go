@@ -35,21 +35,19 @@ func (s *Site) searchForm(v *visit) (view, error) {
 	return view{name: "search", title: "Search", data: searchData{}}, nil
 }
 
-const queryBytesMax = 1_000 // a message id or an address
-
 var hashForm = regexp.MustCompile(`^[0-9a-f]{32,64}$`)
 
 // search finds a person by address or hash, or a message by its id. The answer leads
 // to a page whose address holds no address of a person.
 func (s *Site) search(v *visit) (view, error) {
 	query := strings.TrimSpace(v.PostForm.Get("q"))
-	if query == "" || len(query) > queryBytesMax || strings.ContainsFunc(query, func(r rune) bool { return r < ' ' }) {
-		return view{}, badInput("Nothing was searched: the field is empty, or longer than any address or message id.", "Type an address, such as ana@example.com, or the id of a message.")
+	if query == "" || len(query) > idBytesMax || strings.ContainsFunc(query, func(r rune) bool { return r < ' ' }) {
+		return view{}, badInput("Nothing was searched: the field is empty, or longer than any address or message id.", "Type an address, such as ana@example.com, or the id of a message.").of("q")
 	}
-	if hashForm.MatchString(query) {
-		return view{goTo: "/people/" + query}, nil
+	hash, notAddress := query, error(nil)
+	if !hashForm.MatchString(query) { // ids of messages look like a hash, too, such as those of Mandrill
+		hash, notAddress = s.Hash(query)
 	}
-	hash, notAddress := s.Hash(query)
 	events, _, err := s.History.Events(v.Context(), history.Selection{MessageID: query})
 	if err != nil && notAddress != nil {
 		return view{}, fault{Status: http.StatusServiceUnavailable, Title: "Messages cannot be searched now", Detail: "ClickHouse does not answer.", Next: "Try again in a minute, or search a person by address."}
@@ -69,17 +67,13 @@ func (s *Site) search(v *visit) (view, error) {
 	}
 	switch {
 	case len(found) == 1:
-		return view{goTo: messagePath(found[0])}, nil
+		return view{goTo: messagePath(found[0].Source, found[0].ID)}, nil
 	case len(found) > 1:
 		return view{name: "search", title: "Search", data: searchData{found}}, nil
 	case notAddress == nil:
 		return view{goTo: "/people/" + hash}, nil
 	}
-	return view{}, badInput("This is not an address, and no message has that id.", "An address looks like ana@example.com. The id of a message is the one of the provider, which may differ from the Message-ID of the mail.")
-}
-
-func messagePath(m foundMessage) string {
-	return "/messages/" + segment(m.Source) + "/" + segment(m.ID)
+	return view{}, badInput("This is not an address, and no message has that id.", "An address looks like ana@example.com. The id of a message is the one of the provider, which may differ from the Message-ID of the mail.").of("q")
 }
 
 // personData is all that is known of a person, or of one message.
@@ -160,8 +154,8 @@ func (s *Site) message(v *visit) (view, error) {
 	if _, err := v.only(); err != nil {
 		return view{}, err
 	}
-	d := personData{Now: s.Now().UTC(), Message: v.PathValue("id"), Source: v.PathValue("source")}
-	if len(d.Message) > queryBytesMax || len(d.Source) > nameBytesMax || !utf8.ValidString(d.Message+d.Source) {
+	d := personData{Now: s.Now().UTC(), Message: v.named("id"), Source: v.named("source")}
+	if len(d.Message) > idBytesMax || len(d.Source) > nameBytesMax || !utf8.ValidString(d.Message+d.Source) {
 		return view{}, notFound("This is not the id of a message.")
 	}
 	if err := s.Trail.Note(v.Context(), Entry{By: v.user, Action: "message.view", Object: Redact(d.Source + "/" + d.Message)}); err != nil {

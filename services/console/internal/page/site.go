@@ -178,7 +178,7 @@ func (s *Site) noPage(w http.ResponseWriter, r *http.Request, mux *http.ServeMux
 		}
 	}
 	if len(takes) > 0 {
-		w.Header().Set("Allow", strings.Join(takes, ", "))
+		w.Header().Set("Allow", strings.Replace(strings.Join(takes, ", "), http.MethodGet, "GET, HEAD", 1)) // what is looked at has a HEAD, too
 		s.fail(w, r, fault{Status: http.StatusMethodNotAllowed, Title: "Not in this way", Detail: "This address takes " + strings.Join(takes, " and ") + " only, so nothing was changed.", Next: "Use the form of the page that leads here."})
 		return
 	}
@@ -190,6 +190,7 @@ type route struct {
 	needs auth.Role
 	serve func(*visit) (view, error)
 	takes []string
+	again func(*visit) (view, error) // the page with the form, for one that is refused; nil for none
 }
 
 // unguarded are the pages that need no role, by method and path.
@@ -209,33 +210,33 @@ func (s *Site) routes() map[string]route {
 	letters := []string{"service", "reason", "provider", "source", "note", "dry_run"}
 	return map[string]route{
 		// What is only looked at.
-		"GET /{$}":                    {auth.Viewer, s.overview, nil},
-		"GET /sources/{name}":         {auth.Viewer, s.source, nil},
-		"GET /deliverability":         {auth.Viewer, s.deliverability, nil},
-		"GET /incidents":              {auth.Viewer, s.incidents, nil},
-		"GET /incidents/{id}":         {auth.Viewer, s.incident, nil},
-		"GET /search":                 {auth.Support, s.searchForm, nil},
-		"GET /people/{hash}":          {auth.Support, s.person, nil},
-		"GET /messages/{source}/{id}": {auth.Support, s.message, nil},
-		"GET /suppressions":           {auth.Viewer, s.suppressions, nil},
-		"GET /suppressions/export":    {auth.Admin, s.export, nil},
-		"GET /dead-letters":           {auth.Viewer, s.deadLetters, nil},
-		"GET /rules":                  {auth.Viewer, s.rules, nil},
-		"GET /audit":                  {auth.Admin, s.audit, nil},
+		"GET /{$}":                    {auth.Viewer, s.overview, nil, nil},
+		"GET /sources/{name}":         {auth.Viewer, s.source, nil, nil},
+		"GET /deliverability":         {auth.Viewer, s.deliverability, nil, s.deliverabilityForm},
+		"GET /incidents":              {auth.Viewer, s.incidents, nil, nil},
+		"GET /incidents/{id}":         {auth.Viewer, s.incident, nil, nil},
+		"GET /search":                 {auth.Support, s.searchForm, nil, nil},
+		"GET /people/{hash}":          {auth.Support, s.person, nil, nil},
+		"GET /messages/{source}/{id}": {auth.Support, s.message, nil, nil},
+		"GET /suppressions":           {auth.Viewer, s.suppressions, nil, nil},
+		"GET /suppressions/export":    {auth.Admin, s.export, nil, nil},
+		"GET /dead-letters":           {auth.Viewer, s.deadLetters, nil, nil},
+		"GET /rules":                  {auth.Viewer, s.rules, nil, nil},
+		"GET /audit":                  {auth.Admin, s.audit, nil, nil},
 		// The forms.
-		"POST /search":                            {auth.Support, s.search, []string{"q"}},
-		"POST /suppressions/check":                {auth.Support, s.checkAddress, []string{"address"}},
-		"POST /suppressions/add":                  {auth.Operator, s.addSuppression, []string{"address", "note", "scope", "expires"}},
-		"POST /suppressions/lift":                 {auth.Operator, s.liftSuppression, []string{"address", "note", "consent", "only"}},
-		"POST /suppressions/import":               {auth.Admin, s.importSuppressions, []string{"file", "dry_run"}},
-		"POST /incidents/{id}/ack":                {auth.Operator, s.acknowledge, []string{"note"}},
-		"POST /incidents/{id}/notes":              {auth.Operator, s.note, []string{"note"}},
-		"POST /incidents/{id}/silence":            {auth.Operator, s.silence, []string{"for", "comment"}},
-		"POST /silences/{id}/end":                 {auth.Operator, s.endSilence, nil},
-		"POST /rules/backtest":                    {auth.Operator, s.backtest, nil},
-		"POST /dead-letters/redrive":              {auth.Operator, s.redrive, letters},
-		"POST /dead-letters/operations/{id}/stop": {auth.Operator, s.stopOperation, nil},
-		"POST /dead-letters/discard":              {auth.Admin, s.discard, letters},
+		"POST /search":                            {auth.Support, s.search, []string{"q"}, s.searchForm},
+		"POST /suppressions/check":                {auth.Support, s.checkAddress, []string{"address"}, s.suppressions},
+		"POST /suppressions/add":                  {auth.Operator, s.addSuppression, []string{"address", "note", "scope", "expires"}, s.suppressions},
+		"POST /suppressions/lift":                 {auth.Operator, s.liftSuppression, []string{"address", "note", "consent", "only"}, s.checkAddress},
+		"POST /suppressions/import":               {auth.Admin, s.importSuppressions, []string{"file", "dry_run"}, s.suppressions},
+		"POST /incidents/{id}/ack":                {auth.Operator, s.acknowledge, []string{"note"}, s.incident},
+		"POST /incidents/{id}/notes":              {auth.Operator, s.note, []string{"note"}, s.incident},
+		"POST /incidents/{id}/silence":            {auth.Operator, s.silence, []string{"for", "comment"}, s.incident},
+		"POST /silences/{id}/end":                 {auth.Operator, s.endSilence, nil, s.incidents},
+		"POST /rules/backtest":                    {auth.Operator, s.backtest, nil, s.rules},
+		"POST /dead-letters/redrive":              {auth.Operator, s.redrive, letters, s.deadLetters},
+		"POST /dead-letters/operations/{id}/stop": {auth.Operator, s.stopOperation, nil, s.deadLetters},
+		"POST /dead-letters/discard":              {auth.Admin, s.discard, letters, s.deadLetters},
 	}
 }
 

@@ -2,6 +2,7 @@ package page
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,13 +38,15 @@ type desk struct {
 	now     time.Time
 
 	mu      sync.Mutex
-	calls   []string    // method and path of what was asked; guarded by mu
-	queries []string    // of each of calls; guarded by mu
-	bodies  []string    // what came with each of calls; guarded by mu
-	listed  string      // the query of the list that was asked for last; guarded by mu
-	notes   []Entry     // guarded by mu
-	answer  int         // of the services, 0 for 200
-	says    string      // in place of the body that every call is answered with
+	calls   []string // method and path of what was asked; guarded by mu
+	queries []string // of each of calls; guarded by mu
+	bodies  []string // what came with each of calls; guarded by mu
+	listed  string   // the query of the list that was asked for last; guarded by mu
+	notes   []Entry  // guarded by mu
+	answer  int      // of the services, 0 for 200
+	says    string   // in place of the body that every call is answered with
+	refuses string   // the one call that is answered 400, with refusal
+	refusal string
 	noTrail bool        // Kafka is away
 	who     audit.Entry // for whom the services were asked last; guarded by mu
 
@@ -92,6 +95,11 @@ func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if status == 0 {
 		status = http.StatusOK
+	}
+	if d.refuses == r.Method+" "+r.URL.Path {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, cmp.Or(d.refusal, "{}")) // the client may have gone
+		return
 	}
 	w.WriteHeader(status)
 	if d.says != "" {

@@ -205,14 +205,14 @@ func (s *Site) subject(v *visit) (who subject, err error) {
 	if s.Pattern != nil {
 		canonical, hash, many, err := s.Pattern(who.address)
 		if err != nil {
-			return who, badInput("This stands for no addresses: "+err.Error()+".", "All of a domain are *@example.com, what is below it *@*.example.com, a mailbox provider mailbox_provider:google; nothing was changed.")
+			return who, badInput("This stands for no addresses: "+err.Error()+".", "All of a domain are *@example.com, what is below it *@*.example.com, a mailbox provider mailbox_provider:google; nothing was changed.").of("address")
 		}
 		if many {
 			return subject{canonical, hash, true}, nil
 		}
 	}
 	if who.hash, err = s.Hash(who.address); err != nil {
-		return who, badInput("This is not an address.", "An address looks like ana@example.com, all of a domain like *@example.com; nothing was changed.")
+		return who, badInput("This is not an address.", "An address looks like ana@example.com, all of a domain like *@example.com; nothing was changed.").of("address")
 	}
 	return who, nil
 }
@@ -320,7 +320,7 @@ func (s *Site) liftSuppression(v *visit) (view, error) {
 		return view{}, err
 	}
 	if strings.TrimSpace(note) == "" {
-		return view{}, badInput("A lift needs a note: why may this address be mailed again?", "Write why; nothing was changed.")
+		return view{}, badInput("A lift needs a note: why may this address be mailed again?", "Write why; nothing was changed.").of("note")
 	}
 	consent, err := v.choice("consent", "yes")
 	if err != nil {
@@ -330,7 +330,7 @@ func (s *Site) liftSuppression(v *visit) (view, error) {
 	if one := v.PostForm.Get("only"); one != "" { // an entry alone
 		reason, scope, ok := strings.Cut(one, " ")
 		if !ok || !slices.Contains(reasonNames(), reason) || scope == "" {
-			return view{}, badInput(fmt.Sprintf("%.40q names no entry.", one), "Choose one in the form of the entry; nothing was changed.")
+			return view{}, badInput(fmt.Sprintf("%.40q names no entry.", one), "Choose one in the form of the entry; nothing was changed.").of("only")
 		}
 		body["reason"], body["scope"] = reason, scope
 	}
@@ -350,15 +350,15 @@ func (s *Site) importSuppressions(v *visit) (view, error) {
 	}
 	file, _, err := v.FormFile("file")
 	if err != nil {
-		return view{}, badInput("No file was sent.", "Choose a CSV file with a column address.")
+		return view{}, badInput("No file was sent.", "Choose a CSV file with a column address.").of("file")
 	}
 	defer func() { _ = file.Close() }() // it was read
 	text, err := io.ReadAll(io.LimitReader(file, bodyBytesMax))
 	if err != nil {
-		return view{}, badInput("The file could not be read.", "Send it again.")
+		return view{}, badInput("The file could not be read.", "Send it again.").of("file")
 	}
 	if !isList(text) {
-		return view{}, badInput("This is not a CSV file of addresses: it is not text, or no line has an address.", "Save the table as CSV (UTF-8) with a column address; nothing was changed.")
+		return view{}, badInput("This is not a CSV file of addresses: it is not text, or no line has an address.", "Save the table as CSV (UTF-8) with a column address; nothing was changed.").of("file")
 	}
 	d := imported{DryRun: dry == "true"}
 	path := fmt.Sprintf("/v1/suppressions/import?dry_run=%t", d.DryRun)

@@ -36,6 +36,7 @@ type visit struct {
 	user    auth.User
 	notices []string
 	answers history.Watch // how old the numbers are
+	read    bool          // all that was sent is there
 }
 
 // view is what a page shows: Data by the template called name, or as JSON.
@@ -56,6 +57,7 @@ type frame struct {
 	Notices []string
 	AsOf    *age // of the oldest numbers, where they are not of now
 	Done    string
+	Refused *refused // a form of the page that was not taken; nil for none
 	Data    any
 }
 
@@ -76,7 +78,7 @@ func (s *Site) visit(to route) http.HandlerFunc {
 		user, err := s.Gate.User(r)
 		r = known(r, user)
 		if err != nil {
-			s.turnAway(w, r, err)
+			s.turnAway(w, r, err, unsent(w, r, to, err))
 			return
 		}
 		v := &visit{user: user}
@@ -86,7 +88,7 @@ func (s *Site) visit(to route) http.HandlerFunc {
 			return
 		}
 		if err := v.parse(w, to.takes); err != nil {
-			s.fail(w, r, err)
+			s.refuse(w, v, to, err)
 			return
 		}
 		shown, err := to.serve(v)
@@ -94,7 +96,7 @@ func (s *Site) visit(to route) http.HandlerFunc {
 			s.History.Forget() // also after an error: the change may have been made
 		}
 		if err != nil {
-			s.fail(w, r, err)
+			s.refuse(w, v, to, err)
 			return
 		}
 		s.show(w, v, shown)
@@ -140,6 +142,7 @@ func (v *visit) parse(w http.ResponseWriter, takes []string) error {
 		return badInput("The part of the address after ? is not URL-encoded.", "Start from the page without it.")
 	}
 	if v.Method != http.MethodPost {
+		v.read = true
 		return nil
 	}
 	if v.URL.RawQuery != "" {
@@ -163,6 +166,7 @@ func (v *visit) parse(w http.ResponseWriter, takes []string) error {
 	if err != nil {
 		return bodyFault(err)
 	}
+	v.read = true
 	return v.check(takes)
 }
 
@@ -192,7 +196,7 @@ func (v *visit) check(takes []string) error {
 			return badInput(fmt.Sprintf("The field %.40q is not one of this form.", name), takesFields(takes)+" Nothing was changed.")
 		}
 		if !utf8.ValidString(v.PostForm.Get(name)) {
-			return badInput(fmt.Sprintf("The field %.40q is not text in UTF-8.", name), "Send it as UTF-8; nothing was changed.")
+			return badInput(fmt.Sprintf("The field %.40q is not text in UTF-8.", name), "Send it as UTF-8; nothing was changed.").of(name)
 		}
 	}
 	return nil
@@ -203,7 +207,7 @@ func (v *visit) check(takes []string) error {
 func (v *visit) choice(name string, values ...string) (string, error) {
 	word := v.PostForm.Get(name)
 	if word != "" && !slices.Contains(values, word) {
-		return "", badInput(fmt.Sprintf("%.40q is not a value of %s.", word, name), "Send "+strings.Join(values, " or ")+", or leave it out; nothing was changed.")
+		return "", badInput(fmt.Sprintf("%.40q is not a value of %s.", word, name), "Send "+strings.Join(values, " or ")+", or leave it out; nothing was changed.").of(name)
 	}
 	return word, nil
 }
@@ -287,7 +291,7 @@ func oneOf(q url.Values, name, usual string, words []string) (string, error) {
 	}
 	word := q.Get(name)
 	if !slices.Contains(words, word) {
-		return "", badInput(fmt.Sprintf("%.40q is not a value of %s.", word, name), fmt.Sprintf("Leave it out, or choose one of %s.", strings.Join(words, ", ")))
+		return "", badInput(fmt.Sprintf("%.40q is not a value of %s.", word, name), fmt.Sprintf("Leave it out, or choose one of %s.", strings.Join(words, ", "))).of(name)
 	}
 	return word, nil
 }
@@ -372,10 +376,25 @@ func (s *Site) show(w http.ResponseWriter, v *visit, shown view) {
 	case shown.goTo != "":
 		http.Redirect(w, v.Request, shown.goTo, http.StatusSeeOther)
 	default:
-		s.render(w, cmp.Or(shown.status, http.StatusOK), shown.name, frame{
-			Title: shown.title, Path: v.URL.Path, User: v.user, SignOut: v.user.Browser, Notices: v.notices, AsOf: s.asOf(v), Done: doneOf(v.Request), Data: shown.data,
-		})
+		s.render(w, cmp.Or(shown.status, http.StatusOK), shown.name, s.frameOf(v, shown))
 	}
+}
+
+// frameOf is what is around what a page shows.
+func (s *Site) frameOf(v *visit, shown view) frame {
+	return frame{Title: shown.title, Path: pathOf(v.Request), User: v.user, SignOut: v.user.Browser, Notices: v.notices, AsOf: s.asOf(v), Done: doneOf(v.Request), Data: shown.data}
+}
+
+// pathOf is where a page is read again: that of a form has no page.
+func pathOf(r *http.Request) string {
+	if r.Method != http.MethodPost {
+		return r.URL.Path
+	}
+	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if first == "silences" {
+		first = "incidents"
+	}
+	return "/" + first
 }
 
 // asOfMin is from which age on a page says how old its numbers are.
@@ -418,15 +437,28 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v) // an error means that the client has gone
 }
 
-// render fills a template whole before the first byte leaves.
+// render shows a template.
 func (s *Site) render(w http.ResponseWriter, status int, name string, f frame) {
-	var out bytes.Buffer
-	if err := s.templates[name].ExecuteTemplate(&out, "base", f); err != nil {
-		s.Log.Error("page was not rendered", telemetry.Name(name), telemetry.Err(err))
+	text, ok := s.fill(name, f)
+	if !ok {
 		http.Error(w, "The page could not be shown; the log of the console says why.", http.StatusInternalServerError)
 		return
 	}
+	sendPage(w, status, text)
+}
+
+// fill fills a template whole before the first byte leaves.
+func (s *Site) fill(name string, f frame) (text []byte, ok bool) {
+	var out bytes.Buffer
+	if err := s.templates[name].ExecuteTemplate(&out, "base", f); err != nil {
+		s.Log.Error("page was not rendered", telemetry.Name(name), telemetry.Err(err))
+		return nil, false
+	}
+	return out.Bytes(), true
+}
+
+func sendPage(w http.ResponseWriter, status int, text []byte) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(out.Bytes()) // an error means that the client has gone
+	_, _ = w.Write(text) // an error means that the client has gone
 }

@@ -58,6 +58,7 @@ func functions() template.FuncMap {
 		"bytes":    byteSize,
 		"may":      func(u auth.User, role string) bool { r, err := auth.ParseRole(role); return err == nil && u.May(r) },
 		"segment":  segment,
+		"message":  messagePath,
 		"short":    short,
 		"breaks":   breaks,
 		"words":    words,
@@ -81,12 +82,46 @@ func words(name string) string {
 	return strings.NewReplacer("sending_ip", "sending IP", "ip_pool", "IP pool", "_", " ").Replace(name)
 }
 
-// segment writes a text as one part of a path. Dots alone would lead elsewhere.
+// oddForm is a part of a path that cannot be as it is, escaped or not: dots alone lead
+// elsewhere in browsers (RFC 3986, 5.2.4), a slash alone is the end of a path to http.ServeMux.
+// Behind a tilde they are a name; one that is written so has one tilde more.
+var oddForm = regexp.MustCompile(`^~*(?:\.{1,2}|/)$`)
+
+// segment writes a text as one part of a path of a page; named reads it.
 func segment(text string) string {
+	if oddForm.MatchString(text) {
+		return "~" + url.PathEscape(text)
+	}
+	return url.PathEscape(text)
+}
+
+// escaped writes a text as one part of a path of a service, which no browser reads.
+func escaped(text string) string {
 	if text == "." || text == ".." {
 		return strings.ReplaceAll(text, ".", "%2E")
 	}
 	return url.PathEscape(text)
+}
+
+// named is the part of the path of a page that segment wrote.
+func (v *visit) named(part string) string {
+	text := v.PathValue(part)
+	if strings.HasPrefix(text, "~") && oddForm.MatchString(text) {
+		return text[1:]
+	}
+	return text
+}
+
+// idBytesMax bounds the id of a message that has a page: providers have at most 998 characters,
+// a line of a header (RFC 5322, 2.1.1), of up to four bytes.
+const idBytesMax = 4_000
+
+// messagePath is where the page of a message is, "" for an id that has none.
+func messagePath(source, id string) string {
+	if source == "" || id == "" || len(id) > idBytesMax {
+		return ""
+	}
+	return "/messages/" + segment(source) + "/" + segment(id)
 }
 
 // breaks lets a name break behind its underscores.
