@@ -84,7 +84,11 @@ func (s *Site) faultOf(err error) fault {
 // refusal says what a service that refuses means: what was asked is wrong, or the console is
 // not let in there, or what is there is no such service.
 func refusal(r *peer.Refused) fault {
-	f := fault{Status: http.StatusBadGateway, Title: "The service refused it", Detail: "The service says: " + strings.TrimSuffix(r.Says(), ".") + "."}
+	says := r.Says()
+	if r.Title == "bad request" && r.Detail != "" { // the status says so
+		says = r.Detail
+	}
+	f := fault{Status: http.StatusBadGateway, Title: "The service refused it", Detail: "The service says: " + strings.TrimSuffix(says, ".") + "."}
 	switch {
 	case r.Status == http.StatusUnauthorized, r.Status == http.StatusForbidden:
 		f.Next = "The console is not let in there: compare the token of the service in the section console with that of the service. Nothing was changed."

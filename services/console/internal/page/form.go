@@ -86,7 +86,7 @@ func (s *Site) refuse(w http.ResponseWriter, v *visit, to route, err error) {
 // nothing.
 type formState struct{ of *refused }
 
-// Form is the form of a route. Several of one route on a page are told apart by pairs of a
+// Form is the form of a route. Several of one route on a page differ by pairs of a
 // hidden field and its value.
 func (f frame) Form(path string, hidden ...string) formState {
 	r := f.Refused
