@@ -396,3 +396,14 @@ func TestRules_SayHowTheyAreTried(t *testing.T) {
 		}
 	}
 }
+
+// TestRules_CountWhatTheirMetricCounts has rules about messages and about events.
+func TestRules_CountWhatTheirMetricCounts(t *testing.T) {
+	t.Parallel()
+	for metric, want := range map[string]string{"block_rate": "20 messages", "complaint_rate": "20 messages", "silence": "20 events", "lag": "20 events", "unknown_share": "20 events"} {
+		d := rulesData{Rules: []ruleRow{{Rule: Rule{Name: "a", Metric: metric, MinVolume: 20}}}}
+		if page := shown(t, "rules", frame{Data: d, User: auth.User{Role: auth.Viewer}}); !strings.Contains(page, `<td class="n">`+want+`</td>`) {
+			t.Errorf("%s is judged from something else than %s on", metric, want)
+		}
+	}
+}

@@ -35,6 +35,15 @@ type ruleRow struct {
 	Alerts  int               `json:"alerts"`                 // that are known of it
 }
 
+// AtLeast is what must be there for the rule to judge: messages, or events where it counts
+// these.
+func (r ruleRow) AtLeast() string {
+	if slices.Contains([]string{"unknown_share", "volume_drop", "silence", "lateness", "lag"}, r.Metric) {
+		return count(r.MinVolume, "event")
+	}
+	return count(r.MinVolume, "message")
+}
+
 // rowsOfRules gives each rule its readings: of several the one that is furthest on, of
 // those the latest.
 func rowsOfRules(rules []Rule, readings []history.Incident) []ruleRow {
