@@ -62,8 +62,8 @@ type look struct {
 
 type sourceRow struct {
 	Source
-	State    string    `json:"state"` // receiving, quiet, never: none of the days that are read, unknown
-	Last     time.Time `json:"last_event,omitzero"`
+	State    string    `json:"state"`               // receiving, quiet, never: none of the days that are read, unknown
+	Last     time.Time `json:"last_event,omitzero"` // received; of none within two days, the hour that it is of
 	LastHour uint64    `json:"last_hour"`
 	Day      Spark     `json:"hours"` // events by hour; the last one fills
 	Outcomes outcomes  `json:"outcomes"`
