@@ -18,6 +18,7 @@ type fault struct {
 	Title, Detail string
 	Next          string
 	SignIn        bool         // whoever asks may sign in
+	Back          string       // where to go on after signing in, "" for the overview
 	Field         string       // of a form, that is wrong; "" where none alone is
 	Typed         []typedField // in a form that is not on the page
 }
@@ -117,6 +118,6 @@ func (s *Site) turnAway(w http.ResponseWriter, r *http.Request, err error, typed
 		http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 	default:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="mailstream console"`)
-		s.fail(w, r, fault{Status: http.StatusUnauthorized, Title: "Sign in first", Detail: "Nobody is signed in, or the session is over.", Next: "Sign in at /login, or send a bearer token; nothing was changed.", SignIn: true, Typed: typed})
+		s.fail(w, r, fault{Status: http.StatusUnauthorized, Title: "Sign in first", Detail: "Nobody is signed in, or the session is over.", Next: "Sign in at /login, or send a bearer token; nothing was changed.", SignIn: true, Back: pathOf(r), Typed: typed})
 	}
 }

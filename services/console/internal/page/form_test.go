@@ -3,7 +3,6 @@ package page
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -278,6 +277,58 @@ func TestForms_GiveBackOnlyWhatWasTyped(t *testing.T) {
 	}
 }
 
+// TestForms_AreInNoLogAndNoAddress looks at what is kept of each form that is refused, and of
+// one whose service is away.
+func TestForms_AreInNoLogAndNoAddress(t *testing.T) {
+	t.Parallel()
+	lines := 0
+	for pattern, tc := range refusals(t) {
+		for _, answer := range []int{0, http.StatusServiceUnavailable} {
+			d := newDesk(t)
+			d.says, d.answer = heldAnswers, answer
+			r := tc.r
+			if r.Method == http.MethodPost {
+				sent := url.Values{}
+				for name, text := range tc.keeps {
+					sent.Set(name, text)
+				}
+				r = body(tc.r.URL.Path, "application/x-www-form-urlencoded", sent.Encode())
+			}
+			kept := fmt.Sprint(d.ask(r, "admin").Header())
+			for _, line := range d.logs.All() {
+				kept += fmt.Sprint(line.Message, line.ContextMap())
+				lines++
+			}
+			for _, text := range []string{"ana@", "ana at home", "neither", "why not", "*@com", "xxxx", "%40list"} {
+				if strings.Contains(kept, text) {
+					t.Errorf("%s: the log and the headers have %q: %s", pattern, text, kept)
+				}
+			}
+		}
+	}
+	if lines == 0 {
+		t.Error("nothing was logged")
+	}
+}
+
+// TestForms_OfAServiceThatIsAwayAreNotLost has the services be away: the form is there with the
+// message in focus, or the page of the error has what was typed.
+func TestForms_OfAServiceThatIsAwayAreNotLost(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.answer = http.StatusServiceUnavailable
+	w := d.ask(form("/suppressions/add", "address", "a@list.example", "note", "an hour of words"), "operator")
+	forms, said := readPage(t, w.Body.String())
+	if f := forms["/suppressions/add"]; w.Code != http.StatusServiceUnavailable || f.values["note"] != "an hour of words" || f.wrong != "" || !strings.Contains(said, "A service is away") {
+		t.Errorf("%d, the form is %v, the page says %s", w.Code, f, said)
+	}
+	for _, r := range []*http.Request{form("/incidents/inc-1/notes", "note", "an hour of words"), form("/suppressions/lift", "address", "a@list.example", "note", "an hour of words")} {
+		if w = d.ask(r, "operator"); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "What you typed") || !strings.Contains(w.Body.String(), "an hour of words") {
+			t.Errorf("%s: %d %s", r.URL, w.Code, w.Body)
+		}
+	}
+}
+
 // TestForms_SayWhichFieldAServiceRefused has a service name a field of a form, each in its way.
 func TestForms_SayWhichFieldAServiceRefused(t *testing.T) {
 	t.Parallel()
@@ -379,7 +430,7 @@ func TestForms_OfASessionThatIsOverAreNotLost(t *testing.T) {
 	for _, cookie := range []string{"", "__Host-mailstream-console=AAAA"} {
 		r := form("/incidents/inc-1/notes", "note", "<b>an hour of words</b>")
 		r.Header.Set("Cookie", cookie)
-		if w := d.ask(r, ""); w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), "&lt;b&gt;an hour of words") || !strings.Contains(w.Body.String(), `href="/login"`) {
+		if w := d.ask(r, ""); w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), "&lt;b&gt;an hour of words") || !strings.Contains(w.Body.String(), `href="/login?next=%2fincidents%2finc-1"`) {
 			t.Errorf("%q: %d %s", cookie, w.Code, w.Body)
 		}
 	}
@@ -425,55 +476,6 @@ func TestForms_WithoutAFieldAreOnTheirPage(t *testing.T) {
 		_, said := readPage(t, w.Body.String())
 		if text := w.Body.String(); w.Code != http.StatusBadRequest || !strings.Contains(text, "<h1>"+title) || said == "" {
 			t.Errorf("%s: %d %s", target, w.Code, text)
-		}
-	}
-}
-
-// TestHead_IsAnsweredAsGet asks for each page in both ways, as somebody and as nobody, for
-// people and for programs.
-func TestHead_IsAnsweredAsGet(t *testing.T) {
-	t.Parallel()
-	d := newDesk(t)
-	targets := []string{"/static/console.css", "/login", "/no-such-page", "/suppressions/add", "/deliverability?format=csv", "/deliverability?range=x"}
-	for pattern := range d.routes {
-		if method, target := addressOf(pattern); method == http.MethodGet {
-			targets = append(targets, target)
-		}
-	}
-	for _, target := range targets {
-		for _, role := range []string{"", "viewer", "admin"} {
-			for _, accept := range []string{"text/html", "application/json"} {
-				var got [2]string
-				for i, method := range []string{http.MethodGet, http.MethodHead} {
-					r := httptest.NewRequest(method, target, nil)
-					r.Header.Set("Accept", accept)
-					w := d.ask(r, role)
-					got[i] = fmt.Sprint(w.Code, w.Header().Get("Content-Type"), w.Header().Get("Location"), w.Header().Get("WWW-Authenticate"), w.Header().Get("Allow"))
-				}
-				if got[0] != got[1] {
-					t.Errorf("%s as %q, %s: GET %s, HEAD %s", target, role, accept, got[0], got[1])
-				}
-			}
-		}
-	}
-}
-
-// TestAllow_NamesEveryMethodThatIsTaken tries the methods that an answer of 405 names.
-func TestAllow_NamesEveryMethodThatIsTaken(t *testing.T) {
-	t.Parallel()
-	d := newDesk(t)
-	targets := map[string]bool{"/login": true, "/logout": true, "/static/console.css": true}
-	for pattern := range d.routes {
-		_, target := addressOf(pattern)
-		targets[target] = true
-	}
-	for _, target := range slices.Sorted(maps.Keys(targets)) {
-		allow := d.ask(httptest.NewRequest(http.MethodOptions, target, nil), "admin").Header().Get("Allow")
-		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch} {
-			takes := d.ask(httptest.NewRequest(method, target, nil), "admin").Code != http.StatusMethodNotAllowed
-			if named := slices.Contains(strings.Split(allow, ", "), method); named != takes {
-				t.Errorf("%s takes %s: %t, Allow is %q", target, method, takes, allow)
-			}
 		}
 	}
 }

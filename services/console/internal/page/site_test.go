@@ -19,6 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/mailstream/mailstream/schemas"
 	"github.com/mailstream/mailstream/services/console/internal/auth"
@@ -47,7 +48,8 @@ type desk struct {
 	says    string   // in place of the body that every call is answered with
 	refuses string   // the one call that is answered 400, with refusal
 	refusal string
-	noTrail bool        // Kafka is away
+	noTrail bool // Kafka is away
+	logs    *observer.ObservedLogs
 	who     audit.Entry // for whom the services were asked last; guarded by mu
 
 	backtest Backtest
@@ -121,7 +123,8 @@ func newDesk(tb testing.TB) *desk {
 // newDeskWith has another configuration of who may come in.
 func newDeskWith(tb testing.TB, change func(*auth.Config)) *desk {
 	tb.Helper()
-	d := &desk{now: time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC), backtest: func(context.Context, time.Time, time.Time) ([]Trial, error) { return nil, nil }}
+	core, logs := observer.New(zap.DebugLevel)
+	d := &desk{logs: logs, now: time.Date(2026, 3, 4, 9, 0, 0, 0, time.UTC), backtest: func(context.Context, time.Time, time.Time) ([]Trial, error) { return nil, nil }}
 	services := httptest.NewServer(d)
 	tb.Cleanup(services.Close)
 	reached := peer.Config{URL: services.URL, Token: config.Literal("secret-of-the-services")}
@@ -143,7 +146,7 @@ func newDeskWith(tb testing.TB, change func(*auth.Config)) *desk {
 	}
 	options := Options{
 		Gate: gate, History: history.New(db, false, nil), Suppression: peer.New("suppression", reached), Alerting: peer.New("alerting", reached), Analytics: peer.New("analytics", reached), Ingress: peer.NewMetrics(""),
-		World: World{Sources: []Source{{"shop", "sendgrid"}}, Backtest: func(ctx context.Context, from, to time.Time) ([]Trial, error) { return d.backtest(ctx, from, to) }}, Trail: d, Now: func() time.Time { return d.now }, Log: zap.NewNop(), Registry: prometheus.NewRegistry(),
+		World: World{Sources: []Source{{"shop", "sendgrid"}}, Backtest: func(ctx context.Context, from, to time.Time) ([]Trial, error) { return d.backtest(ctx, from, to) }}, Trail: d, Now: func() time.Time { return d.now }, Log: zap.New(core), Registry: prometheus.NewRegistry(),
 		Pattern: func(text string) (string, string, bool, error) {
 			if !isPattern(text) {
 				return "", "", false, nil

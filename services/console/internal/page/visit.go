@@ -391,8 +391,11 @@ func pathOf(r *http.Request) string {
 		return r.URL.Path
 	}
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	if first == "silences" {
-		first = "incidents"
+	switch first {
+	case "incidents": // each has a page with its forms
+		return r.URL.Path[:strings.LastIndexByte(r.URL.Path, '/')]
+	case "silences":
+		return "/incidents"
 	}
 	return "/" + first
 }
