@@ -6,13 +6,13 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
 
 	"github.com/mailstream/mailstream/devstack/broker"
+	"github.com/mailstream/mailstream/services/servicetest"
 )
 
 func start(t *testing.T, cfg broker.Config) (b *broker.Broker, stop func()) {
@@ -37,7 +37,7 @@ func start(t *testing.T, cfg broker.Config) (b *broker.Broker, stop func()) {
 func TestBroker_KeepsRecordsAcrossARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), servicetest.Patience)
 	defer cancel()
 	first, stop := start(t, broker.Config{Listen: "127.0.0.1:0", DataDir: dir})
 	client, err := kgo.NewClient(kgo.SeedBrokers(first.Addr()))

@@ -223,7 +223,7 @@ func forgetOnDisk(t testing.TB, events int) (took forgotten) {
 	began = time.Now()
 	done := d.forget(t, subject.Forget{Addresses: addresses, Reason: "request 4711", Wait: forgetPatience})
 	took.first = time.Since(began)
-	if done.HiddenAt == nil || done.HiddenAt.Sub(began) > time.Minute || done.Left != 0 {
+	if done.HiddenAt == nil || done.HiddenAt.Sub(began) > servicetest.Patience || done.Left != 0 {
 		t.Errorf("the outcome is %+v", done)
 	}
 	if after := d.rates(t); after != before {

@@ -182,7 +182,7 @@ func TestClient_SaysWhatTheServiceSays(t *testing.T) {
 	}
 	ask[3], ask[11_999], ask[12_000] = "nonsense", "Jürgen \"J\" <x@example.com>", `"a b"@example.com`
 	list(t, base, listed...)
-	c, err := suppressions.New(suppressions.Config{URL: base, Token: token})
+	c, err := suppressions.New(suppressions.Config{URL: base, Token: token, Timeout: time.Minute /* of a busy machine */})
 	if err != nil {
 		t.Fatal(err)
 	}
