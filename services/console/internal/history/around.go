@@ -3,6 +3,8 @@ package history
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/mailstream/mailstream/services/internal/address"
@@ -37,18 +39,70 @@ func (g Group) args(s Span) []any {
 // minute than before it: those that came to it, less those that came to another one or
 // left the window. The sum of all minutes so far is what the window has.
 type Minute struct {
+	At        time.Time
+	Came      uint64 // outcomes that came in it
+	Delivered int64
+	Bounced   int64
+	Blocked   int64
+}
+
+// outcomesAt are outcomes of one minute, and the minute of those that replaced them.
+type outcomesAt struct {
 	At        time.Time `ch:"at"`
-	Came      uint64    `ch:"came"` // outcomes that came in it
-	Delivered int64     `ch:"delivered"`
-	Bounced   int64     `ch:"bounced"`
-	Blocked   int64     `ch:"blocked"`
+	Next      time.Time `ch:"next"`
+	Delivered uint64    `ch:"delivered"`
+	Bounced   uint64    `ch:"bounced"`
+	Blocked   uint64    `ch:"blocked"`
 }
 
 // Minutes returns the mail around an incident by minute, in windows of a length, up to
-// MinutesMax.
-func (r *Reader) Minutes(ctx context.Context, s Span, g Group, window time.Duration) (rows []Minute, err error) {
-	err = r.ask(ctx, "minutes", &rows, append(g.args(s), clickhouse.Arg("window", fmt.Sprint(int(window.Minutes()))), limit(MinutesMax), r.literal())...)
-	return rows, err
+// MinutesMax. With an error it may have counted a message by each of its outcomes.
+func (r *Reader) Minutes(ctx context.Context, s Span, g Group, window time.Duration) ([]Minute, error) {
+	var came []struct {
+		At        time.Time `ch:"at"`
+		Delivered uint64    `ch:"delivered"`
+		Bounced   uint64    `ch:"bounced"`
+		Blocked   uint64    `ch:"blocked"`
+	}
+	if err := r.ask(ctx, "minutes", &came, append(g.args(s), limit(MinutesMax), r.literal())...); err != nil {
+		return nil, err
+	}
+	minutes := minutes{}
+	for _, o := range came {
+		one := outcomesAt{At: o.At, Delivered: o.Delivered, Bounced: o.Bounced, Blocked: o.Blocked}
+		minutes.add(o.At, one, 1)
+		minutes.add(o.At.Add(window), one, -1)
+		minutes[o.At.Unix()].Came = o.Delivered + o.Bounced + o.Blocked
+	}
+	var replaced []outcomesAt
+	err := r.ask(ctx, "replaced", &replaced, append(g.args(s), clickhouse.Arg("window", fmt.Sprint(int(window.Minutes()))), limit(replacedMax), r.literal())...)
+	for _, o := range replaced {
+		minutes.add(o.Next, o, -1)
+		minutes.add(o.At.Add(window), o, 1)
+	}
+	list := make([]Minute, 0, len(minutes))
+	for _, at := range slices.Sorted(maps.Keys(minutes)) {
+		list = append(list, *minutes[at])
+	}
+	return list, err
+}
+
+// replacedMax bounds the pairs of minutes that replaced.sql returns.
+const replacedMax = 100_000
+
+// minutes are what changes in each, by its Unix time.
+type minutes map[int64]*Minute
+
+// add notes that outcomes come in a minute, with -1 that they go.
+func (m minutes) add(at time.Time, o outcomesAt, sign int64) {
+	one := m[at.Unix()]
+	if one == nil {
+		one = &Minute{At: at.UTC()}
+		m[at.Unix()] = one
+	}
+	one.Delivered += sign * int64(o.Delivered)
+	one.Bounced += sign * int64(o.Bounced)
+	one.Blocked += sign * int64(o.Blocked)
 }
 
 // Reply is what remote servers answered, how often.
