@@ -52,6 +52,7 @@ func pageQueries() map[string]pageQuery {
 		"breakdown_by":        {with(month, "by", "campaign"), 0},
 		"breakdown_events":    {with(day, "by", "campaign", "domain", "gmail.com"), 1},
 		"minutes":             {hour, 1},
+		"replaced":            {with(hour, "window", "15"), 2},
 		"replies":             {hour, 1},
 		"incident_events":     {hour, 1},
 		"changed":             {hour, 2},
