@@ -86,7 +86,7 @@ func TestAlert_SpikeIsToldOnceWithItsDiagnosis(t *testing.T) {
 		t.Fatalf("%d messages, want one", n)
 	}
 	text := jsonOf(t, w.stack.Slack().Messages()[0])
-	for _, want := range []string{"spike.example", "mailjet", "60 %", "32 of 53", "sender", "reputation"} {
+	for _, want := range []string{"spike.example", "mailjet", "60.4 %", "32 of 53", "sender", "reputation"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in the message: %s", want, text)
 		}

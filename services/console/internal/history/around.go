@@ -46,7 +46,7 @@ type Minute struct {
 	Blocked   int64
 }
 
-// outcomesAt are outcomes of one minute, and the minute of those that replaced them.
+// outcomesAt are outcomes of one minute, and the minute of those that replaced them, if any.
 type outcomesAt struct {
 	At        time.Time `ch:"at"`
 	Next      time.Time `ch:"next"`
@@ -58,20 +58,14 @@ type outcomesAt struct {
 // Minutes returns the mail around an incident by minute, in windows of a length, up to
 // MinutesMax. With an error it may have counted a message by each of its outcomes.
 func (r *Reader) Minutes(ctx context.Context, s Span, g Group, window time.Duration) ([]Minute, error) {
-	var came []struct {
-		At        time.Time `ch:"at"`
-		Delivered uint64    `ch:"delivered"`
-		Bounced   uint64    `ch:"bounced"`
-		Blocked   uint64    `ch:"blocked"`
-	}
+	var came []outcomesAt
 	if err := r.ask(ctx, "minutes", &came, append(g.args(s), limit(MinutesMax), r.literal())...); err != nil {
 		return nil, err
 	}
 	minutes := minutes{}
 	for _, o := range came {
-		one := outcomesAt{At: o.At, Delivered: o.Delivered, Bounced: o.Bounced, Blocked: o.Blocked}
-		minutes.add(o.At, one, 1)
-		minutes.add(o.At.Add(window), one, -1)
+		minutes.add(o.At, o, 1)
+		minutes.add(o.At.Add(window), o, -1)
 		minutes[o.At.Unix()].Came = o.Delivered + o.Bounced + o.Blocked
 	}
 	var replaced []outcomesAt

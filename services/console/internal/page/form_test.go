@@ -469,13 +469,16 @@ func TestLogin_KeepsTheNameAlone(t *testing.T) {
 // TestForms_WithoutAFieldAreOnTheirPage refuses what has nothing to fill in.
 func TestForms_WithoutAFieldAreOnTheirPage(t *testing.T) {
 	t.Parallel()
-	for target, title := range map[string]string{"/silences/sil-1/end": "Incidents", "/dead-letters/operations/op-1/stop": "Dead letters"} {
+	for _, tc := range []struct{ target, call, title string }{
+		{"/silences/sil-1/end", "DELETE /v1/silences/sil-1", "Incidents"},
+		{"/dead-letters/operations/op-1/stop", "POST /v1/dead-letters/operations/op-1/stop", "Dead letters"},
+	} {
 		d := newDesk(t)
-		d.refuses = strings.Replace(map[string]string{"/silences/sil-1/end": "DELETE /v1/silences/sil-1", "/dead-letters/operations/op-1/stop": "POST /v1/dead-letters/operations/op-1/stop"}[target], "\n", "", 1)
-		w := d.ask(form(target), "operator")
+		d.refuses = tc.call
+		w := d.ask(form(tc.target), "operator")
 		_, said := readPage(t, w.Body.String())
-		if text := w.Body.String(); w.Code != http.StatusBadRequest || !strings.Contains(text, "<h1>"+title) || said == "" {
-			t.Errorf("%s: %d %s", target, w.Code, text)
+		if text := w.Body.String(); w.Code != http.StatusBadRequest || !strings.Contains(text, "<h1>"+tc.title) || said == "" {
+			t.Errorf("%s: %d %s", tc.target, w.Code, text)
 		}
 	}
 }

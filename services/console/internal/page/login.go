@@ -41,7 +41,9 @@ func (s *Site) loginForm(w http.ResponseWriter, r *http.Request) {
 	s.render(w, http.StatusOK, "login", frame{Title: "Sign in", Data: shown})
 }
 
-const formBytesMax = 64 << 10 // a name, a password and an address
+// formBytesMax bounds a form of who is not signed in: a name, a password and an address, or a
+// text that was typed before the session was over.
+const formBytesMax = 64 << 10
 
 func (s *Site) login(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, formBytesMax)

@@ -39,6 +39,19 @@ func TestHead_IsAnsweredAsGet(t *testing.T) {
 	}
 }
 
+// TestPaths_OfFormsLeadToPages has the answer to each form lead to a page that can be read.
+func TestPaths_OfFormsLeadToPages(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for pattern := range d.routes {
+		method, target := addressOf(pattern)
+		path := pathOf(httptest.NewRequest(method, target, nil))
+		if _, page := d.mux.Handler(httptest.NewRequest(http.MethodGet, path, nil)); !strings.HasPrefix(page, "GET ") {
+			t.Errorf("%s leads to %s, which is no page", pattern, path)
+		}
+	}
+}
+
 // TestAllow_NamesEveryMethodThatIsTaken tries the methods that an answer of 405 names.
 func TestAllow_NamesEveryMethodThatIsTaken(t *testing.T) {
 	t.Parallel()

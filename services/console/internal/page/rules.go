@@ -35,10 +35,10 @@ type ruleRow struct {
 	Alerts  int               `json:"alerts"`                 // that are known of it
 }
 
-// AtLeast is what must be there for the rule to judge: messages, or events where it counts
-// these.
+// AtLeast is what must be there for the rule to judge: messages with events of some types, or
+// events of any.
 func (r ruleRow) AtLeast() string {
-	if slices.Contains([]string{"unknown_share", "volume_drop", "silence", "lateness", "lag"}, r.Metric) {
+	if measureOf(r.Metric).events == nil {
 		return count(r.MinVolume, "event")
 	}
 	return count(r.MinVolume, "message")
